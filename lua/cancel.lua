@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- cancel: cancels an order that is not paid; a pending one gives its units back.
+--
+-- uses   clock, units, records, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 order HASH
+-- ARGV   1 who cancels: customer or admin
+-- REPLY  order_not_found, now                  its record is gone
+--        order_not_cancellable, now, order     it is paid, refund_required or refunded
+--        already_cancelled, now, order
+--        cancelled, now, order                 an expired one too; its units came back when it lapsed
+-- cost   O(lines)
+
+-- names
+local order_key, by = KEYS[5], ARGV[1]
+
+-- facts
+local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local order = read_order(order_key)
+
+-- decision
+if not order then return { 'order_not_found', now } end
+if order.status == 'cancelled' then return order_reply('already_cancelled', now, order_key) end
+if order.status ~= 'pending' then return order_reply('order_not_cancellable', now, order_key) end
+
+-- effects
+cancel_pending(order_key, order, by, now)
+stamp(now)
+return order_reply('cancelled', now, order_key)

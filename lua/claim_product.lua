@@ -1,0 +1,30 @@
+#!lua
+-- claim_product: takes a product id and fixes the sale that it belongs to, for ever.
+-- Making a product is this claim and then put_product in the sale's slot; after a crash in between, the same call again
+-- finds its own claim and goes on.
+--
+-- uses   nothing
+-- KEYS   1 products HASH (product id -> sale)
+-- ARGV   1 product id, or '' for the next free one; 2 sale, or '' for a sale of its own ('p<id>')
+-- REPLY  already_exists          the id is taken by a product of another sale
+--        claimed, id, sale
+-- cost   O(1); without an id O(explicit ids above the count)
+
+-- names
+local products_key, id, sale = KEYS[1], ARGV[1], ARGV[2]
+
+-- facts
+if id == '' then
+  local next_id = redis.call('HLEN', products_key) + 1
+  while redis.call('HEXISTS', products_key, string.format('%d', next_id)) == 1 do next_id = next_id + 1 end
+  id = string.format('%d', next_id)
+end
+if sale == '' then sale = 'p' .. id end
+local claimed = redis.call('HGET', products_key, id)
+
+-- decision
+if claimed and claimed ~= sale then return { 'already_exists' } end
+
+-- effects
+redis.call('HSET', products_key, id, sale)
+return { 'claimed', id, sale }

@@ -1,0 +1,18 @@
+-- clock: the one source of time, in epoch milliseconds.
+
+-- A server clock can step back, above all after a fail-over. Without the guard, holds whose units were already
+-- given back would be alive again: an oversell. So time never runs backwards from the last writing script.
+local function guarded_now(last_now)
+  local time = redis.call('TIME')
+  return math.max(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(last_now or 0))
+end
+
+-- `..` and tostring keep 14 digits of a number; this keeps all of them.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- Deadlines are rounded up to whole seconds, so that all holds of one second share a bucket and lapse in one addition.
+local function deadline_after(now, ms)
+  return math.ceil((now + ms) / 1000) * 1000
+end

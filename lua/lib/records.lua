@@ -1,0 +1,29 @@
+-- records: reads holds and orders.
+-- A hold is '<lines>' or '<lines> <customer>'. Lines are '1=2,7=1' (product=units), in an order '1=2@500000,7=1@9900':
+-- with the price of one unit, in ten-thousandths of the currency.
+
+local function each_line(lines, visit)
+  for product, units in lines:gmatch('(%d+)=(%d+)') do visit(product, tonumber(units)) end
+end
+
+-- The hold as { lines, customer, deadline }, or nil when it is gone: its key must be there *and* its deadline ahead.
+local function live_hold(hold_key, now)
+  local value = redis.call('GET', hold_key)
+  local deadline = redis.call('PEXPIRETIME', hold_key)
+  if not value or now > deadline then return nil end
+  local lines, customer = value:match('^(%S+) ?(.*)$')
+  return { lines = lines, customer = customer, deadline = deadline }
+end
+
+-- The record as a table of strings, or nil.
+local function read_order(order_key)
+  local flat = redis.call('HGETALL', order_key)
+  if #flat == 0 then return nil end
+  local order = {}
+  for i = 1, #flat, 2 do order[flat[i]] = flat[i + 1] end
+  return order
+end
+
+local function order_reply(word, now, order_key)
+  return { word, now, redis.call('HGETALL', order_key) }
+end

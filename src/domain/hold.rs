@@ -1,0 +1,98 @@
+//! Holds: units set aside for a buyer until a deadline.
+
+use super::{
+    ids::{HoldId, ProductId},
+    quantity::Quantity,
+    text::{CustomerId, IdempotencyKey},
+};
+
+/// Units of one product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub product: ProductId,
+    pub quantity: Quantity,
+}
+
+/// What one hold asks for: 1 to 16 lines, each product once, in the order of their product ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines(Vec<Line>);
+
+/// Why lines cannot be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinesError {
+    #[error("a hold has 1 to 16 products")]
+    Count,
+    #[error("the lines of one product are too many units")]
+    TooManyUnits,
+}
+
+impl Lines {
+    pub const MAX: usize = 16;
+
+    /// Sums lines of the same product and sorts, so that the same wish always looks the same.
+    ///
+    /// # Errors
+    /// See [`LinesError`].
+    pub fn new(mut lines: Vec<Line>) -> Result<Self, LinesError> {
+        lines.sort_by_key(|line| line.product);
+        let mut summed: Vec<Line> = Vec::with_capacity(lines.len());
+        for line in lines {
+            match summed.last_mut() {
+                Some(last) if last.product == line.product => {
+                    last.quantity = last.quantity.plus(line.quantity).ok_or(LinesError::TooManyUnits)?;
+                }
+                _ => summed.push(line),
+            }
+        }
+        let fits = (1..=Self::MAX).contains(&summed.len());
+        fits.then_some(Self(summed)).ok_or(LinesError::Count)
+    }
+
+    pub fn as_slice(&self) -> &[Line] {
+        &self.0
+    }
+}
+
+/// A wish for a hold.
+#[derive(Clone, Debug)]
+pub struct HoldCommand {
+    pub lines: Lines,
+    pub customer: Option<CustomerId>,
+    /// How long; capped by the sale. `None`: the sale's own length.
+    pub hold_ms: Option<u64>,
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// A hold as it stands. Times are epoch milliseconds of the Redis clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub id: HoldId,
+    pub lines: Lines,
+    pub customer: Option<CustomerId>,
+    pub deadline_ms: i64,
+    /// When Redis said so.
+    pub now_ms: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(product: u64, units: u64) -> Line {
+        Line { product: ProductId::new(product).unwrap(), quantity: Quantity::new(units).unwrap() }
+    }
+
+    #[test]
+    fn lines_of_one_product_are_summed_whatever_their_order() {
+        let one = Lines::new(vec![line(2, 1), line(1, 2), line(2, 3)]).unwrap();
+        assert_eq!(one.as_slice(), [line(1, 2), line(2, 4)]);
+    }
+
+    #[test]
+    fn no_lines_and_too_many_lines_are_refused() {
+        assert_eq!(Lines::new(vec![]), Err(LinesError::Count));
+        assert_eq!(Lines::new((1..=17).map(|p| line(p, 1)).collect()), Err(LinesError::Count));
+        assert!(Lines::new((1..=40).map(|_| line(1, 1)).collect()).is_ok());
+        assert_eq!(Lines::new(vec![line(1, 1_000_000), line(1, 1)]), Err(LinesError::TooManyUnits));
+    }
+}

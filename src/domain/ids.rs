@@ -1,0 +1,235 @@
+//! Ids: of sales, products, holds and orders. The ids of holds and orders are signed, so that an id which was never made
+//! here is refused without asking Redis, and name their sale, so that no directory of holds is needed.
+
+use std::{fmt, marker::PhantomData};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+/// Characters of the random part and of the tag: 72 bits each. A million live holds of one sale collide with a chance of 1e-10.
+const PART_CHARS: usize = 12;
+const PART_BYTES: usize = 9;
+
+/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SaleId(String);
+
+impl SaleId {
+    /// `None` when the text is not 1 to 32 of `a-z`, `0-9` and `-`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let legible = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        (legible && (1..=32).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+
+    /// `p` and digits: the form of the sale that a product gets when it names none. A shop cannot choose such a name.
+    pub fn is_reserved(&self) -> bool {
+        self.0.strip_prefix('p').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SaleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A product: 1 to 2^53 - 1, what every JSON reader holds exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProductId(u64);
+
+impl ProductId {
+    pub const MAX: u64 = (1 << 53) - 1;
+
+    pub fn new(id: u64) -> Option<Self> {
+        (1..=Self::MAX).contains(&id).then_some(Self(id))
+    }
+
+    /// Digits without sign or leading zeros, as in a path.
+    pub fn parse(text: &str) -> Option<Self> {
+        let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        canonical.then(|| text.parse().ok().and_then(Self::new)).flatten()
+    }
+
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What an id names: the prefix on the wire, also part of what is signed.
+pub trait Kind {
+    const PREFIX: &'static str;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order;
+
+impl Kind for Hold {
+    const PREFIX: &'static str = "hold_";
+}
+
+impl Kind for Order {
+    const PREFIX: &'static str = "order_";
+}
+
+/// `<prefix><sale>_<random><tag>`, signed. Only an [`IdSigner`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedId<K> {
+    text: String,
+    sale: SaleId,
+    kind: PhantomData<K>,
+}
+
+pub type HoldId = SignedId<Hold>;
+pub type OrderId = SignedId<Order>;
+
+impl<K: Kind> SignedId<K> {
+    /// As it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn sale(&self) -> &SaleId {
+        &self.sale
+    }
+
+    /// The random part: names the hold within its sale, and the order that the hold becomes.
+    pub fn key(&self) -> &str {
+        let end = self.text.len() - PART_CHARS;
+        &self.text[end - PART_CHARS..end]
+    }
+}
+
+/// Makes and checks the ids of holds and orders with the secret that all workers share.
+#[derive(Clone)]
+pub struct IdSigner {
+    keyed: Hmac<Sha256>,
+}
+
+impl IdSigner {
+    pub fn new(secret: &[u8; 32]) -> Self {
+        let keyed = Hmac::new_from_slice(secret).expect("HMAC takes a key of any length");
+        Self { keyed }
+    }
+
+    /// A new hold id of this sale.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers to give.
+    pub fn mint(&self, sale: &SaleId) -> HoldId {
+        let mut random = [0; PART_BYTES];
+        getrandom::fill(&mut random).expect("the operating system gives random numbers");
+        self.sign(sale, &URL_SAFE_NO_PAD.encode(random))
+    }
+
+    /// The id of a hold that Redis knows by its key.
+    pub fn hold(&self, sale: &SaleId, key: &str) -> HoldId {
+        self.sign(sale, key)
+    }
+
+    /// The order that this hold becomes: at most one, hence the same key.
+    pub fn order_of(&self, hold: &HoldId) -> OrderId {
+        self.sign(&hold.sale, hold.key())
+    }
+
+    /// The hold that this order was.
+    pub fn hold_of(&self, order: &OrderId) -> HoldId {
+        self.sign(&order.sale, order.key())
+    }
+
+    /// `None` when this service never made the id.
+    pub fn parse<K: Kind>(&self, text: &str) -> Option<SignedId<K>> {
+        let (sale, parts) = split_parts(text.strip_prefix(K::PREFIX)?)?;
+        let sale = SaleId::parse(sale)?;
+        let (key, tag) = parts.split_at(PART_CHARS);
+        let expected = self.tag::<K>(&sale, key);
+        let same: bool = expected.as_bytes().ct_eq(tag.as_bytes()).into();
+        same.then(|| SignedId { text: text.to_owned(), sale, kind: PhantomData })
+    }
+
+    fn sign<K: Kind>(&self, sale: &SaleId, key: &str) -> SignedId<K> {
+        let tag = self.tag::<K>(sale, key);
+        SignedId { text: format!("{}{sale}_{key}{tag}", K::PREFIX), sale: sale.clone(), kind: PhantomData }
+    }
+
+    fn tag<K: Kind>(&self, sale: &SaleId, key: &str) -> String {
+        let mut mac = self.keyed.clone();
+        mac.update(K::PREFIX.as_bytes());
+        mac.update(sale.as_str().as_bytes());
+        mac.update(b"_");
+        mac.update(key.as_bytes());
+        URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..PART_BYTES])
+    }
+}
+
+/// Splits `<sale>_<parts>` by length: the parts may contain `_` themselves.
+fn split_parts(text: &str) -> Option<(&str, &str)> {
+    let at = text.len().checked_sub(2 * PART_CHARS)?;
+    let (head, parts) = text.is_ascii().then(|| text.split_at(at))?;
+    Some((head.strip_suffix('_')?, parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer() -> IdSigner {
+        IdSigner::new(&[7; 32])
+    }
+
+    #[test]
+    fn an_id_is_read_back_with_its_sale_and_key() {
+        let sale = SaleId::parse("drop-1").unwrap();
+        let id = signer().mint(&sale);
+        let read: HoldId = signer().parse(id.as_str()).unwrap();
+        assert_eq!(read, id);
+        assert_eq!(read.sale(), &sale);
+        assert_eq!(read.key().len(), PART_CHARS);
+    }
+
+    #[test]
+    fn an_id_that_differs_in_any_character_was_never_made_here() {
+        let id = signer().mint(&SaleId::parse("p1").unwrap());
+        for at in 0..id.as_str().len() {
+            let mut bytes = id.as_str().as_bytes().to_vec();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(signer().parse::<Hold>(&text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hold_id_is_no_order_id_and_another_secret_knows_neither() {
+        let hold = signer().mint(&SaleId::parse("p1").unwrap());
+        let order = signer().order_of(&hold);
+        assert_eq!(signer().hold_of(&order), hold);
+        let forged = order.as_str().replace("order_", "hold_");
+        assert!(signer().parse::<Hold>(&forged).is_none());
+        assert!(IdSigner::new(&[8; 32]).parse::<Hold>(hold.as_str()).is_none());
+    }
+
+    #[test]
+    fn strange_texts_are_no_ids() {
+        for text in ["", "hold_", "hold_p1_", "hold_é_AAAAAAAAAAAAAAAAAAAAAAAA", "hold_p1_AAAAAAAAAAAAAAAAAAAAAAAé"] {
+            assert!(signer().parse::<Hold>(text).is_none(), "{text}");
+        }
+        for text in ["0", "01", "-1", "+1", "1.0", "", "9007199254740992", "99999999999999999999999"] {
+            assert!(ProductId::parse(text).is_none(), "{text}");
+        }
+        assert!(SaleId::parse("p12").unwrap().is_reserved());
+        assert!(!SaleId::parse("pop").unwrap().is_reserved());
+    }
+}

@@ -1,0 +1,11 @@
+//! The words of a sale as types. Knows neither HTTP nor Redis nor serde: whoever holds a value of these types may trust it.
+
+pub mod hold;
+pub mod ids;
+pub mod money;
+pub mod order;
+pub mod outcome;
+pub mod payment;
+pub mod product;
+pub mod quantity;
+pub mod text;

@@ -1,0 +1,61 @@
+//! Orders: what a hold becomes.
+
+use super::{
+    hold::Line,
+    ids::{HoldId, OrderId},
+    money::{Amount, Currency},
+    text::CustomerId,
+};
+
+/// `Expired` is never stored: it is what a pending order is after its payment deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderStatus {
+    Pending,
+    Paid,
+    Cancelled,
+    Expired,
+    RefundRequired,
+    Refunded,
+}
+
+impl OrderStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::RefundRequired => "refund_required",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+/// A line of an order, with the price of one unit at the time it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PricedLine {
+    pub line: Line,
+    pub price: Amount,
+}
+
+/// An order as it stands. Times are epoch milliseconds of the Redis clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub id: OrderId,
+    pub hold: HoldId,
+    pub status: OrderStatus,
+    /// Empty when a payment came for a hold that was gone: nobody knows any more what it was for.
+    pub lines: Vec<PricedLine>,
+    /// The sum and its currency; `None` when there are no lines.
+    pub total: Option<(Amount, Currency)>,
+    pub customer: Option<CustomerId>,
+    pub created_ms: i64,
+    pub payment_due_ms: i64,
+    pub paid_ms: Option<i64>,
+    /// Paid after its deadline, with units that were still there.
+    pub late: bool,
+    /// The deadline of the hold that it was; `None` when the hold was gone.
+    pub hold_deadline_ms: Option<i64>,
+    /// When Redis said so.
+    pub now_ms: i64,
+}

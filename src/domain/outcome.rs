@@ -1,0 +1,115 @@
+//! Outcomes: what the scripts decided. A refusal is an outcome, not an error; every variant is a reply word of a script.
+
+use super::{
+    hold::Hold,
+    ids::{OrderId, ProductId, SaleId},
+    order::Order,
+    product::Product,
+};
+
+/// Of a wish for a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldOutcome {
+    Held(Hold),
+    /// The same idempotency key and wish came before: this is the hold of then.
+    Replayed(Hold),
+    IdempotencyKeyReused,
+    ProductNotFound(ProductId),
+    ProductsOfDifferentSales,
+    QuantityAboveLimit {
+        product: ProductId,
+        max_per_hold: u64,
+    },
+    InsufficientStock(Shortage),
+}
+
+/// Why there is not enough of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    pub product: ProductId,
+    pub available: u64,
+    /// Held and pending units: they may come back.
+    pub coming_back: u64,
+    pub next_release_ms: Option<i64>,
+    pub now_ms: i64,
+}
+
+impl Shortage {
+    /// `sold_out`: nothing can come back; `all_held`: something may; `not_enough`: there is some, but too little.
+    pub fn reason(&self) -> &'static str {
+        match (self.available, self.coming_back) {
+            (0, 0) => "sold_out",
+            (0, _) => "all_held",
+            _ => "not_enough",
+        }
+    }
+}
+
+/// Of a look at a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindHoldOutcome {
+    Active(Hold),
+    Converted(Order),
+    HoldExpired,
+}
+
+/// Of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReleaseOutcome {
+    Released,
+    HoldConverted(OrderId),
+    HoldExpired,
+}
+
+/// Of a wish for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderOutcome {
+    Created(Order),
+    /// The hold is an order already: this one.
+    Exists(Order),
+    HoldExpired,
+}
+
+/// Of a look at an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindOrderOutcome {
+    Found(Order),
+    OrderNotFound,
+}
+
+/// Of a cancellation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelOutcome {
+    Cancelled(Order),
+    AlreadyCancelled(Order),
+    OrderNotCancellable(Order),
+    OrderNotFound,
+}
+
+/// Of a payment event. The order is `None` when there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettleOutcome {
+    Applied(Option<Order>),
+    Duplicate(Option<Order>),
+    Ignored(Option<Order>),
+    RefundRequired(Option<Order>),
+    Review(Option<Order>),
+    /// The event is about an id that this service never made.
+    Unmatched,
+    IdempotencyKeyReused,
+}
+
+/// Of a look at a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StockOutcome {
+    Stock(Product),
+    ProductNotFound,
+}
+
+/// Of a wish for a new product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutProductOutcome {
+    Created { id: ProductId, sale: SaleId },
+    AlreadyExists,
+    CurrencyDiffers { sale_currency: String },
+}

@@ -1,0 +1,51 @@
+//! Products and their units.
+
+use super::{
+    ids::{ProductId, SaleId},
+    money::{Amount, Currency},
+    quantity::Quantity,
+    text::ProductName,
+};
+
+/// Where the units of a product are. The law: `total = available + held + pending + sold`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stock {
+    pub total: u64,
+    pub available: u64,
+    pub held: u64,
+    pub pending: u64,
+    pub sold: u64,
+}
+
+/// A product as it stands. Times are epoch milliseconds of the Redis clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    pub id: ProductId,
+    pub sale: SaleId,
+    pub name: String,
+    pub price: Amount,
+    pub currency: Currency,
+    pub stock: Stock,
+    pub max_per_hold: u64,
+    /// When units come back next, if any may.
+    pub next_release_ms: Option<i64>,
+}
+
+/// A product to be made.
+#[derive(Clone, Debug)]
+pub struct NewProduct {
+    /// `None`: the next free one.
+    pub id: Option<ProductId>,
+    /// `None`: a sale of its own.
+    pub sale: Option<SaleId>,
+    pub name: ProductName,
+    pub price: Amount,
+    pub currency: Currency,
+    pub total: u64,
+    pub max_per_hold: Quantity,
+}
+
+/// The most units of one product.
+pub const TOTAL_MAX: u64 = 1_000_000_000;
+/// The largest `max_per_hold`.
+pub const PER_HOLD_MAX: u64 = 1_000;

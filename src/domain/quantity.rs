@@ -1,0 +1,22 @@
+//! How many units.
+
+/// Units of one product: 1 to 1,000,000. The same bound stands in the scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quantity(u32);
+
+impl Quantity {
+    pub const MAX: u64 = 1_000_000;
+
+    pub fn new(units: u64) -> Option<Self> {
+        (1..=Self::MAX).contains(&units).then(|| Self(u32::try_from(units).unwrap_or(u32::MAX)))
+    }
+
+    /// The sum of two lines of the same product; `None` above the bound.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        Self::new(u64::from(self.0) + u64::from(other.0))
+    }
+
+    pub fn get(self) -> u64 {
+        u64::from(self.0)
+    }
+}

@@ -1,0 +1,57 @@
+//! Texts that a shop gives us and that we only keep and give back.
+
+/// Who holds: an opaque id of the shop's, 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerId(String);
+
+impl CustomerId {
+    pub const CHARS_MAX: usize = 128;
+
+    pub fn parse(text: &str) -> Option<Self> {
+        is_visible_ascii(text, Self::CHARS_MAX).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names a request so that sending it again has no second effect: 1 to 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    pub const CHARS_MAX: usize = 255;
+
+    /// Bare, or in double quotes as the IETF draft has it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+        is_visible_ascii(bare, Self::CHARS_MAX).then(|| Self(bare.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a product is called: 1 to 200 characters, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductName(String);
+
+impl ProductName {
+    pub const CHARS_MAX: usize = 200;
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let trimmed = text.trim();
+        let fits = !trimmed.is_empty() && trimmed.chars().count() <= Self::CHARS_MAX;
+        (fits && !trimmed.chars().any(char::is_control)).then(|| Self(trimmed.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+pub(crate) fn is_visible_ascii(text: &str, chars_max: usize) -> bool {
+    (1..=chars_max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}

@@ -1,0 +1,7 @@
+//! flashsale: the service a shop puts in front of the moment when ten thousand people want a hundred things.
+//!
+//! `ARCHITECTURE.md` has the map. In short: `http` parses and answers, `domain` has the words, `store` makes one script
+//! call per decision, and Redis decides.
+
+pub mod domain;
+pub mod store;

@@ -1,0 +1,24 @@
+//! `cancel`: cancels an order that is not paid.
+
+use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use crate::domain::{ids::OrderId, outcome::CancelOutcome};
+
+impl Store {
+    /// Cancels on behalf of the customer.
+    ///
+    /// # Errors
+    /// [`Failure`]; after a timeout the order may be cancelled. The same call then says so.
+    pub async fn cancel(&self, order: &OrderId) -> Result<CancelOutcome, Failure> {
+        let keys = SaleKeys(order.sale());
+        let call = Call::of(Op::Cancel).keys(keys.units()).key(keys.order(order.key())).arg("customer");
+        let (word, mut reply) = self.runner.call(call).await?;
+        let hold = self.ids().hold_of(order);
+        match word.as_str() {
+            "cancelled" => Ok(CancelOutcome::Cancelled(self.read_order(&hold, &mut reply)?)),
+            "already_cancelled" => Ok(CancelOutcome::AlreadyCancelled(self.read_order(&hold, &mut reply)?)),
+            "order_not_cancellable" => Ok(CancelOutcome::OrderNotCancellable(self.read_order(&hold, &mut reply)?)),
+            "order_not_found" => Ok(CancelOutcome::OrderNotFound),
+            word => Err(unknown_word(Op::Cancel, word)),
+        }
+    }
+}

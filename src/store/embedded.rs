@@ -1,0 +1,268 @@
+//! The embedded Redis: a private `valkey-server` or `redis-server` on a unix socket in a data folder.
+//!
+//! Every process that uses the folder holds a shared lock on it, which the kernel takes back however the process ends. A
+//! *guard* process starts the server, starts it again should it die, and shuts it down in order as soon as nobody holds
+//! the lock any more. So a worker that is killed leaves no orphan, and never takes the server from its neighbours.
+
+use std::{
+    env,
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::{fs::DirBuilderExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Names that a server may have, and where `scripts/bootstrap` puts one when the machine has none.
+const SERVER_NAMES: [&str; 2] = ["redis-server", "valkey-server"];
+const BOOTSTRAPPED: &str = ".cache/bin";
+/// Longest path of a unix socket that every system takes.
+const SOCKET_PATH_MAX: usize = 100;
+/// How long the server may take to answer, apart from loading its data.
+const START_MAX: Duration = Duration::from_secs(20);
+const LOCK_MAX: Duration = Duration::from_secs(20);
+const STOP_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+/// Pause before a server that died is started again.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why there is no embedded server; each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    #[error(
+        "no redis-server or valkey-server found in PATH or {BOOTSTRAPPED}: run scripts/bootstrap, install one, or set redis.url"
+    )]
+    NoServer,
+    #[error("the socket path {0} is too long for a unix socket: set redis.data_dir to a shorter path")]
+    PathTooLong(PathBuf),
+    #[error("cannot use the data folder {folder}: {source}")]
+    Folder { folder: PathBuf, source: io::Error },
+    #[error("another process keeps {0} locked; end it or choose another redis.data_dir")]
+    Locked(PathBuf),
+    #[error("cannot start {server}: {source}")]
+    Spawn { server: PathBuf, source: io::Error },
+    #[error("the embedded server did not answer within {} s; the end of {log} says:\n{tail}", START_MAX.as_secs())]
+    Silent { log: PathBuf, tail: String },
+}
+
+/// A use of the data folder; the server runs at least as long as this value lives.
+#[derive(Debug)]
+pub struct Embedded {
+    folder: Folder,
+    _use: File,
+}
+
+impl Embedded {
+    /// Finds the server that runs on this folder, or has one started, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`EmbeddedError`].
+    pub fn start(data_dir: &Path, server: Option<&Path>) -> Result<Self, EmbeddedError> {
+        let folder = Folder::open(data_dir)?;
+        let used = folder.lock(Lock::Users, File::try_lock_shared)?;
+        let _starter = folder.lock(Lock::Start, File::try_lock)?;
+        if folder.state() == ServerState::Gone || folder.is_unguarded()? {
+            let server = server.map_or_else(find_server, |path| Ok(path.to_owned()))?;
+            spawn_guard(&folder, &server)?;
+        }
+        folder.wait_until_ready()?;
+        Ok(Self { folder, _use: used })
+    }
+
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.folder.socket().display())
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.socket()
+    }
+}
+
+/// Runs the guard of a data folder until nobody uses it any more.
+///
+/// # Errors
+/// [`EmbeddedError`].
+pub fn guard(data_dir: &Path, server: &Path) -> Result<(), EmbeddedError> {
+    let folder = Folder::open(data_dir)?;
+    let users = folder.file(Lock::Users)?;
+    let guarding = folder.file(Lock::Guard)?;
+    if guarding.try_lock().is_err() {
+        return Ok(());
+    }
+    // A server that outlived its guard is adopted, without being a child.
+    let mut child = None;
+    while users.try_lock().is_err() {
+        if has_ended(&mut child) && folder.state() == ServerState::Gone {
+            if child.is_some() {
+                thread::sleep(RESTART_PAUSE);
+            }
+            child = Some(spawn_server(&folder, server)?);
+        }
+        thread::sleep(POLL);
+    }
+    stop(&folder, child);
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Lock {
+    /// Shared by all who use the server; the guard gets it when they are gone.
+    Users,
+    /// Held while one process looks for the server or starts it.
+    Start,
+    /// Held by the guard.
+    Guard,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ServerState {
+    Gone,
+    Loading,
+    Ready,
+}
+
+#[derive(Clone, Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn open(data_dir: &Path) -> Result<Self, EmbeddedError> {
+        let wrong = |source| EmbeddedError::Folder { folder: data_dir.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(wrong)?;
+        let folder = Self(data_dir.canonicalize().map_err(wrong)?);
+        let socket = folder.socket();
+        if socket.as_os_str().len() > SOCKET_PATH_MAX {
+            return Err(EmbeddedError::PathTooLong(socket));
+        }
+        Ok(folder)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("redis.sock")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("redis.log")
+    }
+
+    fn file(&self, lock: Lock) -> Result<File, EmbeddedError> {
+        let path = self.0.join(match lock {
+            Lock::Users => "users.lock",
+            Lock::Start => "start.lock",
+            Lock::Guard => "guard.lock",
+        });
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        opened.map_err(|source| EmbeddedError::Folder { folder: path, source })
+    }
+
+    fn lock(
+        &self,
+        lock: Lock,
+        try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<File, EmbeddedError> {
+        let file = self.file(lock)?;
+        let locked = until(LOCK_MAX, || try_lock(&file).is_ok());
+        locked.then_some(file).ok_or_else(|| EmbeddedError::Locked(self.0.clone()))
+    }
+
+    fn is_unguarded(&self) -> Result<bool, EmbeddedError> {
+        Ok(self.file(Lock::Guard)?.try_lock().is_ok())
+    }
+
+    fn state(&self) -> ServerState {
+        match self.ask(&redis::cmd("PING"), Duration::from_secs(1)) {
+            Ok(()) => ServerState::Ready,
+            Err(error) if error.is_io_error() && !error.is_timeout() => ServerState::Gone,
+            // It is there, and busy: it loads its data or runs a long command.
+            Err(_) => ServerState::Loading,
+        }
+    }
+
+    fn ask(&self, command: &redis::Cmd, patience: Duration) -> redis::RedisResult<()> {
+        let client = redis::Client::open(format!("unix://{}", self.socket().display()))?;
+        let mut connection = client.get_connection_with_timeout(patience)?;
+        connection.set_read_timeout(Some(patience))?;
+        command.query(&mut connection)
+    }
+
+    fn wait_until_ready(&self) -> Result<(), EmbeddedError> {
+        let mut silent_since = Instant::now();
+        loop {
+            match self.state() {
+                ServerState::Ready => return Ok(()),
+                ServerState::Loading => silent_since = Instant::now(),
+                ServerState::Gone if silent_since.elapsed() > START_MAX => {
+                    let log = self.log();
+                    return Err(EmbeddedError::Silent { tail: tail(&log), log });
+                }
+                ServerState::Gone => {}
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+fn find_server() -> Result<PathBuf, EmbeddedError> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([PathBuf::from(BOOTSTRAPPED)]);
+    let candidates = folders.flat_map(|folder| SERVER_NAMES.map(|name| folder.join(name)));
+    candidates.into_iter().find(|path| path.is_file()).ok_or(EmbeddedError::NoServer)
+}
+
+fn spawn_guard(folder: &Folder, server: &Path) -> Result<(), EmbeddedError> {
+    let own = env::current_exe().map_err(|source| EmbeddedError::Spawn { server: "the guard".into(), source })?;
+    let mut command = Command::new(&own);
+    command.arg("guard").arg("--data-dir").arg(&folder.0).arg("--server").arg(server);
+    // A group of its own: the interrupt key stops the service, which still needs Redis while it drains.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut guard = command.spawn().map_err(|source| EmbeddedError::Spawn { server: own, source })?;
+    // Reaps the guard should it end before this process does.
+    thread::spawn(move || guard.wait());
+    Ok(())
+}
+
+fn spawn_server(folder: &Folder, server: &Path) -> Result<Child, EmbeddedError> {
+    let mut command = Command::new(server);
+    command.arg("--port").arg("0").arg("--unixsocket").arg(folder.socket()).args(["--unixsocketperm", "700"]);
+    command.arg("--dir").arg(&folder.0).arg("--logfile").arg(folder.log()).args(["--daemonize", "no"]);
+    command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]);
+    command.args(["--maxmemory-policy", "noeviction"]);
+    command.current_dir(&folder.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|source| EmbeddedError::Spawn { server: server.to_owned(), source })
+}
+
+fn has_ended(child: &mut Option<Child>) -> bool {
+    child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+}
+
+/// SHUTDOWN writes and syncs the append-only file before the server goes.
+fn stop(folder: &Folder, mut child: Option<Child>) {
+    let _gone = folder.ask(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
+    let stopped = until(STOP_MAX, || match &child {
+        Some(_) => has_ended(&mut child),
+        None => folder.state() == ServerState::Gone,
+    });
+    if !stopped && let Some(child) = &mut child {
+        let _killed = child.kill().and_then(|()| child.wait());
+    }
+}
+
+fn until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    loop {
+        if done() {
+            return true;
+        }
+        if started.elapsed() > limit {
+            return false;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,19 @@
+//! `find_order`: an order as it stands.
+
+use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use crate::domain::{ids::OrderId, outcome::FindOrderOutcome};
+
+impl Store {
+    /// # Errors
+    /// [`Failure`].
+    pub async fn find_order(&self, id: &OrderId) -> Result<FindOrderOutcome, Failure> {
+        let keys = SaleKeys(id.sale());
+        let call = Call::of(Op::FindOrder).key(keys.sale()).key(keys.order(id.key()));
+        let (word, mut reply) = self.runner.call(call).await?;
+        match word.as_str() {
+            "found" => Ok(FindOrderOutcome::Found(self.read_order(&self.ids().hold_of(id), &mut reply)?)),
+            "order_not_found" => Ok(FindOrderOutcome::OrderNotFound),
+            word => Err(unknown_word(Op::FindOrder, word)),
+        }
+    }
+}

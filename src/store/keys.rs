@@ -1,0 +1,57 @@
+//! The names of all keys. Nobody else spells one; `lua/README.md` says what is in them.
+
+use crate::domain::ids::{ProductId, SaleId};
+
+/// Product id -> sale id. Never changes for a product, so workers may remember it.
+pub const PRODUCTS: &str = "fs1:products";
+/// All sales.
+pub const SALES: &str = "fs1:sales";
+/// The version of the key schema.
+pub const SCHEMA: &str = "fs1:schema";
+/// The secret that signs the ids of holds and orders, in hex.
+pub const SECRET: &str = "fs1:secret";
+
+/// The keys of one sale, all in one hash slot.
+#[derive(Clone, Copy)]
+pub struct SaleKeys<'a>(pub &'a SaleId);
+
+impl SaleKeys<'_> {
+    /// What every script that moves units declares first: sale, stock, lapses, deadlines.
+    pub fn units(self) -> [String; 4] {
+        ["sale", "stock", "lapses", "deadlines"].map(|name| self.named(name))
+    }
+
+    pub fn sale(self) -> String {
+        self.named("sale")
+    }
+
+    pub fn stock(self) -> String {
+        self.named("stock")
+    }
+
+    pub fn reviews(self) -> String {
+        self.named("reviews")
+    }
+
+    pub fn product(self, id: ProductId) -> String {
+        format!("fs1:{{{}}}:product:{id}", self.0)
+    }
+
+    /// `key` is the random part of the hold's id.
+    pub fn hold(self, key: &str) -> String {
+        format!("fs1:{{{}}}:hold:{key}", self.0)
+    }
+
+    /// `key` is that of the hold which the order was.
+    pub fn order(self, key: &str) -> String {
+        format!("fs1:{{{}}}:order:{key}", self.0)
+    }
+
+    pub fn once(self, hash: &str) -> String {
+        format!("fs1:{{{}}}:once:{hash}", self.0)
+    }
+
+    fn named(self, name: &str) -> String {
+        format!("fs1:{{{}}}:{name}", self.0)
+    }
+}

@@ -1,0 +1,122 @@
+//! All that the service knows of Redis: one file per operation, each of which makes its call and reads the outcome.
+
+mod cancel;
+pub mod embedded;
+mod error;
+mod find_hold;
+mod find_order;
+mod hold;
+mod keys;
+mod once;
+mod order;
+mod put_product;
+mod record;
+mod release;
+mod reply;
+mod runner;
+pub mod script;
+mod settle;
+mod standing;
+mod stock;
+mod topology;
+
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
+
+use crate::domain::ids::{IdSigner, ProductId, SaleId};
+
+pub use self::{
+    error::Failure,
+    script::Catalogue,
+    standing::{Standing, Unfit},
+    topology::{Limits, Topology},
+};
+use self::{
+    keys::PRODUCTS,
+    reply::Reply,
+    runner::{Call, Runner},
+    script::Op,
+};
+
+/// Products whose sale a worker remembers; beyond that it asks Redis.
+const REMEMBERED_MAX: usize = 100_000;
+
+/// How long the terms of a sale are, and how long things are remembered, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub hold_ms: u64,
+    pub hold_max_ms: u64,
+    pub payment_ms: u64,
+    /// Idempotency keys of holds.
+    pub idempotency_ms: u64,
+    /// Ids of payment events.
+    pub event_ms: u64,
+    /// Unpaid orders, after their payment deadline.
+    pub retention_ms: u64,
+}
+
+/// What all workers share: how to reach Redis, the scripts, the terms, and the secret that Redis keeps.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub topology: Topology,
+    pub catalogue: Arc<Catalogue>,
+    pub terms: Terms,
+    pub ids: IdSigner,
+}
+
+/// The store of one worker. It lives on one thread.
+pub struct Store {
+    runner: Runner,
+    terms: Terms,
+    ids: IdSigner,
+    sales: RefCell<HashMap<ProductId, SaleId>>,
+}
+
+impl Store {
+    /// Connects at the first call.
+    pub fn new(blueprint: &Blueprint) -> Self {
+        Self {
+            runner: Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue)),
+            terms: blueprint.terms,
+            ids: blueprint.ids.clone(),
+            sales: RefCell::default(),
+        }
+    }
+
+    /// Reads and signs the ids of holds and orders.
+    pub fn ids(&self) -> &IdSigner {
+        &self.ids
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// [`Failure`] when it does not.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        self.runner.plain(&redis::cmd("PING")).await.map(drop)
+    }
+
+    /// The sale of a product; it never changes, so it is remembered.
+    async fn sale_of(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
+        if let Some(sale) = self.sales.borrow().get(&product) {
+            return Ok(Some(sale.clone()));
+        }
+        let found = self.runner.plain(redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
+        let redis::Value::BulkString(bytes) = found else { return Ok(None) };
+        let sale = std::str::from_utf8(&bytes).ok().and_then(SaleId::parse);
+        let sale = sale.ok_or_else(|| Failure::unreadable("a sale id"))?;
+        self.remember(product, &sale);
+        Ok(Some(sale))
+    }
+
+    fn remember(&self, product: ProductId, sale: &SaleId) {
+        let mut sales = self.sales.borrow_mut();
+        if sales.len() < REMEMBERED_MAX {
+            sales.insert(product, sale.clone());
+        }
+    }
+}
+
+/// An answer that the script does not give: another version of the script, or a bug.
+fn unknown_word(op: Op, word: &str) -> Failure {
+    Failure::unreadable(format!("{} answered {word:?}", op.name()))
+}

@@ -1,0 +1,51 @@
+//! Names of what must happen once: a hash names the key, a fingerprint says what it was used for.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{hold::HoldCommand, payment::PaymentEvent, payment::Target, text::IdempotencyKey};
+
+/// What a key is used for; the same text may name a hold and a payment event.
+#[derive(Clone, Copy, Debug)]
+pub enum Use {
+    Hold,
+    Payment,
+}
+
+/// The part of the key's name in Redis: 120 bits.
+pub fn hash(used_for: Use, key: &IdempotencyKey) -> String {
+    let kind = match used_for {
+        Use::Hold => "hold",
+        Use::Payment => "payment",
+    };
+    digest([kind, key.as_str()], 15)
+}
+
+/// What a hold asks for: 72 bits, the same for every spelling of the same wish.
+pub fn fingerprint_of_hold(command: &HoldCommand) -> String {
+    let mut parts: Vec<String> = command.lines.as_slice().iter().map(|l| format!("{}={}", l.product, l.quantity.get())).collect();
+    parts.push(command.customer.as_ref().map_or_else(String::new, |c| format!("customer {}", c.as_str())));
+    parts.push(command.hold_ms.map_or_else(String::new, |ms| format!("for {ms}")));
+    digest(parts.iter().map(String::as_str), 9)
+}
+
+/// What an event says, as far as we understand it: fields that we ignore may differ when a provider sends it again.
+pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
+    let (kind, id) = match &event.target {
+        Target::Order(id) => ("order", id),
+        Target::Hold(id) => ("hold", id),
+    };
+    let amount = event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string());
+    let payment = event.payment.as_ref().map_or("", |p| p.as_str());
+    let currency = event.currency.map_or("", |c| c.code());
+    digest([event.status.as_str(), kind, id, payment, &amount, currency], 9)
+}
+
+fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(&hash.finalize()[..bytes])
+}

@@ -1,0 +1,75 @@
+//! `claim_product`, then `put_product`: makes a product. The id is claimed first, in the directory, which is another hash
+//! slot; after a crash in between, the same call finishes what was begun.
+
+use super::{
+    Call, Failure, Op, Store,
+    keys::{PRODUCTS, SALES, SaleKeys},
+    unknown_word,
+};
+use crate::domain::{
+    ids::{ProductId, SaleId},
+    outcome::PutProductOutcome,
+    product::NewProduct,
+};
+
+impl Store {
+    /// # Errors
+    /// [`Failure`]; after a timeout the product may exist.
+    pub async fn put_product(&self, product: &NewProduct) -> Result<PutProductOutcome, Failure> {
+        if let Some(sale_currency) = self.other_currency(product).await? {
+            return Ok(PutProductOutcome::CurrencyDiffers { sale_currency });
+        }
+        let Some((id, sale)) = self.claim(product).await? else { return Ok(PutProductOutcome::AlreadyExists) };
+        self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await?;
+        let (word, mut reply) = self.runner.call(self.put_call(id, &sale, product)).await?;
+        match word.as_str() {
+            "created" => Ok(PutProductOutcome::Created { id, sale }),
+            "already_exists" => Ok(PutProductOutcome::AlreadyExists),
+            "currency_differs" => Ok(PutProductOutcome::CurrencyDiffers { sale_currency: reply.text()? }),
+            word => Err(unknown_word(Op::PutProduct, word)),
+        }
+    }
+
+    /// Looked at before the claim too, so that a product which will be refused takes no id.
+    async fn other_currency(&self, product: &NewProduct) -> Result<Option<String>, Failure> {
+        let Some(sale) = &product.sale else { return Ok(None) };
+        let currency = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("currency")).await?;
+        let redis::Value::BulkString(code) = currency else { return Ok(None) };
+        let code = String::from_utf8(code).map_err(|error| Failure::unreadable(error.to_string()))?;
+        Ok(Some(code).filter(|code| code != product.currency.code()))
+    }
+
+    async fn claim(&self, product: &NewProduct) -> Result<Option<(ProductId, SaleId)>, Failure> {
+        let call = Call::of(Op::ClaimProduct)
+            .key(PRODUCTS)
+            .arg(product.id.map_or_else(String::new, |id| id.to_string()))
+            .arg(product.sale.as_ref().map_or("", |sale| sale.as_str()));
+        let (word, mut reply) = self.runner.call(call).await?;
+        match word.as_str() {
+            "claimed" => {
+                let id = ProductId::parse(&reply.text()?).ok_or_else(|| Failure::unreadable("a product id"))?;
+                let sale = SaleId::parse(&reply.text()?).ok_or_else(|| Failure::unreadable("a sale id"))?;
+                Ok(Some((id, sale)))
+            }
+            "already_exists" => Ok(None),
+            word => Err(unknown_word(Op::ClaimProduct, word)),
+        }
+    }
+
+    fn put_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct) -> Call {
+        let keys = SaleKeys(sale);
+        Call::of(Op::PutProduct)
+            .key(keys.sale())
+            .key(keys.stock())
+            .key(keys.product(id))
+            .number(id.get())
+            .arg(product.name.as_str())
+            .number(product.price.ten_thousandths())
+            .arg(product.currency.code())
+            .number(product.total)
+            .number(product.max_per_hold.get())
+            .number(self.terms.hold_ms)
+            .number(self.terms.hold_max_ms)
+            .number(self.terms.payment_ms)
+    }
+}

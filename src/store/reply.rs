@@ -1,0 +1,126 @@
+//! Reads replies: a word, then integers, strings and lists.
+
+use redis::Value;
+
+use super::error::Failure;
+
+/// A reply of a script, read from front to back.
+#[derive(Debug)]
+pub struct Reply {
+    rest: std::vec::IntoIter<Value>,
+}
+
+impl Reply {
+    /// # Errors
+    /// [`Failure::Unreadable`] when the value is no list.
+    pub fn read(value: Value) -> Result<Self, Failure> {
+        match value {
+            Value::Array(values) => Ok(Self { rest: values.into_iter() }),
+            other => Err(Failure::unreadable(format!("{other:?} instead of a list"))),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rest.as_slice().is_empty()
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the next value is no integer, nor a string of digits.
+    pub fn int(&mut self) -> Result<i64, Failure> {
+        match self.rest.next() {
+            Some(Value::Int(number)) => Ok(number),
+            Some(Value::BulkString(bytes)) => digits(&bytes),
+            other => Err(Failure::unreadable(format!("{other:?} instead of an integer"))),
+        }
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the next value is no integer, or a negative one.
+    pub fn count(&mut self) -> Result<u64, Failure> {
+        let number = self.int()?;
+        u64::try_from(number).map_err(|_| Failure::unreadable(format!("{number} instead of a count")))
+    }
+
+    /// An instant in epoch milliseconds, where 0 stands for none.
+    ///
+    /// # Errors
+    /// As [`Reply::int`].
+    pub fn instant_or_none(&mut self) -> Result<Option<i64>, Failure> {
+        Ok(Some(self.int()?).filter(|ms| *ms > 0))
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the next value is no string.
+    pub fn text(&mut self) -> Result<String, Failure> {
+        match self.rest.next() {
+            Some(Value::BulkString(bytes)) => String::from_utf8(bytes).map_err(|e| Failure::unreadable(e.to_string())),
+            Some(Value::SimpleString(text)) => Ok(text),
+            Some(Value::Int(number)) => Ok(number.to_string()),
+            other => Err(Failure::unreadable(format!("{other:?} instead of a string"))),
+        }
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the next value is no list.
+    pub fn list(&mut self) -> Result<Self, Failure> {
+        self.rest.next().map_or_else(|| Err(Failure::unreadable("a list is missing")), Self::read)
+    }
+
+    /// The rest as field and value, as HGETALL gives it.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] when something is no string.
+    pub fn fields(mut self) -> Result<Fields, Failure> {
+        let mut fields = Vec::with_capacity(self.rest.len() / 2);
+        while !self.is_empty() {
+            fields.push((self.text()?, self.text()?));
+        }
+        Ok(Fields(fields))
+    }
+}
+
+/// A hash as it was stored.
+#[derive(Debug)]
+pub struct Fields(Vec<(String, String)>);
+
+impl IntoIterator for Fields {
+    type Item = (String, String);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Fields {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the field is missing.
+    pub fn text(&self, name: &str) -> Result<&str, Failure> {
+        self.get(name).ok_or_else(|| Failure::unreadable(format!("the field {name} is missing")))
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the field is there and no integer.
+    pub fn int_or_none(&self, name: &str) -> Result<Option<i64>, Failure> {
+        self.get(name).map(|value| digits(value.as_bytes())).transpose()
+    }
+
+    /// # Errors
+    /// [`Failure::Unreadable`] when the field is missing or no integer.
+    pub fn int(&self, name: &str) -> Result<i64, Failure> {
+        digits(self.text(name)?.as_bytes())
+    }
+}
+
+fn digits(bytes: &[u8]) -> Result<i64, Failure> {
+    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Failure::unreadable("digits expected"))
+}

@@ -1,0 +1,274 @@
+//! Runs scripts: one multiplexed connection per worker, checked out of the worker's own pool, with every wait bounded.
+//!
+//! A runner belongs to one thread, whose runtime drives its connection.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use deadpool_redis::{Connection, Pool, PoolError};
+use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
+use tokio::sync::Mutex;
+
+use super::{
+    error::{Failure, ends_connection},
+    reply::Reply,
+    script::{Catalogue, Op, Script},
+    topology::{Limits, Topology},
+};
+
+/// Times that one call may be made again because lapsed units were left to reclaim: each gives back 512 buckets.
+const BEHIND_MAX: usize = 1_000;
+/// Timeouts in a row after which the connection is given up: the server may have been demoted or cut off.
+const TIMEOUTS_MAX: u32 = 3;
+
+/// A call of a script: first all keys, then all arguments.
+pub struct Call {
+    op: Op,
+    keys: usize,
+    words: Vec<Vec<u8>>,
+}
+
+impl Call {
+    pub fn of(op: Op) -> Self {
+        Self { op, keys: 0, words: Vec::with_capacity(16) }
+    }
+
+    pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        debug_assert_eq!(self.keys, self.words.len(), "keys come before arguments");
+        self.words.push(key.into());
+        self.keys += 1;
+        self
+    }
+
+    pub fn keys<K: Into<Vec<u8>>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        keys.into_iter().fold(self, Self::key)
+    }
+
+    pub fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {
+        self.words.push(arg.into());
+        self
+    }
+
+    pub fn number(self, number: u64) -> Self {
+        self.arg(number.to_string())
+    }
+
+    fn command(&self, script: &Script) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&script.sha).arg(self.keys);
+        for word in &self.words {
+            command.arg(word);
+        }
+        command
+    }
+}
+
+/// The connection in use, numbered so that a late failure of an old one does not end its successor.
+struct Current {
+    number: u64,
+    connection: Connection,
+}
+
+pub struct Runner {
+    pool: Pool,
+    catalogue: Arc<Catalogue>,
+    limits: Limits,
+    current: RefCell<Option<Current>>,
+    connected: Cell<u64>,
+    timeouts: Cell<u32>,
+    in_flight: Rc<Cell<usize>>,
+    /// Held by the one who connects; remembers the last failure for those who waited meanwhile.
+    connecting: Mutex<Option<(Instant, Failure)>>,
+}
+
+impl Runner {
+    pub fn new(topology: &Topology, catalogue: Arc<Catalogue>) -> Self {
+        Self {
+            pool: topology.pool(),
+            catalogue,
+            limits: topology.limits,
+            current: RefCell::default(),
+            connected: Cell::default(),
+            timeouts: Cell::default(),
+            in_flight: Rc::default(),
+            connecting: Mutex::default(),
+        }
+    }
+
+    /// Calls a script until it has decided; gives the reply after its first word, and that word.
+    ///
+    /// # Errors
+    /// [`Failure`]: after `TimedOut` and `Unavailable` the outcome is unknown.
+    pub async fn call(&self, call: Call) -> Result<(String, Reply), Failure> {
+        let _place = self.place()?;
+        let script = self.catalogue.script(call.op);
+        let command = call.command(script);
+        let started = Instant::now();
+        for _ in 0..BEHIND_MAX {
+            let mut reply = Reply::read(self.send(script, &command).await?)?;
+            let word = reply.text()?;
+            if word != "behind" {
+                return Ok((word, reply));
+            }
+            if started.elapsed() > self.limits.call {
+                break;
+            }
+        }
+        Err(Failure::TimedOut(format!("{} has too much to reclaim", script.name)))
+    }
+
+    /// Runs a plain command, for what needs no decision.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn plain(&self, command: &Cmd) -> Result<Value, Failure> {
+        let _place = self.place()?;
+        let (number, mut connection) = self.connection().await?;
+        self.heard(number, command.query_async(&mut connection).await).map_err(|e| Failure::from_redis(&e))
+    }
+
+    /// Loads all scripts, so that the first calls find them.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn load_scripts(&self) -> Result<(), Failure> {
+        for script in self.catalogue.iter() {
+            self.plain(redis::cmd("SCRIPT").arg("LOAD").arg(&script.source)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, script: &Script, command: &Cmd) -> Result<Value, Failure> {
+        match self.send_once(script, command).await {
+            Ok(value) => Ok(value),
+            Err(Attempt::Failed(failure)) => Err(failure),
+            // The connection was lost: perhaps only the connection. Redis may have decided already.
+            Err(Attempt::Lost(_)) if script.resend => match self.send_once(script, command).await {
+                Ok(value) => Ok(value),
+                Err(Attempt::Failed(failure) | Attempt::Lost(failure)) => Err(failure),
+            },
+            Err(Attempt::Lost(failure)) => Err(failure),
+        }
+    }
+
+    async fn send_once(&self, script: &Script, command: &Cmd) -> Result<Value, Attempt> {
+        let (number, mut connection) = self.connection().await.map_err(Attempt::Failed)?;
+        let mut answer = command.query_async(&mut connection).await;
+        if matches!(&answer, Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
+            answer = load_and_send(script, command, &mut connection).await;
+        }
+        self.heard(number, answer).map_err(|error| {
+            let failure = Failure::from_redis(&error);
+            if error.is_connection_dropped() { Attempt::Lost(failure) } else { Attempt::Failed(failure) }
+        })
+    }
+
+    /// Learns from an answer whether the connection is still worth keeping.
+    fn heard<T>(&self, number: u64, answer: Result<T, RedisError>) -> Result<T, RedisError> {
+        match &answer {
+            Ok(_) => self.timeouts.set(0),
+            Err(error) if error.is_timeout() => self.timeouts.set(self.timeouts.get() + 1),
+            Err(_) => {}
+        }
+        let worn_out = self.timeouts.get() >= TIMEOUTS_MAX;
+        if worn_out || matches!(&answer, Err(error) if ends_connection(error)) {
+            self.timeouts.set(0);
+            self.forget(number);
+        }
+        answer
+    }
+
+    fn forget(&self, number: u64) {
+        let mut current = self.current.borrow_mut();
+        if current.as_ref().is_some_and(|c| c.number == number)
+            && let Some(Current { connection, .. }) = current.take()
+        {
+            // Taken out of the pool, which would otherwise keep it for the next check-out.
+            drop(Connection::take(connection));
+        }
+    }
+
+    /// The connection in use; where there is none, one caller connects and the others share its luck.
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), Failure> {
+        if let Some(current) = self.in_use() {
+            return Ok(current);
+        }
+        let asked = Instant::now();
+        let mut last = self.connecting.lock().await;
+        if let Some(current) = self.in_use() {
+            return Ok(current);
+        }
+        if let Some((at, failure)) = &*last
+            && *at >= asked
+        {
+            return Err(failure.clone());
+        }
+        match self.pool.get().await {
+            Ok(connection) => {
+                let number = self.connected.get() + 1;
+                self.connected.set(number);
+                let multiplexed = (*connection).clone();
+                *self.current.borrow_mut() = Some(Current { number, connection });
+                Ok((number, multiplexed))
+            }
+            Err(error) => {
+                let failure = connect_failure(&error);
+                *last = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    fn in_use(&self) -> Option<(u64, MultiplexedConnection)> {
+        self.current.borrow().as_ref().map(|c| (c.number, (*c.connection).clone()))
+    }
+
+    fn place(&self) -> Result<Place, Failure> {
+        let taken = self.in_flight.get();
+        if taken >= self.limits.in_flight_max {
+            return Err(Failure::Overloaded(self.limits.in_flight_max));
+        }
+        self.in_flight.set(taken + 1);
+        Ok(Place(Rc::clone(&self.in_flight)))
+    }
+}
+
+async fn load_and_send(
+    script: &Script,
+    command: &Cmd,
+    connection: &mut MultiplexedConnection,
+) -> Result<Value, RedisError> {
+    let _sha: Value = redis::cmd("SCRIPT").arg("LOAD").arg(&script.source).query_async(connection).await?;
+    command.query_async(connection).await
+}
+
+/// Connecting failed, so nothing was sent: even a timeout is a plain absence.
+fn connect_failure(error: &PoolError) -> Failure {
+    Failure::Unavailable(format!("cannot connect: {error}"))
+}
+
+enum Attempt {
+    /// The connection broke; the call may or may not have been decided.
+    Lost(Failure),
+    Failed(Failure),
+}
+
+/// A place among the calls in flight, given back on drop.
+struct Place(Rc<Cell<usize>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Limits {
+    /// Longest time that a caller may wait in all: to connect, to send, and to send again.
+    pub fn patience(&self) -> Duration {
+        2 * (self.connect + self.call)
+    }
+}

@@ -1,0 +1,141 @@
+//! The catalogue of scripts. A script is its file in `lua/`, with the shared fragments that its header names put in front.
+
+use redis::Script as Hashed;
+
+/// The operations, each a script of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Hold,
+    Release,
+    Order,
+    Cancel,
+    Settle,
+    Stock,
+    FindHold,
+    FindOrder,
+    ClaimProduct,
+    PutProduct,
+}
+
+struct Entry {
+    op: Op,
+    name: &'static str,
+    file: &'static str,
+    /// Whether the same call may be sent again when the connection was lost before the answer came: it has no second
+    /// effect, and its answer is as true.
+    resend: bool,
+}
+
+macro_rules! entry {
+    ($op:ident, $name:literal, $resend:literal) => {
+        Entry {
+            op: Op::$op,
+            name: $name,
+            file: include_str!(concat!("../../lua/", $name, ".lua")),
+            resend: $resend,
+        }
+    };
+}
+
+const ENTRIES: [Entry; 10] = [
+    entry!(Hold, "hold", true),
+    entry!(Release, "release", false),
+    entry!(Order, "order", true),
+    entry!(Cancel, "cancel", true),
+    entry!(Settle, "settle", true),
+    entry!(Stock, "stock", true),
+    entry!(FindHold, "find_hold", true),
+    entry!(FindOrder, "find_order", true),
+    entry!(ClaimProduct, "claim_product", false),
+    entry!(PutProduct, "put_product", false),
+];
+
+const FRAGMENTS: [(&str, &str); 4] = [
+    ("clock", include_str!("../../lua/lib/clock.lua")),
+    ("units", include_str!("../../lua/lib/units.lua")),
+    ("records", include_str!("../../lua/lib/records.lua")),
+    ("orders", include_str!("../../lua/lib/orders.lua")),
+];
+
+/// A script, ready to be called by its hash.
+#[derive(Debug)]
+pub struct Script {
+    pub name: &'static str,
+    pub source: String,
+    pub sha: String,
+    pub resend: bool,
+}
+
+/// All scripts, in the order of [`Op`].
+#[derive(Debug)]
+pub struct Catalogue(Vec<Script>);
+
+impl Catalogue {
+    pub fn compiled() -> Self {
+        Self::with_clock(FRAGMENTS[0].1)
+    }
+
+    /// With another source of time than the server's clock. Only a test builds such a catalogue: the scripts of the
+    /// service have no way to be told the time.
+    #[doc(hidden)]
+    pub fn with_clock(clock: &str) -> Self {
+        Self(ENTRIES.iter().map(|entry| join(entry, clock)).collect())
+    }
+
+    pub fn script(&self, op: Op) -> &Script {
+        &self.0[op as usize]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Script> {
+        self.0.iter()
+    }
+}
+
+impl Op {
+    pub fn name(self) -> &'static str {
+        ENTRIES[self as usize].name
+    }
+}
+
+fn join(entry: &Entry, clock: &str) -> Script {
+    let (shebang, body) = entry.file.split_once('\n').unwrap_or((entry.file, ""));
+    let mut source = format!("{shebang}\n");
+    for (name, fragment) in FRAGMENTS {
+        if uses(body).any(|used| used == name) {
+            source.push_str(if name == "clock" { clock } else { fragment });
+        }
+    }
+    source.push_str(body);
+    let sha = Hashed::new(&source).get_hash().to_owned();
+    Script { name: entry.name, source, sha, resend: entry.resend }
+}
+
+/// The fragments that a header names: `-- uses   clock, units`.
+fn uses(body: &str) -> impl Iterator<Item = &str> {
+    let line = body.lines().find_map(|line| line.strip_prefix("-- uses ")).unwrap_or("");
+    line.split(',').map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_in_the_order_of_its_names() {
+        for (at, entry) in ENTRIES.iter().enumerate() {
+            assert_eq!(entry.op as usize, at);
+        }
+    }
+
+    #[test]
+    fn every_script_begins_with_its_shebang_and_has_the_fragments_that_it_uses() {
+        for script in Catalogue::compiled().iter() {
+            assert!(script.source.starts_with("#!lua"), "{}", script.name);
+            let wants = |word: &str| script.source.contains(&format!("{word}("));
+            let has = |word: &str| script.source.contains(&format!("local function {word}("));
+            for word in ["guarded_now", "int", "reclaim", "move", "owe", "live_hold", "order_reply", "quote"] {
+                assert_eq!(wants(word), has(word), "{}: {word}", script.name);
+            }
+        }
+    }
+}

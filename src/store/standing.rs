@@ -1,0 +1,151 @@
+//! What the service stands on: looked at once at start-up. What would lose stock is refused, what is weaker is said.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use redis::Value;
+
+use super::{
+    Blueprint, Catalogue, Failure, Terms, Topology,
+    keys::{SCHEMA, SECRET},
+    runner::Runner,
+};
+use crate::domain::ids::IdSigner;
+
+const SCHEMA_VERSION: &str = "1";
+const VERSION_MIN: (u32, u32) = (7, 0);
+
+/// Why the service does not start on this Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error("Redis {0} is too old: the scripts need 7.0 or newer")]
+    TooOld(String),
+    #[error("Redis evicts keys (maxmemory-policy {0}), which would lose stock: set it to noeviction")]
+    Evicts(String),
+    #[error("this Redis is a replica and takes no writes: give the address of its primary")]
+    Replica,
+    #[error(
+        "this Redis holds data of key schema {0}, and this version of flashsale knows schema {SCHEMA_VERSION}: run the version that wrote it"
+    )]
+    OtherSchema(String),
+    #[error("the secret {SECRET} in Redis is damaged: all ids in customers' hands were signed with it; restore it from a backup")]
+    Secret,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub address: String,
+    pub engine: String,
+    /// `None`: no append-only file. Otherwise the sync policy, where the server tells it.
+    pub aof: bool,
+    pub maxmemory: u64,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let aof = if self.aof { "AOF on" } else { "AOF off" };
+        write!(f, "{} at {}, primary, noeviction, {aof}", self.engine, self.address)
+    }
+}
+
+impl Standing {
+    /// What is merely weaker than it could be, each with what to do.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let aof = (!self.aof).then_some(
+            "Redis keeps no append-only file: a restart of Redis forgets holds, orders and payments; set appendonly yes",
+        );
+        let memory = (self.maxmemory == 0)
+            .then_some("Redis has no maxmemory: should the machine run out, the kernel ends it; set maxmemory");
+        aof.into_iter().chain(memory).collect()
+    }
+}
+
+impl Blueprint {
+    /// Looks at Redis, claims the key schema, fetches or makes the secret, and loads the scripts.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub async fn prepare(
+        topology: Topology,
+        catalogue: Arc<Catalogue>,
+        terms: Terms,
+    ) -> Result<(Self, Standing), Unfit> {
+        let runner = Runner::new(&topology, Arc::clone(&catalogue));
+        let standing = look(&runner, topology.address()).await?;
+        claim_schema(&runner).await?;
+        let ids = IdSigner::new(&secret(&runner).await?);
+        runner.load_scripts().await?;
+        Ok((Self { topology, catalogue, terms, ids }, standing))
+    }
+}
+
+async fn look(runner: &Runner, address: String) -> Result<Standing, Unfit> {
+    let info = info(runner).await?;
+    let of = |name: &str| info.get(name).map_or("", String::as_str);
+    let version = of("redis_version").to_owned();
+    if parse_version(&version).is_none_or(|v| v < VERSION_MIN) {
+        return Err(Unfit::TooOld(version));
+    }
+    if of("role") == "slave" {
+        return Err(Unfit::Replica);
+    }
+    let policy = of("maxmemory_policy");
+    if policy != "noeviction" {
+        return Err(Unfit::Evicts(policy.to_owned()));
+    }
+    let engine = match info.get("valkey_version") {
+        Some(valkey) => format!("Valkey {valkey}"),
+        None => format!("Redis {version}"),
+    };
+    Ok(Standing { address, engine, aof: of("aof_enabled") == "1", maxmemory: of("maxmemory").parse().unwrap_or(0) })
+}
+
+async fn info(runner: &Runner) -> Result<HashMap<String, String>, Failure> {
+    let text = as_text(runner.plain(&redis::cmd("INFO")).await?)?;
+    let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
+}
+
+async fn claim_schema(runner: &Runner) -> Result<(), Unfit> {
+    let found = get_or_set(runner, SCHEMA, SCHEMA_VERSION).await?;
+    if found == SCHEMA_VERSION { Ok(()) } else { Err(Unfit::OtherSchema(found)) }
+}
+
+/// Made once, by whoever comes first.
+async fn secret(runner: &Runner) -> Result<[u8; 32], Unfit> {
+    let mut fresh = [0_u8; 32];
+    getrandom::fill(&mut fresh).map_err(|e| Failure::Unavailable(format!("no random numbers: {e}")))?;
+    let kept = get_or_set(runner, SECRET, &to_hex(&fresh)).await?;
+    from_hex(&kept).ok_or(Unfit::Secret)
+}
+
+async fn get_or_set(runner: &Runner, key: &str, value: &str) -> Result<String, Failure> {
+    let earlier = runner.plain(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("GET")).await?;
+    if earlier == Value::Nil { Ok(value.to_owned()) } else { as_text(earlier) }
+}
+
+fn as_text(value: Value) -> Result<String, Failure> {
+    redis::from_redis_value(value).map_err(|error| Failure::unreadable(error.to_string()))
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn to_hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}

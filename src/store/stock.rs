@@ -1,0 +1,91 @@
+//! `stock`: products as they stand, exact at the instant of the answer.
+
+use std::collections::BTreeMap;
+
+use super::{Call, Failure, Op, Reply, Store, keys::PRODUCTS, keys::SaleKeys, record, unknown_word};
+use crate::domain::{
+    ids::{ProductId, SaleId},
+    money::{Amount, Currency},
+    outcome::StockOutcome,
+    product::{Product, Stock},
+};
+
+/// Products that one call reads.
+const CHUNK: usize = 64;
+
+impl Store {
+    /// # Errors
+    /// [`Failure`].
+    pub async fn stock(&self, product: ProductId) -> Result<StockOutcome, Failure> {
+        let Some(sale) = self.sale_of(product).await? else { return Ok(StockOutcome::ProductNotFound) };
+        let found = self.stock_of(&sale, &[product]).await?.pop();
+        Ok(found.map_or(StockOutcome::ProductNotFound, StockOutcome::Stock))
+    }
+
+    /// All products, by id. Products of one sale are of one instant, up to 64 of them.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn stock_of_all(&self) -> Result<Vec<Product>, Failure> {
+        let mut products = Vec::new();
+        for (sale, ids) in self.products_by_sale().await? {
+            for chunk in ids.chunks(CHUNK) {
+                products.append(&mut self.stock_of(&sale, chunk).await?);
+            }
+        }
+        products.sort_by_key(|product| product.id);
+        Ok(products)
+    }
+
+    async fn products_by_sale(&self) -> Result<BTreeMap<SaleId, Vec<ProductId>>, Failure> {
+        let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
+        let mut by_sale: BTreeMap<SaleId, Vec<ProductId>> = BTreeMap::new();
+        for (product, sale) in all.fields()? {
+            let (product, sale) = (ProductId::parse(&product), SaleId::parse(&sale));
+            let (Some(product), Some(sale)) = (product, sale) else {
+                return Err(Failure::unreadable("the directory of products"));
+            };
+            by_sale.entry(sale).or_default().push(product);
+        }
+        Ok(by_sale)
+    }
+
+    async fn stock_of(&self, sale: &SaleId, products: &[ProductId]) -> Result<Vec<Product>, Failure> {
+        let keys = SaleKeys(sale);
+        let call = Call::of(Op::Stock).keys(keys.units()).keys(products.iter().map(|id| keys.product(*id)));
+        let call = products.iter().fold(call, |call, id| call.number(id.get()));
+        let (word, mut reply) = self.runner.call(call).await?;
+        if word != "stock" {
+            return Err(unknown_word(Op::Stock, &word));
+        }
+        let _now_ms = reply.int()?;
+        let currency = reply.text()?;
+        let mut found = Vec::with_capacity(products.len());
+        while !reply.is_empty() {
+            let row = reply.list()?;
+            if !row.is_empty() {
+                found.push(read_product(sale, record::currency(&currency)?, row)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn read_product(sale: &SaleId, currency: Currency, mut row: Reply) -> Result<Product, Failure> {
+    Ok(Product {
+        id: ProductId::new(row.count()?).ok_or_else(|| Failure::unreadable("a product id"))?,
+        sale: sale.clone(),
+        name: row.text()?,
+        price: Amount::from_ten_thousandths(row.count()?),
+        currency,
+        stock: Stock {
+            total: row.count()?,
+            available: row.count()?,
+            held: row.count()?,
+            pending: row.count()?,
+            sold: row.count()?,
+        },
+        max_per_hold: row.count()?,
+        next_release_ms: row.instant_or_none()?,
+    })
+}

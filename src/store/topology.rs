@@ -1,0 +1,63 @@
+//! Where Redis is, and how it is spoken to: one address today; sentinels and clusters have their place here.
+
+use std::time::Duration;
+
+use deadpool_redis::{Manager, Pool, Runtime};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisError,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+
+/// Connections that a worker's pool may hold: one for all calls, one to replace it.
+const POOL_SIZE: usize = 2;
+
+/// Bounds on every wait for Redis.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connect: Duration,
+    pub call: Duration,
+    /// Calls of one worker that may wait for an answer at the same time.
+    pub in_flight_max: usize,
+}
+
+/// How to reach Redis.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    info: ConnectionInfo,
+    pub limits: Limits,
+}
+
+impl Topology {
+    /// One server: `redis://`, `rediss://` or `unix://`, with user, password and database where the URL has them.
+    ///
+    /// # Errors
+    /// When the URL cannot be read; the error does not repeat it, for it may hold a password.
+    pub fn single(url: &str, limits: Limits) -> Result<Self, RedisError> {
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+        let info = url.into_connection_info()?.set_tcp_settings(tcp);
+        Client::open(info.clone())?;
+        Ok(Self { info, limits })
+    }
+
+    /// A pool for one worker. Its connections are driven by the runtime that makes them, hence never shared.
+    pub fn pool(&self) -> Pool {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.limits.connect))
+            .set_response_timeout(Some(self.limits.call));
+        let manager = Manager::new_with_config(self.info.clone(), config).expect("the address was checked in `single`");
+        Pool::builder(manager)
+            .max_size(POOL_SIZE)
+            .wait_timeout(Some(self.limits.connect))
+            .create_timeout(Some(self.limits.connect))
+            .recycle_timeout(Some(self.limits.connect))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("a runtime for the timeouts is given")
+    }
+
+    /// Where Redis is, without user and password.
+    pub fn address(&self) -> String {
+        self.info.addr().to_string()
+    }
+}
