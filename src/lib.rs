@@ -3,5 +3,11 @@
 //! `ARCHITECTURE.md` has the map. In short: `http` parses and answers, `domain` has the words, `store` makes one script
 //! call per decision, and Redis decides.
 
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod store;
+pub mod telemetry;
+pub mod webhook;

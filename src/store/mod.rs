@@ -87,12 +87,12 @@ impl Store {
         &self.ids
     }
 
-    /// Whether Redis answers.
+    /// Whether Redis answers and has the scripts; those that it has lost are loaded again.
     ///
     /// # Errors
     /// [`Failure`] when it does not.
-    pub async fn ping(&self) -> Result<(), Failure> {
-        self.runner.plain(&redis::cmd("PING")).await.map(drop)
+    pub async fn ready(&self) -> Result<(), Failure> {
+        self.runner.ensure_scripts().await
     }
 
     /// The sale of a product; it never changes, so it is remembered.

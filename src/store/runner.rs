@@ -6,7 +6,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use deadpool_redis::{Connection, Pool, PoolError};
@@ -131,13 +131,21 @@ impl Runner {
         self.heard(number, command.query_async(&mut connection).await).map_err(|e| Failure::from_redis(&e))
     }
 
-    /// Loads all scripts, so that the first calls find them.
+    /// Loads the scripts that Redis does not have, so that calls find them.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn load_scripts(&self) -> Result<(), Failure> {
+    pub async fn ensure_scripts(&self) -> Result<(), Failure> {
+        let mut exists = redis::cmd("SCRIPT");
+        exists.arg("EXISTS");
         for script in self.catalogue.iter() {
-            self.plain(redis::cmd("SCRIPT").arg("LOAD").arg(&script.source)).await?;
+            exists.arg(&script.sha);
+        }
+        let mut there = Reply::read(self.plain(&exists).await?)?;
+        for script in self.catalogue.iter() {
+            if there.int()? == 0 {
+                self.plain(redis::cmd("SCRIPT").arg("LOAD").arg(&script.source)).await?;
+            }
         }
         Ok(())
     }
@@ -263,12 +271,5 @@ struct Place(Rc<Cell<usize>>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-impl Limits {
-    /// Longest time that a caller may wait in all: to connect, to send, and to send again.
-    pub fn patience(&self) -> Duration {
-        2 * (self.connect + self.call)
     }
 }

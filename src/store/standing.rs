@@ -76,7 +76,7 @@ impl Blueprint {
         let standing = look(&runner, topology.address()).await?;
         claim_schema(&runner).await?;
         let ids = IdSigner::new(&secret(&runner).await?);
-        runner.load_scripts().await?;
+        runner.ensure_scripts().await?;
         Ok((Self { topology, catalogue, terms, ids }, standing))
     }
 }

@@ -1,0 +1,228 @@
+//! The application: settings in, a running server out.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    middleware::from_fn,
+    web::Data,
+};
+
+use crate::{
+    config::{RedisSource, Settings},
+    http::{self, BodyLimits, Desk, Draining},
+    store::{
+        Blueprint, Catalogue, Failure, Limits, Store, Terms, Topology, Unfit,
+        embedded::{Embedded, EmbeddedError},
+    },
+    webhook::signature::Verifier,
+};
+
+/// Connections that one worker takes at the same time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 25_000;
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("redis.url cannot be read: use redis://, rediss:// or unix://")]
+    Url,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("webhook.secrets: number {0} is not whsec_ followed by base64 of at least 16 bytes")]
+    Secret(usize),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("cannot start the server: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A service that is about to run.
+pub struct Application {
+    server: Server,
+    addr: SocketAddr,
+    blueprint: Blueprint,
+    draining: Draining,
+    drain: Duration,
+    /// Keeps the embedded Redis running for as long as the service does.
+    embedded: Option<Embedded>,
+}
+
+impl Application {
+    /// Finds Redis, looks at what it stands on, and listens. Requests are answered once it runs.
+    ///
+    /// # Errors
+    /// [`StartError`], each saying what to do.
+    pub async fn build(settings: &Settings, catalogue: Catalogue) -> Result<Self, StartError> {
+        let (topology, embedded) = find_redis(settings)?;
+        let blueprint = prepare(settings, topology, Arc::new(catalogue)).await?;
+        let draining = Draining::default();
+        let desk = desk(settings, draining.clone())?;
+        let listener = TcpListener::bind(settings.http.addr).map_err(|e| StartError::Listen(settings.http.addr, e))?;
+        let addr = listener.local_addr()?;
+        let server = serve(settings, listener, blueprint.clone(), desk)?;
+        tracing::info!(%addr, workers = settings.http.workers, "listening");
+        let drain = Duration::from_secs(settings.http.drain_seconds);
+        Ok(Self { server, addr, blueprint, draining, drain, embedded })
+    }
+
+    /// Where it listens; the port was chosen by the system when the settings said 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The path of the embedded server's socket, if there is one.
+    pub fn embedded_socket(&self) -> Option<std::path::PathBuf> {
+        self.embedded.as_ref().map(Embedded::socket)
+    }
+
+    /// A store of its own for the calling thread.
+    pub fn store(&self) -> Store {
+        Store::new(&self.blueprint)
+    }
+
+    /// Stops a running application in order, from anywhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Runs until it is told to stop by SIGTERM, SIGINT or its handle; drains first.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn run_until_stopped(self) -> io::Result<()> {
+        let handle = self.server.handle();
+        let (draining, drain) = (self.draining, self.drain);
+        let watch = actix_web::rt::spawn(async move {
+            told_to_stop().await;
+            tracing::info!(drain_seconds = drain.as_secs(), "stopping");
+            draining.begin();
+            tokio::time::sleep(drain).await;
+            handle.stop(true).await;
+        });
+        let result = self.server.await;
+        watch.abort();
+        drop(self.embedded);
+        tracing::info!("stopped");
+        result
+    }
+}
+
+fn find_redis(settings: &Settings) -> Result<(Topology, Option<Embedded>), StartError> {
+    let limits = Limits {
+        connect: Duration::from_millis(settings.redis.connect_timeout_ms),
+        call: Duration::from_millis(settings.redis.call_timeout_ms),
+        in_flight_max: settings.redis.in_flight_max,
+    };
+    let (url, embedded) = match &settings.redis.source {
+        RedisSource::Standalone { url } => (url.expose().to_owned(), None),
+        RedisSource::Embedded { data_dir, server } => {
+            let embedded = Embedded::start(data_dir, server.as_deref())?;
+            (embedded.url(), Some(embedded))
+        }
+    };
+    if url.starts_with("rediss://") {
+        let _already = rustls::crypto::ring::default_provider().install_default();
+    }
+    Ok((Topology::single(&url, limits).map_err(|_| StartError::Url)?, embedded))
+}
+
+/// Waits for a Redis that is not there yet, as it happens when both start together.
+async fn prepare(settings: &Settings, topology: Topology, catalogue: Arc<Catalogue>) -> Result<Blueprint, StartError> {
+    let patience = Duration::from_secs(settings.redis.startup_seconds);
+    let started = Instant::now();
+    let mut said = false;
+    loop {
+        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings)).await {
+            Ok((blueprint, standing)) => {
+                tracing::info!("store: {standing}");
+                standing.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+                return Ok(blueprint);
+            }
+            Err(Unfit::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
+                if started.elapsed() < patience =>
+            {
+                if !said {
+                    tracing::warn!(cause = %failure, "waiting up to {} s for Redis", patience.as_secs());
+                    said = true;
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            Err(unfit) => return Err(unfit.into()),
+        }
+    }
+}
+
+fn terms(settings: &Settings) -> Terms {
+    Terms {
+        hold_ms: settings.sale.hold_seconds * 1_000,
+        hold_max_ms: settings.sale.hold_seconds_max * 1_000,
+        payment_ms: settings.sale.payment_seconds * 1_000,
+        idempotency_ms: settings.sale.idempotency_seconds * 1_000,
+        event_ms: settings.webhook.remember_seconds * 1_000,
+        retention_ms: settings.sale.retention_seconds * 1_000,
+    }
+}
+
+fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
+    let webhook = &settings.webhook;
+    let secrets = webhook.secrets.iter().map(|secret| secret.expose());
+    let verifier =
+        Verifier::new(secrets, webhook.allow_unsigned, webhook.tolerance_seconds).map_err(StartError::Secret)?;
+    if webhook.allow_unsigned {
+        tracing::warn!("webhook.allow_unsigned is on: anybody can mark an order as paid");
+    } else if !verifier.trusts_something() {
+        tracing::warn!("no webhook.secrets: every payment event will be refused");
+    }
+    Ok(Desk {
+        limits: BodyLimits {
+            body_bytes_max: settings.http.body_bytes_max,
+            webhook_bytes_max: settings.http.webhook_bytes_max,
+            read_timeout: Duration::from_millis(settings.http.read_timeout_ms),
+        },
+        verifier,
+        admin_token: settings.admin_token.clone(),
+        draining,
+    })
+}
+
+fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk: Desk) -> io::Result<Server> {
+    let http = &settings.http;
+    let server = HttpServer::new(move || {
+        let routes_desk = desk.clone();
+        App::new()
+            .app_data(Data::new(Store::new(&blueprint)))
+            .app_data(Data::new(desk.clone()))
+            .wrap(from_fn(http::frame))
+            .configure(move |config| http::routes::configure(config, &routes_desk))
+    });
+    Ok(server
+        .workers(http.workers)
+        .max_connections(CONNECTIONS_MAX)
+        .keep_alive(Duration::from_secs(http.keep_alive_seconds))
+        .client_request_timeout(Duration::from_millis(http.read_timeout_ms))
+        .shutdown_timeout(http.shutdown_seconds)
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be heard: the service stops only by force");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,76 @@
+//! `--demo`: something to sell, and what to type next.
+
+use crate::{
+    app::Application,
+    config::{Secret, Settings},
+    domain::{
+        ids::ProductId,
+        money::{Amount, Currency},
+        outcome::PutProductOutcome,
+        product::NewProduct,
+        quantity::Quantity,
+        text::ProductName,
+    },
+    store::Store,
+};
+
+const NAME: &str = "Flash Sale Item";
+const UNITS: u64 = 100;
+const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
+
+/// Lets unsigned payment events in, and makes an admin token where there is none.
+pub(super) fn adapt(settings: &mut Settings) {
+    settings.webhook.allow_unsigned = true;
+    settings.admin_token.get_or_insert_with(|| {
+        let mut random = [0; 12];
+        getrandom::fill(&mut random).expect("the operating system gives random numbers");
+        Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    });
+}
+
+/// Adds product 1, unless it is there from an earlier run.
+pub(super) async fn seed(store: &Store) -> Result<(), String> {
+    let product = NewProduct {
+        id: ProductId::new(1),
+        sale: None,
+        name: ProductName::parse(NAME).ok_or("the demo product has no name")?,
+        price: Amount::from_ten_thousandths(PRICE_TEN_THOUSANDTHS),
+        currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
+        total: UNITS,
+        max_per_hold: Quantity::new(10).ok_or("the demo limit is wrong")?,
+    };
+    match store.put_product(&product).await.map_err(|e| e.to_string())? {
+        PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists => Ok(()),
+        PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
+    }
+}
+
+/// URLs, the token, and the next curl to try.
+pub(super) fn welcome(application: &Application, settings: &Settings) -> String {
+    let url = format!("http://{}", application.addr());
+    let token = settings.admin_token.as_ref().map_or("", Secret::expose);
+    let redis = application.embedded_socket().map_or_else(
+        || "your own, by redis.url".to_owned(),
+        |socket| format!("embedded; look inside with: redis-cli -s {}", socket.display()),
+    );
+    format!(
+        r#"
+flashsale is ready at {url}
+
+  product 1     {NAME}, {UNITS} units at 50.00 USD
+  admin token   {token}
+  Redis         {redis}
+  webhook       accepts unsigned payment events, because this is a demo
+
+Try it, in another terminal:
+
+  curl -s {url}/api/products/1
+  curl -s --json '{{"product_id":1,"quantity":1}}' {url}/api/holds
+  curl -s --json '{{"hold_id":"<id of the hold>"}}' {url}/api/orders
+  curl -s --json '{{"idempotency_key":"txn_1","payload":{{"status":"paid","order_id":"<id of the order>"}}}}' {url}/api/payments/webhook
+  curl -s -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
+
+Ctrl-C stops it; what was sold stays sold.
+"#
+    )
+}

@@ -1,0 +1,113 @@
+//! The command line.
+
+mod demo;
+mod healthcheck;
+mod serve;
+
+use std::{collections::HashMap, env, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{self, Overrides},
+    store::embedded,
+};
+
+/// Sells a hundred things to ten thousand people: exact stock, holds with a time limit, orders and payments.
+///
+/// Without a Redis URL the service starts its own private Redis. To try it: flashsale serve --demo
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service (this is also what happens without a command)
+    Serve(ServeArgs),
+    /// Show the settings in force, as TOML, with secrets hidden
+    Config,
+    /// Ask a running service whether it is ready; exits with 0 if so
+    Healthcheck(HealthcheckArgs),
+    /// Watch over the embedded Redis of a data folder (the service starts this by itself)
+    #[command(hide = true)]
+    Guard(GuardArgs),
+}
+
+#[derive(Args, Clone)]
+struct CommonArgs {
+    /// Settings file (TOML) [default: flashsale.toml where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args, Clone)]
+struct ServeArgs {
+    /// Add product 1, accept unsigned payment events, make an admin token, and print what to try
+    #[arg(long)]
+    demo: bool,
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: Option<String>,
+}
+
+#[derive(Args)]
+struct HealthcheckArgs {
+    /// The service to ask [default: http.addr of the settings]
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: Option<String>,
+}
+
+#[derive(Args)]
+struct GuardArgs {
+    #[arg(long)]
+    data_dir: PathBuf,
+    #[arg(long)]
+    server: PathBuf,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let Cli { command, serve, common } = Cli::parse();
+    let done = match command.unwrap_or(Command::Serve(serve)) {
+        Command::Serve(args) => serve::run(&common, &args),
+        Command::Config => show_config(&common),
+        Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
+        Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            complain(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn show_config(common: &CommonArgs) -> Result<(), String> {
+    let shown = config::effective(common.config.as_deref(), &environment(), &Overrides::new());
+    say(&shown.map_err(|e| e.to_string())?);
+    Ok(())
+}
+
+/// `FLASHSALE_CONFIG` is a flag's, not a setting.
+fn environment() -> config::Environment {
+    let pairs = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    pairs.filter(|(name, _)| name != "FLASHSALE_CONFIG").collect::<HashMap<_, _>>()
+}
+
+#[expect(clippy::print_stdout, reason = "this is what a command line does")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "this is what a command line does")]
+fn complain(text: &str) {
+    eprintln!("flashsale: {text}");
+}

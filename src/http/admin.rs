@@ -1,0 +1,120 @@
+//! POST /api/admin/products, behind the bearer token.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header::{AUTHORIZATION, HeaderMap},
+    web::Data,
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{
+    Desk, body,
+    fields::{Json, Object},
+    holds,
+    problem::{Code, FieldError, Problem},
+    products::ProductBody,
+};
+use crate::{
+    domain::{
+        ids::{ProductId, SaleId},
+        money::{Amount, Currency, LINE_TOTAL_MAX},
+        outcome::PutProductOutcome,
+        product::{NewProduct, PER_HOLD_MAX, Product, Stock, TOTAL_MAX},
+        quantity::Quantity,
+        text::ProductName,
+    },
+    store::Store,
+};
+
+const MAX_PER_HOLD_DEFAULT: u64 = 10;
+
+pub(super) async fn create_product(store: Data<Store>, ask: ProductRequest) -> Result<HttpResponse, Problem> {
+    match store.put_product(&ask.0).await? {
+        PutProductOutcome::Created { id, sale } => {
+            Ok(HttpResponse::Created().json(ProductBody::of(&fresh(ask.0, id, sale))))
+        }
+        PutProductOutcome::AlreadyExists => {
+            Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
+        }
+        PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(&sale_currency)),
+    }
+}
+
+/// A body of POST /api/admin/products from somebody who may.
+pub(super) struct ProductRequest(NewProduct);
+
+impl FromRequest for ProductRequest {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let desk = holds::desk(&request);
+            authorize(request.headers(), &desk)?;
+            body::read_json(&request, &mut payload, &desk, read_product).await.map(Self)
+        })
+    }
+}
+
+/// Compares digests, in constant time, so that neither the token nor its length shows.
+fn authorize(headers: &HeaderMap, desk: &Desk) -> Result<(), Problem> {
+    let refused = || Problem::new(Code::Unauthorized, "send Authorization: Bearer <token> with the admin token");
+    let expected = desk.admin_token.as_ref().ok_or_else(refused)?;
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let (scheme, token) = given.split_once(' ').ok_or_else(refused)?;
+    let same = Sha256::digest(token.trim()).ct_eq(&Sha256::digest(expected.expose()));
+    if scheme.eq_ignore_ascii_case("bearer") && bool::from(same) { Ok(()) } else { Err(refused()) }
+}
+
+fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {
+    let known = ["id", "sale", "name", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
+    let mut object = Object::open(json, "", &known, errors)?;
+    let id = object.count("id", 1, ProductId::MAX).and_then(ProductId::new);
+    let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
+        SaleId::parse(text).filter(|sale| !sale.is_reserved())
+    });
+    let name = object.required_text("name", "1 to 200 characters", ProductName::parse);
+    let currency = object.text("currency", "an ISO 4217 code such as USD", Currency::parse);
+    let currency = currency.or_else(|| Currency::parse("USD"))?;
+    let price = object.required_text("price", "a decimal string in its currency's decimals, such as 9.99", |text| {
+        Amount::parse(text, currency.decimals()).ok()
+    });
+    let total = object.required_count("total_stock", 0, TOTAL_MAX);
+    let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).unwrap_or(MAX_PER_HOLD_DEFAULT);
+    if object.take("max_per_customer").is_some() {
+        object.complain("max_per_customer", "unsupported", "a limit for each customer cannot be set yet");
+    }
+    if price.is_some_and(|price| price.times(max_per_hold).ten_thousandths() > LINE_TOTAL_MAX) {
+        object.complain("price", "too_large", "price times max_per_hold must be at most 50000000000");
+    }
+    let max_per_hold = Quantity::new(max_per_hold)?;
+    Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold })
+}
+
+fn currency_differs(sale_currency: &str) -> Problem {
+    Problem::of_fields(vec![FieldError {
+        pointer: "/currency".to_owned(),
+        code: "currency_differs",
+        detail: format!("all products of this sale are sold in {sale_currency}").into(),
+    }])
+}
+
+/// As it is now that it was made: all its units are available.
+fn fresh(product: NewProduct, id: ProductId, sale: SaleId) -> Product {
+    let total = product.total;
+    Product {
+        id,
+        sale,
+        name: product.name.as_str().to_owned(),
+        price: product.price,
+        currency: product.currency,
+        stock: Stock { total, available: total, held: 0, pending: 0, sold: 0 },
+        max_per_hold: product.max_per_hold.get(),
+        next_release_ms: None,
+    }
+}

@@ -1,0 +1,230 @@
+//! JSON objects field by field, so that all complaints about a body are made together and none repeats what was sent.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+
+use super::problem::FieldError;
+
+/// Complaints that one answer lists.
+const ERRORS_MAX: usize = 20;
+
+/// A JSON value as it stands in the body; of numbers only those that we use are told apart.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Json<'a> {
+    Null,
+    Bool,
+    Count(u64),
+    /// Negative, fractional, or beyond 64 bits.
+    OtherNumber,
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    /// In the order of the body, with duplicates.
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+/// # Errors
+/// When the bytes are no JSON document.
+pub(super) fn parse(bytes: &[u8]) -> Result<Json<'_>, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// An object whose known fields are taken one by one.
+pub(super) struct Object<'a, 'e> {
+    pointer: String,
+    fields: Vec<(Cow<'a, str>, Json<'a>)>,
+    errors: &'e mut Vec<FieldError>,
+}
+
+impl<'a, 'e> Object<'a, 'e> {
+    /// Complains about unknown and repeated fields at once. `None` when the value is no object.
+    pub(super) fn open(
+        json: Json<'a>,
+        pointer: impl Into<String>,
+        known: &[&str],
+        errors: &'e mut Vec<FieldError>,
+    ) -> Option<Self> {
+        let pointer = pointer.into();
+        let Json::Object(fields) = json else {
+            complain(errors, pointer, "not_an_object", "this must be an object");
+            return None;
+        };
+        if fields.iter().any(|(name, _)| !known.contains(&name.as_ref())) {
+            let detail = format!("there is a field that is not known here; known are {}", known.join(", "));
+            complain(errors, pointer.clone(), "unknown_field", detail);
+        }
+        for name in known {
+            if fields.iter().filter(|(other, _)| other == name).count() > 1 {
+                complain(errors, format!("{pointer}/{name}"), "duplicate_field", format!("{name} is there twice"));
+            }
+        }
+        Some(Self { pointer, fields, errors })
+    }
+
+    /// The value of a field; null counts as absent.
+    pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let at = self.fields.iter().position(|(other, _)| other == name)?;
+        Some(self.fields.swap_remove(at).1).filter(|value| *value != Json::Null)
+    }
+
+    pub(super) fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
+        complain(self.errors, format!("{}/{name}", self.pointer), code, detail);
+    }
+
+    /// A whole number, or `None` where it is absent or wrong.
+    pub(super) fn count(&mut self, name: &str, least: u64, most: u64) -> Option<u64> {
+        let value = self.take(name)?;
+        self.read_count(name, value, least, most)
+    }
+
+    /// As [`Object::count`], and its absence is a complaint.
+    pub(super) fn required_count(&mut self, name: &str, least: u64, most: u64) -> Option<u64> {
+        let value = self.required(name)?;
+        self.read_count(name, value, least, most)
+    }
+
+    fn read_count(&mut self, name: &str, value: Json<'a>, least: u64, most: u64) -> Option<u64> {
+        let (code, detail) = match value {
+            Json::Count(count) if count < least => ("too_small", format!("{name} must be at least {least}")),
+            Json::Count(count) if count > most => ("too_large", format!("{name} must be at most {most}")),
+            Json::Count(count) => return Some(count),
+            _ => ("not_an_integer", format!("{name} must be a whole number from {least} to {most}")),
+        };
+        self.complain(name, code, detail);
+        None
+    }
+
+    /// A text that `parse` accepts, or `None` where it is absent or wrong.
+    pub(super) fn text<T>(&mut self, name: &str, what: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.take(name)?;
+        self.read_text(name, value, what, parse)
+    }
+
+    /// As [`Object::text`], and its absence is a complaint.
+    pub(super) fn required_text<T>(
+        &mut self,
+        name: &str,
+        what: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.required(name)?;
+        self.read_text(name, value, what, parse)
+    }
+
+    fn read_text<T>(
+        &mut self,
+        name: &str,
+        value: Json<'a>,
+        what: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let Json::Text(text) = value else {
+            self.complain(name, "not_a_string", format!("{name} must be a string: {what}"));
+            return None;
+        };
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.complain(name, "invalid_format", format!("{name} must be {what}"));
+        }
+        parsed
+    }
+
+    fn required(&mut self, name: &str) -> Option<Json<'a>> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.complain(name, "required", format!("{name} is required"));
+        }
+        value
+    }
+
+    /// The complaints, for what lies deeper.
+    pub(super) fn errors(&mut self) -> &mut Vec<FieldError> {
+        self.errors
+    }
+}
+
+pub(super) fn complain(
+    errors: &mut Vec<FieldError>,
+    pointer: impl Into<String>,
+    code: &'static str,
+    detail: impl Into<Cow<'static, str>>,
+) {
+    if errors.len() < ERRORS_MAX {
+        errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
+    }
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Count(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(Name(name)) = entries.next_key()? {
+            fields.push((name, entries.next_value()?));
+        }
+        Ok(Json::Object(fields))
+    }
+}
+
+/// A field's name, borrowed where it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::Text(text) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("a field name must be a string")),
+        }
+    }
+}

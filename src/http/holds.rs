@@ -1,0 +1,266 @@
+//! POST /api/holds, GET and DELETE /api/holds/{id}.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header::{HeaderMap, HeaderName},
+    web::Data,
+};
+use serde::Serialize;
+
+use super::{
+    Desk, body,
+    fields::{Json, Object},
+    problem::{Code, FieldError, Problem},
+    products::{self, NO_STORE},
+    time::rfc3339,
+};
+use crate::{
+    domain::{
+        hold::{Hold, HoldCommand, Line, Lines},
+        ids::{HoldId, OrderId, ProductId},
+        order::Order,
+        outcome::{FindHoldOutcome, HoldOutcome, ReleaseOutcome, Shortage},
+        quantity::Quantity,
+        text::{CustomerId, IdempotencyKey},
+    },
+    store::Store,
+};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const REPLAYED: (HeaderName, &str) = (HeaderName::from_static("idempotency-replayed"), "true");
+/// Lines that a body may list; lines of the same product are summed.
+const ITEMS_MAX: usize = 64;
+/// The longest hold that can be asked for, in seconds; the sale caps it further.
+const TTL_SECONDS_MAX: u64 = 604_800;
+
+pub(super) async fn create(store: Data<Store>, ask: HoldRequest) -> Result<HttpResponse, Problem> {
+    match store.hold(ask.0).await? {
+        HoldOutcome::Held(hold) => Ok(HttpResponse::Created().json(HoldBody::of(&hold, None))),
+        HoldOutcome::Replayed(hold) => {
+            Ok(HttpResponse::Created().insert_header(REPLAYED).json(HoldBody::of(&hold, None)))
+        }
+        HoldOutcome::IdempotencyKeyReused => Err(key_reused()),
+        HoldOutcome::ProductNotFound(product) => Err(products::not_found().with("product_id", product.get())),
+        HoldOutcome::ProductsOfDifferentSales => Err(different_sales()),
+        HoldOutcome::QuantityAboveLimit { product, max_per_hold } => Err(above_limit(product, max_per_hold)),
+        HoldOutcome::InsufficientStock(shortage) => Err(insufficient_stock(&shortage)),
+    }
+}
+
+pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    match store.find_hold(&hold_id(&request, &store)?).await? {
+        FindHoldOutcome::Active(hold) => Ok(found(&HoldBody::of(&hold, Some("active")))),
+        FindHoldOutcome::Converted(order) => Ok(found(&HoldBody::of_converted(&order))),
+        FindHoldOutcome::HoldExpired => Err(expired()),
+    }
+}
+
+pub(super) async fn release(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    match store.release(&hold_id(&request, &store)?).await? {
+        ReleaseOutcome::Released => Ok(HttpResponse::NoContent().finish()),
+        ReleaseOutcome::HoldConverted(order) => Err(converted(&order)),
+        ReleaseOutcome::HoldExpired => Err(expired()),
+    }
+}
+
+/// A body of POST /api/holds, and its idempotency key.
+pub(super) struct HoldRequest(HoldCommand);
+
+impl FromRequest for HoldRequest {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let desk = desk(&request);
+            let idempotency_key = idempotency_key(request.headers())?;
+            let command = body::read_json(&request, &mut payload, &desk, read_command).await?;
+            Ok(Self(HoldCommand { idempotency_key, ..command }))
+        })
+    }
+}
+
+pub(super) fn desk(request: &HttpRequest) -> Data<Desk> {
+    request.app_data::<Data<Desk>>().expect("the application registers its desk").clone()
+}
+
+fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {
+    let known = ["product_id", "quantity", "items", "customer_id", "ttl_seconds"];
+    let mut object = Object::open(json, "", &known, errors)?;
+    let customer = object.text("customer_id", "1 to 128 visible ASCII characters", CustomerId::parse);
+    let hold_ms = object.count("ttl_seconds", 1, u64::MAX).map(|seconds| seconds.min(TTL_SECONDS_MAX) * 1_000);
+    let lines = match object.take("items") {
+        None => vec![read_line(&mut object)?],
+        Some(items) => {
+            if object.take("product_id").is_some() || object.take("quantity").is_some() {
+                object.complain("items", "conflict", "send product_id and quantity, or items, not both");
+            }
+            read_items(items, &mut object)?
+        }
+    };
+    let lines = Lines::new(lines).map_err(|error| object.complain("items", "invalid", error.to_string())).ok()?;
+    Some(HoldCommand { lines, customer, hold_ms, idempotency_key: None })
+}
+
+fn read_items(items: Json<'_>, object: &mut Object<'_, '_>) -> Option<Vec<Line>> {
+    let Json::List(items) = items else {
+        object.complain("items", "not_an_array", "items must be a list");
+        return None;
+    };
+    if items.is_empty() || items.len() > ITEMS_MAX {
+        object.complain("items", "wrong_count", format!("items must have 1 to {ITEMS_MAX} lines"));
+        return None;
+    }
+    let mut lines = Vec::with_capacity(items.len());
+    for (at, item) in items.into_iter().enumerate() {
+        let opened = Object::open(item, format!("/items/{at}"), &["product_id", "quantity"], object.errors());
+        lines.extend(opened.and_then(|mut item| read_line(&mut item)));
+    }
+    Some(lines)
+}
+
+fn read_line(object: &mut Object<'_, '_>) -> Option<Line> {
+    let product = object.required_count("product_id", 1, ProductId::MAX).and_then(ProductId::new);
+    let quantity = object.required_count("quantity", 1, Quantity::MAX).and_then(Quantity::new);
+    Some(Line { product: product?, quantity: quantity? })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY);
+    let Some(first) = given.next() else { return Ok(None) };
+    let key = first.to_str().ok().and_then(IdempotencyKey::parse).filter(|_| given.next().is_none());
+    key.map(Some).ok_or_else(|| {
+        Problem::of_fields(vec![FieldError {
+            pointer: String::new(),
+            code: "invalid_idempotency_key",
+            detail: "the header Idempotency-Key must be given once, with 1 to 255 visible ASCII characters".into(),
+        }])
+    })
+}
+
+/// The id in the path; one that was never made here is refused without asking Redis.
+fn hold_id(request: &HttpRequest, store: &Store) -> Result<HoldId, Problem> {
+    store.ids().parse(request.match_info().query("id")).ok_or_else(never_made)
+}
+
+pub(super) fn never_made() -> Problem {
+    Problem::new(Code::HoldNotFound, "no hold with this id was ever made here")
+}
+
+pub(super) fn expired() -> Problem {
+    Problem::new(Code::HoldExpired, "the hold has lapsed or was released; its units are available again")
+}
+
+fn converted(order: &OrderId) -> Problem {
+    Problem::new(Code::HoldConverted, "the hold is an order already; cancel the order instead")
+        .with("order_id", order.as_str())
+}
+
+pub(super) fn key_reused() -> Problem {
+    Problem::new(Code::IdempotencyKeyReused, "this idempotency key came before with another request")
+}
+
+fn different_sales() -> Problem {
+    Problem::new(Code::ProductsOfDifferentSales, "products of one hold must be of one sale; make a hold for each sale")
+}
+
+fn above_limit(product: ProductId, max_per_hold: u64) -> Problem {
+    Problem::new(Code::QuantityAboveLimit, format!("one hold may have {max_per_hold} units of this product"))
+        .with("product_id", product.get())
+        .with("max_per_hold", max_per_hold)
+}
+
+fn insufficient_stock(shortage: &Shortage) -> Problem {
+    let detail = match shortage.reason() {
+        "sold_out" => "all units are sold",
+        "all_held" => "all units are held or wait for a payment; some may come back",
+        _ => "there are fewer units than you ask for",
+    };
+    let problem = Problem::new(Code::InsufficientStock, detail)
+        .with("product_id", shortage.product.get())
+        .with("available_stock", shortage.available)
+        .with("reason", shortage.reason())
+        .with("next_release_at", shortage.next_release_ms.map(rfc3339));
+    let wait_ms = shortage.next_release_ms.map_or(1_000, |next| next - shortage.now_ms);
+    if shortage.coming_back == 0 {
+        return problem;
+    }
+    // A unit is back as soon as its deadline has passed, hence one millisecond later, in whole seconds.
+    problem.retry_after(u64::try_from(wait_ms / 1_000 + 1).unwrap_or(1))
+}
+
+fn found(body: &HoldBody<'_>) -> HttpResponse {
+    HttpResponse::Ok().insert_header(NO_STORE).json(body)
+}
+
+/// A line on the wire.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct ItemBody {
+    product_id: u64,
+    quantity: u64,
+}
+
+impl ItemBody {
+    pub(super) fn of(line: &Line) -> Self {
+        Self { product_id: line.product.get(), quantity: line.quantity.get() }
+    }
+}
+
+/// A hold on the wire. `product_id` and `quantity` are there when there is one line.
+#[derive(Serialize)]
+struct HoldBody<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    single: Option<ItemBody>,
+    items: Vec<ItemBody>,
+    customer_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<&'a str>,
+    expires_at: Option<String>,
+    expires_in: u64,
+}
+
+impl<'a> HoldBody<'a> {
+    fn of(hold: &'a Hold, status: Option<&'static str>) -> Self {
+        let items: Vec<_> = hold.lines.as_slice().iter().map(ItemBody::of).collect();
+        Self {
+            id: hold.id.as_str(),
+            single: single(&items),
+            items,
+            customer_id: hold.customer.as_ref().map(CustomerId::as_str),
+            status,
+            order_id: None,
+            expires_at: Some(rfc3339(hold.deadline_ms)),
+            expires_in: whole_seconds(hold.deadline_ms - hold.now_ms),
+        }
+    }
+
+    fn of_converted(order: &'a Order) -> Self {
+        let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
+        Self {
+            id: order.hold.as_str(),
+            single: single(&items),
+            items,
+            customer_id: order.customer.as_ref().map(CustomerId::as_str),
+            status: Some("converted"),
+            order_id: Some(order.id.as_str()),
+            expires_at: order.hold_deadline_ms.map(rfc3339),
+            expires_in: order.hold_deadline_ms.map_or(0, |deadline| whole_seconds(deadline - order.now_ms)),
+        }
+    }
+}
+
+pub(super) fn single(items: &[ItemBody]) -> Option<ItemBody> {
+    if let [item] = items { Some(*item) } else { None }
+}
+
+/// Seconds that are left, never too many.
+fn whole_seconds(ms: i64) -> u64 {
+    u64::try_from(ms / 1_000).unwrap_or(0)
+}

@@ -1,0 +1,55 @@
+//! HTTP: parses requests into domain words, answers outcomes as JSON. Alone knows JSON and status codes.
+
+mod admin;
+mod body;
+mod fields;
+mod frame;
+mod health;
+mod holds;
+mod orders;
+mod payments;
+pub mod problem;
+mod products;
+pub mod routes;
+mod time;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use std::time::Duration;
+
+use crate::{config::Secret, webhook::signature::Verifier};
+
+pub use frame::frame;
+
+/// What all workers share on this floor.
+#[derive(Clone)]
+pub struct Desk {
+    pub limits: BodyLimits,
+    pub verifier: Verifier,
+    pub admin_token: Option<Secret>,
+    pub draining: Draining,
+}
+
+/// Bounds on the bodies of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    pub body_bytes_max: usize,
+    pub webhook_bytes_max: usize,
+    pub read_timeout: Duration,
+}
+
+/// Set when the service has been told to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

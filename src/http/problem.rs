@@ -1,0 +1,216 @@
+//! Problems: every answer that is no success, after RFC 9457. One table has code, status and title.
+
+use std::{borrow::Cow, fmt};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde_json::{Map, Value, json};
+
+use crate::store::Failure;
+
+/// Prefix of the `type` of a problem; the rest is its code with hyphens.
+const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
+
+macro_rules! codes {
+    ($($code:ident $word:literal $status:literal $title:literal;)*) => {
+        /// What went wrong, as a word that programs compare.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $($code),* }
+
+        impl Code {
+            /// All codes, for tests and documentation.
+            pub const ALL: &[Code] = &[$(Code::$code),*];
+
+            /// Word on the wire, HTTP status, and title.
+            pub fn row(self) -> (&'static str, u16, &'static str) {
+                match self { $(Code::$code => ($word, $status, $title)),* }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedJson          "malformed_json"           400 "The body is not JSON";
+    Unauthorized           "unauthorized"             401 "Not authorized";
+    SignatureMissing       "signature_missing"        401 "Signature missing";
+    SignatureInvalid       "signature_invalid"        401 "Signature invalid";
+    TimestampOutOfTolerance "timestamp_out_of_tolerance" 401 "Timestamp out of tolerance";
+    NotFound               "not_found"                404 "Not found";
+    ProductNotFound        "product_not_found"        404 "Product not found";
+    HoldNotFound           "hold_not_found"           404 "Hold not found";
+    OrderNotFound          "order_not_found"          404 "Order not found";
+    MethodNotAllowed       "method_not_allowed"       405 "Method not allowed";
+    RequestTimeout         "request_timeout"          408 "Request timeout";
+    InsufficientStock      "insufficient_stock"       409 "Insufficient stock";
+    HoldConverted          "hold_converted"           409 "The hold is an order already";
+    OrderNotCancellable    "order_not_cancellable"    409 "The order cannot be cancelled";
+    AlreadyExists          "already_exists"           409 "Already exists";
+    HoldExpired            "hold_expired"             410 "The hold is gone";
+    BodyTooLarge           "body_too_large"           413 "Body too large";
+    UnsupportedMediaType   "unsupported_media_type"   415 "Unsupported media type";
+    ValidationFailed       "validation_failed"        422 "Validation failed";
+    UnknownField           "unknown_field"            422 "Unknown field";
+    QuantityAboveLimit     "quantity_above_limit"     422 "Quantity above limit";
+    ProductsOfDifferentSales "products_of_different_sales" 422 "Products of different sales";
+    IdempotencyKeyReused   "idempotency_key_reused"   422 "Idempotency key reused";
+    Overloaded             "overloaded"               503 "Overloaded";
+    StoreUnavailable       "store_unavailable"        503 "Store unavailable";
+    StoreTimeout           "store_timeout"            503 "Store timeout";
+    Draining               "draining"                 503 "Draining";
+}
+
+/// One thing that is wrong in a body. Texts are ours: nothing of the request is repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901).
+    pub pointer: String,
+    pub code: &'static str,
+    pub detail: Cow<'static, str>,
+}
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    extras: Map<String, Value>,
+    retry_after_seconds: Option<u64>,
+    allow: Option<&'static str>,
+    close: bool,
+    failure: Option<Failure>,
+}
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            extras: Map::new(),
+            retry_after_seconds: None,
+            allow: None,
+            close: false,
+            failure: None,
+        }
+    }
+
+    /// Adds a member beside the standard ones.
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.extras.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The connection is of no more use, because the body was not read to its end.
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
+        Self { allow: Some(allow), ..problem }
+    }
+
+    /// `unknown_field` when that is all, else `validation_failed`.
+    pub fn of_fields(errors: Vec<FieldError>) -> Self {
+        let only_unknown = errors.iter().all(|error| error.code == "unknown_field");
+        let code = if only_unknown { Code::UnknownField } else { Code::ValidationFailed };
+        let detail = errors.iter().map(|error| error.detail.as_ref()).collect::<Vec<_>>().join("; ");
+        let list: Vec<Value> =
+            errors.iter().map(|e| json!({"pointer": e.pointer, "code": e.code, "detail": e.detail})).collect();
+        Self::new(code, detail).with("errors", list)
+    }
+
+    /// The failure behind it, for the log.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The answer, with the id of the request in it.
+    pub fn render(&self, request_id: &str) -> HttpResponse {
+        let (word, status, title) = self.code.row();
+        let mut body = Map::new();
+        body.insert("type".into(), format!("{TYPE_PREFIX}{}", word.replace('_', "-")).into());
+        body.insert("title".into(), title.into());
+        body.insert("status".into(), status.into());
+        body.insert("detail".into(), self.detail.as_ref().into());
+        body.insert("code".into(), word.into());
+        body.insert("request_id".into(), request_id.into());
+        body.extend(self.extras.clone());
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        if self.code.row().1 == 401 {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if self.close {
+            response.force_close();
+        }
+        response.body(Value::Object(body).to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.row().0, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.row().1).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.render("")
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let problem = match &failure {
+            Failure::Overloaded(_) => {
+                Self::new(Code::Overloaded, "more requests wait than can be served; nothing was done, try again")
+            }
+            Failure::TimedOut(_) => Self::new(
+                Code::StoreTimeout,
+                "the store did not answer in time; whether the request took effect is unknown: send it again with the same key",
+            ),
+            Failure::Unavailable(_) | Failure::Unreadable(_) => Self::new(
+                Code::StoreUnavailable,
+                "the store cannot be used at the moment; send the request again with the same key",
+            ),
+        };
+        Self { failure: Some(failure), ..problem.retry_after(1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_statuses_are_what_the_contract_says() {
+        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.row().0).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| [400, 401, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1)));
+    }
+}

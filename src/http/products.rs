@@ -1,0 +1,84 @@
+//! GET /api/products and /api/products/{id}.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderName},
+    web::Data,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    problem::{Code, Problem},
+    time::rfc3339,
+};
+use crate::{
+    domain::{ids::ProductId, outcome::StockOutcome, product::Product},
+    store::Store,
+};
+
+/// Stock is exact at the instant of the answer, so no answer may be kept.
+pub(super) const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
+
+pub(super) async fn list(store: Data<Store>) -> Result<HttpResponse, Problem> {
+    let products = store.stock_of_all().await?;
+    let rows: Vec<_> = products.iter().map(ProductBody::of).collect();
+    Ok(HttpResponse::Ok().insert_header(NO_STORE).json(json!({"data": rows})))
+}
+
+pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    let id = ProductId::parse(request.match_info().query("id")).ok_or_else(not_found)?;
+    match store.stock(id).await? {
+        StockOutcome::Stock(product) => Ok(HttpResponse::Ok().insert_header(NO_STORE).json(ProductBody::of(&product))),
+        StockOutcome::ProductNotFound => Err(not_found()),
+    }
+}
+
+pub(super) fn not_found() -> Problem {
+    Problem::new(Code::ProductNotFound, "there is no such product")
+}
+
+/// A product on the wire.
+#[derive(Serialize)]
+pub(super) struct ProductBody<'a> {
+    id: u64,
+    sale: &'a str,
+    name: &'a str,
+    price: String,
+    currency: &'static str,
+    total_stock: u64,
+    available_stock: u64,
+    held_stock: u64,
+    pending_stock: u64,
+    sold_stock: u64,
+    max_per_hold: u64,
+    max_per_customer: Option<u64>,
+    status: &'static str,
+    starts_at: Option<String>,
+    ends_at: Option<String>,
+    next_release_at: Option<String>,
+}
+
+impl<'a> ProductBody<'a> {
+    /// Sales have no window yet and no limit for a customer: every product is live.
+    pub(super) fn of(product: &'a Product) -> Self {
+        Self {
+            id: product.id.get(),
+            sale: product.sale.as_str(),
+            name: &product.name,
+            price: product.price.in_currency(&product.currency).to_string(),
+            currency: product.currency.code(),
+            total_stock: product.stock.total,
+            available_stock: product.stock.available,
+            held_stock: product.stock.held,
+            pending_stock: product.stock.pending,
+            sold_stock: product.stock.sold,
+            max_per_hold: product.max_per_hold,
+            max_per_customer: None,
+            status: "live",
+            starts_at: None,
+            ends_at: None,
+            next_release_at: product.next_release_ms.map(rfc3339),
+        }
+    }
+}

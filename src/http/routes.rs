@@ -1,0 +1,49 @@
+//! The table of routes.
+
+use actix_web::{
+    HttpResponse, Resource,
+    web::{self, ServiceConfig},
+};
+
+use super::{
+    Desk, admin, health, holds, orders, payments,
+    problem::{Code, Problem},
+    products,
+};
+
+/// Adds all routes. The admin routes are there only when there is a token for them.
+pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
+    config
+        .service(reading("/api/products").route(web::get().to(products::list)).route(web::head().to(products::list)))
+        .service(reading("/api/products/{id}").route(web::get().to(products::read)).route(web::head().to(products::read)))
+        .service(resource("/api/holds", "POST").route(web::post().to(holds::create)))
+        .service(
+            resource("/api/holds/{id}", "GET, HEAD, DELETE")
+                .route(web::get().to(holds::read))
+                .route(web::head().to(holds::read))
+                .route(web::delete().to(holds::release)),
+        )
+        .service(resource("/api/orders", "POST").route(web::post().to(orders::create)))
+        .service(reading("/api/orders/{id}").route(web::get().to(orders::read)).route(web::head().to(orders::read)))
+        .service(resource("/api/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
+        .service(resource("/api/payments/webhook", "POST").route(web::post().to(payments::webhook)))
+        .service(reading("/livez").route(web::get().to(health::livez)).route(web::head().to(health::livez)))
+        .service(reading("/readyz").route(web::get().to(health::readyz)).route(web::head().to(health::readyz)));
+    if desk.admin_token.is_some() {
+        config.service(resource("/api/admin/products", "POST").route(web::post().to(admin::create_product)));
+    }
+    config.default_service(web::to(not_found));
+}
+
+fn reading(path: &str) -> Resource {
+    resource(path, "GET, HEAD")
+}
+
+fn resource(path: &str, allow: &'static str) -> Resource {
+    let refuse = move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) };
+    web::resource(path).default_service(web::to(refuse))
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Code::NotFound, "there is nothing at this path"))
+}

@@ -1,0 +1,147 @@
+//! The body of the payment webhook: `{"idempotency_key": …, "payload": {"status": …, "order_id" or "hold_id": …, …}}`.
+//! Fields that we do not know are ignored: a provider may add some at any time.
+
+use serde_json::{Map, Value};
+
+use crate::domain::{
+    money::{Amount, Currency},
+    payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
+    text::IdempotencyKey,
+};
+
+/// Why a body is no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventError {
+    NotJson,
+    Field {
+        /// JSON pointer to what is wrong.
+        pointer: &'static str,
+        code: &'static str,
+        detail: &'static str,
+    },
+}
+
+/// Reads an event. `header_id` is the `webhook-id` header: the event's name when the body gives none.
+///
+/// # Errors
+/// [`EventError`]: the first thing that is wrong.
+pub fn read(body: &[u8], header_id: Option<&str>) -> Result<PaymentEvent, EventError> {
+    let body: Value = serde_json::from_slice(body).map_err(|_| EventError::NotJson)?;
+    let Value::Object(body) = body else { return Err(wrong("", "not_an_object", "the body must be an object")) };
+    let payload = body.get("payload").and_then(Value::as_object);
+    let payload = payload.ok_or(wrong("/payload", "required", "payload must be an object"))?;
+    let status = text(payload, "status").ok_or(wrong("/payload/status", "required", "status must be a word"))?;
+    Ok(PaymentEvent {
+        key: key(&body, header_id)?,
+        status: PaymentStatus::from_word(status),
+        target: target(payload)?,
+        payment: payment(payload)?,
+        amount: amount(payload)?,
+        currency: currency(payload)?,
+    })
+}
+
+fn key(body: &Map<String, Value>, header_id: Option<&str>) -> Result<IdempotencyKey, EventError> {
+    const POINTER: &str = "/idempotency_key";
+    let refused = wrong(POINTER, "invalid_format", "idempotency_key must be 1 to 255 visible ASCII characters");
+    let given = match body.get("idempotency_key") {
+        None | Some(Value::Null) => header_id,
+        Some(Value::String(text)) => Some(text.as_str()),
+        Some(_) => return Err(refused),
+    };
+    let given = given.ok_or(wrong(POINTER, "required", "send an idempotency_key, or a webhook-id header"))?;
+    IdempotencyKey::parse(given).ok_or(refused)
+}
+
+fn target(payload: &Map<String, Value>) -> Result<Target, EventError> {
+    let order = text(payload, "order_id").map(|id| Target::Order(id.to_owned()));
+    let hold = || text(payload, "hold_id").map(|id| Target::Hold(id.to_owned()));
+    order.or_else(hold).ok_or(wrong("/payload/order_id", "required", "send the order_id, or the hold_id, as a text"))
+}
+
+fn payment(payload: &Map<String, Value>) -> Result<Option<PaymentId>, EventError> {
+    let refused = wrong("/payload/payment_id", "invalid_format", "payment_id must be 1 to 255 visible ASCII characters");
+    match payload.get("payment_id") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => PaymentId::parse(text).map(Some).ok_or(refused),
+        Some(_) => Err(refused),
+    }
+}
+
+/// A decimal string; a number is read by its digits, never by arithmetic.
+fn amount(payload: &Map<String, Value>) -> Result<Option<Amount>, EventError> {
+    let digits = match payload.get("amount") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => String::new(),
+    };
+    let refused = wrong("/payload/amount", "invalid_format", "amount must be a decimal string such as \"50.00\"");
+    Amount::parse(&digits, 4).map(Some).map_err(|_| refused)
+}
+
+fn currency(payload: &Map<String, Value>) -> Result<Option<Currency>, EventError> {
+    let refused = wrong("/payload/currency", "invalid_format", "currency must be an ISO 4217 code such as \"USD\"");
+    match payload.get("currency") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(code)) => Currency::parse(&code.to_ascii_uppercase()).map(Some).ok_or(refused),
+        Some(_) => Err(refused),
+    }
+}
+
+fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str)
+}
+
+const fn wrong(pointer: &'static str, code: &'static str, detail: &'static str) -> EventError {
+    EventError::Field { pointer, code, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointer_of(body: &str) -> &'static str {
+        match read(body.as_bytes(), None) {
+            Err(EventError::Field { pointer, .. }) => pointer,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_with_its_words_and_unknown_fields_are_ignored() {
+        let body = br#"{"idempotency_key":"txn_1","payload":{"status":"succeeded","order_id":"order_x","payment_id":"pi_1",
+            "amount":50.5,"currency":"usd","weather":"fine"},"extra":[1]}"#;
+        let event = read(body, Some("msg_1")).unwrap();
+        assert_eq!(event.key.as_str(), "txn_1");
+        assert_eq!(event.status, PaymentStatus::Paid);
+        assert_eq!(event.target, Target::Order("order_x".to_owned()));
+        assert_eq!(event.amount, Some(Amount::from_ten_thousandths(505_000)));
+        assert_eq!(event.currency, Currency::parse("USD"));
+    }
+
+    #[test]
+    fn the_header_names_an_event_that_does_not_name_itself() {
+        let body = br#"{"payload":{"status":"canceled","hold_id":"hold_x"}}"#;
+        let event = read(body, Some("msg_1")).unwrap();
+        assert_eq!((event.key.as_str(), event.status), ("msg_1", PaymentStatus::Cancelled));
+        assert_eq!(event.target, Target::Hold("hold_x".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(read(b"{", None), Err(EventError::NotJson));
+        assert_eq!(pointer_of("[]"), "");
+        assert_eq!(pointer_of(r#"{"idempotency_key":"k"}"#), "/payload");
+        assert_eq!(pointer_of(r#"{"idempotency_key":"k","payload":{"order_id":"o"}}"#), "/payload/status");
+        assert_eq!(pointer_of(r#"{"payload":{"status":"paid","order_id":"o"}}"#), "/idempotency_key");
+        assert_eq!(pointer_of(r#"{"idempotency_key":7,"payload":{"status":"paid","order_id":"o"}}"#), "/idempotency_key");
+        assert_eq!(pointer_of(r#"{"idempotency_key":"k","payload":{"status":"paid"}}"#), "/payload/order_id");
+        for (field, value) in [("amount", "-1"), ("amount", "true"), ("currency", "\"dollar\""), ("payment_id", "\"a b\"")] {
+            let body = format!(
+                r#"{{"idempotency_key":"k","payload":{{"status":"paid","order_id":"o","{field}":{value}}}}}"#
+            );
+            assert_eq!(pointer_of(&body), format!("/payload/{field}"));
+        }
+    }
+}
