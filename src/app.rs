@@ -14,6 +14,8 @@ use actix_web::{
     web::Data,
 };
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::{
     config::{RedisSource, Settings},
     http::{self, BodyLimits, Desk, Draining},
@@ -52,6 +54,7 @@ pub struct Application {
     blueprint: Blueprint,
     draining: Draining,
     drain: Duration,
+    signals: StopSignals,
     /// Keeps the embedded Redis running for as long as the service does.
     embedded: Option<Embedded>,
 }
@@ -62,6 +65,7 @@ impl Application {
     /// # Errors
     /// [`StartError`], each saying what to do.
     pub async fn build(settings: &Settings, catalogue: Catalogue) -> Result<Self, StartError> {
+        let signals = StopSignals::listen()?;
         let (topology, embedded) = find_redis(settings)?;
         let blueprint = prepare(settings, topology, Arc::new(catalogue)).await?;
         let draining = Draining::default();
@@ -71,7 +75,7 @@ impl Application {
         let server = serve(settings, listener, blueprint.clone(), desk)?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
         let drain = Duration::from_secs(settings.http.drain_seconds);
-        Ok(Self { server, addr, blueprint, draining, drain, embedded })
+        Ok(Self { server, addr, blueprint, draining, drain, signals, embedded })
     }
 
     /// Where it listens; the port was chosen by the system when the settings said 0.
@@ -100,9 +104,9 @@ impl Application {
     /// When the server fails.
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let handle = self.server.handle();
-        let (draining, drain) = (self.draining, self.drain);
+        let (draining, drain, mut signals) = (self.draining, self.drain, self.signals);
         let watch = actix_web::rt::spawn(async move {
-            told_to_stop().await;
+            signals.received().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
             draining.begin();
             tokio::time::sleep(drain).await;
@@ -125,7 +129,7 @@ fn find_redis(settings: &Settings) -> Result<(Topology, Option<Embedded>), Start
     let (url, embedded) = match &settings.redis.source {
         RedisSource::Standalone { url } => (url.expose().to_owned(), None),
         RedisSource::Embedded { data_dir, server } => {
-            let embedded = Embedded::start(data_dir, server.as_deref())?;
+            let embedded = Embedded::start(data_dir, server.as_deref(), &std::env::current_exe()?)?;
             (embedded.url(), Some(embedded))
         }
     };
@@ -144,7 +148,7 @@ async fn prepare(settings: &Settings, topology: Topology, catalogue: Arc<Catalog
         match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings)).await {
             Ok((blueprint, standing)) => {
                 tracing::info!("store: {standing}");
-                standing.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+                standing.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
                 return Ok(blueprint);
             }
             Err(Unfit::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
@@ -215,14 +219,21 @@ fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk:
         .run())
 }
 
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be heard: the service stops only by force");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// The signals that stop the service, listened to from before anybody is told that it runs.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

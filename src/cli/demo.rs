@@ -64,11 +64,16 @@ flashsale is ready at {url}
 
 Try it, in another terminal:
 
-  curl -s {url}/api/products/1
-  curl -s --json '{{"product_id":1,"quantity":1}}' {url}/api/holds
-  curl -s --json '{{"hold_id":"<id of the hold>"}}' {url}/api/orders
-  curl -s --json '{{"idempotency_key":"txn_1","payload":{{"status":"paid","order_id":"<id of the order>"}}}}' {url}/api/payments/webhook
-  curl -s -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
+  curl {url}/api/products/1
+
+  curl --json '{{"product_id":1,"quantity":1}}' {url}/api/holds | tee hold.json
+  HOLD=$(grep -o 'hold_[A-Za-z0-9_-]*' hold.json | head -n 1)
+
+  curl --json "{{\"hold_id\":\"$HOLD\"}}" {url}/api/orders | tee order.json
+  ORDER=$(grep -o 'order_[A-Za-z0-9_-]*' order.json | head -n 1)
+
+  curl --json "{{\"idempotency_key\":\"txn_1\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
+  curl -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
 Ctrl-C stops it; what was sold stays sold.
 "#

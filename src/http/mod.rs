@@ -13,11 +13,13 @@ mod products;
 pub mod routes;
 mod time;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use std::time::Duration;
 
 use crate::{config::Secret, webhook::signature::Verifier};
 

@@ -25,8 +25,8 @@ const START_MAX: Duration = Duration::from_secs(20);
 const LOCK_MAX: Duration = Duration::from_secs(20);
 const STOP_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
-/// Pause before a server that died is started again.
-const RESTART_PAUSE: Duration = Duration::from_millis(200);
+/// How often the guard looks whether the server runs and somebody uses it.
+const GUARD_POLL: Duration = Duration::from_millis(100);
 
 /// Why there is no embedded server; each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -55,17 +55,18 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Finds the server that runs on this folder, or has one started, and waits until it answers.
+    /// Finds the server that runs on this folder, or has one started, and waits until it answers. `program` is this
+    /// program, which runs the guard.
     ///
     /// # Errors
     /// [`EmbeddedError`].
-    pub fn start(data_dir: &Path, server: Option<&Path>) -> Result<Self, EmbeddedError> {
+    pub fn start(data_dir: &Path, server: Option<&Path>, program: &Path) -> Result<Self, EmbeddedError> {
         let folder = Folder::open(data_dir)?;
         let used = folder.lock(Lock::Users, File::try_lock_shared)?;
         let _starter = folder.lock(Lock::Start, File::try_lock)?;
         if folder.state() == ServerState::Gone || folder.is_unguarded()? {
             let server = server.map_or_else(find_server, |path| Ok(path.to_owned()))?;
-            spawn_guard(&folder, &server)?;
+            spawn_guard(&folder, &server, program)?;
         }
         folder.wait_until_ready()?;
         Ok(Self { folder, _use: used })
@@ -95,12 +96,9 @@ pub fn guard(data_dir: &Path, server: &Path) -> Result<(), EmbeddedError> {
     let mut child = None;
     while users.try_lock().is_err() {
         if has_ended(&mut child) && folder.state() == ServerState::Gone {
-            if child.is_some() {
-                thread::sleep(RESTART_PAUSE);
-            }
             child = Some(spawn_server(&folder, server)?);
         }
-        thread::sleep(POLL);
+        thread::sleep(GUARD_POLL);
     }
     stop(&folder, child);
     Ok(())
@@ -210,13 +208,12 @@ fn find_server() -> Result<PathBuf, EmbeddedError> {
     candidates.into_iter().find(|path| path.is_file()).ok_or(EmbeddedError::NoServer)
 }
 
-fn spawn_guard(folder: &Folder, server: &Path) -> Result<(), EmbeddedError> {
-    let own = env::current_exe().map_err(|source| EmbeddedError::Spawn { server: "the guard".into(), source })?;
-    let mut command = Command::new(&own);
+fn spawn_guard(folder: &Folder, server: &Path, program: &Path) -> Result<(), EmbeddedError> {
+    let mut command = Command::new(program);
     command.arg("guard").arg("--data-dir").arg(&folder.0).arg("--server").arg(server);
     // A group of its own: the interrupt key stops the service, which still needs Redis while it drains.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut guard = command.spawn().map_err(|source| EmbeddedError::Spawn { server: own, source })?;
+    let mut guard = command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })?;
     // Reaps the guard should it end before this process does.
     thread::spawn(move || guard.wait());
     Ok(())

@@ -109,7 +109,7 @@ impl Runner {
         let command = call.command(script);
         let started = Instant::now();
         for _ in 0..BEHIND_MAX {
-            let mut reply = Reply::read(self.send(script, &command).await?)?;
+            let mut reply = Reply::read(self.send(&command, Some(script)).await?)?;
             let word = reply.text()?;
             if word != "behind" {
                 return Ok((word, reply));
@@ -121,14 +121,13 @@ impl Runner {
         Err(Failure::TimedOut(format!("{} has too much to reclaim", script.name)))
     }
 
-    /// Runs a plain command, for what needs no decision.
+    /// Runs a plain command, for what needs no decision. It may be sent twice, so it must be one that does no harm then.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn plain(&self, command: &Cmd) -> Result<Value, Failure> {
         let _place = self.place()?;
-        let (number, mut connection) = self.connection().await?;
-        self.heard(number, command.query_async(&mut connection).await).map_err(|e| Failure::from_redis(&e))
+        self.send(command, None).await
     }
 
     /// Loads the scripts that Redis does not have, so that calls find them.
@@ -150,23 +149,22 @@ impl Runner {
         Ok(())
     }
 
-    async fn send(&self, script: &Script, command: &Cmd) -> Result<Value, Failure> {
-        match self.send_once(script, command).await {
-            Ok(value) => Ok(value),
-            Err(Attempt::Failed(failure)) => Err(failure),
-            // The connection was lost: perhaps only the connection. Redis may have decided already.
-            Err(Attempt::Lost(_)) if script.resend => match self.send_once(script, command).await {
-                Ok(value) => Ok(value),
-                Err(Attempt::Failed(failure) | Attempt::Lost(failure)) => Err(failure),
-            },
-            Err(Attempt::Lost(failure)) => Err(failure),
+    /// Sends a command, and sends it again when the connection was lost and that does no harm: perhaps only the connection
+    /// is gone, and Redis may have decided already.
+    async fn send(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Failure> {
+        match self.send_once(command, script).await {
+            Err(Attempt::Lost(_)) if script.is_none_or(|script| script.resend) => self.send_once(command, script).await,
+            first => first,
         }
+        .map_err(Attempt::into_failure)
     }
 
-    async fn send_once(&self, script: &Script, command: &Cmd) -> Result<Value, Attempt> {
+    async fn send_once(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Attempt> {
         let (number, mut connection) = self.connection().await.map_err(Attempt::Failed)?;
         let mut answer = command.query_async(&mut connection).await;
-        if matches!(&answer, Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
+        if let (Err(error), Some(script)) = (&answer, script)
+            && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        {
             answer = load_and_send(script, command, &mut connection).await;
         }
         self.heard(number, answer).map_err(|error| {
@@ -263,6 +261,14 @@ enum Attempt {
     /// The connection broke; the call may or may not have been decided.
     Lost(Failure),
     Failed(Failure),
+}
+
+impl Attempt {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Lost(failure) | Self::Failed(failure) => failure,
+        }
+    }
 }
 
 /// A place among the calls in flight, given back on drop.

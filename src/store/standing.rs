@@ -38,9 +38,8 @@ pub enum Unfit {
 pub struct Standing {
     pub address: String,
     pub engine: String,
-    /// `None`: no append-only file. Otherwise the sync policy, where the server tells it.
+    /// Whether it keeps an append-only file.
     pub aof: bool,
-    pub maxmemory: u64,
 }
 
 impl fmt::Display for Standing {
@@ -51,14 +50,11 @@ impl fmt::Display for Standing {
 }
 
 impl Standing {
-    /// What is merely weaker than it could be, each with what to do.
-    pub fn warnings(&self) -> Vec<&'static str> {
-        let aof = (!self.aof).then_some(
+    /// What is merely weaker than it could be, and what to do.
+    pub fn warning(&self) -> Option<&'static str> {
+        (!self.aof).then_some(
             "Redis keeps no append-only file: a restart of Redis forgets holds, orders and payments; set appendonly yes",
-        );
-        let memory = (self.maxmemory == 0)
-            .then_some("Redis has no maxmemory: should the machine run out, the kernel ends it; set maxmemory");
-        aof.into_iter().chain(memory).collect()
+        )
     }
 }
 
@@ -99,7 +95,7 @@ async fn look(runner: &Runner, address: String) -> Result<Standing, Unfit> {
         Some(valkey) => format!("Valkey {valkey}"),
         None => format!("Redis {version}"),
     };
-    Ok(Standing { address, engine, aof: of("aof_enabled") == "1", maxmemory: of("maxmemory").parse().unwrap_or(0) })
+    Ok(Standing { address, engine, aof: of("aof_enabled") == "1" })
 }
 
 async fn info(runner: &Runner) -> Result<HashMap<String, String>, Failure> {

@@ -1,0 +1,10 @@
+//! What a client sees, by resource.
+
+mod admin;
+mod errors;
+mod expiry;
+mod holds;
+mod orders;
+mod payments;
+mod products;
+mod proof;

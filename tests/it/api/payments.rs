@@ -1,0 +1,246 @@
+//! POST /api/payments/webhook.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{app::TestApp, eventually};
+
+#[tokio::test]
+async fn a_payment_settles_its_order_once_however_often_it_is_sent() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    let answers = join_all((0..20).map(|_| app.pay("txn_1", json!({"status": "paid", "order_id": order})))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.body["message"] == "Webhook received"));
+    let outcomes = |word: &str| answers.iter().filter(|answer| answer.body["outcome"] == word).count();
+    assert_eq!((outcomes("applied"), outcomes("duplicate")), (1, 19));
+    assert!(answers.iter().all(|answer| answer.body["order"]["status"] == "paid"));
+    assert!(answers.iter().all(|answer| answer.body["order"] == answers[0].body["order"]));
+    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert!(app.get(&format!("/api/orders/{order}")).await.body["paid_at"].is_string());
+}
+
+#[tokio::test]
+async fn another_event_about_the_same_payment_is_a_duplicate_too() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    let payload = json!({"status": "paid", "order_id": order, "payment_id": "pi_1"});
+    assert_eq!(app.pay("evt_1", payload.clone()).await.body["outcome"], "applied");
+    assert_eq!(app.pay("evt_2", payload).await.body["outcome"], "duplicate");
+    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn the_same_key_for_another_event_is_refused() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    assert_eq!(app.pay("txn_1", json!({"status": "failed", "order_id": order})).await.body["outcome"], "applied");
+    let reused = app.pay("txn_1", json!({"status": "paid", "order_id": order})).await;
+    assert_eq!(reused.refusal(), (422, "idempotency_key_reused"));
+}
+
+#[tokio::test]
+async fn a_payment_that_comes_before_the_order_makes_it() {
+    let app = TestApp::selling(10).await;
+    let hold = app.hold(2).await.id();
+    let paid = app.pay("txn_1", json!({"status": "succeeded", "hold_id": hold})).await;
+    assert_eq!((&paid.body["outcome"], &paid.body["order"]["status"]), (&json!("applied"), &json!("paid")));
+    assert_eq!(paid.body["order"]["total_amount"], "100.00");
+    let order = app.order(&hold).await;
+    assert_eq!((order.status, &order.body), (200, &paid.body["order"]));
+    assert_eq!(app.stock(1).await, [8, 0, 0, 2]);
+}
+
+#[tokio::test]
+async fn payment_and_order_at_once_end_in_one_paid_order() {
+    let app = TestApp::selling(50).await;
+    let holds = join_all((0..50).map(|_| app.held())).await;
+    let race = |hold: &String| {
+        let (app, hold) = (&app, hold.clone());
+        async move {
+            let event = json!({"status": "paid", "hold_id": hold});
+            let (ordered, paid) = tokio::join!(app.order(&hold), app.pay(&hold, event));
+            assert!([200, 201].contains(&ordered.status), "{ordered:?}");
+            assert_eq!(paid.body["outcome"], "applied");
+            assert_eq!(paid.body["order"]["id"], ordered.body["id"]);
+        }
+    };
+    join_all(holds.iter().map(race)).await;
+    assert_eq!(app.stock(1).await, [0, 0, 0, 50]);
+}
+
+#[tokio::test]
+async fn a_failed_or_cancelled_payment_gives_the_units_back_once() {
+    let app = TestApp::selling(10).await;
+    for (key, status) in [("a", "failed"), ("b", "cancelled"), ("c", "canceled")] {
+        let order = app.ordered().await;
+        let payload = json!({"status": status, "order_id": order});
+        assert_eq!(app.pay(key, payload.clone()).await.body["outcome"], "applied");
+        assert_eq!(app.pay(&format!("{key}2"), payload).await.body["outcome"], "ignored");
+        assert_eq!(app.get(&format!("/api/orders/{order}")).await.body["status"], "cancelled");
+        assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_late_failure_never_undoes_a_payment() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    app.pay("a", json!({"status": "paid", "order_id": order})).await;
+    for (key, status) in [("b", "failed"), ("c", "cancelled"), ("d", "some word of next year")] {
+        let answer = app.pay(key, json!({"status": status, "order_id": order})).await;
+        assert_eq!((&answer.body["outcome"], &answer.body["order"]["status"]), (&json!("ignored"), &json!("paid")));
+    }
+    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_cancelled_payment_releases_a_hold_and_a_failed_one_leaves_it_for_another_try() {
+    let app = TestApp::selling(10).await;
+    let hold = app.held().await;
+    let failed = app.pay("a", json!({"status": "failed", "hold_id": hold})).await;
+    assert_eq!((&failed.body["outcome"], &failed.body["order"]), (&json!("ignored"), &Value::Null));
+    assert_eq!(app.stock(1).await, [9, 1, 0, 0]);
+    assert_eq!(app.pay("b", json!({"status": "cancelled", "hold_id": hold})).await.body["outcome"], "applied");
+    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.get(&format!("/api/holds/{hold}")).await.status, 410);
+}
+
+#[tokio::test]
+async fn money_for_a_hold_that_is_gone_is_to_be_refunded() {
+    let app = TestApp::selling(1).await;
+    let hold = app.held().await;
+    app.delete(&format!("/api/holds/{hold}")).await;
+    let other = app.held().await;
+    let event = json!({"status": "paid", "hold_id": hold, "payment_id": "pi_1", "amount": "50.00", "currency": "USD"});
+    let answer = app.pay("a", event.clone()).await;
+    assert_eq!(answer.body["outcome"], "refund_required");
+    assert_eq!(answer.body["order"]["status"], "refund_required");
+    assert_eq!(app.pay("b", event).await.body["outcome"], "duplicate");
+    assert_eq!(app.order(&hold).await.body["status"], "refund_required");
+    assert_eq!(app.get(&format!("/api/holds/{other}")).await.body["status"], "active");
+    assert_eq!(app.stock(1).await, [0, 1, 0, 0]);
+    let order = app.order(&hold).await.id();
+    assert_eq!(app.pay("c", json!({"status": "refunded", "order_id": order})).await.body["order"]["status"], "refunded");
+    assert_eq!(app.stock(1).await, [0, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_late_payment_gets_units_that_are_left_or_is_to_be_refunded() {
+    let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1")]).await;
+    app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 2})).await;
+    let (first, second) = (app.ordered().await, app.ordered().await);
+    eventually("both have expired", async || app.stock(1).await == [2, 0, 0, 0]).await;
+    let taken = app.held().await;
+    let late = app.pay("a", json!({"status": "paid", "order_id": first})).await;
+    assert_eq!((&late.body["outcome"], &late.body["order"]["late"]), (&json!("applied"), &json!(true)));
+    let too_late = app.pay("b", json!({"status": "paid", "order_id": second})).await;
+    assert_eq!(too_late.body["outcome"], "refund_required");
+    assert_eq!(app.get(&format!("/api/holds/{taken}")).await.status, 200);
+    assert_eq!(app.stock(1).await, [0, 1, 0, 1]);
+}
+
+#[tokio::test]
+async fn money_for_a_cancelled_order_is_to_be_refunded() {
+    let app = TestApp::selling(1).await;
+    let order = app.ordered().await;
+    app.post(&format!("/api/orders/{order}/cancel"), json!({})).await;
+    assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order})).await.body["outcome"], "refund_required");
+    assert_eq!(app.stock(1).await, [1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_wrong_amount_or_currency_and_a_second_payment_are_for_a_person_to_look_at() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    for (key, amount, currency) in [("a", "49.99", "USD"), ("b", "50.00", "EUR")] {
+        let event = json!({"status": "paid", "order_id": order, "amount": amount, "currency": currency});
+        let answer = app.pay(key, event).await;
+        assert_eq!((&answer.body["outcome"], &answer.body["order"]["status"]), (&json!("review"), &json!("pending")));
+    }
+    let event = |payment: &str| json!({"status": "paid", "order_id": order, "payment_id": payment, "amount": "50", "currency": "usd"});
+    assert_eq!(app.pay("c", event("pi_1")).await.body["outcome"], "applied");
+    assert_eq!(app.pay("d", event("pi_2")).await.body["outcome"], "review");
+    let reviews: Vec<String> = redis::Commands::zrange(&mut app.redis.connect(), "fs1:{p1}:reviews", 0, -1).unwrap();
+    assert_eq!(reviews.len(), 3, "{reviews:?}");
+    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_refund_puts_the_units_on_sale_again() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    app.pay("a", json!({"status": "paid", "order_id": order})).await;
+    let refunded = app.pay("b", json!({"status": "refunded", "order_id": order})).await;
+    assert_eq!((&refunded.body["outcome"], &refunded.body["order"]["status"]), (&json!("applied"), &json!("refunded")));
+    assert_eq!(app.pay("c", json!({"status": "refunded", "order_id": order})).await.body["outcome"], "ignored");
+    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn an_event_about_an_id_that_was_never_made_here_is_received_as_unmatched() {
+    let app = TestApp::selling(10).await;
+    for target in [json!({"status": "paid", "order_id": "order_x"}), json!({"status": "paid", "hold_id": "cart 7"})] {
+        let answer = app.pay("a", target).await;
+        assert_eq!((answer.status, &answer.body["outcome"], &answer.body["order"]), (200, &json!("unmatched"), &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_understood_are_refused_and_unknown_fields_are_not() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    for (body, pointer) in [
+        (json!([]), ""),
+        (json!({"idempotency_key": "k"}), "/payload"),
+        (json!({"idempotency_key": "k", "payload": {"order_id": order}}), "/payload/status"),
+        (json!({"payload": {"status": "paid", "order_id": order}}), "/idempotency_key"),
+        (json!({"idempotency_key": "", "payload": {"status": "paid", "order_id": order}}), "/idempotency_key"),
+    ] {
+        let answer = app.post("/api/payments/webhook", body).await;
+        assert_eq!(answer.refusal(), (422, "validation_failed"));
+        assert_eq!(answer.body["errors"][0]["pointer"], pointer);
+    }
+    let body = json!({"idempotency_key": "k", "kind": "x", "payload": {"status": "paid", "order_id": order, "risk": {"score": 1}}});
+    assert_eq!(app.post("/api/payments/webhook", body).await.body["outcome"], "applied");
+}
+
+#[tokio::test]
+async fn where_secrets_are_set_only_signed_events_count() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let settings = [("WEBHOOK__SECRETS", secret), ("WEBHOOK__ALLOW_UNSIGNED", "false")];
+    let app = TestApp::start_with(&settings).await;
+    app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 9})).await;
+    let order = app.ordered().await;
+    let body = json!({"payload": {"status": "paid", "order_id": order}}).to_string();
+    let now = jiff::Timestamp::now().as_second();
+    let send = async |prefix: &str, id: &str, timestamp: i64, body: &str, signature: Option<String>| {
+        let mut request = app.request(Method::POST, "/api/payments/webhook").header("content-type", "application/json");
+        request = request.header(format!("{prefix}-id"), id).header(format!("{prefix}-timestamp"), timestamp);
+        if let Some(signature) = signature {
+            request = request.header(format!("{prefix}-signature"), signature);
+        }
+        app.send(request.body(body.to_owned())).await
+    };
+    let good = sign(secret, "msg_1", now, &body);
+    assert_eq!(send("webhook", "msg_1", now, &body, None).await.refusal(), (401, "signature_missing"));
+    assert_eq!(send("webhook", "msg_2", now, &body, Some(good.clone())).await.refusal(), (401, "signature_invalid"));
+    let changed = body.replace("paid", "failed");
+    assert_eq!(send("webhook", "msg_1", now, &changed, Some(good.clone())).await.refusal(), (401, "signature_invalid"));
+    let old = sign(secret, "msg_1", now - 301, &body);
+    let answer = send("webhook", "msg_1", now - 301, &body, Some(old)).await;
+    assert_eq!(answer.refusal(), (401, "timestamp_out_of_tolerance"));
+    assert_eq!(app.stock(1).await, [8, 0, 1, 0]);
+    assert_eq!(send("webhook", "msg_1", now, &body, Some(good.clone())).await.body["outcome"], "applied");
+    assert_eq!(send("svix", "msg_1", now, &body, Some(good)).await.body["outcome"], "duplicate");
+}
+
+/// The sender's side of Standard Webhooks.
+fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use hmac::{Hmac, KeyInit, Mac};
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}

@@ -1,0 +1,196 @@
+//! The service in this process, on a private Redis, and a client for it. Dropping it checks the law.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    thread::{self, JoinHandle},
+};
+
+use actix_web::dev::ServerHandle;
+use flashsale::{app::Application, config, store::Catalogue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{law, redis::PrivateRedis};
+
+pub const ADMIN_TOKEN: &str = "a-token-for-tests-only";
+
+/// A running service. Tests talk to it as any client would, and may look into its Redis.
+pub struct TestApp {
+    pub addr: SocketAddr,
+    pub client: reqwest::Client,
+    pub redis: PrivateRedis,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HashMap<String, String>,
+    pub body: Value,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With settings beside those of a test: `("SALE__HOLD_SECONDS", "2")`.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let redis = PrivateRedis::start();
+        let (addr, handle, thread) = run_service(&redis.url(), settings);
+        let client = reqwest::Client::builder().pool_max_idle_per_host(256).build().unwrap();
+        Self { addr, client, redis, handle, thread: Some(thread) }
+    }
+
+    /// With product 1 of so many units.
+    pub async fn selling(units: u64) -> Self {
+        let app = Self::start().await;
+        app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": units})).await;
+        app
+    }
+
+    pub async fn add_product(&self, product: Value) -> Value {
+        let answer = self.admin(Method::POST, "/api/admin/products", product).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.body
+    }
+
+    pub async fn admin(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.send(self.request(method, path).bearer_auth(ADMIN_TOKEN).json(&body)).await
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.addr))
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    pub async fn hold(&self, quantity: u64) -> Answer {
+        self.post("/api/holds", json!({"product_id": 1, "quantity": quantity})).await
+    }
+
+    /// The id of a hold of one unit that must succeed.
+    pub async fn held(&self) -> String {
+        let answer = self.hold(1).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.id()
+    }
+
+    pub async fn order(&self, hold: &str) -> Answer {
+        self.post("/api/orders", json!({"hold_id": hold})).await
+    }
+
+    /// The id of an order that must succeed.
+    pub async fn ordered(&self) -> String {
+        let answer = self.order(&self.held().await).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.id()
+    }
+
+    pub async fn pay(&self, key: &str, payload: Value) -> Answer {
+        self.post("/api/payments/webhook", json!({"idempotency_key": key, "payload": payload})).await
+    }
+
+    /// available, held, pending and sold units of a product.
+    pub async fn stock(&self, product: u64) -> [u64; 4] {
+        let answer = self.get(&format!("/api/products/{product}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        ["available_stock", "held_stock", "pending_stock", "sold_stock"].map(|name| answer.body[name].as_u64().unwrap())
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let stopping = self.handle.stop(false);
+        drop(stopping);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            if thread::panicking() {
+                return;
+            }
+            ended.unwrap();
+        }
+        law::check(&mut self.redis.connect());
+    }
+}
+
+impl Answer {
+    pub async fn read(response: Response) -> Self {
+        let status = response.status();
+        let headers: HashMap<_, _> =
+            response.headers().iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
+        let text = response.text().await.unwrap();
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let answer = Self { status: status.as_u16(), headers, body };
+        answer.check_form(status);
+        answer
+    }
+
+    /// What is true of every answer: a request id, and a problem where it is no success.
+    fn check_form(&self, status: StatusCode) {
+        assert!(self.headers.contains_key("x-request-id"), "{self:?}");
+        if status.is_success() {
+            return;
+        }
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(self.body["status"], self.status, "{self:?}");
+        assert_eq!(self.body["request_id"].as_str(), Some(self.headers["x-request-id"].as_str()), "{self:?}");
+        for name in ["type", "title", "detail", "code"] {
+            assert!(self.body[name].as_str().is_some_and(|text| !text.is_empty()), "{name} in {self:?}");
+        }
+    }
+
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("no id in {self:?}")).to_owned()
+    }
+
+    /// Status and problem code.
+    pub fn refusal(&self) -> (u16, &str) {
+        (self.status, self.body["code"].as_str().unwrap_or(""))
+    }
+}
+
+/// Runs the service on a thread of its own, until its handle stops it.
+pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, ServerHandle, JoinHandle<()>) {
+    let mut environment: config::Environment =
+        settings.iter().map(|(name, value)| (format!("FLASHSALE_{name}"), (*value).to_owned())).collect();
+    for (name, value) in [
+        ("FLASHSALE_HTTP__ADDR", "127.0.0.1:0"),
+        ("FLASHSALE_HTTP__WORKERS", "2"),
+        ("FLASHSALE_REDIS__URL", redis_url),
+        ("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN),
+        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true"),
+    ] {
+        environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    let no_file = tempfile::NamedTempFile::new().unwrap();
+    let settings = config::load(Some(no_file.path()), &environment, &vec![]).unwrap();
+    flashsale::telemetry::init(&settings.log);
+    let (tell, told) = std::sync::mpsc::channel();
+    let thread = thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let application = Application::build(&settings, Catalogue::compiled()).await.unwrap();
+            tell.send((application.addr(), application.handle())).unwrap();
+            application.run_until_stopped().await.unwrap();
+        });
+    });
+    let (addr, handle) = told.recv().expect("the service starts");
+    (addr, handle, thread)
+}

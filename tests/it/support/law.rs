@@ -1,0 +1,95 @@
+//! The law, checked on everything in Redis: `total = available + held + pending + sold`, every term at least 0, and every
+//! counter equal to what the records say.
+
+use std::collections::BTreeMap;
+
+use redis::{Commands, Connection};
+
+type Units = BTreeMap<(u64, String), i64>;
+
+/// Panics with what differs. Call it when nothing is in progress.
+pub fn check(connection: &mut Connection) {
+    let sales: Vec<String> = connection.smembers("fs1:sales").unwrap();
+    for sale in sales {
+        check_sale(connection, &sale);
+    }
+}
+
+fn check_sale(connection: &mut Connection, sale: &str) {
+    let key = |name: &str| format!("fs1:{{{sale}}}:{name}");
+    let stock: BTreeMap<String, String> = connection.hgetall(key("stock")).unwrap();
+    let lapses: BTreeMap<String, i64> = connection.hgetall(key("lapses")).unwrap();
+    let deadlines: BTreeMap<String, u64> = connection.zrange_withscores(key("deadlines"), 0, -1).unwrap();
+    assert_eq!(lapses.keys().collect::<Vec<_>>(), deadlines.keys().collect::<Vec<_>>(), "{sale}: buckets and deadlines");
+    assert!(lapses.values().all(|units| *units > 0), "{sale}: an empty bucket in {lapses:?}");
+    assert!(deadlines.iter().all(|(name, at)| name.starts_with(&format!("{at}:"))), "{sale}: {deadlines:?}");
+    let sold = check_records(connection, sale, &lapses);
+    for (field, total) in &stock {
+        let Some(product) = field.strip_suffix(":total") else { continue };
+        let of = |name: &str| stock[&format!("{product}:{name}")].parse::<i64>().unwrap();
+        let terms = [of("available"), of("held"), of("pending"), of("sold")];
+        assert!(terms.iter().all(|term| *term >= 0), "{sale}/{product}: {terms:?}");
+        assert_eq!(total.parse::<i64>().unwrap(), terms.iter().sum::<i64>(), "{sale}/{product}: {terms:?}");
+        let owed = |kind: &str| -> i64 {
+            lapses.iter().filter(|(name, _)| name.ends_with(&format!(":{product}:{kind}"))).map(|(_, units)| units).sum()
+        };
+        assert_eq!((of("held"), of("pending")), (owed("h"), owed("p")), "{sale}/{product}: held, pending and buckets");
+        assert_eq!(of("sold"), sold.get(product).copied().unwrap_or(0), "{sale}/{product}: sold and paid orders");
+    }
+}
+
+/// Buckets of deadlines that are still ahead are the sums of the live holds and pending orders. Gives what was sold.
+fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+    let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query(connection).unwrap();
+    // Holds that lapse while we look may be gone from one side only.
+    let ahead = (seconds + 10) * 1_000;
+    let mut found = Units::new();
+    let mut sold = BTreeMap::new();
+    for key in keys(connection, &format!("fs1:{{{sale}}}:hold:*")) {
+        let value: Option<String> = connection.get(&key).unwrap();
+        let deadline: i64 = redis::cmd("PEXPIRETIME").arg(&key).query(connection).unwrap();
+        let (Some(value), Ok(deadline)) = (value, u64::try_from(deadline)) else { continue };
+        add(&mut found, deadline, "h", value.split(' ').next().unwrap());
+    }
+    for key in keys(connection, &format!("fs1:{{{sale}}}:order:*")) {
+        let order: BTreeMap<String, String> = connection.hgetall(&key).unwrap();
+        match order["status"].as_str() {
+            "pending" => add(&mut found, order["due"].parse().unwrap(), "p", &order["lines"]),
+            "paid" => {
+                for (product, units) in lines(&order["lines"]) {
+                    *sold.entry(product).or_default() += units;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.retain(|(deadline, _), _| *deadline > ahead);
+    let owed: Units = lapses
+        .iter()
+        .map(|(name, units)| (name.split_once(':').unwrap(), *units))
+        .map(|((deadline, rest), units)| ((deadline.parse().unwrap(), rest.to_owned()), units))
+        .filter(|((deadline, _), _)| *deadline > ahead)
+        .collect();
+    assert_eq!(owed, found, "{sale}: buckets and records");
+    sold
+}
+
+fn add(units: &mut Units, deadline: u64, kind: &str, text: &str) {
+    for (product, count) in lines(text) {
+        *units.entry((deadline, format!("{product}:{kind}"))).or_default() += count;
+    }
+}
+
+/// `1=2@500000,7=1@9900`, or without prices.
+fn lines(text: &str) -> Vec<(String, i64)> {
+    let line = |part: &str| {
+        let (product, rest) = part.split_once('=').unwrap();
+        (product.to_owned(), rest.split('@').next().unwrap().parse().unwrap())
+    };
+    text.split(',').filter(|part| !part.is_empty()).map(line).collect()
+}
+
+fn keys(connection: &mut Connection, pattern: &str) -> Vec<String> {
+    // Braces are not special in a pattern of Redis.
+    connection.scan_match::<_, String>(pattern).unwrap().collect::<Result<_, _>>().unwrap()
+}

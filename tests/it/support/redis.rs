@@ -1,0 +1,117 @@
+//! Private Redis servers. Both kinds end with the test, however it ends.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use flashsale::store::embedded::Embedded;
+use tempfile::TempDir;
+
+/// The program under test, which also guards embedded servers.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_flashsale");
+
+/// An embedded server in a folder of its own.
+pub struct PrivateRedis {
+    embedded: Embedded,
+    _folder: TempDir,
+}
+
+impl PrivateRedis {
+    pub fn start() -> Self {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let embedded = Embedded::start(folder.path(), None, Path::new(PROGRAM)).unwrap();
+        Self { embedded, _folder: folder }
+    }
+
+    pub fn url(&self) -> String {
+        self.embedded.url()
+    }
+
+    pub fn connect(&self) -> redis::Connection {
+        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
+    }
+
+    /// The process id of the server.
+    pub fn pid(&self) -> u32 {
+        pid(&mut self.connect())
+    }
+
+    /// SIGSTOP: the server is there and does not answer. `SIGCONT` wakes it.
+    pub fn signal(&self, pid: u32, signal: &str) {
+        signal_process(pid, signal);
+    }
+}
+
+pub fn pid(connection: &mut redis::Connection) -> u32 {
+    let info: redis::InfoDict = redis::cmd("INFO").arg("server").query(connection).unwrap();
+    info.get("process_id").unwrap()
+}
+
+pub fn signal_process(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
+}
+
+/// A server that a test starts itself, with arguments of its choice.
+pub struct ServerProcess {
+    child: Child,
+    pub folder: TempDir,
+    pub port: u16,
+}
+
+impl ServerProcess {
+    /// On a TCP port of the loopback address.
+    pub fn start(arguments: &[&str]) -> Self {
+        let port = free_port();
+        Self::start_in(TempDir::with_prefix("fs").unwrap(), port, arguments)
+    }
+
+    pub fn start_in(folder: TempDir, port: u16, arguments: &[&str]) -> Self {
+        let port_text = port.to_string();
+        let listens_itself = arguments.contains(&"--port") || arguments.contains(&"--tls-port");
+        let port_arguments: &[&str] = if listens_itself { &[] } else { &["--port", &port_text] };
+        let child = Command::new(server_program())
+            .args(port_arguments)
+            .args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log", "--dir"])
+            .arg(folder.path())
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, folder, port };
+        server.wait_until_it_listens();
+        server
+    }
+
+    pub fn end(&mut self) {
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
+    }
+
+    fn wait_until_it_listens(&self) {
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn server_program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from(".cache/bin")]);
+    let mut programs = folders.flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));
+    programs.find(|program| program.is_file()).expect("a redis-server; scripts/bootstrap installs one")
+}

@@ -1,0 +1,364 @@
+//! Where Redis is, and what happens when it is not: embedded, standalone, killed, slow, gone.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use flashsale::store::embedded::Embedded;
+use futures_util::future::join_all;
+use redis::Commands;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    app::TestApp,
+    eventually, law,
+    process::{ServiceProcess, command},
+    redis::{PROGRAM, PrivateRedis, ServerProcess, free_port, pid, signal_process},
+};
+
+fn connect(folder: &Path) -> redis::Connection {
+    let url = format!("unix://{}", folder.join("redis.sock").display());
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+fn server_runs(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+async fn try_hold(client: &reqwest::Client, url: &str, key: &str) -> Option<(u16, Value)> {
+    let request = client.post(format!("{url}/api/holds")).header("Idempotency-Key", key);
+    // None: the service is away.
+    let response = request.json(&json!({"product_id": 1, "quantity": 1})).send().await.ok()?;
+    Some((response.status().as_u16(), response.json().await.ok()?))
+}
+
+#[tokio::test]
+async fn a_service_that_is_killed_among_105_buyers_still_sells_exactly_100() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let (addr, url) = (service.addr, service.url());
+    let client = reqwest::Client::new();
+    let buyers: Vec<_> = (0..105)
+        .map(|n| {
+            let (client, url) = (client.clone(), url.clone());
+            // A buyer whose answer was lost asks again with the same key until there is one.
+            tokio::spawn(async move {
+                let started = Instant::now();
+                loop {
+                    match try_hold(&client, &url, &format!("buyer-{n}")).await {
+                        Some((201, body)) => return Some(body["id"].as_str().unwrap().to_owned()),
+                        Some((409, _)) => return None,
+                        _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                    }
+                    assert!(started.elapsed() < Duration::from_secs(60), "no answer");
+                }
+            })
+        })
+        .collect();
+    eventually("some have bought", async || connect(folder.path()).hget("fs1:{p1}:stock", "1:held").unwrap_or(0) > 10).await;
+    service.kill();
+    let service = ServiceProcess::start_at(folder.path(), addr);
+    let held: Vec<String> = join_all(buyers).await.into_iter().filter_map(Result::unwrap).collect();
+    let distinct: std::collections::HashSet<_> = held.iter().collect();
+    assert_eq!((held.len(), distinct.len()), (100, 100));
+    let stock: Vec<u64> = connect(folder.path()).hmget("fs1:{p1}:stock", &["1:available", "1:held"]).unwrap();
+    assert_eq!(stock, [0, 100]);
+    law::check(&mut connect(folder.path()));
+    assert!(service.stop());
+}
+
+#[tokio::test]
+async fn the_embedded_server_ends_in_order_with_the_last_service_and_nothing_is_lost() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let first = ServiceProcess::start(folder.path());
+    let second = ServiceProcess::start(folder.path());
+    let pid = pid(&mut connect(folder.path()));
+    let client = reqwest::Client::new();
+    for (n, url) in [first.url(), second.url()].iter().cycle().take(10).enumerate() {
+        assert_eq!(try_hold(&client, url, &n.to_string()).await.unwrap().0, 201);
+    }
+    // The one that started the server is killed; the other goes on with it.
+    first.kill();
+    assert_eq!(try_hold(&client, &second.url(), "after-the-kill").await.unwrap().0, 201);
+    assert!(server_runs(pid));
+    assert!(second.stop(), "it stops with success");
+    eventually("the server has ended", async || !server_runs(pid)).await;
+    let again = ServiceProcess::start(folder.path());
+    let stock: u64 = connect(folder.path()).hget("fs1:{p1}:stock", "1:held").unwrap();
+    assert_eq!(stock, 11);
+    law::check(&mut connect(folder.path()));
+    assert!(again.stop());
+}
+
+#[tokio::test]
+async fn no_server_is_left_when_every_service_is_killed() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let pid = pid(&mut connect(folder.path()));
+    service.kill();
+    eventually("the server has ended", async || !server_runs(pid)).await;
+}
+
+#[tokio::test]
+async fn a_server_whose_guard_was_killed_is_adopted_and_guarded_again() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let server = pid(&mut connect(folder.path()));
+    signal_process(parent_of(server), "KILL");
+    let second = ServiceProcess::start(folder.path());
+    assert_eq!(pid(&mut connect(folder.path())), server, "the same server");
+    service.kill();
+    second.kill();
+    eventually("the server has ended", async || !server_runs(server)).await;
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_embedded_server_that_is_killed_comes_back_with_what_it_had() {
+    let app = TestApp::selling(10).await;
+    app.held().await;
+    redis::cmd("CONFIG").arg(&["SET", "appendfsync", "always"]).exec(&mut app.redis.connect()).unwrap();
+    app.held().await;
+    let pid = app.redis.pid();
+    app.redis.signal(pid, "KILL");
+    eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
+    assert_eq!(app.stock(1).await, [7, 3, 0, 0]);
+    assert_ne!(app.redis.pid(), pid);
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer_gets_a_fast_503_and_all_is_well_when_it_is_back() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "100"), ("REDIS__CONNECT_TIMEOUT_MS", "100")]).await;
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10_000})).await;
+    app.held().await;
+    let pid = app.redis.pid();
+    app.redis.signal(pid, "STOP");
+    let started = Instant::now();
+    let answers = join_all((0..50).map(|_| app.hold(1))).await;
+    let took = started.elapsed();
+    let ready = app.get("/readyz").await;
+    app.redis.signal(pid, "CONT");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    for answer in answers.iter().chain([&ready]) {
+        assert!([(503, "store_timeout"), (503, "store_unavailable")].contains(&answer.refusal()), "{answer:?}");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    eventually("it is ready again", async || app.get("/readyz").await.status == 200).await;
+    app.held().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
+    let server = ServerProcess::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let port = server.port;
+    let url = format!("redis://127.0.0.1:{port}");
+    let (addr, handle, thread) = crate::support::app::run_service(&url, &[]);
+    let base = format!("http://{addr}");
+    let client = reqwest::Client::new();
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
+    let made = client.post(format!("{base}/api/admin/products")).bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product);
+    assert_eq!(made.send().await.unwrap().status(), 201);
+    assert_eq!(try_hold(&client, &base, "a").await.unwrap().0, 201);
+    let folder = end_and_keep_folder(server);
+    let started = Instant::now();
+    for n in 0..20 {
+        let (status, body) = try_hold(&client, &base, &n.to_string()).await.unwrap();
+        assert_eq!((status, body["code"].as_str().unwrap()), (503, "store_unavailable"));
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(client.get(format!("{base}/livez")).send().await.unwrap().status(), 200);
+    let server = ServerProcess::start_in(folder, port, &["--appendonly", "yes"]);
+    eventually("holds are taken again", async || try_hold(&client, &base, "b").await.unwrap().0 == 201).await;
+    let replayed = client.post(format!("{base}/api/holds")).header("Idempotency-Key", "a");
+    let replayed = replayed.json(&json!({"product_id": 1, "quantity": 1})).send().await.unwrap();
+    assert!(replayed.headers().contains_key("idempotency-replayed"));
+    drop(handle.stop(true));
+    thread.join().unwrap();
+    law::check(&mut redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap().get_connection().unwrap());
+}
+
+fn end_and_keep_folder(mut server: ServerProcess) -> TempDir {
+    let kept = TempDir::with_prefix("fs").unwrap();
+    server.end();
+    std::fs::remove_dir(kept.path()).unwrap();
+    std::fs::rename(server.folder.path(), kept.path()).unwrap();
+    kept
+}
+
+#[tokio::test]
+async fn more_calls_than_may_wait_are_refused_at_once() {
+    let settings = [("REDIS__IN_FLIGHT_MAX", "5"), ("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "2000")];
+    let app = TestApp::start_with(&settings).await;
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100})).await;
+    app.held().await;
+    let pid = app.redis.pid();
+    app.redis.signal(pid, "STOP");
+    let answers = join_all((0..20).map(|_| async {
+        let answer = app.hold(1).await;
+        if answer.refusal() == (503, "overloaded") {
+            return true;
+        }
+        false
+    }));
+    let wake = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        app.redis.signal(pid, "CONT");
+    };
+    let (refused, ()) = tokio::join!(answers, wake);
+    assert_eq!(refused.iter().filter(|overloaded| **overloaded).count(), 15);
+    assert_eq!(app.stock(1).await, [94, 6, 0, 0]);
+}
+
+#[tokio::test]
+async fn scripts_that_redis_forgot_are_loaded_again() {
+    let app = TestApp::selling(100).await;
+    for _ in 0..3 {
+        redis::cmd("SCRIPT").arg("FLUSH").exec(&mut app.redis.connect()).unwrap();
+        let answers = join_all((0..10).map(|_| app.hold(1))).await;
+        assert!(answers.iter().all(|answer| answer.status == 201));
+    }
+    redis::cmd("SCRIPT").arg("FLUSH").exec(&mut app.redis.connect()).unwrap();
+    assert_eq!(app.get("/readyz").await.status, 200, "readiness loads them too");
+    assert_eq!(app.stock(1).await, [70, 30, 0, 0]);
+}
+
+#[tokio::test]
+async fn connections_that_redis_closes_are_made_again_without_a_lost_hold() {
+    let app = TestApp::selling(100).await;
+    for _ in 0..10 {
+        redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]).exec(&mut app.redis.connect()).unwrap();
+        app.held().await;
+    }
+    assert_eq!(app.stock(1).await, [90, 10, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still_works() {
+    let app = TestApp::selling(10).await;
+    let (hold, order) = (app.held().await, app.ordered().await);
+    let set = |name: &str, value: &str| redis::cmd("CONFIG").arg(&["SET", name, value]).exec(&mut app.redis.connect()).unwrap();
+    set("maxmemory", "1");
+    let refused = app.hold(1).await;
+    assert_eq!(refused.refusal(), (503, "store_unavailable"));
+    assert_eq!(app.stock(1).await, [8, 1, 1, 0]);
+    assert_eq!(app.delete(&format!("/api/holds/{hold}")).await.status, 204);
+    assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order})).await.body["outcome"], "applied");
+    set("maxmemory", "0");
+    app.held().await;
+    redis::cmd("REPLICAOF").arg(&["127.0.0.1", "1"]).exec(&mut app.redis.connect()).unwrap();
+    assert_eq!(app.hold(1).await.refusal(), (503, "store_unavailable"));
+    redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).exec(&mut app.redis.connect()).unwrap();
+    eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
+}
+
+#[test]
+fn a_redis_that_would_lose_stock_is_refused_at_start_up() {
+    let evicting = ServerProcess::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let message = refusal(&format!("redis://127.0.0.1:{}", evicting.port));
+    assert!(message.contains("noeviction"), "{message}");
+    let replica = ServerProcess::start(&["--replicaof", "127.0.0.1 1"]);
+    let message = refusal(&format!("redis://127.0.0.1:{}", replica.port));
+    assert!(message.contains("primary"), "{message}");
+    let other = PrivateRedis::start();
+    other.connect().set::<_, _, ()>("fs1:schema", "99").unwrap();
+    assert!(refusal(&other.url()).contains("schema 99"));
+    assert!(refusal("redis://127.0.0.1:1").contains("not available"));
+    let message = refusal("http://user:hunter2@127.0.0.1:1");
+    assert!(message.contains("redis.url") && !message.contains("hunter2"), "{message}");
+}
+
+/// What the service says when it does not start on this Redis.
+fn refusal(url: &str) -> String {
+    let output = command(Path::new("unused"))
+        .args(["serve", "--addr", "127.0.0.1:0"])
+        .env("FLASHSALE_REDIS__URL", url)
+        .env("FLASHSALE_REDIS__STARTUP_SECONDS", "0")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn a_standalone_redis_is_used_with_user_and_password() {
+    let acl = ["--user", "buyer", "on", ">secret", "~fs1:*", "&*", "+@all"];
+    let server = ServerProcess::start(&[&acl[..], &["--requirepass", "other"]].concat());
+    let url = format!("redis://buyer:secret@127.0.0.1:{}", server.port);
+    holds_a_unit(&url).await;
+    let wrong = refusal(&format!("redis://buyer:hunter2@127.0.0.1:{}", server.port));
+    assert!(wrong.contains("not available") && !wrong.contains("hunter2"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_standalone_redis_is_used_over_tls() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=CA:FALSE"])
+        .args(["-keyout", &file("key.pem"), "-out", &file("cert.pem")])
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "openssl makes a certificate; scripts/bootstrap installs it");
+    let port = free_port();
+    let port_text = port.to_string();
+    let arguments = ["--port", "0", "--tls-port", &port_text, "--tls-auth-clients", "no", "--tls-cert-file"];
+    let more = [&file("cert.pem"), "--tls-key-file", &file("key.pem"), "--tls-ca-cert-file", &file("cert.pem")];
+    let server = ServerProcess::start_in(TempDir::with_prefix("fs").unwrap(), port, &[&arguments[..], &more[..]].concat());
+    let mut service = command(Path::new("unused"));
+    service.env("SSL_CERT_FILE", file("cert.pem")).env("FLASHSALE_REDIS__URL", format!("rediss://localhost:{}", server.port));
+    let service = ServiceProcess::run(service, SocketAddr::from(([127, 0, 0, 1], free_port())));
+    assert_eq!(try_hold(&reqwest::Client::new(), &service.url(), "a").await.unwrap().0, 201);
+    assert!(service.stop());
+}
+
+async fn holds_a_unit(url: &str) {
+    let (addr, handle, thread) = crate::support::app::run_service(url, &[]);
+    let client = reqwest::Client::new();
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
+    let made = client.post(format!("http://{addr}/api/admin/products"));
+    let made = made.bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product).send().await.unwrap();
+    assert_eq!(made.status(), 201);
+    assert_eq!(try_hold(&client, &format!("http://{addr}"), "a").await.unwrap().0, 201);
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_drains_is_not_ready_and_finishes_what_it_began() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut service = command(folder.path());
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    service.env("FLASHSALE_HTTP__DRAIN_SECONDS", "2").args(["serve", "--demo", "--addr", &addr.to_string()]);
+    let mut service = service.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let client = reqwest::Client::new();
+    let ready = async || {
+        let response = client.get(format!("http://{addr}/readyz")).send().await.ok()?;
+        Some((response.status().as_u16(), response.json::<Value>().await.ok()?["code"].clone()))
+    };
+    eventually("it is ready", async || ready().await.is_some_and(|(status, _)| status == 200)).await;
+    signal_process(service.id(), "TERM");
+    eventually("it drains", async || ready().await.is_some_and(|answer| answer == (503, json!("draining")))).await;
+    assert_eq!(try_hold(&client, &format!("http://{addr}"), "a").await.unwrap().0, 201, "requests are still answered");
+    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_named() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Embedded::start(&file, None, Path::new(PROGRAM)).unwrap_err();
+    assert!(error.to_string().contains("cannot use the data folder"), "{error}");
+    let long = folder.path().join("x".repeat(120));
+    let error = Embedded::start(&long, None, Path::new(PROGRAM)).unwrap_err();
+    assert!(error.to_string().contains("redis.data_dir"), "{error}");
+}
