@@ -75,22 +75,31 @@ local function earlier_claim(ask)
   return { 'replayed', tonumber(deadline), hold }
 end
 
+-- What this batch took is in no bucket yet.
+local function first_release(id, product)
+  product.next_release = product.next_release or next_release(id)
+  local stored, taken = product.next_release, product.taken_until
+  if not taken then return stored end
+  return stored == 0 and taken or math.min(stored, taken)
+end
+
 local function refusal(line)
   local product, units = products[line.product], line.units
   if not product then return { 'product_not_found', line.product } end
   if units > product.most then return { 'quantity_above_limit', line.product, product.most } end
   if units > product.available then
-    product.next_release = product.next_release or next_release(line.product)
-    return { 'insufficient_stock', line.product, product.available, product.held + product.pending, product.next_release }
+    return { 'insufficient_stock', line.product, product.available, product.held + product.pending,
+      first_release(line.product, product) }
   end
 end
 
-local function take(ask, sign)
+local function take(ask)
   for _, line in ipairs(ask) do
     local product = products[line.product]
-    product.available = product.available - sign * line.units
-    product.held = product.held + sign * line.units
-    product.taken = (product.taken or 0) + sign * line.units
+    product.available = product.available - line.units
+    product.held = product.held + line.units
+    product.taken = (product.taken or 0) + line.units
+    product.taken_until = math.min(product.taken_until or ask.deadline, ask.deadline)
   end
 end
 
@@ -114,7 +123,7 @@ local function decide(ask)
   end
   local ms = ask.hold_ms > 0 and math.min(ask.hold_ms, tonumber(sale[3])) or tonumber(sale[2])
   ask.deadline = deadline_after(now, ms)
-  take(ask, 1)
+  take(ask)
   if ask.claim ~= '' then claims[ask.once_key] = ask.claim .. ' ' .. int(ask.deadline) end
   return { 'held', ask.deadline }
 end

@@ -5,8 +5,8 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order HASH, 7 once STRING,
 --        8 reviews ZSET
 -- ARGV   1 event (paid, failed, cancelled, refunded or ignored), 2 fingerprint of the event, 3 once_ms,
---        4 hold id (names the case in the review queue), 5 payment id or '',
---        6 amount in ten-thousandths or '', 7 currency or ''
+--        4 hold id, 5 event id (these two name a case in the review queue), 6 payment id or '',
+--        7 amount in ten-thousandths or '', 8 currency or ''
 -- REPLY  idempotency_key_reused, now           this event id came with another fingerprint
 --        duplicate, now, order                 this event id, or this payment, was settled before
 --        behind                                lapsed units are left to reclaim: nothing was decided, call again
@@ -20,7 +20,7 @@
 -- names
 local hold_key, order_key, once_key, reviews_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local event, fingerprint, once_ms = ARGV[1], ARGV[2], ARGV[3]
-local hold_id, payment, amount, currency = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local hold_id, event_id, payment, amount, currency = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 -- facts
 local sale = redis.call('HMGET', sale_key, 'last_now', 'on_payment_failed', 'restock_refunds')
@@ -57,8 +57,9 @@ local function require_refund(reason)
   return 'refund_required'
 end
 
+-- One entry an event: two payments of the same wrong amount are two sums of money.
 local function review(reason)
-  redis.call('ZADD', reviews_key, int(now), table.concat({ reason, hold_id, payment, amount, currency }, ' '))
+  redis.call('ZADD', reviews_key, int(now), table.concat({ reason, hold_id, event_id, payment, amount, currency }, ' '))
   return 'review'
 end
 

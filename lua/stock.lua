@@ -6,7 +6,7 @@
 -- ARGV   for each product: its id
 -- REPLY  behind            lapsed units are left to reclaim, call again
 --        stock, now, currency, and for each product an empty list (it is not there) or
---        id, name, price in ten-thousandths, total, available, held, pending, sold, max_per_hold, next release in ms or 0
+--        (id, name, price in ten-thousandths, total, available, held, pending, sold, max_per_hold, next release or 0)
 -- cost   O(products + due buckets)
 
 -- names

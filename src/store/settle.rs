@@ -51,6 +51,7 @@ impl Store {
             .arg(once::fingerprint_of_event(event))
             .number(self.terms.event_ms)
             .arg(hold.key())
+            .arg(event.key.as_str())
             .arg(event.payment.as_ref().map_or("", |p| p.as_str()))
             .arg(event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()))
             .arg(event.currency.map_or("", |c| c.code()))

@@ -1,1 +1,127 @@
-//! placeholder
+//! The scripts, called directly: every word of every header, and batches.
+
+mod batch;
+mod words;
+
+use std::collections::BTreeSet;
+
+use flashsale::store::{Catalogue, script::Op};
+use redis::{Connection, Value};
+
+use crate::support::{clock, law, redis::PrivateRedis};
+
+/// A sale `s` with product 1 (10 units, 5 in a hold) and product 2 (1 unit), holds of 100 s and payments in 50 s.
+pub struct Bench {
+    pub redis: Connection,
+    pub now_ms: i64,
+    catalogue: Catalogue,
+    words: BTreeSet<(&'static str, String)>,
+    _server: PrivateRedis,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let server = PrivateRedis::start();
+        let mut redis = server.connect();
+        let now_ms = clock::start_ms(&mut redis);
+        let mut bench =
+            Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), _server: server };
+        redis::cmd("SADD").arg("fs1:sales").arg("s").exec(&mut bench.redis).unwrap();
+        bench.advance(0);
+        for (id, units) in [("1", "10"), ("2", "1")] {
+            assert_eq!(bench.put_product(id, "USD", units), "created");
+        }
+        bench
+    }
+
+    pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {
+        let keys = [key("sale"), key("stock"), key(&format!("product:{id}"))];
+        let arguments = [id, "Item", "500000", currency, units, "5", "100000", "200000", "50000"];
+        word(&self.call(Op::PutProduct, &keys, &arguments))
+    }
+
+    pub fn advance(&mut self, ms: i64) {
+        self.now_ms += ms;
+        clock::set_now(&mut self.redis, "s", self.now_ms);
+    }
+
+    pub fn call(&mut self, op: Op, keys: &[String], arguments: &[&str]) -> Vec<Value> {
+        let reply = self.try_call(op, keys, arguments).unwrap();
+        self.words.insert((op.name(), word(&reply)));
+        if op == Op::Hold && word(&reply) == "decided" {
+            let decisions = reply[2..].iter().map(|decision| ("hold", word(&list(decision))));
+            self.words.extend(decisions.collect::<Vec<_>>());
+        }
+        reply
+    }
+
+    pub fn try_call(&mut self, op: Op, keys: &[String], arguments: &[&str]) -> redis::RedisResult<Vec<Value>> {
+        let script = redis::Script::new(&self.catalogue.script(op).source);
+        let mut call = script.prepare_invoke();
+        keys.iter().for_each(|key| _ = call.key(key));
+        arguments.iter().for_each(|argument| _ = call.arg(argument));
+        call.invoke(&mut self.redis)
+    }
+
+    /// One hold; gives what was decided.
+    pub fn hold(&mut self, hold: &str, lines: &[(&str, &str)]) -> Vec<Value> {
+        let reply = self.hold_for(hold, "0", lines);
+        list(&reply[2])
+    }
+
+    pub fn hold_for(&mut self, hold: &str, hold_ms: &str, lines: &[(&str, &str)]) -> Vec<Value> {
+        let count = lines.len().to_string();
+        let mut arguments = vec!["1", "60000", "", hold_ms, "", &count];
+        lines.iter().for_each(|(product, units)| arguments.extend([*product, *units]));
+        self.call(Op::Hold, &[&units()[..], &[key(&format!("hold:{hold}"))]].concat(), &arguments)
+    }
+
+    pub fn order(&mut self, hold: &str) -> Vec<Value> {
+        let keys = [&units()[..], &[key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]].concat();
+        self.call(Op::Order, &keys, &["60000"])
+    }
+
+    pub fn settle(&mut self, hold: &str, event: &str, once: &str, payment: &str, amount: &str) -> String {
+        let named = [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}"), "reviews".to_owned()];
+        let keys = [&units()[..], &named.map(|name| key(&name))].concat();
+        let fingerprint = format!("{event}-{payment}-{amount}");
+        word(&self.call(Op::Settle, &keys, &[event, &fingerprint, "60000", hold, once, payment, amount, ""]))
+    }
+
+    /// available, held, pending, sold as stored, reclaimed or not.
+    pub fn counters(&mut self, product: u64) -> [i64; 4] {
+        let names = ["available", "held", "pending", "sold"].map(|name| format!("{product}:{name}"));
+        let values: Vec<i64> = redis::Commands::hmget(&mut self.redis, key("stock"), &names).unwrap();
+        values.try_into().unwrap()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            law::check(&mut self.redis);
+        }
+    }
+}
+
+pub fn key(name: &str) -> String {
+    format!("fs1:{{s}}:{name}")
+}
+
+pub fn units() -> [String; 4] {
+    ["sale", "stock", "lapses", "deadlines"].map(key)
+}
+
+pub fn list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) => values.clone(),
+        other => panic!("{other:?} is no list"),
+    }
+}
+
+pub fn word(reply: &[Value]) -> String {
+    match reply.first() {
+        Some(Value::BulkString(bytes)) => String::from_utf8(bytes.clone()).unwrap(),
+        other => panic!("{other:?} is no word"),
+    }
+}

@@ -1,1 +1,96 @@
-//! placeholder
+//! The model: a sale in plain Rust, without buckets, scripts or keys. Random commands and clock moves are given to it and
+//! to the store on a real Redis; every outcome and every counter must agree.
+
+mod machine;
+mod reference;
+
+use std::collections::BTreeMap;
+
+use flashsale::store::script::Op;
+use proptest::test_runner::TestRunner;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
+
+use self::{machine::SaleTest, reference::SaleReference};
+use crate::support::random_cases;
+
+/// How often a word must have been seen before we believe that it was tested.
+const SEEN_LEAST: usize = 50;
+const CASES: u32 = 400;
+
+/// Every outcome of the store, as the model says it.
+const WORDS: [&str; 35] = [
+    "hold held",
+    "hold replayed",
+    "hold idempotency_key_reused",
+    "hold product_not_found",
+    "hold products_of_different_sales",
+    "hold quantity_above_limit",
+    "hold insufficient_stock sold_out",
+    "hold insufficient_stock all_held",
+    "hold insufficient_stock not_enough",
+    "release released",
+    "release hold_converted",
+    "release hold_expired",
+    "order created",
+    "order exists",
+    "order hold_expired",
+    "cancel cancelled",
+    "cancel already_cancelled",
+    "cancel order_not_cancellable",
+    "cancel order_not_found",
+    "settle applied",
+    "settle duplicate",
+    "settle ignored",
+    "settle refund_required",
+    "settle review",
+    "settle unmatched",
+    "settle idempotency_key_reused",
+    "find_hold active",
+    "find_hold converted",
+    "find_hold hold_expired",
+    "find_order found",
+    "find_order order_not_found",
+    "stock stock",
+    "stock product_not_found",
+    "put_product created",
+    "put_product already_exists",
+];
+
+#[test]
+fn the_store_does_what_the_model_does() {
+    let config = random_cases(CASES);
+    let mut runner = TestRunner::new(config.clone());
+    machine::SEEN.with_borrow_mut(BTreeMap::clear);
+    let outcome = runner.run(&SaleReference::sequential_strategy(20..120), |(initial, transitions, seen)| {
+        SaleTest::test_sequential(config.clone(), initial, transitions, seen);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    machine::SEEN.with_borrow(|seen| {
+        println!("{} commands, outcomes seen: {seen:#?}", seen.values().sum::<usize>());
+        for word in WORDS.iter().copied().chain(["put_product currency_differs"]) {
+            let times = seen.get(word).copied().unwrap_or(0);
+            assert!(times >= SEEN_LEAST, "{word} was seen {times} times only");
+        }
+        assert!(seen.len() == WORDS.len() + 1, "a word that the list does not know: {seen:#?}");
+    });
+}
+
+/// The list above forgets no operation.
+#[test]
+fn every_operation_is_in_the_model() {
+    let ops = [
+        Op::Hold,
+        Op::Release,
+        Op::Order,
+        Op::Cancel,
+        Op::Settle,
+        Op::Stock,
+        Op::FindHold,
+        Op::FindOrder,
+        Op::PutProduct,
+    ];
+    for op in ops {
+        assert!(WORDS.iter().any(|word| word.split(' ').next() == Some(op.name())), "{op:?}");
+    }
+}

@@ -1,9 +1,12 @@
 //! What tests stand on: private Redis servers, and the service on top of them.
 
 pub mod app;
+pub mod clock;
 pub mod law;
 pub mod process;
 pub mod redis;
+
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 /// Waits for a condition, for as long as a slow machine may need.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
@@ -12,4 +15,12 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
         assert!(started.elapsed().as_secs() < 60, "{what}: still not so after a minute");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+}
+
+/// Random cases from a seed that is printed; FLASHSALE_TEST_SEED repeats them.
+pub fn random_cases(cases: u32) -> ProptestConfig {
+    let given = std::env::var("FLASHSALE_TEST_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(|| getrandom::u64().unwrap());
+    println!("FLASHSALE_TEST_SEED={seed} repeats these cases");
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::default() }
 }

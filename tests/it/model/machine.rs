@@ -1,0 +1,321 @@
+//! The store on a real Redis, driven by the same commands as the model.
+
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
+
+use flashsale::{
+    domain::{
+        hold::{HoldCommand, Line, Lines},
+        ids::{HoldId, ProductId, SaleId},
+        money,
+        order::Order,
+        outcome::{
+            CancelOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome, OrderOutcome, PutProductOutcome,
+            ReleaseOutcome, SettleOutcome, StockOutcome,
+        },
+        payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
+        product::NewProduct,
+        quantity::Quantity,
+        text::{CustomerId, IdempotencyKey, ProductName},
+    },
+    store::{Blueprint, Limits, Store, Terms, Topology},
+};
+use proptest_state_machine::StateMachineTest;
+use redis::Commands;
+use tokio::runtime::Runtime;
+
+use super::reference::{
+    Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MS, PRICE, SaleReference, Transition, Wish,
+};
+use crate::support::{clock, law, redis::PrivateRedis};
+
+thread_local! {
+    /// How often each outcome was seen.
+    pub static SEEN: RefCell<BTreeMap<String, usize>> = const { RefCell::new(BTreeMap::new()) };
+    static REDIS: PrivateRedis = PrivateRedis::start();
+}
+
+/// One case: a store on an empty Redis.
+pub struct SaleTest {
+    runtime: Runtime,
+    store: Store,
+    redis: redis::Connection,
+    start_ms: i64,
+    holds: Vec<HoldId>,
+}
+
+impl StateMachineTest for SaleTest {
+    type SystemUnderTest = Self;
+    type Reference = SaleReference;
+
+    fn init_test(reference: &SaleReference) -> Self {
+        let (url, mut redis) = REDIS.with(|redis| (redis.url(), redis.connect()));
+        redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
+        let start_ms = clock::start_ms(&mut redis);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let limits =
+            Limits { connect: Duration::from_secs(10), call: Duration::from_secs(10), in_flight_max: 10 };
+        let topology = Topology::single(&url, limits).unwrap();
+        let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms()));
+        let mut test = Self { runtime, store: Store::new(&prepared.unwrap().0), redis, start_ms, holds: Vec::new() };
+        test.set_clock(reference);
+        for (id, product) in &reference.products {
+            let product = new_product(*id, product.sale, product.currency, product.total);
+            let made = test.runtime.block_on(test.store.put_product(&product)).unwrap();
+            assert!(matches!(made, PutProductOutcome::Created { .. }));
+        }
+        test
+    }
+
+    fn apply(mut test: Self, reference: &SaleReference, transition: Transition) -> Self {
+        let got = test.run(&transition);
+        if matches!(transition, Transition::Clock(_)) {
+            test.set_clock(reference);
+            return test;
+        }
+        assert_eq!(got, reference.expected, "after {transition:?}");
+        let words = if got.starts_with("hold insufficient_stock") { 3 } else { 2 };
+        let word = got.split(' ').take(words).collect::<Vec<_>>().join(" ");
+        SEEN.with_borrow_mut(|seen| *seen.entry(word).or_default() += 1);
+        test
+    }
+
+    fn check_invariants(test: &Self, reference: &SaleReference) {
+        let mut redis = REDIS.with(PrivateRedis::connect);
+        for (id, product) in &reference.products {
+            let names = ["total", "available", "held", "pending", "sold"].map(|name| format!("{id}:{name}"));
+            let stored: Vec<u64> = redis.hmget(format!("fs1:{{{}}}:stock", product.sale), &names).unwrap();
+            let [held, pending, sold] = reference.counted(*id);
+            assert_eq!(stored, [product.total, reference.available(*id), held, pending, sold], "product {id}");
+        }
+        let reviews: usize = redis.zcard("fs1:{drop}:reviews").unwrap();
+        assert_eq!(reviews, reference.reviews);
+        let _kept = test;
+    }
+
+    fn teardown(mut test: Self, _reference: SaleReference) {
+        law::check(&mut test.redis);
+    }
+}
+
+impl SaleTest {
+    fn set_clock(&mut self, reference: &SaleReference) {
+        for sale in ["drop", "other"] {
+            clock::set_now(&mut self.redis, sale, self.start_ms + reference.clock);
+        }
+    }
+
+    fn run(&mut self, transition: &Transition) -> String {
+        match transition {
+            Transition::Hold(wish) => format!("hold {}", self.hold(wish)),
+            Transition::Release(at) => {
+                let outcome = self.runtime.block_on(self.store.release(&self.holds[*at])).unwrap();
+                let word = match outcome {
+                    ReleaseOutcome::Released => "released",
+                    ReleaseOutcome::HoldConverted(_) => "hold_converted",
+                    ReleaseOutcome::HoldExpired => "hold_expired",
+                };
+                format!("release {word}")
+            }
+            Transition::Order(at) => match self.runtime.block_on(self.store.order(&self.holds[*at])).unwrap() {
+                OrderOutcome::Created(order) => format!("order created {}", self.told(&order)),
+                OrderOutcome::Exists(order) => format!("order exists {}", self.told(&order)),
+                OrderOutcome::HoldExpired => "order hold_expired".into(),
+            },
+            Transition::Cancel(at) => {
+                let order = self.store.ids().order_of(&self.holds[*at]);
+                match self.runtime.block_on(self.store.cancel(&order)).unwrap() {
+                    CancelOutcome::Cancelled(order) => format!("cancel cancelled {}", self.told(&order)),
+                    CancelOutcome::AlreadyCancelled(order) => format!("cancel already_cancelled {}", self.told(&order)),
+                    CancelOutcome::OrderNotCancellable(order) => {
+                        format!("cancel order_not_cancellable {}", self.told(&order))
+                    }
+                    CancelOutcome::OrderNotFound => "cancel order_not_found".into(),
+                }
+            }
+            Transition::Settle(event) => format!("settle {}", self.settle(self.event(event))),
+            Transition::SettleUnknown => {
+                let event = PaymentEvent {
+                    key: IdempotencyKey::parse("unknown").unwrap(),
+                    status: PaymentStatus::Paid,
+                    target: Target::Order("order_unknown".into()),
+                    payment: None,
+                    amount: None,
+                    currency: None,
+                };
+                format!("settle {}", self.settle(event))
+            }
+            Transition::FindHold(at) => format!("find_hold {}", self.find_hold(*at)),
+            Transition::FindOrder(at) => {
+                let order = self.store.ids().order_of(&self.holds[*at]);
+                match self.runtime.block_on(self.store.find_order(&order)).unwrap() {
+                    FindOrderOutcome::Found(order) => format!("find_order found {}", self.told(&order)),
+                    FindOrderOutcome::OrderNotFound => "find_order order_not_found".into(),
+                }
+            }
+            Transition::Stock(product) => format!("stock {}", self.stock(*product)),
+            Transition::PutProduct { id, sale, currency } => {
+                let product = new_product(*id, sale, currency, 5);
+                match self.runtime.block_on(self.store.put_product(&product)).unwrap() {
+                    PutProductOutcome::Created { id, .. } => format!("put_product created {id}"),
+                    PutProductOutcome::AlreadyExists => "put_product already_exists".into(),
+                    PutProductOutcome::CurrencyDiffers { sale_currency } => {
+                        format!("put_product currency_differs {sale_currency}")
+                    }
+                }
+            }
+            Transition::Clock(_) => String::new(),
+        }
+    }
+
+    fn hold(&mut self, wish: &Wish) -> String {
+        match self.runtime.block_on(self.store.hold(command(wish))).unwrap() {
+            HoldOutcome::Held(hold) => {
+                self.holds.push(hold.id);
+                format!("held #{} until {}", self.holds.len() - 1, self.offset(hold.deadline_ms))
+            }
+            HoldOutcome::Replayed(hold) => {
+                format!("replayed #{} until {}", self.place(&hold.id), self.offset(hold.deadline_ms))
+            }
+            HoldOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
+            HoldOutcome::ProductNotFound(product) => format!("product_not_found {product}"),
+            HoldOutcome::ProductsOfDifferentSales => "products_of_different_sales".into(),
+            HoldOutcome::QuantityAboveLimit { product, max_per_hold } => {
+                assert_eq!(max_per_hold, MAX_PER_HOLD);
+                format!("quantity_above_limit {product}")
+            }
+            HoldOutcome::InsufficientStock(short) => {
+                let next = short.next_release_ms.map_or(0, |ms| self.offset(ms));
+                format!("insufficient_stock {} {} {} next {next}", short.reason(), short.product, short.available)
+            }
+        }
+    }
+
+    fn settle(&self, event: PaymentEvent) -> String {
+        let told = |order: &Option<Order>| order.as_ref().map_or_else(|| "none".to_owned(), |order| self.told(order));
+        match self.runtime.block_on(self.store.settle(&event)).unwrap() {
+            SettleOutcome::Applied(order) => format!("applied {}", told(&order)),
+            SettleOutcome::Duplicate(order) => format!("duplicate {}", told(&order)),
+            SettleOutcome::Ignored(order) => format!("ignored {}", told(&order)),
+            SettleOutcome::RefundRequired(order) => format!("refund_required {}", told(&order)),
+            SettleOutcome::Review(order) => format!("review {}", told(&order)),
+            SettleOutcome::Unmatched => "unmatched".into(),
+            SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
+        }
+    }
+
+    fn find_hold(&self, at: usize) -> String {
+        match self.runtime.block_on(self.store.find_hold(&self.holds[at])).unwrap() {
+            FindHoldOutcome::Active(hold) => {
+                let (until, customer) = (self.offset(hold.deadline_ms), hold.customer.is_some());
+                format!("active #{at} {:?} until {until} customer {customer}", units(hold.lines.as_slice().iter()))
+            }
+            FindHoldOutcome::Converted(order) => format!("converted {}", self.told(&order)),
+            FindHoldOutcome::HoldExpired => "hold_expired".into(),
+        }
+    }
+
+    fn stock(&self, product: u64) -> String {
+        match self.runtime.block_on(self.store.stock(ProductId::new(product).unwrap())).unwrap() {
+            StockOutcome::Stock(product) => {
+                let stock = product.stock;
+                let next = product.next_release_ms.map_or(0, |ms| self.offset(ms));
+                format!("stock {} {} {} {} next {next}", stock.available, stock.held, stock.pending, stock.sold)
+            }
+            StockOutcome::ProductNotFound => "product_not_found".into(),
+        }
+    }
+
+    fn told(&self, order: &Order) -> String {
+        let total = order.total.map_or(0, |(amount, _)| amount.ten_thousandths());
+        format!(
+            "#{} {} {:?} total {total} due {} late {} customer {}",
+            self.place(&order.hold),
+            order.status.as_str(),
+            units(order.lines.iter().map(|priced| &priced.line)),
+            self.offset(order.payment_due_ms),
+            order.late,
+            order.customer.is_some(),
+        )
+    }
+
+    fn event(&self, event: &Event) -> PaymentEvent {
+        let hold = &self.holds[event.hold];
+        let order = self.store.ids().order_of(hold);
+        let target = if event.by_order {
+            Target::Order(order.as_str().to_owned())
+        } else {
+            Target::Hold(hold.as_str().to_owned())
+        };
+        let find = self.runtime.block_on(self.store.find_hold(hold)).unwrap();
+        let right = match find {
+            FindHoldOutcome::Active(hold) => {
+                hold.lines.as_slice().iter().map(|l| l.product.get() * PRICE * l.quantity.get()).sum()
+            }
+            FindHoldOutcome::Converted(order) => order.total.map_or(7, |(amount, _)| amount.ten_thousandths()),
+            FindHoldOutcome::HoldExpired => 7,
+        };
+        let amount = match event.amount {
+            Amount::Unsaid => None,
+            Amount::Right | Amount::WrongCurrency => Some(right),
+            Amount::Wrong => Some(right + 1),
+        };
+        let currency = if event.amount == Amount::WrongCurrency { "EUR" } else { "USD" };
+        PaymentEvent {
+            key: IdempotencyKey::parse(&format!("event-{}", event.key)).unwrap(),
+            status: PaymentStatus::from_word(event.status),
+            target,
+            payment: event.payment.map(|id| PaymentId::parse(&format!("pi_{id}")).unwrap()),
+            amount: amount.map(money::Amount::from_ten_thousandths),
+            currency: amount.map(|_| money::Currency::parse(currency).unwrap()),
+        }
+    }
+
+    fn place(&self, hold: &HoldId) -> usize {
+        self.holds.iter().position(|known| known == hold).expect("a hold that was made before")
+    }
+
+    fn offset(&self, ms: i64) -> i64 {
+        ms - self.start_ms
+    }
+}
+
+fn command(wish: &Wish) -> HoldCommand {
+    let line = |(product, units): (&u64, &u64)| Line {
+        product: ProductId::new(*product).unwrap(),
+        quantity: Quantity::new(*units).unwrap(),
+    };
+    HoldCommand {
+        lines: Lines::new(wish.lines.iter().map(line).collect()).unwrap(),
+        customer: wish.customer.then(|| CustomerId::parse("alice").unwrap()),
+        hold_ms: wish.ttl_seconds.map(|seconds| seconds * 1_000),
+        idempotency_key: wish.key.map(|key| IdempotencyKey::parse(&format!("key-{key}")).unwrap()),
+    }
+}
+
+fn units<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeMap<u64, u64> {
+    lines.map(|line| (line.product.get(), line.quantity.get())).collect()
+}
+
+fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
+    NewProduct {
+        id: ProductId::new(id),
+        sale: SaleId::parse(sale),
+        name: ProductName::parse("Item").unwrap(),
+        price: money::Amount::from_ten_thousandths(id * PRICE),
+        currency: money::Currency::parse(currency).unwrap(),
+        total,
+        max_per_hold: Quantity::new(MAX_PER_HOLD).unwrap(),
+    }
+}
+
+fn terms() -> Terms {
+    let ms = |ms: i64| u64::try_from(ms).unwrap();
+    Terms {
+        hold_ms: ms(HOLD_MS),
+        hold_max_ms: ms(HOLD_MAX_MS),
+        payment_ms: ms(PAYMENT_MS),
+        idempotency_ms: 3_600_000,
+        event_ms: 3_600_000,
+        retention_ms: 3_600_000,
+    }
+}

@@ -1,0 +1,507 @@
+//! What should happen, in the plainest way: lists that are searched from end to end.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest_state_machine::ReferenceStateMachine;
+
+pub const HOLD_MS: i64 = 100_000;
+pub const HOLD_MAX_MS: i64 = 200_000;
+pub const PAYMENT_MS: i64 = 50_000;
+pub const MAX_PER_HOLD: u64 = 4;
+/// Ten-thousandths for one unit of product `p`: `p` dollars.
+pub const PRICE: u64 = 10_000;
+
+/// A command, or a move of the clock. Holds are named by their place in the order of creation.
+#[derive(Clone, Debug)]
+pub enum Transition {
+    Hold(Wish),
+    Release(usize),
+    Order(usize),
+    Cancel(usize),
+    Settle(Event),
+    SettleUnknown,
+    FindHold(usize),
+    FindOrder(usize),
+    Stock(u64),
+    PutProduct { id: u64, sale: &'static str, currency: &'static str },
+    /// Milliseconds, forwards or back.
+    Clock(i64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    pub lines: BTreeMap<u64, u64>,
+    pub customer: bool,
+    pub ttl_seconds: Option<u64>,
+    pub key: Option<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub hold: usize,
+    pub by_order: bool,
+    pub status: &'static str,
+    pub key: u8,
+    pub payment: Option<u8>,
+    pub amount: Amount,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    Unsaid,
+    Right,
+    Wrong,
+    WrongCurrency,
+}
+
+#[derive(Clone, Debug)]
+struct Hold {
+    lines: BTreeMap<u64, u64>,
+    customer: bool,
+    deadline: i64,
+    /// Neither released nor turned into an order; it may have lapsed.
+    live: bool,
+    /// It lapsed and its units were given back.
+    reclaimed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Order {
+    status: &'static str,
+    lines: BTreeMap<u64, u64>,
+    due: i64,
+    by_payment: bool,
+    payment: String,
+    late: bool,
+    reclaimed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Product {
+    pub sale: &'static str,
+    pub currency: &'static str,
+    pub total: u64,
+}
+
+/// A whole service. All that happens is in the sale `drop`; other sales have products that nobody holds.
+#[derive(Clone, Debug)]
+pub struct SaleReference {
+    /// What the clock of the server says, as an offset from the start.
+    pub clock: i64,
+    last_now: i64,
+    pub products: BTreeMap<u64, Product>,
+    holds: Vec<Hold>,
+    orders: BTreeMap<usize, Order>,
+    hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
+    event_keys: BTreeMap<u8, Event>,
+    pub reviews: usize,
+    /// The outcome that the last command should have: its word, then what it tells.
+    pub expected: String,
+}
+
+impl SaleReference {
+    fn new() -> Self {
+        let product = |sale, total| Product { sale, currency: "USD", total };
+        Self {
+            clock: 0,
+            last_now: i64::MIN,
+            products: [(1, product("drop", 8)), (2, product("drop", 3)), (3, product("other", 5))].into(),
+            holds: Vec::new(),
+            orders: BTreeMap::new(),
+            hold_keys: BTreeMap::new(),
+            event_keys: BTreeMap::new(),
+            reviews: 0,
+            expected: String::new(),
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.max(self.last_now)
+    }
+
+    /// held, pending and sold units of a product, as they are counted: what lapsed counts until it is reclaimed.
+    pub fn counted(&self, product: u64) -> [u64; 3] {
+        let of = |lines: &BTreeMap<u64, u64>| lines.get(&product).copied().unwrap_or(0);
+        let held = self.holds.iter().filter(|h| h.live && !h.reclaimed).map(|h| of(&h.lines)).sum();
+        let orders = |status: &str| -> u64 {
+            self.orders.values().filter(|o| o.status == status && !o.reclaimed).map(|o| of(&o.lines)).sum()
+        };
+        [held, orders("pending"), orders("paid")]
+    }
+
+    pub fn available(&self, product: u64) -> u64 {
+        self.products[&product].total - self.counted(product).iter().sum::<u64>()
+    }
+
+    fn reclaim(&mut self) {
+        let now = self.now();
+        let mut any = false;
+        for hold in self.holds.iter_mut().filter(|h| h.live && !h.reclaimed && now > h.deadline) {
+            (hold.reclaimed, any) = (true, true);
+        }
+        for order in self.orders.values_mut().filter(|o| o.status == "pending" && !o.reclaimed && now > o.due) {
+            (order.reclaimed, any) = (true, true);
+        }
+        if any {
+            self.last_now = now;
+        }
+    }
+
+    fn wrote(&mut self) {
+        self.last_now = self.now();
+    }
+
+    fn alive(&self, at: usize) -> bool {
+        self.holds[at].live && self.now() <= self.holds[at].deadline
+    }
+
+    fn hold(&mut self, wish: &Wish) -> String {
+        for product in wish.lines.keys() {
+            if !self.products.contains_key(product) {
+                return format!("product_not_found {product}");
+            }
+            if self.products[product].sale != self.products[wish.lines.keys().next().unwrap()].sale {
+                return "products_of_different_sales".into();
+            }
+        }
+        self.reclaim();
+        if let Some((wished, at, deadline)) = wish.key.and_then(|key| self.hold_keys.get(&key)) {
+            let same = Wish { key: None, ..wished.clone() } == Wish { key: None, ..wish.clone() };
+            return if same { format!("replayed #{at} until {deadline}") } else { "idempotency_key_reused".into() };
+        }
+        for (product, units) in &wish.lines {
+            if *units > MAX_PER_HOLD {
+                return format!("quantity_above_limit {product}");
+            }
+            let available = self.available(*product);
+            if *units > available {
+                let [held, pending, _] = self.counted(*product);
+                let reason = match (available, held + pending) {
+                    (0, 0) => "sold_out",
+                    (0, _) => "all_held",
+                    _ => "not_enough",
+                };
+                return format!("insufficient_stock {reason} {product} {available} next {}", self.next_release(*product));
+            }
+        }
+        let ms = wish.ttl_seconds.map_or(HOLD_MS, |seconds| (seconds as i64 * 1_000).min(HOLD_MAX_MS));
+        let deadline = whole_second(self.now() + ms);
+        let at = self.holds.len();
+        let hold = Hold { lines: wish.lines.clone(), customer: wish.customer, deadline, live: true, reclaimed: false };
+        self.holds.push(hold);
+        if let Some(key) = wish.key {
+            self.hold_keys.insert(key, (wish.clone(), at, deadline));
+        }
+        self.wrote();
+        format!("held #{at} until {deadline}")
+    }
+
+    fn next_release(&self, product: u64) -> i64 {
+        let holds = self.holds.iter().filter(|h| h.live && !h.reclaimed && h.lines.contains_key(&product)).map(|h| h.deadline);
+        let pending = |o: &&Order| o.status == "pending" && !o.reclaimed && o.lines.contains_key(&product);
+        holds.chain(self.orders.values().filter(pending).map(|o| o.due)).min().unwrap_or(0)
+    }
+
+    fn release(&mut self, at: usize) -> String {
+        if self.orders.contains_key(&at) {
+            return "hold_converted".into();
+        }
+        if !self.alive(at) {
+            return "hold_expired".into();
+        }
+        self.holds[at].live = false;
+        self.wrote();
+        "released".into()
+    }
+
+    fn order(&mut self, at: usize) -> String {
+        if self.orders.contains_key(&at) {
+            return format!("exists {}", self.told(at));
+        }
+        if !self.alive(at) {
+            return "hold_expired".into();
+        }
+        let due = whole_second(self.now() + PAYMENT_MS);
+        self.convert(at, "pending", due);
+        self.wrote();
+        format!("created {}", self.told(at))
+    }
+
+    fn convert(&mut self, at: usize, status: &'static str, due: i64) {
+        self.holds[at].live = false;
+        let lines = self.holds[at].lines.clone();
+        let order = Order { status, lines, due, by_payment: false, payment: String::new(), late: false, reclaimed: false };
+        self.orders.insert(at, order);
+    }
+
+    /// What an answer tells of an order.
+    fn told(&self, at: usize) -> String {
+        let Some(order) = self.orders.get(&at) else { return "none".into() };
+        let expired = order.status == "pending" && self.now() > order.due;
+        let status = if expired { "expired" } else { order.status };
+        let total: u64 = order.lines.iter().map(|(product, units)| product * PRICE * units).sum();
+        let customer = self.holds[at].customer && !order.lines.is_empty();
+        format!("#{at} {status} {:?} total {total} due {} late {} customer {customer}", order.lines, order.due, order.late)
+    }
+
+    fn cancel(&mut self, at: usize) -> String {
+        match self.orders.get_mut(&at) {
+            None => return "order_not_found".into(),
+            Some(order) if order.status == "cancelled" => return format!("already_cancelled {}", self.told(at)),
+            Some(order) if order.status != "pending" => return format!("order_not_cancellable {}", self.told(at)),
+            Some(order) => order.status = "cancelled",
+        }
+        self.cancel_unclaimed(at);
+        self.wrote();
+        format!("cancelled {}", self.told(at))
+    }
+
+    /// An order that lapsed but was not reclaimed keeps its units counted as pending until they are.
+    fn cancel_unclaimed(&mut self, at: usize) {
+        let now = self.now();
+        let order = &self.orders[&at];
+        if now > order.due && !order.reclaimed {
+            // Its bucket is still there: to the counters it is a hold that nobody can use.
+            let ghost = Order { status: "pending", payment: String::new(), ..order.clone() };
+            let key = usize::MAX - self.orders.len();
+            self.orders.insert(key, ghost);
+        }
+    }
+
+    fn settle(&mut self, event: &Event) -> String {
+        let at = event.hold;
+        if let Some(earlier) = self.event_keys.get(&event.key) {
+            let same = Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() };
+            return if same { format!("duplicate {}", self.told(at)) } else { "idempotency_key_reused".into() };
+        }
+        self.reclaim();
+        let outcome = self.effect(event);
+        self.event_keys.insert(event.key, event.clone());
+        self.wrote();
+        format!("{outcome} {}", self.told(at))
+    }
+
+    fn effect(&mut self, event: &Event) -> &'static str {
+        let at = event.hold;
+        let now = self.now();
+        let Some(order) = self.orders.get(&at).cloned() else { return self.effect_without_order(event) };
+        let state = match order.status {
+            "pending" if now > order.due => "lapsed",
+            "cancelled" if order.by_payment => "lapsed",
+            status => status,
+        };
+        let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
+        let differs = matches!(event.amount, Amount::Wrong | Amount::WrongCurrency);
+        match (state, event.status) {
+            ("pending" | "lapsed", "paid") if differs => self.review(),
+            ("pending", "paid") => self.pay(at, payment, false),
+            ("lapsed", "paid") => {
+                let enough = order.lines.iter().all(|(product, units)| *units <= self.available(*product));
+                if enough { self.pay(at, payment, true) } else { self.require_refund(at, payment) }
+            }
+            ("pending", "failed" | "cancelled") => {
+                let order = self.orders.get_mut(&at).unwrap();
+                (order.status, order.by_payment) = ("cancelled", true);
+                "applied"
+            }
+            ("cancelled", "paid") => self.require_refund(at, payment),
+            ("paid" | "refund_required" | "refunded", "paid") => {
+                let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
+                if other { self.review() } else { "duplicate" }
+            }
+            ("paid" | "refund_required", "refunded") => {
+                self.orders.get_mut(&at).unwrap().status = "refunded";
+                "applied"
+            }
+            _ => "ignored",
+        }
+    }
+
+    fn effect_without_order(&mut self, event: &Event) -> &'static str {
+        let at = event.hold;
+        let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
+        match (self.alive(at), event.status) {
+            (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(),
+            (true, "paid") => {
+                self.convert(at, "paid", self.now());
+                self.pay(at, payment, false)
+            }
+            (true, "cancelled") => {
+                self.holds[at].live = false;
+                "applied"
+            }
+            (false, "paid") => {
+                let (live, reclaimed) = (self.holds[at].live, self.holds[at].reclaimed);
+                self.convert(at, "refund_required", self.now());
+                (self.holds[at].live, self.holds[at].reclaimed) = (live, reclaimed);
+                let order = self.orders.get_mut(&at).unwrap();
+                (order.lines, order.payment) = (BTreeMap::new(), payment);
+                "refund_required"
+            }
+            _ => "ignored",
+        }
+    }
+
+    fn pay(&mut self, at: usize, payment: String, late: bool) -> &'static str {
+        let order = self.orders.get_mut(&at).unwrap();
+        (order.status, order.payment, order.late, order.reclaimed) = ("paid", payment, late, false);
+        "applied"
+    }
+
+    fn require_refund(&mut self, at: usize, payment: String) -> &'static str {
+        let order = self.orders.get_mut(&at).unwrap();
+        (order.status, order.payment) = ("refund_required", payment);
+        "refund_required"
+    }
+
+    fn review(&mut self) -> &'static str {
+        self.reviews += 1;
+        "review"
+    }
+
+    fn find_hold(&self, at: usize) -> String {
+        let hold = &self.holds[at];
+        if self.orders.contains_key(&at) {
+            return format!("converted {}", self.told(at));
+        }
+        if !self.alive(at) {
+            return "hold_expired".into();
+        }
+        format!("active #{at} {:?} until {} customer {}", hold.lines, hold.deadline, hold.customer)
+    }
+
+    fn find_order(&self, at: usize) -> String {
+        if self.orders.contains_key(&at) { format!("found {}", self.told(at)) } else { "order_not_found".into() }
+    }
+
+    fn stock(&mut self, product: u64) -> String {
+        if !self.products.contains_key(&product) {
+            return "product_not_found".into();
+        }
+        if self.products[&product].sale == "drop" {
+            self.reclaim();
+        }
+        let [held, pending, sold] = self.counted(product);
+        let available = self.available(product);
+        format!("stock {available} {held} {pending} {sold} next {}", self.next_release(product))
+    }
+
+    fn put_product(&mut self, id: u64, sale: &'static str, currency: &'static str) -> String {
+        let other = self.products.values().find(|p| p.sale == sale).map(|p| p.currency).filter(|c| *c != currency);
+        if let Some(other) = other {
+            return format!("currency_differs {other}");
+        }
+        if self.products.contains_key(&id) {
+            return "already_exists".into();
+        }
+        self.products.insert(id, Product { sale, currency, total: 5 });
+        format!("created {id}")
+    }
+}
+
+fn whole_second(ms: i64) -> i64 {
+    (ms + 999).div_euclid(1_000) * 1_000
+}
+
+impl ReferenceStateMachine for SaleReference {
+    type State = Self;
+    type Transition = Transition;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::new()).boxed()
+    }
+
+    fn transitions(state: &Self) -> BoxedStrategy<Transition> {
+        let clock = prop_oneof![
+            3 => (1_i64..2_000).prop_map(Transition::Clock),
+            3 => (20_000_i64..60_000).prop_map(Transition::Clock),
+            1 => (100_000_i64..250_000).prop_map(Transition::Clock),
+            1 => (-120_000_i64..0).prop_map(Transition::Clock),
+        ];
+        let place = prop_oneof![4 => (3_u64..7, Just("drop")), 1 => (Just(3_u64), Just("other"))];
+        let put = (place, prop::sample::select(vec!["USD", "EUR"]))
+            .prop_map(|((id, sale), currency)| Transition::PutProduct { id, sale, currency });
+        let stock = (1_u64..9).prop_map(Transition::Stock);
+        let free = prop_oneof![12 => wish().prop_map(Transition::Hold), 4 => clock, 1 => put, 1 => stock,
+            1 => Just(Transition::SettleUnknown)];
+        if state.holds.is_empty() {
+            return free.boxed();
+        }
+        // Mostly recent holds: old ones have lapsed.
+        let last = state.holds.len();
+        let at = prop_oneof![3 => last.saturating_sub(3)..last, 1 => 0..last].boxed();
+        let said: Vec<Wish> = state.hold_keys.values().map(|(wish, ..)| wish.clone()).collect();
+        let free = if said.is_empty() {
+            free.boxed()
+        } else {
+            prop_oneof![14 => free, 1 => prop::sample::select(said).prop_map(Transition::Hold)].boxed()
+        };
+        prop_oneof![
+            19 => free,
+            2 => at.clone().prop_map(Transition::Release),
+            6 => at.clone().prop_map(Transition::Order),
+            4 => at.clone().prop_map(Transition::Cancel),
+            2 => at.clone().prop_map(Transition::FindHold),
+            2 => at.clone().prop_map(Transition::FindOrder),
+            14 => event(at).prop_map(Transition::Settle),
+        ]
+        .boxed()
+    }
+
+    fn apply(mut state: Self, transition: &Transition) -> Self {
+        let (operation, told) = match transition {
+            Transition::Hold(wish) => ("hold", state.hold(wish)),
+            Transition::Release(at) => ("release", state.release(*at)),
+            Transition::Order(at) => ("order", state.order(*at)),
+            Transition::Cancel(at) => ("cancel", state.cancel(*at)),
+            Transition::Settle(event) => ("settle", state.settle(event)),
+            Transition::SettleUnknown => ("settle", "unmatched".into()),
+            Transition::FindHold(at) => ("find_hold", state.find_hold(*at)),
+            Transition::FindOrder(at) => ("find_order", state.find_order(*at)),
+            Transition::Stock(product) => ("stock", state.stock(*product)),
+            Transition::PutProduct { id, sale, currency } => ("put_product", state.put_product(*id, sale, currency)),
+            Transition::Clock(ms) => {
+                state.clock += ms;
+                ("clock", String::new())
+            }
+        };
+        state.expected = format!("{operation} {told}");
+        state
+    }
+
+    fn preconditions(state: &Self, transition: &Transition) -> bool {
+        match transition {
+            Transition::Release(at)
+            | Transition::Order(at)
+            | Transition::Cancel(at)
+            | Transition::FindHold(at)
+            | Transition::FindOrder(at)
+            | Transition::Settle(Event { hold: at, .. }) => *at < state.holds.len(),
+            _ => true,
+        }
+    }
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let units = prop_oneof![12 => 1_u64..=2, 3 => 3_u64..=4, 1 => Just(5_u64)];
+    let product = prop_oneof![10 => Just(1_u64), 6 => Just(2), 1 => 4_u64..8];
+    let lines = prop_oneof![
+        9 => (product, units).prop_map(|line| BTreeMap::from([line])),
+        3 => (1_u64..=2, 1_u64..=2).prop_map(|(first, second)| BTreeMap::from([(1, first), (2, second)])),
+        1 => Just(BTreeMap::from([(1, 1), (3, 1)])),
+    ];
+    let ttl_seconds = prop_oneof![3 => Just(None), 1 => prop::sample::select(vec![1_u64, 30, 150, 9_999]).prop_map(Some)];
+    let key = prop_oneof![3 => Just(None), 1 => (0_u8..4).prop_map(Some)];
+    (lines, any::<bool>(), ttl_seconds, key)
+        .prop_map(|(lines, customer, ttl_seconds, key)| Wish { lines, customer, ttl_seconds, key })
+}
+
+fn event(at: BoxedStrategy<usize>) -> impl Strategy<Value = Event> {
+    let status = prop::sample::select(vec!["paid", "paid", "paid", "paid", "failed", "cancelled", "refunded", "refunded", "ignored"]);
+    let amount = prop_oneof![4 => Just(Amount::Unsaid), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),
+        1 => Just(Amount::WrongCurrency)];
+    let key = prop_oneof![5 => 0_u8..200, 1 => 200_u8..203];
+    (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount)
+        .prop_map(|(hold, by_order, status, key, payment, amount)| Event { hold, by_order, status, key, payment, amount })
+}
