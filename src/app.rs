@@ -17,7 +17,7 @@ use actix_web::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    config::{RedisSource, Settings},
+    config::{RedisSource, Secret, Settings},
     http::{self, BodyLimits, Desk, Draining},
     store::{
         Blueprint, Catalogue, Failure, Limits, Store, Terms, Topology, Unfit,
@@ -178,7 +178,7 @@ fn terms(settings: &Settings) -> Terms {
 
 fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
     let webhook = &settings.webhook;
-    let secrets = webhook.secrets.iter().map(|secret| secret.expose());
+    let secrets = webhook.secrets.iter().map(Secret::expose);
     let verifier =
         Verifier::new(secrets, webhook.allow_unsigned, webhook.tolerance_seconds).map_err(StartError::Secret)?;
     if webhook.allow_unsigned {

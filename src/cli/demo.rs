@@ -16,15 +16,17 @@ use crate::{
 
 const NAME: &str = "Flash Sale Item";
 const UNITS: u64 = 100;
+/// Said where it would otherwise be measured.
+const BUILT_FOR_TRYING: &str = "\nThis program was built for trying. For measuring and selling: make build";
 const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
 
 /// Lets unsigned payment events in, and makes an admin token where there is none.
 pub(super) fn adapt(settings: &mut Settings) {
     settings.webhook.allow_unsigned = true;
     settings.admin_token.get_or_insert_with(|| {
-        let mut random = [0; 12];
+        let mut random = [0; 16];
         getrandom::fill(&mut random).expect("the operating system gives random numbers");
-        Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        Secret::new(format!("{:024x}", u128::from_le_bytes(random) >> 32))
     });
 }
 
@@ -75,7 +77,8 @@ Try it, in another terminal:
   curl --json "{{\"idempotency_key\":\"txn_1\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
   curl -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
-Ctrl-C stops it; what was sold stays sold.
-"#
+Ctrl-C stops it; what was sold stays sold.{speed}
+"#,
+        speed = if cfg!(debug_assertions) { BUILT_FOR_TRYING } else { "" }
     )
 }

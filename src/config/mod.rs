@@ -149,7 +149,11 @@ fn read(r: &mut Reader) -> Settings {
 
 fn read_http(r: &mut Reader) -> Http {
     Http {
-        addr: r.parsed("http.addr", "an address and port such as 127.0.0.1:8080", SocketAddr::from(([127, 0, 0, 1], 0))),
+        addr: r.parsed(
+            "http.addr",
+            "an address and port such as 127.0.0.1:8080",
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+        ),
         workers: r.count("http.workers", 0, 1024),
         body_bytes_max: r.count("http.body_bytes_max", 256, 1 << 24),
         webhook_bytes_max: r.count("http.webhook_bytes_max", 256, 1 << 24),
@@ -296,7 +300,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        let environment = environment(&[("FLASHSALE_HTTP__WORKERS", "3"), ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true")]);
+        let environment =
+            environment(&[("FLASHSALE_HTTP__WORKERS", "3"), ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true")]);
         let shown = effective(Some(file("").path()), &environment, &vec![]).unwrap();
         let again = load(Some(file(&shown).path()), &Environment::new(), &vec![]).unwrap();
         assert_eq!(again.http.workers, 3);

@@ -17,9 +17,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn gather(file: Option<&Path>, environment: &Environment, flags: &Overrides) -> Result<Self, Complaints> {
+    pub(super) fn gather(
+        file: Option<&Path>,
+        environment: &Environment,
+        flags: &Overrides,
+    ) -> Result<Self, Complaints> {
         let stop = |error: config::ConfigError| Complaints(vec![error.to_string()]);
-        let defaults = flat(Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().map_err(stop)?);
+        let defaults =
+            flat(Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().map_err(stop)?);
         let mut reader = Self { values: defaults, complaints: Vec::new() };
         let named = File::from(file.unwrap_or(Path::new(FILE))).format(FileFormat::Toml).required(file.is_some());
         for (key, value) in flat(Config::builder().add_source(named).build().map_err(stop)?) {
@@ -130,7 +135,7 @@ impl Reader {
                 out.push('\n');
             } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
                 let dotted = format!("{section}.{key}");
-                out.push_str(&format!("{key} = {}\n", self.shown(&dotted)));
+                out.extend([key, " = ", &self.shown(&dotted), "\n"]);
             }
         }
         out

@@ -156,8 +156,8 @@ impl IdSigner {
         let sale = SaleId::parse(sale)?;
         let (key, tag) = parts.split_at(PART_CHARS);
         let expected = self.tag::<K>(&sale, key);
-        let same: bool = expected.as_bytes().ct_eq(tag.as_bytes()).into();
-        same.then(|| SignedId { text: text.to_owned(), sale, kind: PhantomData })
+        let fits: bool = expected.as_bytes().ct_eq(tag.as_bytes()).into();
+        fits.then(|| SignedId { text: text.to_owned(), sale, kind: PhantomData })
     }
 
     fn sign<K: Kind>(&self, sale: &SaleId, key: &str) -> SignedId<K> {

@@ -74,6 +74,7 @@ impl Amount {
         if value >= 1 << 53 { Err(AmountError::TooLarge) } else { Ok(Self(value)) }
     }
 
+    #[must_use]
     pub fn times(self, units: u64) -> Self {
         Self(self.0.saturating_mul(units))
     }

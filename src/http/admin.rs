@@ -35,7 +35,7 @@ const MAX_PER_HOLD_DEFAULT: u64 = 10;
 pub(super) async fn create_product(store: Data<Store>, ask: ProductRequest) -> Result<HttpResponse, Problem> {
     match store.put_product(&ask.0).await? {
         PutProductOutcome::Created { id, sale } => {
-            Ok(HttpResponse::Created().json(ProductBody::of(&fresh(ask.0, id, sale))))
+            Ok(HttpResponse::Created().json(ProductBody::of(&fresh(&ask.0, id, sale))))
         }
         PutProductOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
@@ -97,7 +97,7 @@ fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProdu
 }
 
 fn currency_differs(sale_currency: &str) -> Problem {
-    Problem::of_fields(vec![FieldError {
+    Problem::of_fields(&[FieldError {
         pointer: "/currency".to_owned(),
         code: "currency_differs",
         detail: format!("all products of this sale are sold in {sale_currency}").into(),
@@ -105,7 +105,7 @@ fn currency_differs(sale_currency: &str) -> Problem {
 }
 
 /// As it is now that it was made: all its units are available.
-fn fresh(product: NewProduct, id: ProductId, sale: SaleId) -> Product {
+fn fresh(product: &NewProduct, id: ProductId, sale: SaleId) -> Product {
     let total = product.total;
     Product {
         id,

@@ -47,7 +47,7 @@ pub(super) async fn read_json<T>(
     let mut errors = Vec::new();
     match read_object(json, &mut errors) {
         Some(value) if errors.is_empty() => Ok(value),
-        _ => Err(Problem::of_fields(errors)),
+        _ => Err(Problem::of_fields(&errors)),
     }
 }
 
@@ -59,7 +59,8 @@ async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Probl
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(Code::MalformedJson, "the body ended early or is damaged").closing())?;
+        let chunk =
+            chunk.map_err(|_| Problem::new(Code::MalformedJson, "the body ended early or is damaged").closing())?;
         if first.len() + rest.len() + chunk.len() > bytes_max {
             return Err(too_large(bytes_max));
         }

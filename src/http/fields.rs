@@ -77,20 +77,20 @@ impl<'a, 'e> Object<'a, 'e> {
     /// A whole number, or `None` where it is absent or wrong.
     pub(super) fn count(&mut self, name: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.take(name)?;
-        self.read_count(name, value, least, most)
+        self.read_count(name, &value, least, most)
     }
 
     /// As [`Object::count`], and its absence is a complaint.
     pub(super) fn required_count(&mut self, name: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.required(name)?;
-        self.read_count(name, value, least, most)
+        self.read_count(name, &value, least, most)
     }
 
-    fn read_count(&mut self, name: &str, value: Json<'a>, least: u64, most: u64) -> Option<u64> {
+    fn read_count(&mut self, name: &str, value: &Json<'a>, least: u64, most: u64) -> Option<u64> {
         let (code, detail) = match value {
-            Json::Count(count) if count < least => ("too_small", format!("{name} must be at least {least}")),
-            Json::Count(count) if count > most => ("too_large", format!("{name} must be at most {most}")),
-            Json::Count(count) => return Some(count),
+            Json::Count(count) if *count < least => ("too_small", format!("{name} must be at least {least}")),
+            Json::Count(count) if *count > most => ("too_large", format!("{name} must be at most {most}")),
+            Json::Count(count) => return Some(*count),
             _ => ("not_an_integer", format!("{name} must be a whole number from {least} to {most}")),
         };
         self.complain(name, code, detail);

@@ -134,7 +134,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     let Some(first) = given.next() else { return Ok(None) };
     let key = first.to_str().ok().and_then(IdempotencyKey::parse).filter(|_| given.next().is_none());
     key.map(Some).ok_or_else(|| {
-        Problem::of_fields(vec![FieldError {
+        Problem::of_fields(&[FieldError {
             pointer: String::new(),
             code: "invalid_idempotency_key",
             detail: "the header Idempotency-Key must be given once, with 1 to 255 visible ASCII characters".into(),

@@ -84,7 +84,7 @@ fn misread(error: EventError) -> Problem {
     match error {
         EventError::NotJson => body::not_json(),
         EventError::Field { pointer, code, detail } => {
-            Problem::of_fields(vec![FieldError { pointer: pointer.to_owned(), code, detail: detail.into() }])
+            Problem::of_fields(&[FieldError { pointer: pointer.to_owned(), code, detail: detail.into() }])
         }
     }
 }
@@ -92,7 +92,12 @@ fn misread(error: EventError) -> Problem {
 /// Only the log knows of it for now: nothing in Redis has this id.
 fn unmatched(event: &PaymentEvent) -> HttpResponse {
     let payment = event.payment.as_ref().map_or("", |payment| payment.as_str());
-    tracing::warn!(event = event.key.as_str(), status = event.status.as_str(), payment, "payment event for an unknown id");
+    tracing::warn!(
+        event = event.key.as_str(),
+        status = event.status.as_str(),
+        payment,
+        "payment event for an unknown id"
+    );
     received("unmatched", None)
 }
 

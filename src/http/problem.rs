@@ -70,9 +70,12 @@ pub struct FieldError {
     pub detail: Cow<'static, str>,
 }
 
-/// An answer that is no success.
+/// An answer that is no success. Boxed, because nearly all answers are none of these.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     code: Code,
     detail: Cow<'static, str>,
     extras: Map<String, Value>,
@@ -84,7 +87,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             code,
             detail: detail.into(),
             extras: Map::new(),
@@ -92,33 +95,37 @@ impl Problem {
             allow: None,
             close: false,
             failure: None,
-        }
+        }))
     }
 
     /// Adds a member beside the standard ones.
+    #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.extras.insert(name.to_owned(), value.into());
+        self.0.extras.insert(name.to_owned(), value.into());
         self
     }
 
+    #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_seconds = Some(seconds);
+        self.0.retry_after_seconds = Some(seconds);
         self
     }
 
     /// The connection is of no more use, because the body was not read to its end.
+    #[must_use]
     pub fn closing(mut self) -> Self {
-        self.close = true;
+        self.0.close = true;
         self
     }
 
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        let problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
-        Self { allow: Some(allow), ..problem }
+        let mut problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
+        problem.0.allow = Some(allow);
+        problem
     }
 
     /// `unknown_field` when that is all, else `validation_failed`.
-    pub fn of_fields(errors: Vec<FieldError>) -> Self {
+    pub fn of_fields(errors: &[FieldError]) -> Self {
         let only_unknown = errors.iter().all(|error| error.code == "unknown_field");
         let code = if only_unknown { Code::UnknownField } else { Code::ValidationFailed };
         let detail = errors.iter().map(|error| error.detail.as_ref()).collect::<Vec<_>>().join("; ");
@@ -129,37 +136,37 @@ impl Problem {
 
     /// The failure behind it, for the log.
     pub fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref()
+        self.0.failure.as_ref()
     }
 
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The answer, with the id of the request in it.
     pub fn render(&self, request_id: &str) -> HttpResponse {
-        let (word, status, title) = self.code.row();
+        let (word, status, title) = self.0.code.row();
         let mut body = Map::new();
         body.insert("type".into(), format!("{TYPE_PREFIX}{}", word.replace('_', "-")).into());
         body.insert("title".into(), title.into());
         body.insert("status".into(), status.into());
-        body.insert("detail".into(), self.detail.as_ref().into());
+        body.insert("detail".into(), self.0.detail.as_ref().into());
         body.insert("code".into(), word.into());
         body.insert("request_id".into(), request_id.into());
-        body.extend(self.extras.clone());
+        body.extend(self.0.extras.clone());
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = self.0.retry_after_seconds {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = self.0.allow {
             response.insert_header((header::ALLOW, allow));
         }
-        if self.code.row().1 == 401 {
+        if self.0.code.row().1 == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        if self.close {
+        if self.0.close {
             response.force_close();
         }
         response.body(Value::Object(body).to_string())
@@ -168,13 +175,13 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.row().0, self.detail)
+        write!(f, "{}: {}", self.0.code.row().0, self.0.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.row().1).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+        StatusCode::from_u16(self.0.code.row().1).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -197,7 +204,9 @@ impl From<Failure> for Problem {
                 "the store cannot be used at the moment; send the request again with the same key",
             ),
         };
-        Self { failure: Some(failure), ..problem.retry_after(1) }
+        let mut problem = problem.retry_after(1);
+        problem.0.failure = Some(failure);
+        problem
     }
 }
 
@@ -211,6 +220,10 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), Code::ALL.len());
-        assert!(Code::ALL.iter().all(|code| [400, 401, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1)));
+        assert!(
+            Code::ALL
+                .iter()
+                .all(|code| [400, 401, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1))
+        );
     }
 }

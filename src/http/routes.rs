@@ -15,7 +15,9 @@ use super::{
 pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
     config
         .service(reading("/api/products").route(web::get().to(products::list)).route(web::head().to(products::list)))
-        .service(reading("/api/products/{id}").route(web::get().to(products::read)).route(web::head().to(products::read)))
+        .service(
+            reading("/api/products/{id}").route(web::get().to(products::read)).route(web::head().to(products::read)),
+        )
         .service(resource("/api/holds", "POST").route(web::post().to(holds::create)))
         .service(
             resource("/api/holds/{id}", "GET, HEAD, DELETE")

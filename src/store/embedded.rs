@@ -154,11 +154,7 @@ impl Folder {
         opened.map_err(|source| EmbeddedError::Folder { folder: path, source })
     }
 
-    fn lock(
-        &self,
-        lock: Lock,
-        try_lock: impl Fn(&File) -> Result<(), TryLockError>,
-    ) -> Result<File, EmbeddedError> {
+    fn lock(&self, lock: Lock, try_lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<File, EmbeddedError> {
         let file = self.file(lock)?;
         let locked = until(LOCK_MAX, || try_lock(&file).is_ok());
         locked.then_some(file).ok_or_else(|| EmbeddedError::Locked(self.0.clone()))

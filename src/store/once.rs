@@ -23,7 +23,8 @@ pub fn hash(used_for: Use, key: &IdempotencyKey) -> String {
 
 /// What a hold asks for: 72 bits, the same for every spelling of the same wish.
 pub fn fingerprint_of_hold(command: &HoldCommand) -> String {
-    let mut parts: Vec<String> = command.lines.as_slice().iter().map(|l| format!("{}={}", l.product, l.quantity.get())).collect();
+    let mut parts: Vec<String> =
+        command.lines.as_slice().iter().map(|l| format!("{}={}", l.product, l.quantity.get())).collect();
     parts.push(command.customer.as_ref().map_or_else(String::new, |c| format!("customer {}", c.as_str())));
     parts.push(command.hold_ms.map_or_else(String::new, |ms| format!("for {ms}")));
     digest(parts.iter().map(String::as_str), 9)

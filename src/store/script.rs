@@ -27,11 +27,7 @@ struct Entry {
 
 macro_rules! entry {
     ($name:literal, $resend:literal) => {
-        Entry {
-            name: $name,
-            file: include_str!(concat!("../../lua/", $name, ".lua")),
-            resend: $resend,
-        }
+        Entry { name: $name, file: include_str!(concat!("../../lua/", $name, ".lua")), resend: $resend }
     };
 }
 

@@ -29,7 +29,9 @@ pub enum Unfit {
         "this Redis holds data of key schema {0}, and this version of flashsale knows schema {SCHEMA_VERSION}: run the version that wrote it"
     )]
     OtherSchema(String),
-    #[error("the secret {SECRET} in Redis is damaged: all ids in customers' hands were signed with it; restore it from a backup")]
+    #[error(
+        "the secret {SECRET} in Redis is damaged: all ids in customers' hands were signed with it; restore it from a backup"
+    )]
     Secret,
 }
 
@@ -132,7 +134,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn to_hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

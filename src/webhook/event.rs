@@ -60,7 +60,8 @@ fn target(payload: &Map<String, Value>) -> Result<Target, EventError> {
 }
 
 fn payment(payload: &Map<String, Value>) -> Result<Option<PaymentId>, EventError> {
-    let refused = wrong("/payload/payment_id", "invalid_format", "payment_id must be 1 to 255 visible ASCII characters");
+    let refused =
+        wrong("/payload/payment_id", "invalid_format", "payment_id must be 1 to 255 visible ASCII characters");
     match payload.get("payment_id") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => PaymentId::parse(text).map(Some).ok_or(refused),
@@ -110,7 +111,8 @@ mod tests {
 
     #[test]
     fn an_event_is_read_with_its_words_and_unknown_fields_are_ignored() {
-        let body = br#"{"idempotency_key":"txn_1","payload":{"status":"succeeded","order_id":"order_x","payment_id":"pi_1",
+        let body =
+            br#"{"idempotency_key":"txn_1","payload":{"status":"succeeded","order_id":"order_x","payment_id":"pi_1",
             "amount":50.5,"currency":"usd","weather":"fine"},"extra":[1]}"#;
         let event = read(body, Some("msg_1")).unwrap();
         assert_eq!(event.key.as_str(), "txn_1");
@@ -135,12 +137,16 @@ mod tests {
         assert_eq!(pointer_of(r#"{"idempotency_key":"k"}"#), "/payload");
         assert_eq!(pointer_of(r#"{"idempotency_key":"k","payload":{"order_id":"o"}}"#), "/payload/status");
         assert_eq!(pointer_of(r#"{"payload":{"status":"paid","order_id":"o"}}"#), "/idempotency_key");
-        assert_eq!(pointer_of(r#"{"idempotency_key":7,"payload":{"status":"paid","order_id":"o"}}"#), "/idempotency_key");
+        assert_eq!(
+            pointer_of(r#"{"idempotency_key":7,"payload":{"status":"paid","order_id":"o"}}"#),
+            "/idempotency_key"
+        );
         assert_eq!(pointer_of(r#"{"idempotency_key":"k","payload":{"status":"paid"}}"#), "/payload/order_id");
-        for (field, value) in [("amount", "-1"), ("amount", "true"), ("currency", "\"dollar\""), ("payment_id", "\"a b\"")] {
-            let body = format!(
-                r#"{{"idempotency_key":"k","payload":{{"status":"paid","order_id":"o","{field}":{value}}}}}"#
-            );
+        for (field, value) in
+            [("amount", "-1"), ("amount", "true"), ("currency", "\"dollar\""), ("payment_id", "\"a b\"")]
+        {
+            let body =
+                format!(r#"{{"idempotency_key":"k","payload":{{"status":"paid","order_id":"o","{field}":{value}}}}}"#);
             assert_eq!(pointer_of(&body), format!("/payload/{field}"));
         }
     }

@@ -100,11 +100,7 @@ mod tests {
     const SENT: i64 = 1_614_265_330;
 
     fn signed(signature: &str) -> Signed<'_> {
-        Signed {
-            id: Some("msg_p5jXN8AQM9LWM0D4loKWxJek"),
-            timestamp: Some("1614265330"),
-            signature: Some(signature),
-        }
+        Signed { id: Some("msg_p5jXN8AQM9LWM0D4loKWxJek"), timestamp: Some("1614265330"), signature: Some(signature) }
     }
 
     fn verifier() -> Verifier {

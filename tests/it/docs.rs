@@ -1,1 +1,145 @@
-//! placeholder
+//! What the documents print is what happens: the README's session, and what the demo says to try.
+
+use std::{fs, path::Path, process::Command};
+
+use tempfile::TempDir;
+
+use crate::support::process::{ServiceProcess, command};
+
+const README_URL: &str = "http://127.0.0.1:8080";
+const CUT: &str = "----- 8< -----";
+
+/// A command of a document and what the document says it prints.
+#[derive(Debug, Default)]
+struct Step {
+    command: String,
+    printed: String,
+}
+
+/// The steps of the console blocks that follow a `<!-- tested -->` line.
+fn steps(document: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for block in document.split("<!-- tested -->\n```console\n").skip(1) {
+        for line in block.split("```").next().unwrap().lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                steps.push(Step { command: command.to_owned(), ..Step::default() });
+            } else if let Some(step) = steps.last_mut() {
+                let target = if step.command.ends_with('\\') { &mut step.command } else { &mut step.printed };
+                target.push('\n');
+                target.push_str(line);
+            }
+        }
+    }
+    steps
+}
+
+/// Runs commands in one shell, in a folder of its own; gives what each printed.
+fn run(commands: &[String], folder: &Path) -> Vec<String> {
+    let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{CUT}'\n")).collect();
+    let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(folder).output().unwrap();
+    let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{printed}\n{errors}");
+    printed.split(CUT).take(commands.len()).map(|part| part.trim().to_owned()).collect()
+}
+
+/// With what differs from run to run made the same: ids and instants; and without white space, for the document breaks
+/// long lines.
+fn normal(text: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_token) {
+        let end = rest[start..].find(|c| !is_token(c)).map_or(rest.len(), |length| start + length);
+        let token = &rest[start..end];
+        out.push_str(&rest[..start]);
+        out.push_str(match token {
+            token if token.starts_with("hold_p") => "hold_…",
+            token if token.starts_with("order_p") => "order_…",
+            token if token.len() == 24 && token.ends_with('Z') && token.contains('T') => "an instant",
+            token => token,
+        });
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out.split_whitespace().collect::<String>()
+}
+
+#[test]
+fn the_session_of_the_readme_prints_what_the_readme_says() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let steps = steps(&readme);
+    assert!(steps.len() >= 6, "{steps:?}");
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(&folder.path().join("data"));
+    let commands: Vec<String> = steps.iter().map(|step| step.command.replace(README_URL, &service.url())).collect();
+    for (step, printed) in steps.iter().zip(run(&commands, folder.path())) {
+        assert_eq!(normal(&printed), normal(&step.printed), "$ {}", step.command);
+    }
+}
+
+#[test]
+fn the_proof_of_the_readme_proves() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let rush = || Command::new(root.join("loadtest/rush.sh")).arg(service.url()).output().unwrap();
+    let first = rush();
+    let printed = String::from_utf8(first.stdout).unwrap();
+    assert!(first.status.success(), "{printed}");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(readme.contains(printed.trim()), "the README shows something else than {printed}");
+    let again = String::from_utf8(rush().stdout).unwrap();
+    assert!(again.contains("5 buyers want 0 units") && again.contains("refused  5"), "{again}");
+}
+
+#[test]
+fn what_the_demo_says_to_try_works_as_printed() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(&folder.path().join("data"));
+    let part = service.welcome.split("Try it, in another terminal:").nth(1).unwrap().split("Ctrl-C").next().unwrap();
+    let commands: Vec<String> =
+        part.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let printed = run(&commands, folder.path());
+    let all = printed.join("\n");
+    for expected in [
+        "\"available_stock\":100",
+        "\"expires_in\":900",
+        "\"status\":\"pending\"",
+        "\"outcome\":\"applied\"",
+        "\"id\":2",
+    ] {
+        assert!(all.contains(expected), "{expected} in {all}");
+    }
+    assert!(!all.contains("problems/"), "{all}");
+}
+
+#[test]
+fn the_command_line_teaches() {
+    let help = |arguments: &[&str]| {
+        let output = command(Path::new("unused")).args(arguments).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let top = help(&["--help"]);
+    for word in ["serve", "config", "healthcheck", "--demo", "--addr", "--config", "flashsale serve --demo"] {
+        assert!(top.contains(word), "{word} in {top}");
+    }
+    assert!(!top.contains("guard"), "{top}");
+    let shown = help(&["config"]);
+    assert!(shown.contains("hold_seconds = 900") && shown.contains("data_dir = \"unused\""), "{shown}");
+    let wrong = command(Path::new("unused")).args(["config"]).env("FLASHSALE_HTTP__ADR", "x").output().unwrap();
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(!wrong.status.success() && said.contains("http.adr"), "{said}");
+}
+
+#[test]
+fn healthcheck_exits_by_what_the_service_says() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let check = |addr: &str| command(folder.path()).args(["healthcheck", "--addr", addr]).output().unwrap();
+    assert!(check(&service.addr.to_string()).status.success());
+    let refused = check("127.0.0.1:1");
+    assert!(!refused.status.success());
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("does not answer"));
+    assert!(!check("nonsense").status.success());
+}

@@ -1,1 +1,203 @@
-//! placeholder
+//! The house rules: floors that do not know each other, headers that tell the truth, files that fit a head.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flashsale::store::Catalogue;
+
+const LINES_MAX: usize = 450;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All files below a folder that end so.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} has no .{ending}");
+    found
+}
+
+/// The code of a file, without its tests and comments.
+fn code(path: &Path) -> String {
+    let text = read(path);
+    let without_tests = text.split("#[cfg(test)]").next().unwrap_or("");
+    let lines = without_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What follows `crate::` anywhere in the code: the first word, or all first words of a list.
+fn floors_used(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for part in code.split("crate::").skip(1) {
+        let Some(list) = part.strip_prefix('{') else {
+            used.insert(part.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("").to_owned());
+            continue;
+        };
+        let mut depth = 0;
+        let mut word = String::new();
+        for c in list.chars() {
+            match c {
+                '}' if depth == 0 => break,
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth > 0 => {}
+                c if c.is_alphanumeric() || c == '_' => word.push(c),
+                ':' | ',' | ' ' | '\n' if !word.is_empty() && c != ' ' && c != '\n' => {
+                    used.insert(std::mem::take(&mut word));
+                }
+                _ => {}
+            }
+            if c == ',' && depth == 0 {
+                word.clear();
+            }
+            // What follows a floor's name belongs to that floor.
+            if c == ':' {
+                word.clear();
+            }
+        }
+    }
+    used.retain(|word| word.chars().all(|c| c.is_lowercase() || c == '_') && !word.is_empty());
+    used
+}
+
+#[test]
+fn each_floor_knows_only_the_floors_below() {
+    let floors: [(&str, &[&str]); 4] = [
+        ("src/domain", &["domain"]),
+        ("src/store", &["domain", "store"]),
+        ("src/webhook", &["domain", "webhook"]),
+        ("src/http", &["domain", "store", "webhook", "http", "config"]),
+    ];
+    let all = ["app", "cli", "config", "domain", "http", "store", "telemetry", "webhook"];
+    for (floor, may) in floors {
+        for file in files(floor, "rs") {
+            for used in floors_used(&code(&file)).iter().filter(|used| all.contains(&used.as_str())) {
+                assert!(may.contains(&used.as_str()), "{} uses crate::{used}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_right_floor_knows_a_library() {
+    let only: [(&str, &[&str]); 6] = [
+        ("redis::", &["src/store"]),
+        ("deadpool_redis", &["src/store"]),
+        ("actix_web", &["src/http", "src/app.rs", "src/cli/serve.rs"]),
+        ("serde_json", &["src/http", "src/webhook"]),
+        ("fs1:", &["src/store/keys.rs"]),
+        ("std::env", &["src/cli", "src/app.rs", "src/store/embedded.rs"]),
+    ];
+    for file in files("src", "rs") {
+        let name = file.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        for (word, places) in only {
+            let there = places.iter().any(|place| name.starts_with(place));
+            // The secret's name stands in a message that tells what to restore.
+            assert!(there || !code(&file).contains(word), "{name} knows {word}");
+        }
+    }
+}
+
+#[test]
+fn every_script_has_its_header_and_its_paragraphs_in_order() {
+    for script in Catalogue::compiled().iter() {
+        let text = read(&root().join(format!("lua/{}.lua", script.name)));
+        let mut lines = text.lines();
+        let shebang = lines.next().unwrap();
+        assert!(["#!lua", "#!lua flags=allow-oom", "#!lua flags=no-writes"].contains(&shebang), "{}", script.name);
+        assert!(lines.next().unwrap().starts_with(&format!("-- {}: ", script.name)), "{}", script.name);
+        let sections = ["\n-- uses   ", "\n-- KEYS   ", "\n-- ARGV   ", "\n-- REPLY  ", "\n-- cost   "];
+        let paragraphs = ["\n-- names\n", "\n-- facts\n", "\n-- decision", "\n-- effects"];
+        in_order(&text, &sections, script.name, true);
+        in_order(&text, &paragraphs, script.name, false);
+        assert!(!text.contains("fs1:"), "{} spells a key", script.name);
+    }
+}
+
+fn in_order(text: &str, marks: &[&str], name: &str, all: bool) {
+    let found: Vec<usize> = marks.iter().filter_map(|mark| text.find(mark)).collect();
+    assert!(found.is_sorted(), "{name}: {marks:?} are not in order");
+    assert!(!all || found.len() == marks.len(), "{name}: one of {marks:?} is missing");
+}
+
+#[test]
+fn catalogue_folder_and_readme_name_the_same_scripts() {
+    let names = |folder: &str| -> BTreeSet<String> {
+        let stems = files(folder, "lua").into_iter().map(|path| {
+            let inner = path.strip_prefix(root().join("lua")).unwrap().with_extension("");
+            inner.to_str().unwrap().to_owned()
+        });
+        stems.collect()
+    };
+    let in_folder: BTreeSet<String> = names("lua").into_iter().filter(|name| !name.contains('/')).collect();
+    let catalogue: BTreeSet<String> = Catalogue::compiled().iter().map(|script| script.name.to_owned()).collect();
+    assert_eq!(in_folder, catalogue);
+    let readme = read(&root().join("lua/README.md"));
+    for name in names("lua") {
+        assert!(readme.contains(&format!("| `{name}` |")), "lua/README.md has no row for {name}");
+    }
+    for name in &catalogue {
+        assert!(
+            root().join(format!("src/store/{name}.rs")).exists() || name == "claim_product",
+            "no op file for {name}"
+        );
+    }
+}
+
+#[test]
+fn every_key_pattern_stands_in_the_readme() {
+    let readme = read(&root().join("lua/README.md"));
+    let keys = code(&root().join("src/store/keys.rs"));
+    for word in ["sale", "stock", "lapses", "deadlines", "reviews", "product:", "hold:", "order:", "once:"] {
+        assert!(keys.contains(word) && readme.contains(&format!("| `fs1:{{s}}:{word}")), "{word}");
+    }
+    for word in ["fs1:products", "fs1:sales", "fs1:schema", "fs1:secret"] {
+        assert!(keys.contains(word) && readme.contains(&format!("| `{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn files_fit_a_head() {
+    for file in files("src", "rs").into_iter().chain(files("lua", "lua")).chain(files("tests", "rs")) {
+        let lines = read(&file).lines().count();
+        // The model of the whole sale is one table of cases, easier to check in one piece.
+        let bound = if file.ends_with("model/reference.rs") { 700 } else { LINES_MAX };
+        assert!(lines <= bound, "{} has {lines} lines", file.display());
+    }
+}
+
+#[test]
+fn every_problem_code_and_every_setting_is_documented() {
+    let readme = read(&root().join("README.md"));
+    for code in flashsale::http::problem::Code::ALL {
+        let (word, status, _) = code.row();
+        assert!(readme.contains(&format!("`{word}`")), "README.md does not name {word} ({status})");
+    }
+    let mut section = "";
+    for line in flashsale::config::DEFAULTS.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            section = name;
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            assert!(readme.contains(&format!("`{section}.{key}`")), "README.md does not name {section}.{key}");
+        }
+    }
+}

@@ -1,5 +1,11 @@
 //! One integration binary, on real private servers. `support` starts them; everything else is tests by what they look at.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by panicking, and prints what it saw"
+)]
+
 mod api;
 mod docs;
 mod house;

@@ -59,7 +59,8 @@ async fn a_service_that_is_killed_among_105_buyers_still_sells_exactly_100() {
             })
         })
         .collect();
-    eventually("some have bought", async || connect(folder.path()).hget("fs1:{p1}:stock", "1:held").unwrap_or(0) > 10).await;
+    eventually("some have bought", async || connect(folder.path()).hget("fs1:{p1}:stock", "1:held").unwrap_or(0) > 10)
+        .await;
     service.kill();
     let service = ServiceProcess::start_at(folder.path(), addr);
     let held: Vec<String> = join_all(buyers).await.into_iter().filter_map(Result::unwrap).collect();
@@ -128,7 +129,7 @@ async fn an_embedded_server_that_is_killed_comes_back_with_what_it_had() {
     redis::cmd("CONFIG").arg(&["SET", "appendfsync", "always"]).exec(&mut app.redis.connect()).unwrap();
     app.held().await;
     let pid = app.redis.pid();
-    app.redis.signal(pid, "KILL");
+    signal_process(pid, "KILL");
     eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
     assert_eq!(app.stock(1).await, [7, 3, 0, 0]);
     assert_ne!(app.redis.pid(), pid);
@@ -136,16 +137,16 @@ async fn an_embedded_server_that_is_killed_comes_back_with_what_it_had() {
 
 #[tokio::test]
 async fn a_redis_that_does_not_answer_gets_a_fast_503_and_all_is_well_when_it_is_back() {
-    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "100"), ("REDIS__CONNECT_TIMEOUT_MS", "100")]).await;
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "100"), ("REDIS__CONNECT_TIMEOUT_MS", "100")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10_000})).await;
     app.held().await;
     let pid = app.redis.pid();
-    app.redis.signal(pid, "STOP");
+    signal_process(pid, "STOP");
     let started = Instant::now();
     let answers = join_all((0..50).map(|_| app.hold(1))).await;
     let took = started.elapsed();
     let ready = app.get("/readyz").await;
-    app.redis.signal(pid, "CONT");
+    signal_process(pid, "CONT");
     assert!(took < Duration::from_secs(5), "{took:?}");
     for answer in answers.iter().chain([&ready]) {
         assert!([(503, "store_timeout"), (503, "store_unavailable")].contains(&answer.refusal()), "{answer:?}");
@@ -164,7 +165,8 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     let base = format!("http://{addr}");
     let client = reqwest::Client::new();
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
-    let made = client.post(format!("{base}/api/admin/products")).bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product);
+    let made =
+        client.post(format!("{base}/api/admin/products")).bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product);
     assert_eq!(made.send().await.unwrap().status(), 201);
     assert_eq!(try_hold(&client, &base, "a").await.unwrap().0, 201);
     let folder = end_and_keep_folder(server);
@@ -182,7 +184,9 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     assert!(replayed.headers().contains_key("idempotency-replayed"));
     drop(handle.stop(true));
     thread.join().unwrap();
-    law::check(&mut redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap().get_connection().unwrap());
+    law::check(
+        &mut redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap().get_connection().unwrap(),
+    );
 }
 
 fn end_and_keep_folder(mut server: ServerProcess) -> TempDir {
@@ -196,11 +200,11 @@ fn end_and_keep_folder(mut server: ServerProcess) -> TempDir {
 #[tokio::test]
 async fn more_calls_than_may_wait_are_refused_at_once() {
     let settings = [("REDIS__IN_FLIGHT_MAX", "5"), ("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "2000")];
-    let app = TestApp::start_with(&settings).await;
+    let app = TestApp::start_with(&settings);
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100})).await;
     app.held().await;
     let pid = app.redis.pid();
-    app.redis.signal(pid, "STOP");
+    signal_process(pid, "STOP");
     let answers = join_all((0..20).map(|_| async {
         let answer = app.hold(1).await;
         if answer.refusal() == (503, "overloaded") {
@@ -210,7 +214,7 @@ async fn more_calls_than_may_wait_are_refused_at_once() {
     }));
     let wake = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        app.redis.signal(pid, "CONT");
+        signal_process(pid, "CONT");
     };
     let (refused, ()) = tokio::join!(answers, wake);
     assert_eq!(refused.iter().filter(|overloaded| **overloaded).count(), 15);
@@ -244,7 +248,9 @@ async fn connections_that_redis_closes_are_made_again_without_a_lost_hold() {
 async fn a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still_works() {
     let app = TestApp::selling(10).await;
     let (hold, order) = (app.held().await, app.ordered().await);
-    let set = |name: &str, value: &str| redis::cmd("CONFIG").arg(&["SET", name, value]).exec(&mut app.redis.connect()).unwrap();
+    let set = |name: &str, value: &str| {
+        redis::cmd("CONFIG").arg(&["SET", name, value]).exec(&mut app.redis.connect()).unwrap();
+    };
     set("maxmemory", "1");
     let refused = app.hold(1).await;
     assert_eq!(refused.refusal(), (503, "store_unavailable"));
@@ -312,9 +318,12 @@ async fn a_standalone_redis_is_used_over_tls() {
     let port_text = port.to_string();
     let arguments = ["--port", "0", "--tls-port", &port_text, "--tls-auth-clients", "no", "--tls-cert-file"];
     let more = [&file("cert.pem"), "--tls-key-file", &file("key.pem"), "--tls-ca-cert-file", &file("cert.pem")];
-    let server = ServerProcess::start_in(TempDir::with_prefix("fs").unwrap(), port, &[&arguments[..], &more[..]].concat());
+    let server =
+        ServerProcess::start_in(TempDir::with_prefix("fs").unwrap(), port, &[&arguments[..], &more[..]].concat());
     let mut service = command(Path::new("unused"));
-    service.env("SSL_CERT_FILE", file("cert.pem")).env("FLASHSALE_REDIS__URL", format!("rediss://localhost:{}", server.port));
+    service
+        .env("SSL_CERT_FILE", file("cert.pem"))
+        .env("FLASHSALE_REDIS__URL", format!("rediss://localhost:{}", server.port));
     let service = ServiceProcess::run(service, SocketAddr::from(([127, 0, 0, 1], free_port())));
     assert_eq!(try_hold(&reqwest::Client::new(), &service.url(), "a").await.unwrap().0, 201);
     assert!(service.stop());

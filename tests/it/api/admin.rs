@@ -10,7 +10,7 @@ const PATH: &str = "/api/admin/products";
 
 #[tokio::test]
 async fn only_the_bearer_of_the_token_makes_products() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     let product = json!({"name": "Item", "price": "1.00", "total_stock": 1});
     assert_eq!(app.post(PATH, product.clone()).await.refusal(), (401, "unauthorized"));
     for value in ["Bearer", "Bearer wrong", "Basic a-token-for-tests-only", "a-token-for-tests-only", ""] {
@@ -23,13 +23,13 @@ async fn only_the_bearer_of_the_token_makes_products() {
 
 #[tokio::test]
 async fn without_a_configured_token_the_routes_do_not_exist() {
-    let app = TestApp::start_with(&[("ADMIN__TOKEN", "")]).await;
+    let app = TestApp::start_with(&[("ADMIN__TOKEN", "")]);
     assert_eq!(app.admin(Method::POST, PATH, json!({})).await.refusal(), (404, "not_found"));
 }
 
 #[tokio::test]
 async fn ids_are_given_in_order_and_a_taken_id_is_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     let product = |id: Value| json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1});
     assert_eq!(app.add_product(product(json!(2))).await["id"], 2);
     assert_eq!(app.add_product(product(Value::Null)).await["id"], 3);
@@ -41,7 +41,7 @@ async fn ids_are_given_in_order_and_a_taken_id_is_refused() {
 
 #[tokio::test]
 async fn products_made_at_once_get_ids_of_their_own() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     let product = json!({"name": "Item", "price": "1.00", "total_stock": 1});
     let made = join_all((0..40).map(|_| app.add_product(product.clone()))).await;
     let mut ids: Vec<_> = made.iter().map(|product| product["id"].as_u64().unwrap()).collect();
@@ -51,12 +51,13 @@ async fn products_made_at_once_get_ids_of_their_own() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_product_is_said_all_at_once() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     let wrong = json!({"id": 0, "sale": "p7", "price": 9.99, "currency": "usd", "total_stock": -1, "max_per_hold": 1001,
         "max_per_customer": 2, "colour": "red"});
     let answer = app.admin(Method::POST, PATH, wrong).await;
     assert_eq!(answer.refusal(), (422, "validation_failed"));
-    let mut pointers: Vec<_> = answer.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    let mut pointers: Vec<_> =
+        answer.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
     pointers.sort_unstable();
     assert_eq!(
         pointers,
@@ -71,7 +72,7 @@ async fn what_is_wrong_with_a_product_is_said_all_at_once() {
 
 #[tokio::test]
 async fn all_products_of_a_sale_have_one_currency() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     let product = |currency: &str, sale: &str| json!({"sale": sale, "name": "Item", "price": "1", "currency": currency, "total_stock": 1});
     app.add_product(product("EUR", "drop")).await;
     let refused = app.admin(Method::POST, PATH, product("USD", "drop")).await;

@@ -11,7 +11,13 @@ use tokio::{
 
 use crate::support::app::TestApp;
 
-async fn raw(app: &TestApp, method: Method, path: &str, content_type: Option<&str>, body: &[u8]) -> (u16, String, String) {
+async fn raw(
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> (u16, String, String) {
     let mut request = app.request(method, path).body(body.to_vec());
     if let Some(content_type) = content_type {
         request = request.header("content-type", content_type);
@@ -99,7 +105,9 @@ async fn bodies_that_are_no_json_by_their_type_are_refused() {
     let app = TestApp::selling(10).await;
     let body = br#"{"product_id":1,"quantity":1}"#;
     for path in ["/api/holds", "/api/orders", "/api/payments/webhook"] {
-        for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")] {
+        for content_type in
+            [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
+        {
             let (status, code, _) = raw(&app, Method::POST, path, content_type, body).await;
             assert_eq!((status, code.as_str()), (415, "unsupported_media_type"), "{path} {content_type:?}");
         }
@@ -113,7 +121,8 @@ async fn bodies_that_are_no_json_by_their_type_are_refused() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_said_to_be_so() {
     let app = TestApp::selling(10).await;
-    for path in ["/nothing", "/api", "/api/holds/", "/api/products/1/", "/api/admin", "/%ff", "/api/holds/a/b/c", "//"] {
+    for path in ["/nothing", "/api", "/api/holds/", "/api/products/1/", "/api/admin", "/%ff", "/api/holds/a/b/c", "//"]
+    {
         assert_eq!(app.get(path).await.refusal(), (404, "not_found"), "{path}");
     }
     for (method, path, allow) in [
@@ -168,7 +177,7 @@ async fn a_body_that_is_too_large_is_refused_however_it_comes() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up_in_time() {
-    let app = TestApp::start_with(&[("HTTP__READ_TIMEOUT_MS", "200")]).await;
+    let app = TestApp::start_with(&[("HTTP__READ_TIMEOUT_MS", "200")]);
     let mut stream = connect(&app, "Content-Length: 100").await;
     stream.write_all(b"{").await.unwrap();
     let answer = tokio::time::timeout(Duration::from_secs(20), read_all(&mut stream)).await.expect("an answer in time");
@@ -190,7 +199,11 @@ async fn a_body_that_ends_early_is_no_order() {
 #[tokio::test]
 async fn bytes_that_are_no_http_are_refused() {
     let app = TestApp::selling(10).await;
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..], b"GET /a b HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"[..],
+        b"GET /a b HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(app.addr).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let answer = read_all(&mut stream).await;

@@ -53,7 +53,7 @@ async fn the_key_of_a_hold_has_its_deadline_as_native_ttl() {
 
 #[tokio::test]
 async fn ten_thousand_holds_that_lapse_together_are_one_addition() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10_000});
     app.add_product(product).await;
     // Long enough that none lapses while the others are still made, then moved to one second that is near.
@@ -100,7 +100,7 @@ fn move_all_deadlines(redis: &mut redis::Connection, deadline: u64) {
 
 #[tokio::test]
 async fn an_order_that_is_not_paid_in_time_expires_and_gives_its_units_back() {
-    let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1")]).await;
+    let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1})).await;
     let order = app.ordered().await;
     assert_eq!(app.stock(1).await, [0, 0, 1, 0]);

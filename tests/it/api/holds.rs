@@ -51,11 +51,13 @@ async fn lines_of_the_same_product_are_summed() {
 
 #[tokio::test]
 async fn several_products_of_one_sale_are_held_together_and_a_refusal_names_the_product() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     for (id, units) in [(1, 10), (2, 1)] {
-        app.add_product(json!({"id": id, "sale": "drop-1", "name": "Item", "price": "1.00", "total_stock": units})).await;
+        app.add_product(json!({"id": id, "sale": "drop-1", "name": "Item", "price": "1.00", "total_stock": units}))
+            .await;
     }
-    let wish = |second: u64| json!({"items": [{"product_id": 2, "quantity": second}, {"product_id": 1, "quantity": 3}]});
+    let wish =
+        |second: u64| json!({"items": [{"product_id": 2, "quantity": second}, {"product_id": 1, "quantity": 3}]});
     let made = app.post("/api/holds", wish(1)).await;
     assert_eq!(made.status, 201);
     assert_eq!(made.body["product_id"], Value::Null, "only a hold of one product has it at the top");
@@ -110,7 +112,7 @@ async fn the_same_key_and_body_give_the_same_hold_once() {
     let answers = join_all((0..20).map(|_| hold_with_key(&app, "key-1", wish.clone()))).await;
     assert!(answers.iter().all(|answer| answer.status == 201));
     assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all are answered alike");
-    let replayed = answers.iter().filter(|answer| answer.headers.get("idempotency-replayed").is_some()).count();
+    let replayed = answers.iter().filter(|answer| answer.headers.contains_key("idempotency-replayed")).count();
     assert_eq!(replayed, 19);
     assert_eq!(app.stock(1).await, [8, 2, 0, 0]);
     // Quoted is the same key; another spelling of the same wish is the same body.
@@ -181,9 +183,14 @@ async fn an_id_that_was_never_made_here_is_unknown_without_asking_redis() {
         let info: redis::InfoDict = redis::cmd("INFO").arg("stats").query(&mut app.redis.connect()).unwrap();
         info.get("total_commands_processed").unwrap()
     };
-    let connecting = { let before = calls(); calls() - before };
+    let connecting = {
+        let before = calls();
+        calls() - before
+    };
     let before = calls();
-    for id in [forged.as_str(), "hold_", "nonsense", "hold_p1_AAAAAAAAAAAAAAAAAAAAAAAA", &hold.replace("hold_", "order_")] {
+    for id in
+        [forged.as_str(), "hold_", "nonsense", "hold_p1_AAAAAAAAAAAAAAAAAAAAAAAA", &hold.replace("hold_", "order_")]
+    {
         assert_eq!(app.get(&format!("/api/holds/{id}")).await.refusal(), (404, "hold_not_found"), "{id}");
         assert_eq!(app.delete(&format!("/api/holds/{id}")).await.refusal(), (404, "hold_not_found"), "{id}");
         assert_eq!(app.order(id).await.refusal(), (404, "hold_not_found"), "{id}");

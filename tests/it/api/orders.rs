@@ -32,7 +32,7 @@ async fn a_hold_becomes_at_most_one_order_under_parallel_calls() {
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!((statuses[0], statuses[18], statuses[19]), (200, 200, 201));
-    assert_eq!(answers.iter().map(|answer| answer.id()).collect::<HashSet<_>>().len(), 1);
+    assert_eq!(answers.iter().map(super::super::support::app::Answer::id).collect::<HashSet<_>>().len(), 1);
     assert_eq!(app.stock(1).await, [9, 0, 1, 0]);
 }
 
@@ -76,9 +76,10 @@ async fn what_is_paid_cannot_be_cancelled() {
 
 #[tokio::test]
 async fn orders_of_several_products_add_up_and_other_currencies_keep_their_decimals() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     for (id, price) in [(1, "0.10"), (2, "19.99")] {
-        let product = json!({"id": id, "sale": "drop", "name": "Item", "price": price, "currency": "EUR", "total_stock": 9});
+        let product =
+            json!({"id": id, "sale": "drop", "name": "Item", "price": price, "currency": "EUR", "total_stock": 9});
         app.add_product(product).await;
     }
     app.add_product(json!({"id": 3, "name": "Item", "price": "500", "currency": "JPY", "total_stock": 9})).await;

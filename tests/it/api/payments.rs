@@ -121,13 +121,16 @@ async fn money_for_a_hold_that_is_gone_is_to_be_refunded() {
     assert_eq!(app.get(&format!("/api/holds/{other}")).await.body["status"], "active");
     assert_eq!(app.stock(1).await, [0, 1, 0, 0]);
     let order = app.order(&hold).await.id();
-    assert_eq!(app.pay("c", json!({"status": "refunded", "order_id": order})).await.body["order"]["status"], "refunded");
+    assert_eq!(
+        app.pay("c", json!({"status": "refunded", "order_id": order})).await.body["order"]["status"],
+        "refunded"
+    );
     assert_eq!(app.stock(1).await, [0, 1, 0, 0]);
 }
 
 #[tokio::test]
 async fn a_late_payment_gets_units_that_are_left_or_is_to_be_refunded() {
-    let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1")]).await;
+    let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 2})).await;
     let (first, second) = (app.ordered().await, app.ordered().await);
     eventually("both have expired", async || app.stock(1).await == [2, 0, 0, 0]).await;
@@ -182,7 +185,10 @@ async fn an_event_about_an_id_that_was_never_made_here_is_received_as_unmatched(
     let app = TestApp::selling(10).await;
     for target in [json!({"status": "paid", "order_id": "order_x"}), json!({"status": "paid", "hold_id": "cart 7"})] {
         let answer = app.pay("a", target).await;
-        assert_eq!((answer.status, &answer.body["outcome"], &answer.body["order"]), (200, &json!("unmatched"), &Value::Null));
+        assert_eq!(
+            (answer.status, &answer.body["outcome"], &answer.body["order"]),
+            (200, &json!("unmatched"), &Value::Null)
+        );
     }
 }
 
@@ -209,7 +215,7 @@ async fn events_that_cannot_be_understood_are_refused_and_unknown_fields_are_not
 async fn where_secrets_are_set_only_signed_events_count() {
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let settings = [("WEBHOOK__SECRETS", secret), ("WEBHOOK__ALLOW_UNSIGNED", "false")];
-    let app = TestApp::start_with(&settings).await;
+    let app = TestApp::start_with(&settings);
     app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 9})).await;
     let order = app.ordered().await;
     let body = json!({"payload": {"status": "paid", "order_id": order}}).to_string();

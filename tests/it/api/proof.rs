@@ -11,7 +11,8 @@ use crate::support::app::TestApp;
 async fn of_105_buyers_of_100_units_exactly_100_succeed_and_5_are_refused() {
     let app = TestApp::selling(100).await;
     let answers = join_all((0..105).map(|_| app.hold(1))).await;
-    let held: HashSet<String> = answers.iter().filter(|a| a.status == 201).map(|a| a.id()).collect();
+    let held: HashSet<String> =
+        answers.iter().filter(|a| a.status == 201).map(super::super::support::app::Answer::id).collect();
     let refused: Vec<_> = answers.iter().filter(|a| a.status != 201).collect();
     assert_eq!(held.len(), 100);
     assert_eq!(refused.len(), 5);
@@ -29,8 +30,7 @@ async fn two_services_on_one_redis_sell_the_same_units_once() {
     let second = format!("http://{addr}/api/holds");
     let wish = json!({"product_id": 1, "quantity": 3});
     let here = (0..60).map(|_| async { app.hold(3).await.status });
-    let there =
-        (0..60).map(|_| async { app.client.post(&second).json(&wish).send().await.unwrap().status().as_u16() });
+    let there = (0..60).map(|_| async { app.client.post(&second).json(&wish).send().await.unwrap().status().as_u16() });
     let (here, there) = tokio::join!(join_all(here), join_all(there));
     let held = here.iter().chain(&there).filter(|status| **status == 201).count();
     assert_eq!(held, 33);
@@ -41,16 +41,16 @@ async fn two_services_on_one_redis_sell_the_same_units_once() {
 
 #[tokio::test]
 async fn buyers_of_several_products_get_all_or_nothing() {
-    let app = TestApp::start().await;
+    let app = TestApp::start();
     for id in 1..=2 {
-        let product = json!({"id": id, "sale": "drop", "name": "Item", "price": "1.00", "total_stock": 50, "max_per_hold": 5});
+        let product =
+            json!({"id": id, "sale": "drop", "name": "Item", "price": "1.00", "total_stock": 50, "max_per_hold": 5});
         app.add_product(product).await;
     }
-    let wish = |first: u64, second: u64| {
-        json!({"items": [{"product_id": first, "quantity": 1}, {"product_id": second, "quantity": 1}]})
-    };
+    let wish = |first: u64, second: u64| json!({"items": [{"product_id": first, "quantity": 1}, {"product_id": second, "quantity": 1}]});
     // Both orders of the lines, at once: whoever is refused the second product must not keep the first.
-    let answers = join_all((0..60).map(|n| app.post("/api/holds", if n % 2 == 0 { wish(1, 2) } else { wish(2, 1) }))).await;
+    let answers =
+        join_all((0..60).map(|n| app.post("/api/holds", if n % 2 == 0 { wish(1, 2) } else { wish(2, 1) }))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 50);
     assert_eq!(app.stock(1).await, [0, 50, 0, 0]);
     assert_eq!(app.stock(2).await, [0, 50, 0, 0]);

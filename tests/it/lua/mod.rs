@@ -24,8 +24,7 @@ impl Bench {
         let server = PrivateRedis::start();
         let mut redis = server.connect();
         let now_ms = clock::start_ms(&mut redis);
-        let mut bench =
-            Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), _server: server };
+        let mut bench = Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), _server: server };
         redis::cmd("SADD").arg("fs1:sales").arg("s").exec(&mut bench.redis).unwrap();
         bench.advance(0);
         for (id, units) in [("1", "10"), ("2", "1")] {

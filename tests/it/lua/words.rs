@@ -47,7 +47,8 @@ fn every_word_of_every_header_is_answered_and_no_other() {
 fn provoke_products(bench: &mut Bench) {
     assert_eq!(bench.put_product("1", "USD", "7"), "already_exists");
     assert_eq!(bench.put_product("3", "EUR", "7"), "currency_differs");
-    let claim = |bench: &mut Bench, id: &str, sale: &str| bench.call(Op::ClaimProduct, &["fs1:products".into()], &[id, sale]);
+    let claim =
+        |bench: &mut Bench, id: &str, sale: &str| bench.call(Op::ClaimProduct, &["fs1:products".into()], &[id, sale]);
     assert_eq!(word(&claim(bench, "1", "s")), "claimed");
     assert_eq!(word(&claim(bench, "1", "s")), "claimed", "the same claim again goes on");
     assert_eq!(word(&claim(bench, "1", "other")), "already_exists");

@@ -52,8 +52,7 @@ impl StateMachineTest for SaleTest {
         redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
         let start_ms = clock::start_ms(&mut redis);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let limits =
-            Limits { connect: Duration::from_secs(10), call: Duration::from_secs(10), in_flight_max: 10 };
+        let limits = Limits { connect: Duration::from_secs(10), call: Duration::from_secs(10), in_flight_max: 10 };
         let topology = Topology::single(&url, limits).unwrap();
         let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms()));
         let mut test = Self { runtime, store: Store::new(&prepared.unwrap().0), redis, start_ms, holds: Vec::new() };
@@ -79,7 +78,7 @@ impl StateMachineTest for SaleTest {
         test
     }
 
-    fn check_invariants(test: &Self, reference: &SaleReference) {
+    fn check_invariants(_test: &Self, reference: &SaleReference) {
         let mut redis = REDIS.with(PrivateRedis::connect);
         for (id, product) in &reference.products {
             let names = ["total", "available", "held", "pending", "sold"].map(|name| format!("{id}:{name}"));
@@ -89,7 +88,6 @@ impl StateMachineTest for SaleTest {
         }
         let reviews: usize = redis.zcard("fs1:{drop}:reviews").unwrap();
         assert_eq!(reviews, reference.reviews);
-        let _kept = test;
     }
 
     fn teardown(mut test: Self, _reference: SaleReference) {
@@ -132,7 +130,7 @@ impl SaleTest {
                     CancelOutcome::OrderNotFound => "cancel order_not_found".into(),
                 }
             }
-            Transition::Settle(event) => format!("settle {}", self.settle(self.event(event))),
+            Transition::Settle(event) => format!("settle {}", self.settle(&self.event(event))),
             Transition::SettleUnknown => {
                 let event = PaymentEvent {
                     key: IdempotencyKey::parse("unknown").unwrap(),
@@ -142,7 +140,7 @@ impl SaleTest {
                     amount: None,
                     currency: None,
                 };
-                format!("settle {}", self.settle(event))
+                format!("settle {}", self.settle(&event))
             }
             Transition::FindHold(at) => format!("find_hold {}", self.find_hold(*at)),
             Transition::FindOrder(at) => {
@@ -190,9 +188,9 @@ impl SaleTest {
         }
     }
 
-    fn settle(&self, event: PaymentEvent) -> String {
+    fn settle(&self, event: &PaymentEvent) -> String {
         let told = |order: &Option<Order>| order.as_ref().map_or_else(|| "none".to_owned(), |order| self.told(order));
-        match self.runtime.block_on(self.store.settle(&event)).unwrap() {
+        match self.runtime.block_on(self.store.settle(event)).unwrap() {
             SettleOutcome::Applied(order) => format!("applied {}", told(&order)),
             SettleOutcome::Duplicate(order) => format!("duplicate {}", told(&order)),
             SettleOutcome::Ignored(order) => format!("ignored {}", told(&order)),

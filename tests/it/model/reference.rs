@@ -24,7 +24,11 @@ pub enum Transition {
     FindHold(usize),
     FindOrder(usize),
     Stock(u64),
-    PutProduct { id: u64, sale: &'static str, currency: &'static str },
+    PutProduct {
+        id: u64,
+        sale: &'static str,
+        currency: &'static str,
+    },
     /// Milliseconds, forwards or back.
     Clock(i64),
 }
@@ -182,10 +186,13 @@ impl SaleReference {
                     (0, _) => "all_held",
                     _ => "not_enough",
                 };
-                return format!("insufficient_stock {reason} {product} {available} next {}", self.next_release(*product));
+                return format!(
+                    "insufficient_stock {reason} {product} {available} next {}",
+                    self.next_release(*product)
+                );
             }
         }
-        let ms = wish.ttl_seconds.map_or(HOLD_MS, |seconds| (seconds as i64 * 1_000).min(HOLD_MAX_MS));
+        let ms = wish.ttl_seconds.map_or(HOLD_MS, |seconds| i64::try_from(seconds * 1_000).unwrap().min(HOLD_MAX_MS));
         let deadline = whole_second(self.now() + ms);
         let at = self.holds.len();
         let hold = Hold { lines: wish.lines.clone(), customer: wish.customer, deadline, live: true, reclaimed: false };
@@ -198,7 +205,8 @@ impl SaleReference {
     }
 
     fn next_release(&self, product: u64) -> i64 {
-        let holds = self.holds.iter().filter(|h| h.live && !h.reclaimed && h.lines.contains_key(&product)).map(|h| h.deadline);
+        let holds =
+            self.holds.iter().filter(|h| h.live && !h.reclaimed && h.lines.contains_key(&product)).map(|h| h.deadline);
         let pending = |o: &&Order| o.status == "pending" && !o.reclaimed && o.lines.contains_key(&product);
         holds.chain(self.orders.values().filter(pending).map(|o| o.due)).min().unwrap_or(0)
     }
@@ -231,7 +239,8 @@ impl SaleReference {
     fn convert(&mut self, at: usize, status: &'static str, due: i64) {
         self.holds[at].live = false;
         let lines = self.holds[at].lines.clone();
-        let order = Order { status, lines, due, by_payment: false, payment: String::new(), late: false, reclaimed: false };
+        let order =
+            Order { status, lines, due, by_payment: false, payment: String::new(), late: false, reclaimed: false };
         self.orders.insert(at, order);
     }
 
@@ -242,7 +251,10 @@ impl SaleReference {
         let status = if expired { "expired" } else { order.status };
         let total: u64 = order.lines.iter().map(|(product, units)| product * PRICE * units).sum();
         let customer = self.holds[at].customer && !order.lines.is_empty();
-        format!("#{at} {status} {:?} total {total} due {} late {} customer {customer}", order.lines, order.due, order.late)
+        format!(
+            "#{at} {status} {:?} total {total} due {} late {} customer {customer}",
+            order.lines, order.due, order.late
+        )
     }
 
     fn cancel(&mut self, at: usize) -> String {
@@ -491,17 +503,33 @@ fn wish() -> impl Strategy<Value = Wish> {
         3 => (1_u64..=2, 1_u64..=2).prop_map(|(first, second)| BTreeMap::from([(1, first), (2, second)])),
         1 => Just(BTreeMap::from([(1, 1), (3, 1)])),
     ];
-    let ttl_seconds = prop_oneof![3 => Just(None), 1 => prop::sample::select(vec![1_u64, 30, 150, 9_999]).prop_map(Some)];
+    let ttl_seconds =
+        prop_oneof![3 => Just(None), 1 => prop::sample::select(vec![1_u64, 30, 150, 9_999]).prop_map(Some)];
     let key = prop_oneof![3 => Just(None), 1 => (0_u8..4).prop_map(Some)];
-    (lines, any::<bool>(), ttl_seconds, key)
-        .prop_map(|(lines, customer, ttl_seconds, key)| Wish { lines, customer, ttl_seconds, key })
+    (lines, any::<bool>(), ttl_seconds, key).prop_map(|(lines, customer, ttl_seconds, key)| Wish {
+        lines,
+        customer,
+        ttl_seconds,
+        key,
+    })
 }
 
 fn event(at: BoxedStrategy<usize>) -> impl Strategy<Value = Event> {
-    let status = prop::sample::select(vec!["paid", "paid", "paid", "paid", "failed", "cancelled", "refunded", "refunded", "ignored"]);
+    let status = prop::sample::select(vec![
+        "paid",
+        "paid",
+        "paid",
+        "paid",
+        "failed",
+        "cancelled",
+        "refunded",
+        "refunded",
+        "ignored",
+    ]);
     let amount = prop_oneof![4 => Just(Amount::Unsaid), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),
         1 => Just(Amount::WrongCurrency)];
     let key = prop_oneof![5 => 0_u8..200, 1 => 200_u8..203];
-    (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount)
-        .prop_map(|(hold, by_order, status, key, payment, amount)| Event { hold, by_order, status, key, payment, amount })
+    (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount).prop_map(
+        |(hold, by_order, status, key, payment, amount)| Event { hold, by_order, status, key, payment, amount },
+    )
 }

@@ -33,12 +33,12 @@ pub struct Answer {
 }
 
 impl TestApp {
-    pub async fn start() -> Self {
-        Self::start_with(&[]).await
+    pub fn start() -> Self {
+        Self::start_with(&[])
     }
 
     /// With settings beside those of a test: `("SALE__HOLD_SECONDS", "2")`.
-    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let redis = PrivateRedis::start();
         let (addr, handle, thread) = run_service(&redis.url(), settings);
         let client = reqwest::Client::builder().pool_max_idle_per_host(256).build().unwrap();
@@ -47,7 +47,7 @@ impl TestApp {
 
     /// With product 1 of so many units.
     pub async fn selling(units: u64) -> Self {
-        let app = Self::start().await;
+        let app = Self::start();
         app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": units})).await;
         app
     }
@@ -137,7 +137,8 @@ impl Answer {
         let headers: HashMap<_, _> =
             response.headers().iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
         let text = response.text().await.unwrap();
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let body =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         let answer = Self { status: status.as_u16(), headers, body };
         answer.check_form(status);
         answer

@@ -20,7 +20,11 @@ fn check_sale(connection: &mut Connection, sale: &str) {
     let stock: BTreeMap<String, String> = connection.hgetall(key("stock")).unwrap();
     let lapses: BTreeMap<String, i64> = connection.hgetall(key("lapses")).unwrap();
     let deadlines: BTreeMap<String, u64> = connection.zrange_withscores(key("deadlines"), 0, -1).unwrap();
-    assert_eq!(lapses.keys().collect::<Vec<_>>(), deadlines.keys().collect::<Vec<_>>(), "{sale}: buckets and deadlines");
+    assert_eq!(
+        lapses.keys().collect::<Vec<_>>(),
+        deadlines.keys().collect::<Vec<_>>(),
+        "{sale}: buckets and deadlines"
+    );
     assert!(lapses.values().all(|units| *units > 0), "{sale}: an empty bucket in {lapses:?}");
     assert!(deadlines.iter().all(|(name, at)| name.starts_with(&format!("{at}:"))), "{sale}: {deadlines:?}");
     let sold = check_records(connection, sale, &lapses);
@@ -31,7 +35,11 @@ fn check_sale(connection: &mut Connection, sale: &str) {
         assert!(terms.iter().all(|term| *term >= 0), "{sale}/{product}: {terms:?}");
         assert_eq!(total.parse::<i64>().unwrap(), terms.iter().sum::<i64>(), "{sale}/{product}: {terms:?}");
         let owed = |kind: &str| -> i64 {
-            lapses.iter().filter(|(name, _)| name.ends_with(&format!(":{product}:{kind}"))).map(|(_, units)| units).sum()
+            lapses
+                .iter()
+                .filter(|(name, _)| name.ends_with(&format!(":{product}:{kind}")))
+                .map(|(_, units)| units)
+                .sum()
         };
         assert_eq!((of("held"), of("pending")), (owed("h"), owed("p")), "{sale}/{product}: held, pending and buckets");
         assert_eq!(of("sold"), sold.get(product).copied().unwrap_or(0), "{sale}/{product}: sold and paid orders");

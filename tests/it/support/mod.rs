@@ -17,7 +17,7 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Random cases from a seed that is printed; FLASHSALE_TEST_SEED repeats them.
+/// Random cases from a seed that is printed; `FLASHSALE_TEST_SEED` repeats them.
 pub fn random_cases(cases: u32) -> ProptestConfig {
     let given = std::env::var("FLASHSALE_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(|| getrandom::u64().unwrap());

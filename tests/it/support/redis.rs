@@ -38,11 +38,6 @@ impl PrivateRedis {
     pub fn pid(&self) -> u32 {
         pid(&mut self.connect())
     }
-
-    /// SIGSTOP: the server is there and does not answer. `SIGCONT` wakes it.
-    pub fn signal(&self, pid: u32, signal: &str) {
-        signal_process(pid, signal);
-    }
 }
 
 pub fn pid(connection: &mut redis::Connection) -> u32 {
@@ -50,6 +45,7 @@ pub fn pid(connection: &mut redis::Connection) -> u32 {
     info.get("process_id").unwrap()
 }
 
+/// STOP: it is there and does not answer; CONT wakes it.
 pub fn signal_process(pid: u32, signal: &str) {
     assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
 }
