@@ -77,19 +77,30 @@ impl ServerProcess {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { child, folder, port };
+        let mut server = Self { child, folder, port };
         server.wait_until_it_listens();
         server
+    }
+
+    /// Whether the server on this machine was built with TLS.
+    pub fn knows_tls() -> bool {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let port = free_port().to_string();
+        let arguments = ["--port", "0", "--tls-port", &port, "--dir", folder.path().to_str().unwrap()];
+        // Without a certificate it ends at once, and says which of the two it lacks.
+        let output = Command::new(server_program()).args(arguments).output().unwrap();
+        !String::from_utf8_lossy(&output.stdout).contains("Failed finding TLS support")
     }
 
     pub fn end(&mut self) {
         let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
 
-    fn wait_until_it_listens(&self) {
+    fn wait_until_it_listens(&mut self) {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
+            assert!(matches!(self.child.try_wait(), Ok(None)), "the server ended at once");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
