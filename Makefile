@@ -11,7 +11,7 @@ run: ## Start the service with something to sell, and its own private Redis
 
 test: ## Run all tests, on private Redis servers that they start themselves
 	@scripts/bootstrap --tests
-	cargo test --locked
+	cargo test --locked --lib --test it
 
 lint: ## Check formatting, lints and documentation
 	@scripts/bootstrap --cargo

@@ -9,7 +9,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::{fs::DirBuilderExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -45,6 +45,8 @@ pub enum EmbeddedError {
     Spawn { server: PathBuf, source: io::Error },
     #[error("the embedded server did not answer within {} s; the end of {log} says:\n{tail}", START_MAX.as_secs())]
     Silent { log: PathBuf, tail: String },
+    #[error("the embedded server could not be started: {tail}")]
+    Guard { tail: String },
 }
 
 /// A use of the data folder; the server runs at least as long as this value lives.
@@ -66,9 +68,12 @@ impl Embedded {
         let _starter = folder.lock(Lock::Start, File::try_lock)?;
         if folder.state() == ServerState::Gone || folder.is_unguarded()? {
             let server = server.map_or_else(find_server, |path| Ok(path.to_owned()))?;
-            spawn_guard(&folder, &server, program)?;
+            let mut guard = spawn_guard(&folder, &server, program)?;
+            folder.wait_until_ready(Some(&mut guard))?;
+            // Reaps the guard should it end before this process does.
+            thread::spawn(move || guard.wait());
         }
-        folder.wait_until_ready()?;
+        folder.wait_until_ready(None)?;
         Ok(Self { folder, _use: used })
     }
 
@@ -93,9 +98,9 @@ pub fn guard(data_dir: &Path, server: &Path) -> Result<(), EmbeddedError> {
         return Ok(());
     }
     // A server that outlived its guard is adopted, without being a child.
-    let mut child = None;
+    let mut child: Option<Child> = None;
     while users.try_lock().is_err() {
-        if has_ended(&mut child) && folder.state() == ServerState::Gone {
+        if child.as_mut().is_none_or(has_ended) && folder.state() == ServerState::Gone {
             child = Some(spawn_server(&folder, server)?);
         }
         thread::sleep(GUARD_POLL);
@@ -144,6 +149,10 @@ impl Folder {
         self.0.join("redis.log")
     }
 
+    fn guard_log(&self) -> PathBuf {
+        self.0.join("guard.log")
+    }
+
     fn file(&self, lock: Lock) -> Result<File, EmbeddedError> {
         let path = self.0.join(match lock {
             Lock::Users => "users.lock",
@@ -180,15 +189,18 @@ impl Folder {
         command.query(&mut connection)
     }
 
-    fn wait_until_ready(&self) -> Result<(), EmbeddedError> {
+    /// The guard is given where it was just started: it may fail at once.
+    fn wait_until_ready(&self, mut guard: Option<&mut Child>) -> Result<(), EmbeddedError> {
         let mut silent_since = Instant::now();
         loop {
             match self.state() {
                 ServerState::Ready => return Ok(()),
                 ServerState::Loading => silent_since = Instant::now(),
                 ServerState::Gone if silent_since.elapsed() > START_MAX => {
-                    let log = self.log();
-                    return Err(EmbeddedError::Silent { tail: tail(&log), log });
+                    return Err(EmbeddedError::Silent { tail: tail(&self.log()), log: self.log() });
+                }
+                ServerState::Gone if guard.as_mut().is_some_and(|guard| has_ended(guard)) => {
+                    return Err(EmbeddedError::Guard { tail: tail(&self.guard_log()) });
                 }
                 ServerState::Gone => {}
             }
@@ -201,18 +213,19 @@ fn find_server() -> Result<PathBuf, EmbeddedError> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain([PathBuf::from(BOOTSTRAPPED)]);
     let candidates = folders.flat_map(|folder| SERVER_NAMES.map(|name| folder.join(name)));
-    candidates.into_iter().find(|path| path.is_file()).ok_or(EmbeddedError::NoServer)
+    let found = candidates.into_iter().find(|path| path.is_file()).ok_or(EmbeddedError::NoServer)?;
+    // The server runs in another folder. Links are not followed: the program may go by the name it is called by.
+    path::absolute(&found).map_err(|source| EmbeddedError::Spawn { server: found, source })
 }
 
-fn spawn_guard(folder: &Folder, server: &Path, program: &Path) -> Result<(), EmbeddedError> {
+fn spawn_guard(folder: &Folder, server: &Path, program: &Path) -> Result<Child, EmbeddedError> {
     let mut command = Command::new(program);
     command.arg("guard").arg("--data-dir").arg(&folder.0).arg("--server").arg(server);
     // A group of its own: the interrupt key stops the service, which still needs Redis while it drains.
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut guard = command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })?;
-    // Reaps the guard should it end before this process does.
-    thread::spawn(move || guard.wait());
-    Ok(())
+    let log = File::create(folder.guard_log());
+    let log = log.map_err(|source| EmbeddedError::Folder { folder: folder.guard_log(), source })?;
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })
 }
 
 fn spawn_server(folder: &Folder, server: &Path) -> Result<Child, EmbeddedError> {
@@ -225,19 +238,22 @@ fn spawn_server(folder: &Folder, server: &Path) -> Result<Child, EmbeddedError> 
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: server.to_owned(), source })
 }
 
-fn has_ended(child: &mut Option<Child>) -> bool {
-    child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+fn has_ended(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
 }
 
-/// SHUTDOWN writes and syncs the append-only file before the server goes.
+/// SHUTDOWN writes and syncs the append-only file before the server goes. One that cannot be asked, because its socket or
+/// the whole folder was removed, has written all that it answered already, and is ended by force.
 fn stop(folder: &Folder, mut child: Option<Child>) {
-    let _gone = folder.ask(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
-    let stopped = until(STOP_MAX, || match &child {
-        Some(_) => has_ended(&mut child),
-        None => folder.state() == ServerState::Gone,
-    });
-    if !stopped && let Some(child) = &mut child {
-        let _killed = child.kill().and_then(|()| child.wait());
+    if folder.state() != ServerState::Gone {
+        let _connection_closed = folder.ask(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
+        until(STOP_MAX, || match &mut child {
+            Some(child) => has_ended(child),
+            None => folder.state() == ServerState::Gone,
+        });
+    }
+    if let Some(child) = &mut child {
+        let _ended = child.kill().and_then(|()| child.wait());
     }
 }
 

@@ -371,6 +371,9 @@ fn a_data_folder_that_cannot_be_used_is_named() {
     std::fs::write(&file, "").unwrap();
     let error = Embedded::start(&file, None, Path::new(PROGRAM)).unwrap_err();
     assert!(error.to_string().contains("cannot use the data folder"), "{error}");
+    let error = Embedded::start(&folder.path().join("new"), Some(Path::new("/no/such/server")), Path::new(PROGRAM));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("/no/such/server"), "{error}");
     let long = folder.path().join("x".repeat(120));
     let error = Embedded::start(&long, None, Path::new(PROGRAM)).unwrap_err();
     assert!(error.to_string().contains("redis.data_dir"), "{error}");
