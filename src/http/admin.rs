@@ -1,9 +1,7 @@
 //! POST /api/admin/products, behind the bearer token.
 
-use std::{future::Future, pin::Pin};
-
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     dev::Payload,
     http::header::{AUTHORIZATION, HeaderMap},
     web::Data,
@@ -13,8 +11,8 @@ use subtle::ConstantTimeEq;
 
 use super::{
     Desk, body,
+    extract::{self, Ask, Asked},
     fields::{Json, Object},
-    holds,
     problem::{Code, FieldError, Problem},
     products::ProductBody,
 };
@@ -32,10 +30,13 @@ use crate::{
 
 const MAX_PER_HOLD_DEFAULT: u64 = 10;
 
-pub(super) async fn create_product(store: Data<Store>, ask: ProductRequest) -> Result<HttpResponse, Problem> {
-    match store.put_product(&ask.0).await? {
+pub(super) async fn create_product(
+    store: Data<Store>,
+    Asked(product): Asked<NewProduct>,
+) -> Result<HttpResponse, Problem> {
+    match store.put_product(&product).await? {
         PutProductOutcome::Created { id, sale } => {
-            Ok(HttpResponse::Created().json(ProductBody::of(&fresh(&ask.0, id, sale))))
+            Ok(HttpResponse::Created().json(ProductBody::of(&fresh(&product, id, sale))))
         }
         PutProductOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
@@ -44,20 +45,11 @@ pub(super) async fn create_product(store: Data<Store>, ask: ProductRequest) -> R
     }
 }
 
-/// A body of POST /api/admin/products from somebody who may.
-pub(super) struct ProductRequest(NewProduct);
-
-impl FromRequest for ProductRequest {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let desk = holds::desk(&request);
-            authorize(request.headers(), &desk)?;
-            body::read_json(&request, &mut payload, &desk, read_product).await.map(Self)
-        })
+/// Read only for somebody who may.
+impl Ask for NewProduct {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        authorize(request.headers(), &extract::desk(&request))?;
+        body::read_json(&request, &mut payload, read_product).await
     }
 }
 

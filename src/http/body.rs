@@ -11,7 +11,7 @@ use actix_web::{
 use futures_util::StreamExt;
 
 use super::{
-    Desk,
+    extract,
     fields::{self, Json},
     problem::{Code, FieldError, Problem},
 };
@@ -39,10 +39,10 @@ pub(super) async fn read(
 pub(super) async fn read_json<T>(
     request: &HttpRequest,
     payload: &mut Payload,
-    desk: &Desk,
     read_object: impl FnOnce(Json<'_>, &mut Vec<FieldError>) -> Option<T>,
 ) -> Result<T, Problem> {
-    let bytes = read(request, payload, desk.limits.body_bytes_max, desk.limits.read_timeout).await?;
+    let limits = extract::desk(request).limits;
+    let bytes = read(request, payload, limits.body_bytes_max, limits.read_timeout).await?;
     let json = fields::parse(&bytes).map_err(|_| not_json())?;
     let mut errors = Vec::new();
     match read_object(json, &mut errors) {

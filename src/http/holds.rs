@@ -1,9 +1,7 @@
 //! POST /api/holds, GET and DELETE /api/holds/{id}.
 
-use std::{future::Future, pin::Pin};
-
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     dev::Payload,
     http::header::{HeaderMap, HeaderName},
     web::Data,
@@ -11,7 +9,8 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{
-    Desk, body,
+    body,
+    extract::{Ask, Asked},
     fields::{Json, Object},
     problem::{Code, FieldError, Problem},
     products::{self, NO_STORE},
@@ -36,8 +35,8 @@ const ITEMS_MAX: usize = 64;
 /// The longest hold that can be asked for, in seconds; the sale caps it further.
 const TTL_SECONDS_MAX: u64 = 604_800;
 
-pub(super) async fn create(store: Data<Store>, ask: HoldRequest) -> Result<HttpResponse, Problem> {
-    match store.hold(ask.0).await? {
+pub(super) async fn create(store: Data<Store>, Asked(command): Asked<HoldCommand>) -> Result<HttpResponse, Problem> {
+    match store.hold(command).await? {
         HoldOutcome::Held(hold) => Ok(HttpResponse::Created().json(HoldBody::of(&hold, None))),
         HoldOutcome::Replayed(hold) => {
             Ok(HttpResponse::Created().insert_header(REPLAYED).json(HoldBody::of(&hold, None)))
@@ -66,26 +65,12 @@ pub(super) async fn release(request: HttpRequest, store: Data<Store>) -> Result<
     }
 }
 
-/// A body of POST /api/holds, and its idempotency key.
-pub(super) struct HoldRequest(HoldCommand);
-
-impl FromRequest for HoldRequest {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let desk = desk(&request);
-            let idempotency_key = idempotency_key(request.headers())?;
-            let command = body::read_json(&request, &mut payload, &desk, read_command).await?;
-            Ok(Self(HoldCommand { idempotency_key, ..command }))
-        })
+impl Ask for HoldCommand {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        let idempotency_key = idempotency_key(request.headers())?;
+        let command = body::read_json(&request, &mut payload, read_command).await?;
+        Ok(Self { idempotency_key, ..command })
     }
-}
-
-pub(super) fn desk(request: &HttpRequest) -> Data<Desk> {
-    request.app_data::<Data<Desk>>().expect("the application registers its desk").clone()
 }
 
 fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod body;
+mod extract;
 mod fields;
 mod frame;
 mod health;

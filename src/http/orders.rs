@@ -1,12 +1,11 @@
 //! POST /api/orders, GET /api/orders/{id}, POST /api/orders/{id}/cancel.
 
-use std::{future::Future, pin::Pin};
-
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::Data};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use serde::Serialize;
 
 use super::{
     body,
+    extract::{Ask, Asked},
     fields::{Json, Object},
     holds::{self, ItemBody},
     problem::{Code, FieldError, Problem},
@@ -23,7 +22,7 @@ use crate::{
     store::Store,
 };
 
-pub(super) async fn create(store: Data<Store>, ask: OrderRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(store: Data<Store>, Asked(ask): Asked<OrderRequest>) -> Result<HttpResponse, Problem> {
     let hold = store.ids().parse(&ask.hold_id).ok_or_else(holds::never_made)?;
     match store.order(&hold).await? {
         OrderOutcome::Created(order) => Ok(HttpResponse::Created().json(OrderBody::of(&order))),
@@ -52,13 +51,9 @@ pub(super) struct OrderRequest {
     hold_id: String,
 }
 
-impl FromRequest for OrderRequest {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move { body::read_json(&request, &mut payload, &holds::desk(&request), read_ask).await })
+impl Ask for OrderRequest {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        body::read_json(&request, &mut payload, read_ask).await
     }
 }
 

@@ -1,16 +1,14 @@
 //! POST /api/payments/webhook.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header::HeaderMap, web::Data};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::header::HeaderMap, web::Data};
 use serde_json::json;
 
 use super::{
-    body, holds,
+    body,
+    extract::{self, Ask, Asked},
+    holds,
     orders::OrderBody,
     problem::{Code, FieldError, Problem},
 };
@@ -23,35 +21,27 @@ use crate::{
     },
 };
 
-pub(super) async fn webhook(store: Data<Store>, ask: EventRequest) -> Result<HttpResponse, Problem> {
-    match store.settle(&ask.0).await? {
+pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent>) -> Result<HttpResponse, Problem> {
+    match store.settle(&event).await? {
         SettleOutcome::Applied(order) => Ok(received("applied", order.as_ref())),
         SettleOutcome::Duplicate(order) => Ok(received("duplicate", order.as_ref())),
         SettleOutcome::Ignored(order) => Ok(received("ignored", order.as_ref())),
         SettleOutcome::RefundRequired(order) => Ok(received("refund_required", order.as_ref())),
         SettleOutcome::Review(order) => Ok(received("review", order.as_ref())),
-        SettleOutcome::Unmatched => Ok(unmatched(&ask.0)),
+        SettleOutcome::Unmatched => Ok(unmatched(&event)),
         SettleOutcome::IdempotencyKeyReused => Err(holds::key_reused()),
     }
 }
 
-/// A body of the webhook whose signature was checked.
-pub(super) struct EventRequest(PaymentEvent);
-
-impl FromRequest for EventRequest {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let desk = holds::desk(&request);
-            let limits = desk.limits;
-            let bytes = body::read(&request, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
-            let signed = signed(request.headers());
-            desk.verifier.verify(signed, &bytes, now_seconds()).map_err(distrusted)?;
-            event::read(&bytes, signed.id).map(Self).map_err(misread)
-        })
+/// Read only when its signature is good.
+impl Ask for PaymentEvent {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        let desk = extract::desk(&request);
+        let limits = desk.limits;
+        let bytes = body::read(&request, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
+        let signed = signed(request.headers());
+        desk.verifier.verify(signed, &bytes, now_seconds()).map_err(distrusted)?;
+        event::read(&bytes, signed.id).map_err(misread)
     }
 }
 

@@ -86,6 +86,19 @@ impl Catalogue {
 }
 
 impl Op {
+    pub const ALL: [Self; 10] = [
+        Self::Hold,
+        Self::Release,
+        Self::Order,
+        Self::Cancel,
+        Self::Settle,
+        Self::Stock,
+        Self::FindHold,
+        Self::FindOrder,
+        Self::ClaimProduct,
+        Self::PutProduct,
+    ];
+
     pub fn name(self) -> &'static str {
         ENTRIES[self as usize].name
     }
@@ -116,9 +129,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_in_the_order_of_its_names() {
-        let ops = [Op::Hold, Op::Release, Op::Order, Op::Cancel, Op::Settle, Op::Stock];
-        let rest = [Op::FindHold, Op::FindOrder, Op::ClaimProduct, Op::PutProduct];
-        for (at, op) in ops.into_iter().chain(rest).enumerate() {
+        for (at, op) in Op::ALL.into_iter().enumerate() {
             assert_eq!(op as usize, at);
             assert_eq!(format!("{op:?}").to_lowercase(), op.name().replace('_', ""));
         }

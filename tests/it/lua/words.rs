@@ -26,18 +26,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_orders(&mut bench);
     provoke_settlements(&mut bench);
     provoke_behind(&mut bench);
-    for op in [
-        Op::Hold,
-        Op::Release,
-        Op::Order,
-        Op::Cancel,
-        Op::Settle,
-        Op::Stock,
-        Op::FindHold,
-        Op::FindOrder,
-        Op::ClaimProduct,
-        Op::PutProduct,
-    ] {
+    for op in Op::ALL {
         let seen: BTreeSet<String> =
             bench.words.iter().filter(|(name, _)| *name == op.name()).map(|(_, word)| word.clone()).collect();
         assert_eq!(seen, words_of_header(op.name()), "{}", op.name());
