@@ -1,7 +1,7 @@
 //! The table of routes.
 
 use actix_web::{
-    HttpResponse, Resource,
+    FromRequest, Handler, HttpResponse, Resource, Responder,
     web::{self, ServiceConfig},
 };
 
@@ -14,10 +14,8 @@ use super::{
 /// Adds all routes. The admin routes are there only when there is a token for them.
 pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
     config
-        .service(reading("/api/products").route(web::get().to(products::list)).route(web::head().to(products::list)))
-        .service(
-            reading("/api/products/{id}").route(web::get().to(products::read)).route(web::head().to(products::read)),
-        )
+        .service(reading("/api/products", products::list))
+        .service(reading("/api/products/{id}", products::read))
         .service(resource("/api/holds", "POST").route(web::post().to(holds::create)))
         .service(
             resource("/api/holds/{id}", "GET, HEAD, DELETE")
@@ -26,19 +24,25 @@ pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
                 .route(web::delete().to(holds::release)),
         )
         .service(resource("/api/orders", "POST").route(web::post().to(orders::create)))
-        .service(reading("/api/orders/{id}").route(web::get().to(orders::read)).route(web::head().to(orders::read)))
+        .service(reading("/api/orders/{id}", orders::read))
         .service(resource("/api/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
         .service(resource("/api/payments/webhook", "POST").route(web::post().to(payments::webhook)))
-        .service(reading("/livez").route(web::get().to(health::livez)).route(web::head().to(health::livez)))
-        .service(reading("/readyz").route(web::get().to(health::readyz)).route(web::head().to(health::readyz)));
+        .service(reading("/livez", health::livez))
+        .service(reading("/readyz", health::readyz));
     if desk.admin_token.is_some() {
         config.service(resource("/api/admin/products", "POST").route(web::post().to(admin::create_product)));
     }
     config.default_service(web::to(not_found));
 }
 
-fn reading(path: &str) -> Resource {
-    resource(path, "GET, HEAD")
+/// HEAD is answered as GET is; the server leaves the body out.
+fn reading<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource(path, "GET, HEAD").route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
 
 fn resource(path: &str, allow: &'static str) -> Resource {
