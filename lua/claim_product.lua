@@ -1,7 +1,7 @@
 #!lua
 -- claim_product: takes a product id and fixes the sale that it belongs to, for ever.
--- Making a product is this claim and then put_product in the sale's slot; after a crash in between, the same call again
--- finds its own claim and goes on.
+-- Making a product is this claim and then put_product in the sale's slot; after a crash in between, the same call with an
+-- id finds its own claim and goes on. Without an id it takes the next one.
 --
 -- uses   nothing
 -- KEYS   1 products HASH (product id -> sale)

@@ -15,7 +15,7 @@
 --          quantity_above_limit, product, most units in one hold
 --          insufficient_stock, product, available, coming back (held + pending), next release in ms or 0
 --          held, deadline                        also when this hold is already there: the call was sent twice
--- cost   O(holds + due buckets); sold out: reads only
+-- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
 
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
@@ -89,7 +89,7 @@ local function refusal(line)
   if units > product.most then return { 'quantity_above_limit', line.product, product.most } end
   if units > product.available then
     return { 'insufficient_stock', line.product, product.available, product.held + product.pending,
-      first_release(line.product, product) }
+      product.held + product.pending > 0 and first_release(line.product, product) or 0 }
   end
 end
 

@@ -45,15 +45,18 @@ end
 if reclaim(now) then return { 'behind' } end
 
 -- effects: each answers the outcome as a word
-local function record_paid()
-  redis.call('HSET', order_key, 'status', 'paid', 'paid_at', int(now), 'payment', payment)
+local function record_money(...)
+  redis.call('HSET', order_key, 'payment', payment, 'captured', amount, 'captured_currency', currency, ...)
   redis.call('PERSIST', order_key)
+end
+
+local function record_paid()
+  record_money('status', 'paid', 'paid_at', int(now))
   return 'applied'
 end
 
 local function require_refund(reason)
-  redis.call('HSET', order_key, 'status', 'refund_required', 'reason', reason, 'payment', payment)
-  redis.call('PERSIST', order_key)
+  record_money('status', 'refund_required', 'reason', reason)
   return 'refund_required'
 end
 
@@ -63,8 +66,13 @@ local function review(reason)
   return 'review'
 end
 
+-- What one side does not say does not differ.
+local function differs(one, other)
+  return one ~= '' and (other or '') ~= '' and one ~= other
+end
+
 local function amount_differs(expected)
-  return (amount ~= '' and amount ~= expected.total) or (currency ~= '' and currency ~= expected.currency)
+  return differs(amount, expected.total) or differs(currency, expected.currency)
 end
 
 local function pay_hold()
@@ -84,8 +92,7 @@ local function cancel_hold()
 end
 
 local function pay_gone()
-  redis.call('HSET', order_key, 'lines', '', 'created', int(now), 'due', int(now), 'customer', '',
-    'captured', amount, 'captured_currency', currency)
+  redis.call('HSET', order_key, 'lines', '', 'created', int(now), 'due', int(now), 'customer', '')
   return require_refund('hold_expired')
 end
 
@@ -125,12 +132,23 @@ local function pay_cancelled()
   return require_refund('order_cancelled')
 end
 
+-- The same payment once more, or other money? Without a name on one side nobody can tell, so a person looks.
 local function pay_again()
-  if payment ~= '' and order.payment ~= '' and payment ~= order.payment then return review('duplicate_payment') end
+  if payment ~= order.payment or amount_differs({ total = order.captured, currency = order.captured_currency }) then
+    return review('duplicate_payment')
+  end
   return 'duplicate'
 end
 
+-- A refund of other money, or of a part, leaves the order as it is.
+local function refund_differs()
+  local captured = order.captured ~= '' and order.captured or order.total
+  local of = order.captured_currency ~= '' and order.captured_currency or order.currency
+  return differs(payment, order.payment) or amount_differs({ total = captured, currency = of })
+end
+
 local function refund_paid()
+  if refund_differs() then return review('refund_mismatch') end
   redis.call('HSET', order_key, 'status', 'refunded')
   if sale[3] ~= '0' then
     each_line(order.lines, function(product, units) move(product, 'sold', 'available', units) end)
@@ -139,6 +157,7 @@ local function refund_paid()
 end
 
 local function refund_resolved()
+  if refund_differs() then return review('refund_mismatch') end
   redis.call('HSET', order_key, 'status', 'refunded')
   return 'applied'
 end

@@ -65,7 +65,6 @@ impl Application {
     /// # Errors
     /// [`StartError`], each saying what to do.
     pub async fn build(settings: &Settings, catalogue: Catalogue) -> Result<Self, StartError> {
-        let signals = StopSignals::listen()?;
         let (topology, embedded) = find_redis(settings)?;
         let blueprint = prepare(settings, topology, Arc::new(catalogue)).await?;
         let draining = Draining::default();
@@ -75,6 +74,8 @@ impl Application {
         let server = serve(settings, listener, blueprint.clone(), desk)?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
         let drain = Duration::from_secs(settings.http.drain_seconds);
+        // From here on a signal stops in order; before, it just ends the process.
+        let signals = StopSignals::listen()?;
         Ok(Self { server, addr, blueprint, draining, drain, signals, embedded })
     }
 

@@ -94,7 +94,7 @@ pub enum SettleOutcome {
     Ignored(Option<Order>),
     RefundRequired(Option<Order>),
     Review(Option<Order>),
-    /// The event is about an id that this service never made.
+    /// The event is about an id that this service never made; it is kept for a person to look at.
     Unmatched,
     IdempotencyKeyReused,
 }

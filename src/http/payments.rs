@@ -79,7 +79,6 @@ fn misread(error: EventError) -> Problem {
     }
 }
 
-/// Only the log knows of it for now: nothing in Redis has this id.
 fn unmatched(event: &PaymentEvent) -> HttpResponse {
     let payment = event.payment.as_ref().map_or("", |payment| payment.as_str());
     tracing::warn!(

@@ -1,18 +1,25 @@
 //! The embedded Redis: a private `valkey-server` or `redis-server` on a unix socket in a data folder.
 //!
-//! Every process that uses the folder holds a shared lock on it, which the kernel takes back however the process ends. A
-//! *guard* process starts the server, starts it again should it die, and shuts it down in order as soon as nobody holds
-//! the lock any more. So a worker that is killed leaves no orphan, and never takes the server from its neighbours.
+//! Three locks on files of the folder say all that there is to know, and the kernel takes them back however a process ends.
+//! Every process that uses the folder shares `users.lock`. The server itself holds `server.lock`, which it was given as its
+//! standard input: while that is taken, nobody starts a second one. A *guard* process holds `guard.lock`; it starts the
+//! server, starts it again should it die, and shuts it down in order as soon as nobody shares `users.lock` any more. So a
+//! worker that is killed leaves no orphan, and never takes the server from its neighbours.
 
 use std::{
     env,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::{fs::DirBuilderExt, process::CommandExt},
+    os::unix::{ffi::OsStrExt, fs::DirBuilderExt, process::CommandExt},
     path::{self, Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 /// Names that a server may have, and where `scripts/bootstrap` puts one when the machine has none.
@@ -22,11 +29,20 @@ const BOOTSTRAPPED: &str = ".cache/bin";
 const SOCKET_PATH_MAX: usize = 100;
 /// How long the server may take to answer, apart from loading its data.
 const START_MAX: Duration = Duration::from_secs(20);
-const LOCK_MAX: Duration = Duration::from_secs(20);
+/// How long to wait for the server of before to end, and for a neighbour that is starting one: it may load much data.
+const USERS_LOCK_MAX: Duration = Duration::from_secs(40);
+const START_LOCK_MAX: Duration = Duration::from_secs(600);
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long the last user waits for the server to end before it goes itself.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 /// How often the guard looks whether the server runs and somebody uses it.
 const GUARD_POLL: Duration = Duration::from_millis(100);
+/// Pause before a server that died is started again; doubled each time up to the second, until one has lived that long.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// What to wait for is said once it takes longer.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why there is no embedded server; each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +55,9 @@ pub enum EmbeddedError {
     PathTooLong(PathBuf),
     #[error("cannot use the data folder {folder}: {source}")]
     Folder { folder: PathBuf, source: io::Error },
-    #[error("another process keeps {0} locked; end it or choose another redis.data_dir")]
+    #[error(
+        "another process keeps {0} locked: it starts or stops the embedded server; wait for it, or choose another redis.data_dir"
+    )]
     Locked(PathBuf),
     #[error("cannot start {server}: {source}")]
     Spawn { server: PathBuf, source: io::Error },
@@ -53,7 +71,7 @@ pub enum EmbeddedError {
 #[derive(Debug)]
 pub struct Embedded {
     folder: Folder,
-    _use: File,
+    used: File,
 }
 
 impl Embedded {
@@ -64,9 +82,9 @@ impl Embedded {
     /// [`EmbeddedError`].
     pub fn start(data_dir: &Path, server: Option<&Path>, program: &Path) -> Result<Self, EmbeddedError> {
         let folder = Folder::open(data_dir)?;
-        let used = folder.lock(Lock::Users, File::try_lock_shared)?;
-        let _starter = folder.lock(Lock::Start, File::try_lock)?;
-        if folder.state() == ServerState::Gone || folder.is_unguarded()? {
+        let used = folder.lock(Lock::Users, USERS_LOCK_MAX, File::try_lock_shared)?;
+        let _starter = folder.lock(Lock::Start, START_LOCK_MAX, File::try_lock)?;
+        if folder.is_free(Lock::Guard)? {
             let server = server.map_or_else(find_server, |path| Ok(path.to_owned()))?;
             let mut guard = spawn_guard(&folder, &server, program)?;
             folder.wait_until_ready(Some(&mut guard))?;
@@ -74,15 +92,26 @@ impl Embedded {
             thread::spawn(move || guard.wait());
         }
         folder.wait_until_ready(None)?;
-        Ok(Self { folder, _use: used })
+        Ok(Self { folder, used })
     }
 
     pub fn url(&self) -> String {
-        format!("unix://{}", self.folder.socket().display())
+        self.folder.url()
     }
 
     pub fn socket(&self) -> PathBuf {
         self.folder.socket()
+    }
+}
+
+impl Drop for Embedded {
+    /// The last user waits until the server has ended, so that nobody meets one that is going.
+    fn drop(&mut self) {
+        let is_last = self.used.try_lock().is_ok();
+        let _given_back = self.used.unlock();
+        if is_last {
+            until(FAREWELL_MAX, || self.folder.is_free(Lock::Server).unwrap_or(true));
+        }
     }
 }
 
@@ -92,21 +121,40 @@ impl Embedded {
 /// [`EmbeddedError`].
 pub fn guard(data_dir: &Path, server: &Path) -> Result<(), EmbeddedError> {
     let folder = Folder::open(data_dir)?;
+    let _deaf = ignore_signals().map_err(|source| EmbeddedError::Folder { folder: folder.0.clone(), source })?;
     let users = folder.file(Lock::Users)?;
     let guarding = folder.file(Lock::Guard)?;
     if guarding.try_lock().is_err() {
         return Ok(());
     }
-    // A server that outlived its guard is adopted, without being a child.
-    let mut child: Option<Child> = None;
+    let mut child = None;
+    let (mut pause, mut started) = (RESTART_PAUSE, Instant::now());
     while users.try_lock().is_err() {
-        if child.as_mut().is_none_or(has_ended) && folder.state() == ServerState::Gone {
-            child = Some(spawn_server(&folder, server)?);
+        let lock = folder.file(Lock::Server)?;
+        // Taken: our server runs, or one that outlived its guard.
+        if lock.try_lock().is_ok() {
+            if child.is_some() {
+                let lived = started.elapsed() > RESTART_PAUSE_MAX;
+                pause = if lived { RESTART_PAUSE } else { (2 * pause).min(RESTART_PAUSE_MAX) };
+                thread::sleep(pause);
+            }
+            reap(child.replace(spawn_server(&folder, server, lock)?));
+            started = Instant::now();
         }
         thread::sleep(GUARD_POLL);
     }
     stop(&folder, child);
     Ok(())
+}
+
+/// Whoever ends all processes of our name, or of our terminal, means the service: the guard ends by itself after it.
+fn ignore_signals() -> io::Result<(Runtime, Vec<Signal>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let heard: io::Result<Vec<Signal>> = {
+        let _inside = runtime.enter();
+        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal).into_iter().collect()
+    };
+    heard.map(|signals| (runtime, signals))
 }
 
 #[derive(Clone, Copy)]
@@ -117,6 +165,8 @@ enum Lock {
     Start,
     /// Held by the guard.
     Guard,
+    /// Held by the server.
+    Server,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,37 +203,60 @@ impl Folder {
         self.0.join("guard.log")
     }
 
+    /// The path with what is special in a URL escaped.
+    fn url(&self) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        let escaped = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        let path: String = self.socket().as_os_str().as_bytes().iter().map(|byte| escaped(*byte)).collect();
+        format!("unix://{path}")
+    }
+
+    fn server_pid(&self) -> Option<u32> {
+        let info: redis::InfoDict = self.ask(redis::cmd("INFO").arg("server"), Duration::from_secs(1)).ok()?;
+        info.get("process_id")
+    }
+
     fn file(&self, lock: Lock) -> Result<File, EmbeddedError> {
         let path = self.0.join(match lock {
             Lock::Users => "users.lock",
             Lock::Start => "start.lock",
             Lock::Guard => "guard.lock",
+            Lock::Server => "server.lock",
         });
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         opened.map_err(|source| EmbeddedError::Folder { folder: path, source })
     }
 
-    fn lock(&self, lock: Lock, try_lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<File, EmbeddedError> {
+    fn lock(
+        &self,
+        lock: Lock,
+        limit: Duration,
+        try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<File, EmbeddedError> {
         let file = self.file(lock)?;
-        let locked = until(LOCK_MAX, || try_lock(&file).is_ok());
+        let mut waiting = Waiting::new("another process starts or stops the embedded Redis of this folder");
+        let locked = until(limit, || {
+            waiting.say();
+            try_lock(&file).is_ok()
+        });
         locked.then_some(file).ok_or_else(|| EmbeddedError::Locked(self.0.clone()))
     }
 
-    fn is_unguarded(&self) -> Result<bool, EmbeddedError> {
-        Ok(self.file(Lock::Guard)?.try_lock().is_ok())
+    fn is_free(&self, lock: Lock) -> Result<bool, EmbeddedError> {
+        Ok(self.file(lock)?.try_lock().is_ok())
     }
 
     fn state(&self) -> ServerState {
-        match self.ask(&redis::cmd("PING"), Duration::from_secs(1)) {
-            Ok(()) => ServerState::Ready,
-            Err(error) if error.is_io_error() && !error.is_timeout() => ServerState::Gone,
-            // It is there, and busy: it loads its data or runs a long command.
+        match self.ask::<redis::Value>(&redis::cmd("PING"), Duration::from_secs(1)) {
+            Ok(_) => ServerState::Ready,
+            Err(_) if self.is_free(Lock::Server).unwrap_or(false) => ServerState::Gone,
+            // It is there, and starts, loads its data, or runs a long command.
             Err(_) => ServerState::Loading,
         }
     }
 
-    fn ask(&self, command: &redis::Cmd, patience: Duration) -> redis::RedisResult<()> {
-        let client = redis::Client::open(format!("unix://{}", self.socket().display()))?;
+    fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd, patience: Duration) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url())?;
         let mut connection = client.get_connection_with_timeout(patience)?;
         connection.set_read_timeout(Some(patience))?;
         command.query(&mut connection)
@@ -192,7 +265,9 @@ impl Folder {
     /// The guard is given where it was just started: it may fail at once.
     fn wait_until_ready(&self, mut guard: Option<&mut Child>) -> Result<(), EmbeddedError> {
         let mut silent_since = Instant::now();
+        let mut waiting = Waiting::new("the embedded Redis starts, or loads its data");
         loop {
+            waiting.say();
             match self.state() {
                 ServerState::Ready => return Ok(()),
                 ServerState::Loading => silent_since = Instant::now(),
@@ -228,13 +303,14 @@ fn spawn_guard(folder: &Folder, server: &Path, program: &Path) -> Result<Child, 
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })
 }
 
-fn spawn_server(folder: &Folder, server: &Path) -> Result<Child, EmbeddedError> {
+/// `lock` is `server.lock`, taken: the server holds it for as long as it lives.
+fn spawn_server(folder: &Folder, server: &Path, lock: File) -> Result<Child, EmbeddedError> {
     let mut command = Command::new(server);
     command.arg("--port").arg("0").arg("--unixsocket").arg(folder.socket()).args(["--unixsocketperm", "700"]);
     command.arg("--dir").arg(&folder.0).arg("--logfile").arg(folder.log()).args(["--daemonize", "no"]);
     command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]);
     command.args(["--maxmemory-policy", "noeviction"]);
-    command.current_dir(&folder.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.current_dir(&folder.0).stdin(lock).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: server.to_owned(), source })
 }
 
@@ -242,18 +318,42 @@ fn has_ended(child: &mut Child) -> bool {
     !matches!(child.try_wait(), Ok(None))
 }
 
-/// SHUTDOWN writes and syncs the append-only file before the server goes. One that cannot be asked, because its socket or
-/// the whole folder was removed, has written all that it answered already, and is ended by force.
-fn stop(folder: &Folder, mut child: Option<Child>) {
-    if folder.state() != ServerState::Gone {
-        let _connection_closed = folder.ask(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
-        until(STOP_MAX, || match &mut child {
-            Some(child) => has_ended(child),
-            None => folder.state() == ServerState::Gone,
-        });
-    }
-    if let Some(child) = &mut child {
+fn reap(child: Option<Child>) {
+    if let Some(mut child) = child {
         let _ended = child.kill().and_then(|()| child.wait());
+    }
+}
+
+/// SHUTDOWN writes and syncs the append-only file before the server goes. It is asked of our own server only: the folder may
+/// have been removed, and another made in its place. One that cannot be asked has written all that it answered already,
+/// and is ended by force.
+fn stop(folder: &Folder, child: Option<Child>) {
+    let adopted = child.is_none() && !folder.is_free(Lock::Server).unwrap_or(true);
+    let Some(own) = child.as_ref().map(Child::id).or_else(|| folder.server_pid().filter(|_| adopted)) else { return };
+    if folder.server_pid() == Some(own) {
+        let _connection_closed: redis::RedisResult<()> = folder.ask(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
+        until(STOP_MAX, || folder.is_free(Lock::Server).unwrap_or(true));
+    }
+    reap(child);
+}
+
+/// Says once what is waited for, when it takes long.
+struct Waiting {
+    what: &'static str,
+    since: Instant,
+    said: bool,
+}
+
+impl Waiting {
+    fn new(what: &'static str) -> Self {
+        Self { what, since: Instant::now(), said: false }
+    }
+
+    fn say(&mut self) {
+        if !self.said && self.since.elapsed() > SAY_AFTER {
+            tracing::info!("waiting: {}", self.what);
+            self.said = true;
+        }
     }
 }
 

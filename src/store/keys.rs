@@ -6,6 +6,8 @@ use crate::domain::ids::{ProductId, SaleId};
 pub const PRODUCTS: &str = "fs1:products";
 /// All sales.
 pub const SALES: &str = "fs1:sales";
+/// Events about ids that were never made here, by event id.
+pub const UNMATCHED: &str = "fs1:unmatched";
 /// The version of the key schema.
 pub const SCHEMA: &str = "fs1:schema";
 /// The secret that signs the ids of holds and orders, in hex.

@@ -31,7 +31,7 @@ pub use self::{
     topology::{Limits, Topology},
 };
 use self::{
-    keys::PRODUCTS,
+    keys::{PRODUCTS, SaleKeys},
     reply::Reply,
     runner::{Call, Runner},
     script::Op,
@@ -69,6 +69,8 @@ pub struct Store {
     terms: Terms,
     ids: IdSigner,
     sales: RefCell<HashMap<ProductId, SaleId>>,
+    /// A sale that nobody sells in, to try a script on.
+    nowhere: SaleId,
 }
 
 impl Store {
@@ -79,6 +81,7 @@ impl Store {
             terms: blueprint.terms,
             ids: blueprint.ids.clone(),
             sales: RefCell::default(),
+            nowhere: SaleId::nowhere(),
         }
     }
 
@@ -87,12 +90,22 @@ impl Store {
         &self.ids
     }
 
-    /// Whether Redis answers and has the scripts; those that it has lost are loaded again.
+    /// Whether Redis answers, takes writes, and is the one whose secret signed our ids. Scripts that it has lost are
+    /// loaded again.
     ///
     /// # Errors
     /// [`Failure`] when it does not.
     pub async fn ready(&self) -> Result<(), Failure> {
-        self.runner.ensure_scripts().await
+        self.runner.ensure_scripts().await?;
+        // A replica refuses this script, which may write, and writes nothing here.
+        let units = SaleKeys(&self.nowhere).units();
+        self.runner.call(Call::of(Op::Stock).keys(units)).await?;
+        if self.runner.secret().await?.is_some_and(|secret| IdSigner::new(&secret) == self.ids) {
+            return Ok(());
+        }
+        Err(Failure::Unavailable(
+            "Redis was emptied or replaced: its secret is another; restart the service".to_owned(),
+        ))
     }
 
     /// The sale of a product; it never changes, so it is remembered.

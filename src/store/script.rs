@@ -21,7 +21,7 @@ struct Entry {
     name: &'static str,
     file: &'static str,
     /// Whether the same call may be sent again when the connection was lost before the answer came: it has no second
-    /// effect, and its answer is as true.
+    /// effect. Its answer may then be that of a repetition: an order that exists, an event that is a duplicate.
     resend: bool,
 }
 

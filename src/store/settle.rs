@@ -2,7 +2,7 @@
 
 use super::{
     Call, Failure, Op, Store,
-    keys::SaleKeys,
+    keys::{SaleKeys, UNMATCHED},
     once::{self, Use},
     unknown_word,
 };
@@ -12,11 +12,14 @@ use crate::domain::{
     payment::{PaymentEvent, Target},
 };
 
+/// Of an id that is not ours only so much is kept.
+const TARGET_CHARS_MAX: usize = 200;
+
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let Some(hold) = self.hold_of_target(&event.target) else { return Ok(SettleOutcome::Unmatched) };
+        let Some(hold) = self.hold_of_target(&event.target) else { return self.keep_unmatched(event).await };
         let (word, mut reply) = self.runner.call(self.settle_call(&hold, event)).await?;
         if word == "idempotency_key_reused" {
             return Ok(SettleOutcome::IdempotencyKeyReused);
@@ -30,6 +33,22 @@ impl Store {
             "review" => Ok(SettleOutcome::Review(order)),
             word => Err(unknown_word(Op::Settle, word)),
         }
+    }
+
+    /// For a person to look at. Kept under the event's id: the same event again changes nothing.
+    async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        let (Target::Order(target) | Target::Hold(target)) = &event.target;
+        let target: String = target.chars().take(TARGET_CHARS_MAX).collect();
+        let text = [
+            event.status.as_str(),
+            &event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()),
+            event.currency.map_or("", |c| c.code()),
+            event.payment.as_ref().map_or("", |p| p.as_str()),
+            &target,
+        ]
+        .join(" ");
+        self.runner.plain(redis::cmd("HSETNX").arg(UNMATCHED).arg(event.key.as_str()).arg(text)).await?;
+        Ok(SettleOutcome::Unmatched)
     }
 
     fn hold_of_target(&self, target: &Target) -> Option<HoldId> {

@@ -119,6 +119,16 @@ async fn secret(runner: &Runner) -> Result<[u8; 32], Unfit> {
     from_hex(&kept).ok_or(Unfit::Secret)
 }
 
+impl Runner {
+    /// The secret as Redis has it now; `None` when it has none that can be read.
+    pub async fn secret(&self) -> Result<Option<[u8; 32]>, Failure> {
+        match self.plain(redis::cmd("GET").arg(SECRET)).await? {
+            Value::Nil => Ok(None),
+            value => Ok(from_hex(&as_text(value)?)),
+        }
+    }
+}
+
 async fn get_or_set(runner: &Runner, key: &str, value: &str) -> Result<String, Failure> {
     let earlier = runner.plain(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("GET")).await?;
     if earlier == Value::Nil { Ok(value.to_owned()) } else { as_text(earlier) }

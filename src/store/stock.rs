@@ -1,6 +1,8 @@
 //! `stock`: products as they stand, exact at the instant of the answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Call, Failure, Op, Reply, Store, keys::PRODUCTS, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
@@ -12,6 +14,10 @@ use crate::domain::{
 
 /// Products that one call reads.
 const CHUNK: usize = 64;
+/// Calls of one list that wait for Redis at the same time, so that holds find their place between them.
+const CALLS_AT_ONCE: usize = 16;
+/// Longest time to list all products.
+const LIST_MAX: Duration = Duration::from_secs(5);
 
 impl Store {
     /// # Errors
@@ -27,12 +33,16 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn stock_of_all(&self) -> Result<Vec<Product>, Failure> {
-        let mut products = Vec::new();
-        for (sale, ids) in self.products_by_sale().await? {
-            for chunk in ids.chunks(CHUNK) {
-                products.append(&mut self.stock_of(&sale, chunk).await?);
-            }
-        }
+        let all = tokio::time::timeout(LIST_MAX, self.read_all()).await;
+        all.unwrap_or_else(|_| Err(Failure::TimedOut("there are too many products to list".to_owned())))
+    }
+
+    async fn read_all(&self) -> Result<Vec<Product>, Failure> {
+        let by_sale = self.products_by_sale().await?;
+        let chunks = by_sale.iter().flat_map(|(sale, ids)| ids.chunks(CHUNK).map(move |chunk| (sale, chunk)));
+        let calls = chunks.map(|(sale, chunk)| self.stock_of(sale, chunk));
+        let rows: Vec<Vec<Product>> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
+        let mut products: Vec<Product> = rows.into_iter().flatten().collect();
         products.sort_by_key(|product| product.id);
         Ok(products)
     }

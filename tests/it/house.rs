@@ -170,7 +170,7 @@ fn every_key_pattern_stands_in_the_readme() {
     for word in ["sale", "stock", "lapses", "deadlines", "reviews", "product:", "hold:", "order:", "once:"] {
         assert!(keys.contains(word) && readme.contains(&format!("| `fs1:{{s}}:{word}")), "{word}");
     }
-    for word in ["fs1:products", "fs1:sales", "fs1:schema", "fs1:secret"] {
+    for word in ["fs1:products", "fs1:sales", "fs1:unmatched", "fs1:schema", "fs1:secret"] {
         assert!(keys.contains(word) && readme.contains(&format!("| `{word}`")), "{word}");
     }
 }
