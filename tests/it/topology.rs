@@ -21,8 +21,9 @@ use crate::support::{
 };
 
 fn connect(folder: &Path) -> redis::Connection {
-    let url = format!("unix://{}", folder.join("redis.sock").display());
-    redis::Client::open(url).unwrap().get_connection().unwrap()
+    let socket = redis::ConnectionAddr::Unix(folder.join("redis.sock"));
+    let info = redis::IntoConnectionInfo::into_connection_info(socket).unwrap();
+    redis::Client::open(info).unwrap().get_connection().unwrap()
 }
 
 fn server_runs(pid: u32) -> bool {
@@ -115,6 +116,50 @@ async fn a_server_whose_guard_was_killed_is_adopted_and_guarded_again() {
     service.kill();
     second.kill();
     eventually("the server has ended", async || !server_runs(server)).await;
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_to_be_asked_is_not_joined_by_a_second_one() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let first = ServiceProcess::start(folder.path());
+    let mut redis = connect(folder.path());
+    let server = pid(&mut redis);
+    signal_process(parent_of(server), "KILL");
+    let second = ServiceProcess::start(folder.path());
+    redis::cmd("CONFIG").arg(&["SET", "maxclients", "1"]).exec(&mut redis).unwrap();
+    // The guard looks ten times a second; each look is refused.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    redis::cmd("CONFIG").arg(&["SET", "maxclients", "1000"]).exec(&mut redis).unwrap();
+    assert_eq!(pid(&mut connect(folder.path())), server);
+    drop((first, second));
+    eventually("the server has ended", async || !server_runs(server)).await;
+}
+
+#[tokio::test]
+async fn whoever_ends_all_processes_of_our_name_leaves_no_server() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let server = pid(&mut connect(folder.path()));
+    for name in ["TERM", "INT", "HUP"] {
+        signal_process(parent_of(server), name);
+    }
+    assert!(service.stop());
+    eventually("the server has ended", async || !server_runs(server)).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_removed_and_made_again_gets_a_server_of_its_own() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let data = folder.path().join("a #?%41 folder");
+    let client = reqwest::Client::new();
+    for _ in 0..3 {
+        let service = ServiceProcess::start(&data);
+        assert_eq!(try_hold(&client, &service.url(), "the-same-key").await.unwrap().0, 201);
+        let stock: u64 = connect(&data).hget("fs1:{p1}:stock", "1:held").unwrap();
+        assert_eq!(stock, 1, "nothing is left of the folder before");
+        assert!(service.stop());
+        std::fs::remove_dir_all(&data).unwrap();
+    }
 }
 
 fn parent_of(pid: u32) -> u32 {
@@ -261,6 +306,7 @@ async fn a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still
     app.held().await;
     redis::cmd("REPLICAOF").arg(&["127.0.0.1", "1"]).exec(&mut app.redis.connect()).unwrap();
     assert_eq!(app.hold(1).await.refusal(), (503, "store_unavailable"));
+    assert_eq!(app.get("/readyz").await.refusal(), (503, "store_unavailable"));
     redis::cmd("REPLICAOF").arg(&["NO", "ONE"]).exec(&mut app.redis.connect()).unwrap();
     eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
 }

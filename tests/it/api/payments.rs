@@ -170,6 +170,54 @@ async fn a_wrong_amount_or_currency_and_a_second_payment_are_for_a_person_to_loo
 }
 
 #[tokio::test]
+async fn a_refund_of_other_money_or_of_a_part_is_for_a_person_to_look_at() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    let event = |status: &str, payment: &str, amount: &str| json!({"status": status, "order_id": order, "payment_id": payment, "amount": amount});
+    assert_eq!(app.pay("a", event("paid", "pi_1", "50.00")).await.body["outcome"], "applied");
+    assert_eq!(app.pay("b", event("paid", "pi_2", "50.00")).await.body["outcome"], "review");
+    for (key, payment, amount) in [("c", "pi_2", "50.00"), ("d", "pi_1", "1.00")] {
+        let answer = app.pay(key, event("refunded", payment, amount)).await;
+        assert_eq!((&answer.body["outcome"], &answer.body["order"]["status"]), (&json!("review"), &json!("paid")));
+    }
+    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert_eq!(app.pay("e", event("refunded", "pi_1", "50.00")).await.body["outcome"], "applied");
+    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn money_that_may_be_a_second_payment_is_never_taken_for_a_duplicate() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    assert_eq!(
+        app.pay("a", json!({"status": "paid", "order_id": order, "amount": "50"})).await.body["outcome"],
+        "applied"
+    );
+    for (key, payload, outcome) in [
+        ("b", json!({"status": "paid", "order_id": order, "amount": "50"}), "duplicate"),
+        ("c", json!({"status": "paid", "order_id": order, "amount": "49"}), "review"),
+        ("d", json!({"status": "paid", "order_id": order, "payment_id": "pi_1", "amount": "50"}), "review"),
+    ] {
+        assert_eq!(app.pay(key, payload).await.body["outcome"], outcome, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_captured_is_kept_for_the_refund() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    app.post(&format!("/api/orders/{order}/cancel"), json!({})).await;
+    let event =
+        json!({"status": "paid", "order_id": order, "payment_id": "pi_1", "amount": "75.00", "currency": "EUR"});
+    assert_eq!(app.pay("a", event).await.body["outcome"], "refund_required");
+    let mut redis = app.redis.connect();
+    let keys: Vec<String> = redis::Commands::keys(&mut redis, "fs1:{p1}:order:*").unwrap();
+    let kept: Vec<String> =
+        redis::Commands::hmget(&mut redis, &keys[0], &["payment", "captured", "captured_currency"]).unwrap();
+    assert_eq!(kept, ["pi_1", "750000", "EUR"]);
+}
+
+#[tokio::test]
 async fn a_refund_puts_the_units_on_sale_again() {
     let app = TestApp::selling(10).await;
     let order = app.ordered().await;
@@ -190,6 +238,8 @@ async fn an_event_about_an_id_that_was_never_made_here_is_received_as_unmatched(
             (200, &json!("unmatched"), &Value::Null)
         );
     }
+    let kept: Vec<(String, String)> = redis::Commands::hgetall(&mut app.redis.connect(), "fs1:unmatched").unwrap();
+    assert_eq!(kept, [("a".to_owned(), "paid    order_x".to_owned())]);
 }
 
 #[tokio::test]

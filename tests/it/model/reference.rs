@@ -59,6 +59,9 @@ pub enum Amount {
     WrongCurrency,
 }
 
+/// An amount and its currency, where an event gives them.
+type Said = Option<(u64, &'static str)>;
+
 #[derive(Clone, Debug)]
 struct Hold {
     lines: BTreeMap<u64, u64>,
@@ -77,6 +80,8 @@ struct Order {
     due: i64,
     by_payment: bool,
     payment: String,
+    /// What the payment said that it was, in ten-thousandths and currency.
+    captured: Said,
     late: bool,
     reclaimed: bool,
 }
@@ -239,8 +244,16 @@ impl SaleReference {
     fn convert(&mut self, at: usize, status: &'static str, due: i64) {
         self.holds[at].live = false;
         let lines = self.holds[at].lines.clone();
-        let order =
-            Order { status, lines, due, by_payment: false, payment: String::new(), late: false, reclaimed: false };
+        let order = Order {
+            status,
+            lines,
+            due,
+            by_payment: false,
+            payment: String::new(),
+            captured: None,
+            late: false,
+            reclaimed: false,
+        };
         self.orders.insert(at, order);
     }
 
@@ -249,7 +262,7 @@ impl SaleReference {
         let Some(order) = self.orders.get(&at) else { return "none".into() };
         let expired = order.status == "pending" && self.now() > order.due;
         let status = if expired { "expired" } else { order.status };
-        let total: u64 = order.lines.iter().map(|(product, units)| product * PRICE * units).sum();
+        let total = total(&order.lines);
         let customer = self.holds[at].customer && !order.lines.is_empty();
         format!(
             "#{at} {status} {:?} total {total} due {} late {} customer {customer}",
@@ -304,25 +317,31 @@ impl SaleReference {
             status => status,
         };
         let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
+        let said = self.said(event);
         let differs = matches!(event.amount, Amount::Wrong | Amount::WrongCurrency);
         match (state, event.status) {
             ("pending" | "lapsed", "paid") if differs => self.review(),
-            ("pending", "paid") => self.pay(at, payment, false),
+            ("pending", "paid") => self.pay(at, payment, said, false),
             ("lapsed", "paid") => {
                 let enough = order.lines.iter().all(|(product, units)| *units <= self.available(*product));
-                if enough { self.pay(at, payment, true) } else { self.require_refund(at, payment) }
+                if enough { self.pay(at, payment, said, true) } else { self.require_refund(at, payment, said) }
             }
             ("pending", "failed" | "cancelled") => {
                 let order = self.orders.get_mut(&at).unwrap();
                 (order.status, order.by_payment) = ("cancelled", true);
                 "applied"
             }
-            ("cancelled", "paid") => self.require_refund(at, payment),
+            ("cancelled", "paid") => self.require_refund(at, payment, said),
             ("paid" | "refund_required" | "refunded", "paid") => {
-                let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
+                let other = payment != order.payment || unlike(said, order.captured);
                 if other { self.review() } else { "duplicate" }
             }
             ("paid" | "refund_required", "refunded") => {
+                let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
+                let whole = order.captured.or((!order.lines.is_empty()).then(|| (total(&order.lines), "USD")));
+                if other || unlike(said, whole) {
+                    return self.review();
+                }
                 self.orders.get_mut(&at).unwrap().status = "refunded";
                 "applied"
             }
@@ -333,11 +352,12 @@ impl SaleReference {
     fn effect_without_order(&mut self, event: &Event) -> &'static str {
         let at = event.hold;
         let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
+        let said = self.said(event);
         match (self.alive(at), event.status) {
             (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(),
             (true, "paid") => {
                 self.convert(at, "paid", self.now());
-                self.pay(at, payment, false)
+                self.pay(at, payment, said, false)
             }
             (true, "cancelled") => {
                 self.holds[at].live = false;
@@ -348,21 +368,38 @@ impl SaleReference {
                 self.convert(at, "refund_required", self.now());
                 (self.holds[at].live, self.holds[at].reclaimed) = (live, reclaimed);
                 let order = self.orders.get_mut(&at).unwrap();
-                (order.lines, order.payment) = (BTreeMap::new(), payment);
+                (order.lines, order.payment, order.captured) = (BTreeMap::new(), payment, said);
                 "refund_required"
             }
             _ => "ignored",
         }
     }
 
-    fn pay(&mut self, at: usize, payment: String, late: bool) -> &'static str {
+    /// What the event says that was paid; the machine asks the store for what would be right, and for 7 when nobody knows.
+    fn said(&self, event: &Event) -> Said {
+        let right = match self.orders.get(&event.hold) {
+            Some(order) if !order.lines.is_empty() => total(&order.lines),
+            None if self.alive(event.hold) => total(&self.holds[event.hold].lines),
+            _ => 7,
+        };
+        match event.amount {
+            Amount::Unsaid => None,
+            Amount::Right => Some((right, "USD")),
+            Amount::Wrong => Some((right + 1, "USD")),
+            Amount::WrongCurrency => Some((right, "EUR")),
+        }
+    }
+
+    fn pay(&mut self, at: usize, payment: String, said: Said, late: bool) -> &'static str {
         let order = self.orders.get_mut(&at).unwrap();
+        order.captured = said;
         (order.status, order.payment, order.late, order.reclaimed) = ("paid", payment, late, false);
         "applied"
     }
 
-    fn require_refund(&mut self, at: usize, payment: String) -> &'static str {
+    fn require_refund(&mut self, at: usize, payment: String, said: Said) -> &'static str {
         let order = self.orders.get_mut(&at).unwrap();
+        order.captured = said;
         (order.status, order.payment) = ("refund_required", payment);
         "refund_required"
     }
@@ -410,6 +447,14 @@ impl SaleReference {
         self.products.insert(id, Product { sale, currency, total: 5 });
         format!("created {id}")
     }
+}
+
+fn total(lines: &BTreeMap<u64, u64>) -> u64 {
+    lines.iter().map(|(product, units)| product * PRICE * units).sum()
+}
+
+fn unlike(one: Said, other: Said) -> bool {
+    one.is_some() && other.is_some() && one != other
 }
 
 fn whole_second(ms: i64) -> i64 {
