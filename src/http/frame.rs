@@ -1,9 +1,6 @@
 //! The frame around every request: its id, its line in the log, and problems rendered with that id.
 
-use std::{
-    cell::{Cell, RefCell},
-    time::Instant,
-};
+use std::{cell::Cell, time::Instant};
 
 use actix_web::{
     Error,
@@ -13,12 +10,10 @@ use actix_web::{
     middleware::Next,
 };
 
-use super::problem::Problem;
+use super::{problem::Problem, throttle::Throttle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
-/// While Redis is away every request fails; the log says so this often.
-const FAILURE_LOG_MS: u128 = 1_000;
 
 /// Middleware for `actix_web::middleware::from_fn`.
 ///
@@ -66,7 +61,7 @@ thread_local! {
         u64::from_le_bytes(bytes)
     };
     static COUNT: Cell<u64> = const { Cell::new(0) };
-    static FAILURES: RefCell<Option<(Instant, u64)>> = const { RefCell::new(None) };
+    static FAILURES: Throttle = const { Throttle::new() };
 }
 
 /// Random for each worker, then counted: unique without asking for random numbers every time.
@@ -78,12 +73,8 @@ fn fresh_id() -> String {
 
 fn log_failure(problem: &Problem, id: &str) {
     let Some(failure) = problem.failure() else { return };
-    FAILURES.with_borrow_mut(|last| match last {
-        Some((at, unsaid)) if at.elapsed().as_millis() < FAILURE_LOG_MS => *unsaid += 1,
-        _ => {
-            let unsaid = last.map_or(0, |(_, unsaid)| unsaid);
-            tracing::error!(request_id = id, code = problem.code().row().0, cause = %failure, also_failed = unsaid, "request failed");
-            *last = Some((Instant::now(), 0));
-        }
-    });
+    let code = problem.code().row().0;
+    if let Some(unsaid) = FAILURES.with(Throttle::pass) {
+        tracing::error!(request_id = id, code, cause = %failure, unsaid, "request failed");
+    }
 }

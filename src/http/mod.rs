@@ -12,6 +12,7 @@ mod payments;
 pub mod problem;
 mod products;
 pub mod routes;
+mod throttle;
 mod time;
 
 use std::{

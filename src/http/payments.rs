@@ -11,6 +11,7 @@ use super::{
     holds,
     orders::OrderBody,
     problem::{Code, FieldError, Problem},
+    throttle::Throttle,
 };
 use crate::{
     domain::{order::Order, outcome::SettleOutcome, payment::PaymentEvent},
@@ -20,6 +21,10 @@ use crate::{
         signature::{Distrust, Signed},
     },
 };
+
+thread_local! {
+    static REFUSALS: Throttle = const { Throttle::new() };
+}
 
 pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent>) -> Result<HttpResponse, Problem> {
     match store.settle(&event).await? {
@@ -61,7 +66,9 @@ fn now_seconds() -> i64 {
 }
 
 fn distrusted(reason: Distrust) -> Problem {
-    tracing::warn!(%reason, "payment event refused");
+    if let Some(unsaid) = REFUSALS.with(Throttle::pass) {
+        tracing::warn!(%reason, unsaid, "payment event refused");
+    }
     let code = match reason {
         Distrust::Missing => Code::SignatureMissing,
         Distrust::Invalid => Code::SignatureInvalid,
