@@ -2,8 +2,7 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
-# The toolchain is that of the image; rust-toolchain.toml would ask rustup for one by its full version.
-ENV RUSTUP_TOOLCHAIN=1.95
+# Without rust-toolchain.toml: the toolchain is that of the image.
 COPY Cargo.toml Cargo.lock ./
 COPY lua lua
 COPY src src
