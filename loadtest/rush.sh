@@ -23,7 +23,7 @@ buyers=$((available + 5))
 
 echo "$buyers buyers want $available units, 32 at a time"
 answers=$(seq "$buyers" | xargs -P 32 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 20 \
-  --json "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds")
+  -H 'Content-Type: application/json' -d "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds")
 count() { grep -c "^$1\$" <<<"$answers" || true; }
 held=$(count 201) refused=$(count 409)
 

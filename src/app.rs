@@ -35,10 +35,10 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 pub enum StartError {
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    #[error("redis.url cannot be read: use redis://, rediss:// or unix://")]
+    #[error("redis.url cannot be read: use redis://, rediss:// or unix://, with a host and port or a path")]
     Url,
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
+    #[error("{address}: {unfit}")]
+    Unfit { address: String, unfit: Unfit },
     #[error("webhook.secrets: number {0} is not whsec_ followed by base64 of at least 16 bytes")]
     Secret(usize),
     #[error("cannot listen on {0}: {1}")]
@@ -161,7 +161,7 @@ async fn prepare(settings: &Settings, topology: Topology, catalogue: Arc<Catalog
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
-            Err(unfit) => return Err(unfit.into()),
+            Err(unfit) => return Err(StartError::Unfit { address: topology.address(), unfit }),
         }
     }
 }

@@ -66,16 +66,16 @@ flashsale is ready at {url}
 
 Try it, in another terminal:
 
-  curl {url}/api/products/1
+  curl -s -w '\n' {url}/api/products/1
 
-  curl --json '{{"product_id":1,"quantity":1}}' {url}/api/holds | tee hold.json
+  curl -s -w '\n' --json '{{"product_id":1,"quantity":1}}' {url}/api/holds | tee hold.json
   HOLD=$(grep -o 'hold_[A-Za-z0-9_-]*' hold.json | head -n 1)
 
-  curl --json "{{\"hold_id\":\"$HOLD\"}}" {url}/api/orders | tee order.json
+  curl -s -w '\n' --json "{{\"hold_id\":\"$HOLD\"}}" {url}/api/orders | tee order.json
   ORDER=$(grep -o 'order_[A-Za-z0-9_-]*' order.json | head -n 1)
 
-  curl --json "{{\"idempotency_key\":\"txn_1\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
-  curl -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
+  curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
+  curl -s -w '\n' -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
 Ctrl-C stops it; what was sold stays sold. In the source folder, `make loadtest` sends five buyers too many.{speed}
 "#,

@@ -23,7 +23,7 @@ use crate::{
 ///
 /// Without a Redis URL the service starts its own private Redis. To try it: flashsale serve --demo
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -63,6 +63,13 @@ struct ServeArgs {
     addr: Option<String>,
 }
 
+impl ServeArgs {
+    /// Flags may stand before the word `serve` too.
+    fn or(self, before: Self) -> Self {
+        Self { demo: self.demo || before.demo, addr: self.addr.or(before.addr) }
+    }
+}
+
 #[derive(Args)]
 struct HealthcheckArgs {
     /// The service to ask [default: http.addr of the settings]
@@ -81,8 +88,10 @@ struct GuardArgs {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let Cli { command, serve, common } = Cli::parse();
-    let done = match command.unwrap_or(Command::Serve(serve)) {
-        Command::Serve(args) => serve::run(&common, &args),
+    let misplaced = (serve.demo || serve.addr.is_some()) && !matches!(command, None | Some(Command::Serve(_)));
+    let done = match command.unwrap_or(Command::Serve(serve.clone())) {
+        _ if misplaced => Err("--demo and --addr in front of a command belong to serve".to_owned()),
+        Command::Serve(args) => serve::run(&common, &args.or(serve)),
         Command::Config => show_config(&common),
         Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),

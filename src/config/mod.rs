@@ -5,6 +5,7 @@ mod reader;
 use std::{fmt, net::SocketAddr, path::Path, path::PathBuf};
 
 use self::reader::Reader;
+use crate::{store::Topology, webhook::signature::Verifier};
 
 /// The defaults, as a person reads them; every key that exists stands here.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -141,6 +142,13 @@ fn read(r: &mut Reader) -> Settings {
     if settings.admin_token.as_ref().is_some_and(|token| token.expose().len() < 16) {
         r.complain("admin.token", "must have at least 16 characters");
     }
+    let secrets = settings.webhook.secrets.iter().map(Secret::expose);
+    if let Err(number) = Verifier::new(secrets, false, 0) {
+        r.complain(
+            "webhook.secrets",
+            &format!("number {number} must be whsec_ followed by base64 of at least 16 bytes"),
+        );
+    }
     if settings.http.workers == 0 {
         settings.http.workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     }
@@ -177,12 +185,20 @@ fn read_redis(r: &mut Reader) -> Redis {
 fn read_redis_source(r: &mut Reader) -> RedisSource {
     let (mode, url) = (r.text("redis.mode"), r.text("redis.url"));
     let embedded = |r: &mut Reader| RedisSource::Embedded {
-        data_dir: PathBuf::from(r.text("redis.data_dir")),
+        data_dir: PathBuf::from(r.present("redis.data_dir")),
         server: Some(r.text("redis.server")).filter(|path| !path.is_empty()).map(PathBuf::from),
     };
     match (mode.as_str(), url.is_empty()) {
         ("" | "embedded", true) => embedded(r),
-        ("" | "standalone", false) => RedisSource::Standalone { url: Secret(url) },
+        ("" | "standalone", false) => {
+            if !Topology::understands(&url) {
+                r.complain(
+                    "redis.url",
+                    "must be redis://, rediss:// or unix://, with a host and port or a path that can be read",
+                );
+            }
+            RedisSource::Standalone { url: Secret(url) }
+        }
         ("embedded", false) => {
             r.complain("redis.mode", "is embedded, but redis.url names a server: drop one of them");
             embedded(r)
@@ -283,10 +299,27 @@ mod tests {
     }
 
     #[test]
+    fn what_would_fail_later_is_a_complaint_at_once() {
+        let wrong = [
+            ("redis.url", "REDIS_URL", "http://hunter2@x"),
+            ("redis.url", "REDIS_URL", "redis://x:port"),
+            ("redis.data_dir", "FLASHSALE_REDIS__DATA_DIR", ""),
+            ("webhook.secrets", "FLASHSALE_WEBHOOK__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,hunter2"),
+            ("admin.token", "FLASHSALE_ADMIN__TOKEN", "hunter2"),
+        ];
+        for (key, name, value) in wrong {
+            let Complaints(complaints) =
+                load(Some(file("").path()), &environment(&[(name, value)]), &vec![]).unwrap_err();
+            assert!(complaints.len() == 1 && complaints[0].starts_with(key), "{complaints:?}");
+            assert!(!complaints[0].contains("hunter2"), "{complaints:?}");
+        }
+    }
+
+    #[test]
     fn a_redis_url_makes_it_standalone_and_secrets_are_never_shown() {
         let environment = environment(&[
             ("REDIS_URL", "redis://user:hunter2@127.0.0.1:1"),
-            ("FLASHSALE_WEBHOOK__SECRETS", "whsec_aHVudGVyMg==,whsec_aHVudGVyMw=="),
+            ("FLASHSALE_WEBHOOK__SECRETS", "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIy,whsec_aHVudGVyMmh1bnRlcjJodW50ZXIz"),
             ("FLASHSALE_ADMIN__TOKEN", "hunter2hunter2hunter2"),
         ]);
         let none = file("");
@@ -295,7 +328,7 @@ mod tests {
         assert_eq!(settings.webhook.secrets.len(), 2);
         let shown = effective(Some(none.path()), &environment, &vec![]).unwrap() + &format!("{settings:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
-        assert!(shown.contains("[hidden]"));
+        assert!(shown.contains("redis://[hidden]@127.0.0.1:1"), "where Redis is may be seen: {shown}");
     }
 
     #[test]

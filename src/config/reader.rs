@@ -8,7 +8,7 @@ use super::{Complaints, DEFAULTS, Environment, FILE, Overrides, Secret};
 
 const PREFIX: &str = "FLASHSALE_";
 /// Keys whose values are never printed.
-const HIDDEN: [&str; 3] = ["admin.token", "webhook.secrets", "redis.url"];
+const HIDDEN: [&str; 2] = ["admin.token", "webhook.secrets"];
 
 /// All settings by their dotted key, in force, and what is wrong with them.
 pub(super) struct Reader {
@@ -84,6 +84,15 @@ impl Reader {
         )
     }
 
+    /// A text that must not be empty.
+    pub(super) fn present(&mut self, key: &str) -> String {
+        let text = self.text(key);
+        if text.is_empty() {
+            self.complain(key, "must not be empty");
+        }
+        text
+    }
+
     pub(super) fn parsed<T: FromStr>(&mut self, key: &str, what: &str, instead: T) -> T {
         self.text(key).parse().unwrap_or_else(|_| {
             self.complain(key, &format!("must be {what}"));
@@ -148,11 +157,20 @@ impl Reader {
             kind => !kind.to_string().is_empty(),
         };
         match &value.kind {
+            ValueKind::String(url) if key == "redis.url" => format!("{:?}", without_user(url)),
             _ if HIDDEN.contains(&key) && is_set => "\"[hidden]\"".to_owned(),
             ValueKind::Array(_) => "[]".to_owned(),
             ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::U64(_) => value.kind.to_string(),
             kind => bare_or_quoted(&kind.to_string()),
         }
+    }
+}
+
+/// A URL without user and password.
+fn without_user(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://[hidden]@{place}"),
+        _ => url.to_owned(),
     }
 }
 

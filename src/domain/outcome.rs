@@ -96,6 +96,8 @@ pub enum SettleOutcome {
     Review(Option<Order>),
     /// The event is about an id that this service never made; it is kept for a person to look at.
     Unmatched,
+    /// The event names an order and a hold that is not the one which the order was.
+    TargetsDiffer,
     IdempotencyKeyReused,
 }
 

@@ -60,6 +60,11 @@ impl PaymentId {
 pub enum Target {
     Order(String),
     Hold(String),
+    /// They must belong together.
+    Both {
+        order: String,
+        hold: String,
+    },
 }
 
 /// A payment event.

@@ -52,7 +52,7 @@ pub(super) async fn read_json<T>(
 }
 
 pub(super) fn not_json() -> Problem {
-    Problem::new(Code::MalformedJson, "the body could not be read as JSON")
+    Problem::new(Code::MalformedJson, "the body could not be read as JSON, or has a number that is too large")
 }
 
 async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Problem> {

@@ -33,7 +33,7 @@ const REPLAYED: (HeaderName, &str) = (HeaderName::from_static("idempotency-repla
 /// Lines that a body may list; lines of the same product are summed.
 const ITEMS_MAX: usize = 64;
 /// The longest hold that can be asked for, in seconds; the sale caps it further.
-const TTL_SECONDS_MAX: u64 = 604_800;
+const TTL_SECONDS_MAX: u64 = 1_000_000_000;
 
 pub(super) async fn create(store: Data<Store>, Asked(command): Asked<HoldCommand>) -> Result<HttpResponse, Problem> {
     match store.hold(command).await? {
@@ -77,7 +77,7 @@ fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldComm
     let known = ["product_id", "quantity", "items", "customer_id", "ttl_seconds"];
     let mut object = Object::open(json, "", &known, errors)?;
     let customer = object.text("customer_id", "1 to 128 visible ASCII characters", CustomerId::parse);
-    let hold_ms = object.count("ttl_seconds", 1, u64::MAX).map(|seconds| seconds.min(TTL_SECONDS_MAX) * 1_000);
+    let hold_ms = object.count("ttl_seconds", 1, TTL_SECONDS_MAX).map(|seconds| seconds * 1_000);
     let lines = match object.take("items") {
         None => vec![read_line(&mut object)?],
         Some(items) => {
@@ -87,6 +87,9 @@ fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldComm
             read_items(items, &mut object)?
         }
     };
+    if !object.errors().is_empty() {
+        return None;
+    }
     let lines = Lines::new(lines).map_err(|error| object.complain("items", "invalid", error.to_string())).ok()?;
     Some(HoldCommand { lines, customer, hold_ms, idempotency_key: None })
 }

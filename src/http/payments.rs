@@ -34,6 +34,7 @@ pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent
         SettleOutcome::RefundRequired(order) => Ok(received("refund_required", order.as_ref())),
         SettleOutcome::Review(order) => Ok(received("review", order.as_ref())),
         SettleOutcome::Unmatched => Ok(unmatched(&event)),
+        SettleOutcome::TargetsDiffer => Err(targets_differ()),
         SettleOutcome::IdempotencyKeyReused => Err(holds::key_reused()),
     }
 }
@@ -84,6 +85,14 @@ fn misread(error: EventError) -> Problem {
             Problem::of_fields(&[FieldError { pointer: pointer.to_owned(), code, detail: detail.into() }])
         }
     }
+}
+
+fn targets_differ() -> Problem {
+    Problem::of_fields(&[FieldError {
+        pointer: "/payload/hold_id".to_owned(),
+        code: "conflict",
+        detail: "order_id and hold_id do not belong together; send one of them".into(),
+    }])
 }
 
 fn unmatched(event: &PaymentEvent) -> HttpResponse {

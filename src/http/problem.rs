@@ -163,7 +163,7 @@ impl Problem {
         if let Some(allow) = self.0.allow {
             response.insert_header((header::ALLOW, allow));
         }
-        if self.0.code.row().1 == 401 {
+        if self.code() == Code::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if self.0.close {

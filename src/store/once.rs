@@ -32,14 +32,15 @@ pub fn fingerprint_of_hold(command: &HoldCommand) -> String {
 
 /// What an event says, as far as we understand it: fields that we ignore may differ when a provider sends it again.
 pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
-    let (kind, id) = match &event.target {
-        Target::Order(id) => ("order", id),
-        Target::Hold(id) => ("hold", id),
+    let (order, hold) = match &event.target {
+        Target::Order(order) => (order.as_str(), ""),
+        Target::Hold(hold) => ("", hold.as_str()),
+        Target::Both { order, hold } => (order.as_str(), hold.as_str()),
     };
     let amount = event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string());
     let payment = event.payment.as_ref().map_or("", |p| p.as_str());
     let currency = event.currency.map_or("", |c| c.code());
-    digest([event.status.as_str(), kind, id, payment, &amount, currency], 9)
+    digest([event.status.as_str(), order, hold, payment, &amount, currency], 9)
 }
 
 fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String {

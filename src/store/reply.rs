@@ -20,6 +20,11 @@ impl Reply {
         }
     }
 
+    /// A reply that is one value.
+    pub fn one(value: Value) -> Self {
+        Self { rest: vec![value].into_iter() }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rest.as_slice().is_empty()
     }

@@ -254,7 +254,10 @@ async fn load_and_send(
 
 /// Connecting failed, so nothing was sent: even a timeout is a plain absence.
 fn connect_failure(error: &PoolError) -> Failure {
-    Failure::Unavailable(format!("cannot connect: {error}"))
+    match error {
+        PoolError::Backend(cause) => Failure::Unavailable(format!("cannot connect: {cause}")),
+        other => Failure::Unavailable(format!("cannot connect: {other}")),
+    }
 }
 
 enum Attempt {

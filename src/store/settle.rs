@@ -1,7 +1,7 @@
 //! `settle`: what a payment event does.
 
 use super::{
-    Call, Failure, Op, Store,
+    Call, Failure, Op, Reply, Store,
     keys::{SaleKeys, UNMATCHED},
     once::{self, Use},
     unknown_word,
@@ -9,17 +9,24 @@ use super::{
 use crate::domain::{
     ids::HoldId,
     outcome::SettleOutcome,
-    payment::{PaymentEvent, Target},
+    payment::{PaymentEvent, PaymentStatus, Target},
 };
 
 /// Of an id that is not ours only so much is kept.
 const TARGET_CHARS_MAX: usize = 200;
+/// Beyond so many the provider is told to try later, so that nothing is dropped and memory has a bound.
+const UNMATCHED_MAX: i64 = 100_000;
 
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let Some(hold) = self.hold_of_target(&event.target) else { return self.keep_unmatched(event).await };
+        let hold = match self.hold_of_target(&event.target) {
+            Ok(Some(hold)) => hold,
+            Ok(None) if event.status == PaymentStatus::Ignored => return Ok(SettleOutcome::Ignored(None)),
+            Ok(None) => return self.keep_unmatched(event).await,
+            Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
+        };
         let (word, mut reply) = self.runner.call(self.settle_call(&hold, event)).await?;
         if word == "idempotency_key_reused" {
             return Ok(SettleOutcome::IdempotencyKeyReused);
@@ -35,26 +42,31 @@ impl Store {
         }
     }
 
-    /// For a person to look at. Kept under the event's id: the same event again changes nothing.
+    /// For a person to look at. Kept under the event's id, and so only once.
     async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let (Target::Order(target) | Target::Hold(target)) = &event.target;
-        let target: String = target.chars().take(TARGET_CHARS_MAX).collect();
-        let text = [
-            event.status.as_str(),
-            &event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()),
-            event.currency.map_or("", |c| c.code()),
-            event.payment.as_ref().map_or("", |p| p.as_str()),
-            &target,
-        ]
-        .join(" ");
-        self.runner.plain(redis::cmd("HSETNX").arg(UNMATCHED).arg(event.key.as_str()).arg(text)).await?;
-        Ok(SettleOutcome::Unmatched)
+        let count = Reply::one(self.runner.plain(redis::cmd("HLEN").arg(UNMATCHED)).await?).int()?;
+        if count >= UNMATCHED_MAX {
+            return Err(Failure::Unavailable(format!("{UNMATCHED} has {count} entries: look at them and remove them")));
+        }
+        let (key, text) = (event.key.as_str(), describe(event));
+        let kept = self.runner.plain(redis::cmd("HSETNX").arg(UNMATCHED).arg(key).arg(&text)).await?;
+        if Reply::one(kept).int()? == 1 {
+            return Ok(SettleOutcome::Unmatched);
+        }
+        let earlier = Reply::one(self.runner.plain(redis::cmd("HGET").arg(UNMATCHED).arg(key)).await?).text()?;
+        Ok(if earlier == text { SettleOutcome::Duplicate(None) } else { SettleOutcome::IdempotencyKeyReused })
     }
 
-    fn hold_of_target(&self, target: &Target) -> Option<HoldId> {
+    /// `None`: this service never made the id.
+    fn hold_of_target(&self, target: &Target) -> Result<Option<HoldId>, TargetsDiffer> {
+        let of_order = |text: &str| self.ids().parse(text).map(|order| self.ids().hold_of(&order));
         match target {
-            Target::Order(text) => self.ids().parse(text).map(|order| self.ids().hold_of(&order)),
-            Target::Hold(text) => self.ids().parse(text),
+            Target::Order(order) => Ok(of_order(order)),
+            Target::Hold(hold) => Ok(self.ids().parse(hold)),
+            Target::Both { order, hold } => {
+                let (one, other) = (of_order(order), self.ids().parse(hold));
+                if one == other { Ok(one) } else { Err(TargetsDiffer) }
+            }
         }
     }
 
@@ -75,4 +87,22 @@ impl Store {
             .arg(event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()))
             .arg(event.currency.map_or("", |c| c.code()))
     }
+}
+
+struct TargetsDiffer;
+
+/// Status, amount, currency, payment and target, as far as they were given.
+fn describe(event: &PaymentEvent) -> String {
+    let target = match &event.target {
+        Target::Order(id) | Target::Hold(id) => id.clone(),
+        Target::Both { order, hold } => format!("{order} {hold}"),
+    };
+    [
+        event.status.as_str(),
+        &event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()),
+        event.currency.map_or("", |c| c.code()),
+        event.payment.as_ref().map_or("", |p| p.as_str()),
+        &target.chars().take(TARGET_CHARS_MAX).collect::<String>(),
+    ]
+    .join(" ")
 }

@@ -40,6 +40,11 @@ impl Topology {
         Ok(Self { info, limits })
     }
 
+    /// Whether `single` can read the URL.
+    pub fn understands(url: &str) -> bool {
+        url.into_connection_info().is_ok_and(|info| Client::open(info).is_ok())
+    }
+
     /// A pool for one worker. Its connections are driven by the runtime that makes them, hence never shared.
     pub fn pool(&self) -> Pool {
         let config = AsyncConnectionConfig::new()

@@ -54,9 +54,12 @@ fn key(body: &Map<String, Value>, header_id: Option<&str>) -> Result<Idempotency
 }
 
 fn target(payload: &Map<String, Value>) -> Result<Target, EventError> {
-    let order = text(payload, "order_id").map(|id| Target::Order(id.to_owned()));
-    let hold = || text(payload, "hold_id").map(|id| Target::Hold(id.to_owned()));
-    order.or_else(hold).ok_or(wrong("/payload/order_id", "required", "send the order_id, or the hold_id, as a text"))
+    match (text(payload, "order_id"), text(payload, "hold_id")) {
+        (Some(order), Some(hold)) => Ok(Target::Both { order: order.to_owned(), hold: hold.to_owned() }),
+        (Some(order), None) => Ok(Target::Order(order.to_owned())),
+        (None, Some(hold)) => Ok(Target::Hold(hold.to_owned())),
+        (None, None) => Err(wrong("/payload/order_id", "required", "send the order_id, or the hold_id, as a text")),
+    }
 }
 
 fn payment(payload: &Map<String, Value>) -> Result<Option<PaymentId>, EventError> {

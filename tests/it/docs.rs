@@ -127,6 +127,14 @@ fn the_command_line_teaches() {
     assert!(!top.contains("guard"), "{top}");
     let shown = help(&["config"]);
     assert!(shown.contains("hold_seconds = 900") && shown.contains("data_dir = \"unused\""), "{shown}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "[sale]\nhold_seconds = 7\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    for arguments in [["--config", path, "config"], ["config", "--config", path]] {
+        assert!(help(&arguments).contains("hold_seconds = 7"), "{arguments:?}");
+    }
+    let misplaced = command(Path::new("unused")).args(["--demo", "config"]).output().unwrap();
+    assert!(!misplaced.status.success());
     let wrong = command(Path::new("unused")).args(["config"]).env("FLASHSALE_HTTP__ADR", "x").output().unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
     assert!(!wrong.status.success() && said.contains("http.adr"), "{said}");

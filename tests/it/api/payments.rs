@@ -1,5 +1,7 @@
 //! POST /api/payments/webhook.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -229,17 +231,39 @@ async fn a_refund_puts_the_units_on_sale_again() {
 }
 
 #[tokio::test]
-async fn an_event_about_an_id_that_was_never_made_here_is_received_as_unmatched() {
+async fn an_event_about_an_id_that_was_never_made_here_is_kept_once_as_unmatched() {
     let app = TestApp::selling(10).await;
-    for target in [json!({"status": "paid", "order_id": "order_x"}), json!({"status": "paid", "hold_id": "cart 7"})] {
-        let answer = app.pay("a", target).await;
+    let event =
+        json!({"status": "paid", "order_id": "order_x", "payment_id": "pi_1", "amount": "50.00", "currency": "USD"});
+    for outcome in ["unmatched", "duplicate"] {
+        let answer = app.pay("a", event.clone()).await;
         assert_eq!(
             (answer.status, &answer.body["outcome"], &answer.body["order"]),
-            (200, &json!("unmatched"), &Value::Null)
+            (200, &json!(outcome), &Value::Null)
         );
     }
-    let kept: Vec<(String, String)> = redis::Commands::hgetall(&mut app.redis.connect(), "fs1:unmatched").unwrap();
-    assert_eq!(kept, [("a".to_owned(), "paid    order_x".to_owned())]);
+    let other = app.pay("a", json!({"status": "failed", "order_id": "order_x"})).await;
+    assert_eq!(other.refusal(), (422, "idempotency_key_reused"));
+    assert_eq!(app.pay("b", json!({"status": "paid", "hold_id": "cart 7"})).await.body["outcome"], "unmatched");
+    assert_eq!(app.pay("c", json!({"status": "of next year", "hold_id": "cart 7"})).await.body["outcome"], "ignored");
+    let kept: BTreeMap<String, String> = redis::Commands::hgetall(&mut app.redis.connect(), "fs1:unmatched").unwrap();
+    let expected = [("a", "paid 500000 USD pi_1 order_x"), ("b", "paid    cart 7")];
+    assert_eq!(kept, expected.map(|(key, text)| (key.to_owned(), text.to_owned())).into());
+}
+
+#[tokio::test]
+async fn an_order_and_a_hold_that_do_not_belong_together_are_refused() {
+    let app = TestApp::selling(10).await;
+    let (hold, other) = (app.held().await, app.held().await);
+    let order = app.order(&hold).await.id();
+    let refused = app.pay("a", json!({"status": "paid", "order_id": order, "hold_id": other})).await;
+    assert_eq!(
+        (refused.refusal(), &refused.body["errors"][0]["pointer"]),
+        ((422, "validation_failed"), &json!("/payload/hold_id"))
+    );
+    assert_eq!(app.stock(1).await, [8, 1, 1, 0]);
+    let paid = app.pay("a", json!({"status": "paid", "order_id": order, "hold_id": hold})).await;
+    assert_eq!(paid.body["outcome"], "applied");
 }
 
 #[tokio::test]

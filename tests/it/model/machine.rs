@@ -197,6 +197,7 @@ impl SaleTest {
             SettleOutcome::RefundRequired(order) => format!("refund_required {}", told(&order)),
             SettleOutcome::Review(order) => format!("review {}", told(&order)),
             SettleOutcome::Unmatched => "unmatched".into(),
+            SettleOutcome::TargetsDiffer => "targets_differ".into(),
             SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
         }
     }

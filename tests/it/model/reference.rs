@@ -105,6 +105,8 @@ pub struct SaleReference {
     hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
     event_keys: BTreeMap<u8, Event>,
     pub reviews: usize,
+    /// The one event about an id that was never made came before.
+    unknown_came: bool,
     /// The outcome that the last command should have: its word, then what it tells.
     pub expected: String,
 }
@@ -121,6 +123,7 @@ impl SaleReference {
             hold_keys: BTreeMap::new(),
             event_keys: BTreeMap::new(),
             reviews: 0,
+            unknown_came: false,
             expected: String::new(),
         }
     }
@@ -513,7 +516,11 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Order(at) => ("order", state.order(*at)),
             Transition::Cancel(at) => ("cancel", state.cancel(*at)),
             Transition::Settle(event) => ("settle", state.settle(event)),
-            Transition::SettleUnknown => ("settle", "unmatched".into()),
+            Transition::SettleUnknown => {
+                let told = if state.unknown_came { "duplicate none" } else { "unmatched" };
+                state.unknown_came = true;
+                ("settle", told.into())
+            }
             Transition::FindHold(at) => ("find_hold", state.find_hold(*at)),
             Transition::FindOrder(at) => ("find_order", state.find_order(*at)),
             Transition::Stock(product) => ("stock", state.stock(*product)),
