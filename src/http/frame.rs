@@ -37,7 +37,7 @@ pub async fn frame(
         method = %response.request().method(),
         path = response.request().path(),
         status = response.status().as_u16(),
-        elapsed_us = started.elapsed().as_micros(),
+        elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
     if let Ok(value) = HeaderValue::try_from(id) {

@@ -9,6 +9,7 @@
 mod api;
 mod docs;
 mod house;
+mod logs;
 mod lua;
 mod model;
 mod support;

@@ -1,0 +1,56 @@
+//! What the service writes about itself.
+
+use std::{fs, fs::File, net::SocketAddr};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{
+    eventually,
+    process::command,
+    redis::{free_port, signal_process},
+};
+
+#[tokio::test]
+async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let log = folder.path().join("log");
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut service = command(&folder.path().join("data"))
+        .args(["serve", "--addr", &addr.to_string()])
+        .env("FLASHSALE_LOG__FILTER", "info,flashsale=debug")
+        .env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "50")
+        .env("FLASHSALE_ADMIN__TOKEN", "a-secret-that-is-never-told")
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::new();
+    let get = async |path: &str, id: &str| {
+        let request = client.get(format!("http://{addr}{path}")).header("X-Request-Id", id);
+        request.send().await.ok().map(|response| response.status().as_u16())
+    };
+    eventually("it is ready", async || get("/readyz", "ready").await == Some(200)).await;
+    assert_eq!(get("/api/products/7", "trace-1").await, Some(404));
+    let socket = folder.path().join("data/redis.sock");
+    let info = redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket)).unwrap();
+    let server = crate::support::redis::pid(&mut redis::Client::open(info).unwrap().get_connection().unwrap());
+    signal_process(server, "STOP");
+    let failed = get("/api/products/7", "trace-2").await;
+    signal_process(server, "CONT");
+    assert_eq!(failed, Some(503));
+    signal_process(service.id(), "TERM");
+    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(!text.contains("a-secret-that-is-never-told"));
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about = |id: &str| lines.iter().filter(|line| line["request_id"] == id).collect::<Vec<_>>();
+    let refused = about("trace-1");
+    assert_eq!(refused.len(), 1, "a refusal is no failure: {refused:?}");
+    assert_eq!((&refused[0]["level"], &refused[0]["status"]), (&"DEBUG".into(), &404.into()));
+    let failed = about("trace-2");
+    let errors: Vec<_> = failed.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!((failed.len(), errors.len()), (2, 1), "{failed:?}");
+    assert_eq!(errors[0]["code"], "store_timeout");
+    assert!(errors[0]["cause"].as_str().unwrap().contains("did not answer in time"), "{errors:?}");
+}
