@@ -84,7 +84,7 @@ impl Embedded {
         let folder = Folder::open(data_dir)?;
         let used = folder.lock(Lock::Users, USERS_LOCK_MAX, File::try_lock_shared)?;
         let _starter = folder.lock(Lock::Start, START_LOCK_MAX, File::try_lock)?;
-        if folder.is_free(Lock::Guard)? {
+        if folder.is_free(Lock::Guard) {
             let server = server.map_or_else(find_server, |path| Ok(path.to_owned()))?;
             let mut guard = spawn_guard(&folder, &server, program)?;
             folder.wait_until_ready(Some(&mut guard))?;
@@ -110,7 +110,7 @@ impl Drop for Embedded {
         let is_last = self.used.try_lock().is_ok();
         let _given_back = self.used.unlock();
         if is_last {
-            until(FAREWELL_MAX, || self.folder.is_free(Lock::Server).unwrap_or(true));
+            until(FAREWELL_MAX, || self.folder.is_free(Lock::Server));
         }
     }
 }
@@ -217,12 +217,7 @@ impl Folder {
     }
 
     fn file(&self, lock: Lock) -> Result<File, EmbeddedError> {
-        let path = self.0.join(match lock {
-            Lock::Users => "users.lock",
-            Lock::Start => "start.lock",
-            Lock::Guard => "guard.lock",
-            Lock::Server => "server.lock",
-        });
+        let path = self.path(lock);
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         opened.map_err(|source| EmbeddedError::Folder { folder: path, source })
     }
@@ -242,14 +237,24 @@ impl Folder {
         locked.then_some(file).ok_or_else(|| EmbeddedError::Locked(self.0.clone()))
     }
 
-    fn is_free(&self, lock: Lock) -> Result<bool, EmbeddedError> {
-        Ok(self.file(lock)?.try_lock().is_ok())
+    /// Looks without making the file: the folder may be about to be removed.
+    fn is_free(&self, lock: Lock) -> bool {
+        File::open(self.path(lock)).map_or(true, |file| file.try_lock().is_ok())
+    }
+
+    fn path(&self, lock: Lock) -> PathBuf {
+        self.0.join(match lock {
+            Lock::Users => "users.lock",
+            Lock::Start => "start.lock",
+            Lock::Guard => "guard.lock",
+            Lock::Server => "server.lock",
+        })
     }
 
     fn state(&self) -> ServerState {
         match self.ask::<redis::Value>(&redis::cmd("PING"), Duration::from_secs(1)) {
             Ok(_) => ServerState::Ready,
-            Err(_) if self.is_free(Lock::Server).unwrap_or(false) => ServerState::Gone,
+            Err(_) if self.is_free(Lock::Server) => ServerState::Gone,
             // It is there, and starts, loads its data, or runs a long command.
             Err(_) => ServerState::Loading,
         }
@@ -328,11 +333,11 @@ fn reap(child: Option<Child>) {
 /// have been removed, and another made in its place. One that cannot be asked has written all that it answered already,
 /// and is ended by force.
 fn stop(folder: &Folder, child: Option<Child>) {
-    let adopted = child.is_none() && !folder.is_free(Lock::Server).unwrap_or(true);
+    let adopted = child.is_none() && !folder.is_free(Lock::Server);
     let Some(own) = child.as_ref().map(Child::id).or_else(|| folder.server_pid().filter(|_| adopted)) else { return };
     if folder.server_pid() == Some(own) {
         let _connection_closed: redis::RedisResult<()> = folder.ask(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
-        until(STOP_MAX, || folder.is_free(Lock::Server).unwrap_or(true));
+        until(STOP_MAX, || folder.is_free(Lock::Server));
     }
     reap(child);
 }
