@@ -1,14 +1,16 @@
 #!lua
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
+-- In a rush most buyers want the same, so neighbours that do are a run, decided and answered together.
 --
 -- uses   clock, units
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET;
---        then for each hold: its hold STRING, and its once STRING when ARGV gives a claim
--- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered;
---        then for each hold: claim ('' or '<fingerprint> <hold id>'), hold_ms wanted (0: the sale's own),
---        customer ('' or an id), number of lines, and for each line: product, units
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET; then for each hold its hold STRING;
+--        then for each run with a claim its once STRING
+-- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds, wish.
+--        A wish is the record that it will be ('1=2,7=1' or '1=2,7=1 alice': product=units, each product once, and the
+--        customer), and if there is more to it, a newline, the hold_ms wanted (0: the sale's own), and perhaps a blank and a
+--        claim ('<fingerprint> <hold id>'); a wish with a claim is a run of its own
 -- REPLY  behind                                  lapsed units are left to reclaim: nothing was decided, call again
---        decided, now, and for each hold one of
+--        decided, now, and in the order of the holds: a number of holds, and how they were decided, as one of
 --          idempotency_key_reused                the key was used with another fingerprint
 --          replayed, deadline, hold id           the key was used for this very hold
 --          product_not_found, product
@@ -19,25 +21,22 @@
 
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
-local key_at, arg_at = 4, 2
+local HOLDS = 4
+local next_once = HOLDS + count
 
-local function next_key()
-  key_at = key_at + 1
-  return KEYS[key_at]
-end
-
-local function next_arg()
-  arg_at = arg_at + 1
-  return ARGV[arg_at]
-end
-
-local function next_ask()
-  local ask = { hold_key = next_key(), claim = next_arg(), hold_ms = tonumber(next_arg()), customer = next_arg() }
-  if ask.claim ~= '' then ask.once_key = next_key() end
-  for i = 1, tonumber(next_arg()) do
-    ask[i] = { product = next_arg(), units = tonumber(next_arg()) }
+-- False: it cannot be read.
+local function read_wish(text)
+  local record, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
+  local wish = { record = record or text, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
+  local seen = {}
+  for part in wish.record:match('^%S*'):gmatch('[^,]+') do
+    local product, units = part:match('^(%d+)=(%d+)$')
+    units = tonumber(units)
+    if not units or seen[product] or not (units >= 1 and units <= 1000000) then return false end
+    seen[product] = true
+    wish[#wish + 1] = { product = product, units = units }
   end
-  return ask
+  return #wish > 0 and wish
 end
 
 -- facts
@@ -45,31 +44,45 @@ local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms')
 local now = guarded_now(sale[1])
 if reclaim(now) then return { 'behind' } end
 
-local asks, hold_keys = {}, {}
-for i = 1, count do
-  asks[i] = next_ask()
-  hold_keys[i] = asks[i].hold_key
+local runs, first = {}, HOLDS + 1
+for i = 3, #ARGV, 2 do
+  local run = read_wish(ARGV[i + 1])
+  if not run then
+    return redis.error_reply('ERR hold: a wish has lines of a product and 1 to 1000000 units, each product once')
+  end
+  run.first, run.holds = first, tonumber(ARGV[i])
+  first = first + run.holds
+  if run.claim then
+    next_once = next_once + 1
+    run.once_key = KEYS[next_once]
+  end
+  runs[#runs + 1] = run
 end
-local some_known = redis.call('EXISTS', unpack(hold_keys)) > 0
+local some_known = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 
 local products = {}
 local function product_of(id)
   if products[id] == nil then
     local f = redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':max_per_hold')
-    products[id] = f[1] and { available = tonumber(f[1]), held = tonumber(f[2]), pending = tonumber(f[3]), most = tonumber(f[4]) }
+    products[id] = f[1] and
+      { available = tonumber(f[1]), held = tonumber(f[2]), pending = tonumber(f[3]), most = tonumber(f[4]), taken = 0 }
   end
   return products[id]
 end
 
 -- decision: in memory alone, so that a later hold of the batch sees what the earlier ones took
-local claims = {}
+local reply, takes, claims = { 'decided', now }, {}, {}
 
-local function earlier_claim(ask)
-  if ask.claim == '' then return nil end
-  local claim = claims[ask.once_key] or redis.call('GET', ask.once_key)
-  if not claim then return nil end
-  local fingerprint, hold, deadline = claim:match('^(%S+) (%S+) (%d+)$')
-  local own_fingerprint, own_hold = ask.claim:match('^(%S+) (%S+)$')
+local function answer(holds, decision)
+  reply[#reply + 1] = holds
+  reply[#reply + 1] = decision
+end
+
+local function earlier_claim(run)
+  local earlier = claims[run.once_key] or redis.call('GET', run.once_key)
+  if not earlier then return nil end
+  local fingerprint, hold, deadline = earlier:match('^(%S+) (%S+) (%d+)$')
+  local own_fingerprint, own_hold = run.claim:match('^(%S+) (%S+)$')
   if fingerprint ~= own_fingerprint then return { 'idempotency_key_reused' } end
   if hold == own_hold then return { 'held', tonumber(deadline) } end
   return { 'replayed', tonumber(deadline), hold }
@@ -83,80 +96,73 @@ local function first_release(id, product)
   return stored == 0 and taken or math.min(stored, taken)
 end
 
-local function refusal(line)
-  local product, units = products[line.product], line.units
-  if not product then return { 'product_not_found', line.product } end
-  if units > product.most then return { 'quantity_above_limit', line.product, product.most } end
-  if units > product.available then
-    return { 'insufficient_stock', line.product, product.available, product.held + product.pending,
-      product.held + product.pending > 0 and first_release(line.product, product) or 0 }
-  end
-end
-
-local function take(ask)
-  for _, line in ipairs(ask) do
-    local product = products[line.product]
-    product.available = product.available - line.units
-    product.held = product.held + line.units
-    product.taken = (product.taken or 0) + line.units
-    product.taken_until = math.min(product.taken_until or ask.deadline, ask.deadline)
-  end
-end
-
-local function decide(ask)
-  local earlier = earlier_claim(ask)
-  if earlier then return earlier end
-  if some_known and redis.call('EXISTS', ask.hold_key) == 1 then
-    return { 'held', redis.call('PEXPIRETIME', ask.hold_key) }
-  end
-  for i, line in ipairs(ask) do
-    local units = line.units
-    if not (units and units == units and units >= 1 and units <= 1000000 and units == math.floor(units)) then
-      return redis.error_reply('ERR hold: units must be a whole number from 1 to 1000000')
+local function refusal(run)
+  for _, line in ipairs(run) do
+    local product, units = product_of(line.product), line.units
+    if not product then return { 'product_not_found', line.product } end
+    if units > product.most then return { 'quantity_above_limit', line.product, product.most } end
+    if units > product.available then
+      return { 'insufficient_stock', line.product, product.available, product.held + product.pending,
+        product.held + product.pending > 0 and first_release(line.product, product) or 0 }
     end
-    product_of(line.product)
-    for before = 1, i - 1 do
-      if ask[before].product == line.product then return redis.error_reply('ERR hold: a product stands in two lines') end
-    end
-    local no = refusal(line)
-    if no then return no end
   end
-  local ms = ask.hold_ms > 0 and math.min(ask.hold_ms, tonumber(sale[3])) or tonumber(sale[2])
-  ask.deadline = deadline_after(now, ms)
-  take(ask)
-  if ask.claim ~= '' then claims[ask.once_key] = ask.claim .. ' ' .. int(ask.deadline) end
-  return { 'held', ask.deadline }
 end
 
-local reply = { 'decided', now }
-for i, ask in ipairs(asks) do
-  local decision = decide(ask)
-  if decision.err then return decision end
-  reply[i + 2] = decision
+-- Units for this many holds of the run, of which the first has this key.
+local function take(run, key, holds)
+  local ms = run.hold_ms > 0 and math.min(run.hold_ms, tonumber(sale[3])) or tonumber(sale[2])
+  local deadline = deadline_after(now, ms)
+  for _, line in ipairs(run) do
+    local product, units = products[line.product], line.units * holds
+    product.available = product.available - units
+    product.held = product.held + units
+    product.taken = product.taken + units
+    product.taken_until = math.min(product.taken_until or deadline, deadline)
+  end
+  takes[#takes + 1] = { run = run, first = key, last = key + holds - 1, deadline = deadline }
+  if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) end
+  answer(holds, { 'held', deadline })
 end
+
+-- Of holds that want the same, the first get it as long as units last; then all others are refused for one reason.
+local function decide(run, key, holds)
+  local enough = holds
+  if not refusal(run) then
+    for _, line in ipairs(run) do
+      enough = math.min(enough, math.floor(products[line.product].available / line.units))
+    end
+    take(run, key, enough)
+    holds = holds - enough
+  end
+  if holds > 0 then answer(holds, refusal(run)) end
+end
+
+local function decide_each(run)
+  for key = run.first, run.first + run.holds - 1 do
+    local earlier = run.claim and earlier_claim(run)
+    if not earlier and redis.call('EXISTS', KEYS[key]) == 1 then
+      earlier = { 'held', redis.call('PEXPIRETIME', KEYS[key]) }
+    end
+    if earlier then answer(1, earlier) else decide(run, key, 1) end
+  end
+end
+
+for _, run in ipairs(runs) do
+  if run.claim or some_known then decide_each(run) else decide(run, run.first, run.holds) end
+end
+if #takes == 0 then return reply end
 
 -- effects
-local owed, wrote = {}, false
-for _, ask in ipairs(asks) do
-  if ask.deadline then
-    wrote = true
-    local lines = {}
-    for i, line in ipairs(ask) do
-      lines[i] = line.product .. '=' .. int(line.units)
-      local name = bucket(ask.deadline, line.product, 'h')
-      owed[name] = owed[name] or { ask.deadline, line.product, 0 }
-      owed[name][3] = owed[name][3] + line.units
-    end
-    local value = table.concat(lines, ',')
-    if ask.customer ~= '' then value = value .. ' ' .. ask.customer end
-    redis.call('SET', ask.hold_key, value, 'PXAT', int(ask.deadline))
+for _, taken in ipairs(takes) do
+  local record, deadline = taken.run.record, int(taken.deadline)
+  for key = taken.first, taken.last do redis.call('SET', KEYS[key], record, 'PXAT', deadline) end
+  for _, line in ipairs(taken.run) do
+    owe(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))
   end
 end
-if not wrote then return reply end
 for once_key, claim in pairs(claims) do redis.call('SET', once_key, claim, 'PX', once_ms) end
-for _, sum in pairs(owed) do owe(sum[1], sum[2], 'h', sum[3]) end
 for id, product in pairs(products) do
-  if product and product.taken then move(id, 'available', 'held', product.taken) end
+  if product and product.taken > 0 then move(id, 'available', 'held', product.taken) end
 end
 stamp(now)
 return reply

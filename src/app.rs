@@ -126,6 +126,7 @@ fn find_redis(settings: &Settings) -> Result<(Topology, Option<Embedded>), Start
         connect: Duration::from_millis(settings.redis.connect_timeout_ms),
         call: Duration::from_millis(settings.redis.call_timeout_ms),
         in_flight_max: settings.redis.in_flight_max,
+        queue_max: settings.redis.queue_max,
     };
     let (url, embedded) = match &settings.redis.source {
         RedisSource::Standalone { url } => (url.expose().to_owned(), None),

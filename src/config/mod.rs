@@ -60,6 +60,7 @@ pub struct Redis {
     pub connect_timeout_ms: u64,
     pub call_timeout_ms: u64,
     pub in_flight_max: usize,
+    pub queue_max: usize,
     pub startup_seconds: u64,
 }
 
@@ -178,6 +179,7 @@ fn read_redis(r: &mut Reader) -> Redis {
         connect_timeout_ms: r.number("redis.connect_timeout_ms", 10, 60_000),
         call_timeout_ms: r.number("redis.call_timeout_ms", 10, 60_000),
         in_flight_max: r.count("redis.in_flight_max", 1, 1_000_000),
+        queue_max: r.count("redis.queue_max", 1, 1_000_000),
         startup_seconds: r.number("redis.startup_seconds", 0, 3_600),
     }
 }

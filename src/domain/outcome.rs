@@ -1,5 +1,7 @@
 //! Outcomes: what the scripts decided. A refusal is an outcome, not an error; every variant is a reply word of a script.
 
+use std::rc::Rc;
+
 use super::{
     hold::Hold,
     ids::{OrderId, ProductId, SaleId},
@@ -104,7 +106,8 @@ pub enum SettleOutcome {
 /// Of a look at a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StockOutcome {
-    Stock(Product),
+    /// Shared by all whom one read answers.
+    Stock(Rc<Product>),
     ProductNotFound,
 }
 

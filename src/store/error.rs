@@ -12,8 +12,8 @@ pub enum Failure {
     #[error("Redis did not answer in time: {0}")]
     TimedOut(String),
     /// Too much waits for Redis already; nothing was sent.
-    #[error("more than {0} calls wait for Redis")]
-    Overloaded(usize),
+    #[error("too much waits for Redis: {0}")]
+    Overloaded(String),
     /// Redis answered what the service cannot read: different versions of the service, or a bug.
     #[error("Redis answered something unexpected: {0}")]
     Unreadable(String),

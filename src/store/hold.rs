@@ -1,14 +1,15 @@
-//! `hold`: takes units out of what is available, until a deadline.
+//! `hold`: takes units out of what is available, until a deadline. Holds of one sale are decided in batches.
 
 use super::{
-    Call, Failure, Op, Reply, Store,
+    Call, Failure, Op, Reply, Store, Terms,
+    batch::Work,
     keys::SaleKeys,
     once::{self, Use},
     unknown_word,
 };
 use crate::domain::{
     hold::{Hold, HoldCommand},
-    ids::{HoldId, ProductId, SaleId},
+    ids::{HoldId, IdSigner, ProductId, SaleId},
     outcome::{HoldOutcome, Shortage},
 };
 
@@ -22,12 +23,7 @@ impl Store {
         };
         // Made before the call: the script knows by it when the same call comes twice.
         let id = self.ids().mint(&sale);
-        let (word, mut reply) = self.runner.call(self.hold_call(&sale, &id, &command)).await?;
-        if word != "decided" {
-            return Err(unknown_word(Op::Hold, &word));
-        }
-        let now_ms = reply.int()?;
-        self.read_hold_outcome(id, command, now_ms, reply.list()?)
+        self.holds.ask(&sale, HoldAsk { id, command }).await
     }
 
     /// The sale of all products of the command, or why there is no such sale.
@@ -42,52 +38,132 @@ impl Store {
         }
         common.map(Ok).ok_or_else(|| Failure::unreadable("a hold without lines"))
     }
+}
 
-    fn hold_call(&self, sale: &SaleId, id: &HoldId, command: &HoldCommand) -> Call {
-        let keys = SaleKeys(sale);
-        let mut call = Call::of(Op::Hold).keys(keys.units()).key(keys.hold(id.key()));
-        let mut claim = String::new();
-        if let Some(key) = &command.idempotency_key {
-            call = call.key(keys.once(&once::hash(Use::Hold, key)));
-            claim = format!("{} {}", once::fingerprint_of_hold(command), id.key());
+/// Deciding holds: a queue for each sale.
+pub(super) struct Holds {
+    pub(super) terms: Terms,
+    pub(super) ids: IdSigner,
+}
+
+pub(super) struct HoldAsk {
+    id: HoldId,
+    command: HoldCommand,
+}
+
+impl HoldAsk {
+    /// Whether the script may decide both together: they want the same, and no key makes one of them special.
+    fn wants_the_same(&self, other: &Self) -> bool {
+        let (a, b) = (&self.command, &other.command);
+        a.idempotency_key.is_none()
+            && b.idempotency_key.is_none()
+            && a.lines == b.lines
+            && a.hold_ms == b.hold_ms
+            && a.customer == b.customer
+    }
+
+    /// As `lua/hold.lua` reads it.
+    fn wish(&self) -> String {
+        let command = &self.command;
+        let lines = command.lines.as_slice().iter().map(|line| format!("{}={}", line.product, line.quantity.get()));
+        let mut wish = lines.collect::<Vec<_>>().join(",");
+        if let Some(customer) = &command.customer {
+            wish = format!("{wish} {}", customer.as_str());
         }
-        let customer = command.customer.as_ref().map_or("", |c| c.as_str());
-        let lines = command.lines.as_slice();
-        call = call.number(1).number(self.terms.idempotency_ms);
-        call = call.arg(claim).number(command.hold_ms.unwrap_or(0)).arg(customer).number(lines.len() as u64);
-        lines.iter().fold(call, |call, line| call.number(line.product.get()).number(line.quantity.get()))
+        let hold_ms = command.hold_ms.unwrap_or(0);
+        match &command.idempotency_key {
+            Some(_) => format!("{wish}\n{hold_ms} {} {}", once::fingerprint_of_hold(command), self.id.key()),
+            None if hold_ms > 0 => format!("{wish}\n{hold_ms}"),
+            None => wish,
+        }
+    }
+}
+
+impl Work for Holds {
+    type Key = SaleId;
+    type Ask = HoldAsk;
+    type Answer = HoldOutcome;
+    const BATCH_MAX: usize = 128;
+
+    fn call(&self, sale: &SaleId, asks: &[HoldAsk]) -> Call {
+        let keys = SaleKeys(sale);
+        let prefix = keys.hold("");
+        let mut call = Call::of(Op::Hold).keys(keys.units());
+        call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, ask.id.key()));
+        let claimed = asks.iter().filter_map(|ask| ask.command.idempotency_key.as_ref());
+        call = claimed.fold(call, |call, key| call.key(keys.once(&once::hash(Use::Hold, key))));
+        call = call.number(asks.len() as u64).number(self.terms.idempotency_ms);
+        let runs = asks.chunk_by(HoldAsk::wants_the_same);
+        runs.fold(call, |call, run| call.number(run.len() as u64).arg(run[0].wish()))
     }
 
-    fn read_hold_outcome(
+    fn read(
         &self,
-        id: HoldId,
-        command: HoldCommand,
-        now_ms: i64,
+        _sale: &SaleId,
+        asks: Vec<HoldAsk>,
+        word: &str,
         mut reply: Reply,
-    ) -> Result<HoldOutcome, Failure> {
-        let hold = |id, deadline_ms| Hold { id, lines: command.lines, customer: command.customer, deadline_ms, now_ms };
-        Ok(match reply.text()?.as_str() {
-            "held" => HoldOutcome::Held(hold(id, reply.int()?)),
-            "replayed" => {
-                let deadline_ms = reply.int()?;
-                let earlier = self.ids().hold(id.sale(), &reply.text()?);
-                HoldOutcome::Replayed(hold(earlier, deadline_ms))
-            }
-            "idempotency_key_reused" => HoldOutcome::IdempotencyKeyReused,
-            "product_not_found" => HoldOutcome::ProductNotFound(product(&mut reply)?),
-            "quantity_above_limit" => {
-                HoldOutcome::QuantityAboveLimit { product: product(&mut reply)?, max_per_hold: reply.count()? }
-            }
-            "insufficient_stock" => HoldOutcome::InsufficientStock(Shortage {
-                product: product(&mut reply)?,
-                available: reply.count()?,
-                coming_back: reply.count()?,
-                next_release_ms: reply.instant_or_none()?,
-                now_ms,
-            }),
-            word => return Err(unknown_word(Op::Hold, word)),
-        })
+    ) -> Result<Vec<HoldOutcome>, Failure> {
+        if word != "decided" {
+            return Err(unknown_word(Op::Hold, word));
+        }
+        let now_ms = reply.int()?;
+        let mut outcomes = Vec::with_capacity(asks.len());
+        let mut asks = asks.into_iter();
+        while !reply.is_empty() {
+            let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
+            let run = asks.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX));
+            outcomes.extend(run.map(|ask| self.outcome(ask, &decision, now_ms)));
+        }
+        if asks.next().is_some() {
+            return Err(Failure::unreadable("fewer decisions than holds"));
+        }
+        Ok(outcomes)
     }
+}
+
+impl Holds {
+    fn outcome(&self, ask: HoldAsk, decision: &Decision, now_ms: i64) -> HoldOutcome {
+        let HoldAsk { id, command: HoldCommand { lines, customer, .. } } = ask;
+        match decision {
+            Decision::Held { deadline_ms } => {
+                HoldOutcome::Held(Hold { id, lines, customer, deadline_ms: *deadline_ms, now_ms })
+            }
+            Decision::Replayed { deadline_ms, key } => {
+                let id = self.ids.hold(id.sale(), key);
+                HoldOutcome::Replayed(Hold { id, lines, customer, deadline_ms: *deadline_ms, now_ms })
+            }
+            Decision::Refused(refusal) => refusal.clone(),
+        }
+    }
+}
+
+/// What the script decided, for one hold or for a run of them.
+enum Decision {
+    Held { deadline_ms: i64 },
+    Replayed { deadline_ms: i64, key: String },
+    Refused(HoldOutcome),
+}
+
+fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
+    let refusal = match reply.text()?.as_str() {
+        "held" => return Ok(Decision::Held { deadline_ms: reply.int()? }),
+        "replayed" => return Ok(Decision::Replayed { deadline_ms: reply.int()?, key: reply.text()? }),
+        "idempotency_key_reused" => HoldOutcome::IdempotencyKeyReused,
+        "product_not_found" => HoldOutcome::ProductNotFound(product(&mut reply)?),
+        "quantity_above_limit" => {
+            HoldOutcome::QuantityAboveLimit { product: product(&mut reply)?, max_per_hold: reply.count()? }
+        }
+        "insufficient_stock" => HoldOutcome::InsufficientStock(Shortage {
+            product: product(&mut reply)?,
+            available: reply.count()?,
+            coming_back: reply.count()?,
+            next_release_ms: reply.instant_or_none()?,
+            now_ms,
+        }),
+        word => return Err(unknown_word(Op::Hold, word)),
+    };
+    Ok(Decision::Refused(refusal))
 }
 
 fn product(reply: &mut Reply) -> Result<ProductId, Failure> {

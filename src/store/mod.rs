@@ -1,5 +1,6 @@
 //! All that the service knows of Redis: one file per operation, each of which makes its call and reads the outcome.
 
+mod batch;
 mod cancel;
 pub mod embedded;
 mod error;
@@ -20,21 +21,24 @@ mod standing;
 mod stock;
 mod topology;
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use crate::domain::ids::{IdSigner, ProductId, SaleId};
 
+use self::{
+    batch::{Batcher, Patience},
+    hold::Holds,
+    keys::{PRODUCTS, SaleKeys},
+    reply::Reply,
+    runner::{Call, Runner},
+    script::Op,
+    stock::Reads,
+};
 pub use self::{
     error::Failure,
     script::Catalogue,
     standing::{Standing, Unfit},
     topology::{Limits, Topology},
-};
-use self::{
-    keys::{PRODUCTS, SaleKeys},
-    reply::Reply,
-    runner::{Call, Runner},
-    script::Op,
 };
 
 /// Products whose sale a worker remembers; beyond that it asks Redis.
@@ -65,7 +69,9 @@ pub struct Blueprint {
 
 /// The store of one worker. It lives on one thread.
 pub struct Store {
-    runner: Runner,
+    runner: Rc<Runner>,
+    holds: Rc<Batcher<Holds>>,
+    reads: Rc<Batcher<Reads>>,
     terms: Terms,
     ids: IdSigner,
     sales: RefCell<HashMap<ProductId, SaleId>>,
@@ -76,8 +82,14 @@ pub struct Store {
 impl Store {
     /// Connects at the first call.
     pub fn new(blueprint: &Blueprint) -> Self {
+        let limits = blueprint.topology.limits;
+        let patience = Patience { wait: limits.call, queue_max: limits.queue_max };
+        let runner = Rc::new(Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue)));
+        let holds = Holds { terms: blueprint.terms, ids: blueprint.ids.clone() };
         Self {
-            runner: Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue)),
+            holds: Batcher::new(Rc::clone(&runner), holds, patience),
+            reads: Batcher::new(Rc::clone(&runner), Reads, patience),
+            runner,
             terms: blueprint.terms,
             ids: blueprint.ids.clone(),
             sales: RefCell::default(),

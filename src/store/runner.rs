@@ -25,31 +25,39 @@ const BEHIND_MAX: usize = 1_000;
 /// Timeouts in a row after which the connection is given up: the server may have been demoted or cut off.
 const TIMEOUTS_MAX: u32 = 3;
 
-/// A call of a script: first all keys, then all arguments.
+/// A call of a script: first all keys, then all arguments, packed one behind the other.
 pub struct Call {
     op: Op,
     keys: usize,
-    words: Vec<Vec<u8>>,
+    packed: Vec<u8>,
+    /// Where each word ends.
+    ends: Vec<usize>,
 }
 
 impl Call {
     pub fn of(op: Op) -> Self {
-        Self { op, keys: 0, words: Vec::with_capacity(16) }
+        Self { op, keys: 0, packed: Vec::with_capacity(256), ends: Vec::with_capacity(16) }
     }
 
-    pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
-        debug_assert_eq!(self.keys, self.words.len(), "keys come before arguments");
-        self.words.push(key.into());
+    pub fn key(self, key: impl AsRef<[u8]>) -> Self {
+        self.key_of("", key)
+    }
+
+    /// A key in two parts.
+    pub fn key_of(mut self, prefix: &str, rest: impl AsRef<[u8]>) -> Self {
+        debug_assert_eq!(self.keys, self.ends.len(), "keys come before arguments");
         self.keys += 1;
-        self
+        self.packed.extend_from_slice(prefix.as_bytes());
+        self.arg(rest)
     }
 
-    pub fn keys<K: Into<Vec<u8>>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+    pub fn keys<K: AsRef<[u8]>>(self, keys: impl IntoIterator<Item = K>) -> Self {
         keys.into_iter().fold(self, Self::key)
     }
 
-    pub fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {
-        self.words.push(arg.into());
+    pub fn arg(mut self, arg: impl AsRef<[u8]>) -> Self {
+        self.packed.extend_from_slice(arg.as_ref());
+        self.ends.push(self.packed.len());
         self
     }
 
@@ -60,8 +68,10 @@ impl Call {
     fn command(&self, script: &Script) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.sha).arg(self.keys);
-        for word in &self.words {
-            command.arg(word);
+        let mut start = 0;
+        for end in &self.ends {
+            command.arg(&self.packed[start..*end]);
+            start = *end;
         }
         command
     }
@@ -236,7 +246,7 @@ impl Runner {
     fn place(&self) -> Result<Place, Failure> {
         let taken = self.in_flight.get();
         if taken >= self.limits.in_flight_max {
-            return Err(Failure::Overloaded(self.limits.in_flight_max));
+            return Err(Failure::Overloaded(format!("{taken} calls wait for Redis already")));
         }
         self.in_flight.set(taken + 1);
         Ok(Place(Rc::clone(&self.in_flight)))

@@ -1,10 +1,10 @@
 //! `stock`: products as they stand, exact at the instant of the answer.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Call, Failure, Op, Reply, Store, keys::PRODUCTS, keys::SaleKeys, record, unknown_word};
+use super::{Call, Failure, Op, Reply, Store, batch::Work, keys::PRODUCTS, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     ids::{ProductId, SaleId},
     money::{Amount, Currency},
@@ -24,8 +24,7 @@ impl Store {
     /// [`Failure`].
     pub async fn stock(&self, product: ProductId) -> Result<StockOutcome, Failure> {
         let Some(sale) = self.sale_of(product).await? else { return Ok(StockOutcome::ProductNotFound) };
-        let found = self.stock_of(&sale, &[product]).await?.pop();
-        Ok(found.map_or(StockOutcome::ProductNotFound, StockOutcome::Stock))
+        self.reads.ask(&(sale, product), ()).await
     }
 
     /// All products, by id. Products of one sale are of one instant, up to 64 of them.
@@ -61,24 +60,58 @@ impl Store {
     }
 
     async fn stock_of(&self, sale: &SaleId, products: &[ProductId]) -> Result<Vec<Product>, Failure> {
-        let keys = SaleKeys(sale);
-        let call = Call::of(Op::Stock).keys(keys.units()).keys(products.iter().map(|id| keys.product(*id)));
-        let call = products.iter().fold(call, |call, id| call.number(id.get()));
-        let (word, mut reply) = self.runner.call(call).await?;
-        if word != "stock" {
-            return Err(unknown_word(Op::Stock, &word));
-        }
-        let _now_ms = reply.int()?;
-        let currency = reply.text()?;
-        let mut found = Vec::with_capacity(products.len());
-        while !reply.is_empty() {
-            let row = reply.list()?;
-            if !row.is_empty() {
-                found.push(read_product(sale, record::currency(&currency)?, row)?);
-            }
-        }
-        Ok(found)
+        let (word, reply) = self.runner.call(stock_call(sale, products)).await?;
+        read_products(sale, &word, reply)
     }
+}
+
+/// Reading one product for all who wait for it. The read starts after they asked, so what they are told was true at an
+/// instant in between.
+pub(super) struct Reads;
+
+impl Work for Reads {
+    type Key = (SaleId, ProductId);
+    type Ask = ();
+    type Answer = StockOutcome;
+    const BATCH_MAX: usize = usize::MAX;
+
+    fn call(&self, (sale, product): &Self::Key, _asks: &[()]) -> Call {
+        stock_call(sale, &[*product])
+    }
+
+    fn read(
+        &self,
+        (sale, _): &Self::Key,
+        asks: Vec<()>,
+        word: &str,
+        reply: Reply,
+    ) -> Result<Vec<StockOutcome>, Failure> {
+        let found = read_products(sale, word, reply)?.pop().map(Rc::new);
+        let outcome = found.map_or(StockOutcome::ProductNotFound, StockOutcome::Stock);
+        Ok(vec![outcome; asks.len()])
+    }
+}
+
+fn stock_call(sale: &SaleId, products: &[ProductId]) -> Call {
+    let keys = SaleKeys(sale);
+    let call = Call::of(Op::Stock).keys(keys.units()).keys(products.iter().map(|id| keys.product(*id)));
+    products.iter().fold(call, |call, id| call.number(id.get()))
+}
+
+fn read_products(sale: &SaleId, word: &str, mut reply: Reply) -> Result<Vec<Product>, Failure> {
+    if word != "stock" {
+        return Err(unknown_word(Op::Stock, word));
+    }
+    let _now_ms = reply.int()?;
+    let currency = reply.text()?;
+    let mut found = Vec::new();
+    while !reply.is_empty() {
+        let row = reply.list()?;
+        if !row.is_empty() {
+            found.push(read_product(sale, record::currency(&currency)?, row)?);
+        }
+    }
+    Ok(found)
 }
 
 fn read_product(sale: &SaleId, currency: Currency, mut row: Reply) -> Result<Product, Failure> {

@@ -18,6 +18,8 @@ pub struct Limits {
     pub call: Duration,
     /// Calls of one worker that may wait for an answer at the same time.
     pub in_flight_max: usize,
+    /// Requests of one worker that may wait for their turn in one queue: holds of one sale, readers of one product.
+    pub queue_max: usize,
 }
 
 /// How to reach Redis.

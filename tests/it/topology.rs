@@ -10,11 +10,13 @@ use std::{
 use flashsale::store::embedded::Embedded;
 use futures_util::future::join_all;
 use redis::Commands;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use crate::support::{
-    app::TestApp,
+    app::{Answer, TestApp},
     eventually, law,
     process::{ServiceProcess, command},
     redis::{PROGRAM, PrivateRedis, ServerProcess, free_port, pid, signal_process},
@@ -242,28 +244,45 @@ fn end_and_keep_folder(mut server: ServerProcess) -> TempDir {
     kept
 }
 
-#[tokio::test]
-async fn more_calls_than_may_wait_are_refused_at_once() {
-    let settings = [("REDIS__IN_FLIGHT_MAX", "5"), ("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "2000")];
-    let app = TestApp::start_with(&settings);
+/// A service of one worker whose Redis stands still, while a first hold is in flight.
+async fn stuck(settings: &[(&str, &str)]) -> (TestApp, u32, JoinHandle<Answer>) {
+    let app = TestApp::start_with(&[settings, &[("HTTP__WORKERS", "1")]].concat());
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100})).await;
     app.held().await;
-    let pid = app.redis.pid();
-    signal_process(pid, "STOP");
-    let answers = join_all((0..20).map(|_| async {
-        let answer = app.hold(1).await;
-        if answer.refusal() == (503, "overloaded") {
-            return true;
-        }
-        false
-    }));
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let wish = app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}));
+    let mut first = tokio::spawn(async { Answer::read(wish.send().await.unwrap()).await });
+    let waited = tokio::time::timeout(Duration::from_millis(200), &mut first).await;
+    assert!(waited.is_err(), "Redis stands still");
+    (app, redis, first)
+}
+
+#[tokio::test]
+async fn more_than_may_wait_are_refused_at_once() {
+    let bounds = [("REDIS__IN_FLIGHT_MAX", "6"), ("REDIS__QUEUE_MAX", "5"), ("REDIS__CALL_TIMEOUT_MS", "3000")];
+    let (app, redis, first) = stuck(&bounds).await;
+    let overloaded = |answers: Vec<Answer>| answers.iter().filter(|a| a.refusal() == (503, "overloaded")).count();
+    let holds = async { overloaded(join_all((0..20).map(|_| app.hold(1))).await) };
+    let looks = async { overloaded(join_all((0..20).map(|_| app.get("/api/products"))).await) };
     let wake = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        signal_process(pid, "CONT");
+        signal_process(redis, "CONT");
     };
-    let (refused, ()) = tokio::join!(answers, wake);
-    assert_eq!(refused.iter().filter(|overloaded| **overloaded).count(), 15);
-    assert_eq!(app.stock(1).await, [94, 6, 0, 0]);
+    let (first, holds, looks, ()) = tokio::join!(first, holds, looks, wake);
+    assert_eq!((first.unwrap().status, holds, looks), (201, 15, 15));
+    assert_eq!(app.stock(1).await, [93, 7, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_hold_whose_turn_does_not_come_in_time_was_never_sent() {
+    let (app, redis, first) = stuck(&[("REDIS__CALL_TIMEOUT_MS", "600")]).await;
+    let (first, late) = tokio::join!(first, join_all((0..20).map(|_| app.hold(1))));
+    assert_eq!(first.unwrap().refusal(), (503, "store_timeout"), "its outcome is unknown");
+    let late: Vec<_> = late.iter().map(Answer::refusal).collect();
+    assert!(late.iter().all(|refusal| [(503, "overloaded"), (503, "store_timeout")].contains(refusal)), "{late:?}");
+    signal_process(redis, "CONT");
+    eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
 }
 
 #[tokio::test]

@@ -6,13 +6,21 @@ use flashsale::store::script::Op;
 use proptest::prelude::*;
 use redis::Value;
 
-use super::{Bench, key, list, units, word};
+use super::{Bench, decisions, key, units, word};
 use crate::support::random_cases;
 
 #[derive(Clone, Debug)]
 struct Wish {
     lines: Vec<(u8, u8)>,
     once: Option<u8>,
+}
+
+impl Wish {
+    fn text(&self, hold: &str) -> String {
+        let lines: Vec<String> = self.lines.iter().map(|(product, units)| format!("{product}={units}")).collect();
+        let record = lines.join(",");
+        self.once.map_or_else(|| record.clone(), |_| format!("{record}\n0 {record} {hold}"))
+    }
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -26,20 +34,18 @@ fn wish() -> impl Strategy<Value = Wish> {
 /// Sends the wishes in one call, numbered from `first`.
 fn send(bench: &mut Bench, first: usize, wishes: &[Wish]) -> Vec<Vec<Value>> {
     let mut keys = units().to_vec();
+    let holds: Vec<String> = (first..).take(wishes.len()).map(|n| format!("h{n}")).collect();
+    keys.extend(holds.iter().map(|hold| key(&format!("hold:{hold}"))));
+    keys.extend(wishes.iter().filter_map(|wish| wish.once).map(|once| key(&format!("once:{once}"))));
     let mut arguments = vec![wishes.len().to_string(), "60000".to_owned()];
-    for (n, wish) in wishes.iter().enumerate() {
-        let hold = format!("h{}", first + n);
-        keys.push(key(&format!("hold:{hold}")));
-        keys.extend(wish.once.map(|once| key(&format!("once:{once}"))));
-        let fingerprint: String = wish.lines.iter().map(|(product, units)| format!("{product}={units},")).collect();
-        arguments.push(wish.once.map_or_else(String::new, |_| format!("{fingerprint} {hold}")));
-        arguments.extend(["0".to_owned(), String::new(), wish.lines.len().to_string()]);
-        wish.lines.iter().for_each(|(product, units)| arguments.extend([product.to_string(), units.to_string()]));
+    let texts: Vec<String> = wishes.iter().zip(&holds).map(|(wish, hold)| wish.text(hold)).collect();
+    for run in texts.chunk_by(|a, b| a == b) {
+        arguments.extend([run.len().to_string(), run[0].clone()]);
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let reply = bench.call(Op::Hold, &keys, &arguments);
     assert_eq!(word(&reply), "decided");
-    reply[2..].iter().map(list).collect()
+    decisions(&reply)
 }
 
 #[test]

@@ -48,8 +48,7 @@ impl Bench {
         let reply = self.try_call(op, keys, arguments).unwrap();
         self.words.insert((op.name(), word(&reply)));
         if op == Op::Hold && word(&reply) == "decided" {
-            let decisions = reply[2..].iter().map(|decision| ("hold", word(&list(decision))));
-            self.words.extend(decisions.collect::<Vec<_>>());
+            self.words.extend(decisions(&reply).iter().map(|decision| ("hold", word(decision))));
         }
         reply
     }
@@ -64,15 +63,16 @@ impl Bench {
 
     /// One hold; gives what was decided.
     pub fn hold(&mut self, hold: &str, lines: &[(&str, &str)]) -> Vec<Value> {
-        let reply = self.hold_for(hold, "0", lines);
-        list(&reply[2])
+        let lines: Vec<String> = lines.iter().map(|(product, units)| format!("{product}={units}")).collect();
+        self.wish(hold, &lines.join(","), None)
     }
 
-    pub fn hold_for(&mut self, hold: &str, hold_ms: &str, lines: &[(&str, &str)]) -> Vec<Value> {
-        let count = lines.len().to_string();
-        let mut arguments = vec!["1", "60000", "", hold_ms, "", &count];
-        lines.iter().for_each(|(product, units)| arguments.extend([*product, *units]));
-        self.call(Op::Hold, &[&units()[..], &[key(&format!("hold:{hold}"))]].concat(), &arguments)
+    /// One wish as it is, for one hold; gives what was decided.
+    pub fn wish(&mut self, hold: &str, wish: &str, once: Option<&str>) -> Vec<Value> {
+        let once = once.map(|once| key(&format!("once:{once}")));
+        let keys = [&units()[..], &[key(&format!("hold:{hold}"))], once.as_slice()].concat();
+        let reply = self.call(Op::Hold, &keys, &["1", "60000", "1", wish]);
+        decisions(&reply).remove(0)
     }
 
     pub fn order(&mut self, hold: &str) -> Vec<Value> {
@@ -116,6 +116,16 @@ pub fn list(value: &Value) -> Vec<Value> {
         Value::Array(values) => values.clone(),
         other => panic!("{other:?} is no list"),
     }
+}
+
+/// What `hold` decided, for each hold: its reply counts neighbours that were decided alike.
+pub fn decisions(reply: &[Value]) -> Vec<Vec<Value>> {
+    let runs = reply[2..].chunks(2).map(|run| (run[0].clone(), list(&run[1])));
+    let each = runs.map(|(holds, decision)| match holds {
+        Value::Int(holds) => vec![decision; usize::try_from(holds).unwrap()],
+        other => panic!("{other:?} is no number of holds"),
+    });
+    each.flatten().collect()
 }
 
 pub fn word(reply: &[Value]) -> String {

@@ -60,10 +60,7 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!(short[1..], [Value::BulkString(b"2".into()), Value::Int(1), Value::Int(0), Value::Int(0)]);
     assert_eq!(bench.counters(1), [7, 3, 0, 0], "nothing of the refused hold was kept");
     let claimed = |bench: &mut Bench, hold: &str, fingerprint: &str| {
-        let keys = [&units()[..], &[key(&format!("hold:{hold}")), key("once:k")]].concat();
-        let claim = format!("{fingerprint} {hold}");
-        let reply = bench.call(Op::Hold, &keys, &["1", "60000", &claim, "0", "alice", "1", "1", "1"]);
-        list(&reply[2])
+        bench.wish(hold, &format!("1=1 alice\n0 {fingerprint} {hold}"), Some("k"))
     };
     assert_eq!(word(&claimed(bench, "c", "f")), "held");
     assert_eq!(word(&claimed(bench, "c", "f")), "held", "our own call, sent twice");
@@ -124,7 +121,7 @@ fn provoke_behind(bench: &mut Bench) {
     let stock_keys = [&units()[..], &[key("product:1")]].concat();
     let calls: [(Op, &[String], &[&str]); 3] = [
         (Op::Settle, &settle_keys, &["failed", "f", "60000", "z", "e", "", "", ""]),
-        (Op::Hold, &hold_keys, &["1", "60000", "", "0", "", "1", "1", "1"]),
+        (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),
     ];
     for (op, keys, arguments) in calls {
@@ -159,11 +156,11 @@ fn quantities_that_are_none_are_a_bug_of_the_caller_and_change_nothing() {
     let mut bench = Bench::new();
     for units_text in ["0", "-1", "1.5", "nan", "inf", "1e999", "0x10000000", "1000001", "", " "] {
         let keys = [&units()[..], &[key("hold:a")]].concat();
-        let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "0", "", "1", "1", units_text]);
+        let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "1", &format!("1={units_text}")]);
         assert!(reply.is_err(), "{units_text:?} gave {reply:?}");
     }
     let keys = [&units()[..], &[key("hold:a")]].concat();
-    let twice = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "0", "", "2", "1", "1", "1", "1"]);
+    let twice = bench.try_call(Op::Hold, &keys, &["1", "60000", "1", "1=1,1=1"]);
     assert!(twice.is_err(), "one product in two lines");
     assert_eq!(bench.counters(1), [10, 0, 0, 0]);
 }
@@ -199,7 +196,6 @@ fn a_deadline_is_the_last_instant_of_a_hold() {
 #[test]
 fn a_hold_is_stored_as_its_lines_and_its_customer() {
     let mut bench = Bench::new();
-    let keys = [&units()[..], &[key("hold:a")]].concat();
-    bench.call(Op::Hold, &keys, &["1", "60000", "", "0", "alice", "2", "1", "2", "2", "1"]);
+    bench.wish("a", "1=2,2=1 alice\n5000", None);
     assert_eq!(bench.redis.get::<_, String>(key("hold:a")).unwrap(), "1=2,2=1 alice");
 }

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 
+use actix_web::rt::Runtime;
 use flashsale::{
     domain::{
         hold::{HoldCommand, Line, Lines},
@@ -21,7 +22,6 @@ use flashsale::{
 };
 use proptest_state_machine::StateMachineTest;
 use redis::Commands;
-use tokio::runtime::Runtime;
 
 use super::reference::{
     Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MS, PRICE, SaleReference, Transition, Wish,
@@ -51,8 +51,13 @@ impl StateMachineTest for SaleTest {
         let (url, mut redis) = REDIS.with(|redis| (redis.url(), redis.connect()));
         redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
         let start_ms = clock::start_ms(&mut redis);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let limits = Limits { connect: Duration::from_secs(10), call: Duration::from_secs(10), in_flight_max: 10 };
+        let runtime = Runtime::new().unwrap();
+        let limits = Limits {
+            connect: Duration::from_secs(10),
+            call: Duration::from_secs(10),
+            in_flight_max: 10,
+            queue_max: 10,
+        };
         let topology = Topology::single(&url, limits).unwrap();
         let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms()));
         let mut test = Self { runtime, store: Store::new(&prepared.unwrap().0), redis, start_ms, holds: Vec::new() };
