@@ -6,6 +6,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev &
 COPY Cargo.toml Cargo.lock ./
 COPY lua lua
 COPY src src
+# A member of the workspace, which cargo wants to see; it is not built here.
+COPY loadtest/bench loadtest/bench
 RUN cargo build --locked --release
 
 FROM debian:bookworm-slim

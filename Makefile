@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt build loadtest clean
+.PHONY: help run test lint fmt build proof loadtest bench clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,19 +15,27 @@ test: ## Run all tests, on private Redis servers that they start themselves
 
 lint: ## Check formatting, lints and documentation
 	@scripts/bootstrap --cargo
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --quiet
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --quiet
 
 fmt: ## Format the code
-	cargo fmt
+	cargo fmt --all
 
 build: ## Build the program for production: target/release/flashsale
 	@scripts/bootstrap --cargo
 	cargo build --locked --release
 
-loadtest: ## Rush the running service at URL (default http://127.0.0.1:8080) with 105 buyers, and prove that nothing was oversold
+proof: ## Rush the running service at URL (default http://127.0.0.1:8080) with five buyers too many, and prove that nothing was oversold
 	loadtest/rush.sh $(or $(URL),http://127.0.0.1:8080)
+
+loadtest: build ## Run k6, Locust and wrk, briefly, against a service of their own; fails when something was oversold
+	loadtest/smoke --install
+
+bench: ## Measure flashsale beside what others would do, and write loadtest/RESULTS.md (about 3 minutes)
+	@scripts/bootstrap --bench
+	cargo build --locked --release --workspace
+	target/release/flashsale-bench
 
 clean: ## Remove what was built
 	cargo clean

@@ -1,7 +1,7 @@
 //! Ids: of sales, products, holds and orders. The ids of holds and orders are signed, so that an id which was never made
 //! here is refused without asking Redis, and name their sale, so that no directory of holds is needed.
 
-use std::{fmt, marker::PhantomData};
+use std::{cell::RefCell, fmt, marker::PhantomData};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -142,9 +142,7 @@ impl IdSigner {
     /// # Panics
     /// When the operating system has no random numbers to give.
     pub fn mint(&self, sale: &SaleId) -> HoldId {
-        let mut random = [0; PART_BYTES];
-        getrandom::fill(&mut random).expect("the operating system gives random numbers");
-        self.sign(sale, &URL_SAFE_NO_PAD.encode(random))
+        self.sign(sale, &URL_SAFE_NO_PAD.encode(RANDOM.with_borrow_mut(Random::part)))
     }
 
     /// The id of a hold that Redis knows by its key.
@@ -184,6 +182,31 @@ impl IdSigner {
         mac.update(b"_");
         mac.update(key.as_bytes());
         URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..PART_BYTES])
+    }
+}
+
+thread_local! {
+    static RANDOM: RefCell<Random> = const { RefCell::new(Random { bytes: [0; Random::BYTES], used: Random::BYTES }) };
+}
+
+/// Random bytes from the operating system, asked for once in 64 ids. No byte is given out twice.
+struct Random {
+    bytes: [u8; Self::BYTES],
+    used: usize,
+}
+
+impl Random {
+    const BYTES: usize = 64 * PART_BYTES;
+
+    fn part(&mut self) -> [u8; PART_BYTES] {
+        if self.used == Self::BYTES {
+            getrandom::fill(&mut self.bytes).expect("the operating system gives random numbers");
+            self.used = 0;
+        }
+        let mut part = [0; PART_BYTES];
+        part.copy_from_slice(&self.bytes[self.used..self.used + PART_BYTES]);
+        self.used += PART_BYTES;
+        part
     }
 }
 

@@ -202,8 +202,10 @@ impl ItemBody {
 #[derive(Serialize)]
 struct HoldBody<'a> {
     id: &'a str,
-    #[serde(flatten)]
-    single: Option<ItemBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<u64>,
     items: Vec<ItemBody>,
     customer_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,9 +219,11 @@ struct HoldBody<'a> {
 impl<'a> HoldBody<'a> {
     fn of(hold: &'a Hold, status: Option<&'static str>) -> Self {
         let items: Vec<_> = hold.lines.as_slice().iter().map(ItemBody::of).collect();
+        let (product_id, quantity) = single(&items);
         Self {
             id: hold.id.as_str(),
-            single: single(&items),
+            product_id,
+            quantity,
             items,
             customer_id: hold.customer.as_ref().map(CustomerId::as_str),
             status,
@@ -231,9 +235,11 @@ impl<'a> HoldBody<'a> {
 
     fn of_converted(order: &'a Order) -> Self {
         let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
+        let (product_id, quantity) = single(&items);
         Self {
             id: order.hold.as_str(),
-            single: single(&items),
+            product_id,
+            quantity,
             items,
             customer_id: order.customer.as_ref().map(CustomerId::as_str),
             status: Some("converted"),
@@ -244,8 +250,9 @@ impl<'a> HoldBody<'a> {
     }
 }
 
-pub(super) fn single(items: &[ItemBody]) -> Option<ItemBody> {
-    if let [item] = items { Some(*item) } else { None }
+/// `product_id` and `quantity`, when there is one line.
+pub(super) fn single(items: &[ItemBody]) -> (Option<u64>, Option<u64>) {
+    if let [item] = items { (Some(item.product_id), Some(item.quantity)) } else { (None, None) }
 }
 
 /// Seconds that are left, never too many.

@@ -86,8 +86,10 @@ fn found(order: &Order) -> HttpResponse {
 pub(super) struct OrderBody<'a> {
     id: &'a str,
     hold_id: &'a str,
-    #[serde(flatten)]
-    single: Option<ItemBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<u64>,
     items: Vec<ItemBody>,
     customer_id: Option<&'a str>,
     status: &'static str,
@@ -103,10 +105,12 @@ pub(super) struct OrderBody<'a> {
 impl<'a> OrderBody<'a> {
     pub(super) fn of(order: &'a Order) -> Self {
         let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
+        let (product_id, quantity) = holds::single(&items);
         Self {
             id: order.id.as_str(),
             hold_id: order.hold.as_str(),
-            single: holds::single(&items),
+            product_id,
+            quantity,
             items,
             customer_id: order.customer.as_ref().map(CustomerId::as_str),
             status: order.status.as_str(),

@@ -6,7 +6,8 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Value, json};
 
 use crate::store::Failure;
 
@@ -78,7 +79,7 @@ pub struct Problem(Box<Parts>);
 struct Parts {
     code: Code,
     detail: Cow<'static, str>,
-    extras: Map<String, Value>,
+    extras: Vec<(&'static str, Value)>,
     retry_after_seconds: Option<u64>,
     allow: Option<&'static str>,
     close: bool,
@@ -90,7 +91,7 @@ impl Problem {
         Self(Box::new(Parts {
             code,
             detail: detail.into(),
-            extras: Map::new(),
+            extras: Vec::new(),
             retry_after_seconds: None,
             allow: None,
             close: false,
@@ -101,7 +102,7 @@ impl Problem {
     /// Adds a member beside the standard ones.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.extras.insert(name.to_owned(), value.into());
+        self.0.extras.push((name, value.into()));
         self
     }
 
@@ -145,15 +146,6 @@ impl Problem {
 
     /// The answer, with the id of the request in it.
     pub fn render(&self, request_id: &str) -> HttpResponse {
-        let (word, status, title) = self.0.code.row();
-        let mut body = Map::new();
-        body.insert("type".into(), format!("{TYPE_PREFIX}{}", word.replace('_', "-")).into());
-        body.insert("title".into(), title.into());
-        body.insert("status".into(), status.into());
-        body.insert("detail".into(), self.0.detail.as_ref().into());
-        body.insert("code".into(), word.into());
-        body.insert("request_id".into(), request_id.into());
-        body.extend(self.0.extras.clone());
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -169,7 +161,49 @@ impl Problem {
         if self.0.close {
             response.force_close();
         }
-        response.body(Value::Object(body).to_string())
+        // Nothing in it can fail to be written.
+        response.body(serde_json::to_vec(&Body { problem: self, request_id }).unwrap_or_default())
+    }
+}
+
+/// A problem on the wire.
+struct Body<'a> {
+    problem: &'a Problem,
+    request_id: &'a str,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Parts { code, detail, extras, .. } = &*self.problem.0;
+        let (word, status, title) = code.row();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &TypeUri(word))?;
+        map.serialize_entry("title", title)?;
+        map.serialize_entry("status", &status)?;
+        map.serialize_entry("detail", detail)?;
+        map.serialize_entry("code", word)?;
+        map.serialize_entry("request_id", self.request_id)?;
+        extras.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        map.end()
+    }
+}
+
+/// The prefix, and the word with hyphens.
+struct TypeUri(&'static str);
+
+impl fmt::Display for TypeUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TYPE_PREFIX)?;
+        self.0.split('_').enumerate().try_for_each(|(at, part)| {
+            f.write_str(if at == 0 { "" } else { "-" })?;
+            f.write_str(part)
+        })
+    }
+}
+
+impl Serialize for TypeUri {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

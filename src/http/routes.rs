@@ -13,10 +13,11 @@ use super::{
 
 /// Adds all routes. The admin routes are there only when there is a token for them.
 pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
+    // Routes are tried one by one: what is asked for most comes first.
     config
-        .service(reading("/api/products", products::list))
-        .service(reading("/api/products/{id}", products::read))
         .service(resource("/api/holds", "POST").route(web::post().to(holds::create)))
+        .service(reading("/api/products/{id}", products::read))
+        .service(reading("/api/products", products::list))
         .service(
             resource("/api/holds/{id}", "GET, HEAD, DELETE")
                 .route(web::get().to(holds::read))

@@ -1,11 +1,30 @@
 //! Times on the wire: RFC 3339, UTC, milliseconds.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
+
+/// Characters of an instant on the wire, for any year of four digits.
+const CHARS: usize = 24;
+
+thread_local! {
+    /// The last instant that was written. Holds of one second share their deadline, so the next is often the same.
+    static LAST: Cell<Option<(i64, [u8; CHARS])>> = const { Cell::new(None) };
+}
 
 /// `2026-11-22T15:04:05.000Z`. An instant that no calendar knows becomes the epoch.
 pub(super) fn rfc3339(epoch_ms: i64) -> String {
+    if let Some((last_ms, text)) = LAST.get()
+        && last_ms == epoch_ms
+    {
+        return String::from_utf8_lossy(&text).into_owned();
+    }
     let instant = Timestamp::from_millisecond(epoch_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{instant:.3}")
+    let text = format!("{instant:.3}");
+    if let Ok(bytes) = text.as_bytes().try_into() {
+        LAST.set(Some((epoch_ms, bytes)));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -14,5 +33,6 @@ mod tests {
     fn times_have_milliseconds_and_a_z() {
         assert_eq!(super::rfc3339(1_763_823_845_000), "2025-11-22T15:04:05.000Z");
         assert_eq!(super::rfc3339(1_763_823_845_007), "2025-11-22T15:04:05.007Z");
+        assert_eq!(super::rfc3339(1_763_823_845_007), "2025-11-22T15:04:05.007Z", "the same again");
     }
 }
