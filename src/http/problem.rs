@@ -218,8 +218,9 @@ impl ResponseError for Problem {
         StatusCode::from_u16(self.0.code.row().1).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
     }
 
+    /// Without a body: the frame renders it, once, when the id of the request is at hand.
     fn error_response(&self) -> HttpResponse {
-        self.render("")
+        HttpResponse::new(self.status_code())
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     hold::{Hold, HoldCommand},
-    ids::{HoldId, IdSigner, ProductId, SaleId},
+    ids::{IdSigner, ProductId, SaleId},
     outcome::{HoldOutcome, Shortage},
 };
 
@@ -22,8 +22,8 @@ impl Store {
             Err(refusal) => return Ok(refusal),
         };
         // Made before the call: the script knows by it when the same call comes twice.
-        let id = self.ids().mint(&sale);
-        self.holds.ask(&sale, HoldAsk { id, command }).await
+        let key = IdSigner::mint();
+        self.holds.ask(&sale, HoldAsk { key, command }).await
     }
 
     /// The sale of all products of the command, or why there is no such sale.
@@ -47,7 +47,8 @@ pub(super) struct Holds {
 }
 
 pub(super) struct HoldAsk {
-    id: HoldId,
+    /// Of the hold that it will be.
+    key: String,
     command: HoldCommand,
 }
 
@@ -72,7 +73,7 @@ impl HoldAsk {
         }
         let hold_ms = command.hold_ms.unwrap_or(0);
         match &command.idempotency_key {
-            Some(_) => format!("{wish}\n{hold_ms} {} {}", once::fingerprint_of_hold(command), self.id.key()),
+            Some(_) => format!("{wish}\n{hold_ms} {} {}", once::fingerprint_of_hold(command), self.key),
             None if hold_ms > 0 => format!("{wish}\n{hold_ms}"),
             None => wish,
         }
@@ -89,7 +90,7 @@ impl Work for Holds {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");
         let mut call = Call::of(Op::Hold).keys(keys.units());
-        call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, ask.id.key()));
+        call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, &ask.key));
         let claimed = asks.iter().filter_map(|ask| ask.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&once::hash(Use::Hold, key))));
         call = call.number(asks.len() as u64).number(self.terms.idempotency_ms);
@@ -99,7 +100,7 @@ impl Work for Holds {
 
     fn read(
         &self,
-        _sale: &SaleId,
+        sale: &SaleId,
         asks: Vec<HoldAsk>,
         word: &str,
         mut reply: Reply,
@@ -113,7 +114,7 @@ impl Work for Holds {
         while !reply.is_empty() {
             let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
             let run = asks.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX));
-            outcomes.extend(run.map(|ask| self.outcome(ask, &decision, now_ms)));
+            outcomes.extend(run.map(|ask| self.outcome(sale, ask, &decision, now_ms)));
         }
         if asks.next().is_some() {
             return Err(Failure::unreadable("fewer decisions than holds"));
@@ -123,16 +124,15 @@ impl Work for Holds {
 }
 
 impl Holds {
-    fn outcome(&self, ask: HoldAsk, decision: &Decision, now_ms: i64) -> HoldOutcome {
-        let HoldAsk { id, command: HoldCommand { lines, customer, .. } } = ask;
+    fn outcome(&self, sale: &SaleId, ask: HoldAsk, decision: &Decision, now_ms: i64) -> HoldOutcome {
+        let HoldAsk { key: own_key, command: HoldCommand { lines, customer, .. } } = ask;
+        let hold = |key: &str, deadline_ms| {
+            let id = self.ids.hold(sale, key);
+            Hold { id, lines, customer, deadline_ms, now_ms }
+        };
         match decision {
-            Decision::Held { deadline_ms } => {
-                HoldOutcome::Held(Hold { id, lines, customer, deadline_ms: *deadline_ms, now_ms })
-            }
-            Decision::Replayed { deadline_ms, key } => {
-                let id = self.ids.hold(id.sale(), key);
-                HoldOutcome::Replayed(Hold { id, lines, customer, deadline_ms: *deadline_ms, now_ms })
-            }
+            Decision::Held { deadline_ms } => HoldOutcome::Held(hold(&own_key, *deadline_ms)),
+            Decision::Replayed { deadline_ms, key } => HoldOutcome::Replayed(hold(key, *deadline_ms)),
             Decision::Refused(refusal) => refusal.clone(),
         }
     }
