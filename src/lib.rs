@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod rush;
 pub mod store;
 pub mod telemetry;
 pub mod webhook;

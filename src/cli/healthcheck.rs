@@ -36,7 +36,7 @@ fn resolve(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// A service that listens on all addresses is asked on the loopback one.
-fn reachable(addr: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(addr: SocketAddr) -> SocketAddr {
     if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
 }
 

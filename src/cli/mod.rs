@@ -2,6 +2,7 @@
 
 mod demo;
 mod healthcheck;
+mod rush;
 mod serve;
 
 use std::{
@@ -41,6 +42,8 @@ enum Command {
     Config,
     /// Ask a running service whether it is ready; exits with 0 if so
     Healthcheck(HealthcheckArgs),
+    /// Rehearse a sale: thousands of buyers against a running service, and a proof that nothing was oversold
+    Rush(rush::RushArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&common, &args.or(serve)),
         Command::Config => show_config(&common),
         Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
+        Command::Rush(args) => return rush::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {

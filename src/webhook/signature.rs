@@ -74,6 +74,23 @@ impl Verifier {
     }
 }
 
+/// Signs events, as a payment provider does.
+#[derive(Clone)]
+pub struct Signer(Hmac<Sha256>);
+
+impl Signer {
+    /// `None` when the secret is not `whsec_` and base64 of at least 16 bytes.
+    pub fn new(secret: &str) -> Option<Self> {
+        key(secret).map(Self)
+    }
+
+    /// The value of the header `webhook-signature`.
+    pub fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
+        let mac = mac(&self.0, [id, ".", timestamp, "."], body);
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
 fn key(secret: &str) -> Option<Hmac<Sha256>> {
     let bytes = STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
     (bytes.len() >= 16).then(|| Hmac::new_from_slice(&bytes).ok()).flatten()
@@ -81,12 +98,16 @@ fn key(secret: &str) -> Option<Hmac<Sha256>> {
 
 /// Compares in constant time.
 fn fits(key: &Hmac<Sha256>, head: [&str; 4], body: &[u8], given: &[u8]) -> bool {
+    mac(key, head, body).verify_slice(given).is_ok()
+}
+
+fn mac(key: &Hmac<Sha256>, head: [&str; 4], body: &[u8]) -> Hmac<Sha256> {
     let mut mac = key.clone();
     for part in head {
         mac.update(part.as_bytes());
     }
     mac.update(body);
-    mac.verify_slice(given).is_ok()
+    mac
 }
 
 #[cfg(test)]
@@ -112,6 +133,13 @@ mod tests {
         let two = format!("v1,AAAA v2,xyz {SIGNATURE}");
         assert_eq!(verifier().verify(signed(SIGNATURE), BODY, SENT), Ok(()));
         assert_eq!(verifier().verify(signed(&two), BODY, SENT + 300), Ok(()));
+    }
+
+    #[test]
+    fn what_is_signed_here_is_what_the_specification_says() {
+        let signer = Signer::new(SECRET).unwrap();
+        assert_eq!(signer.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", BODY), SIGNATURE);
+        assert!(Signer::new("secret").is_none());
     }
 
     #[test]

@@ -12,5 +12,6 @@ mod house;
 mod logs;
 mod lua;
 mod model;
+mod rush;
 mod support;
 mod topology;

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod clock;
 pub mod law;
+pub mod liar;
 pub mod process;
 pub mod redis;
 

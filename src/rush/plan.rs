@@ -1,0 +1,129 @@
+//! What a rush is asked to do: who comes, how many, how fast, for what, and when it ends.
+
+use std::time::Duration;
+
+use super::client::Endpoint;
+use crate::webhook::signature::Signer;
+
+pub const BUYERS_MAX: u64 = 10_000_000;
+pub const CONCURRENCY_MAX: u64 = 8_192;
+pub const RATE_MAX: u64 = 1_000_000;
+pub const DURATION_MAX: Duration = Duration::from_secs(3_600);
+
+/// What every buyer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Wants one unit, and has it or not.
+    Rush,
+    /// Holds, orders and pays.
+    Lifecycle,
+    /// Holds for a second or two and walks away.
+    Abandon,
+    /// Says everything three times, with the same key.
+    Duplicates,
+}
+
+impl Scenario {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rush => "rush",
+            Self::Lifecycle => "lifecycle",
+            Self::Abandon => "abandon",
+            Self::Duplicates => "duplicates",
+        }
+    }
+
+    /// What a buyer does, as a sentence goes on after "every buyer".
+    pub fn story(self) -> &'static str {
+        match self {
+            Self::Rush => "wants one unit",
+            Self::Lifecycle => "holds a unit, orders it and pays",
+            Self::Abandon => "holds a unit for a second or two and walks away",
+            Self::Duplicates => "sends the hold and the payment three times, with the same key",
+        }
+    }
+
+    pub fn pays(self) -> bool {
+        matches!(self, Self::Lifecycle | Self::Duplicates)
+    }
+
+    /// How often each hold and each payment event is sent.
+    pub fn copies(self) -> usize {
+        if self == Self::Duplicates { 3 } else { 1 }
+    }
+}
+
+/// When the next buyer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// When one of those before has its answer.
+    Closed,
+    /// On schedule, whatever was answered; so many a second.
+    Open { rate: u64 },
+}
+
+/// Whose stock it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A product that is there; all that is available of it.
+    Existing { product: u64 },
+    /// One that is made for this rush.
+    New { units: u64 },
+}
+
+#[derive(Clone)]
+pub struct Plan {
+    pub endpoint: Endpoint,
+    pub scenario: Scenario,
+    pub wanted: Wanted,
+    pub buyers: u64,
+    pub concurrency: u64,
+    pub pace: Pace,
+    pub duration: Duration,
+    pub admin_token: Option<String>,
+    /// Signs payment events; without it they are sent unsigned.
+    pub signer: Option<Signer>,
+    /// Of the choices that the rush itself makes: which copy is sent when, who holds for how long.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// The command line that repeats this, without anything secret.
+    pub fn command(&self) -> String {
+        let wanted = match self.wanted {
+            Wanted::Existing { product } => format!("--product {product}"),
+            Wanted::New { units } => format!("--units {units}"),
+        };
+        let rate = match self.pace {
+            Pace::Closed => String::new(),
+            Pace::Open { rate } => format!(" --rate {rate}"),
+        };
+        format!(
+            "flashsale rush --url {} --scenario {} {wanted} --buyers {} --concurrency {} --duration {}ms{rate} --seed {}",
+            self.endpoint.url(),
+            self.scenario.word(),
+            self.buyers,
+            self.concurrency,
+            self.duration.as_millis(),
+            self.seed,
+        )
+    }
+}
+
+/// Numbers that follow from a seed (`SplitMix64`).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// One of the numbers below `bound`, which is at least 1.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}

@@ -1,0 +1,118 @@
+//! Before the first buyer: is the service there, and what is to be sold? Says what to do when there is nothing.
+
+use serde::Deserialize;
+
+use super::{
+    client::{Answer, Ask, Line, with_header},
+    plan::{Plan, Wanted},
+    stock::Stock,
+};
+
+const NAME: &str = "Rehearsal";
+const PRICE: &str = "50.00";
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// What the buyers will want.
+pub struct Prepared {
+    pub product: u64,
+    /// Before the first buyer.
+    pub stock: Stock,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: u64,
+    #[serde(flatten)]
+    stock: Stock,
+}
+
+/// # Errors
+/// Why there can be no rush, and what to do about it.
+pub async fn prepare(plan: &Plan, line: &mut Line) -> Result<Prepared, String> {
+    match plan.wanted {
+        Wanted::Existing { product } => find(plan, line, product).await,
+        Wanted::New { units } => make(plan, line, units).await,
+    }
+}
+
+async fn find(plan: &Plan, line: &mut Line, product: u64) -> Result<Prepared, String> {
+    let url = plan.endpoint.url();
+    let answer = ask(plan, line, plan.endpoint.get(&format!("/api/products/{product}"))).await?;
+    match answer.status {
+        200 => {}
+        404 => return Err(missing(&answer, url, product)),
+        _ => return Err(unexpected(&answer, url)),
+    }
+    let stock: Stock = serde_json::from_slice(&answer.body).map_err(|_| stranger(url))?;
+    if stock.available <= 0 {
+        return Err(format!(
+            "product {product} has no units left: {} are held, {} wait for a payment, {} are sold of {}.\n\
+             Wait until some come back, name another product, or leave --product out: the rush then makes its own",
+            stock.held, stock.pending, stock.sold, stock.total
+        ));
+    }
+    Ok(Prepared { product, stock })
+}
+
+async fn make(plan: &Plan, line: &mut Line, units: u64) -> Result<Prepared, String> {
+    let url = plan.endpoint.url();
+    let Some(token) = &plan.admin_token else {
+        // Asked all the same: a service that is not there is the better thing to say.
+        ask(plan, line, plan.endpoint.get("/livez")).await?;
+        return Err("a rush makes a product of its own, and needs the admin token for it: --admin-token TOKEN, or \
+                    FLASHSALE_ADMIN__TOKEN.\n`flashsale serve --demo` prints its token. Without one, rush a product \
+                    that is there: --product 1"
+            .to_owned());
+    };
+    let body = serde_json::json!({"name": NAME, "price": PRICE, "total_stock": units}).to_string();
+    let request =
+        with_header(plan.endpoint.post("/api/admin/products", body), "authorization", &format!("Bearer {token}"));
+    let answer = ask(plan, line, request).await?;
+    match answer.status {
+        201 => {}
+        401 => return Err(format!("{url} refuses this admin token; `flashsale serve --demo` prints the one it takes")),
+        404 => {
+            return Err(format!(
+                "{url} has no admin routes: start the service with FLASHSALE_ADMIN__TOKEN, or rush a product that is \
+                 there: --product 1"
+            ));
+        }
+        _ => return Err(unexpected(&answer, url)),
+    }
+    let made: Made = serde_json::from_slice(&answer.body).map_err(|_| stranger(url))?;
+    Ok(Prepared { product: made.id, stock: made.stock })
+}
+
+async fn ask(plan: &Plan, line: &mut Line, request: Ask) -> Result<Answer, String> {
+    line.send(request).await.map_err(|lost| {
+        format!(
+            "{} does not answer: {lost}.\nIs the service running there? To start one: flashsale serve --demo",
+            plan.endpoint.url()
+        )
+    })
+}
+
+fn missing(answer: &Answer, url: &str, product: u64) -> String {
+    if code(answer) == "product_not_found" {
+        return format!(
+            "{url} has no product {product}; GET {url}/api/products lists what there is. Without --product the rush \
+             makes its own"
+        );
+    }
+    stranger(url)
+}
+
+fn stranger(url: &str) -> String {
+    format!("what answers at {url} is no flashsale service, or --url has a path too many")
+}
+
+fn code(answer: &Answer) -> String {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    body["code"].as_str().unwrap_or_default().to_owned()
+}
+
+fn unexpected(answer: &Answer, url: &str) -> String {
+    let text: String = String::from_utf8_lossy(&answer.body).chars().filter(|c| !c.is_control()).collect();
+    let text: String = text.chars().take(DETAIL_CHARS_MAX).collect();
+    format!("{url} answered {} where the rush was to begin: {text}", answer.status)
+}

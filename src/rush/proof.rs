@@ -1,0 +1,180 @@
+//! The proof: what buyers were told against what the counters of the product say.
+
+use super::{
+    figures::thousands,
+    ledger::{Ledger, Payments},
+    plan::Scenario,
+    stock::{Samples, Stock},
+    tally::{Step, Tally},
+};
+
+/// One thing that must be true.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub name: &'static str,
+    pub ok: bool,
+    pub detail: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Proof {
+    pub checks: Vec<Check>,
+}
+
+impl Proof {
+    pub fn ok(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
+    }
+}
+
+/// All that the proof looks at.
+pub struct Evidence<'a> {
+    pub scenario: Scenario,
+    pub tally: &'a Tally,
+    pub ledger: &'a Ledger,
+    pub samples: &'a Samples,
+    /// The counters before the first buyer and after the last.
+    pub start: Stock,
+    pub end: Result<Stock, String>,
+    /// Whether a hold that was granted may have lapsed before the end was looked at.
+    pub some_lapsed: bool,
+}
+
+pub fn judge(evidence: &Evidence<'_>) -> Proof {
+    let mut checks = vec![law(evidence.samples)];
+    match &evidence.end {
+        Err(why) => checks.push(Check {
+            name: "the counters were read at the end",
+            ok: false,
+            detail: format!("without them nothing is proved: {why}"),
+        }),
+        Ok(end) => checks.extend(compare(evidence, *end)),
+    }
+    checks.push(distinct(evidence.ledger));
+    if evidence.scenario.copies() > 1 {
+        checks.push(identical(evidence));
+    }
+    Proof { checks }
+}
+
+fn compare(evidence: &Evidence<'_>, end: Stock) -> Vec<Check> {
+    let mut checks = vec![oversold(evidence, end)];
+    if evidence.scenario == Scenario::Abandon {
+        checks.push(all_back(evidence, end));
+    } else {
+        checks.push(granted_is_taken(evidence, end));
+        checks.push(sold_out_first(evidence, end));
+    }
+    if evidence.scenario.pays() {
+        checks.push(paid_is_sold(evidence, end));
+    }
+    checks.push(something(evidence));
+    checks
+}
+
+fn law(samples: &Samples) -> Check {
+    let looks = samples.seen.len();
+    let detail = match samples.first_unlawful() {
+        None => format!("at each of {} looks at the counters", thousands(looks)),
+        Some(sample) => {
+            let Stock { total, available, held, pending, sold } = sample.stock;
+            let at_ms = sample.at.as_millis();
+            format!("{total} = {available} + {held} + {pending} + {sold} is false, after {at_ms} ms")
+        }
+    };
+    let ok = looks > 0 && samples.first_unlawful().is_none();
+    Check { name: "total = available + held + pending + sold", ok, detail }
+}
+
+/// Units that were given out and never existed, whoever says so: the counters or the buyers.
+fn oversold(evidence: &Evidence<'_>, end: Stock) -> Check {
+    let looks = evidence.samples.seen.iter().map(|sample| sample.stock);
+    let by_counters = looks.chain([end]).map(|stock| stock.taken() - stock.total).max().unwrap_or(0).max(0);
+    let may_return = evidence.some_lapsed || evidence.start.held + evidence.start.pending > 0;
+    let by_buyers = if may_return { 0 } else { (whole(evidence.ledger.granted) - evidence.start.available).max(0) };
+    let many = by_counters.max(by_buyers);
+    Check {
+        name: "nothing was oversold",
+        ok: many == 0,
+        detail: format!("{many} too many; {} of {} units are taken", thousands(end.taken()), thousands(end.total)),
+    }
+}
+
+fn granted_is_taken(evidence: &Evidence<'_>, end: Stock) -> Check {
+    let (granted, unknown) = (whole(evidence.ledger.granted), whole(evidence.ledger.unknown));
+    let taken = end.taken() - evidence.start.taken();
+    let least = if evidence.some_lapsed { 0 } else { granted };
+    let caveat = match (evidence.some_lapsed, unknown) {
+        (true, _) => format!("at most {} granted, for some have lapsed", thousands(granted + unknown)),
+        (false, 0) => format!("{} granted", thousands(granted)),
+        (false, _) => format!("{} granted and {} unknown", thousands(granted), thousands(unknown)),
+    };
+    let ok = (least..=granted + unknown).contains(&taken);
+    let doubt = if ok { "" } else { " (or somebody else buys this product)" };
+    Check { name: "units taken = holds granted", ok, detail: format!("{} taken, {caveat}{doubt}", thousands(taken)) }
+}
+
+/// Nobody may be refused while there are units.
+fn sold_out_first(evidence: &Evidence<'_>, end: Stock) -> Check {
+    let refused = evidence.tally.count(Step::Hold, "insufficient_stock");
+    let ok = refused == 0 || end.available == 0 || evidence.some_lapsed;
+    let detail = format!("{} refused, {} left", thousands(refused), thousands(end.available));
+    Check { name: "nobody was refused while units were left", ok, detail }
+}
+
+fn paid_is_sold(evidence: &Evidence<'_>, end: Stock) -> Check {
+    let Payments { paid, unknown, .. } = evidence.ledger.payments();
+    let sold = end.sold - evidence.start.sold;
+    let ok = (whole(paid)..=whole(paid + unknown)).contains(&sold);
+    let caveat = if unknown == 0 { String::new() } else { format!(" and {} unknown", thousands(unknown)) };
+    Check {
+        name: "units sold = orders paid",
+        ok,
+        detail: format!("{} sold, {} paid{caveat}", thousands(sold), thousands(paid)),
+    }
+}
+
+fn all_back(evidence: &Evidence<'_>, end: Stock) -> Check {
+    let granted = evidence.ledger.granted;
+    let ok = end.available >= evidence.start.available;
+    let detail = format!(
+        "{} of {} after {} holds",
+        thousands(end.available),
+        thousands(evidence.start.available),
+        thousands(granted)
+    );
+    Check { name: "all units came back after their deadlines", ok, detail }
+}
+
+fn distinct(ledger: &Ledger) -> Check {
+    let shared = ledger.shared_ids;
+    let detail = format!("{} holds, {shared} of them twice", thousands(ledger.granted));
+    Check { name: "every buyer has a hold of their own", ok: shared == 0, detail }
+}
+
+fn identical(evidence: &Evidence<'_>) -> Check {
+    let payments = evidence.ledger.payments();
+    let may_return = evidence.some_lapsed || evidence.start.held + evidence.start.pending > 0;
+    let torn = if may_return { 0 } else { evidence.ledger.torn_holds };
+    let holds = evidence.ledger.differing_holds + torn;
+    let detail = format!(
+        "{holds} of {} holds and {} of {} payments differ",
+        thousands(evidence.ledger.granted),
+        payments.differing,
+        thousands(payments.sent)
+    );
+    Check { name: "duplicates were answered identically", ok: holds + payments.differing == 0, detail }
+}
+
+/// A proof about nothing is none.
+fn something(evidence: &Evidence<'_>) -> Check {
+    let granted = evidence.ledger.granted;
+    let Payments { paid, .. } = evidence.ledger.payments();
+    let (count, what) =
+        if evidence.scenario.pays() { (paid, "orders were paid") } else { (granted, "holds were granted") };
+    Check { name: "there was something to prove", ok: count > 0, detail: format!("{} {what}", thousands(count)) }
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,235 @@
+//! The report as a page: one file, with its style and its plots inside, for light and dark screens.
+
+#![allow(clippy::cast_precision_loss, reason = "what is drawn has some hundred pixels")]
+
+use super::{
+    Report,
+    plot::{Axis, Scale, Series, Unit, plot, steps},
+    text::name,
+};
+use crate::rush::{
+    figures::{latency, thousands},
+    stock::{Sample, Stock},
+    tally::Class,
+    timeline::Row,
+};
+
+const STYLE: &str = include_str!("style.css");
+/// A class of units, and how many of them there are.
+type Layer = (&'static str, fn(&Stock) -> i64);
+
+/// Samples that a plot shows; more would not be seen.
+const SAMPLES_MAX: usize = 480;
+
+pub(super) fn render(report: &Report) -> String {
+    let (state, word) = if report.is_proved() { ("good", "Proved") } else { ("bad", "Not proved") };
+    let verdict = escaped(&report.verdict());
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <title>{verdict}</title><style>{STYLE}</style></head><body><main>\
+         <header><p class=\"eyebrow\">flashsale rush &middot; {scenario}</p><h1>{verdict}</h1>\
+         <p class=\"lead\"><span class=\"badge {state}\">{word}</span> {lead}</p></header>\
+         {tiles}<div class=\"figures\">{throughput}{stock}{latency}{outcomes}</div>{table}{proof}{run}</main></body></html>\n",
+        scenario = report.scenario.word(),
+        lead = escaped(&lead(report)),
+        tiles = tiles(report),
+        throughput = throughput(report),
+        stock = stock(report),
+        latency = latency_plot(report),
+        outcomes = outcomes(report),
+        table = latency_table(report),
+        proof = proof(report),
+        run = how_it_was_run(report),
+    )
+}
+
+fn lead(report: &Report) -> String {
+    let took = latency(u64::try_from(report.elapsed.as_micros()).unwrap_or(u64::MAX));
+    let held = report.proof.checks.iter().filter(|check| check.ok).count();
+    let all = report.proof.checks.len();
+    let story = report.scenario.story();
+    format!("Every buyer {story}; {}. It took {took}. {held} of {all} checks hold.", report.loop_in_words())
+}
+
+fn tiles(report: &Report) -> String {
+    let rate = |count: u64| format!("{} a second", thousands(report.per_second(count)));
+    let hold = report.latency.first();
+    let tile = |class: &str, title: &str, figure: String, below: String| {
+        format!("<div class=\"tile {class}\"><p>{title}</p><strong>{figure}</strong><span>{below}</span></div>")
+    };
+    format!(
+        "<section class=\"tiles\">{}{}{}{}{}</section>",
+        tile("accepted", "Accepted", thousands(report.accepted), rate(report.accepted)),
+        tile("refused", "Refused", thousands(report.refused), rate(report.refused)),
+        tile("failed", "Failed", thousands(report.failed), format!("{} unknown", thousands(report.unknown))),
+        tile("plain", "Requests", thousands(report.requests), rate(report.requests)),
+        tile(
+            "plain",
+            "Hold, p99",
+            hold.map_or_else(|| "none".to_owned(), |hold| latency(hold.p99)),
+            hold.map_or_else(String::new, |hold| format!("p50 {}", latency(hold.p50))),
+        ),
+    )
+}
+
+/// A plot with its title and a legend of classes and names.
+fn figure(title: &str, legend: &[(&str, &str)], drawing: &str) -> String {
+    let keys: String =
+        legend.iter().map(|(class, name)| format!("<span class=\"key {class}\"><i></i>{name}</span>")).collect();
+    format!("<figure><figcaption><h2>{title}</h2><p>{keys}</p></figcaption>{drawing}</figure>")
+}
+
+fn time_axis(end: f64) -> Axis {
+    Axis { scale: Scale::Linear(end.max(0.001)), unit: Unit::Seconds, label: "since the first buyer" }
+}
+
+fn throughput(report: &Report) -> String {
+    let width = report.tick.as_secs_f64();
+    let end = report.ticks.len() as f64 * width;
+    let rates = |count: fn(&Row) -> u64| -> Vec<(f64, f64)> {
+        let ticks = report.ticks.iter().enumerate();
+        let points: Vec<_> = ticks.map(|(n, row)| (n as f64 * width, count(row) as f64 / width)).collect();
+        steps(&points, end)
+    };
+    let all = [
+        ("refused", rates(|row| row.refused)),
+        ("accepted", rates(|row| row.accepted)),
+        ("failed", rates(|row| row.failed)),
+    ];
+    let greatest = all.iter().flat_map(|(_, points)| points).map(|(_, rate)| *rate).fold(0.0, f64::max);
+    let some = |class: &str| class != "failed" || report.failed > 0;
+    let series: Vec<_> = all
+        .into_iter()
+        .filter(|(class, _)| some(class))
+        .flat_map(|(class, points)| {
+            let floor = Some(vec![0.0; points.len()]);
+            [Series { class, points: points.clone(), floor }, Series { class, points, floor: None }]
+        })
+        .collect();
+    let y = Axis { scale: Scale::above(greatest), unit: Unit::Count, label: "buyers a second" };
+    let legend = [("accepted", "accepted"), ("refused", "refused"), ("failed", "failed")];
+    let legend: Vec<_> = legend.into_iter().filter(|(class, _)| some(class)).collect();
+    figure("Throughput", &legend, &plot("Buyers a second over time", &time_axis(end), &y, &series))
+}
+
+fn latency_plot(report: &Report) -> String {
+    let width = report.tick.as_secs_f64();
+    let end = report.ticks.len() as f64 * width;
+    let line = |class: &'static str, figure: fn(&Row) -> u64| {
+        let busy = report.ticks.iter().enumerate().filter(|(_, row)| row.requests > 0);
+        let points = busy.map(|(n, row)| ((n as f64 + 0.5) * width, figure(row) as f64)).collect();
+        Series { class, points, floor: None }
+    };
+    let series = [line("max", |row| row.max_us), line("p99", |row| row.p99_us), line("p50", |row| row.p50_us)];
+    let all = || series.iter().flat_map(|line| &line.points).map(|(_, us)| *us);
+    let scale = Scale::decades(all().fold(f64::MAX, f64::min).min(1e9), all().fold(0.0, f64::max));
+    let y = Axis { scale, unit: Unit::Microseconds, label: "latency, log scale" };
+    let legend = [("p50", "p50"), ("p99", "p99"), ("max", "max")];
+    figure("Latency", &legend, &plot("Latency of requests over time", &time_axis(end), &y, &series))
+}
+
+/// Available units at the bottom, so that they are seen to fall.
+fn stock(report: &Report) -> String {
+    let stride = report.samples.len().div_ceil(SAMPLES_MAX).max(1);
+    let last = report.samples.len().saturating_sub(1);
+    let shown =
+        report.samples.iter().enumerate().filter(|(n, _)| n % stride == 0 || *n == last).map(|(_, sample)| sample);
+    let shown: Vec<&Sample> = shown.collect();
+    let end = shown.last().map_or(0.0, |sample| sample.at.as_secs_f64());
+    let layers: [Layer; 4] = [
+        ("available", |stock| stock.available),
+        ("held", |stock| stock.held),
+        ("pending", |stock| stock.pending),
+        ("sold", |stock| stock.sold),
+    ];
+    let mut below = vec![0.0; shown.len()];
+    let mut series = Vec::new();
+    for (class, units) in layers {
+        let floor: Vec<_> = shown.iter().zip(&below).map(|(sample, below)| (sample.at.as_secs_f64(), *below)).collect();
+        for (below, sample) in below.iter_mut().zip(&shown) {
+            *below += units(&sample.stock).max(0) as f64;
+        }
+        let top: Vec<_> = shown.iter().zip(&below).map(|(sample, top)| (sample.at.as_secs_f64(), *top)).collect();
+        let floor = steps(&floor, end).into_iter().map(|(_, value)| value).collect();
+        series.push(Series { class, points: steps(&top, end), floor: Some(floor) });
+    }
+    let greatest = below.iter().copied().fold(1.0, f64::max);
+    let y = Axis { scale: Scale::above(greatest), unit: Unit::Count, label: "units" };
+    let legend = layers.map(|(class, _)| (class, class));
+    figure("Stock", &legend, &plot("Units of the product over time", &time_axis(end), &y, &series))
+}
+
+fn outcomes(report: &Report) -> String {
+    let most = report.outcomes.iter().map(|outcome| outcome.count).max().unwrap_or(1).max(1);
+    let rows: String = report
+        .outcomes
+        .iter()
+        .map(|outcome| {
+            let class = match outcome.class {
+                Class::Accepted => "accepted",
+                Class::Refused => "refused",
+                Class::Failed | Class::Unknown => "failed",
+            };
+            let share = outcome.count as f64 / most as f64 * 100.0;
+            format!(
+                "<div class=\"bar {class}\"><span>{} &middot; {}</span><b>{}</b><i style=\"width:{share:.2}%\"></i></div>",
+                outcome.step.word(),
+                escaped(&name(outcome)),
+                thousands(outcome.count)
+            )
+        })
+        .collect();
+    figure("Outcomes", &[("plain", "answers, by step and code")], &format!("<div class=\"bars\">{rows}</div>"))
+}
+
+fn latency_table(report: &Report) -> String {
+    let rows: String = report
+        .latency
+        .iter()
+        .map(|row| {
+            let cells: String =
+                [row.p50, row.p99, row.p999, row.max].map(|us| format!("<td>{}</td>", latency(us))).concat();
+            format!("<tr><th>{}</th><td>{}</td>{cells}</tr>", row.step.word(), thousands(row.count))
+        })
+        .collect();
+    format!(
+        "<section><h2>Latency by step</h2><div class=\"wide\"><table><thead><tr><th>step</th><th>count</th><th>p50</th>\
+         <th>p99</th><th>p99.9</th><th>max</th></tr></thead><tbody>{rows}</tbody></table></div>\
+         <p class=\"fine\">Measured {}.</p></section>",
+        report.latency_in_words()
+    )
+}
+
+fn proof(report: &Report) -> String {
+    let checks: String = report
+        .proof
+        .checks
+        .iter()
+        .map(|check| {
+            let (class, mark) = if check.ok { ("good", "&#10003;") } else { ("bad", "&#10007;") };
+            let (name, detail) = (escaped(check.name), escaped(&check.detail));
+            format!("<li class=\"{class}\"><i>{mark}</i><div><b>{name}</b><span>{detail}</span></div></li>")
+        })
+        .collect();
+    format!("<section><h2>The proof</h2><ul class=\"proof\">{checks}</ul></section>")
+}
+
+fn how_it_was_run(report: &Report) -> String {
+    let notes: String = report.notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
+    let notes = if notes.is_empty() { notes } else { format!("<h3>Notes</h3><ul class=\"notes\">{notes}</ul>") };
+    format!(
+        "<section><h2>How it was run</h2><pre>{command}</pre><dl><dt>service</dt><dd>{url}</dd><dt>product</dt><dd>{product}\
+         </dd><dt>started</dt><dd>{at}</dd><dt>ended</dt><dd>because {end}</dd></dl>{notes}</section>",
+        command = escaped(&report.command),
+        url = escaped(&report.url),
+        product = report.product,
+        at = report.at,
+        end = report.end_in_words(),
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,107 @@
+//! The report for a terminal.
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::rush::{
+    figures::{latency, thousands},
+    tally::Outcome,
+};
+
+const WIDTH: usize = 96;
+
+/// Writing into a text cannot fail.
+macro_rules! line {
+    ($out:expr) => { $out.push('\n') };
+    ($out:expr, $($arg:tt)*) => {{ let _never_fails = writeln!($out, $($arg)*); }};
+}
+
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    asked(&mut out, report);
+    happened(&mut out, report);
+    latencies(&mut out, report);
+    proof(&mut out, report);
+    for note in &report.notes {
+        line!(out, "{}", wrapped("  note: ", note));
+    }
+    if !report.notes.is_empty() {
+        line!(out);
+    }
+    let word = if report.is_proved() { "proved" } else { "NOT PROVED" };
+    line!(out, "{word}: {}", report.verdict());
+    out.trim_end().to_owned()
+}
+
+fn asked(out: &mut String, report: &Report) {
+    let units = thousands(report.units);
+    let product = report.product;
+    line!(out, "{} at {}", report.scenario.word(), report.url);
+    line!(out);
+    line!(out, "  asked     {} buyers want {units} units of product {product}", thousands(report.buyers));
+    line!(out, "  each      {}", report.scenario.story());
+    line!(out, "  pace      {}", report.loop_in_words());
+    let elapsed_us = u64::try_from(report.elapsed.as_micros()).unwrap_or(u64::MAX);
+    line!(out, "  took      {}, then {}", latency(elapsed_us), report.end_in_words());
+    line!(out);
+}
+
+fn happened(out: &mut String, report: &Report) {
+    let row = |word: &str, count: u64| {
+        format!("  {word:<8} {:>11}   {:>9}/s", thousands(count), thousands(report.per_second(count)))
+    };
+    line!(out, "{}", row("accepted", report.accepted));
+    line!(out, "{}", row("refused", report.refused));
+    line!(out, "{}", row("failed", report.failed));
+    line!(out, "{}", row("requests", report.requests));
+    line!(out);
+    for outcome in &report.outcomes {
+        line!(out, "  {:<8} {:>11}   {}", outcome.step.word(), thousands(outcome.count), name(outcome));
+    }
+    line!(out);
+}
+
+/// `201 held`, or why there is no status.
+pub(super) fn name(outcome: &Outcome) -> String {
+    let status = outcome.status.map_or_else(String::new, |status| format!("{status} "));
+    format!("{status}{}", outcome.code).trim_end().to_owned()
+}
+
+fn latencies(out: &mut String, report: &Report) {
+    line!(out, "  {:<8} {:>11} {:>10} {:>10} {:>10} {:>10}", "latency", "count", "p50", "p99", "p99.9", "max");
+    for row in &report.latency {
+        let [p50, p99, p999, max] = [row.p50, row.p99, row.p999, row.max].map(latency);
+        let count = thousands(row.count);
+        line!(out, "  {:<8} {count:>11} {p50:>10} {p99:>10} {p999:>10} {max:>10}", row.step.word());
+    }
+    line!(out, "{}", wrapped("  ", &format!("({})", report.latency_in_words())));
+    line!(out);
+}
+
+fn proof(out: &mut String, report: &Report) {
+    line!(out, "  proof");
+    for check in &report.proof.checks {
+        let mark = if check.ok { "ok " } else { "NO " };
+        line!(out, "{}", wrapped(&format!("  {mark} {:<44}", check.name), &check.detail));
+    }
+    line!(out);
+}
+
+/// With line ends where they fit; all lines start below the first one's text.
+fn wrapped(start: &str, text: &str) -> String {
+    let mut lines = vec![start.to_owned()];
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is one line at least");
+        if !empty && last.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(" ".repeat(start.len()) + word);
+            continue;
+        }
+        if !empty {
+            last.push(' ');
+        }
+        last.push_str(word);
+        empty = false;
+    }
+    lines.join("\n")
+}

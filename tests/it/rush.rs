@@ -1,0 +1,227 @@
+//! `flashsale rush` against the real service, against none, and against one that lies.
+
+use std::{fs, process::Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{
+    liar::{self, Lie},
+    process::{ServiceProcess, command},
+};
+
+/// A service and a folder of its own.
+struct Stage {
+    folder: TempDir,
+    service: ServiceProcess,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let service = ServiceProcess::start(&folder.path().join("data"));
+        Self { folder, service }
+    }
+
+    /// The token that the demo printed.
+    fn token(&self) -> &str {
+        let line = self.service.welcome.lines().find(|line| line.contains("admin token")).unwrap();
+        line.split_whitespace().last().unwrap()
+    }
+
+    fn rush(&self, arguments: &str) -> Output {
+        rush(&self.service.url(), arguments)
+    }
+
+    /// A rush of its own product that must be proved.
+    fn proved(&self, arguments: &str) -> Value {
+        let output = self.rush(&format!("--admin-token {} --json {arguments}", self.token()));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["proof"]["ok"], true, "{report}");
+        report
+    }
+}
+
+fn rush(url: &str, arguments: &str) -> Output {
+    let mut program = command(std::path::Path::new("unused"));
+    program.args(["rush", "--url", url]).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn sum(rows: &Value, name: &str) -> u64 {
+    rows.as_array().unwrap().iter().map(|row| row[name].as_u64().unwrap()).sum()
+}
+
+fn outcome(report: &Value, step: &str, code: &str) -> u64 {
+    let outcomes = report["outcomes"].as_array().unwrap().iter();
+    outcomes.filter(|row| row["step"] == step && row["code"] == code).map(|row| row["count"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn of_105_buyers_100_are_accepted_and_5_refused_and_all_figures_say_so() {
+    let stage = Stage::new();
+    let report = stage.proved("--buyers 105 --units 100");
+    for figures in [&report, &report["seconds"]] {
+        let counts = ["accepted", "refused", "failed"].map(|name| match figures {
+            Value::Array(_) => sum(figures, name),
+            _ => figures[name].as_u64().unwrap(),
+        });
+        assert_eq!(counts, [100, 5, 0], "{report}");
+    }
+    assert_eq!((outcome(&report, "hold", "held"), outcome(&report, "hold", "insufficient_stock")), (100, 5));
+    assert_eq!(report["latency_us"]["hold"]["count"], 105);
+    assert_eq!((&report["requests"], &report["ended"]), (&105.into(), &"all_served".into()));
+    let last = report["stock"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["available"], &last["held"]), (&0.into(), &100.into()));
+}
+
+#[test]
+fn in_a_lifecycle_every_unit_is_sold_and_signed_payments_are_believed() {
+    let stage = Stage::new();
+    let secret = "--webhook-secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for signed in ["", secret] {
+        let report = stage.proved(&format!("--scenario lifecycle --buyers 25 --units 20 {signed}"));
+        let counts = [("hold", "held"), ("order", "ordered"), ("pay", "applied")];
+        assert_eq!(counts.map(|(step, code)| outcome(&report, step, code)), [20, 20, 20]);
+        assert_eq!(report["stock"].as_array().unwrap().last().unwrap()["sold"], 20);
+    }
+}
+
+#[test]
+fn what_is_said_three_times_counts_once() {
+    let report = Stage::new().proved("--scenario duplicates --buyers 25 --units 20 --seed 7");
+    assert_eq!((report["accepted"].as_u64(), report["refused"].as_u64()), (Some(20), Some(5)));
+    assert_eq!((outcome(&report, "hold", "held"), outcome(&report, "hold", "insufficient_stock")), (60, 15));
+    assert_eq!((outcome(&report, "pay", "applied"), outcome(&report, "pay", "duplicate")), (20, 40));
+    assert_eq!(report["stock"].as_array().unwrap().last().unwrap()["sold"], 20);
+}
+
+#[test]
+fn abandoned_units_are_had_by_others_and_come_back() {
+    let report = Stage::new().proved("--scenario abandon --buyers 200 --units 5 --duration 4s");
+    assert!(report["accepted"].as_u64().unwrap() > 5, "{report}");
+    assert_eq!(report["stock"].as_array().unwrap().last().unwrap()["available"], 5);
+}
+
+#[test]
+fn with_a_rate_buyers_come_on_schedule_until_the_time_is_up() {
+    let report = Stage::new().proved("--buyers 100000 --units 10 --rate 200/s --duration 1s");
+    assert_eq!((&report["loop"], &report["rate"], &report["ended"]), (&"open".into(), &200.into(), &"time_up".into()));
+    let served = ["accepted", "refused", "failed"].map(|name| report[name].as_u64().unwrap()).iter().sum::<u64>();
+    assert!((1..=201).contains(&served), "{report}");
+    assert_eq!(report["unserved"], 100_000 - served);
+}
+
+#[test]
+fn the_report_is_one_page_that_needs_no_other() {
+    let stage = Stage::new();
+    let page = stage.folder.path().join("rush.html");
+    let output = stage.rush(&format!("--product 1 --buyers 105 --report {}", page.display()));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let verdict = "100 units, 105 buyers: gave out exactly 100";
+    assert!(printed.contains(&format!("proved: {verdict}")), "{printed}");
+    assert!(printed.lines().all(|line| line.chars().count() <= 100), "{printed}");
+    let html = fs::read_to_string(page).unwrap();
+    assert!(html.contains(&format!("<h1>{verdict}</h1>")), "{html}");
+    assert_eq!(html.matches("<svg").count(), 3);
+    for foreign in ["src=", "href=", "<script", "@import", "url("] {
+        assert!(!html.contains(foreign), "{foreign} in {html}");
+    }
+}
+
+#[test]
+fn when_there_can_be_no_rush_it_says_what_to_do() {
+    let stage = Stage::new();
+    let url = stage.service.url();
+    let cases = [
+        ("http://127.0.0.1:1", "--product 1", "flashsale serve --demo"),
+        ("http://127.0.0.1:1", "", "flashsale serve --demo"),
+        (&url, "", "--admin-token"),
+        (&url, "--admin-token not-the-token-of-this-one", "refuses this admin token"),
+        (&url, "--product 99", "/api/products lists"),
+        (&format!("{url}/elsewhere"), "--product 1", "no flashsale service"),
+        ("ftp://127.0.0.1", "--product 1", "--url"),
+        (&url, "--product 1 --units 5", "--units"),
+        (&url, "--product 1 --rate fast", "5000/s"),
+        (&url, "--product 1 --duration 2h", "10s"),
+        (&url, "--product 1 --buyers 0", "--buyers"),
+        (&url, "--product 1 --webhook-secret hunter2hunter2", "whsec_"),
+        (&url, "--product 1 --report /no/such/folder/rush.html", "cannot be written"),
+    ];
+    for (url, arguments, expected) in cases {
+        let output = rush(url, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
+        assert!(said(&output).contains(expected), "{arguments}: {output:?}");
+        assert!(output.stdout.is_empty(), "{arguments}: {output:?}");
+    }
+    assert_eq!(stage.rush("--product 1").status.code(), Some(0));
+    let late = stage.rush("--product 1");
+    assert!(late.status.code() == Some(2) && said(&late).contains("no units left"), "{late:?}");
+}
+
+#[test]
+fn a_rush_that_is_interrupted_reports_what_there_was() {
+    let stage = Stage::new();
+    let mut program = command(stage.folder.path());
+    program.args([
+        "rush",
+        "--url",
+        &stage.service.url(),
+        "--product",
+        "1",
+        "--json",
+        "--rate",
+        "1",
+        "--duration",
+        "60s",
+    ]);
+    let child = program.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    // Its second buyer is there, so it listens to signals by now.
+    let held = || {
+        let addr = stage.service.addr;
+        let mut stream = std::net::TcpStream::connect(addr).unwrap();
+        let ask = format!("GET /api/products/1 HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+        std::io::Write::write_all(&mut stream, ask.as_bytes()).unwrap();
+        std::io::read_to_string(&mut stream).unwrap()
+    };
+    let started = std::time::Instant::now();
+    while !held().contains("\"held_stock\":2") {
+        assert!(started.elapsed().as_secs() < 20, "no second buyer");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    crate::support::redis::signal_process(id, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ended"], "interrupted");
+    assert!(report["accepted"].as_u64().unwrap() >= 2);
+}
+
+#[test]
+fn a_service_that_lies_is_found_out() {
+    let honest = liar::start(Lie::None);
+    assert_eq!(rush(&format!("http://{honest}"), "--product 1 --buyers 30").status.code(), Some(0));
+    let cases = [
+        (Lie::Oversells, "rush", "nothing was oversold"),
+        (Lie::Miscounts, "rush", "units taken = holds granted"),
+        (Lie::Shares, "rush", "every buyer has a hold of their own"),
+        (Lie::Hoards, "rush", "nobody was refused while units were left"),
+        (Lie::Forgets, "duplicates", "duplicates were answered identically"),
+        (Lie::None, "lifecycle", "units sold = orders paid"),
+        (Lie::None, "abandon --duration 1s", "all units came back"),
+    ];
+    for (lie, scenario, found) in cases {
+        let addr = liar::start(lie);
+        let output = rush(&format!("http://{addr}"), &format!("--product 1 --buyers 30 --scenario {scenario}"));
+        let printed = String::from_utf8(output.stdout.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{lie:?}: {output:?}");
+        assert!(printed.contains(&format!("NO  {found}")), "{lie:?}: {printed}");
+        assert!(printed.contains("NOT PROVED"), "{lie:?}: {printed}");
+    }
+}
