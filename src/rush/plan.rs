@@ -8,7 +8,7 @@ use crate::webhook::signature::Signer;
 pub const BUYERS_MAX: u64 = 10_000_000;
 pub const CONCURRENCY_MAX: u64 = 8_192;
 pub const RATE_MAX: u64 = 1_000_000;
-pub const DURATION_MAX: Duration = Duration::from_secs(3_600);
+pub const DURATION_MAX: Duration = Duration::from_hours(1);
 
 /// What every buyer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,6 +62,12 @@ struct Waiter<A> {
 /// The asks that wait for a key. It is there exactly as long as a call is in flight.
 type Queue<W> = VecDeque<(<W as Work>::Ask, Waiter<<W as Work>::Answer>)>;
 
+/// Asks that go out together, and who waits for each.
+struct Batch<W: Work> {
+    asks: Vec<W::Ask>,
+    waiters: VecDeque<Waiter<W::Answer>>,
+}
+
 pub struct Batcher<W: Work> {
     runner: Rc<Runner>,
     work: W,
@@ -102,7 +108,7 @@ impl<W: Work> Batcher<W> {
     }
 
     /// The next batch, or `None` when nothing waits any more: then the queue is gone.
-    fn next_batch(&self, key: &W::Key) -> Option<(Vec<W::Ask>, Vec<Waiter<W::Answer>>)> {
+    fn next_batch(&self, key: &W::Key) -> Option<Batch<W>> {
         let mut queues = self.queues.borrow_mut();
         let queue = queues.get_mut(key)?;
         if queue.is_empty() {
@@ -110,11 +116,12 @@ impl<W: Work> Batcher<W> {
             return None;
         }
         let size = queue.len().min(W::BATCH_MAX);
-        Some(queue.drain(..size).unzip())
+        let (asks, waiters) = queue.drain(..size).unzip();
+        Some(Batch { asks, waiters })
     }
 
-    async fn decide(&self, key: &W::Key, asks: Vec<W::Ask>, waiters: Vec<Waiter<W::Answer>>) {
-        let mut waiters: VecDeque<_> = waiters.into();
+    async fn decide(&self, key: &W::Key, batch: Batch<W>) {
+        let Batch { asks, mut waiters } = batch;
         let size = waiters.len();
         let mut call = pin!(self.runner.call(self.work.call(key, &asks)));
         let reply = loop {
@@ -130,7 +137,7 @@ impl<W: Work> Batcher<W> {
         let late = size - waiters.len();
         match answers {
             Ok(answers) => {
-                answers.into_iter().skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.tell(Ok(answer)))
+                answers.into_iter().skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.tell(Ok(answer)));
             }
             Err(failure) => waiters.into_iter().for_each(|waiter| waiter.tell(Err(failure.clone()))),
         }
@@ -165,8 +172,8 @@ struct InFlight<W: Work> {
 
 impl<W: Work> InFlight<W> {
     async fn drain(self) {
-        while let Some((asks, waiters)) = self.batcher.next_batch(&self.key) {
-            self.batcher.decide(&self.key, asks, waiters).await;
+        while let Some(batch) = self.batcher.next_batch(&self.key) {
+            self.batcher.decide(&self.key, batch).await;
         }
     }
 }

@@ -31,7 +31,7 @@ const SOCKET_PATH_MAX: usize = 100;
 const START_MAX: Duration = Duration::from_secs(20);
 /// How long to wait for the server of before to end, and for a neighbour that is starting one: it may load much data.
 const USERS_LOCK_MAX: Duration = Duration::from_secs(40);
-const START_LOCK_MAX: Duration = Duration::from_secs(600);
+const START_LOCK_MAX: Duration = Duration::from_mins(10);
 const STOP_MAX: Duration = Duration::from_secs(30);
 /// How long the last user waits for the server to end before it goes itself.
 const FAREWELL_MAX: Duration = Duration::from_secs(5);

@@ -57,7 +57,7 @@ async fn a_service_that_is_killed_among_105_buyers_still_sells_exactly_100() {
                         Some((409, _)) => return None,
                         _ => tokio::time::sleep(Duration::from_millis(5)).await,
                     }
-                    assert!(started.elapsed() < Duration::from_secs(60), "no answer");
+                    assert!(started.elapsed() < Duration::from_mins(1), "no answer");
                 }
             })
         })

@@ -19,7 +19,7 @@ pub enum Control {
     C0,
     /// As C0, and says that there is nothing left.
     C0SoldOut,
-    /// One pool.get() and one script call for each request.
+    /// One `pool.get()` and one script call for each request.
     C1,
     /// One script call for each request on a multiplexed connection.
     C2,
@@ -102,7 +102,7 @@ async fn pooled(wish: web::Json<Wish>, worker: web::Data<Worker>) -> HttpRespons
     let Ok(mut connection) = worker.pool.get().await else { return HttpResponse::ServiceUnavailable().finish() };
     let id = worker.next_id();
     let decided = worker.call(&wish, &id).invoke_async(&mut *connection).await;
-    answer(&wish, id, decided)
+    answer(&wish, id, &decided)
 }
 
 async fn multiplexed(wish: web::Json<Wish>, worker: web::Data<Worker>) -> HttpResponse {
@@ -112,7 +112,7 @@ async fn multiplexed(wish: web::Json<Wish>, worker: web::Data<Worker>) -> HttpRe
     };
     let id = worker.next_id();
     let decided = worker.call(&wish, &id).invoke_async(&mut connection.clone()).await;
-    answer(&wish, id, decided)
+    answer(&wish, id, &decided)
 }
 
 impl Worker {
@@ -135,7 +135,7 @@ impl Worker {
     }
 }
 
-fn answer(wish: &Wish, id: String, decided: Result<i64, redis::RedisError>) -> HttpResponse {
+fn answer(wish: &Wish, id: String, decided: &redis::RedisResult<i64>) -> HttpResponse {
     match decided {
         Err(_) => HttpResponse::ServiceUnavailable().finish(),
         Ok(-1) => sold_out(),

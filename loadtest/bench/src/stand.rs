@@ -149,10 +149,7 @@ fn serve(program: &Path, redis: &Redis, addr: SocketAddr, workers: usize) -> Com
 
 fn control_process(control: Control, redis: &Redis, addr: SocketAddr, workers: usize) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    let name = format!(
-        "{}",
-        clap::ValueEnum::to_possible_value(&control).map_or_else(String::new, |v| v.get_name().to_owned())
-    );
+    let name = clap::ValueEnum::to_possible_value(&control).map_or_else(String::new, |v| v.get_name().to_owned());
     command.args(["control", &name, "--addr", &addr.to_string(), "--workers", &workers.to_string()]);
     command.args(["--redis", &redis.url()]);
     Ok(command)
