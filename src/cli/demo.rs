@@ -77,7 +77,7 @@ Try it, in another terminal:
   curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
   curl -s -w '\n' -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
-Ctrl-C stops it; what was sold stays sold. In the source folder, `make loadtest` sends five buyers too many.{speed}
+Ctrl-C stops it; what was sold stays sold. In the source folder, `make proof` sends five buyers too many.{speed}
 "#,
         speed = if cfg!(debug_assertions) { BUILT_FOR_TRYING } else { "" }
     )
