@@ -125,6 +125,11 @@ impl Store {
         if let Some(sale) = self.sales.borrow().get(&product) {
             return Ok(Some(sale.clone()));
         }
+        // Boxed, so that the many requests that do not come here are small while they wait.
+        Box::pin(self.look_up_sale(product)).await
+    }
+
+    async fn look_up_sale(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
         let found = self.runner.plain(redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
         let redis::Value::BulkString(bytes) = found else { return Ok(None) };
         let sale = std::str::from_utf8(&bytes).ok().and_then(SaleId::parse);

@@ -175,7 +175,7 @@ impl Runner {
         if let (Err(error), Some(script)) = (&answer, script)
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
-            answer = load_and_send(script, command, &mut connection).await;
+            answer = Box::pin(load_and_send(script, command, &mut connection)).await;
         }
         self.heard(number, answer).map_err(|error| {
             let failure = Failure::from_redis(&error);
@@ -213,6 +213,11 @@ impl Runner {
         if let Some(current) = self.in_use() {
             return Ok(current);
         }
+        // Boxed, as all that is rare, so that the futures of calls are small.
+        Box::pin(self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<(u64, MultiplexedConnection), Failure> {
         let asked = Instant::now();
         let mut last = self.connecting.lock().await;
         if let Some(current) = self.in_use() {
