@@ -128,8 +128,10 @@ impl Report {
     /// What happened, in one sentence.
     fn verdict(&self) -> String {
         let (units, buyers, accepted) = (thousands(self.units), thousands(self.served()), thousands(self.accepted));
+        if let Some(check) = self.proof.first_failed() {
+            return format!("{units} units, {buyers} buyers: not proved that {}", check.name);
+        }
         let what = match self.scenario {
-            _ if !self.is_proved() => "this does not add up".to_owned(),
             Scenario::Abandon => format!("gave out {accepted} holds, and every unit came back"),
             Scenario::Rush => format!("gave out exactly {accepted}"),
             Scenario::Lifecycle | Scenario::Duplicates => {
