@@ -26,6 +26,8 @@ use crate::{
 const BUYERS: u64 = 1_000;
 const UNITS: u64 = 100;
 const UNITS_MAX: u64 = 1_000_000_000;
+/// Seeds that a rush takes itself: few enough to be typed again.
+const SEEDS: u64 = 1_000_000;
 /// Between two lines, when stderr is no terminal.
 const LINE_PAUSE: Duration = Duration::from_secs(3);
 /// The proof does not hold.
@@ -54,7 +56,7 @@ Exit status: 0 proved; 1 not proved; 2 there was no rush (bad flags, no service,
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RushArgs {
-    /// The service [default: http.addr of the settings, as 127.0.0.1:8080]
+    /// The service [default: http:// and http.addr of the settings]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// What every buyer does
@@ -162,7 +164,7 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
             .clone()
             .or_else(|| settings.admin_token.as_ref().map(|t| Secret::expose(t).into())),
         signer: args.webhook_secret.clone().or_else(secret),
-        seed: args.seed.map_or_else(getrandom::u64, Ok).map_err(|error| error.to_string())?,
+        seed: args.seed.map_or_else(|| getrandom::u64().map(|random| random % SEEDS), Ok).map_err(|e| e.to_string())?,
     })
 }
 

@@ -58,7 +58,8 @@ impl Crowd {
     pub fn gather(plan: &Plan, started: Instant) -> Self {
         let tickets = Arc::new(Semaphore::new(0));
         if let Pace::Open { rate } = plan.pace {
-            let (tickets, buyers) = (Arc::clone(&tickets), plan.buyers);
+            // Those who would come after the end of the rush do not come.
+            let (tickets, buyers) = (Arc::clone(&tickets), plan.buyers.min(arrived(plan.duration, rate) - 1).max(1));
             thread::spawn(move || hand_out(&tickets, buyers, rate, started));
         }
         Self { started, buyers: plan.buyers, pace: plan.pace, next: Cell::new(0), ended: Cell::new(None), tickets }

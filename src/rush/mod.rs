@@ -93,7 +93,7 @@ async fn rush(plan: Plan, stop: impl Future<Output = ()>, tell: impl FnMut(Progr
         dice: RefCell::new(Dice::new(plan.seed)),
         deck: RefCell::new(Vec::new()),
     };
-    let samples = RefCell::new(Samples::default());
+    let samples = RefCell::new(Samples::starting_with(prepared.stock));
     let end = {
         let saw = |sample: Option<Sample>| samples.borrow_mut().note(sample);
         let watching = stock::watch(&mut watcher, &endpoint, prepared.product, started, saw);

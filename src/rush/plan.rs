@@ -98,13 +98,14 @@ impl Plan {
             Pace::Closed => String::new(),
             Pace::Open { rate } => format!(" --rate {rate}"),
         };
+        let ms = self.duration.as_millis();
+        let duration = if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") };
         format!(
-            "flashsale rush --url {} --scenario {} {wanted} --buyers {} --concurrency {} --duration {}ms{rate} --seed {}",
+            "flashsale rush --url {} --scenario {} {wanted} --buyers {} --concurrency {} --duration {duration}{rate} --seed {}",
             self.endpoint.url(),
             self.scenario.word(),
             self.buyers,
             self.concurrency,
-            self.duration.as_millis(),
             self.seed,
         )
     }

@@ -85,10 +85,13 @@ async fn make(plan: &Plan, line: &mut Line, units: u64) -> Result<Prepared, Stri
 
 async fn ask(plan: &Plan, line: &mut Line, request: Ask) -> Result<Answer, String> {
     line.send(request).await.map_err(|lost| {
-        format!(
-            "{} does not answer: {lost}.\nIs the service running there? To start one: flashsale serve --demo",
-            plan.endpoint.url()
-        )
+        let (url, why) = (plan.endpoint.url(), lost.to_string());
+        let advice = if why.contains("certificate") {
+            "For a certificate authority of your own, name its file in SSL_CERT_FILE"
+        } else {
+            "Is the service running there? To start one: flashsale serve --demo"
+        };
+        format!("{url} does not answer: {why}.\n{advice}")
     })
 }
 

@@ -23,7 +23,11 @@ pub struct Proof {
 
 impl Proof {
     pub fn ok(&self) -> bool {
-        self.checks.iter().all(|check| check.ok)
+        self.first_failed().is_none()
+    }
+
+    pub fn first_failed(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| !check.ok)
     }
 }
 
@@ -172,7 +176,7 @@ fn something(evidence: &Evidence<'_>) -> Check {
     let Payments { paid, .. } = evidence.ledger.payments();
     let (count, what) =
         if evidence.scenario.pays() { (paid, "orders were paid") } else { (granted, "holds were granted") };
-    Check { name: "there was something to prove", ok: count > 0, detail: format!("{} {what}", thousands(count)) }
+    Check { name: "somebody got something", ok: count > 0, detail: format!("{} {what}", thousands(count)) }
 }
 
 fn whole(count: u64) -> i64 {

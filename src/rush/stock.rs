@@ -46,7 +46,6 @@ pub struct Sample {
 }
 
 /// All that was seen. A rush has an end, so this has a bound.
-#[derive(Default)]
 pub struct Samples {
     pub seen: Vec<Sample>,
     /// Looks that had no answer, or none that could be read.
@@ -54,6 +53,10 @@ pub struct Samples {
 }
 
 impl Samples {
+    pub fn starting_with(stock: Stock) -> Self {
+        Self { seen: vec![Sample { at: Duration::ZERO, stock }], missed: 0 }
+    }
+
     pub fn note(&mut self, sample: Option<Sample>) {
         match sample {
             Some(sample) => self.seen.push(sample),

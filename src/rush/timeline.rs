@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 const FIRST_TICK_US: u64 = 10_000;
-const TICKS_MAX: u64 = 240;
+const TICKS_MAX: u64 = 80;
 const SECOND_US: u64 = 1_000_000;
 /// The longest latency that is told from others; with its retries a request may take longer than one wait.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
@@ -150,7 +150,7 @@ mod tests {
             timeline.answered(Duration::from_millis(ms), 100 + ms);
         }
         let (ticks, width) = timeline.ticks();
-        assert!(ticks.len() as u64 <= TICKS_MAX && width == Duration::from_millis(160), "{width:?}");
+        assert!(ticks.len() as u64 <= TICKS_MAX && width == Duration::from_millis(320), "{width:?}");
         for rows in [ticks, timeline.seconds()] {
             assert_eq!(rows.iter().map(|row| row.accepted).sum::<u64>(), 20_000);
             assert_eq!(rows.iter().map(|row| row.requests).sum::<u64>(), 20_000);

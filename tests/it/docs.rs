@@ -121,7 +121,7 @@ fn the_command_line_teaches() {
         String::from_utf8(output.stdout).unwrap()
     };
     let top = help(&["--help"]);
-    for word in ["serve", "config", "healthcheck", "--demo", "--addr", "--config", "flashsale serve --demo"] {
+    for word in ["serve", "config", "healthcheck", "rush", "--demo", "--addr", "--config", "flashsale serve --demo"] {
         assert!(top.contains(word), "{word} in {top}");
     }
     assert!(!top.contains("guard"), "{top}");

@@ -18,6 +18,8 @@ const STYLE: &str = include_str!("style.css");
 /// A class of units, and how many of them there are.
 type Layer = (&'static str, fn(&Stock) -> i64);
 
+/// The part of a tick that must be past for its rate to be shown.
+const SHORT_TICK: f64 = 0.3;
 /// Samples that a plot shows; more would not be seen.
 const SAMPLES_MAX: usize = 480;
 
@@ -63,7 +65,12 @@ fn tiles(report: &Report) -> String {
         "<section class=\"tiles\">{}{}{}{}{}</section>",
         tile("accepted", "Accepted", thousands(report.accepted), rate(report.accepted)),
         tile("refused", "Refused", thousands(report.refused), rate(report.refused)),
-        tile("failed", "Failed", thousands(report.failed), format!("{} unknown", thousands(report.unknown))),
+        tile(
+            if report.failed > 0 { "failed" } else { "plain" },
+            "Failed",
+            thousands(report.failed),
+            format!("{} unknown", thousands(report.unknown))
+        ),
         tile("plain", "Requests", thousands(report.requests), rate(report.requests)),
         tile(
             "plain",
@@ -87,10 +94,12 @@ fn time_axis(end: f64) -> Axis {
 
 fn throughput(report: &Report) -> String {
     let width = report.tick.as_secs_f64();
-    let end = report.ticks.len() as f64 * width;
+    let end = report.elapsed.as_secs_f64();
     let rates = |count: fn(&Row) -> u64| -> Vec<(f64, f64)> {
-        let ticks = report.ticks.iter().enumerate();
-        let points: Vec<_> = ticks.map(|(n, row)| (n as f64 * width, count(row) as f64 / width)).collect();
+        let ticks = report.ticks.iter().enumerate().map(|(n, row)| (n as f64 * width, row));
+        // The last tick is shorter than the others; the rate of a very short one says nothing.
+        let whole = ticks.filter(|(at, _)| *at == 0.0 || end - at > width * SHORT_TICK);
+        let points: Vec<_> = whole.map(|(at, row)| (at, count(row) as f64 / (end - at).clamp(1e-6, width))).collect();
         steps(&points, end)
     };
     let all = [
@@ -99,7 +108,11 @@ fn throughput(report: &Report) -> String {
         ("failed", rates(|row| row.failed)),
     ];
     let greatest = all.iter().flat_map(|(_, points)| points).map(|(_, rate)| *rate).fold(0.0, f64::max);
-    let some = |class: &str| class != "failed" || report.failed > 0;
+    let some = |class: &str| match class {
+        "refused" => report.refused > 0,
+        "failed" => report.failed > 0,
+        _ => true,
+    };
     let series: Vec<_> = all
         .into_iter()
         .filter(|(class, _)| some(class))
@@ -116,7 +129,7 @@ fn throughput(report: &Report) -> String {
 
 fn latency_plot(report: &Report) -> String {
     let width = report.tick.as_secs_f64();
-    let end = report.ticks.len() as f64 * width;
+    let end = report.elapsed.as_secs_f64();
     let line = |class: &'static str, figure: fn(&Row) -> u64| {
         let busy = report.ticks.iter().enumerate().filter(|(_, row)| row.requests > 0);
         let points = busy.map(|(n, row)| ((n as f64 + 0.5) * width, figure(row) as f64)).collect();
@@ -127,7 +140,8 @@ fn latency_plot(report: &Report) -> String {
     let scale = Scale::decades(all().fold(f64::MAX, f64::min).min(1e9), all().fold(0.0, f64::max));
     let y = Axis { scale, unit: Unit::Microseconds, label: "latency, log scale" };
     let legend = [("p50", "p50"), ("p99", "p99"), ("max", "max")];
-    figure("Latency", &legend, &plot("Latency of requests over time", &time_axis(end), &y, &series))
+    let title = if report.latency.len() > 1 { "Latency, all steps" } else { "Latency" };
+    figure(title, &legend, &plot("Latency of requests over time", &time_axis(end), &y, &series))
 }
 
 /// Available units at the bottom, so that they are seen to fall.
@@ -146,7 +160,9 @@ fn stock(report: &Report) -> String {
     ];
     let mut below = vec![0.0; shown.len()];
     let mut series = Vec::new();
-    for (class, units) in layers {
+    let layers: Vec<Layer> =
+        layers.into_iter().filter(|(_, units)| shown.iter().any(|sample| units(&sample.stock) > 0)).collect();
+    for &(class, units) in &layers {
         let floor: Vec<_> = shown.iter().zip(&below).map(|(sample, below)| (sample.at.as_secs_f64(), *below)).collect();
         for (below, sample) in below.iter_mut().zip(&shown) {
             *below += units(&sample.stock).max(0) as f64;
@@ -157,7 +173,7 @@ fn stock(report: &Report) -> String {
     }
     let greatest = below.iter().copied().fold(1.0, f64::max);
     let y = Axis { scale: Scale::above(greatest), unit: Unit::Count, label: "units" };
-    let legend = layers.map(|(class, _)| (class, class));
+    let legend: Vec<_> = layers.iter().map(|(class, _)| (*class, *class)).collect();
     figure("Stock", &legend, &plot("Units of the product over time", &time_axis(end), &y, &series))
 }
 

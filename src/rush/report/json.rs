@@ -33,6 +33,7 @@ pub(super) fn render(report: &Report) -> String {
         "failed": report.failed,
         "unknown": report.unknown,
         "unserved": report.buyers - report.served(),
+        "in_line": report.in_line,
         "requests_per_second": report.per_second(report.requests),
         "accepted_per_second": report.per_second(report.accepted),
         "refused_per_second": report.per_second(report.refused),

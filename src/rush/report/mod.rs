@@ -40,6 +40,8 @@ pub struct Report {
     refused: u64,
     failed: u64,
     unknown: u64,
+    /// Buyers whose time had come when the rush ended, and whom nobody had time for.
+    in_line: u64,
     outcomes: Vec<Outcome>,
     latency: Vec<Latency>,
     seconds: Vec<Row>,
@@ -91,6 +93,7 @@ impl Report {
             refused: tally.refused,
             failed: tally.failed,
             unknown: ledger.unknown,
+            in_line: floor.crowd.in_line(),
             outcomes: tally.outcomes(),
             latency: Step::ALL.into_iter().filter_map(|step| Latency::of(&tally, step)).collect(),
             seconds: tally.timeline.seconds(),
@@ -125,8 +128,10 @@ impl Report {
     /// What happened, in one sentence.
     fn verdict(&self) -> String {
         let (units, buyers, accepted) = (thousands(self.units), thousands(self.served()), thousands(self.accepted));
+        if let Some(check) = self.proof.first_failed() {
+            return format!("{units} units, {buyers} buyers: not proved that {}", check.name);
+        }
         let what = match self.scenario {
-            _ if !self.is_proved() => "this does not add up".to_owned(),
             Scenario::Abandon => format!("gave out {accepted} holds, and every unit came back"),
             Scenario::Rush => format!("gave out exactly {accepted}"),
             Scenario::Lifecycle | Scenario::Duplicates => {
@@ -134,7 +139,8 @@ impl Report {
                 format!("sold exactly {}", thousands(paid))
             }
         };
-        format!("{units} units, {buyers} buyers: {what}")
+        let doubt = if self.unknown == 0 { String::new() } else { format!(" ({} unknown)", thousands(self.unknown)) };
+        format!("{units} units, {buyers} buyers: {what}{doubt}")
     }
 
     /// Buyers who came and went.
@@ -207,7 +213,7 @@ fn notes(plan: &Plan, floor: &Floor, tally: &Tally, unknown: u64, samples: &Samp
          as many connections as --concurrency?",
     );
     note(tally.count(Step::Hold, "overloaded"), "{} holds were turned away because the service was overloaded");
-    note(tally.resolved, "{} requests without a clear answer were asked again with the same key, which told");
+    note(tally.resolved, "{} requests had no clear answer, and were asked again with the same key until there was one");
     note(unknown, "of {} buyers it stays unknown whether they have a unit; the proof allows for either");
     note(
         floor.crowd.in_line(),

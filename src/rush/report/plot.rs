@@ -8,7 +8,7 @@ use crate::rush::figures;
 
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 260.0;
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 78.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 40.0;
@@ -74,7 +74,11 @@ impl Scale {
                 (0..=20).map(|n| f64::from(n) * step).take_while(|mark| *mark <= end * 1.001).collect()
             }
             Self::Log(low, high) => {
-                (0..=12).map(|n| low * 10_f64.powi(n)).take_while(|mark| *mark <= high * 1.001).collect()
+                // A single decade has room for more lines than its two ends.
+                let factors: &[f64] = if high / low < 11.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+                let decades = (0..=12).map(|n| low * 10_f64.powi(n));
+                let marks = decades.flat_map(|decade| factors.iter().map(move |factor| decade * factor));
+                marks.take_while(|mark| *mark <= high * 1.001).collect()
             }
         }
     }

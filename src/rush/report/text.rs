@@ -28,7 +28,7 @@ pub(super) fn render(report: &Report) -> String {
     if !report.notes.is_empty() {
         line!(out);
     }
-    let word = if report.is_proved() { "proved" } else { "NOT PROVED" };
+    let word = if report.is_proved() { "proved" } else { "FAILED" };
     line!(out, "{word}: {}", report.verdict());
     out.trim_end().to_owned()
 }
