@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- cancel: cancels an order that is not paid; a pending one gives its units back.
 --
--- uses   clock, units, records, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 order HASH
--- ARGV   1 who cancels: customer or admin
+-- uses   clock, units, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 order HASH
+-- ARGV   1 retention_ms, 2 most events to keep, 3 who cancels: customer or admin
 -- REPLY  order_not_found, now                  its record is gone
 --        order_not_cancellable, now, order     it is paid, refund_required or refunded
 --        already_cancelled, now, order
@@ -11,18 +11,18 @@
 -- cost   O(lines)
 
 -- names
-local order_key, by = KEYS[5], ARGV[1]
+local order_key, by = KEYS[7], ARGV[3]
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
-local order = read_order(order_key)
+local order = order_at(order_key)
 
 -- decision
 if not order then return { 'order_not_found', now } end
-if order.status == 'cancelled' then return order_reply('already_cancelled', now, order_key) end
-if order.status ~= 'pending' then return order_reply('order_not_cancellable', now, order_key) end
+if order.status == 'cancelled' then return { 'already_cancelled', now, told(order) } end
+if order.status ~= 'pending' then return { 'order_not_cancellable', now, told(order) } end
 
 -- effects
 cancel_pending(order_key, order, by, now)
-stamp(now)
-return order_reply('cancelled', now, order_key)
+write_book(now)
+return { 'cancelled', now, told(order) }

@@ -1,37 +1,45 @@
 #!lua
--- order: turns a live hold into a pending order. A hold becomes at most one order.
+-- order: turns live holds into pending orders, in the order of their arrival. A hold becomes at most one order.
 --
--- uses   clock, units, records, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order HASH
--- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline
--- REPLY  exists, now, order         it is an order already, also when a payment came first
---        hold_expired, now          it lapsed or was released
---        created, now, order
--- cost   O(lines)
+-- uses   clock, units, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET; then for each hold its
+--        hold STRING and its order HASH
+-- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
+-- REPLY  decided, now, and for each hold how it was decided and the order as a list
+--          exists          it is an order already, also when a payment came first
+--          hold_expired    it lapsed or was released; the list is empty
+--          created
+-- cost   O(lines of all holds)
 
 -- names
-local hold_key, order_key = KEYS[5], KEYS[6]
-local retention_ms = tonumber(ARGV[1])
+local FIRST = 7
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms')
+local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'currency')
 local now = guarded_now(sale[1])
-local exists = redis.call('EXISTS', order_key) == 1
-local hold = live_hold(hold_key, now)
+local due = deadline_after(now, tonumber(sale[2]))
 
--- decision
-if exists then return order_reply('exists', now, order_key) end
-if not hold then return { 'hold_expired', now } end
+-- decision: in the book alone
+local function decide(hold_key, order_key)
+  if order_at(order_key) then return 'exists' end
+  local hold = hold_at(hold_key, now)
+  if not hold then return 'hold_expired' end
+  create_order(hold_key, order_key, hold, quote(hold, sale[3]), now, due)
+  each_line(hold.lines, function(product, units)
+    plan_move(product, 'held', 'pending', units)
+    plan_owe(hold.deadline, product, 'h', -units)
+    plan_owe(due, product, 'p', units)
+  end)
+  return 'created'
+end
+
+local reply = { 'decided', now }
+for i = FIRST, #KEYS, 2 do
+  reply[#reply + 1] = decide(KEYS[i], KEYS[i + 1])
+  reply[#reply + 1] = told(orders[KEYS[i + 1]])
+end
+if #log == 0 then return reply end
 
 -- effects
-local due = deadline_after(now, tonumber(sale[2]))
-create_order(order_key, hold, quote(hold), 'pending', now, due)
-redis.call('PEXPIREAT', order_key, int(due + retention_ms))
-redis.call('DEL', hold_key)
-each_line(hold.lines, function(product, units)
-  move(product, 'held', 'pending', units)
-  forgive(hold.deadline, product, 'h', units)
-  owe(due, product, 'p', units)
-end)
-stamp(now)
-return order_reply('created', now, order_key)
+write_book(now)
+return reply

@@ -1,21 +1,21 @@
 #!lua flags=allow-oom
 -- release: gives the units of a live hold back before its deadline.
 --
--- uses   clock, units, records, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order HASH
--- ARGV   none
+-- uses   clock, units, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 hold STRING, 8 order HASH
+-- ARGV   1 retention_ms, 2 most events to keep
 -- REPLY  hold_converted    it became an order
 --        hold_expired      it lapsed or was released
 --        released
 -- cost   O(lines)
 
 -- names
-local hold_key, order_key = KEYS[5], KEYS[6]
+local hold_key, order_key = KEYS[7], KEYS[8]
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
 local converted = redis.call('EXISTS', order_key) == 1
-local hold = live_hold(hold_key, now)
+local hold = hold_at(hold_key, now)
 
 -- decision
 if converted then return { 'hold_converted' } end
@@ -23,5 +23,5 @@ if not hold then return { 'hold_expired' } end
 
 -- effects
 release_hold(hold_key, hold)
-stamp(now)
+write_book(now)
 return { 'released' }

@@ -1,69 +1,66 @@
 #!lua flags=allow-oom
--- settle: decides what a payment event does to an order, or to a hold that has no order yet.
+-- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival.
 --
--- uses   clock, units, records, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order HASH, 7 once STRING,
---        8 reviews ZSET
--- ARGV   1 event (paid, failed, cancelled, refunded or ignored), 2 fingerprint of the event, 3 once_ms,
---        4 hold id, 5 event id (these two name a case in the review queue), 6 payment id or '',
---        7 amount in ten-thousandths or '', 8 currency or ''
--- REPLY  idempotency_key_reused, now           this event id came with another fingerprint
---        duplicate, now, order                 this event id, or this payment, was settled before
---        behind                                lapsed units are left to reclaim: nothing was decided, call again
---        review, now, order                    a person must look: kept in reviews, the order is unchanged
---        refund_required, now, order           captured, but the units are gone: recorded for a refund
---        ignored, now, order
---        applied, now, order
---        (order is empty when there is none)
--- cost   O(lines + due buckets)
+-- uses   clock, units, records, book, orders, reviews
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 reviews ZSET,
+--        8 review_records HASH, 9 resolved ZSET; then for each event its hold STRING, order HASH and once STRING
+-- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
+--        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (paid,
+--        failed, cancelled, refunded, processing or ignored), fingerprint, event id, payment id or '', amount in
+--        ten-thousandths or '', currency or ''
+-- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
+--        decided, now, and for each event how it was decided and the order as a list, which is empty when there is none
+--          idempotency_key_reused   this event id came with another fingerprint
+--          duplicate                this event id, or this payment, was settled before
+--          review                   a person must look: kept in reviews, the order is unchanged
+--          refund_required          captured, but the units are gone: recorded for a refund, and kept in reviews
+--          ignored
+--          applied
+-- cost   O(lines of all orders + due buckets)
 
 -- names
-local hold_key, order_key, once_key, reviews_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local event, fingerprint, once_ms = ARGV[1], ARGV[2], ARGV[3]
-local hold_id, event_id, payment, amount, currency = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local once_ms = ARGV[3]
+local FIRST, EACH, TEXTS = 10, 3, 4
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'on_payment_failed', 'restock_refunds')
+local sale = redis.call('HMGET', sale_key, 'last_now', 'currency', 'on_payment_failed', 'restock_refunds', 'payment_ms',
+  'payment_max_ms')
 local now = guarded_now(sale[1])
-local settled_as = redis.call('GET', once_key)
-local order = read_order(order_key)
-local hold = not order and live_hold(hold_key, now)
-local quoted = hold and quote(hold)
-
-local function state()
-  if not order then return hold and 'live_hold' or 'gone' end
-  if order.status == 'pending' then return now > tonumber(order.due) and 'lapsed' or 'pending' end
-  if order.status == 'cancelled' then return order.cancelled_by == 'payment' and 'lapsed' or 'cancelled' end
-  return order.status
-end
-
--- decision
-if settled_as then
-  if settled_as ~= fingerprint then return { 'idempotency_key_reused', now } end
-  return order_reply('duplicate', now, order_key)
-end
 if reclaim(now) then return { 'behind' } end
 
--- effects: each answers the outcome as a word
-local function record_money(...)
-  redis.call('HSET', order_key, 'payment', payment, 'captured', amount, 'captured_currency', currency, ...)
-  redis.call('PERSIST', order_key)
+local events = {}
+for i = TEXTS, #ARGV do
+  local e, key = {}, FIRST + (i - TEXTS) * EACH
+  e.hold_key, e.order_key, e.once_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
+  e.event, e.fingerprint, e.id, e.payment, e.amount, e.currency =
+    ARGV[i]:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
+  if not e.event then return redis.error_reply('ERR settle: an event has six lines') end
+  events[#events + 1] = e
 end
 
-local function record_paid()
-  record_money('status', 'paid', 'paid_at', int(now))
+-- decision: in the book, and in these lists, alone. Each effect answers the outcome as a word
+local remembered, opened, closed = {}, {}, {}
+
+-- A review has the name of its event, so that an event whose memory has lapsed opens none a second time.
+local function review(e, reason)
+  opened[#opened + 1] = { id_of(e.once_key),
+    review_record(reason, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', '') }
+  return 'review'
+end
+
+local function record_paid(e)
+  change(e.order_key, { status = 'paid', paid_at = int(now), payment = e.payment, captured = e.amount,
+    captured_currency = e.currency })
+  emit('order.paid', e.order_key, now)
   return 'applied'
 end
 
-local function require_refund(reason)
-  record_money('status', 'refund_required', 'reason', reason)
+local function require_refund(e, reason)
+  review(e, reason)
+  change(e.order_key, { status = 'refund_required', reason = reason, review = id_of(e.once_key), payment = e.payment,
+    captured = e.amount, captured_currency = e.currency })
+  emit('order.refund_required', e.order_key, now)
   return 'refund_required'
-end
-
--- One entry an event: two payments of the same wrong amount are two sums of money.
-local function review(reason)
-  redis.call('ZADD', reviews_key, int(now), table.concat({ reason, hold_id, event_id, payment, amount, currency }, ' '))
-  return 'review'
 end
 
 -- What one side does not say does not differ.
@@ -71,110 +68,147 @@ local function differs(one, other)
   return one ~= '' and (other or '') ~= '' and one ~= other
 end
 
-local function amount_differs(expected)
-  return differs(amount, expected.total) or differs(currency, expected.currency)
+local function amount_differs(e, total, currency)
+  return differs(e.amount, total) or differs(e.currency, currency)
 end
 
-local function pay_hold()
-  if amount_differs(quoted) then return review('amount_mismatch') end
-  create_order(order_key, hold, quoted, 'paid', now, now)
-  redis.call('DEL', hold_key)
+local function pay_hold(e, order, hold)
+  local quoted = quote(hold, sale[2])
+  if amount_differs(e, quoted.total, quoted.currency) then return review(e, 'amount_mismatch') end
+  create_order(e.hold_key, e.order_key, hold, quoted, now, now)
   each_line(hold.lines, function(product, units)
-    move(product, 'held', 'sold', units)
-    forgive(hold.deadline, product, 'h', units)
+    plan_move(product, 'held', 'sold', units)
+    plan_owe(hold.deadline, product, 'h', -units)
   end)
-  return record_paid()
+  return record_paid(e)
 end
 
-local function cancel_hold()
-  release_hold(hold_key, hold)
+local function cancel_hold(e, order, hold)
+  release_hold(e.hold_key, hold)
   return 'applied'
 end
 
-local function pay_gone()
-  redis.call('HSET', order_key, 'lines', '', 'created', int(now), 'due', int(now), 'customer', '')
-  return require_refund('hold_expired')
+local function pay_gone(e)
+  change(e.order_key, { lines = '', created = int(now), due = int(now), customer = '' })
+  return require_refund(e, 'hold_expired')
 end
 
-local function pay_pending()
-  if amount_differs(order) then return review('amount_mismatch') end
+local function pay_pending(e, order)
+  if amount_differs(e, order.total, order.currency) then return review(e, 'amount_mismatch') end
   each_line(order.lines, function(product, units)
-    move(product, 'pending', 'sold', units)
-    forgive(tonumber(order.due), product, 'p', units)
+    plan_move(product, 'pending', 'sold', units)
+    plan_owe(tonumber(order.due), product, 'p', -units)
   end)
-  return record_paid()
+  return record_paid(e)
 end
 
-local function fail_pending()
-  if sale[2] == 'keep' then return 'ignored' end
-  cancel_pending(order_key, order, 'payment', now)
+local function cancel_by_payment(e, order)
+  cancel_pending(e.order_key, order, 'payment', now)
   return 'applied'
 end
 
-local function cancel_by_payment()
-  cancel_pending(order_key, order, 'payment', now)
+local function fail_pending(e, order)
+  if sale[3] == 'keep' then return 'ignored' end
+  return cancel_by_payment(e, order)
+end
+
+local function process_pending(e, order)
+  if order.started_at then return 'ignored' end
+  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6]), now)
   return 'applied'
 end
 
-local function pay_late()
-  if amount_differs(order) then return review('amount_mismatch') end
+local function pay_late(e, order)
+  if amount_differs(e, order.total, order.currency) then return review(e, 'amount_mismatch') end
   local enough = true
   each_line(order.lines, function(product, units)
-    if units > tonumber(redis.call('HGET', stock_key, product .. ':available')) then enough = false end
+    if units > available(product) then enough = false end
   end)
-  if not enough then return require_refund('units_gone') end
-  each_line(order.lines, function(product, units) move(product, 'available', 'sold', units) end)
-  redis.call('HSET', order_key, 'late', '1')
-  return record_paid()
+  expire(e.order_key, order, now)
+  if not enough then return require_refund(e, 'units_gone') end
+  each_line(order.lines, function(product, units) plan_move(product, 'available', 'sold', units) end)
+  change(e.order_key, { late = '1' })
+  return record_paid(e)
 end
 
-local function pay_cancelled()
-  return require_refund('order_cancelled')
+local function pay_cancelled(e)
+  return require_refund(e, 'order_cancelled')
 end
 
 -- The same payment once more, or other money? Without a name on one side nobody can tell, so a person looks.
-local function pay_again()
-  if payment ~= order.payment or amount_differs({ total = order.captured, currency = order.captured_currency }) then
-    return review('duplicate_payment')
+local function pay_again(e, order)
+  if e.payment ~= order.payment or amount_differs(e, order.captured, order.captured_currency) then
+    return review(e, 'duplicate_payment')
   end
   return 'duplicate'
 end
 
 -- A refund of other money, or of a part, leaves the order as it is.
-local function refund_differs()
+local function refund_differs(e, order)
   local captured = order.captured ~= '' and order.captured or order.total
-  local of = order.captured_currency ~= '' and order.captured_currency or order.currency
-  return differs(payment, order.payment) or amount_differs({ total = captured, currency = of })
+  local currency = order.captured_currency ~= '' and order.captured_currency or order.currency
+  return differs(e.payment, order.payment) or amount_differs(e, captured, currency)
 end
 
-local function refund_paid()
-  if refund_differs() then return review('refund_mismatch') end
-  redis.call('HSET', order_key, 'status', 'refunded')
-  if sale[3] ~= '0' then
-    each_line(order.lines, function(product, units) move(product, 'sold', 'available', units) end)
+local function refund(e)
+  change(e.order_key, { status = 'refunded' })
+  emit('order.refunded', e.order_key, now)
+  return 'applied'
+end
+
+local function refund_paid(e, order)
+  if refund_differs(e, order) then return review(e, 'refund_mismatch') end
+  if sale[4] ~= '0' then
+    each_line(order.lines, function(product, units) plan_move(product, 'sold', 'available', units) end)
   end
-  return 'applied'
+  return refund(e)
 end
 
-local function refund_resolved()
-  if refund_differs() then return review('refund_mismatch') end
-  redis.call('HSET', order_key, 'status', 'refunded')
-  return 'applied'
+local function refund_required(e, order)
+  if refund_differs(e, order) then return review(e, 'refund_mismatch') end
+  closed[#closed + 1] = order.review
+  return refund(e)
 end
 
 -- The truth table: what is not in it is ignored.
 local TABLE = {
   live_hold       = { paid = pay_hold, cancelled = cancel_hold },
   gone            = { paid = pay_gone },
-  pending         = { paid = pay_pending, failed = fail_pending, cancelled = cancel_by_payment },
+  pending         = { paid = pay_pending, failed = fail_pending, cancelled = cancel_by_payment, processing = process_pending },
   lapsed          = { paid = pay_late },
   cancelled       = { paid = pay_cancelled },
   paid            = { paid = pay_again, refunded = refund_paid },
-  refund_required = { paid = pay_again, refunded = refund_resolved },
+  refund_required = { paid = pay_again, refunded = refund_required },
   refunded        = { paid = pay_again },
 }
-local effect = TABLE[state()][event]
-local outcome = effect and effect() or 'ignored'
-redis.call('SET', once_key, fingerprint, 'PX', once_ms)
-stamp(now)
-return order_reply(outcome, now, order_key)
+
+local function state(order, hold)
+  if not order then return hold and 'live_hold' or 'gone' end
+  if order.status == 'pending' then return has_lapsed(order, now) and 'lapsed' or 'pending' end
+  if order.status == 'cancelled' then return order.cancelled_by == 'payment' and 'lapsed' or 'cancelled' end
+  return order.status
+end
+
+local function decide(e)
+  local settled_as = remembered[e.once_key] or redis.call('GET', e.once_key)
+  if settled_as then return settled_as == e.fingerprint and 'duplicate' or 'idempotency_key_reused' end
+  local order = order_at(e.order_key)
+  local hold = not order and hold_at(e.hold_key, now)
+  local effect = TABLE[state(order, hold)][e.event]
+  remembered[e.once_key] = e.fingerprint
+  return effect and effect(e, order, hold) or 'ignored'
+end
+
+local reply = { 'decided', now }
+for _, e in ipairs(events) do
+  reply[#reply + 1] = decide(e)
+  reply[#reply + 1] = told(order_at(e.order_key))
+end
+if not next(remembered) then return reply end
+
+-- effects
+for once_key, fingerprint in pairs(remembered) do redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
+for _, entry in ipairs(opened) do open_review(entry[1], entry[2], now) end
+for _, id in ipairs(closed) do close_review(id, 'the refund was reported', now) end
+write_book(now)
+return reply

@@ -20,7 +20,7 @@ use crate::{
     config::{RedisSource, Secret, Settings},
     http::{self, BodyLimits, Desk, Draining},
     store::{
-        Blueprint, Catalogue, Failure, Limits, Store, Terms, Topology, Unfit,
+        Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit,
         embedded::{Embedded, EmbeddedError},
     },
     webhook::signature::Verifier,
@@ -54,6 +54,8 @@ pub struct Application {
     blueprint: Blueprint,
     draining: Draining,
     drain: Duration,
+    /// How often to say which orders have lapsed.
+    sweep: Duration,
     signals: StopSignals,
     /// Keeps the embedded Redis running for as long as the service does.
     embedded: Option<Embedded>,
@@ -66,7 +68,7 @@ impl Application {
     /// [`StartError`], each saying what to do.
     pub async fn build(settings: &Settings, catalogue: Catalogue) -> Result<Self, StartError> {
         let (topology, embedded) = find_redis(settings)?;
-        let blueprint = prepare(settings, topology, Arc::new(catalogue)).await?;
+        let blueprint = prepare(settings, topology, Arc::new(catalogue), embedded.is_some()).await?;
         let draining = Draining::default();
         let desk = desk(settings, draining.clone())?;
         let listener = TcpListener::bind(settings.http.addr).map_err(|e| StartError::Listen(settings.http.addr, e))?;
@@ -74,9 +76,10 @@ impl Application {
         let server = serve(settings, listener, blueprint.clone(), desk)?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
         let drain = Duration::from_secs(settings.http.drain_seconds);
+        let sweep = Duration::from_millis(settings.events.sweep_ms);
         // From here on a signal stops in order; before, it just ends the process.
         let signals = StopSignals::listen()?;
-        Ok(Self { server, addr, blueprint, draining, drain, signals, embedded })
+        Ok(Self { server, addr, blueprint, draining, drain, sweep, signals, embedded })
     }
 
     /// Where it listens; the port was chosen by the system when the settings said 0.
@@ -106,6 +109,7 @@ impl Application {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let handle = self.server.handle();
         let (draining, drain, mut signals) = (self.draining, self.drain, self.signals);
+        let sweeping = actix_web::rt::spawn(sweep(Store::new(&self.blueprint), self.sweep));
         let watch = actix_web::rt::spawn(async move {
             signals.received().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
@@ -115,6 +119,7 @@ impl Application {
         });
         let result = self.server.await;
         watch.abort();
+        sweeping.abort();
         drop(self.embedded);
         tracing::info!("stopped");
         result
@@ -142,12 +147,19 @@ fn find_redis(settings: &Settings) -> Result<(Topology, Option<Embedded>), Start
 }
 
 /// Waits for a Redis that is not there yet, as it happens when both start together.
-async fn prepare(settings: &Settings, topology: Topology, catalogue: Arc<Catalogue>) -> Result<Blueprint, StartError> {
+async fn prepare(
+    settings: &Settings,
+    topology: Topology,
+    catalogue: Arc<Catalogue>,
+    is_ours: bool,
+) -> Result<Blueprint, StartError> {
+    let timeout = Duration::from_millis(settings.durability.timeout_ms);
+    let demand = Demand { payments: settings.durability.payments, timeout, is_ours };
     let patience = Duration::from_secs(settings.redis.startup_seconds);
     let started = Instant::now();
     let mut said = false;
     loop {
-        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings)).await {
+        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), demand).await {
             Ok((blueprint, standing)) => {
                 tracing::info!("store: {standing}");
                 standing.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -172,9 +184,27 @@ fn terms(settings: &Settings) -> Terms {
         hold_ms: settings.sale.hold_seconds * 1_000,
         hold_max_ms: settings.sale.hold_seconds_max * 1_000,
         payment_ms: settings.sale.payment_seconds * 1_000,
+        payment_max_ms: settings.sale.payment_seconds_max * 1_000,
         idempotency_ms: settings.sale.idempotency_seconds * 1_000,
         event_ms: settings.webhook.remember_seconds * 1_000,
         retention_ms: settings.sale.retention_seconds * 1_000,
+        events_max: settings.events.keep_max,
+    }
+}
+
+/// Turns pending orders that have lapsed into events, until it is aborted.
+async fn sweep(store: Store, pause: Duration) {
+    if pause.is_zero() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(pause).await;
+        match store.sweep_in_turn(pause).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::debug!(expired, "orders have lapsed"),
+            // Requests tell when Redis is gone; here it is enough that the next turn comes.
+            Err(failure) => tracing::debug!(cause = %failure, "orders that lapsed could not be looked for"),
+        }
     }
 }
 

@@ -1,38 +1,75 @@
--- orders: what happens to holds and orders in more than one script. Uses clock, units and records.
+-- orders: what happens to holds and orders in more than one script. Uses clock, units, records and book.
+
+local prices = {}
+local function price_of(product)
+  prices[product] = prices[product] or redis.call('HGET', stock_key, product .. ':price')
+  return prices[product]
+end
 
 -- What an order made of this hold now would say: its lines with today's prices, and the total. Prices are whole
 -- numbers and bounded (see domain/money.rs), so that the products and the sum stay below 2^53 and are exact.
-local function quote(hold)
+local function quote(hold, currency)
   local lines, total = {}, 0
   each_line(hold.lines, function(product, units)
-    local price = redis.call('HGET', stock_key, product .. ':price')
+    local price = price_of(product)
     lines[#lines + 1] = product .. '=' .. int(units) .. '@' .. price
     total = total + units * price
   end)
-  return { lines = table.concat(lines, ','), total = int(total), currency = redis.call('HGET', sale_key, 'currency') }
+  return { lines = table.concat(lines, ','), total = int(total), currency = currency }
 end
 
-local function create_order(order_key, hold, quoted, status, now, due)
-  redis.call('HSET', order_key, 'status', status, 'lines', quoted.lines, 'total', quoted.total,
-    'currency', quoted.currency, 'customer', hold.customer, 'created', int(now), 'due', int(due),
-    'hold_deadline', int(hold.deadline))
+-- The units stay where they are: whoever makes the order moves them.
+local function create_order(hold_key, order_key, hold, quoted, now, due)
+  end_hold(hold_key)
+  change(order_key, { status = 'pending', lines = quoted.lines, total = quoted.total, currency = quoted.currency,
+    customer = hold.customer, created = int(now), due = int(due), hold_deadline = int(hold.deadline) })
+  emit('order.created', order_key, now)
 end
 
 local function release_hold(hold_key, hold)
-  redis.call('DEL', hold_key)
+  end_hold(hold_key)
   each_line(hold.lines, function(product, units)
-    move(product, 'held', 'available', units)
-    forgive(hold.deadline, product, 'h', units)
+    plan_move(product, 'held', 'available', units)
+    plan_owe(hold.deadline, product, 'h', -units)
   end)
 end
 
--- by: customer, admin or payment. The units of an order that lapsed come back through its bucket, never here.
+local function has_lapsed(order, now)
+  return order.status == 'pending' and now > tonumber(order.due)
+end
+
+-- Says once that a pending order has lapsed. Its units come back through its bucket, never here.
+local function expire(order_key, order, now)
+  if not has_lapsed(order, now) or order.expired_at then return false end
+  change(order_key, { expired_at = int(now) })
+  emit('order.expired', order_key, now)
+  return true
+end
+
+-- by: customer, admin or payment.
 local function cancel_pending(order_key, order, by, now)
-  redis.call('HSET', order_key, 'status', 'cancelled', 'cancelled_by', by)
+  if has_lapsed(order, now) then
+    expire(order_key, order, now)
+  else
+    local due = tonumber(order.due)
+    each_line(order.lines, function(product, units)
+      plan_move(product, 'pending', 'available', units)
+      plan_owe(due, product, 'p', -units)
+    end)
+  end
+  change(order_key, { status = 'cancelled', cancelled_by = by })
+  emit('order.cancelled', order_key, now)
+end
+
+-- The buyer is paying: moves the deadline of a pending order once, as far as the sale lets it go.
+local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
   local due = tonumber(order.due)
-  if now > due then return end
+  local cap = deadline_after(tonumber(order.created), payment_max_ms)
+  local later = math.max(due, math.min(deadline_after(now, payment_ms), cap))
   each_line(order.lines, function(product, units)
-    move(product, 'pending', 'available', units)
-    forgive(due, product, 'p', units)
+    plan_owe(due, product, 'p', -units)
+    plan_owe(later, product, 'p', units)
   end)
+  change(order_key, { started_at = int(now), due = int(later) })
+  emit('order.payment_started', order_key, now)
 end

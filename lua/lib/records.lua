@@ -9,8 +9,9 @@ end
 -- The hold as { lines, customer, deadline }, or nil when it is gone: its key must be there *and* its deadline ahead.
 local function live_hold(hold_key, now)
   local value = redis.call('GET', hold_key)
+  if not value then return nil end
   local deadline = redis.call('PEXPIRETIME', hold_key)
-  if not value or now > deadline then return nil end
+  if now > deadline then return nil end
   local lines, customer = value:match('^(%S+) ?(.*)$')
   return { lines = lines, customer = customer, deadline = deadline }
 end

@@ -5,7 +5,10 @@ mod reader;
 use std::{fmt, net::SocketAddr, path::Path, path::PathBuf};
 
 use self::reader::Reader;
-use crate::{store::Topology, webhook::signature::Verifier};
+use crate::{
+    store::{Durability, Topology},
+    webhook::signature::Verifier,
+};
 
 /// The defaults, as a person reads them; every key that exists stands here.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -39,6 +42,8 @@ pub struct Settings {
     pub admin_token: Option<Secret>,
     pub webhook: Webhook,
     pub sale: Sale,
+    pub durability: DurabilitySettings,
+    pub events: Events,
     pub log: Log,
 }
 
@@ -84,8 +89,21 @@ pub struct Sale {
     pub hold_seconds: u64,
     pub hold_seconds_max: u64,
     pub payment_seconds: u64,
+    pub payment_seconds_max: u64,
     pub idempotency_seconds: u64,
     pub retention_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct DurabilitySettings {
+    pub payments: Durability,
+    pub timeout_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Events {
+    pub keep_max: u64,
+    pub sweep_ms: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -138,6 +156,11 @@ fn read(r: &mut Reader) -> Settings {
         admin_token: r.secret("admin.token"),
         webhook: read_webhook(r),
         sale: read_sale(r),
+        durability: read_durability(r),
+        events: Events {
+            keep_max: r.number("events.keep_max", 100, 1_000_000_000),
+            sweep_ms: r.number("events.sweep_ms", 0, 3_600_000),
+        },
         log: read_log(r),
     };
     if settings.admin_token.as_ref().is_some_and(|token| token.expose().len() < 16) {
@@ -230,13 +253,25 @@ fn read_sale(r: &mut Reader) -> Sale {
         hold_seconds: r.number("sale.hold_seconds", 1, 86_400),
         hold_seconds_max: r.number("sale.hold_seconds_max", 1, 604_800),
         payment_seconds: r.number("sale.payment_seconds", 1, 604_800),
+        payment_seconds_max: r.number("sale.payment_seconds_max", 1, 604_800),
         idempotency_seconds: r.number("sale.idempotency_seconds", 60, 31_536_000),
         retention_seconds: r.number("sale.retention_seconds", 60, 315_360_000),
     };
     if sale.hold_seconds > sale.hold_seconds_max {
         r.complain("sale.hold_seconds", "must not be more than sale.hold_seconds_max");
     }
+    if sale.payment_seconds > sale.payment_seconds_max {
+        r.complain("sale.payment_seconds", "must not be more than sale.payment_seconds_max");
+    }
     sale
+}
+
+fn read_durability(r: &mut Reader) -> DurabilitySettings {
+    let payments = Durability::parse(&r.text("durability.payments")).unwrap_or_else(|| {
+        r.complain("durability.payments", "must be memory, fsync, or replicas:N with N from 1 to 100");
+        Durability::Memory
+    });
+    DurabilitySettings { payments, timeout_ms: r.number("durability.timeout_ms", 10, 60_000) }
 }
 
 fn read_log(r: &mut Reader) -> Log {

@@ -79,6 +79,13 @@ impl Amount {
         Self(self.0.saturating_mul(units))
     }
 
+    /// As it is written in its currency, or with its own decimals where the currency is not known or has fewer.
+    pub fn written(self, currency: Option<&Currency>) -> String {
+        let decimals = (0..=SCALE_DIGITS).find(|decimals| self.0 % 10_u64.pow((SCALE_DIGITS - decimals) as u32) == 0);
+        let least = currency.map_or(0, Currency::decimals);
+        InCurrency { amount: self, decimals: decimals.unwrap_or(SCALE_DIGITS).max(least) }.to_string()
+    }
+
     /// With as many decimals as the currency is written with.
     pub fn in_currency(self, currency: &Currency) -> InCurrency {
         InCurrency { amount: self, decimals: currency.decimals() }
@@ -116,6 +123,15 @@ mod tests {
             let amount = Amount::parse(text, currency.decimals()).unwrap();
             assert_eq!(amount.in_currency(&currency).to_string(), written);
         }
+    }
+
+    #[test]
+    fn an_amount_that_its_currency_cannot_write_keeps_its_decimals() {
+        let usd = Currency::parse("USD").unwrap();
+        let written = |value, currency| Amount::from_ten_thousandths(value).written(currency);
+        assert_eq!(written(500_000, Some(&usd)), "50.00");
+        assert_eq!(written(505_010, Some(&usd)), "50.501");
+        assert_eq!((written(500_000, None), written(5, None)), ("50".to_owned(), "0.0005".to_owned()));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct Order {
     pub created_ms: i64,
     pub payment_due_ms: i64,
     pub paid_ms: Option<i64>,
+    /// When the buyer was seen to pay, which moved the deadline.
+    pub started_ms: Option<i64>,
     /// Paid after its deadline, with units that were still there.
     pub late: bool,
     /// The deadline of the hold that it was; `None` when the hold was gone.

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use super::{
+    event::Event,
     hold::Hold,
     ids::{OrderId, ProductId, SaleId},
     order::Order,
     product::Product,
+    review::{Review, ReviewCursor},
 };
 
 /// Of a wish for a hold.
@@ -88,6 +90,17 @@ pub enum CancelOutcome {
     OrderNotFound,
 }
 
+/// Of the word that a buyer is paying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartPaymentOutcome {
+    /// The deadline moved, as far as the sale lets it.
+    Started(Order),
+    AlreadyStarted(Order),
+    /// It lapsed, was cancelled, or money came.
+    OrderNotPending(Order),
+    OrderNotFound,
+}
+
 /// Of a payment event. The order is `None` when there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleOutcome {
@@ -117,4 +130,32 @@ pub enum PutProductOutcome {
     Created { id: ProductId, sale: SaleId },
     AlreadyExists,
     CurrencyDiffers { sale_currency: String },
+}
+
+/// Of a look at the event log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListEventsOutcome {
+    /// In order; empty when nothing happened since.
+    Events(Vec<Event>),
+    /// The reader came too late: the log is bounded, and events that it has not seen were dropped.
+    Trimmed { sale: SaleId },
+    SaleNotFound,
+    /// There are more sales than one cursor can follow.
+    TooManySales { sales: usize },
+}
+
+/// Of a look at the reviews.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListReviewsOutcome {
+    Reviews { reviews: Vec<Review>, next: Option<ReviewCursor> },
+    SaleNotFound,
+}
+
+/// Of the word that a review was dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolveOutcome {
+    Resolved(Review),
+    /// Its first note stays.
+    AlreadyResolved(Review),
+    ReviewNotFound,
 }

@@ -12,6 +12,8 @@ pub enum PaymentStatus {
     Failed,
     Cancelled,
     Refunded,
+    /// The buyer is paying; nothing is decided yet.
+    Processing,
     /// A word that says nothing to us.
     Ignored,
 }
@@ -24,8 +26,14 @@ impl PaymentStatus {
             "failed" => Self::Failed,
             "cancelled" | "canceled" => Self::Cancelled,
             "refunded" => Self::Refunded,
+            "processing" => Self::Processing,
             _ => Self::Ignored,
         }
+    }
+
+    /// Whether an event about an id that is not ours must be kept for a person.
+    pub fn settles(self) -> bool {
+        !matches!(self, Self::Processing | Self::Ignored)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -34,6 +42,7 @@ impl PaymentStatus {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Refunded => "refunded",
+            Self::Processing => "processing",
             Self::Ignored => "ignored",
         }
     }

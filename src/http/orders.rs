@@ -1,4 +1,4 @@
-//! POST /api/orders, GET /api/orders/{id}, POST /api/orders/{id}/cancel.
+//! POST /api/orders, GET /api/orders/{id}, POST /api/orders/{id}/cancel and payment-started.
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::{
     domain::{
         ids::OrderId,
         order::Order,
-        outcome::{CancelOutcome, FindOrderOutcome, OrderOutcome},
+        outcome::{CancelOutcome, FindOrderOutcome, OrderOutcome, StartPaymentOutcome},
         text::CustomerId,
     },
     store::Store,
@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) async fn create(store: Data<Store>, Asked(ask): Asked<OrderRequest>) -> Result<HttpResponse, Problem> {
     let hold = store.ids().parse(&ask.hold_id).ok_or_else(holds::never_made)?;
-    match store.order(&hold).await? {
+    match store.order(hold).await? {
         OrderOutcome::Created(order) => Ok(HttpResponse::Created().json(OrderBody::of(&order))),
         OrderOutcome::Exists(order) => Ok(found(&order)),
         OrderOutcome::HoldExpired => Err(holds::expired()),
@@ -43,6 +43,14 @@ pub(super) async fn cancel(request: HttpRequest, store: Data<Store>) -> Result<H
         CancelOutcome::Cancelled(order) | CancelOutcome::AlreadyCancelled(order) => Ok(found(&order)),
         CancelOutcome::OrderNotCancellable(order) => Err(not_cancellable(&order)),
         CancelOutcome::OrderNotFound => Err(not_found()),
+    }
+}
+
+pub(super) async fn start_payment(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    match store.start_payment(&order_id(&request, &store)?).await? {
+        StartPaymentOutcome::Started(order) | StartPaymentOutcome::AlreadyStarted(order) => Ok(found(&order)),
+        StartPaymentOutcome::OrderNotPending(order) => Err(not_pending(&order)),
+        StartPaymentOutcome::OrderNotFound => Err(not_found()),
     }
 }
 
@@ -77,6 +85,12 @@ fn not_cancellable(order: &Order) -> Problem {
         .with("order_status", status)
 }
 
+fn not_pending(order: &Order) -> Problem {
+    let status = order.status.as_str();
+    Problem::new(Code::OrderNotPending, format!("the order is {status}: its payment deadline cannot move any more"))
+        .with("order_status", status)
+}
+
 fn found(order: &Order) -> HttpResponse {
     HttpResponse::Ok().insert_header(NO_STORE).json(OrderBody::of(order))
 }
@@ -98,6 +112,8 @@ pub(super) struct OrderBody<'a> {
     created_at: String,
     payment_due_at: String,
     paid_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_started_at: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     late: bool,
 }
@@ -119,6 +135,7 @@ impl<'a> OrderBody<'a> {
             created_at: rfc3339(order.created_ms),
             payment_due_at: rfc3339(order.payment_due_ms),
             paid_at: order.paid_ms.map(rfc3339),
+            payment_started_at: order.started_ms.map(rfc3339),
             late: order.late,
         }
     }

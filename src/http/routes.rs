@@ -27,11 +27,18 @@ pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
         .service(resource("/api/orders", "POST").route(web::post().to(orders::create)))
         .service(reading("/api/orders/{id}", orders::read))
         .service(resource("/api/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
+        .service(resource("/api/orders/{id}/payment-started", "POST").route(web::post().to(orders::start_payment)))
         .service(resource("/api/payments/webhook", "POST").route(web::post().to(payments::webhook)))
         .service(reading("/livez", health::livez))
         .service(reading("/readyz", health::readyz));
     if desk.admin_token.is_some() {
-        config.service(resource("/api/admin/products", "POST").route(web::post().to(admin::create_product)));
+        config
+            .service(resource("/api/admin/products", "POST").route(web::post().to(admin::products::create)))
+            .service(reading("/api/admin/events", admin::events::list))
+            .service(reading("/api/admin/reviews", admin::reviews::list))
+            .service(
+                resource("/api/admin/reviews/{id}/resolve", "POST").route(web::post().to(admin::reviews::resolve)),
+            );
     }
     config.default_service(web::to(not_found));
 }

@@ -10,8 +10,8 @@ impl Store {
     /// [`Failure`]; after a timeout the order may be cancelled. The same call then says so.
     pub async fn cancel(&self, order: &OrderId) -> Result<CancelOutcome, Failure> {
         let keys = SaleKeys(order.sale());
-        let call = Call::of(Op::Cancel).keys(keys.units()).key(keys.order(order.key())).arg("customer");
-        let (word, mut reply) = self.runner.call(call).await?;
+        let call = self.terms.for_book(Call::of(Op::Cancel).keys(keys.book()).key(keys.order(order.key())));
+        let (word, mut reply) = self.runner.call(call.arg("customer")).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
             "cancelled" => Ok(CancelOutcome::Cancelled(self.read_order(&hold, &mut reply)?)),

@@ -6,8 +6,10 @@ use crate::domain::ids::{ProductId, SaleId};
 pub const PRODUCTS: &str = "fs1:products";
 /// All sales.
 pub const SALES: &str = "fs1:sales";
-/// Events about ids that were never made here, by event id.
-pub const UNMATCHED: &str = "fs1:unmatched";
+/// Written behind payment events that were settled, to wait for.
+pub const MARK: &str = "fs1:mark";
+/// Taken for a moment by the service whose turn it is to say which orders have lapsed.
+pub const SWEPT: &str = "fs1:swept";
 /// The version of the key schema.
 pub const SCHEMA: &str = "fs1:schema";
 /// The secret that signs the ids of holds and orders, in hex.
@@ -23,16 +25,42 @@ impl SaleKeys<'_> {
         ["sale", "stock", "lapses", "deadlines"].map(|name| self.named(name))
     }
 
+    /// What every script with a book declares first: the keys of `units`, events and due.
+    pub fn book(self) -> [String; 6] {
+        ["sale", "stock", "lapses", "deadlines", "events", "due"].map(|name| self.named(name))
+    }
+
+    /// What every script that opens or closes reviews declares behind the keys of its book.
+    pub fn reviews(self) -> [String; 3] {
+        [self.open_reviews(), self.review_records(), self.resolved()]
+    }
+
+    pub fn open_reviews(self) -> String {
+        self.named("reviews")
+    }
+
+    pub fn review_records(self) -> String {
+        self.named("review_records")
+    }
+
+    pub fn resolved(self) -> String {
+        self.named("resolved")
+    }
+
+    pub fn events(self) -> String {
+        self.named("events")
+    }
+
+    pub fn due(self) -> String {
+        self.named("due")
+    }
+
     pub fn sale(self) -> String {
         self.named("sale")
     }
 
     pub fn stock(self) -> String {
         self.named("stock")
-    }
-
-    pub fn reviews(self) -> String {
-        self.named("reviews")
     }
 
     pub fn product(self, id: ProductId) -> String {

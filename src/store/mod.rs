@@ -2,39 +2,55 @@
 
 mod batch;
 mod cancel;
+mod confirm;
+mod durability;
 pub mod embedded;
 mod error;
+mod expire;
 mod find_hold;
 mod find_order;
 mod hold;
+mod keep_unmatched;
 mod keys;
+mod list_events;
+mod list_reviews;
 mod once;
 mod order;
 mod put_product;
 mod record;
 mod release;
 mod reply;
+mod resolve;
 mod runner;
 pub mod script;
 mod settle;
 mod standing;
+mod start_payment;
 mod stock;
 mod topology;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
-use crate::domain::ids::{IdSigner, ProductId, SaleId};
+use crate::domain::{
+    ids::{HoldId, IdSigner, ProductId, SaleId},
+    order::Order,
+};
 
 use self::{
     batch::{Batcher, Patience},
+    confirm::Confirms,
+    durability::Barrier,
     hold::Holds,
-    keys::{PRODUCTS, SaleKeys},
+    keys::{PRODUCTS, SALES, SaleKeys},
+    order::Orders,
     reply::Reply,
     runner::{Call, Runner},
     script::Op,
+    settle::Settles,
     stock::Reads,
 };
 pub use self::{
+    durability::{Demand, Durability},
     error::Failure,
     script::Catalogue,
     standing::{Standing, Unfit},
@@ -50,12 +66,23 @@ pub struct Terms {
     pub hold_ms: u64,
     pub hold_max_ms: u64,
     pub payment_ms: u64,
+    /// From the creation of an order to the latest deadline that a started payment may move it to.
+    pub payment_max_ms: u64,
     /// Idempotency keys of holds.
     pub idempotency_ms: u64,
     /// Ids of payment events.
     pub event_ms: u64,
     /// Unpaid orders, after their payment deadline.
     pub retention_ms: u64,
+    /// Events that the log of a sale keeps.
+    pub events_max: u64,
+}
+
+impl Terms {
+    /// The arguments that every script with a book takes first.
+    fn for_book(&self, call: Call) -> Call {
+        call.number(self.retention_ms).number(self.events_max)
+    }
 }
 
 /// What all workers share: how to reach Redis, the scripts, the terms, and the secret that Redis keeps.
@@ -65,6 +92,8 @@ pub struct Blueprint {
     pub catalogue: Arc<Catalogue>,
     pub terms: Terms,
     pub ids: IdSigner,
+    /// What is waited for before a payment event is answered.
+    barrier: Option<Barrier>,
 }
 
 /// The store of one worker. It lives on one thread.
@@ -72,6 +101,10 @@ pub struct Store {
     runner: Rc<Runner>,
     holds: Rc<Batcher<Holds>>,
     reads: Rc<Batcher<Reads>>,
+    orders: Rc<Batcher<Orders>>,
+    settles: Rc<Batcher<Settles>>,
+    /// Where an answer to a payment event means more than that Redis has it.
+    confirms: Option<Rc<Batcher<Confirms>>>,
     terms: Terms,
     ids: IdSigner,
     sales: RefCell<HashMap<ProductId, SaleId>>,
@@ -85,10 +118,13 @@ impl Store {
         let limits = blueprint.topology.limits;
         let patience = Patience { wait: limits.call, queue_max: limits.queue_max };
         let runner = Rc::new(Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue)));
-        let holds = Holds { terms: blueprint.terms, ids: blueprint.ids.clone() };
+        let (terms, ids) = (blueprint.terms, &blueprint.ids);
         Self {
-            holds: Batcher::new(Rc::clone(&runner), holds, patience),
+            holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, patience),
             reads: Batcher::new(Rc::clone(&runner), Reads, patience),
+            orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, patience),
+            settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, patience),
+            confirms: blueprint.barrier.map(|barrier| confirms(blueprint, barrier)),
             runner,
             terms: blueprint.terms,
             ids: blueprint.ids.clone(),
@@ -120,6 +156,29 @@ impl Store {
         ))
     }
 
+    /// The sale, or all sales in the order of their names; `None` when there is no such sale. What was never made here is
+    /// kept in a sale of its own.
+    async fn sales(&self, one: Option<&SaleId>) -> Result<Option<Vec<SaleId>>, Failure> {
+        if let Some(sale) = one {
+            let found = self.runner.plain(redis::cmd("SISMEMBER").arg(SALES).arg(sale.as_str())).await?;
+            let known = Reply::one(found).int()? == 1 || *sale == self.nowhere;
+            return Ok(known.then(|| vec![sale.clone()]));
+        }
+        let mut names = Reply::read(self.runner.plain(redis::cmd("SMEMBERS").arg(SALES)).await?)?;
+        let mut sales = vec![self.nowhere.clone()];
+        while !names.is_empty() {
+            sales.push(SaleId::parse(&names.text()?).ok_or_else(|| Failure::unreadable("a sale id"))?);
+        }
+        sales.sort_unstable();
+        Ok(Some(sales))
+    }
+
+    /// The order that this hold became, from the rest of a reply: now, and its fields.
+    fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
+        let now_ms = reply.int()?;
+        record::order(self.ids(), hold, now_ms, &reply.list()?.fields()?)
+    }
+
     /// The sale of a product; it never changes, so it is remembered.
     async fn sale_of(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
         if let Some(sale) = self.sales.borrow().get(&product) {
@@ -144,6 +203,17 @@ impl Store {
             sales.insert(product, sale.clone());
         }
     }
+}
+
+/// On a runner of its own, because its connection waits for disks and replicas.
+fn confirms(blueprint: &Blueprint, barrier: Barrier) -> Rc<Batcher<Confirms>> {
+    let mut topology = blueprint.topology.clone();
+    topology.limits.call += barrier.timeout();
+    let limits = topology.limits;
+    let runner = Runner::new(&topology, Arc::clone(&blueprint.catalogue)).with_barrier(barrier);
+    // Who comes while one waits, waits for that and then for the next.
+    let patience = Patience { wait: 2 * limits.call, queue_max: limits.queue_max };
+    Batcher::new(Rc::new(runner), Confirms, patience)
 }
 
 /// An answer that the script does not give: another version of the script, or a bug.

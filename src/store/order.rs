@@ -1,20 +1,60 @@
-//! `order`: turns a live hold into a pending order.
+//! `order`: turns live holds into pending orders. Orders of one sale are made in batches.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
-use crate::domain::{ids::HoldId, outcome::OrderOutcome};
+use super::{Call, Failure, Op, Reply, Store, Terms, batch::Work, keys::SaleKeys, record, unknown_word};
+use crate::domain::{
+    ids::{HoldId, IdSigner, SaleId},
+    outcome::OrderOutcome,
+};
 
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the order may exist. The same call then finds it.
-    pub async fn order(&self, hold: &HoldId) -> Result<OrderOutcome, Failure> {
-        let keys = SaleKeys(hold.sale());
-        let call = Call::of(Op::Order).keys(keys.units()).key(keys.hold(hold.key())).key(keys.order(hold.key()));
-        let (word, mut reply) = self.runner.call(call.number(self.terms.retention_ms)).await?;
-        match word.as_str() {
-            "created" => Ok(OrderOutcome::Created(self.read_order(hold, &mut reply)?)),
-            "exists" => Ok(OrderOutcome::Exists(self.read_order(hold, &mut reply)?)),
-            "hold_expired" => Ok(OrderOutcome::HoldExpired),
-            word => Err(unknown_word(Op::Order, word)),
+    pub async fn order(&self, hold: HoldId) -> Result<OrderOutcome, Failure> {
+        let sale = hold.sale().clone();
+        self.orders.ask(&sale, hold).await
+    }
+}
+
+/// Making orders: a queue for each sale.
+pub(super) struct Orders {
+    pub(super) terms: Terms,
+    pub(super) ids: IdSigner,
+}
+
+impl Work for Orders {
+    type Key = SaleId;
+    type Ask = HoldId;
+    type Answer = OrderOutcome;
+    const BATCH_MAX: usize = 64;
+
+    fn call(&self, sale: &SaleId, holds: &[HoldId]) -> Call {
+        let keys = SaleKeys(sale);
+        let call = Call::of(Op::Order).keys(keys.book());
+        let call = holds.iter().fold(call, |call, hold| call.key(keys.hold(hold.key())).key(keys.order(hold.key())));
+        self.terms.for_book(call)
+    }
+
+    fn read(
+        &self,
+        _sale: &SaleId,
+        holds: Vec<HoldId>,
+        word: &str,
+        mut reply: Reply,
+    ) -> Result<Vec<OrderOutcome>, Failure> {
+        if word != "decided" {
+            return Err(unknown_word(Op::Order, word));
         }
+        let now_ms = reply.int()?;
+        let read = |hold: HoldId| {
+            let (word, fields) = (reply.text()?, reply.list()?.fields()?);
+            let order = || record::order(&self.ids, &hold, now_ms, &fields);
+            match word.as_str() {
+                "created" => Ok(OrderOutcome::Created(order()?)),
+                "exists" => Ok(OrderOutcome::Exists(order()?)),
+                "hold_expired" => Ok(OrderOutcome::HoldExpired),
+                word => Err(unknown_word(Op::Order, word)),
+            }
+        };
+        holds.into_iter().map(read).collect()
     }
 }

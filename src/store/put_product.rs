@@ -71,5 +71,6 @@ impl Store {
             .number(self.terms.hold_ms)
             .number(self.terms.hold_max_ms)
             .number(self.terms.payment_ms)
+            .number(self.terms.payment_max_ms)
     }
 }

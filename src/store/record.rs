@@ -1,46 +1,74 @@
-//! Reads the records of holds and orders as the scripts write them (`lua/lib/records.lua` has the grammar).
+//! Reads the records of holds, orders and reviews as the scripts write them (`lua/lib/records.lua` and
+//! `lua/lib/reviews.lua` have the grammar).
 
-use super::{
-    Failure, Store,
-    reply::{Fields, Reply},
-};
+use super::{Failure, reply::Fields};
 use crate::domain::{
     hold::{Line, Lines},
-    ids::{HoldId, ProductId},
+    ids::{HoldId, IdSigner, ProductId, SaleId},
     money::{Amount, Currency},
     order::{Order, OrderStatus, PricedLine},
     quantity::Quantity,
+    review::{Review, ReviewId, Subject},
     text::CustomerId,
 };
 
-impl Store {
-    /// The order that this hold became, from the rest of a reply: now, and its fields.
-    pub(super) fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
-        self.read_order_if_any(hold, reply)?.ok_or_else(|| Failure::unreadable("an order without fields"))
+/// The order that this hold became, as it stands at `now_ms`; `None` when there are no fields.
+pub(super) fn order_if_any(
+    ids: &IdSigner,
+    hold: &HoldId,
+    now_ms: i64,
+    fields: &Fields,
+) -> Result<Option<Order>, Failure> {
+    if fields.is_empty() {
+        return Ok(None);
     }
+    let payment_due_ms = fields.int("due")?;
+    Ok(Some(Order {
+        id: ids.order_of(hold),
+        hold: hold.clone(),
+        status: status(fields.text("status")?, now_ms > payment_due_ms)?,
+        lines: priced_lines(fields.text("lines")?)?,
+        total: total(fields)?,
+        customer: customer(fields.text("customer")?),
+        created_ms: fields.int("created")?,
+        payment_due_ms,
+        paid_ms: fields.int_or_none("paid_at")?,
+        started_ms: fields.int_or_none("started_at")?,
+        late: fields.get("late").is_some(),
+        hold_deadline_ms: fields.int_or_none("hold_deadline")?,
+        now_ms,
+    }))
+}
 
-    pub(super) fn read_order_if_any(&self, hold: &HoldId, reply: &mut Reply) -> Result<Option<Order>, Failure> {
-        let now_ms = reply.int()?;
-        let fields = reply.list()?.fields()?;
-        if fields.is_empty() {
-            return Ok(None);
-        }
-        let payment_due_ms = fields.int("due")?;
-        Ok(Some(Order {
-            id: self.ids().order_of(hold),
-            hold: hold.clone(),
-            status: status(fields.text("status")?, now_ms > payment_due_ms)?,
-            lines: priced_lines(fields.text("lines")?)?,
-            total: total(&fields)?,
-            customer: customer(fields.text("customer")?),
-            created_ms: fields.int("created")?,
-            payment_due_ms,
-            paid_ms: fields.int_or_none("paid_at")?,
-            late: fields.get("late").is_some(),
-            hold_deadline_ms: fields.int_or_none("hold_deadline")?,
-            now_ms,
-        }))
-    }
+/// As [`order_if_any`], where there must be one.
+pub(super) fn order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<Order, Failure> {
+    order_if_any(ids, hold, now_ms, fields)?.ok_or_else(|| Failure::unreadable("an order without fields"))
+}
+
+/// A review of the sale, from its key and its lines.
+pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> Result<Review, Failure> {
+    let mut lines = record.splitn(9, '\n');
+    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review"));
+    let (reason, target, event, payment) = (next()?, next()?, next()?, next()?);
+    let (amount, code, opened, resolved, note) = (next()?, next()?, next()?, next()?, next()?);
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let subject = if reason == "unmatched" {
+        Subject::Unmatched(target.to_owned())
+    } else {
+        Subject::Order(ids.order_of(&ids.hold(sale, target)))
+    };
+    Ok(Review {
+        id: ReviewId::new(sale.clone(), key).ok_or_else(|| Failure::unreadable("the id of a review"))?,
+        reason: reason.to_owned(),
+        subject,
+        event: event.to_owned(),
+        payment: some(payment),
+        amount: some(amount).map(|digits| ten_thousandths(&digits)).transpose()?,
+        currency: some(code).map(|code| currency(&code)).transpose()?,
+        opened_ms: instant(opened)?,
+        resolved_ms: some(resolved).map(|text| instant(&text)).transpose()?,
+        note: some(note),
+    })
 }
 
 /// `1=2,7=1`
@@ -68,16 +96,23 @@ fn priced_lines(text: &str) -> Result<Vec<PricedLine>, Failure> {
     }
     let priced = |part: &str| {
         let (head, price) = part.split_once('@').ok_or_else(|| Failure::unreadable("a line without a price"))?;
-        let price = price.parse().map_err(|_| Failure::unreadable("a price"))?;
-        Ok(PricedLine { line: line(head)?, price: Amount::from_ten_thousandths(price) })
+        Ok(PricedLine { line: line(head)?, price: ten_thousandths(price)? })
     };
     text.split(',').map(priced).collect()
 }
 
 fn total(fields: &Fields) -> Result<Option<(Amount, Currency)>, Failure> {
-    let Some(sum) = fields.int_or_none("total")? else { return Ok(None) };
-    let amount = u64::try_from(sum).map_err(|_| Failure::unreadable("a total"))?;
-    Ok(Some((Amount::from_ten_thousandths(amount), currency(fields.text("currency")?)?)))
+    let Some(sum) = fields.get("total") else { return Ok(None) };
+    Ok(Some((ten_thousandths(sum)?, currency(fields.text("currency")?)?)))
+}
+
+fn ten_thousandths(digits: &str) -> Result<Amount, Failure> {
+    let value = digits.parse().map_err(|_| Failure::unreadable("an amount"))?;
+    Ok(Amount::from_ten_thousandths(value))
+}
+
+fn instant(digits: &str) -> Result<i64, Failure> {
+    digits.parse().map_err(|_| Failure::unreadable("an instant"))
 }
 
 pub(super) fn currency(code: &str) -> Result<Currency, Failure> {

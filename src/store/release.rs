@@ -8,8 +8,8 @@ impl Store {
     /// [`Failure`]; after a timeout the hold may be released.
     pub async fn release(&self, hold: &HoldId) -> Result<ReleaseOutcome, Failure> {
         let keys = SaleKeys(hold.sale());
-        let call = Call::of(Op::Release).keys(keys.units()).key(keys.hold(hold.key())).key(keys.order(hold.key()));
-        let (word, _) = self.runner.call(call).await?;
+        let call = Call::of(Op::Release).keys(keys.book()).key(keys.hold(hold.key())).key(keys.order(hold.key()));
+        let (word, _) = self.runner.call(self.terms.for_book(call)).await?;
         match word.as_str() {
             "released" => Ok(ReleaseOutcome::Released),
             "hold_converted" => Ok(ReleaseOutcome::HoldConverted(self.ids().order_of(hold))),

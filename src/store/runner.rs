@@ -14,6 +14,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::Multiplexed
 use tokio::sync::Mutex;
 
 use super::{
+    durability::Barrier,
     error::{Failure, ends_connection},
     reply::Reply,
     script::{Catalogue, Op, Script},
@@ -91,6 +92,8 @@ pub struct Runner {
     connected: Cell<u64>,
     timeouts: Cell<u32>,
     in_flight: Rc<Cell<usize>>,
+    /// What is waited for behind each script.
+    barrier: Option<Barrier>,
     /// Held by the one who connects; remembers the last failure for those who waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
 }
@@ -105,8 +108,16 @@ impl Runner {
             connected: Cell::default(),
             timeouts: Cell::default(),
             in_flight: Rc::default(),
+            barrier: None,
             connecting: Mutex::default(),
         }
+    }
+
+    /// Answers of scripts come only once the barrier is passed.
+    #[must_use]
+    pub fn with_barrier(mut self, barrier: Barrier) -> Self {
+        self.barrier = Some(barrier);
+        self
     }
 
     /// Calls a script until it has decided; gives the reply after its first word, and that word.
@@ -177,10 +188,22 @@ impl Runner {
         {
             answer = Box::pin(load_and_send(script, command, &mut connection)).await;
         }
-        self.heard(number, answer).map_err(|error| {
-            let failure = Failure::from_redis(&error);
-            if error.is_connection_dropped() { Attempt::Lost(failure) } else { Attempt::Failed(failure) }
-        })
+        let answer = self.heard(number, answer).map_err(Attempt::of)?;
+        if let (Some(barrier), Some(_)) = (self.barrier, script) {
+            self.pass(barrier, number, &mut connection).await?;
+        }
+        Ok(answer)
+    }
+
+    /// On the connection of the call: a server waits for what that connection wrote.
+    async fn pass(
+        &self,
+        barrier: Barrier,
+        number: u64,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), Attempt> {
+        let reached = self.heard(number, barrier.command().query_async(connection).await).map_err(Attempt::of)?;
+        barrier.check(&reached).map_err(Attempt::Failed)
     }
 
     /// Learns from an answer whether the connection is still worth keeping.
@@ -282,6 +305,11 @@ enum Attempt {
 }
 
 impl Attempt {
+    fn of(error: RedisError) -> Self {
+        let failure = Failure::from_redis(&error);
+        if error.is_connection_dropped() { Self::Lost(failure) } else { Self::Failed(failure) }
+    }
+
     fn into_failure(self) -> Failure {
         match self {
             Self::Lost(failure) | Self::Failed(failure) => failure,

@@ -9,10 +9,18 @@ pub enum Op {
     Release,
     Order,
     Cancel,
+    StartPayment,
     Settle,
+    Confirm,
+    KeepUnmatched,
+    FindDue,
+    Expire,
     Stock,
     FindHold,
     FindOrder,
+    ListEvents,
+    ListReviews,
+    Resolve,
     ClaimProduct,
     PutProduct,
 }
@@ -31,24 +39,34 @@ macro_rules! entry {
     };
 }
 
-const ENTRIES: [Entry; 10] = [
+const ENTRIES: [Entry; 18] = [
     entry!("hold", true),
     entry!("release", false),
     entry!("order", true),
     entry!("cancel", true),
+    entry!("start_payment", true),
     entry!("settle", true),
+    entry!("confirm", true),
+    entry!("keep_unmatched", true),
+    entry!("find_due", true),
+    entry!("expire", true),
     entry!("stock", true),
     entry!("find_hold", true),
     entry!("find_order", true),
+    entry!("list_events", true),
+    entry!("list_reviews", true),
+    entry!("resolve", true),
     entry!("claim_product", false),
     entry!("put_product", false),
 ];
 
-const FRAGMENTS: [(&str, &str); 4] = [
+const FRAGMENTS: [(&str, &str); 6] = [
     ("clock", include_str!("../../lua/lib/clock.lua")),
     ("units", include_str!("../../lua/lib/units.lua")),
     ("records", include_str!("../../lua/lib/records.lua")),
+    ("book", include_str!("../../lua/lib/book.lua")),
     ("orders", include_str!("../../lua/lib/orders.lua")),
+    ("reviews", include_str!("../../lua/lib/reviews.lua")),
 ];
 
 /// A script, ready to be called by its hash.
@@ -86,15 +104,23 @@ impl Catalogue {
 }
 
 impl Op {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 18] = [
         Self::Hold,
         Self::Release,
         Self::Order,
         Self::Cancel,
+        Self::StartPayment,
         Self::Settle,
+        Self::Confirm,
+        Self::KeepUnmatched,
+        Self::FindDue,
+        Self::Expire,
         Self::Stock,
         Self::FindHold,
         Self::FindOrder,
+        Self::ListEvents,
+        Self::ListReviews,
+        Self::Resolve,
         Self::ClaimProduct,
         Self::PutProduct,
     ];
@@ -141,7 +167,7 @@ mod tests {
             assert!(script.source.starts_with("#!lua"), "{}", script.name);
             let wants = |word: &str| script.source.contains(&format!("{word}("));
             let has = |word: &str| script.source.contains(&format!("local function {word}("));
-            for word in ["guarded_now", "int", "reclaim", "move", "owe", "live_hold", "order_reply", "quote"] {
+            for word in ["guarded_now", "int", "reclaim", "move", "owe", "live_hold", "order_reply", "quote", "write_book", "open_review"] {
                 assert_eq!(wants(word), has(word), "{}: {word}", script.name);
             }
         }

@@ -1,60 +1,36 @@
-//! `settle`: what a payment event does.
+//! `settle`: what payment events do, decided in batches for each sale; `keep_unmatched`: what names nothing of ours.
 
 use super::{
-    Call, Failure, Op, Reply, Store,
-    keys::{SaleKeys, UNMATCHED},
+    Call, Failure, Op, Reply, Store, Terms,
+    batch::Work,
+    keys::SaleKeys,
     once::{self, Use},
-    unknown_word,
+    record, unknown_word,
 };
 use crate::domain::{
-    ids::HoldId,
+    ids::{HoldId, IdSigner, SaleId},
     outcome::SettleOutcome,
-    payment::{PaymentEvent, PaymentStatus, Target},
+    payment::{PaymentEvent, Target},
 };
 
-/// Of an id that is not ours only so much is kept.
-const TARGET_CHARS_MAX: usize = 200;
-/// Beyond so many the provider is told to try later, so that nothing is dropped and memory has a bound.
-const UNMATCHED_MAX: i64 = 100_000;
-
 impl Store {
+    /// Once it answers with an outcome, the effect is stored as durably as was asked for.
+    ///
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let hold = match self.hold_of_target(&event.target) {
             Ok(Some(hold)) => hold,
-            Ok(None) if event.status == PaymentStatus::Ignored => return Ok(SettleOutcome::Ignored(None)),
-            Ok(None) => return self.keep_unmatched(event).await,
+            Ok(None) if event.status.settles() => return self.keep_unmatched(event).await,
+            Ok(None) => return Ok(SettleOutcome::Ignored(None)),
             Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
         };
-        let (word, mut reply) = self.runner.call(self.settle_call(&hold, event)).await?;
-        if word == "idempotency_key_reused" {
-            return Ok(SettleOutcome::IdempotencyKeyReused);
-        }
-        let order = self.read_order_if_any(&hold, &mut reply)?;
-        match word.as_str() {
-            "applied" => Ok(SettleOutcome::Applied(order)),
-            "duplicate" => Ok(SettleOutcome::Duplicate(order)),
-            "ignored" => Ok(SettleOutcome::Ignored(order)),
-            "refund_required" => Ok(SettleOutcome::RefundRequired(order)),
-            "review" => Ok(SettleOutcome::Review(order)),
-            word => Err(unknown_word(Op::Settle, word)),
-        }
-    }
-
-    /// For a person to look at. Kept under the event's id, and so only once.
-    async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let count = Reply::one(self.runner.plain(redis::cmd("HLEN").arg(UNMATCHED)).await?).int()?;
-        if count >= UNMATCHED_MAX {
-            return Err(Failure::Unavailable(format!("{UNMATCHED} has {count} entries: look at them and remove them")));
-        }
-        let (key, text) = (event.key.as_str(), describe(event));
-        let kept = self.runner.plain(redis::cmd("HSETNX").arg(UNMATCHED).arg(key).arg(&text)).await?;
-        if Reply::one(kept).int()? == 1 {
-            return Ok(SettleOutcome::Unmatched);
-        }
-        let earlier = Reply::one(self.runner.plain(redis::cmd("HGET").arg(UNMATCHED).arg(key)).await?).text()?;
-        Ok(if earlier == text { SettleOutcome::Duplicate(None) } else { SettleOutcome::IdempotencyKeyReused })
+        let sale = hold.sale().clone();
+        let ask = SettleAsk::new(hold, event);
+        let once_key = SaleKeys(&sale).once(&ask.once);
+        let outcome = self.settles.ask(&sale, ask).await?;
+        self.confirmed(once_key).await?;
+        Ok(outcome)
     }
 
     /// `None`: this service never made the id.
@@ -69,40 +45,81 @@ impl Store {
             }
         }
     }
-
-    fn settle_call(&self, hold: &HoldId, event: &PaymentEvent) -> Call {
-        let keys = SaleKeys(hold.sale());
-        Call::of(Op::Settle)
-            .keys(keys.units())
-            .key(keys.hold(hold.key()))
-            .key(keys.order(hold.key()))
-            .key(keys.once(&once::hash(Use::Payment, &event.key)))
-            .key(keys.reviews())
-            .arg(event.status.as_str())
-            .arg(once::fingerprint_of_event(event))
-            .number(self.terms.event_ms)
-            .arg(hold.key())
-            .arg(event.key.as_str())
-            .arg(event.payment.as_ref().map_or("", |p| p.as_str()))
-            .arg(event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()))
-            .arg(event.currency.map_or("", |c| c.code()))
-    }
 }
 
 struct TargetsDiffer;
 
-/// Status, amount, currency, payment and target, as far as they were given.
-fn describe(event: &PaymentEvent) -> String {
-    let target = match &event.target {
-        Target::Order(id) | Target::Hold(id) => id.clone(),
-        Target::Both { order, hold } => format!("{order} {hold}"),
-    };
-    [
-        event.status.as_str(),
-        &event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string()),
-        event.currency.map_or("", |c| c.code()),
-        event.payment.as_ref().map_or("", |p| p.as_str()),
-        &target.chars().take(TARGET_CHARS_MAX).collect::<String>(),
-    ]
-    .join(" ")
+/// Settling: a queue for each sale.
+pub(super) struct Settles {
+    pub(super) terms: Terms,
+    pub(super) ids: IdSigner,
+}
+
+pub(super) struct SettleAsk {
+    hold: HoldId,
+    /// Names the event in Redis.
+    once: String,
+    /// The event as `lua/settle.lua` reads it.
+    text: String,
+}
+
+impl SettleAsk {
+    fn new(hold: HoldId, event: &PaymentEvent) -> Self {
+        let (payment, amount, currency) = money(event);
+        let words = [event.status.as_str(), &once::fingerprint_of_event(event), event.key.as_str(), payment, &amount, currency];
+        Self { hold, once: once::hash(Use::Payment, &event.key), text: words.join("\n") }
+    }
+}
+
+/// Payment id, amount in ten-thousandths, and currency of an event, each empty where it is not said.
+pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
+    (
+        event.payment.as_ref().map_or("", |payment| payment.as_str()),
+        event.amount.map_or_else(String::new, |amount| amount.ten_thousandths().to_string()),
+        event.currency.map_or("", |currency| currency.code()),
+    )
+}
+
+impl Work for Settles {
+    type Key = SaleId;
+    type Ask = SettleAsk;
+    type Answer = SettleOutcome;
+    const BATCH_MAX: usize = 64;
+
+    fn call(&self, sale: &SaleId, asks: &[SettleAsk]) -> Call {
+        let keys = SaleKeys(sale);
+        let mut call = Call::of(Op::Settle).keys(keys.book()).keys(keys.reviews());
+        for SettleAsk { hold, once, .. } in asks {
+            call = call.key(keys.hold(hold.key())).key(keys.order(hold.key())).key(keys.once(once));
+        }
+        let call = self.terms.for_book(call).number(self.terms.event_ms);
+        asks.iter().fold(call, |call, ask| call.arg(&ask.text))
+    }
+
+    fn read(
+        &self,
+        _sale: &SaleId,
+        asks: Vec<SettleAsk>,
+        word: &str,
+        mut reply: Reply,
+    ) -> Result<Vec<SettleOutcome>, Failure> {
+        if word != "decided" {
+            return Err(unknown_word(Op::Settle, word));
+        }
+        let now_ms = reply.int()?;
+        let read = |ask: SettleAsk| {
+            let (word, fields) = (reply.text()?, reply.list()?.fields()?);
+            let order = || record::order_if_any(&self.ids, &ask.hold, now_ms, &fields);
+            match word.as_str() {
+                "applied" => Ok(SettleOutcome::Applied(order()?)),
+                "duplicate" => Ok(SettleOutcome::Duplicate(order()?)),
+                "ignored" => Ok(SettleOutcome::Ignored(order()?)),
+                "refund_required" => Ok(SettleOutcome::RefundRequired(order()?)),
+                "review" => Ok(SettleOutcome::Review(order()?)),
+                "idempotency_key_reused" => Ok(SettleOutcome::IdempotencyKeyReused),
+                word => Err(unknown_word(Op::Settle, word)),
+            }
+        };
+        asks.into_iter().map(read).collect()
+    }
 }

@@ -5,7 +5,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use redis::Value;
 
 use super::{
-    Blueprint, Catalogue, Failure, Terms, Topology,
+    Blueprint, Catalogue, Demand, Durability, Failure, Terms, Topology,
+    durability::Barrier,
     keys::{SCHEMA, SECRET},
     runner::Runner,
 };
@@ -13,6 +14,8 @@ use crate::domain::ids::IdSigner;
 
 const SCHEMA_VERSION: &str = "1";
 const VERSION_MIN: (u32, u32) = (7, 0);
+/// The first version with WAITAOF.
+const VERSION_WAITAOF: (u32, u32) = (7, 2);
 
 /// Why the service does not start on this Redis.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,14 @@ pub enum Unfit {
     )]
     OtherSchema(String),
     #[error(
+        "durability.payments is fsync, but Redis keeps no append-only file: set appendonly yes, or choose memory or replicas:N"
+    )]
+    NoAof,
+    #[error(
+        "durability.payments is fsync, which Redis {0} can only keep with appendfsync always: set that, or use Redis 7.2 or newer"
+    )]
+    CannotFsync(String),
+    #[error(
         "the secret {SECRET} in Redis is damaged: all ids in customers' hands were signed with it; restore it from a backup"
     )]
     Secret,
@@ -42,6 +53,7 @@ pub struct Standing {
     pub engine: String,
     /// Whether it keeps an append-only file.
     pub aof: bool,
+    version: String,
 }
 
 impl fmt::Display for Standing {
@@ -69,13 +81,15 @@ impl Blueprint {
         topology: Topology,
         catalogue: Arc<Catalogue>,
         terms: Terms,
+        demand: Demand,
     ) -> Result<(Self, Standing), Unfit> {
         let runner = Runner::new(&topology, Arc::clone(&catalogue));
         let standing = look(&runner, topology.address()).await?;
+        let barrier = barrier(&runner, &standing, demand).await?;
         claim_schema(&runner).await?;
         let ids = IdSigner::new(&secret(&runner).await?);
         runner.ensure_scripts().await?;
-        Ok((Self { topology, catalogue, terms, ids }, standing))
+        Ok((Self { topology, catalogue, terms, ids, barrier }, standing))
     }
 }
 
@@ -97,7 +111,32 @@ async fn look(runner: &Runner, address: String) -> Result<Standing, Unfit> {
         Some(valkey) => format!("Valkey {valkey}"),
         None => format!("Redis {version}"),
     };
-    Ok(Standing { address, engine, aof: of("aof_enabled") == "1" })
+    Ok(Standing { address, engine, aof: of("aof_enabled") == "1", version })
+}
+
+/// What to wait for so that a payment is as durable as demanded, if this server can do it.
+async fn barrier(runner: &Runner, standing: &Standing, demand: Demand) -> Result<Option<Barrier>, Unfit> {
+    if demand.payments != Durability::Fsync {
+        return Ok(Barrier::of(demand, false));
+    }
+    if !standing.aof {
+        return Err(Unfit::NoAof);
+    }
+    let waits = parse_version(&standing.version).is_some_and(|version| version >= VERSION_WAITAOF);
+    let is_always = !waits && fsyncs_always(runner, demand.is_ours).await?;
+    if waits || is_always { Ok(Barrier::of(demand, is_always)) } else { Err(Unfit::CannotFsync(standing.version.clone())) }
+}
+
+/// Whether the server answers only what is on its disk; one of our own is told to.
+async fn fsyncs_always(runner: &Runner, is_ours: bool) -> Result<bool, Failure> {
+    if is_ours {
+        runner.plain(redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always")).await?;
+        return Ok(true);
+    }
+    // A hosted server may refuse the question; then nobody knows.
+    let asked = runner.plain(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await;
+    let policy = asked.and_then(|value| super::Reply::read(value)?.fields());
+    Ok(policy.is_ok_and(|policy| policy.get("appendfsync") == Some("always")))
 }
 
 async fn info(runner: &Runner) -> Result<HashMap<String, String>, Failure> {

@@ -35,7 +35,7 @@ impl Bench {
 
     pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {
         let keys = [key("sale"), key("stock"), key(&format!("product:{id}"))];
-        let arguments = [id, "Item", "500000", currency, units, "5", "100000", "200000", "50000"];
+        let arguments = [id, "Item", "500000", currency, units, "5", "100000", "200000", "50000", "80000"];
         word(&self.call(Op::PutProduct, &keys, &arguments))
     }
 
@@ -75,16 +75,45 @@ impl Bench {
         decisions(&reply).remove(0)
     }
 
-    pub fn order(&mut self, hold: &str) -> Vec<Value> {
-        let keys = [&units()[..], &[key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]].concat();
-        self.call(Op::Order, &keys, &["60000"])
+    /// One order; gives how it was decided.
+    pub fn order(&mut self, hold: &str) -> String {
+        self.orders(&[hold]).remove(0)
     }
 
+    /// A batch of orders; gives how each was decided.
+    pub fn orders(&mut self, holds: &[&str]) -> Vec<String> {
+        let mut keys = book();
+        keys.extend(holds.iter().flat_map(|hold| [key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]));
+        let reply = self.call(Op::Order, &keys, &BOOK);
+        self.answers(Op::Order, &reply)
+    }
+
+    /// One payment event; gives how it was decided.
     pub fn settle(&mut self, hold: &str, event: &str, once: &str, payment: &str, amount: &str) -> String {
-        let named = [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}"), "reviews".to_owned()];
-        let keys = [&units()[..], &named.map(|name| key(&name))].concat();
-        let fingerprint = format!("{event}-{payment}-{amount}");
-        word(&self.call(Op::Settle, &keys, &[event, &fingerprint, "60000", hold, once, payment, amount, ""]))
+        self.settle_all(&[[hold, event, once, payment, amount]]).remove(0)
+    }
+
+    /// A batch of payment events: hold, what happened, event id, payment, amount.
+    pub fn settle_all(&mut self, events: &[[&str; 5]]) -> Vec<String> {
+        let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
+        let mut arguments: Vec<String> = [&BOOK[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
+        for [hold, event, once, payment, amount] in events {
+            keys.extend([format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)));
+            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n"));
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let reply = self.call(Op::Settle, &keys, &arguments);
+        self.answers(Op::Settle, &reply)
+    }
+
+    /// The words of a batch of orders or events; the only word when nothing was decided.
+    fn answers(&mut self, op: Op, reply: &[Value]) -> Vec<String> {
+        if word(reply) != "decided" {
+            return vec![word(reply)];
+        }
+        let words: Vec<String> = reply[2..].iter().step_by(2).map(|value| word(std::slice::from_ref(value))).collect();
+        self.words.extend(words.iter().map(|word| (op.name(), word.clone())));
+        words
     }
 
     /// available, held, pending, sold as stored, reclaimed or not.
@@ -109,6 +138,13 @@ pub fn key(name: &str) -> String {
 
 pub fn units() -> [String; 4] {
     ["sale", "stock", "lapses", "deadlines"].map(key)
+}
+
+/// What every script with a book takes first: retention and the most events to keep.
+pub const BOOK: [&str; 2] = ["60000", "1000"];
+
+pub fn book() -> Vec<String> {
+    [&units()[..], &["events", "due"].map(key)].concat()
 }
 
 pub fn list(value: &Value) -> Vec<Value> {

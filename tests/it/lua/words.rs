@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use flashsale::store::script::Op;
 use redis::{Commands, Value};
 
-use super::{Bench, key, list, units, word};
+use super::{BOOK, Bench, book, key, list, units, word};
 
 /// The words of a header: the first token of each line of its REPLY section.
 fn words_of_header(script: &str) -> BTreeSet<String> {
@@ -25,6 +25,9 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_holds(&mut bench);
     provoke_orders(&mut bench);
     provoke_settlements(&mut bench);
+    provoke_lapses(&mut bench);
+    provoke_reviews(&mut bench);
+    provoke_events(&mut bench);
     provoke_behind(&mut bench);
     for op in Op::ALL {
         let seen: BTreeSet<String> =
@@ -68,36 +71,41 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!((word(&replayed).as_str(), &replayed[2]), ("replayed", &Value::BulkString(b"c".into())));
     assert_eq!(word(&claimed(bench, "e", "other")), "idempotency_key_reused");
     assert_eq!(bench.counters(1), [6, 4, 0, 0]);
-    let keys = [&units()[..], &[key("hold:c"), key("order:c")]].concat();
-    assert_eq!(word(&bench.call(Op::Release, &keys, &[])), "released");
-    assert_eq!(word(&bench.call(Op::Release, &keys, &[])), "hold_expired");
+    let keys = [book(), vec![key("hold:c"), key("order:c")]].concat();
+    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK)), "released");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK)), "hold_expired");
     let find = |bench: &mut Bench, hold: &str| {
         let keys = [key("sale"), key(&format!("hold:{hold}")), key(&format!("order:{hold}"))];
         word(&bench.call(Op::FindHold, &keys, &[]))
     };
     assert_eq!(find(bench, "a"), "active");
     assert_eq!(find(bench, "c"), "hold_expired");
-    assert_eq!(word(&bench.order("a")), "created");
+    assert_eq!(bench.order("a"), "created");
     assert_eq!(find(bench, "a"), "converted");
-    let keys = [&units()[..], &[key("hold:a"), key("order:a")]].concat();
-    assert_eq!(word(&bench.call(Op::Release, &keys, &[])), "hold_converted");
+    let keys = [book(), vec![key("hold:a"), key("order:a")]].concat();
+    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK)), "hold_converted");
 }
 
 fn provoke_orders(bench: &mut Bench) {
-    assert_eq!(word(&bench.order("a")), "exists");
-    assert_eq!(word(&bench.order("c")), "hold_expired");
+    assert_eq!(bench.order("a"), "exists");
+    assert_eq!(bench.order("c"), "hold_expired");
     let find = |bench: &mut Bench, hold: &str| {
         word(&bench.call(Op::FindOrder, &[key("sale"), key(&format!("order:{hold}"))], &[]))
     };
     assert_eq!(find(bench, "a"), "found");
     assert_eq!(find(bench, "c"), "order_not_found");
+    let order_keys = |hold: &str| [book(), vec![key(&format!("order:{hold}"))]].concat();
     let cancel = |bench: &mut Bench, hold: &str| {
-        let keys = [&units()[..], &[key(&format!("order:{hold}"))]].concat();
-        word(&bench.call(Op::Cancel, &keys, &["customer"]))
+        word(&bench.call(Op::Cancel, &order_keys(hold), &[&BOOK[..], &["customer"]].concat()))
     };
+    let start = |bench: &mut Bench, hold: &str| word(&bench.call(Op::StartPayment, &order_keys(hold), &BOOK));
+    assert_eq!(start(bench, "c"), "order_not_found");
+    assert_eq!(start(bench, "a"), "started");
+    assert_eq!(start(bench, "a"), "already_started");
     assert_eq!(cancel(bench, "c"), "order_not_found");
     assert_eq!(cancel(bench, "a"), "cancelled");
     assert_eq!(cancel(bench, "a"), "already_cancelled");
+    assert_eq!(start(bench, "a"), "order_not_pending");
     assert_eq!(bench.counters(1), [10, 0, 0, 0]);
     bench.hold("f", &[("1", "1")]);
     assert_eq!(bench.settle("f", "paid", "f", "", ""), "applied");
@@ -115,12 +123,64 @@ fn provoke_settlements(bench: &mut Bench) {
     assert_eq!(bench.counters(1), [7, 0, 0, 3]);
 }
 
+fn provoke_lapses(bench: &mut Bench) {
+    bench.hold("l", &[("1", "1")]);
+    assert_eq!(bench.order("l"), "created");
+    let find = |bench: &mut Bench| bench.call(Op::FindDue, &[key("sale"), key("due")], &["64"]);
+    assert_eq!(find(bench).len(), 1, "nothing has lapsed");
+    bench.advance(60_000);
+    assert_eq!(find(bench), [Value::BulkString(b"due".into()), Value::BulkString(b"l".into())]);
+    let keys = [book(), vec![key("order:l"), key("order:gone")]].concat();
+    for expected in [1, 0] {
+        assert_eq!(bench.call(Op::Expire, &keys, &BOOK), [Value::BulkString(b"expired".into()), Value::Int(expected)]);
+    }
+    assert_eq!(find(bench).len(), 1, "it was said once");
+}
+
+fn provoke_reviews(bench: &mut Bench) {
+    let keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
+    let keep = |bench: &mut Bench, once: &str, fingerprint: &str, most: &str| {
+        let keys = [&keys[..], &[key(&format!("once:{once}"))]].concat();
+        let arguments = [&BOOK[..], &["60000", most, fingerprint, once, "cart 7", once, "pi", "", ""]].concat();
+        word(&bench.call(Op::KeepUnmatched, &keys, &arguments))
+    };
+    assert_eq!(keep(bench, "u", "f", "100"), "unmatched");
+    assert_eq!(keep(bench, "u", "f", "100"), "duplicate");
+    assert_eq!(keep(bench, "u", "g", "100"), "idempotency_key_reused");
+    assert_eq!(keep(bench, "v", "f", "1"), "full");
+    let resolve = |bench: &mut Bench, id: &str| {
+        word(&bench.call(Op::Resolve, &keys, &[&BOOK[..], &[id, "done\nby hand"]].concat()))
+    };
+    assert_eq!(resolve(bench, "nobody"), "review_not_found");
+    assert_eq!(resolve(bench, "u"), "resolved");
+    assert_eq!(resolve(bench, "u"), "already_resolved");
+    let list = bench.call(Op::ListReviews, &["resolved", "review_records"].map(key), &["0", "", "10"]);
+    assert_eq!((word(&list), list.len()), ("reviews".to_owned(), 4));
+}
+
+fn provoke_events(bench: &mut Bench) {
+    let list = |bench: &mut Bench, after: &str| bench.call(Op::ListEvents, &[key("events")], &[after, "1000"]);
+    let all = list(bench, "0-0");
+    assert_eq!(word(&all), "events");
+    let Value::BulkString(first) = &all[1] else { panic!("{all:?}") };
+    redis::cmd("XTRIM").arg(key("events")).arg("MAXLEN").arg(2).exec(&mut bench.redis).unwrap();
+    let first = std::str::from_utf8(first).unwrap();
+    assert_eq!(word(&list(bench, first)), "trimmed");
+    assert_eq!(list(bench, "0-0").len(), 5, "who begins anew gets what is left");
+    let keys = ["mark", "once:f", "once:nobody"].map(key);
+    let confirmed = bench.call(Op::Confirm, &keys, &[]);
+    assert_eq!(confirmed, [Value::BulkString(b"marked".into()), Value::Int(1), Value::Int(0)]);
+}
+
 fn provoke_behind(bench: &mut Bench) {
-    let settle_keys = [&units()[..], &["hold:z", "order:z", "once:z", "reviews"].map(key)].concat();
+    let names = ["reviews", "review_records", "resolved", "hold:z", "order:z", "once:z"];
+    let settle_keys = [book(), names.map(key).to_vec()].concat();
     let hold_keys = [&units()[..], &[key("hold:z")]].concat();
     let stock_keys = [&units()[..], &[key("product:1")]].concat();
-    let calls: [(Op, &[String], &[&str]); 3] = [
-        (Op::Settle, &settle_keys, &["failed", "f", "60000", "z", "e", "", "", ""]),
+    let expire_keys = [book(), vec![key("order:z")]].concat();
+    let calls: [(Op, &[String], &[&str]); 4] = [
+        (Op::Settle, &settle_keys, &[BOOK[0], BOOK[1], "60000", "failed\nf\ne\n\n\n"]),
+        (Op::Expire, &expire_keys, &BOOK),
         (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),
     ];
@@ -172,7 +232,7 @@ fn a_clock_that_steps_back_revives_nothing() {
     bench.advance(101_001);
     assert_eq!(word(&bench.hold("b", &[("2", "1")])), "held", "the first one lapsed");
     bench.advance(-101_001);
-    assert_eq!(word(&bench.order("a")), "hold_expired", "its unit was given away");
+    assert_eq!(bench.order("a"), "hold_expired", "its unit was given away");
     assert_eq!(word(&bench.hold("c", &[("2", "1")])), "insufficient_stock");
     assert_eq!(bench.counters(2), [0, 1, 0, 0]);
 }

@@ -5,26 +5,29 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 use actix_web::rt::Runtime;
 use flashsale::{
     domain::{
+        event::{About, EventCursor},
         hold::{HoldCommand, Line, Lines},
         ids::{HoldId, ProductId, SaleId},
         money,
         order::Order,
         outcome::{
-            CancelOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome, OrderOutcome, PutProductOutcome,
-            ReleaseOutcome, SettleOutcome, StockOutcome,
+            CancelOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome, ListEventsOutcome, ListReviewsOutcome,
+            OrderOutcome, PutProductOutcome, ReleaseOutcome, ResolveOutcome, SettleOutcome, StartPaymentOutcome,
+            StockOutcome,
         },
         payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
         product::NewProduct,
         quantity::Quantity,
+        review::{Note, ReviewId, ReviewStatus},
         text::{CustomerId, IdempotencyKey, ProductName},
     },
-    store::{Blueprint, Limits, Store, Terms, Topology},
+    store::{Blueprint, Demand, Durability, Limits, Store, Terms, Topology},
 };
 use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
 use super::reference::{
-    Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MS, PRICE, SaleReference, Transition, Wish,
+    Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference, Transition, Wish,
 };
 use crate::support::{clock, law, redis::PrivateRedis};
 
@@ -59,7 +62,8 @@ impl StateMachineTest for SaleTest {
             queue_max: 10,
         };
         let topology = Topology::single(&url, limits).unwrap();
-        let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms()));
+        let demand = Demand { payments: Durability::Memory, timeout: Duration::from_secs(1), is_ours: true };
+        let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms(), demand));
         let mut test = Self { runtime, store: Store::new(&prepared.unwrap().0), redis, start_ms, holds: Vec::new() };
         test.set_clock(reference);
         for (id, product) in &reference.products {
@@ -91,11 +95,12 @@ impl StateMachineTest for SaleTest {
             let [held, pending, sold] = reference.counted(*id);
             assert_eq!(stored, [product.total, reference.available(*id), held, pending, sold], "product {id}");
         }
-        let reviews: usize = redis.zcard("fs1:{drop}:reviews").unwrap();
-        assert_eq!(reviews, reference.reviews);
+        let reviews: [usize; 2] = ["reviews", "resolved"].map(|index| redis.zcard(format!("fs1:{{drop}}:{index}")).unwrap());
+        assert_eq!(reviews, reference.reviews(), "open and resolved");
     }
 
-    fn teardown(mut test: Self, _reference: SaleReference) {
+    fn teardown(mut test: Self, reference: SaleReference) {
+        assert_eq!(test.replay_events(), reference.told_by_events(), "the log of events alone tells the states");
         law::check(&mut test.redis);
     }
 }
@@ -119,7 +124,7 @@ impl SaleTest {
                 };
                 format!("release {word}")
             }
-            Transition::Order(at) => match self.runtime.block_on(self.store.order(&self.holds[*at])).unwrap() {
+            Transition::Order(at) => match self.runtime.block_on(self.store.order(self.holds[*at].clone())).unwrap() {
                 OrderOutcome::Created(order) => format!("order created {}", self.told(&order)),
                 OrderOutcome::Exists(order) => format!("order exists {}", self.told(&order)),
                 OrderOutcome::HoldExpired => "order hold_expired".into(),
@@ -135,6 +140,21 @@ impl SaleTest {
                     CancelOutcome::OrderNotFound => "cancel order_not_found".into(),
                 }
             }
+            Transition::StartPayment(at) => {
+                let order = self.store.ids().order_of(&self.holds[*at]);
+                match self.runtime.block_on(self.store.start_payment(&order)).unwrap() {
+                    StartPaymentOutcome::Started(order) => format!("start_payment started {}", self.told(&order)),
+                    StartPaymentOutcome::AlreadyStarted(order) => {
+                        format!("start_payment already_started {}", self.told(&order))
+                    }
+                    StartPaymentOutcome::OrderNotPending(order) => {
+                        format!("start_payment order_not_pending {}", self.told(&order))
+                    }
+                    StartPaymentOutcome::OrderNotFound => "start_payment order_not_found".into(),
+                }
+            }
+            Transition::Expire => format!("expire expired {}", self.runtime.block_on(self.store.sweep()).unwrap()),
+            Transition::Resolve(key) => format!("resolve {}", self.resolve(*key)),
             Transition::Settle(event) => format!("settle {}", self.settle(&self.event(event))),
             Transition::SettleUnknown => {
                 let event = PaymentEvent {
@@ -204,6 +224,45 @@ impl SaleTest {
             SettleOutcome::Unmatched => "unmatched".into(),
             SettleOutcome::TargetsDiffer => "targets_differ".into(),
             SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
+        }
+    }
+
+    fn resolve(&self, key: u8) -> &'static str {
+        let event = format!("event-{key}");
+        let sale = SaleId::parse("drop").unwrap();
+        let mut id = ReviewId::new(sale.clone(), "abcdefghijabcdefghij").unwrap();
+        for status in [ReviewStatus::Open, ReviewStatus::Resolved] {
+            let listed = self.runtime.block_on(self.store.list_reviews(status, Some(&sale), None, 1_000)).unwrap();
+            let ListReviewsOutcome::Reviews { reviews, .. } = listed else { continue };
+            id = reviews.into_iter().find(|review| review.event == event).map_or(id, |review| review.id);
+        }
+        match self.runtime.block_on(self.store.resolve(&id, &Note::parse("seen").unwrap())).unwrap() {
+            ResolveOutcome::Resolved(review) => {
+                assert_eq!(review.note.as_deref(), Some("seen"));
+                "resolved"
+            }
+            ResolveOutcome::AlreadyResolved(_) => "already_resolved",
+            ResolveOutcome::ReviewNotFound => "review_not_found",
+        }
+    }
+
+    /// The state of each order as the log tells it, read in small pages.
+    fn replay_events(&self) -> BTreeMap<usize, String> {
+        let sale = SaleId::parse("drop").unwrap();
+        let (mut seen, mut states) = (EventCursor::default(), BTreeMap::new());
+        loop {
+            let page = self.runtime.block_on(self.store.list_events(Some(&sale), &seen, 7));
+            let Ok(ListEventsOutcome::Events(events)) = page else { return states };
+            for event in &events {
+                assert!(event.position > seen.seen(&sale), "in order");
+                seen.see(&sale, event.position);
+                if let About::Order(order) = &event.about {
+                    states.insert(self.place(&order.hold), order.status.as_str().to_owned());
+                }
+            }
+            if events.len() < 7 {
+                return states;
+            }
         }
     }
 
@@ -318,8 +377,10 @@ fn terms() -> Terms {
         hold_ms: ms(HOLD_MS),
         hold_max_ms: ms(HOLD_MAX_MS),
         payment_ms: ms(PAYMENT_MS),
+        payment_max_ms: ms(PAYMENT_MAX_MS),
         idempotency_ms: 3_600_000,
         event_ms: 3_600_000,
         retention_ms: 3_600_000,
+        events_max: 1_000_000,
     }
 }

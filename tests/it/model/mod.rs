@@ -18,7 +18,7 @@ const SEEN_LEAST: usize = 50;
 const CASES: u32 = 400;
 
 /// Every outcome of the store, as the model says it.
-const WORDS: [&str; 35] = [
+const WORDS: [&str; 43] = [
     "hold held",
     "hold replayed",
     "hold idempotency_key_reused",
@@ -38,6 +38,14 @@ const WORDS: [&str; 35] = [
     "cancel already_cancelled",
     "cancel order_not_cancellable",
     "cancel order_not_found",
+    "start_payment started",
+    "start_payment already_started",
+    "start_payment order_not_pending",
+    "start_payment order_not_found",
+    "expire expired",
+    "resolve resolved",
+    "resolve already_resolved",
+    "resolve review_not_found",
     "settle applied",
     "settle duplicate",
     "settle ignored",
@@ -79,8 +87,11 @@ fn the_store_does_what_the_model_does() {
 /// The list above forgets no operation.
 #[test]
 fn every_operation_is_in_the_model() {
-    // Making a product claims its id: two scripts, one operation.
-    for op in Op::ALL.into_iter().filter(|op| *op != Op::ClaimProduct) {
+    // Some operations are several scripts: making a product claims its id, settling keeps what is unmatched, and saying which
+    // orders have lapsed finds them first. Lists are read where the model looks at their result; what confirms is slow by
+    // design, and has tests of its own.
+    let parts = [Op::ClaimProduct, Op::KeepUnmatched, Op::FindDue, Op::ListEvents, Op::ListReviews, Op::Confirm];
+    for op in Op::ALL.into_iter().filter(|op| !parts.contains(op)) {
         assert!(WORDS.iter().any(|word| word.split(' ').next() == Some(op.name())), "{op:?}");
     }
 }

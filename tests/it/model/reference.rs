@@ -8,6 +8,7 @@ use proptest_state_machine::ReferenceStateMachine;
 pub const HOLD_MS: i64 = 100_000;
 pub const HOLD_MAX_MS: i64 = 200_000;
 pub const PAYMENT_MS: i64 = 50_000;
+pub const PAYMENT_MAX_MS: i64 = 80_000;
 pub const MAX_PER_HOLD: u64 = 4;
 /// Ten-thousandths for one unit of product `p`: `p` dollars.
 pub const PRICE: u64 = 10_000;
@@ -19,6 +20,11 @@ pub enum Transition {
     Release(usize),
     Order(usize),
     Cancel(usize),
+    StartPayment(usize),
+    /// Says which orders have lapsed.
+    Expire,
+    /// Of the review that the event with this key opened, if it did.
+    Resolve(u8),
     Settle(Event),
     SettleUnknown,
     FindHold(usize),
@@ -84,6 +90,12 @@ struct Order {
     captured: Said,
     late: bool,
     reclaimed: bool,
+    created: i64,
+    /// The buyer was seen to pay.
+    started: bool,
+    /// It was said that it has lapsed.
+    expired: bool,
+    review: Option<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,7 +116,8 @@ pub struct SaleReference {
     orders: BTreeMap<usize, Order>,
     hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
     event_keys: BTreeMap<u8, Event>,
-    pub reviews: usize,
+    /// By the key of the event that opened them: whether they are open.
+    reviews: BTreeMap<u8, bool>,
     /// The one event about an id that was never made came before.
     unknown_came: bool,
     /// The outcome that the last command should have: its word, then what it tells.
@@ -122,10 +135,21 @@ impl SaleReference {
             orders: BTreeMap::new(),
             hold_keys: BTreeMap::new(),
             event_keys: BTreeMap::new(),
-            reviews: 0,
+            reviews: BTreeMap::new(),
             unknown_came: false,
             expected: String::new(),
         }
+    }
+
+    /// Reviews that are open, and those that are resolved.
+    pub fn reviews(&self) -> [usize; 2] {
+        [true, false].map(|open| self.reviews.values().filter(|is_open| **is_open == open).count())
+    }
+
+    /// What the log of events must end in: the state of each order, by hold.
+    pub fn told_by_events(&self) -> BTreeMap<usize, String> {
+        let orders = self.orders.iter().filter(|(at, _)| **at < self.holds.len());
+        orders.map(|(at, order)| (*at, if order.expired && order.status == "pending" { "expired" } else { order.status }.to_owned())).collect()
     }
 
     fn now(&self) -> i64 {
@@ -256,6 +280,10 @@ impl SaleReference {
             captured: None,
             late: false,
             reclaimed: false,
+            created: self.now(),
+            started: false,
+            expired: false,
+            review: None,
         };
         self.orders.insert(at, order);
     }
@@ -297,13 +325,60 @@ impl SaleReference {
         }
     }
 
+    fn start_payment(&mut self, at: usize) -> String {
+        let now = self.now();
+        match self.orders.get(&at) {
+            None => return "order_not_found".into(),
+            Some(order) if order.status != "pending" || now > order.due => {
+                return format!("order_not_pending {}", self.told(at));
+            }
+            Some(order) if order.started => return format!("already_started {}", self.told(at)),
+            Some(_) => {}
+        }
+        self.start(at);
+        self.wrote();
+        format!("started {}", self.told(at))
+    }
+
+    fn start(&mut self, at: usize) -> &'static str {
+        let now = self.now();
+        let order = self.orders.get_mut(&at).unwrap();
+        let later = whole_second(now + PAYMENT_MS).min(whole_second(order.created + PAYMENT_MAX_MS));
+        (order.started, order.due) = (true, order.due.max(later));
+        "applied"
+    }
+
+    fn expire(&mut self) -> String {
+        let now = self.now();
+        let holds = self.holds.len();
+        let has_lapsed = |at: &usize, order: &Order| {
+            *at < holds && order.status == "pending" && now > order.due && !order.expired
+        };
+        let lapsed: Vec<usize> = self.orders.iter().filter(|(at, o)| has_lapsed(at, o)).map(|(at, _)| *at).collect();
+        if !lapsed.is_empty() {
+            self.reclaim();
+            lapsed.iter().for_each(|at| self.orders.get_mut(at).unwrap().expired = true);
+            self.wrote();
+        }
+        format!("expired {}", lapsed.len())
+    }
+
+    fn resolve(&mut self, key: u8) -> String {
+        let Some(open) = self.reviews.get_mut(&key) else { return "review_not_found".into() };
+        let was_open = std::mem::replace(open, false);
+        if was_open {
+            self.wrote();
+        }
+        if was_open { "resolved".into() } else { "already_resolved".into() }
+    }
+
     fn settle(&mut self, event: &Event) -> String {
         let at = event.hold;
+        self.reclaim();
         if let Some(earlier) = self.event_keys.get(&event.key) {
             let same = Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() };
             return if same { format!("duplicate {}", self.told(at)) } else { "idempotency_key_reused".into() };
         }
-        self.reclaim();
         let outcome = self.effect(event);
         self.event_keys.insert(event.key, event.clone());
         self.wrote();
@@ -323,27 +398,31 @@ impl SaleReference {
         let said = self.said(event);
         let differs = matches!(event.amount, Amount::Wrong | Amount::WrongCurrency);
         match (state, event.status) {
-            ("pending" | "lapsed", "paid") if differs => self.review(),
+            ("pending" | "lapsed", "paid") if differs => self.review(event.key),
             ("pending", "paid") => self.pay(at, payment, said, false),
             ("lapsed", "paid") => {
                 let enough = order.lines.iter().all(|(product, units)| *units <= self.available(*product));
-                if enough { self.pay(at, payment, said, true) } else { self.require_refund(at, payment, said) }
+                if enough { self.pay(at, payment, said, true) } else { self.require_refund(event, payment, said) }
             }
+            ("pending", "processing") if !order.started => self.start(at),
             ("pending", "failed" | "cancelled") => {
                 let order = self.orders.get_mut(&at).unwrap();
                 (order.status, order.by_payment) = ("cancelled", true);
                 "applied"
             }
-            ("cancelled", "paid") => self.require_refund(at, payment, said),
+            ("cancelled", "paid") => self.require_refund(event, payment, said),
             ("paid" | "refund_required" | "refunded", "paid") => {
                 let other = payment != order.payment || unlike(said, order.captured);
-                if other { self.review() } else { "duplicate" }
+                if other { self.review(event.key) } else { "duplicate" }
             }
             ("paid" | "refund_required", "refunded") => {
                 let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
                 let whole = order.captured.or((!order.lines.is_empty()).then(|| (total(&order.lines), "USD")));
                 if other || unlike(said, whole) {
-                    return self.review();
+                    return self.review(event.key);
+                }
+                if let Some(review) = order.review {
+                    self.reviews.insert(review, false);
                 }
                 self.orders.get_mut(&at).unwrap().status = "refunded";
                 "applied"
@@ -357,7 +436,7 @@ impl SaleReference {
         let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
         let said = self.said(event);
         match (self.alive(at), event.status) {
-            (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(),
+            (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(event.key),
             (true, "paid") => {
                 self.convert(at, "paid", self.now());
                 self.pay(at, payment, said, false)
@@ -370,9 +449,8 @@ impl SaleReference {
                 let (live, reclaimed) = (self.holds[at].live, self.holds[at].reclaimed);
                 self.convert(at, "refund_required", self.now());
                 (self.holds[at].live, self.holds[at].reclaimed) = (live, reclaimed);
-                let order = self.orders.get_mut(&at).unwrap();
-                (order.lines, order.payment, order.captured) = (BTreeMap::new(), payment, said);
-                "refund_required"
+                self.orders.get_mut(&at).unwrap().lines = BTreeMap::new();
+                self.require_refund(event, payment, said)
             }
             _ => "ignored",
         }
@@ -400,15 +478,16 @@ impl SaleReference {
         "applied"
     }
 
-    fn require_refund(&mut self, at: usize, payment: String, said: Said) -> &'static str {
-        let order = self.orders.get_mut(&at).unwrap();
-        order.captured = said;
+    fn require_refund(&mut self, event: &Event, payment: String, said: Said) -> &'static str {
+        self.review(event.key);
+        let order = self.orders.get_mut(&event.hold).unwrap();
+        (order.captured, order.review) = (said, Some(event.key));
         (order.status, order.payment) = ("refund_required", payment);
         "refund_required"
     }
 
-    fn review(&mut self) -> &'static str {
-        self.reviews += 1;
+    fn review(&mut self, key: u8) -> &'static str {
+        self.reviews.insert(key, true);
         "review"
     }
 
@@ -491,17 +570,26 @@ impl ReferenceStateMachine for SaleReference {
         // Mostly recent holds: old ones have lapsed.
         let last = state.holds.len();
         let at = prop_oneof![3 => last.saturating_sub(3)..last, 1 => 0..last].boxed();
+        let reviewed: Vec<u8> = state.reviews.keys().copied().collect();
         let said: Vec<Wish> = state.hold_keys.values().map(|(wish, ..)| wish.clone()).collect();
         let free = if said.is_empty() {
             free.boxed()
         } else {
             prop_oneof![14 => free, 1 => prop::sample::select(said).prop_map(Transition::Hold)].boxed()
         };
+        let free = if reviewed.is_empty() {
+            free
+        } else {
+            prop_oneof![14 => free, 1 => prop::sample::select(reviewed).prop_map(Transition::Resolve)].boxed()
+        };
         prop_oneof![
             19 => free,
             2 => at.clone().prop_map(Transition::Release),
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
+            5 => at.clone().prop_map(Transition::StartPayment),
+            2 => Just(Transition::Expire),
+            2 => (0_u8..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),
             2 => at.clone().prop_map(Transition::FindOrder),
             14 => event(at).prop_map(Transition::Settle),
@@ -515,6 +603,9 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Release(at) => ("release", state.release(*at)),
             Transition::Order(at) => ("order", state.order(*at)),
             Transition::Cancel(at) => ("cancel", state.cancel(*at)),
+            Transition::StartPayment(at) => ("start_payment", state.start_payment(*at)),
+            Transition::Expire => ("expire", state.expire()),
+            Transition::Resolve(key) => ("resolve", state.resolve(*key)),
             Transition::Settle(event) => ("settle", state.settle(event)),
             Transition::SettleUnknown => {
                 let told = if state.unknown_came { "duplicate none" } else { "unmatched" };
@@ -539,6 +630,7 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Release(at)
             | Transition::Order(at)
             | Transition::Cancel(at)
+            | Transition::StartPayment(at)
             | Transition::FindHold(at)
             | Transition::FindOrder(at)
             | Transition::Settle(Event { hold: at, .. }) => *at < state.holds.len(),
@@ -576,6 +668,7 @@ fn event(at: BoxedStrategy<usize>) -> impl Strategy<Value = Event> {
         "cancelled",
         "refunded",
         "refunded",
+        "processing",
         "ignored",
     ]);
     let amount = prop_oneof![4 => Just(Amount::Unsaid), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),

@@ -1,21 +1,8 @@
-//! POST /api/admin/products, behind the bearer token.
+//! POST /api/admin/products.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    dev::Payload,
-    http::header::{AUTHORIZATION, HeaderMap},
-    web::Data,
-};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 
-use super::{
-    Desk, body,
-    extract::{self, Ask, Asked},
-    fields::{Json, Object},
-    problem::{Code, FieldError, Problem},
-    products::ProductBody,
-};
+use super::authorize;
 use crate::{
     domain::{
         ids::{ProductId, SaleId},
@@ -25,12 +12,19 @@ use crate::{
         quantity::Quantity,
         text::ProductName,
     },
+    http::{
+        body,
+        extract::{Ask, Asked},
+        fields::{Json, Object},
+        problem::{Code, FieldError, Problem},
+        products::ProductBody,
+    },
     store::Store,
 };
 
 const MAX_PER_HOLD_DEFAULT: u64 = 10;
 
-pub(super) async fn create_product(
+pub(in crate::http) async fn create(
     store: Data<Store>,
     Asked(product): Asked<NewProduct>,
 ) -> Result<HttpResponse, Problem> {
@@ -48,19 +42,9 @@ pub(super) async fn create_product(
 /// Read only for somebody who may.
 impl Ask for NewProduct {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(request.headers(), &extract::desk(&request))?;
+        authorize(&request)?;
         body::read_json(&request, &mut payload, read_product).await
     }
-}
-
-/// Compares digests, in constant time, so that neither the token nor its length shows.
-fn authorize(headers: &HeaderMap, desk: &Desk) -> Result<(), Problem> {
-    let refused = || Problem::new(Code::Unauthorized, "send Authorization: Bearer <token> with the admin token");
-    let expected = desk.admin_token.as_ref().ok_or_else(refused)?;
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let (scheme, token) = given.split_once(' ').ok_or_else(refused)?;
-    let same = Sha256::digest(token.trim()).ct_eq(&Sha256::digest(expected.expose()));
-    if scheme.eq_ignore_ascii_case("bearer") && bool::from(same) { Ok(()) } else { Err(refused()) }
 }
 
 fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {

@@ -1,0 +1,29 @@
+#!lua flags=allow-oom
+-- expire: says of pending orders that they have lapsed: an event each, once. It changes no stock but what is due anyway.
+--
+-- uses   clock, units, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET; then order HASHes
+-- ARGV   1 retention_ms, 2 most events to keep
+-- REPLY  behind            lapsed units are left to reclaim: nothing was decided, call again
+--        expired, number   of these orders, for how many it was said now
+-- cost   O(orders + due buckets)
+
+-- names
+local FIRST = 7
+
+-- facts
+local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+if reclaim(now) then return { 'behind' } end
+
+-- decision: in the book alone
+local count, gone = 0, {}
+for i = FIRST, #KEYS do
+  local order = order_at(KEYS[i])
+  if not order then gone[#gone + 1] = id_of(KEYS[i]) end
+  if order and expire(KEYS[i], order, now) then count = count + 1 end
+end
+
+-- effects
+if #gone > 0 then redis.call('ZREM', due_key, unpack(gone)) end
+if count > 0 then write_book(now) end
+return { 'expired', count }

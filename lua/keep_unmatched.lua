@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- keep_unmatched: keeps a payment event about an id that was never made here for a person to look at, once.
+-- All of them live in the sale p0, which has no products.
+--
+-- uses   clock, units, records, book, reviews
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 reviews ZSET,
+--        8 review_records HASH, 9 resolved ZSET, 10 once STRING
+-- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, 5 fingerprint of the event,
+--        6 id of the review, 7 what the event names, 8 event id, 9 payment id or '', 10 amount in ten-thousandths or '',
+--        11 currency or ''
+-- REPLY  idempotency_key_reused    this event id came with another fingerprint
+--        duplicate
+--        full                      so many reviews are open already: nothing was kept
+--        unmatched
+-- cost   O(log reviews)
+
+-- names
+local once_key, once_ms, open_max, fingerprint, review_id = KEYS[10], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+
+-- facts
+local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local kept_as = redis.call('GET', once_key)
+
+-- decision
+if kept_as then return { kept_as == fingerprint and 'duplicate' or 'idempotency_key_reused' } end
+if redis.call('ZCARD', reviews_key) >= open_max then return { 'full' } end
+
+-- effects
+redis.call('SET', once_key, fingerprint, 'PX', once_ms)
+local record = review_record('unmatched', ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], int(now), '', '')
+local is_new = open_review(review_id, record, now)
+write_book(now)
+return { is_new and 'unmatched' or 'duplicate' }

@@ -1,0 +1,37 @@
+#!lua flags=no-writes
+-- list_events: what happened in a sale, in order, after an event that a reader has seen.
+--
+-- uses   nothing
+-- KEYS   1 events STREAM
+-- ARGV   1 id of the last event seen ('0-0': none), 2 most events to tell
+-- REPLY  trimmed, id    events behind the one seen were dropped, for the log is bounded; the first one that is left
+--        events, and for each its id and its fields as a list
+-- cost   O(events told)
+
+-- names
+local events_key, after, most = KEYS[1], ARGV[1], ARGV[2]
+
+local function is_before(one, other)
+  local one_ms, one_n = one:match('^(%d+)-(%d+)$')
+  local other_ms, other_n = other:match('^(%d+)-(%d+)$')
+  if one_ms ~= other_ms then return tonumber(one_ms) < tonumber(other_ms) end
+  return tonumber(one_n) < tonumber(other_n)
+end
+
+-- facts
+if redis.call('EXISTS', events_key) == 0 then return { 'events' } end
+local dropped = '0-0'
+local about = redis.call('XINFO', 'STREAM', events_key)
+for i = 1, #about, 2 do
+  if about[i] == 'max-deleted-entry-id' then dropped = about[i + 1] end
+end
+local found = redis.call('XRANGE', events_key, '(' .. after, '+', 'COUNT', most)
+
+-- decision
+if after ~= '0-0' and is_before(after, dropped) then return { 'trimmed', found[1] and found[1][1] or '' } end
+local reply = { 'events' }
+for _, entry in ipairs(found) do
+  reply[#reply + 1] = entry[1]
+  reply[#reply + 1] = entry[2]
+end
+return reply

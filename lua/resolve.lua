@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- resolve: a person has dealt with a review.
+--
+-- uses   clock, units, records, book, reviews
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 reviews ZSET,
+--        8 review_records HASH, 9 resolved ZSET
+-- ARGV   1 retention_ms, 2 most events to keep, 3 id of the review, 4 note
+-- REPLY  review_not_found
+--        already_resolved, record    its first note stays
+--        resolved, record
+-- cost   O(log reviews)
+
+-- names
+local id, note = ARGV[3], ARGV[4]
+
+-- facts
+local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local record = redis.call('HGET', records_key, id)
+local open = redis.call('ZSCORE', reviews_key, id)
+
+-- decision
+if not record then return { 'review_not_found' } end
+if not open then return { 'already_resolved', record } end
+
+-- effects
+local closed = close_review(id, note, now)
+write_book(now)
+return { 'resolved', closed }

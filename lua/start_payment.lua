@@ -1,0 +1,29 @@
+#!lua
+-- start_payment: the buyer is paying, so the deadline of a pending order moves once, up to the sale's cap.
+--
+-- uses   clock, units, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 order HASH
+-- ARGV   1 retention_ms, 2 most events to keep
+-- REPLY  order_not_found, now             its record is gone
+--        order_not_pending, now, order    it lapsed, was cancelled, or money came
+--        already_started, now, order
+--        started, now, order
+-- cost   O(lines)
+
+-- names
+local order_key = KEYS[7]
+
+-- facts
+local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'payment_max_ms')
+local now = guarded_now(sale[1])
+local order = order_at(order_key)
+
+-- decision
+if not order then return { 'order_not_found', now } end
+if order.status ~= 'pending' or has_lapsed(order, now) then return { 'order_not_pending', now, told(order) } end
+if order.started_at then return { 'already_started', now, told(order) } end
+
+-- effects
+start_payment(order_key, order, tonumber(sale[2]), tonumber(sale[3]), now)
+write_book(now)
+return { 'started', now, told(order) }

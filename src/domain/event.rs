@@ -1,0 +1,112 @@
+//! The event log: what happened to orders and reviews, each event once and in order for each sale.
+
+use std::{collections::BTreeMap, fmt};
+
+use super::{ids::SaleId, order::Order, review::Review};
+
+/// The place of an event in the log of its sale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    ms: u64,
+    number: u64,
+}
+
+impl Position {
+    /// `<milliseconds>-<number>`, as Redis writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
+        let (ms, number) = text.split_once('-')?;
+        Some(Self { ms: digits(ms)??, number: digits(number)?? })
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.number)
+    }
+}
+
+/// What a reader of the log has seen: the last event of each sale. `sale:position`, several joined by `~`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventCursor(BTreeMap<SaleId, Position>);
+
+impl EventCursor {
+    /// Sales that one cursor may follow: it has to fit into an address.
+    pub const SALES_MAX: usize = 100;
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut seen = BTreeMap::new();
+        for part in text.split('~') {
+            let (sale, position) = part.split_once(':')?;
+            seen.insert(SaleId::parse(sale)?, Position::parse(position)?);
+        }
+        (seen.len() <= Self::SALES_MAX).then_some(Self(seen))
+    }
+
+    /// The last event of the sale that was seen; the beginning of its log when none was.
+    pub fn seen(&self, sale: &SaleId) -> Position {
+        self.0.get(sale).copied().unwrap_or_default()
+    }
+
+    /// Of one sale alone.
+    #[must_use]
+    pub fn only(&self, sale: &SaleId) -> Self {
+        Self(self.0.get(sale).map(|position| (sale.clone(), *position)).into_iter().collect())
+    }
+
+    pub fn see(&mut self, sale: &SaleId, position: Position) {
+        self.0.insert(sale.clone(), position);
+    }
+}
+
+impl fmt::Display for EventCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (sale, position)) in self.0.iter().enumerate() {
+            write!(f, "{}{sale}:{position}", if at == 0 { "" } else { "~" })?;
+        }
+        Ok(())
+    }
+}
+
+/// What an event is about, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    Order(Order),
+    Review(Review),
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub sale: SaleId,
+    pub position: Position,
+    /// `order.created`, `order.paid`, and so on.
+    pub kind: String,
+    /// Epoch milliseconds of the Redis clock.
+    pub at_ms: i64,
+    pub about: About,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_and_tells_what_was_seen() {
+        let mut cursor = EventCursor::default();
+        let [one, other] = ["p1", "drop"].map(|text| SaleId::parse(text).unwrap());
+        cursor.see(&one, Position::parse("17-3").unwrap());
+        cursor.see(&other, Position::parse("9-0").unwrap());
+        assert_eq!(cursor.to_string(), "drop:9-0~p1:17-3");
+        assert_eq!(EventCursor::parse("drop:9-0~p1:17-3"), Some(cursor.clone()));
+        assert_eq!(cursor.only(&one).to_string(), "p1:17-3");
+        assert_eq!(cursor.seen(&SaleId::nowhere()), Position::default());
+    }
+
+    #[test]
+    fn strange_texts_are_no_cursors() {
+        for text in ["", "p1", "p1:", "p1:1", "p1:-1-0", "p1:1-", "P:1-1", "p1:1-1~", "p1:99999999999999999999-0"] {
+            assert!(EventCursor::parse(text).is_none(), "{text}");
+        }
+    }
+}

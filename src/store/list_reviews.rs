@@ -1,0 +1,66 @@
+//! `list_reviews`: what a person must look at, page by page. Sales by name, within a sale by time; what is opened or resolved
+//! meanwhile makes no other review come twice or not at all.
+
+use super::{Call, Failure, Op, Store, keys::SaleKeys, record, unknown_word};
+use crate::domain::{
+    ids::SaleId,
+    outcome::ListReviewsOutcome,
+    review::{Review, ReviewCursor, ReviewStatus},
+};
+
+impl Store {
+    /// At most `limit` reviews behind the cursor, of one sale or of all.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn list_reviews(
+        &self,
+        status: ReviewStatus,
+        sale: Option<&SaleId>,
+        after: Option<&ReviewCursor>,
+        limit: usize,
+    ) -> Result<ListReviewsOutcome, Failure> {
+        let Some(sales) = self.sales(sale).await? else { return Ok(ListReviewsOutcome::SaleNotFound) };
+        let mut reviews = Vec::new();
+        let mut next = None;
+        for sale in sales.iter().filter(|sale| after.is_none_or(|after| **sale >= after.sale)) {
+            let after = after.filter(|after| after.sale == *sale);
+            // One more than asked for tells whether there is another page.
+            for (cursor, review) in self.reviews_of(sale, status, after, limit + 1 - reviews.len()).await? {
+                if reviews.len() == limit {
+                    return Ok(ListReviewsOutcome::Reviews { reviews, next });
+                }
+                next = Some(cursor);
+                reviews.push(review);
+            }
+        }
+        Ok(ListReviewsOutcome::Reviews { reviews, next: None })
+    }
+
+    async fn reviews_of(
+        &self,
+        sale: &SaleId,
+        status: ReviewStatus,
+        after: Option<&ReviewCursor>,
+        limit: usize,
+    ) -> Result<Vec<(ReviewCursor, Review)>, Failure> {
+        let keys = SaleKeys(sale);
+        let index = match status {
+            ReviewStatus::Open => keys.open_reviews(),
+            ReviewStatus::Resolved => keys.resolved(),
+        };
+        let call = Call::of(Op::ListReviews).key(index).key(keys.review_records());
+        let call = call.arg(after.map_or(0, |after| after.ms).to_string()).arg(after.map_or("", |after| &after.key));
+        let (word, mut reply) = self.runner.call(call.number(limit as u64)).await?;
+        if word != "reviews" {
+            return Err(unknown_word(Op::ListReviews, &word));
+        }
+        let mut found = Vec::new();
+        while !reply.is_empty() {
+            let (key, ms) = (reply.text()?, reply.int()?);
+            let review = record::review(self.ids(), sale, &key, &reply.text()?)?;
+            found.push((ReviewCursor { sale: sale.clone(), ms, key }, review));
+        }
+        Ok(found)
+    }
+}
