@@ -4,7 +4,7 @@
 -- uses   nothing
 -- KEYS   1 events STREAM
 -- ARGV   1 id of the last event seen ('0-0': none), 2 most events to tell
--- REPLY  trimmed, id    events behind the one seen were dropped, for the log is bounded; the first one that is left
+-- REPLY  trimmed, id    the event seen was dropped, and perhaps others behind it; the first one that is left
 --        events, and for each its id and its fields as a list
 -- cost   O(events told)
 
@@ -19,16 +19,12 @@ local function is_before(one, other)
 end
 
 -- facts
-if redis.call('EXISTS', events_key) == 0 then return { 'events' } end
-local dropped = '0-0'
-local about = redis.call('XINFO', 'STREAM', events_key)
-for i = 1, #about, 2 do
-  if about[i] == 'max-deleted-entry-id' then dropped = about[i + 1] end
-end
+local first = redis.call('XRANGE', events_key, '-', '+', 'COUNT', 1)[1]
+if not first then return { 'events' } end
 local found = redis.call('XRANGE', events_key, '(' .. after, '+', 'COUNT', most)
 
--- decision
-if after ~= '0-0' and is_before(after, dropped) then return { 'trimmed', found[1] and found[1][1] or '' } end
+-- decision: when the event that was seen is gone, nobody knows what was between it and the first one that is left
+if after ~= '0-0' and is_before(after, first[1]) then return { 'trimmed', first[1] } end
 local reply = { 'events' }
 for _, entry in ipairs(found) do
   reply[#reply + 1] = entry[1]

@@ -7,7 +7,7 @@
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
 --        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (paid,
 --        failed, cancelled, refunded, processing or ignored), fingerprint, event id, payment id or '', amount in
---        ten-thousandths or '', currency or ''
+--        ten-thousandths or '', currency or '', id of the review that it would open
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and for each event how it was decided and the order as a list, which is empty when there is none
 --          idempotency_key_reused   this event id came with another fingerprint
@@ -32,18 +32,18 @@ local events = {}
 for i = TEXTS, #ARGV do
   local e, key = {}, FIRST + (i - TEXTS) * EACH
   e.hold_key, e.order_key, e.once_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-  e.event, e.fingerprint, e.id, e.payment, e.amount, e.currency =
-    ARGV[i]:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
-  if not e.event then return redis.error_reply('ERR settle: an event has six lines') end
+  e.event, e.fingerprint, e.id, e.payment, e.amount, e.currency, e.review_id =
+    ARGV[i]:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
+  if not e.event then return redis.error_reply('ERR settle: an event has seven lines') end
   events[#events + 1] = e
 end
 
 -- decision: in the book, and in these lists, alone. Each effect answers the outcome as a word
 local remembered, opened, closed = {}, {}, {}
 
--- A review has the name of its event, so that an event whose memory has lapsed opens none a second time.
+-- Its id is that of the payment, so that several events about one payment, or one whose memory has lapsed, open one review.
 local function review(e, reason)
-  opened[#opened + 1] = { id_of(e.once_key),
+  opened[#opened + 1] = { e.review_id,
     review_record(reason, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', '') }
   return 'review'
 end
@@ -52,12 +52,13 @@ local function record_paid(e)
   change(e.order_key, { status = 'paid', paid_at = int(now), payment = e.payment, captured = e.amount,
     captured_currency = e.currency })
   emit('order.paid', e.order_key, now)
+  closed[#closed + 1] = { e.review_id, 'the order was paid by this payment after all' }
   return 'applied'
 end
 
 local function require_refund(e, reason)
   review(e, reason)
-  change(e.order_key, { status = 'refund_required', reason = reason, review = id_of(e.once_key), payment = e.payment,
+  change(e.order_key, { status = 'refund_required', reason = reason, review = e.review_id, payment = e.payment,
     captured = e.amount, captured_currency = e.currency })
   emit('order.refund_required', e.order_key, now)
   return 'refund_required'
@@ -166,7 +167,7 @@ end
 
 local function refund_required(e, order)
   if refund_differs(e, order) then return review(e, 'refund_mismatch') end
-  closed[#closed + 1] = order.review
+  closed[#closed + 1] = { order.review, 'the refund was reported' }
   return refund(e)
 end
 
@@ -209,6 +210,6 @@ if not next(remembered) then return reply end
 -- effects
 for once_key, fingerprint in pairs(remembered) do redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
 for _, entry in ipairs(opened) do open_review(entry[1], entry[2], now) end
-for _, id in ipairs(closed) do close_review(id, 'the refund was reported', now) end
+for _, entry in ipairs(closed) do close_review(entry[1], entry[2], now) end
 write_book(now)
 return reply

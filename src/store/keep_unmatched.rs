@@ -40,13 +40,14 @@ impl Store {
         let keys = SaleKeys(&self.nowhere);
         let call = Call::of(Op::KeepUnmatched).keys(keys.book()).keys(keys.reviews()).key(keys.once(once));
         let (payment, amount, currency) = settle::money(event);
+        let named = named(&event.target);
         self.terms
             .for_book(call)
             .number(self.terms.event_ms)
             .number(OPEN_MAX)
             .arg(once::fingerprint_of_event(event))
-            .arg(once)
-            .arg(named(&event.target))
+            .arg(once::review(&named, event))
+            .arg(named)
             .arg(event.key.as_str())
             .arg(payment)
             .arg(amount)

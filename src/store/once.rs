@@ -43,6 +43,15 @@ pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
     digest([event.status.as_str(), order, hold, payment, &amount, currency], 9)
 }
 
+/// The part behind the sale of the id of the review that an event would open: of its payment, whatever event tells of it, or
+/// of the event where it names none. `about` is what the event is about.
+pub fn review(about: &str, event: &PaymentEvent) -> String {
+    match &event.payment {
+        Some(payment) => digest(["payment", about, event.status.as_str(), payment.as_str()], 15),
+        None => digest(["event", about, event.status.as_str(), event.key.as_str()], 15),
+    }
+}
+
 fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String {
     let mut hash = Sha256::new();
     for part in parts {

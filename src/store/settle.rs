@@ -66,8 +66,10 @@ pub(super) struct SettleAsk {
 impl SettleAsk {
     fn new(hold: HoldId, event: &PaymentEvent) -> Self {
         let (payment, amount, currency) = money(event);
-        let words = [event.status.as_str(), &once::fingerprint_of_event(event), event.key.as_str(), payment, &amount, currency];
-        Self { hold, once: once::hash(Use::Payment, &event.key), text: words.join("\n") }
+        let (fingerprint, review) = (once::fingerprint_of_event(event), once::review(hold.key(), event));
+        let words =
+            [event.status.as_str(), &fingerprint, event.key.as_str(), payment, &amount, currency, &review].join("\n");
+        Self { hold, once: once::hash(Use::Payment, &event.key), text: words }
     }
 }
 

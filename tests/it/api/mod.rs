@@ -2,9 +2,12 @@
 
 mod admin;
 mod errors;
+mod events;
 mod expiry;
 mod holds;
+mod in_flight;
 mod orders;
 mod payments;
 mod products;
 mod proof;
+mod reviews;

@@ -99,7 +99,7 @@ impl Bench {
         let mut arguments: Vec<String> = [&BOOK[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
         for [hold, event, once, payment, amount] in events {
             keys.extend([format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)));
-            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n"));
+            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\nreview-{once}"));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let reply = self.call(Op::Settle, &keys, &arguments);

@@ -179,7 +179,7 @@ fn provoke_behind(bench: &mut Bench) {
     let stock_keys = [&units()[..], &[key("product:1")]].concat();
     let expire_keys = [book(), vec![key("order:z")]].concat();
     let calls: [(Op, &[String], &[&str]); 4] = [
-        (Op::Settle, &settle_keys, &[BOOK[0], BOOK[1], "60000", "failed\nf\ne\n\n\n"]),
+        (Op::Settle, &settle_keys, &[BOOK[0], BOOK[1], "60000", "failed\nf\ne\n\n\n\nr"]),
         (Op::Expire, &expire_keys, &BOOK),
         (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),

@@ -106,13 +106,13 @@ impl StateMachineTest for SaleTest {
 }
 
 impl SaleTest {
-    fn set_clock(&mut self, reference: &SaleReference) {
+    pub(super) fn set_clock(&mut self, reference: &SaleReference) {
         for sale in ["drop", "other"] {
             clock::set_now(&mut self.redis, sale, self.start_ms + reference.clock);
         }
     }
 
-    fn run(&mut self, transition: &Transition) -> String {
+    pub(super) fn run(&mut self, transition: &Transition) -> String {
         match transition {
             Transition::Hold(wish) => format!("hold {}", self.hold(wish)),
             Transition::Release(at) => {
@@ -227,7 +227,7 @@ impl SaleTest {
         }
     }
 
-    fn resolve(&self, key: u8) -> &'static str {
+    fn resolve(&self, key: u32) -> &'static str {
         let event = format!("event-{key}");
         let sale = SaleId::parse("drop").unwrap();
         let mut id = ReviewId::new(sale.clone(), "abcdefghijabcdefghij").unwrap();
@@ -264,6 +264,18 @@ impl SaleTest {
                 return states;
             }
         }
+    }
+
+    /// What Redis keeps of the order of a hold.
+    pub(super) fn kept(&mut self, at: usize) -> BTreeMap<String, String> {
+        self.redis.hgetall(format!("fs1:{{drop}}:order:{}", self.holds[at].key())).unwrap()
+    }
+
+    /// The reviews about a hold, each as its lines.
+    pub(super) fn reviews_of(&mut self, at: usize) -> Vec<Vec<String>> {
+        let records: BTreeMap<String, String> = self.redis.hgetall("fs1:{drop}:review_records").unwrap();
+        let lines = records.into_values().map(|record| record.split('\n').map(str::to_owned).collect::<Vec<_>>());
+        lines.filter(|lines| lines[1] == self.holds[at].key()).collect()
     }
 
     fn find_hold(&self, at: usize) -> String {
@@ -309,18 +321,10 @@ impl SaleTest {
         } else {
             Target::Hold(hold.as_str().to_owned())
         };
-        let find = self.runtime.block_on(self.store.find_hold(hold)).unwrap();
-        let right = match find {
-            FindHoldOutcome::Active(hold) => {
-                hold.lines.as_slice().iter().map(|l| l.product.get() * PRICE * l.quantity.get()).sum()
-            }
-            FindHoldOutcome::Converted(order) => order.total.map_or(7, |(amount, _)| amount.ten_thousandths()),
-            FindHoldOutcome::HoldExpired => 7,
-        };
         let amount = match event.amount {
             Amount::Unsaid => None,
-            Amount::Right | Amount::WrongCurrency => Some(right),
-            Amount::Wrong => Some(right + 1),
+            Amount::Right | Amount::WrongCurrency => Some(self.right_amount(hold)),
+            Amount::Wrong => Some(self.right_amount(hold) + 1),
         };
         let currency = if event.amount == Amount::WrongCurrency { "EUR" } else { "USD" };
         PaymentEvent {
@@ -330,6 +334,17 @@ impl SaleTest {
             payment: event.payment.map(|id| PaymentId::parse(&format!("pi_{id}")).unwrap()),
             amount: amount.map(money::Amount::from_ten_thousandths),
             currency: amount.map(|_| money::Currency::parse(currency).unwrap()),
+        }
+    }
+
+    /// What would be right to pay for it now; 7 when nobody knows.
+    fn right_amount(&self, hold: &HoldId) -> u64 {
+        match self.runtime.block_on(self.store.find_hold(hold)).unwrap() {
+            FindHoldOutcome::Active(hold) => {
+                hold.lines.as_slice().iter().map(|l| l.product.get() * PRICE * l.quantity.get()).sum()
+            }
+            FindHoldOutcome::Converted(order) => order.total.map_or(7, |(amount, _)| amount.ten_thousandths()),
+            FindHoldOutcome::HoldExpired => 7,
         }
     }
 

@@ -2,6 +2,7 @@
 //! to the store on a real Redis; every outcome and every counter must agree.
 
 mod machine;
+mod permutations;
 mod reference;
 
 use std::collections::BTreeMap;

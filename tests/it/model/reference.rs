@@ -24,7 +24,7 @@ pub enum Transition {
     /// Says which orders have lapsed.
     Expire,
     /// Of the review that the event with this key opened, if it did.
-    Resolve(u8),
+    Resolve(u32),
     Settle(Event),
     SettleUnknown,
     FindHold(usize),
@@ -52,7 +52,7 @@ pub struct Event {
     pub hold: usize,
     pub by_order: bool,
     pub status: &'static str,
-    pub key: u8,
+    pub key: u32,
     pub payment: Option<u8>,
     pub amount: Amount,
 }
@@ -95,7 +95,18 @@ struct Order {
     started: bool,
     /// It was said that it has lapsed.
     expired: bool,
-    review: Option<u8>,
+    review: Option<ReviewName>,
+}
+
+/// A review of a payment is about that payment, whatever events tell of it: hold, whether it is about a refund, and the
+/// payment. One without a payment is about its event.
+type ReviewName = (usize, bool, Result<u8, u32>);
+
+#[derive(Clone, Debug)]
+struct Review {
+    /// The key of the event that opened it.
+    opened_by: u32,
+    is_open: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -115,9 +126,8 @@ pub struct SaleReference {
     holds: Vec<Hold>,
     orders: BTreeMap<usize, Order>,
     hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
-    event_keys: BTreeMap<u8, Event>,
-    /// By the key of the event that opened them: whether they are open.
-    reviews: BTreeMap<u8, bool>,
+    event_keys: BTreeMap<u32, Event>,
+    reviews: BTreeMap<ReviewName, Review>,
     /// The one event about an id that was never made came before.
     unknown_came: bool,
     /// The outcome that the last command should have: its word, then what it tells.
@@ -125,6 +135,18 @@ pub struct SaleReference {
 }
 
 impl SaleReference {
+    /// With so many units of product 1.
+    pub fn selling(total: u64) -> Self {
+        let mut reference = Self::new();
+        reference.products.get_mut(&1).unwrap().total = total;
+        reference
+    }
+
+    /// The state of the order of a hold, as it is stored.
+    pub fn status(&self, at: usize) -> Option<&'static str> {
+        self.orders.get(&at).map(|order| order.status)
+    }
+
     fn new() -> Self {
         let product = |sale, total| Product { sale, currency: "USD", total };
         Self {
@@ -143,7 +165,7 @@ impl SaleReference {
 
     /// Reviews that are open, and those that are resolved.
     pub fn reviews(&self) -> [usize; 2] {
-        [true, false].map(|open| self.reviews.values().filter(|is_open| **is_open == open).count())
+        [true, false].map(|open| self.reviews.values().filter(|review| review.is_open == open).count())
     }
 
     /// What the log of events must end in: the state of each order, by hold.
@@ -363,9 +385,10 @@ impl SaleReference {
         format!("expired {}", lapsed.len())
     }
 
-    fn resolve(&mut self, key: u8) -> String {
-        let Some(open) = self.reviews.get_mut(&key) else { return "review_not_found".into() };
-        let was_open = std::mem::replace(open, false);
+    fn resolve(&mut self, key: u32) -> String {
+        let opened = self.reviews.values_mut().find(|review| review.opened_by == key);
+        let Some(review) = opened else { return "review_not_found".into() };
+        let was_open = std::mem::replace(&mut review.is_open, false);
         if was_open {
             self.wrote();
         }
@@ -398,11 +421,11 @@ impl SaleReference {
         let said = self.said(event);
         let differs = matches!(event.amount, Amount::Wrong | Amount::WrongCurrency);
         match (state, event.status) {
-            ("pending" | "lapsed", "paid") if differs => self.review(event.key),
-            ("pending", "paid") => self.pay(at, payment, said, false),
+            ("pending" | "lapsed", "paid") if differs => self.review(event),
+            ("pending", "paid") => self.pay(event, payment, said, false),
             ("lapsed", "paid") => {
                 let enough = order.lines.iter().all(|(product, units)| *units <= self.available(*product));
-                if enough { self.pay(at, payment, said, true) } else { self.require_refund(event, payment, said) }
+                if enough { self.pay(event, payment, said, true) } else { self.require_refund(event, payment, said) }
             }
             ("pending", "processing") if !order.started => self.start(at),
             ("pending", "failed" | "cancelled") => {
@@ -413,16 +436,16 @@ impl SaleReference {
             ("cancelled", "paid") => self.require_refund(event, payment, said),
             ("paid" | "refund_required" | "refunded", "paid") => {
                 let other = payment != order.payment || unlike(said, order.captured);
-                if other { self.review(event.key) } else { "duplicate" }
+                if other { self.review(event) } else { "duplicate" }
             }
             ("paid" | "refund_required", "refunded") => {
                 let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
                 let whole = order.captured.or((!order.lines.is_empty()).then(|| (total(&order.lines), "USD")));
                 if other || unlike(said, whole) {
-                    return self.review(event.key);
+                    return self.review(event);
                 }
                 if let Some(review) = order.review {
-                    self.reviews.insert(review, false);
+                    self.reviews.get_mut(&review).unwrap().is_open = false;
                 }
                 self.orders.get_mut(&at).unwrap().status = "refunded";
                 "applied"
@@ -436,10 +459,10 @@ impl SaleReference {
         let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
         let said = self.said(event);
         match (self.alive(at), event.status) {
-            (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(event.key),
+            (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(event),
             (true, "paid") => {
                 self.convert(at, "paid", self.now());
-                self.pay(at, payment, said, false)
+                self.pay(event, payment, said, false)
             }
             (true, "cancelled") => {
                 self.holds[at].live = false;
@@ -471,23 +494,27 @@ impl SaleReference {
         }
     }
 
-    fn pay(&mut self, at: usize, payment: String, said: Said, late: bool) -> &'static str {
-        let order = self.orders.get_mut(&at).unwrap();
+    fn pay(&mut self, event: &Event, payment: String, said: Said, late: bool) -> &'static str {
+        if let Some(review) = self.reviews.get_mut(&review_name(event)) {
+            review.is_open = false;
+        }
+        let order = self.orders.get_mut(&event.hold).unwrap();
         order.captured = said;
         (order.status, order.payment, order.late, order.reclaimed) = ("paid", payment, late, false);
         "applied"
     }
 
     fn require_refund(&mut self, event: &Event, payment: String, said: Said) -> &'static str {
-        self.review(event.key);
+        self.review(event);
         let order = self.orders.get_mut(&event.hold).unwrap();
-        (order.captured, order.review) = (said, Some(event.key));
+        (order.captured, order.review) = (said, Some(review_name(event)));
         (order.status, order.payment) = ("refund_required", payment);
         "refund_required"
     }
 
-    fn review(&mut self, key: u8) -> &'static str {
-        self.reviews.insert(key, true);
+    fn review(&mut self, event: &Event) -> &'static str {
+        let review = Review { opened_by: event.key, is_open: true };
+        self.reviews.entry(review_name(event)).or_insert(review);
         "review"
     }
 
@@ -531,6 +558,10 @@ impl SaleReference {
     }
 }
 
+fn review_name(event: &Event) -> ReviewName {
+    (event.hold, event.status == "refunded", event.payment.ok_or(event.key))
+}
+
 fn total(lines: &BTreeMap<u64, u64>) -> u64 {
     lines.iter().map(|(product, units)| product * PRICE * units).sum()
 }
@@ -570,7 +601,7 @@ impl ReferenceStateMachine for SaleReference {
         // Mostly recent holds: old ones have lapsed.
         let last = state.holds.len();
         let at = prop_oneof![3 => last.saturating_sub(3)..last, 1 => 0..last].boxed();
-        let reviewed: Vec<u8> = state.reviews.keys().copied().collect();
+        let reviewed: Vec<u32> = state.reviews.values().map(|review| review.opened_by).collect();
         let said: Vec<Wish> = state.hold_keys.values().map(|(wish, ..)| wish.clone()).collect();
         let free = if said.is_empty() {
             free.boxed()
@@ -589,7 +620,7 @@ impl ReferenceStateMachine for SaleReference {
             4 => at.clone().prop_map(Transition::Cancel),
             5 => at.clone().prop_map(Transition::StartPayment),
             2 => Just(Transition::Expire),
-            2 => (0_u8..203).prop_map(Transition::Resolve),
+            2 => (0_u32..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),
             2 => at.clone().prop_map(Transition::FindOrder),
             14 => event(at).prop_map(Transition::Settle),
@@ -673,7 +704,7 @@ fn event(at: BoxedStrategy<usize>) -> impl Strategy<Value = Event> {
     ]);
     let amount = prop_oneof![4 => Just(Amount::Unsaid), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),
         1 => Just(Amount::WrongCurrency)];
-    let key = prop_oneof![5 => 0_u8..200, 1 => 200_u8..203];
+    let key = prop_oneof![5 => 0_u32..200, 1 => 200_u32..203];
     (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount).prop_map(
         |(hold, by_order, status, key, payment, amount)| Event { hold, by_order, status, key, payment, amount },
     )

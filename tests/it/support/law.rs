@@ -1,7 +1,7 @@
 //! The law, checked on everything in Redis: `total = available + held + pending + sold`, every term at least 0, and every
 //! counter equal to what the records say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Commands, Connection};
 
@@ -13,6 +13,7 @@ pub fn check(connection: &mut Connection) {
     for sale in sales {
         check_sale(connection, &sale);
     }
+    check_reviews(connection, "p0");
 }
 
 fn check_sale(connection: &mut Connection, sale: &str) {
@@ -27,6 +28,7 @@ fn check_sale(connection: &mut Connection, sale: &str) {
     );
     assert!(lapses.values().all(|units| *units > 0), "{sale}: an empty bucket in {lapses:?}");
     assert!(deadlines.iter().all(|(name, at)| name.starts_with(&format!("{at}:"))), "{sale}: {deadlines:?}");
+    check_reviews(connection, sale);
     let sold = check_records(connection, sale, &lapses);
     for (field, total) in &stock {
         let Some(product) = field.strip_suffix(":total") else { continue };
@@ -81,6 +83,28 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
         .collect();
     assert_eq!(owed, found, "{sale}: buckets and records");
     sold
+}
+
+/// Each review is open or resolved; an order that is to be refunded has one; what waits for its deadline is in `due`.
+fn check_reviews(connection: &mut Connection, sale: &str) {
+    let key = |name: &str| format!("fs1:{{{sale}}}:{name}");
+    let records: BTreeSet<String> = connection.hkeys(key("review_records")).unwrap();
+    let [open, resolved] =
+        ["reviews", "resolved"].map(|index| connection.zrange::<_, BTreeSet<String>>(key(index), 0, -1).unwrap());
+    assert!(open.is_disjoint(&resolved), "{sale}: {open:?} and {resolved:?}");
+    assert_eq!(&open | &resolved, records, "{sale}: reviews and their records");
+    let mut waiting = BTreeSet::new();
+    for name in keys(connection, &key("order:*")) {
+        let order: BTreeMap<String, String> = connection.hgetall(&name).unwrap();
+        if order["status"] == "refund_required" {
+            assert!(records.contains(&order["review"]), "{name}: {order:?}");
+        }
+        if order["status"] == "pending" && !order.contains_key("expired_at") {
+            waiting.insert(name.rsplit(':').next().unwrap().to_owned());
+        }
+    }
+    let due: BTreeSet<String> = connection.zrange(key("due"), 0, -1).unwrap();
+    assert_eq!(due, waiting, "{sale}: due and pending orders");
 }
 
 fn add(units: &mut Units, deadline: u64, kind: &str, text: &str) {
