@@ -12,6 +12,8 @@ pub enum PaymentStatus {
     Failed,
     Cancelled,
     Refunded,
+    /// The buyer has begun to pay: the money may still come or not.
+    Processing,
     /// A word that says nothing to us.
     Ignored,
 }
@@ -24,6 +26,7 @@ impl PaymentStatus {
             "failed" => Self::Failed,
             "cancelled" | "canceled" => Self::Cancelled,
             "refunded" => Self::Refunded,
+            "processing" => Self::Processing,
             _ => Self::Ignored,
         }
     }
@@ -34,6 +37,7 @@ impl PaymentStatus {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Refunded => "refunded",
+            Self::Processing => "processing",
             Self::Ignored => "ignored",
         }
     }
