@@ -15,3 +15,5 @@ mod model;
 mod rush;
 mod support;
 mod topology;
+mod trigger;
+mod webhook_libraries;
