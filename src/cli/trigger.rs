@@ -42,14 +42,14 @@ Examples:
 Each line says what was sent, the event's id, the answer's status, what came of it, and how the order stands. All events
 of an order are about one payment, unless --payment-id says something else. The outcomes are explained in the README.
 
-Exit status: 0 all answers were 2xx; 1 one was not; 2 nothing was sent (bad flags, no such service, no amount known).";
+Exit status: 0 all answers were 2xx; 1 one was not, or did not come; 2 nothing was sent (bad flags, no amount known).";
 
 /// What to send, and how.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TriggerArgs {
-    /// What happened to the money; several in one word, as in paid,failed
-    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, required = true)]
+    /// What happened to the money; several as in paid,failed,refunded
+    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', required = true)]
     statuses: Vec<Choice>,
     /// The id of an order, or of a hold
     #[arg(value_name = "ORDER")]
@@ -161,7 +161,7 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
         signer: secret.map(signer).transpose()?,
         statuses: args.statuses.iter().map(|choice| PaymentStatus::from(*choice)).collect(),
         target: args.target.clone(),
-        key: args.key.clone().map_or_else(|| random().map(|number| format!("evt_{number:016x}")), Ok)?,
+        key: args.key.clone().map_or_else(|| random().map(|number| format!("evt_{:012x}", number >> 16)), Ok)?,
         payment: args.payment_id.clone().unwrap_or_else(|| payment_of(&args.target)),
         money: args.amount.as_deref().map(|amount| money(amount, &args.currency)).transpose()?,
         copies: args.duplicate,
