@@ -81,7 +81,7 @@ pub(super) struct TriggerArgs {
     /// The service [default: http:// and http.addr of the settings]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Signs the events [default: the first of webhook.secrets or webhook.stripe_secrets of the settings; else unsigned]
+    /// Signs the events [default: the first of webhook.secrets or `webhook.stripe_secrets` of the settings; else unsigned]
     #[arg(long, value_name = "whsec_…")]
     secret: Option<String>,
     /// Print each answer as a JSON object in a line
@@ -132,7 +132,8 @@ fn trigger(common: &CommonArgs, args: &TriggerArgs) -> Result<bool, String> {
     let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
     let plan = plan(args, &settings.map_err(|complaints| complaints.to_string())?)?;
     if let Some(seed) = plan.shuffle_seed {
-        tell(&format!("--seed {seed} repeats this order"));
+        let repeat = format!("--seed {seed} repeats this order");
+        if args.json { tell(&repeat) } else { say(&repeat) }
     }
     let mut all_succeeded = true;
     let show = |sent: &Sent| {

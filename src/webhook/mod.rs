@@ -23,6 +23,9 @@ use crate::domain::{
 /// The headers of a request, by their name in lower case.
 pub type Headers<'h, 'r> = &'h dyn Fn(&str) -> Option<&'r [u8]>;
 
+/// Headers that sign a body.
+pub type Sealed = Vec<(&'static str, String)>;
+
 /// Somebody who sends payment events, and how.
 pub struct Provider {
     /// Where its events come in: a route of `http`.
@@ -37,8 +40,8 @@ pub struct Provider {
     pub claim: for<'r> fn(Headers<'_, 'r>) -> Result<Claim, Distrust>,
     /// The event; the headers may name it.
     pub read: fn(&[u8], Headers<'_, '_>) -> Result<PaymentEvent, EventError>,
-    /// The headers that sign a body: id of the event, epoch seconds, body.
-    pub seal: fn(&Key, &str, u64, &[u8]) -> Vec<(&'static str, String)>,
+    /// Signs with a key: the id of the event, epoch seconds, the body.
+    pub seal: fn(&Key, &str, u64, &[u8]) -> Sealed,
     /// The body of an event.
     pub write: fn(&Sample<'_>) -> String,
 }

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::{Headers, Provider};
+use super::{Headers, Provider, Sealed};
 
 /// Signatures that a request may carry; a sender that rotates its secrets sends two.
 const SIGNATURES_MAX: usize = 16;
@@ -138,7 +138,7 @@ impl Signer {
     }
 
     /// The headers that sign the body.
-    pub fn headers(&self, id: &str, now_seconds: u64, body: &[u8]) -> Vec<(&'static str, String)> {
+    pub fn headers(&self, id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
         (self.provider.seal)(&self.key, id, now_seconds, body)
     }
 }

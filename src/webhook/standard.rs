@@ -7,7 +7,7 @@ use base64::{
 };
 
 use super::{
-    Headers, Provider, event,
+    Headers, Provider, Sealed, event,
     signature::{self, Claim, Distrust, Key},
 };
 
@@ -58,7 +58,7 @@ fn named<'r>(headers: Headers<'_, 'r>, name: &str) -> Result<Option<&'r str>, Di
     }
 }
 
-fn seal(key: &Key, id: &str, now_seconds: u64, body: &[u8]) -> Vec<(&'static str, String)> {
+fn seal(key: &Key, id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
     let signature = BASE64.encode(key.sign(&format!("{id}.{now_seconds}."), body));
     vec![
         ("webhook-id", id.to_owned()),

@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Headers, Provider, Sample,
+    Headers, Provider, Sample, Sealed,
     event::{EventError, text, wrong},
     signature::{self, Claim, Distrust, Key},
 };
@@ -61,7 +61,7 @@ fn bytes_of(hex: &str) -> Option<Vec<u8>> {
     digits.map(|digits| digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
-fn seal(key: &Key, _id: &str, now_seconds: u64, body: &[u8]) -> Vec<(&'static str, String)> {
+fn seal(key: &Key, _id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
     let signature = key.sign(&format!("{now_seconds}."), body);
     let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
     vec![("stripe-signature", format!("t={now_seconds},v1={hex}"))]
@@ -82,13 +82,14 @@ fn read(body: &[u8]) -> Result<PaymentEvent, EventError> {
 
 fn status(kind: &str, object: &Value) -> PaymentStatus {
     match kind {
-        "payment_intent.succeeded" | "checkout.session.async_payment_succeeded" => PaymentStatus::Paid,
         "payment_intent.payment_failed" | "checkout.session.async_payment_failed" => PaymentStatus::Failed,
         "payment_intent.canceled" | "checkout.session.expired" => PaymentStatus::Cancelled,
         "payment_intent.processing" => PaymentStatus::Processing,
-        // The money comes later, for instance by bank transfer; a session that is over and not unpaid may have been paid.
+        // The money comes later, for instance by bank transfer. What is not said to be unpaid may have been paid.
         "checkout.session.completed" if text(object, "payment_status") == Some("unpaid") => PaymentStatus::Processing,
-        "checkout.session.completed" => PaymentStatus::Paid,
+        "payment_intent.succeeded" | "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            PaymentStatus::Paid
+        }
         "charge.refunded" => PaymentStatus::Refunded,
         _ => PaymentStatus::Ignored,
     }
@@ -228,7 +229,7 @@ mod tests {
     const SECRET: &str = "whsec_9f8e7d6c5b4a39281706f5e4d3c2b1a0";
     const BODY: &[u8] = br#"{"id":"evt_1","object":"event"}"#;
     const SENT: u64 = 1_700_000_000;
-    /// printf '1700000000.{"id":"evt_1","object":"event"}' | openssl dgst -sha256 -hmac "$SECRET"
+    // printf '1700000000.{"id":"evt_1","object":"event"}' | openssl dgst -sha256 -hmac "$SECRET"
     const HEX: &str = "c57907f338519024aa5be1398f0b14255148303cdf9db575198aa0d044943461";
 
     fn judge(header: &str, now: u64) -> Result<(), Distrust> {

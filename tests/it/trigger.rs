@@ -43,6 +43,15 @@ fn told(output: &Output) -> (Vec<String>, i32) {
     (lines.collect(), output.status.code().unwrap())
 }
 
+/// Each must succeed and be told as expected. `ORDER` stands for the order's id.
+fn all_go(app: &TestApp, order: &str, cases: &[(&str, &[&str])]) {
+    for (arguments, expected) in cases {
+        let output = trigger(app, &arguments.replace("ORDER", order));
+        let expected = expected.iter().map(|line| (*line).to_owned()).collect();
+        assert_eq!(told(&output), (expected, 0), "{arguments}: {}", complaint(&output).1);
+    }
+}
+
 fn complaint(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -51,23 +60,20 @@ fn complaint(output: &Output) -> (i32, String) {
 async fn every_case_can_be_tried_from_a_shell() {
     let app = selling(20).await;
     let order = app.ordered().await;
-    for (arguments, expected) in [
-        ("paid ORDER --amount 1.00", vec!["paid 200 review order pending"]),
+    let cases: [(&str, &[&str]); 8] = [
+        ("paid ORDER --amount 1.00", &["paid 200 review order pending"]),
         (
             "paid ORDER --duplicate 3",
-            vec!["paid 200 applied order paid", "paid 200 duplicate order paid", "paid 200 duplicate order paid"],
+            &["paid 200 applied order paid", "paid 200 duplicate order paid", "paid 200 duplicate order paid"],
         ),
-        ("paid ORDER", vec!["paid 200 duplicate order paid"]),
-        ("paid ORDER --payment-id pi_other", vec!["paid 200 review order paid"]),
-        ("failed,cancelled ORDER", vec!["failed 200 ignored order paid", "cancelled 200 ignored order paid"]),
-        ("refunded ORDER --amount 10 --currency usd", vec!["refunded 200 review order paid"]),
-        ("refunded ORDER", vec!["refunded 200 applied order refunded"]),
-        ("paid order_x", vec!["paid 200 unmatched no order"]),
-    ] {
-        let output = trigger(&app, &arguments.replace("ORDER", &order));
-        let expected = expected.into_iter().map(str::to_owned).collect();
-        assert_eq!(told(&output), (expected, 0), "{arguments}: {}", complaint(&output).1);
-    }
+        ("paid ORDER", &["paid 200 duplicate order paid"]),
+        ("paid ORDER --payment-id pi_other", &["paid 200 review order paid"]),
+        ("failed,cancelled ORDER", &["failed 200 ignored order paid", "cancelled 200 ignored order paid"]),
+        ("refunded ORDER --amount 10 --currency usd", &["refunded 200 review order paid"]),
+        ("refunded ORDER", &["refunded 200 applied order refunded"]),
+        ("paid order_x", &["paid 200 unmatched no order"]),
+    ];
+    all_go(&app, &order, &cases);
     assert_eq!(app.stock(1).await, [20, 0, 0, 0]);
 }
 
@@ -88,16 +94,13 @@ async fn stripes_events_carry_what_the_order_costs_and_are_signed() {
     let order = app.ordered().await;
     let begun = trigger(&app, &format!("processing {order} --stripe"));
     assert!(told(&begun).0[0].ends_with("order pending"), "{begun:?}");
-    for (arguments, expected) in [
-        ("paid ORDER --stripe --duplicate 2", vec!["paid 200 applied order paid", "paid 200 duplicate order paid"]),
-        ("refunded ORDER --stripe --amount 10.00", vec!["refunded 200 review order paid"]),
-        ("refunded ORDER --stripe", vec!["refunded 200 applied order refunded"]),
-        ("paid order_x --stripe --amount 7 --currency JPY", vec!["paid 200 unmatched no order"]),
-    ] {
-        let output = trigger(&app, &arguments.replace("ORDER", &order));
-        let expected = expected.into_iter().map(str::to_owned).collect();
-        assert_eq!(told(&output), (expected, 0), "{arguments}: {}", complaint(&output).1);
-    }
+    let cases: [(&str, &[&str]); 4] = [
+        ("paid ORDER --stripe --duplicate 2", &["paid 200 applied order paid", "paid 200 duplicate order paid"]),
+        ("refunded ORDER --stripe --amount 10.00", &["refunded 200 review order paid"]),
+        ("refunded ORDER --stripe", &["refunded 200 applied order refunded"]),
+        ("paid order_x --stripe --amount 7 --currency JPY", &["paid 200 unmatched no order"]),
+    ];
+    all_go(&app, &order, &cases);
     for (status, stands) in [("failed", "cancelled"), ("canceled", "cancelled")] {
         let output = trigger(&app, &format!("{status} {} --stripe", app.ordered().await));
         assert!(told(&output).0[0].ends_with(&format!("applied order {stands}")), "{output:?}");

@@ -1,5 +1,5 @@
 //! The official Python libraries sign what the service checks, and check what is signed here. `scripts/bootstrap --tests`
-//! installs them where there are Python and PyPI.
+//! installs them where there is Python with a network.
 
 use std::{
     io::Write,
