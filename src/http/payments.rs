@@ -104,7 +104,7 @@ fn unmatched(event: &PaymentEvent) -> HttpResponse {
         event = event.key.as_str(),
         status = event.status.as_str(),
         payment,
-        "payment event for an unknown id"
+        "payment event kept as unmatched"
     );
     received("unmatched", None)
 }

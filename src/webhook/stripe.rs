@@ -168,7 +168,8 @@ fn refunded(object: &Value) -> &Value {
 
 /// Decimals of amounts in Stripe's API, where they are not two: <https://docs.stripe.com/currencies#minor-units>. They are not
 /// those of ISO 4217: MGA has two there, and ISK and UGX have none there and keep two here, which are always 00 ("special
-/// cases"). HUF and TWD have two; only payouts of them have none.
+/// cases": 5 UGX are 500, although that page has UGX among its zero-decimal currencies too; were it otherwise, the amount would
+/// differ and a person look). HUF and TWD have two; only payouts of them have none.
 const DECIMALS: [(u32, &str); 2] =
     [(0, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"), (3, "BHD JOD KWD OMR TND")];
 
