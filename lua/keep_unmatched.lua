@@ -6,8 +6,8 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 reviews ZSET,
 --        8 review_records HASH, 9 resolved ZSET, 10 once STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, 5 fingerprint of the event,
---        6 id of the review, 7 what the event names, 8 event id, 9 payment id or '', 10 amount in ten-thousandths or '',
---        11 currency or ''
+--        6 id of the review, 7 what happened, 8 what the event names, 9 event id, 10 payment id or '',
+--        11 amount in ten-thousandths or '', 12 currency or ''
 -- REPLY  idempotency_key_reused    this event id came with another fingerprint
 --        duplicate
 --        full                      so many reviews are open already: nothing was kept
@@ -27,7 +27,7 @@ if redis.call('ZCARD', reviews_key) >= open_max then return { 'full' } end
 
 -- effects
 redis.call('SET', once_key, fingerprint, 'PX', once_ms)
-local record = review_record('unmatched', ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], int(now), '', '')
+local record = review_record('unmatched', ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], int(now), '', '')
 local is_new = open_review(review_id, record, now)
 write_book(now)
 return { is_new and 'unmatched' or 'duplicate' }

@@ -44,7 +44,7 @@ local remembered, opened, closed = {}, {}, {}
 -- Its id is that of the payment, so that several events about one payment, or one whose memory has lapsed, open one review.
 local function review(e, reason)
   opened[#opened + 1] = { e.review_id,
-    review_record(reason, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', '') }
+    review_record(reason, e.event, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', '') }
   return 'review'
 end
 

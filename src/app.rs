@@ -23,7 +23,7 @@ use crate::{
         Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit,
         embedded::{Embedded, EmbeddedError},
     },
-    webhook::signature::Verifier,
+    webhook::{Provider, signature::Verifier},
 };
 
 /// Connections that one worker takes at the same time; more wait to be accepted.
@@ -39,8 +39,8 @@ pub enum StartError {
     Url,
     #[error("{address}: {unfit}")]
     Unfit { address: String, unfit: Unfit },
-    #[error("webhook.secrets: number {0} is not whsec_ followed by base64 of at least 16 bytes")]
-    Secret(usize),
+    #[error("{setting}: number {number} is not {form}")]
+    Secret { setting: &'static str, number: usize, form: &'static str },
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
     #[error("cannot start the server: {0}")]
@@ -210,13 +210,17 @@ async fn sweep(store: Store, pause: Duration) {
 
 fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
     let webhook = &settings.webhook;
-    let secrets = webhook.secrets.iter().map(Secret::expose);
-    let verifier =
-        Verifier::new(secrets, webhook.allow_unsigned, webhook.tolerance_seconds).map_err(StartError::Secret)?;
+    let verifier = |(setting, provider, secrets): (_, &'static Provider, &[Secret])| {
+        let secrets = secrets.iter().map(Secret::expose);
+        Verifier::new(provider, secrets, webhook.allow_unsigned, webhook.tolerance_seconds)
+            .map_err(|number| StartError::Secret { setting, number, form: provider.secret_form })
+    };
+    let verifiers = webhook.providers().into_iter().map(verifier).collect::<Result<Vec<_>, _>>()?;
     if webhook.allow_unsigned {
         tracing::warn!("webhook.allow_unsigned is on: anybody can mark an order as paid");
-    } else if !verifier.trusts_something() {
-        tracing::warn!("no webhook.secrets: every payment event will be refused");
+    } else if !verifiers.iter().any(Verifier::trusts_something) {
+        let settings = webhook.providers().map(|(setting, ..)| setting).join(" and ");
+        tracing::warn!("nothing in {settings}: every payment event will be refused");
     }
     Ok(Desk {
         limits: BodyLimits {
@@ -224,7 +228,7 @@ fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
             webhook_bytes_max: settings.http.webhook_bytes_max,
             read_timeout: Duration::from_millis(settings.http.read_timeout_ms),
         },
-        verifier,
+        verifiers: verifiers.into(),
         admin_token: settings.admin_token.clone(),
         draining,
     })

@@ -5,10 +5,12 @@
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod http;
 pub mod rush;
 pub mod store;
 pub mod telemetry;
+pub mod trigger;
 pub mod webhook;

@@ -1,5 +1,5 @@
--- reviews: what a person must look at, as records of lines: reason, hold, event, payment, amount, currency, when it was
--- opened and when resolved (epoch milliseconds, or ''), and a note. Open ones and resolved ones have an index by time each.
+-- reviews: what a person must look at, as records of lines: reason, what happened, hold, event, payment, amount, currency,
+-- when it was opened and when resolved (epoch milliseconds, or ''), and a note. Open ones and resolved ones have an index by time each.
 -- Uses clock and book, and declares three keys behind those of the book.
 local reviews_key, records_key, resolved_key = KEYS[7], KEYS[8], KEYS[9]
 
@@ -23,7 +23,7 @@ end
 local function close_review(id, note, now)
   local record = redis.call('ZREM', reviews_key, id) == 1 and redis.call('HGET', records_key, id)
   if not record then return nil end
-  local closed = record:match('^' .. ('[^\n]*\n'):rep(7)) .. int(now) .. '\n' .. note
+  local closed = record:match('^' .. ('[^\n]*\n'):rep(8)) .. int(now) .. '\n' .. note
   redis.call('HSET', records_key, id, closed)
   redis.call('ZADD', resolved_key, int(now), id)
   emit_review('review.resolved', id, closed, now)

@@ -4,6 +4,7 @@ mod demo;
 mod healthcheck;
 mod rush;
 mod serve;
+mod trigger;
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Overrides},
+    config::{self, Overrides, Settings},
     store::embedded,
 };
 
@@ -44,6 +45,8 @@ enum Command {
     Healthcheck(HealthcheckArgs),
     /// Rehearse a sale: thousands of buyers against a running service, and a proof that nothing was oversold
     Rush(rush::RushArgs),
+    /// Send payment events to a running service, signed as a payment provider signs them: to try every case
+    Trigger(trigger::TriggerArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Config => show_config(&common),
         Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
         Command::Rush(args) => return rush::run(&common, &args),
+        Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {
@@ -127,5 +131,15 @@ fn say(text: &str) {
 }
 
 fn complain(text: &str) {
-    let _nobody_reads = writeln!(io::stderr(), "flashsale: {text}");
+    tell(&format!("flashsale: {text}"));
+}
+
+/// What belongs to no report.
+fn tell(text: &str) {
+    let _nobody_reads = writeln!(io::stderr(), "{text}");
+}
+
+/// The service that these settings describe, as it is reached from this machine.
+fn local_url(settings: &Settings) -> String {
+    format!("http://{}", healthcheck::reachable(settings.http.addr))
 }

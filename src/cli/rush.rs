@@ -11,16 +11,16 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CommonArgs, complain, environment, healthcheck, say};
+use super::{CommonArgs, complain, environment, local_url, say, tell};
 use crate::{
+    client::Endpoint,
     config::{self, Overrides, Secret, Settings},
     rush::{
         self, Progress,
-        client::Endpoint,
         plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, Pace, Plan, RATE_MAX, Scenario, Wanted},
         report::Report,
     },
-    webhook::signature::Signer,
+    webhook::{signature::Signer, standard},
 };
 
 const BUYERS: u64 = 1_000;
@@ -135,7 +135,7 @@ fn rehearse(common: &CommonArgs, args: &RushArgs) -> Result<Report, String> {
     say(&if args.json { report.json() } else { report.text() });
     if let (Some(mut page), Some(path)) = (page, &args.report) {
         page.write_all(report.html().as_bytes()).map_err(|error| unwritable(path, &error))?;
-        tell_stderr(&format!("the page is {}", path.display()));
+        tell(&format!("the page is {}", path.display()));
     }
     Ok(report)
 }
@@ -145,11 +145,11 @@ fn unwritable(path: &std::path::Path, error: &io::Error) -> String {
 }
 
 fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
-    let local = || format!("http://{}", healthcheck::reachable(settings.http.addr));
-    let secret = || settings.webhook.secrets.first().and_then(|secret| Signer::new(secret.expose()));
+    let secret =
+        || settings.webhook.secrets.first().and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()));
     let scenario = args.scenario.into();
     Ok(Plan {
-        endpoint: Endpoint::parse(&args.url.clone().unwrap_or_else(local))?,
+        endpoint: Endpoint::parse(&args.url.clone().unwrap_or_else(|| local_url(settings)))?,
         scenario,
         wanted: match args.product {
             Some(product) => Wanted::Existing { product },
@@ -212,7 +212,7 @@ fn read_duration(text: &str) -> Result<Duration, String> {
 }
 
 fn read_secret(text: &str) -> Result<Signer, String> {
-    Signer::new(text).ok_or_else(|| "whsec_ followed by base64 of at least 16 bytes".to_owned())
+    Signer::new(&standard::PROVIDER, text).ok_or_else(|| standard::PROVIDER.secret_form.to_owned())
 }
 
 /// Tells on stderr how far the rush is: a bar on a terminal, else a line now and then.
@@ -239,13 +239,9 @@ impl Teller {
         let counts = format!("accepted {accepted}, refused {refused}, failed {failed}{waits}");
         if self.lines && self.told.elapsed() >= LINE_PAUSE {
             self.told = Instant::now();
-            tell_stderr(&format!("{} s: {counts}", elapsed.as_secs()));
+            tell(&format!("{} s: {counts}", elapsed.as_secs()));
         }
         self.bar.set_position(accepted + refused + failed);
         self.bar.set_message(counts);
     }
-}
-
-fn tell_stderr(text: &str) {
-    let _nobody_reads = writeln!(io::stderr(), "{text}");
 }

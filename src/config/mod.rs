@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, path::Path, path::PathBuf};
 use self::reader::Reader;
 use crate::{
     store::{Durability, Topology},
-    webhook::signature::Verifier,
+    webhook::{Provider, signature::Verifier, standard, stripe},
 };
 
 /// The defaults, as a person reads them; every key that exists stands here.
@@ -79,9 +79,20 @@ pub enum RedisSource {
 #[derive(Clone, Debug)]
 pub struct Webhook {
     pub secrets: Vec<Secret>,
+    pub stripe_secrets: Vec<Secret>,
     pub allow_unsigned: bool,
     pub tolerance_seconds: u64,
     pub remember_seconds: u64,
+}
+
+impl Webhook {
+    /// Who may send payment events: the setting of their secrets, how they send, and the secrets.
+    pub fn providers(&self) -> [(&'static str, &'static Provider, &[Secret]); 2] {
+        [
+            ("webhook.secrets", &standard::PROVIDER, &self.secrets),
+            ("webhook.stripe_secrets", &stripe::PROVIDER, &self.stripe_secrets),
+        ]
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -166,12 +177,10 @@ fn read(r: &mut Reader) -> Settings {
     if settings.admin_token.as_ref().is_some_and(|token| token.expose().len() < 16) {
         r.complain("admin.token", "must have at least 16 characters");
     }
-    let secrets = settings.webhook.secrets.iter().map(Secret::expose);
-    if let Err(number) = Verifier::new(secrets, false, 0) {
-        r.complain(
-            "webhook.secrets",
-            &format!("number {number} must be whsec_ followed by base64 of at least 16 bytes"),
-        );
+    for (setting, provider, secrets) in settings.webhook.providers() {
+        if let Err(number) = Verifier::new(provider, secrets.iter().map(Secret::expose), false, 0) {
+            r.complain(setting, &format!("number {number} must be {}", provider.secret_form));
+        }
     }
     if settings.http.workers == 0 {
         settings.http.workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -242,6 +251,7 @@ fn read_redis_source(r: &mut Reader) -> RedisSource {
 fn read_webhook(r: &mut Reader) -> Webhook {
     Webhook {
         secrets: r.secrets("webhook.secrets"),
+        stripe_secrets: r.secrets("webhook.stripe_secrets"),
         allow_unsigned: r.flag("webhook.allow_unsigned"),
         tolerance_seconds: r.number("webhook.tolerance_seconds", 1, 86_400),
         remember_seconds: r.number("webhook.remember_seconds", 60, 31_536_000),
@@ -342,6 +352,7 @@ mod tests {
             ("redis.url", "REDIS_URL", "redis://x:port"),
             ("redis.data_dir", "FLASHSALE_REDIS__DATA_DIR", ""),
             ("webhook.secrets", "FLASHSALE_WEBHOOK__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,hunter2"),
+            ("webhook.stripe_secrets", "FLASHSALE_WEBHOOK__STRIPE_SECRETS", "sk_live_hunter2hunter2hunter2"),
             ("admin.token", "FLASHSALE_ADMIN__TOKEN", "hunter2"),
         ];
         for (key, name, value) in wrong {
@@ -357,12 +368,13 @@ mod tests {
         let environment = environment(&[
             ("REDIS_URL", "redis://user:hunter2@127.0.0.1:1"),
             ("FLASHSALE_WEBHOOK__SECRETS", "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIy,whsec_aHVudGVyMmh1bnRlcjJodW50ZXIz"),
+            ("FLASHSALE_WEBHOOK__STRIPE_SECRETS", "whsec_hunter2hunter2hunter2, whsec_hunter2hunter2hunter3"),
             ("FLASHSALE_ADMIN__TOKEN", "hunter2hunter2hunter2"),
         ]);
         let none = file("");
         let settings = load(Some(none.path()), &environment, &vec![]).unwrap();
         assert!(matches!(settings.redis.source, RedisSource::Standalone { .. }));
-        assert_eq!(settings.webhook.secrets.len(), 2);
+        assert_eq!((settings.webhook.secrets.len(), settings.webhook.stripe_secrets.len()), (2, 2));
         let shown = effective(Some(none.path()), &environment, &vec![]).unwrap() + &format!("{settings:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
         assert!(shown.contains("redis://[hidden]@127.0.0.1:1"), "where Redis is may be seen: {shown}");

@@ -12,7 +12,7 @@ pub enum PaymentStatus {
     Failed,
     Cancelled,
     Refunded,
-    /// The buyer is paying; nothing is decided yet.
+    /// The buyer has begun to pay: the money may still come or not.
     Processing,
     /// A word that says nothing to us.
     Ignored,

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     ids::{OrderId, SaleId},
     money::{Amount, Currency},
+    payment::PaymentStatus,
 };
 
 /// Characters of the part behind the sale.
@@ -57,6 +58,8 @@ pub struct Review {
     /// Why: `amount_mismatch`, `duplicate_payment`, `refund_mismatch`, `hold_expired`, `units_gone`, `order_cancelled` or
     /// `unmatched`.
     pub reason: String,
+    /// What happened to the money.
+    pub status: PaymentStatus,
     pub subject: Subject,
     /// The provider's names for the event and the payment, where given.
     pub event: String,

@@ -31,7 +31,8 @@ pub use frame::frame;
 #[derive(Clone)]
 pub struct Desk {
     pub limits: BodyLimits,
-    pub verifier: Verifier,
+    /// One for each sender of payment events.
+    pub verifiers: Arc<[Verifier]>,
     pub admin_token: Option<Secret>,
     pub draining: Draining,
 }

@@ -1,12 +1,12 @@
-//! POST /api/payments/webhook.
+//! POST /api/payments/webhook, and /api/payments/webhooks/… for providers with events of their own.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::header::HeaderMap, web::Data};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::header::HeaderValue, web::Data};
 use serde_json::json;
 
 use super::{
-    body,
+    Desk, body,
     extract::{self, Ask, Asked},
     holds,
     orders::OrderBody,
@@ -17,8 +17,8 @@ use crate::{
     domain::{order::Order, outcome::SettleOutcome, payment::PaymentEvent},
     store::Store,
     webhook::{
-        event::{self, EventError},
-        signature::{Distrust, Signed},
+        event::EventError,
+        signature::{Distrust, Verifier},
     },
 };
 
@@ -43,39 +43,42 @@ pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent
 impl Ask for PaymentEvent {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let desk = extract::desk(&request);
-        let limits = desk.limits;
+        let (verifier, limits) = (verifier(&desk, &request)?, desk.limits);
         let bytes = body::read(&request, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
-        let signed = signed(request.headers());
-        desk.verifier.verify(signed, &bytes, now_seconds()).map_err(distrusted)?;
-        event::read(&bytes, signed.id).map_err(misread)
+        let headers = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+        verifier.verify(&headers, &bytes, now_seconds()).map_err(|reason| distrusted(verifier, reason))?;
+        (verifier.provider.read)(&bytes, &headers).map_err(misread)
     }
 }
 
-/// The names of the specification, and those that its first implementation used.
-fn signed(headers: &HeaderMap) -> Signed<'_> {
-    let of = |name: &str, older: &str| headers.get(name).or_else(|| headers.get(older)).and_then(|v| v.to_str().ok());
-    Signed {
-        id: of("webhook-id", "svix-id"),
-        timestamp: of("webhook-timestamp", "svix-timestamp"),
-        signature: of("webhook-signature", "svix-signature"),
-    }
+/// Of the sender whose events come in here.
+fn verifier<'a>(desk: &'a Desk, request: &HttpRequest) -> Result<&'a Verifier, Problem> {
+    let path = request.match_pattern().unwrap_or_default();
+    let found = desk.verifiers.iter().find(|verifier| verifier.provider.path == path);
+    found.ok_or_else(|| Problem::new(Code::NotFound, "nobody sends payment events here"))
 }
 
-fn now_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn distrusted(reason: Distrust) -> Problem {
+/// The reason goes to the log alone: who tries to forge an event learns nothing from it.
+fn distrusted(verifier: &Verifier, reason: Distrust) -> Problem {
     if let Some(unsaid) = REFUSALS.with(Throttle::pass) {
-        tracing::warn!(%reason, unsaid, "payment event refused");
+        tracing::warn!(%reason, path = verifier.provider.path, unsaid, "payment event refused");
     }
     let code = match reason {
-        Distrust::Missing => Code::SignatureMissing,
-        Distrust::Invalid => Code::SignatureInvalid,
-        Distrust::OutOfTolerance => Code::TimestampOutOfTolerance,
+        Distrust::HeaderMissing | Distrust::HeaderIncomplete => Code::SignatureMissing,
+        Distrust::TooOld | Distrust::InFuture => Code::TimestampOutOfTolerance,
+        Distrust::HeaderUnreadable
+        | Distrust::HeaderTooLong
+        | Distrust::TooManySignatures
+        | Distrust::TimestampUnreadable
+        | Distrust::NoKnownVersion
+        | Distrust::NoSecret
+        | Distrust::NoneFits => Code::SignatureInvalid,
     };
-    Problem::new(code, "the event is not trusted; see the Standard Webhooks specification for how to sign it")
+    Problem::new(code, "the event is not trusted; the log of the service says why")
 }
 
 fn misread(error: EventError) -> Problem {
@@ -101,7 +104,7 @@ fn unmatched(event: &PaymentEvent) -> HttpResponse {
         event = event.key.as_str(),
         status = event.status.as_str(),
         payment,
-        "payment event for an unknown id"
+        "payment event kept as unmatched"
     );
     received("unmatched", None)
 }

@@ -29,6 +29,7 @@ pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
         .service(resource("/api/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
         .service(resource("/api/orders/{id}/payment-started", "POST").route(web::post().to(orders::start_payment)))
         .service(resource("/api/payments/webhook", "POST").route(web::post().to(payments::webhook)))
+        .service(resource("/api/payments/webhooks/stripe", "POST").route(web::post().to(payments::webhook)))
         .service(reading("/livez", health::livez))
         .service(reading("/readyz", health::readyz));
     if desk.admin_token.is_some() {

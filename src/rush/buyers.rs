@@ -10,13 +10,13 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::{
-    client::{Ask, Line},
     crowd::{Arrival, Crowd, Ended},
     ledger::Ledger,
-    plan::{Dice, Scenario},
+    plan::Scenario,
     shop::{Heard, Shop},
     tally::{Class, Step, Tally},
 };
+use crate::client::{Ask, Line, dice::Dice};
 
 /// How often something is asked again, with the same key, when it is unknown whether it happened.
 const RETRIES: u32 = 2;

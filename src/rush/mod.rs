@@ -3,7 +3,6 @@
 //! Knows the service only by its HTTP interface, as any client does, so it may run against one that is far away.
 
 mod buyers;
-pub mod client;
 mod crowd;
 mod figures;
 mod ledger;
@@ -31,16 +30,17 @@ use tokio::{
 
 use self::{
     buyers::Floor,
-    client::{Endpoint, Line},
     crowd::{Crowd, Ended},
     ledger::Ledger,
-    plan::{Dice, Plan, Scenario},
+    plan::{Plan, Scenario},
     prepare::Prepared,
     proof::Evidence,
     report::Report,
     stock::{Sample, Samples, Stock},
     tally::Tally,
 };
+
+use crate::client::{Endpoint, Line, dice::Dice};
 
 /// How often it is told how far the rush is.
 const TELLING: Duration = Duration::from_millis(100);

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::Endpoint;
-use crate::webhook::signature::Signer;
+use crate::{client::Endpoint, webhook::signature::Signer};
 
 pub const BUYERS_MAX: u64 = 10_000_000;
 pub const CONCURRENCY_MAX: u64 = 8_192;
@@ -108,23 +107,5 @@ impl Plan {
             self.concurrency,
             self.seed,
         )
-    }
-}
-
-/// Numbers that follow from a seed (`SplitMix64`).
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// One of the numbers below `bound`, which is at least 1.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
     }
 }

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 
 use super::{
-    client::{Answer, Ask, Line, with_header},
     plan::{Plan, Wanted},
     stock::Stock,
 };
+use crate::client::{Answer, Ask, Line, with_header};
 
 const NAME: &str = "Rehearsal";
 const PRICE: &str = "50.00";

@@ -8,11 +8,11 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{
+use super::tally::{Class, Step};
+use crate::{
     client::{Answer, Ask, Endpoint, Lost, with_header},
-    tally::{Class, Step},
+    webhook::{signature::Signer, standard},
 };
-use crate::webhook::signature::Signer;
 
 /// Longer codes than any of the contract are somebody else's.
 const CODE_CHARS_MAX: usize = 40;
@@ -44,12 +44,10 @@ impl Shop {
         let key = format!("rush-{:016x}-{order}", self.run);
         let payload = serde_json::json!({"status": "paid", "order_id": order});
         let body = serde_json::json!({"idempotency_key": key, "payload": payload}).to_string();
-        let Some(signer) = &self.signer else { return self.endpoint.post("/api/payments/webhook", body) };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
-        let signature = signer.sign(&key, &now, body.as_bytes());
-        let request = self.endpoint.post("/api/payments/webhook", body);
-        let request = with_header(request, "webhook-id", &key);
-        with_header(with_header(request, "webhook-timestamp", &now), "webhook-signature", &signature)
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let sealed = self.signer.as_ref().map(|signer| signer.headers(&key, now, body.as_bytes())).unwrap_or_default();
+        let request = self.endpoint.post(standard::PROVIDER.path, body);
+        sealed.iter().fold(request, |request, (name, value)| with_header(request, name, value))
     }
 }
 

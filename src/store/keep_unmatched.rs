@@ -47,6 +47,7 @@ impl Store {
             .number(OPEN_MAX)
             .arg(once::fingerprint_of_event(event))
             .arg(once::review(&named, event))
+            .arg(event.status.as_str())
             .arg(named)
             .arg(event.key.as_str())
             .arg(payment)

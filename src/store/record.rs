@@ -7,6 +7,7 @@ use crate::domain::{
     ids::{HoldId, IdSigner, ProductId, SaleId},
     money::{Amount, Currency},
     order::{Order, OrderStatus, PricedLine},
+    payment::PaymentStatus,
     quantity::Quantity,
     review::{Review, ReviewId, Subject},
     text::CustomerId,
@@ -47,9 +48,9 @@ pub(super) fn order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields)
 
 /// A review of the sale, from its key and its lines.
 pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> Result<Review, Failure> {
-    let mut lines = record.splitn(9, '\n');
+    let mut lines = record.splitn(10, '\n');
     let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review"));
-    let (reason, target, event, payment) = (next()?, next()?, next()?, next()?);
+    let (reason, status, target, event, payment) = (next()?, next()?, next()?, next()?, next()?);
     let (amount, code, opened, resolved, note) = (next()?, next()?, next()?, next()?, next()?);
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let subject = if reason == "unmatched" {
@@ -60,6 +61,7 @@ pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> 
     Ok(Review {
         id: ReviewId::new(sale.clone(), key).ok_or_else(|| Failure::unreadable("the id of a review"))?,
         reason: reason.to_owned(),
+        status: PaymentStatus::from_word(status),
         subject,
         event: event.to_owned(),
         payment: some(payment),

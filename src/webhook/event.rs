@@ -1,9 +1,11 @@
 //! The body of the payment webhook: `{"idempotency_key": …, "payload": {"status": …, "order_id" or "hold_id": …, …}}`.
 //! Fields that we do not know are ignored: a provider may add some at any time.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::Sample;
 use crate::domain::{
+    ids::{Hold, Kind},
     money::{Amount, Currency},
     payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
     text::IdempotencyKey,
@@ -27,12 +29,12 @@ pub enum EventError {
 /// [`EventError`]: the first thing that is wrong.
 pub fn read(body: &[u8], header_id: Option<&str>) -> Result<PaymentEvent, EventError> {
     let body: Value = serde_json::from_slice(body).map_err(|_| EventError::NotJson)?;
-    let Value::Object(body) = body else { return Err(wrong("", "not_an_object", "the body must be an object")) };
-    let payload = body.get("payload").and_then(Value::as_object);
+    let body = body.as_object().ok_or(wrong("", "not_an_object", "the body must be an object"))?;
+    let payload = body.get("payload").filter(|payload| payload.is_object());
     let payload = payload.ok_or(wrong("/payload", "required", "payload must be an object"))?;
     let status = text(payload, "status").ok_or(wrong("/payload/status", "required", "status must be a word"))?;
     Ok(PaymentEvent {
-        key: key(&body, header_id)?,
+        key: key(body, header_id)?,
         status: PaymentStatus::from_word(status),
         target: target(payload)?,
         payment: payment(payload)?,
@@ -53,7 +55,7 @@ fn key(body: &Map<String, Value>, header_id: Option<&str>) -> Result<Idempotency
     IdempotencyKey::parse(given).ok_or(refused)
 }
 
-fn target(payload: &Map<String, Value>) -> Result<Target, EventError> {
+fn target(payload: &Value) -> Result<Target, EventError> {
     match (text(payload, "order_id"), text(payload, "hold_id")) {
         (Some(order), Some(hold)) => Ok(Target::Both { order: order.to_owned(), hold: hold.to_owned() }),
         (Some(order), None) => Ok(Target::Order(order.to_owned())),
@@ -62,7 +64,7 @@ fn target(payload: &Map<String, Value>) -> Result<Target, EventError> {
     }
 }
 
-fn payment(payload: &Map<String, Value>) -> Result<Option<PaymentId>, EventError> {
+fn payment(payload: &Value) -> Result<Option<PaymentId>, EventError> {
     let refused =
         wrong("/payload/payment_id", "invalid_format", "payment_id must be 1 to 255 visible ASCII characters");
     match payload.get("payment_id") {
@@ -73,7 +75,7 @@ fn payment(payload: &Map<String, Value>) -> Result<Option<PaymentId>, EventError
 }
 
 /// A decimal string; a number is read by its digits, never by arithmetic.
-fn amount(payload: &Map<String, Value>) -> Result<Option<Amount>, EventError> {
+fn amount(payload: &Value) -> Result<Option<Amount>, EventError> {
     let digits = match payload.get("amount") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.clone(),
@@ -84,7 +86,7 @@ fn amount(payload: &Map<String, Value>) -> Result<Option<Amount>, EventError> {
     Amount::parse(&digits, 4).map(Some).map_err(|_| refused)
 }
 
-fn currency(payload: &Map<String, Value>) -> Result<Option<Currency>, EventError> {
+fn currency(payload: &Value) -> Result<Option<Currency>, EventError> {
     let refused = wrong("/payload/currency", "invalid_format", "currency must be an ISO 4217 code such as \"USD\"");
     match payload.get("currency") {
         None | Some(Value::Null) => Ok(None),
@@ -93,11 +95,23 @@ fn currency(payload: &Map<String, Value>) -> Result<Option<Currency>, EventError
     }
 }
 
-fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+/// An event as the webhook takes it.
+pub(super) fn write(sample: &Sample<'_>) -> String {
+    let target = if sample.target.starts_with(Hold::PREFIX) { "hold_id" } else { "order_id" };
+    let mut payload = json!({"status": sample.status.as_str(), target: sample.target, "payment_id": sample.payment});
+    if let Some((amount, currency)) = sample.money {
+        payload["amount"] = amount.in_currency(&currency).to_string().into();
+        payload["currency"] = currency.code().into();
+    }
+    json!({"idempotency_key": sample.key, "payload": payload}).to_string()
+}
+
+/// A field that is a text.
+pub(super) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str)
 }
 
-const fn wrong(pointer: &'static str, code: &'static str, detail: &'static str) -> EventError {
+pub(super) const fn wrong(pointer: &'static str, code: &'static str, detail: &'static str) -> EventError {
     EventError::Field { pointer, code, detail }
 }
 

@@ -1,51 +1,93 @@
-//! Signatures after the Standard Webhooks specification 1.0: HMAC-SHA256 over `<id>.<timestamp>.<body>`, in base64.
+//! What all schemes of signing have in common: HMAC-SHA256 over a head and the body as it came, checked in constant time with
+//! any of several secrets, within a tolerance to both sides of now. A scheme only says where in the headers things stand.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
-/// Signatures that one header may hold; a sender that rotates its secrets sends two.
+use super::{Headers, Provider, Sealed};
+
+/// Signatures that a request may carry; a sender that rotates its secrets sends two.
 const SIGNATURES_MAX: usize = 16;
+/// Longer headers are not looked at.
+const HEADER_BYTES_MAX: usize = 4_096;
 
-/// What a request says about its signature.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Signed<'a> {
-    pub id: Option<&'a str>,
-    pub timestamp: Option<&'a str>,
-    pub signature: Option<&'a str>,
+/// What a request claims about its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Stands before the body in what was signed.
+    pub head: String,
+    /// Epoch seconds.
+    pub sent: u64,
+    /// One of them must fit. What could not be decoded is empty, and never does.
+    pub signatures: Vec<Vec<u8>>,
 }
 
-/// Why an event is not trusted.
+/// Why an event is not trusted. The log says which; the sender is only told the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    #[error("the signature headers are missing or incomplete")]
-    Missing,
+    #[error("the signature header is missing")]
+    HeaderMissing,
+    #[error("the signature headers are incomplete")]
+    HeaderIncomplete,
+    #[error("a signature header is no ASCII text")]
+    HeaderUnreadable,
+    #[error("a signature header is too long")]
+    HeaderTooLong,
+    #[error("too many signatures")]
+    TooManySignatures,
+    #[error("the timestamp is no whole number of seconds")]
+    TimestampUnreadable,
+    #[error("the timestamp is too old")]
+    TooOld,
+    #[error("the timestamp is in the future")]
+    InFuture,
+    #[error("no signature is of a known version")]
+    NoKnownVersion,
+    #[error("there is no secret to check it with")]
+    NoSecret,
     #[error("no signature fits")]
-    Invalid,
-    #[error("the timestamp is too far from now")]
-    OutOfTolerance,
+    NoneFits,
 }
 
-/// Checks signatures with any of several secrets, so that they can be rotated.
+/// A secret, ready to sign with.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+impl Key {
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        Hmac::new_from_slice(bytes).ok().map(Self)
+    }
+
+    /// The signature of a body below its head.
+    pub fn sign(&self, head: &str, body: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(head.as_bytes());
+        mac.update(body);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Checks the signatures of a provider's events with any of several secrets, so that they can be rotated.
 #[derive(Clone)]
 pub struct Verifier {
-    keys: Vec<Hmac<Sha256>>,
+    pub provider: &'static Provider,
+    keys: Vec<Key>,
     allow_unsigned: bool,
     tolerance_seconds: u64,
 }
 
 impl Verifier {
-    /// `None` when a secret is not `whsec_` and base64; the position of the first such one, from 1, is in the error.
-    ///
     /// # Errors
-    /// The position of a secret that cannot be read.
+    /// The position, from 1, of the first secret that does not have the provider's form.
     pub fn new<'a>(
+        provider: &'static Provider,
         secrets: impl IntoIterator<Item = &'a str>,
         allow_unsigned: bool,
         tolerance_seconds: u64,
     ) -> Result<Self, usize> {
-        let keys = secrets.into_iter().enumerate().map(|(at, secret)| key(secret).ok_or(at + 1));
-        Ok(Self { keys: keys.collect::<Result<_, _>>()?, allow_unsigned, tolerance_seconds })
+        let keys = secrets.into_iter().enumerate().map(|(at, secret)| (provider.key)(secret).ok_or(at + 1));
+        Ok(Self { provider, keys: keys.collect::<Result<_, _>>()?, allow_unsigned, tolerance_seconds })
     }
 
     /// Whether there is a way for an event to be trusted at all.
@@ -55,110 +97,86 @@ impl Verifier {
 
     /// # Errors
     /// [`Distrust`], when the event is not signed with one of the secrets within the tolerance.
-    pub fn verify(&self, signed: Signed<'_>, body: &[u8], now_seconds: i64) -> Result<(), Distrust> {
-        let unsigned = signed.signature.is_none();
-        if self.allow_unsigned && (unsigned || self.keys.is_empty()) {
+    pub fn verify(&self, headers: Headers<'_, '_>, body: &[u8], now_seconds: u64) -> Result<(), Distrust> {
+        // Without a secret a signature can be neither right nor wrong: the event is as good as unsigned.
+        if self.allow_unsigned && self.keys.is_empty() {
             return Ok(());
         }
-        let (Some(id), Some(timestamp), Some(signature)) = (signed.id, signed.timestamp, signed.signature) else {
-            return Err(Distrust::Missing);
+        let claim = match (self.provider.claim)(headers) {
+            Err(Distrust::HeaderMissing) if self.allow_unsigned => return Ok(()),
+            claim => claim?,
         };
-        let sent: i64 = timestamp.parse().map_err(|_| Distrust::Invalid)?;
-        if sent.abs_diff(now_seconds) > self.tolerance_seconds {
-            return Err(Distrust::OutOfTolerance);
+        if claim.sent.saturating_add(self.tolerance_seconds) < now_seconds {
+            return Err(Distrust::TooOld);
         }
-        let fits = |given: &[u8]| self.keys.iter().any(|key| fits(key, [id, ".", timestamp, "."], body, given));
-        let versioned = signature.split(' ').take(SIGNATURES_MAX).filter_map(|part| part.strip_prefix("v1,"));
-        let mut given = versioned.filter_map(|text| STANDARD.decode(text).ok());
-        if given.any(|given| fits(&given)) { Ok(()) } else { Err(Distrust::Invalid) }
+        if claim.sent > now_seconds.saturating_add(self.tolerance_seconds) {
+            return Err(Distrust::InFuture);
+        }
+        if self.keys.is_empty() {
+            return Err(Distrust::NoSecret);
+        }
+        // Signed once for each secret, however many signatures the header has.
+        let fits = |key: &Key| {
+            let expected = key.sign(&claim.head, body);
+            claim.signatures.iter().any(|given| expected.ct_eq(given).into())
+        };
+        if self.keys.iter().any(fits) { Ok(()) } else { Err(Distrust::NoneFits) }
     }
 }
 
-/// Signs events, as a payment provider does.
+/// Signs events, as a provider does.
 #[derive(Clone)]
-pub struct Signer(Hmac<Sha256>);
+pub struct Signer {
+    provider: &'static Provider,
+    key: Key,
+}
 
 impl Signer {
-    /// `None` when the secret is not `whsec_` and base64 of at least 16 bytes.
-    pub fn new(secret: &str) -> Option<Self> {
-        key(secret).map(Self)
+    /// `None` when the secret does not have the provider's form.
+    pub fn new(provider: &'static Provider, secret: &str) -> Option<Self> {
+        Some(Self { provider, key: (provider.key)(secret)? })
     }
 
-    /// The value of the header `webhook-signature`.
-    pub fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
-        let mac = mac(&self.0, [id, ".", timestamp, "."], body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    /// The headers that sign the body.
+    pub fn headers(&self, id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
+        (self.provider.seal)(&self.key, id, now_seconds, body)
     }
 }
 
-fn key(secret: &str) -> Option<Hmac<Sha256>> {
-    let bytes = STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
-    (bytes.len() >= 16).then(|| Hmac::new_from_slice(&bytes).ok()).flatten()
+/// A header as text, if it is there.
+///
+/// # Errors
+/// When it is too long, or no text.
+pub fn header<'r>(headers: Headers<'_, 'r>, name: &str) -> Result<Option<&'r str>, Distrust> {
+    let Some(bytes) = headers(name) else { return Ok(None) };
+    if bytes.len() > HEADER_BYTES_MAX {
+        return Err(Distrust::HeaderTooLong);
+    }
+    let text = str::from_utf8(bytes).ok().filter(|text| text.is_ascii());
+    text.map(Some).ok_or(Distrust::HeaderUnreadable)
 }
 
-/// Compares in constant time.
-fn fits(key: &Hmac<Sha256>, head: [&str; 4], body: &[u8], given: &[u8]) -> bool {
-    mac(key, head, body).verify_slice(given).is_ok()
+/// Epoch seconds: digits alone.
+///
+/// # Errors
+/// When it is anything else.
+pub fn timestamp(text: &str) -> Result<u64, Distrust> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or(Distrust::TimestampUnreadable)
 }
 
-fn mac(key: &Hmac<Sha256>, head: [&str; 4], body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = key.clone();
-    for part in head {
-        mac.update(part.as_bytes());
+/// The signatures of the version that we know, of all that a header has.
+///
+/// # Errors
+/// When there are too many, or none of that version.
+pub fn signatures<'r>(
+    all: impl Iterator<Item = &'r str>,
+    known: impl Fn(&'r str) -> Option<Vec<u8>>,
+) -> Result<Vec<Vec<u8>>, Distrust> {
+    let all: Vec<&str> = all.filter(|entry| !entry.is_empty()).take(SIGNATURES_MAX + 1).collect();
+    if all.len() > SIGNATURES_MAX {
+        return Err(Distrust::TooManySignatures);
     }
-    mac.update(body);
-    mac
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // The example of the specification's reference implementations.
-    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    const BODY: &[u8] = br#"{"test": 2432232314}"#;
-    const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-    const SENT: i64 = 1_614_265_330;
-
-    fn signed(signature: &str) -> Signed<'_> {
-        Signed { id: Some("msg_p5jXN8AQM9LWM0D4loKWxJek"), timestamp: Some("1614265330"), signature: Some(signature) }
-    }
-
-    fn verifier() -> Verifier {
-        Verifier::new(["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET], false, 300).unwrap()
-    }
-
-    #[test]
-    fn the_example_of_the_specification_is_trusted_with_any_of_the_secrets_and_signatures() {
-        let two = format!("v1,AAAA v2,xyz {SIGNATURE}");
-        assert_eq!(verifier().verify(signed(SIGNATURE), BODY, SENT), Ok(()));
-        assert_eq!(verifier().verify(signed(&two), BODY, SENT + 300), Ok(()));
-    }
-
-    #[test]
-    fn what_is_signed_here_is_what_the_specification_says() {
-        let signer = Signer::new(SECRET).unwrap();
-        assert_eq!(signer.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", BODY), SIGNATURE);
-        assert!(Signer::new("secret").is_none());
-    }
-
-    #[test]
-    fn what_was_changed_or_is_old_or_of_the_future_is_not_trusted() {
-        assert_eq!(verifier().verify(signed(SIGNATURE), b"{}", SENT), Err(Distrust::Invalid));
-        assert_eq!(verifier().verify(signed("v1,AAAA"), BODY, SENT), Err(Distrust::Invalid));
-        assert_eq!(verifier().verify(signed(SIGNATURE), BODY, SENT + 301), Err(Distrust::OutOfTolerance));
-        assert_eq!(verifier().verify(signed(SIGNATURE), BODY, SENT - 301), Err(Distrust::OutOfTolerance));
-        let hostile = Signed { timestamp: Some("-9223372036854775808"), ..signed(SIGNATURE) };
-        assert_eq!(verifier().verify(hostile, BODY, SENT), Err(Distrust::OutOfTolerance));
-    }
-
-    #[test]
-    fn unsigned_events_are_trusted_only_when_allowed_and_a_wrong_signature_never() {
-        assert_eq!(verifier().verify(Signed::default(), BODY, SENT), Err(Distrust::Missing));
-        let lax = Verifier::new([SECRET], true, 300).unwrap();
-        assert_eq!(lax.verify(Signed::default(), BODY, SENT), Ok(()));
-        assert_eq!(lax.verify(signed("v1,AAAA"), BODY, SENT), Err(Distrust::Invalid));
-        assert!(!Verifier::new([], false, 300).unwrap().trusts_something());
-        assert_eq!(Verifier::new([SECRET, "secret"], false, 300).err(), Some(2));
-    }
+    let known: Vec<Vec<u8>> = all.into_iter().filter_map(known).collect();
+    if known.is_empty() { Err(Distrust::NoKnownVersion) } else { Ok(known) }
 }

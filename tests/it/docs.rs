@@ -4,7 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-use crate::support::process::{ServiceProcess, command};
+use crate::support::{
+    process::{ServiceProcess, command},
+    redis::PROGRAM,
+};
 
 const README_URL: &str = "http://127.0.0.1:8080";
 const CUT: &str = "----- 8< -----";
@@ -33,10 +36,18 @@ fn steps(document: &str) -> Vec<Step> {
     steps
 }
 
-/// Runs commands in one shell, in a folder of its own; gives what each printed.
-fn run(commands: &[String], folder: &Path) -> Vec<String> {
+/// Runs commands in one shell, in a folder of its own, where `flashsale` is this program and its settings name the service;
+/// gives what each printed.
+fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<String> {
     let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{CUT}'\n")).collect();
-    let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(folder).output().unwrap();
+    let programs = [Path::new(PROGRAM).parent().unwrap().to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(folder)
+        .env("PATH", programs)
+        .env("FLASHSALE_HTTP__ADDR", service.addr.to_string())
+        .output()
+        .unwrap();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{printed}\n{errors}");
     printed.split(CUT).take(commands.len()).map(|part| part.trim().to_owned()).collect()
@@ -55,6 +66,7 @@ fn normal(text: &str) -> String {
         out.push_str(match token {
             token if token.starts_with("hold_p") => "hold_…",
             token if token.starts_with("order_p") => "order_…",
+            token if token.starts_with("evt_") => "evt_…",
             token if token.len() == 24 && token.ends_with('Z') && token.contains('T') => "an instant",
             token => token,
         });
@@ -72,7 +84,7 @@ fn the_session_of_the_readme_prints_what_the_readme_says() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let service = ServiceProcess::start(&folder.path().join("data"));
     let commands: Vec<String> = steps.iter().map(|step| step.command.replace(README_URL, &service.url())).collect();
-    for (step, printed) in steps.iter().zip(run(&commands, folder.path())) {
+    for (step, printed) in steps.iter().zip(run(&commands, folder.path(), &service)) {
         assert_eq!(normal(&printed), normal(&step.printed), "$ {}", step.command);
     }
 }
@@ -99,7 +111,7 @@ fn what_the_demo_says_to_try_works_as_printed() {
     let part = service.welcome.split("Try it, in another terminal:").nth(1).unwrap().split("Ctrl-C").next().unwrap();
     let commands: Vec<String> =
         part.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
-    let printed = run(&commands, folder.path());
+    let printed = run(&commands, folder.path(), &service);
     let all = printed.join("\n");
     for expected in [
         "\"available_stock\":100",
@@ -121,7 +133,9 @@ fn the_command_line_teaches() {
         String::from_utf8(output.stdout).unwrap()
     };
     let top = help(&["--help"]);
-    for word in ["serve", "config", "healthcheck", "rush", "--demo", "--addr", "--config", "flashsale serve --demo"] {
+    for word in
+        ["serve", "config", "healthcheck", "rush", "trigger", "--demo", "--addr", "--config", "flashsale serve --demo"]
+    {
         assert!(top.contains(word), "{word} in {top}");
     }
     assert!(!top.contains("guard"), "{top}");

@@ -1,8 +1,8 @@
 //! What the service writes about itself.
 
-use std::{fs, fs::File, net::SocketAddr};
+use std::{fs, fs::File, net::SocketAddr, path::Path, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -11,17 +11,22 @@ use crate::support::{
     redis::{free_port, signal_process},
 };
 
+/// The service on a folder, writing its log into a file.
+fn serve(folder: &Path, addr: SocketAddr, log: &Path) -> Command {
+    let mut command = command(&folder.join("data"));
+    command.args(["serve", "--addr", &addr.to_string()]).stderr(File::create(log).unwrap());
+    command
+}
+
 #[tokio::test]
 async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");
     let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let mut service = command(&folder.path().join("data"))
-        .args(["serve", "--addr", &addr.to_string()])
+    let mut service = serve(folder.path(), addr, &log)
         .env("FLASHSALE_LOG__FILTER", "info,flashsale=debug")
         .env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "50")
         .env("FLASHSALE_ADMIN__TOKEN", "a-secret-that-is-never-told")
-        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let client = reqwest::Client::new();
@@ -53,4 +58,32 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     assert_eq!((failed.len(), errors.len()), (2, 1), "{failed:?}");
     assert_eq!(errors[0]["code"], "store_timeout");
     assert!(errors[0]["cause"].as_str().unwrap().contains("did not answer in time"), "{errors:?}");
+}
+
+#[tokio::test]
+async fn why_an_event_is_not_trusted_is_told_in_the_log_alone() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let log = folder.path().join("log");
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut service = serve(folder.path(), addr, &log)
+        // Lines of one kind are told once a second by each worker.
+        .env("FLASHSALE_HTTP__WORKERS", "1")
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("http://{addr}{path}");
+    let ready = async || client.get(url("/readyz")).send().await.is_ok_and(|response| response.status() == 200);
+    eventually("it is ready", ready).await;
+    let request = client.post(url("/api/payments/webhooks/stripe")).header("stripe-signature", "t=soon,v1=00");
+    let refused: Value = request.json(&json!({})).send().await.unwrap().json().await.unwrap();
+    signal_process(service.id(), "TERM");
+    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+    assert_eq!(refused["code"], "signature_invalid");
+    let text = fs::read_to_string(&log).unwrap();
+    for told in [
+        "nothing in webhook.secrets and webhook.stripe_secrets: every payment event will be refused",
+        "\"reason\":\"the timestamp is no whole number of seconds\",\"path\":\"/api/payments/webhooks/stripe\"",
+    ] {
+        assert!(text.contains(told) && !refused.to_string().contains("whole number"), "{told} in {text}");
+    }
 }

@@ -8,10 +8,14 @@
 
 mod api;
 mod docs;
+mod durability;
 mod house;
 mod logs;
 mod lua;
 mod model;
+mod money;
 mod rush;
 mod support;
 mod topology;
+mod trigger;
+mod webhook_libraries;

@@ -348,7 +348,12 @@ fn a_redis_that_would_lose_stock_is_refused_at_start_up() {
 
 /// What the service says when it does not start on this Redis.
 fn refusal(url: &str) -> String {
+    refusal_with(url, &[])
+}
+
+pub fn refusal_with(url: &str, environment: &[(&str, &str)]) -> String {
     let output = command(Path::new("unused"))
+        .envs(environment.iter().copied())
         .args(["serve", "--addr", "127.0.0.1:0"])
         .env("FLASHSALE_REDIS__URL", url)
         .env("FLASHSALE_REDIS__STARTUP_SECONDS", "0")

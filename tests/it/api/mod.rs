@@ -11,3 +11,4 @@ mod payments;
 mod products;
 mod proof;
 mod reviews;
+mod stripe;

@@ -141,7 +141,7 @@ fn provoke_reviews(bench: &mut Bench) {
     let keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
     let keep = |bench: &mut Bench, once: &str, fingerprint: &str, most: &str| {
         let keys = [&keys[..], &[key(&format!("once:{once}"))]].concat();
-        let arguments = [&BOOK[..], &["60000", most, fingerprint, once, "cart 7", once, "pi", "", ""]].concat();
+        let arguments = [&BOOK[..], &["60000", most, fingerprint, once, "paid", "cart 7", once, "pi", "", ""]].concat();
         word(&bench.call(Op::KeepUnmatched, &keys, &arguments))
     };
     assert_eq!(keep(bench, "u", "f", "100"), "unmatched");

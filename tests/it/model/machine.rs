@@ -275,7 +275,7 @@ impl SaleTest {
     pub(super) fn reviews_of(&mut self, at: usize) -> Vec<Vec<String>> {
         let records: BTreeMap<String, String> = self.redis.hgetall("fs1:{drop}:review_records").unwrap();
         let lines = records.into_values().map(|record| record.split('\n').map(str::to_owned).collect::<Vec<_>>());
-        lines.filter(|lines| lines[1] == self.holds[at].key()).collect()
+        lines.filter(|lines| lines[2] == self.holds[at].key()).collect()
     }
 
     fn find_hold(&self, at: usize) -> String {

@@ -128,7 +128,7 @@ impl Walk {
         captured.dedup();
         for payment in captured {
             let settled = order.get("payment").is_some_and(|of| of == payment) && !order.contains_key("review");
-            let about = reviews.iter().filter(|review| review[0] != "refund_mismatch" && review[3] == payment).count();
+            let about = reviews.iter().filter(|review| review[0] != "refund_mismatch" && review[4] == payment).count();
             assert_eq!(usize::from(settled) + about, 1, "{sequence:?}: {payment} in {order:?} and {reviews:?}");
         }
     }

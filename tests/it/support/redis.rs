@@ -64,11 +64,20 @@ impl ServerProcess {
         Self::start_in(TempDir::with_prefix("fs").unwrap(), port, arguments)
     }
 
+    /// With another program than the first that is found.
+    pub fn start_program(program: &Path, arguments: &[&str]) -> Self {
+        Self::run(program, TempDir::with_prefix("fs").unwrap(), free_port(), arguments)
+    }
+
     pub fn start_in(folder: TempDir, port: u16, arguments: &[&str]) -> Self {
+        Self::run(&server_program(), folder, port, arguments)
+    }
+
+    fn run(program: &Path, folder: TempDir, port: u16, arguments: &[&str]) -> Self {
         let port_text = port.to_string();
         let listens_itself = arguments.contains(&"--port") || arguments.contains(&"--tls-port");
         let port_arguments: &[&str] = if listens_itself { &[] } else { &["--port", &port_text] };
-        let child = Command::new(server_program())
+        let child = Command::new(program)
             .args(port_arguments)
             .args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log", "--dir"])
             .arg(folder.path())
@@ -90,6 +99,19 @@ impl ServerProcess {
         // Without a certificate it ends at once, and says which of the two it lacks.
         let output = Command::new(server_program()).args(arguments).output().unwrap();
         !String::from_utf8_lossy(&output.stdout).contains("Failed finding TLS support")
+    }
+
+    /// Whether the server on this machine can be waited for until its disk has what was written.
+    pub fn knows_waitaof() -> bool {
+        knows_waitaof(&server_program())
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn end(&mut self) {
@@ -117,8 +139,26 @@ pub fn free_port() -> u16 {
 }
 
 fn server_program() -> PathBuf {
+    server_programs().into_iter().next().expect("a redis-server; scripts/bootstrap installs one")
+}
+
+/// A server with WAITAOF (Redis 7.2), if this machine has one: the newer of two that `scripts/bootstrap --tests` installs.
+pub fn newer_server() -> Option<PathBuf> {
+    server_programs().into_iter().find(|program| knows_waitaof(program))
+}
+
+fn server_programs() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from(".cache/bin")]);
-    let mut programs = folders.flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));
-    programs.find(|program| program.is_file()).expect("a redis-server; scripts/bootstrap installs one")
+    let programs = folders.flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));
+    programs.filter(|program| program.is_file()).collect()
+}
+
+/// `Redis server v=7.0.15 sha=...`; a Valkey is newer, whatever its number.
+fn knows_waitaof(program: &Path) -> bool {
+    let output = Command::new(program).arg("--version").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number = text.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("0");
+    let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next(), parts.next()) >= (Some(7), Some(2))
 }

@@ -1,5 +1,7 @@
 //! HTTP/1.1 as a client: one kept connection per line, made again when it is lost. Every wait and every body has a bound.
 
+pub mod dice;
+
 use std::{
     fmt,
     net::{SocketAddr, ToSocketAddrs},

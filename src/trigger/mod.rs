@@ -1,0 +1,176 @@
+//! Sends payment events to a running service, signed as a provider signs them, so that every case can be tried from a shell.
+//!
+//! Knows the service only by its HTTP interface, as a provider does.
+
+use std::{
+    rc::Rc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+
+use crate::{
+    client::{Answer, Endpoint, Line, dice::Dice, with_header},
+    domain::{
+        money::{Amount, Currency},
+        payment::PaymentStatus,
+    },
+    webhook::{Provider, Sample, signature::Signer},
+};
+
+/// Of an answer that is not understood, so much is shown.
+const RAW_CHARS_MAX: usize = 200;
+
+/// What to send.
+pub struct Plan {
+    pub endpoint: Endpoint,
+    pub provider: &'static Provider,
+    /// Without one the events are unsigned.
+    pub signer: Option<Signer>,
+    pub statuses: Vec<PaymentStatus>,
+    /// The id of an order or of a hold.
+    pub target: String,
+    /// Names the event; with several statuses a number follows it.
+    pub key: String,
+    pub payment: String,
+    pub money: Option<(Amount, Currency)>,
+    /// How often each event is sent.
+    pub copies: u64,
+    /// For a random order; without one they are sent as they stand.
+    pub shuffle_seed: Option<u64>,
+}
+
+/// One event.
+struct Event {
+    status: PaymentStatus,
+    key: String,
+    body: String,
+}
+
+/// What came of sending one event once.
+pub struct Sent {
+    pub status: PaymentStatus,
+    pub key: String,
+    /// HTTP status and body, or why there is none.
+    pub answer: Result<(u16, Value), String>,
+}
+
+/// Sends all events, one after another, and tells of each.
+///
+/// # Errors
+/// Why nothing was sent, and what to do about it.
+pub async fn run(plan: &Plan, tell: impl FnMut(&Sent)) -> Result<(), String> {
+    LocalSet::new().run_until(send_all(plan, tell)).await
+}
+
+async fn send_all(plan: &Plan, mut tell: impl FnMut(&Sent)) -> Result<(), String> {
+    let mut line = Line::new(Rc::new(plan.endpoint.clone()));
+    let mut total = None;
+    if plan.provider.names_amount {
+        total = ask_total(&mut line, plan).await?.or(plan.money);
+        total.ok_or_else(|| format!("the service knows no total of {}: say --amount and --currency", plan.target))?;
+    }
+    for event in plan.events(total) {
+        let answer = send(&mut line, plan, &event).await;
+        tell(&Sent { status: event.status, key: event.key, answer });
+    }
+    Ok(())
+}
+
+impl Plan {
+    /// All that is sent, in the order of sending.
+    fn events(&self, total: Option<(Amount, Currency)>) -> Vec<Event> {
+        let several = self.statuses.len() > 1;
+        let mut events = Vec::new();
+        for (at, status) in self.statuses.iter().enumerate() {
+            let key = if several { format!("{}-{}", self.key, at + 1) } else { self.key.clone() };
+            let sample = Sample {
+                key: &key,
+                status: *status,
+                target: &self.target,
+                payment: &self.payment,
+                money: self.money.or(total),
+                is_partial: self.money.zip(total).is_some_and(|((part, _), (whole, _))| part < whole),
+                sent_seconds: now_seconds(),
+            };
+            let body = (self.provider.write)(&sample);
+            events.extend((0..self.copies).map(|_| Event { status: *status, key: key.clone(), body: body.clone() }));
+        }
+        let mut dice = self.shuffle_seed.map(Dice::new);
+        for last in (1..events.len()).rev() {
+            let chosen =
+                dice.as_mut().map_or(last, |dice| usize::try_from(dice.below(last as u64 + 1)).unwrap_or(last));
+            events.swap(last, chosen);
+        }
+        events
+    }
+}
+
+/// What the order costs, if the service knows it.
+async fn ask_total(line: &mut Line, plan: &Plan) -> Result<Option<(Amount, Currency)>, String> {
+    let answer = line.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
+    let answer = answer.map_err(|lost| format!("{} does not answer: {lost}", plan.endpoint.url()))?;
+    let (_, order) = read(&answer);
+    let currency = order["currency"].as_str().and_then(Currency::parse);
+    Ok(currency.and_then(|currency| {
+        let amount = Amount::parse(order["total_amount"].as_str()?, currency.decimals()).ok()?;
+        Some((amount, currency))
+    }))
+}
+
+async fn send(line: &mut Line, plan: &Plan, event: &Event) -> Result<(u16, Value), String> {
+    let sign = |signer: &Signer| signer.headers(&event.key, now_seconds(), event.body.as_bytes());
+    let headers = plan.signer.as_ref().map(sign).unwrap_or_default();
+    let request = plan.endpoint.post(plan.provider.path, event.body.clone());
+    let request = headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
+    line.send(request).await.map(|answer| read(&answer)).map_err(|lost| lost.to_string())
+}
+
+fn read(answer: &Answer) -> (u16, Value) {
+    let body = serde_json::from_slice(&answer.body);
+    (answer.status, body.unwrap_or_else(|_| String::from_utf8_lossy(&answer.body).into()))
+}
+
+impl Sent {
+    pub fn succeeded(&self) -> bool {
+        matches!(self.answer, Ok((200..=299, _)))
+    }
+
+    /// For people: what was sent, what was answered, and how the order stands.
+    pub fn text(&self) -> String {
+        let said = match &self.answer {
+            Ok((status, body)) => format!("{status}  {}", said(body)),
+            Err(why) => format!("no answer: {why}"),
+        };
+        format!("{:<11} {:<20} {}", self.status.as_str(), self.key, said)
+    }
+
+    /// For programs: one object a line.
+    pub fn json(&self) -> String {
+        let (status, body, lost) = match &self.answer {
+            Ok((status, body)) => (Some(status), Some(body), None),
+            Err(why) => (None, None, Some(why)),
+        };
+        json!({"sent": self.status.as_str(), "event": self.key, "status": status, "body": body, "lost": lost})
+            .to_string()
+    }
+}
+
+/// The outcome and the order, or the problem.
+fn said(body: &Value) -> String {
+    let text = match (body["outcome"].as_str(), body["order"]["status"].as_str(), body["code"].as_str()) {
+        (Some(outcome), Some(order), _) => {
+            let late = if body["order"]["late"] == true { ", late" } else { "" };
+            format!("{outcome:<16} order {order}{late}")
+        }
+        (Some(outcome), None, _) => format!("{outcome:<16} no order"),
+        (_, _, Some(code)) => format!("{code}: {}", body["detail"].as_str().unwrap_or("")),
+        _ => body.to_string(),
+    };
+    text.chars().filter(|c| !c.is_control()).take(RAW_CHARS_MAX).collect()
+}
+
+fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

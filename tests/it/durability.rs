@@ -1,0 +1,158 @@
+//! What an answer to a payment event means: that it is in memory, on disk, or on replicas.
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{ADMIN_TOKEN, TestApp, run_service},
+    eventually, law,
+    redis::{ServerProcess, newer_server, signal_process},
+};
+
+/// A service on a server of the test's own.
+struct Shop {
+    client: Client,
+    url: String,
+    handle: actix_web::dev::ServerHandle,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Shop {
+    async fn open(server: &ServerProcess, settings: &[(&str, &str)]) -> Self {
+        let (addr, handle, thread) = run_service(&server.url(), settings);
+        let shop = Self { client: Client::new(), url: format!("http://{addr}"), handle, thread };
+        let product = json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 10});
+        assert_eq!(shop.post("/api/admin/products", &product).await.0, StatusCode::CREATED);
+        shop
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.client.request(Method::POST, format!("{}{path}", self.url));
+        let response = request.bearer_auth(ADMIN_TOKEN).json(body).send().await.unwrap();
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            assert!(response.headers().contains_key("retry-after"));
+        }
+        (response.status(), response.json().await.unwrap())
+    }
+
+    async fn ordered(&self) -> String {
+        let (_, hold) = self.post("/api/holds", &json!({"product_id": 1, "quantity": 1})).await;
+        let (_, order) = self.post("/api/orders", &json!({"hold_id": hold["id"]})).await;
+        order["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn pay(&self, key: &str, order: &str) -> (u16, String) {
+        let event = json!({"idempotency_key": key, "payload": {"status": "paid", "order_id": order}});
+        let (status, answer) = self.post("/api/payments/webhook", &event).await;
+        let word = answer["outcome"].as_str().or(answer["code"].as_str()).unwrap();
+        (status.as_u16(), word.to_owned())
+    }
+
+    /// While what is demanded cannot be had payments are not acknowledged, holds go on, and the same events succeed afterwards.
+    async fn check_while_it_cannot_be_had(&self) {
+        let order = self.ordered().await;
+        assert_eq!(self.pay("b", &order).await, (503, "store_timeout".to_owned()));
+        let foreign = self.pay("c", "order of another shop").await;
+        assert_eq!(foreign, (503, "store_timeout".to_owned()), "what is kept for review is money too");
+        assert_eq!(self.post("/api/holds", &json!({"product_id": 1, "quantity": 1})).await.0, StatusCode::CREATED);
+        assert_eq!(self.pay("b", &order).await.0, 503, "a duplicate is not acknowledged before it is stored either");
+    }
+
+    async fn check_when_it_is_back(&self) {
+        eventually("the provider's next try succeeds", async || self.pay("c", "order of another shop").await.0 == 200)
+            .await;
+        let order = self.ordered().await;
+        assert_eq!(self.pay("d", &order).await, (200, "applied".to_owned()));
+    }
+
+    fn close(self, server: &ServerProcess) {
+        drop(self.handle.stop(true));
+        self.thread.join().unwrap();
+        law::check(&mut redis::Client::open(server.url()).unwrap().get_connection().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_payment_is_acknowledged_once_a_replica_has_it() {
+    let primary = ServerProcess::start(&["--repl-diskless-sync-delay", "0"]);
+    let port = primary.port.to_string();
+    let mut replica = ServerProcess::start(&["--replicaof", "127.0.0.1", &port]);
+    let settings = [("DURABILITY__PAYMENTS", "replicas:1"), ("DURABILITY__TIMEOUT_MS", "200")];
+    let shop = Shop::open(&primary, &settings).await;
+    let order = shop.ordered().await;
+    eventually("the replica has caught up", async || shop.pay("a", &order).await.0 == 200).await;
+    signal_process(replica.pid(), "STOP");
+    shop.check_while_it_cannot_be_had().await;
+    signal_process(replica.pid(), "CONT");
+    shop.check_when_it_is_back().await;
+    replica.end();
+    shop.close(&primary);
+}
+
+#[tokio::test]
+async fn a_payment_is_acknowledged_once_it_is_on_disk() {
+    let Some(program) = newer_server() else {
+        println!("no server with WAITAOF on this machine: left out");
+        return;
+    };
+    let server = ServerProcess::start_program(&program, &["--appendonly", "yes"]);
+    let shop = Shop::open(&server, &[("DURABILITY__PAYMENTS", "fsync"), ("DURABILITY__TIMEOUT_MS", "2500")]).await;
+    let order = shop.ordered().await;
+    assert_eq!(shop.pay("a", &order).await, (200, "applied".to_owned()));
+    // A disk that takes nothing: the operating system is never asked to write.
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut set = |policy: &str| {
+        redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg(policy).exec(&mut redis).unwrap();
+    };
+    set("no");
+    shop.check_while_it_cannot_be_had().await;
+    set("everysec");
+    shop.check_when_it_is_back().await;
+    shop.close(&server);
+}
+
+#[test]
+fn a_server_that_cannot_fsync_is_refused_at_start_up() {
+    let refusal = |arguments: &[&str]| {
+        let server = ServerProcess::start(arguments);
+        crate::topology::refusal_with(&server.url(), &[("FLASHSALE_DURABILITY__PAYMENTS", "fsync")])
+    };
+    assert!(refusal(&["--appendonly", "no"]).contains("appendonly yes"));
+    if ServerProcess::knows_waitaof() {
+        println!("this server has WAITAOF: the other refusal is left out");
+        return;
+    }
+    let said = refusal(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+    assert!(said.contains("appendfsync always") && said.contains("7.2"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_always_fsyncs_needs_no_waiting() {
+    let server = ServerProcess::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let shop = Shop::open(&server, &[("DURABILITY__PAYMENTS", "fsync")]).await;
+    let order = shop.ordered().await;
+    assert_eq!(shop.pay("a", &order).await, (200, "applied".to_owned()));
+    shop.close(&server);
+}
+
+#[tokio::test]
+async fn an_embedded_server_is_told_to_fsync_where_it_cannot_be_waited_for() {
+    let app = TestApp::selling(5).await;
+    let policy = |app: &TestApp| -> Vec<String> {
+        redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut app.redis.connect()).unwrap()
+    };
+    assert_eq!(policy(&app)[1], "everysec");
+    let folder = tempfile::TempDir::with_prefix("fs").unwrap();
+    let mut command = crate::support::process::command(folder.path());
+    command.env("FLASHSALE_DURABILITY__PAYMENTS", "fsync");
+    let service = crate::support::process::ServiceProcess::run(
+        command,
+        ([127, 0, 0, 1], crate::support::redis::free_port()).into(),
+    );
+    let socket = format!("unix://{}/redis.sock", folder.path().display());
+    let mut redis = redis::Client::open(socket).unwrap().get_connection().unwrap();
+    let told: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
+    let expected = if ServerProcess::knows_waitaof() { "everysec" } else { "always" };
+    assert_eq!(told[1], expected);
+    assert!(service.stop());
+}
