@@ -14,7 +14,8 @@ pub struct Position {
 impl Position {
     /// `<milliseconds>-<number>`, as Redis writes it.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
+        let digits =
+            |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
         let (ms, number) = text.split_once('-')?;
         Some(Self { ms: digits(ms)??, number: digits(number)?? })
     }

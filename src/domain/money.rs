@@ -79,11 +79,12 @@ impl Amount {
         Self(self.0.saturating_mul(units))
     }
 
-    /// As it is written in its currency, or with its own decimals where the currency is not known or has fewer.
+    /// With the decimals of its currency, or with more where it has more; with as few as it can where the currency is not known.
     pub fn written(self, currency: Option<&Currency>) -> String {
-        let decimals = (0..=SCALE_DIGITS).find(|decimals| self.0 % 10_u64.pow((SCALE_DIGITS - decimals) as u32) == 0);
-        let least = currency.map_or(0, Currency::decimals);
-        InCurrency { amount: self, decimals: decimals.unwrap_or(SCALE_DIGITS).max(least) }.to_string()
+        let zeros = |digits: &&str| digits.len() - digits.trim_end_matches('0').len();
+        let part = format!("{:0>SCALE_DIGITS$}", self.0 % SCALE);
+        let own = SCALE_DIGITS - zeros(&part.as_str());
+        InCurrency { amount: self, decimals: own.max(currency.map_or(0, Currency::decimals)) }.to_string()
     }
 
     /// With as many decimals as the currency is written with.

@@ -138,10 +138,14 @@ pub enum ListEventsOutcome {
     /// In order; empty when nothing happened since.
     Events(Vec<Event>),
     /// The reader came too late: the log is bounded, and events that it has not seen were dropped.
-    Trimmed { sale: SaleId },
+    Trimmed {
+        sale: SaleId,
+    },
     SaleNotFound,
     /// There are more sales than one cursor can follow.
-    TooManySales { sales: usize },
+    TooManySales {
+        sales: usize,
+    },
 }
 
 /// Of a look at the reviews.

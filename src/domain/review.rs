@@ -148,7 +148,9 @@ mod tests {
 
     #[test]
     fn strange_texts_are_neither() {
-        for text in ["", "review_", "review_p1_short", "review_P_abcdefghij_-ABCDEFGH", "review_p1_abcdefghij é ABCDEFG"] {
+        for text in
+            ["", "review_", "review_p1_short", "review_P_abcdefghij_-ABCDEFGH", "review_p1_abcdefghij é ABCDEFG"]
+        {
             assert!(ReviewId::parse(text).is_none(), "{text}");
         }
         for text in ["", "p1", "p1~x~abcdefghij_-ABCDEFGH", "p1~-1~abcdefghij_-ABCDEFGH", "p1~1~*"] {

@@ -13,7 +13,9 @@ impl Store {
         if confirms.ask(&(), once_key).await? {
             return Ok(());
         }
-        Err(Failure::Unavailable("a server went away with the effect of a payment event; it must be sent again".to_owned()))
+        Err(Failure::Unavailable(
+            "a server went away with the effect of a payment event; it must be sent again".to_owned(),
+        ))
     }
 }
 

@@ -3,13 +3,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{
-    Call, Failure, Op, Reply, Store,
-    keys::SaleKeys,
-    record,
-    reply::Fields,
-    unknown_word,
-};
+use super::{Call, Failure, Op, Reply, Store, keys::SaleKeys, record, reply::Fields, unknown_word};
 use crate::domain::{
     event::{About, Event, EventCursor, Position},
     ids::SaleId,

@@ -188,7 +188,7 @@ impl Runner {
         {
             answer = Box::pin(load_and_send(script, command, &mut connection)).await;
         }
-        let answer = self.heard(number, answer).map_err(Attempt::of)?;
+        let answer = self.heard(number, answer).map_err(|error| Attempt::of(&error))?;
         if let (Some(barrier), Some(_)) = (self.barrier, script) {
             self.pass(barrier, number, &mut connection).await?;
         }
@@ -196,13 +196,9 @@ impl Runner {
     }
 
     /// On the connection of the call: a server waits for what that connection wrote.
-    async fn pass(
-        &self,
-        barrier: Barrier,
-        number: u64,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), Attempt> {
-        let reached = self.heard(number, barrier.command().query_async(connection).await).map_err(Attempt::of)?;
+    async fn pass(&self, barrier: Barrier, number: u64, connection: &mut MultiplexedConnection) -> Result<(), Attempt> {
+        let reached =
+            self.heard(number, barrier.command().query_async(connection).await).map_err(|error| Attempt::of(&error))?;
         barrier.check(&reached).map_err(Attempt::Failed)
     }
 
@@ -305,8 +301,8 @@ enum Attempt {
 }
 
 impl Attempt {
-    fn of(error: RedisError) -> Self {
-        let failure = Failure::from_redis(&error);
+    fn of(error: &RedisError) -> Self {
+        let failure = Failure::from_redis(error);
         if error.is_connection_dropped() { Self::Lost(failure) } else { Self::Failed(failure) }
     }
 

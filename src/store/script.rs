@@ -167,7 +167,18 @@ mod tests {
             assert!(script.source.starts_with("#!lua"), "{}", script.name);
             let wants = |word: &str| script.source.contains(&format!("{word}("));
             let has = |word: &str| script.source.contains(&format!("local function {word}("));
-            for word in ["guarded_now", "int", "reclaim", "move", "owe", "live_hold", "order_reply", "quote", "write_book", "open_review"] {
+            for word in [
+                "guarded_now",
+                "int",
+                "reclaim",
+                "move",
+                "owe",
+                "live_hold",
+                "order_reply",
+                "quote",
+                "write_book",
+                "open_review",
+            ] {
                 assert_eq!(wants(word), has(word), "{}: {word}", script.name);
             }
         }

@@ -124,7 +124,11 @@ async fn barrier(runner: &Runner, standing: &Standing, demand: Demand) -> Result
     }
     let waits = parse_version(&standing.version).is_some_and(|version| version >= VERSION_WAITAOF);
     let is_always = !waits && fsyncs_always(runner, demand.is_ours).await?;
-    if waits || is_always { Ok(Barrier::of(demand, is_always)) } else { Err(Unfit::CannotFsync(standing.version.clone())) }
+    if waits || is_always {
+        Ok(Barrier::of(demand, is_always))
+    } else {
+        Err(Unfit::CannotFsync(standing.version.clone()))
+    }
 }
 
 /// Whether the server answers only what is on its disk; one of our own is told to.

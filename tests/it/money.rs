@@ -78,8 +78,7 @@ impl Client {
     }
 
     async fn admin(&self, path: &str) -> Value {
-        let (status, answer) =
-            self.insist(|http, url| http.get(format!("{url}{path}")).bearer_auth(ADMIN_TOKEN)).await;
+        let (status, answer) = self.insist(|http, url| http.get(format!("{url}{path}")).bearer_auth(ADMIN_TOKEN)).await;
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
@@ -167,7 +166,12 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
     join_all(senders).await.into_iter().for_each(Result::unwrap);
     let log = reader.await.unwrap();
     check(&client, &orders, &log).await;
-    law::check(&mut redis::Client::open(format!("unix://{}/redis.sock", folder.path().display())).unwrap().get_connection().unwrap());
+    law::check(
+        &mut redis::Client::open(format!("unix://{}/redis.sock", folder.path().display()))
+            .unwrap()
+            .get_connection()
+            .unwrap(),
+    );
     assert!(service.stop());
 }
 
@@ -208,7 +212,12 @@ async fn check(client: &Client, orders: &[String], log: &[Value]) {
         assert_eq!(live["status"], "paid");
         assert_eq!(&live, states[order.as_str()], "the log tells the order as it stands");
     }
-    println!("{} orders paid once, {} second payments in review, {} events read", orders.len(), reviews.len(), log.len());
+    println!(
+        "{} orders paid once, {} second payments in review, {} events read",
+        orders.len(),
+        reviews.len(),
+        log.len()
+    );
 }
 
 async fn read_all(client: &Client) -> Vec<Value> {

@@ -22,10 +22,7 @@ use crate::{
     store::Store,
 };
 
-pub(in crate::http) async fn list(
-    store: Data<Store>,
-    Asked(ask): Asked<ListRequest>,
-) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequest>) -> Result<HttpResponse, Problem> {
     let ListRequest { status, sale, after, limit } = ask;
     match store.list_reviews(status, sale.as_ref(), after.as_ref(), limit).await? {
         ListReviewsOutcome::Reviews { reviews, next } => {

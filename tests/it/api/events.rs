@@ -78,7 +78,8 @@ async fn without_a_sweep_a_late_payment_says_itself_that_the_order_had_lapsed() 
     app.pay("a", json!({"status": "paid", "order_id": first})).await;
     app.post(&format!("/api/orders/{second}/cancel"), json!({})).await;
     let events = rows(&list(&app, "?sale=p1").await);
-    let expected = ["order.created", "order.created", "order.expired", "order.paid", "order.expired", "order.cancelled"];
+    let expected =
+        ["order.created", "order.created", "order.expired", "order.paid", "order.expired", "order.cancelled"];
     assert_eq!(types(&events), expected);
 }
 

@@ -15,7 +15,8 @@ async fn selling_quickly() -> TestApp {
 async fn a_buyer_who_is_paying_keeps_the_units_a_while_longer_once_and_not_for_ever() {
     let app = selling_quickly().await;
     let (paying, idle) = (app.ordered().await, app.ordered().await);
-    let due = |answer: &serde_json::Value| answer["payment_due_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let due =
+        |answer: &serde_json::Value| answer["payment_due_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let before = app.get(&format!("/api/orders/{paying}")).await.body;
     // A second before its deadline.
     let start_at = due(&before) - jiff::SignedDuration::from_secs(1);
@@ -28,7 +29,10 @@ async fn a_buyer_who_is_paying_keeps_the_units_a_while_longer_once_and_not_for_e
     assert!(due(&started.body) <= created + jiff::SignedDuration::from_secs(5), "4 s, rounded up to a whole second");
     let again = app.post(&format!("/api/orders/{paying}/payment-started"), json!({})).await;
     assert_eq!((again.status, &again.body["payment_due_at"]), (200, &started.body["payment_due_at"]));
-    eventually("the other has lapsed", async || app.get(&format!("/api/orders/{idle}")).await.body["status"] == "expired").await;
+    eventually("the other has lapsed", async || {
+        app.get(&format!("/api/orders/{idle}")).await.body["status"] == "expired"
+    })
+    .await;
     assert_eq!(app.get(&format!("/api/orders/{paying}")).await.body["status"], "pending");
     assert_eq!(app.stock(1).await, [4, 0, 1, 0]);
     eventually("it lapses in the end", async || app.stock(1).await == [5, 0, 0, 0]).await;
@@ -62,8 +66,9 @@ async fn a_payment_of_no_order_cannot_start() {
     assert_eq!(app.post("/api/orders/order_x/payment-started", json!({})).await.refusal(), (404, "order_not_found"));
     let get = app.get(&format!("/api/orders/{order}/payment-started")).await;
     assert_eq!((get.refusal(), get.headers["allow"].as_str()), ((405, "method_not_allowed"), "POST"));
-    let unknown = app.send(app.request(Method::POST, "/api/payments/webhook").json(
-        &json!({"idempotency_key": "k", "payload": {"status": "processing", "order_id": "order_x"}}),
-    ));
+    let unknown = app.send(
+        app.request(Method::POST, "/api/payments/webhook")
+            .json(&json!({"idempotency_key": "k", "payload": {"status": "processing", "order_id": "order_x"}})),
+    );
     assert_eq!(unknown.await.body["outcome"], "ignored");
 }

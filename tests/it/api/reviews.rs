@@ -26,7 +26,8 @@ async fn money_that_is_no_paid_order_waits_for_a_person_with_its_reason() {
     let app = TestApp::selling(10).await;
     let order = app.ordered().await;
     let pay = async |key: &str, order: &str, payment: &str, amount: &str| {
-        let event = json!({"status": "paid", "order_id": order, "payment_id": payment, "amount": amount, "currency": "USD"});
+        let event =
+            json!({"status": "paid", "order_id": order, "payment_id": payment, "amount": amount, "currency": "USD"});
         app.pay(key, event).await.body["outcome"].clone()
     };
     assert_eq!(pay("a", &order, "pi_0", "49.99").await, "review");

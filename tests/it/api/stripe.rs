@@ -71,7 +71,8 @@ async fn unmatched(app: &TestApp) -> BTreeMap<String, String> {
     let list = app.request(Method::GET, "/api/admin/reviews").bearer_auth(ADMIN_TOKEN);
     let reviews = app.send(list).await.body["data"].as_array().unwrap().clone();
     let text = |review: &Value, name: &str| review[name].as_str().unwrap_or("").to_owned();
-    let told = |review: &Value| ["event", "amount", "currency", "payment_id", "reference"].map(|name| text(review, name));
+    let told =
+        |review: &Value| ["event", "amount", "currency", "payment_id", "reference"].map(|name| text(review, name));
     reviews.iter().map(|review| (text(review, "event_id"), told(review).join(" "))).collect()
 }
 

@@ -98,8 +98,11 @@ impl Bench {
         let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
         let mut arguments: Vec<String> = [&BOOK[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
         for [hold, event, once, payment, amount] in events {
-            keys.extend([format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)));
-            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\nreview-{once}"));
+            keys.extend(
+                [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)),
+            );
+            arguments
+                .push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\nreview-{once}"));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let reply = self.call(Op::Settle, &keys, &arguments);

@@ -27,7 +27,8 @@ use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
 use super::reference::{
-    Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference, Transition, Wish,
+    Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference, Transition,
+    Wish,
 };
 use crate::support::{clock, law, redis::PrivateRedis};
 
@@ -95,7 +96,8 @@ impl StateMachineTest for SaleTest {
             let [held, pending, sold] = reference.counted(*id);
             assert_eq!(stored, [product.total, reference.available(*id), held, pending, sold], "product {id}");
         }
-        let reviews: [usize; 2] = ["reviews", "resolved"].map(|index| redis.zcard(format!("fs1:{{drop}}:{index}")).unwrap());
+        let reviews: [usize; 2] =
+            ["reviews", "resolved"].map(|index| redis.zcard(format!("fs1:{{drop}}:{index}")).unwrap());
         assert_eq!(reviews, reference.reviews(), "open and resolved");
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Sequences on one Redis, before it is emptied: the model searches its lists from end to end.
-const CHUNK: usize = 100;
+const CHUNK: usize = 40;
 /// So that nobody is refused: the boundary has tests of its own.
 const UNITS: u64 = 1_000;
 

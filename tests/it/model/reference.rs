@@ -80,6 +80,7 @@ struct Hold {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about an order, each on its own")]
 struct Order {
     status: &'static str,
     lines: BTreeMap<u64, u64>,
@@ -171,7 +172,11 @@ impl SaleReference {
     /// What the log of events must end in: the state of each order, by hold.
     pub fn told_by_events(&self) -> BTreeMap<usize, String> {
         let orders = self.orders.iter().filter(|(at, _)| **at < self.holds.len());
-        orders.map(|(at, order)| (*at, if order.expired && order.status == "pending" { "expired" } else { order.status }.to_owned())).collect()
+        orders
+            .map(|(at, order)| {
+                (*at, if order.expired && order.status == "pending" { "expired" } else { order.status }.to_owned())
+            })
+            .collect()
     }
 
     fn now(&self) -> i64 {
@@ -373,9 +378,8 @@ impl SaleReference {
     fn expire(&mut self) -> String {
         let now = self.now();
         let holds = self.holds.len();
-        let has_lapsed = |at: &usize, order: &Order| {
-            *at < holds && order.status == "pending" && now > order.due && !order.expired
-        };
+        let has_lapsed =
+            |at: &usize, order: &Order| *at < holds && order.status == "pending" && now > order.due && !order.expired;
         let lapsed: Vec<usize> = self.orders.iter().filter(|(at, o)| has_lapsed(at, o)).map(|(at, _)| *at).collect();
         if !lapsed.is_empty() {
             self.reclaim();
