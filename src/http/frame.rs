@@ -1,12 +1,15 @@
 //! The frame around every request: its id, its line in the log, and problems rendered with that id.
 
-use std::{cell::Cell, time::Instant};
+use std::{cell::Cell, fmt::Display, time::Instant};
 
 use actix_web::{
-    Error,
-    body::{BoxBody, MessageBody},
+    Error, HttpResponse,
+    body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method, StatusCode,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 
@@ -15,35 +18,75 @@ use super::{problem::Problem, throttle::Throttle};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// Middleware for `actix_web::middleware::from_fn`.
+/// What is kept of a request until it is answered.
+pub(super) struct Frame {
+    given_id: Option<String>,
+    /// Only where somebody will read how long it took.
+    started: Option<Instant>,
+}
+
+impl Frame {
+    pub(super) fn open(headers: &HeaderMap) -> Self {
+        let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
+        Self { given_id: given_id(headers), started }
+    }
+
+    pub(super) fn close(
+        self,
+        answer: Result<HttpResponse, Problem>,
+        method: &Method,
+        path: impl Display,
+    ) -> HttpResponse {
+        let id = self.given_id.unwrap_or_else(fresh_id);
+        let mut response = answer.unwrap_or_else(|problem| render(&problem, &id));
+        log(self.started, &id, method, path, response.status());
+        mark(response.headers_mut(), &id);
+        response
+    }
+}
+
+/// The frame as middleware, for `actix_web::middleware::from_fn`.
 ///
 /// # Errors
 /// What lies within may fail; routes of this service answer problems instead.
 pub async fn frame(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = given_id(request.headers()).unwrap_or_else(fresh_id);
-    let started = Instant::now();
+) -> Result<ServiceResponse, Error> {
+    let Frame { given_id, started } = Frame::open(request.headers());
+    let id = given_id.unwrap_or_else(fresh_id);
     let mut response = next.call(request).await?.map_into_boxed_body();
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     if let Some(problem) = problem {
-        log_failure(problem, &id);
-        let rendered = problem.render(&id);
+        let rendered = render(problem, &id);
         response = response.into_response(rendered);
     }
+    log(started, &id, response.request().method(), response.request().path(), response.status());
+    mark(response.headers_mut(), &id);
+    Ok(response)
+}
+
+fn render(problem: &Problem, id: &str) -> HttpResponse {
+    log_failure(problem, id);
+    problem.render(id)
+}
+
+fn log(started: Option<Instant>, id: &str, method: &Method, path: impl Display, status: StatusCode) {
+    let Some(started) = started else { return };
     tracing::debug!(
         request_id = id,
-        method = %response.request().method(),
-        path = response.request().path(),
-        status = response.status().as_u16(),
+        %method,
+        %path,
+        status = status.as_u16(),
         elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
-    if let Ok(value) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+}
+
+fn mark(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
     }
-    Ok(response)
 }
 
 /// The caller's own id, when it is one that can stand in a log: `[A-Za-z0-9._-]{1,64}`.
