@@ -1,7 +1,7 @@
 //! Ids: of sales, products, holds and orders. The ids of holds and orders are signed, so that an id which was never made
 //! here is refused without asking Redis, and name their sale, so that no directory of holds is needed.
 
-use std::{cell::RefCell, fmt, marker::PhantomData};
+use std::{cell::RefCell, fmt, marker::PhantomData, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,20 +12,20 @@ use subtle::ConstantTimeEq;
 const PART_CHARS: usize = 12;
 const PART_BYTES: usize = 9;
 
-/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot.
+/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot. Shared, because every hold of a sale names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SaleId(String);
+pub struct SaleId(Arc<str>);
 
 impl SaleId {
     /// `None` when the text is not 1 to 32 of `a-z`, `0-9` and `-`.
     pub fn parse(text: &str) -> Option<Self> {
         let legible = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        (legible && (1..=32).contains(&text.len())).then(|| Self(text.to_owned()))
+        (legible && (1..=32).contains(&text.len())).then(|| Self(text.into()))
     }
 
     /// The sale `p0`, which can never have a product.
     pub fn nowhere() -> Self {
-        Self("p0".to_owned())
+        Self("p0".into())
     }
 
     /// `p` and digits: the form of the sale that a product gets when it names none. A shop cannot choose such a name.

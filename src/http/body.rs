@@ -49,10 +49,7 @@ async fn read_of(
 /// poll to leave its waker with the body, handing it over would wake a task that is running, which would then run a third
 /// time for nothing: a tenth of what a hold costs. So the first poll leaves none, only the alarm. A body that comes later
 /// is handed over by the same task that polls the request.
-async fn in_time(
-    collecting: impl Future<Output = Result<Bytes, Problem>>,
-    limit: Duration,
-) -> Result<Bytes, Problem> {
+async fn in_time(collecting: impl Future<Output = Result<Bytes, Problem>>, limit: Duration) -> Result<Bytes, Problem> {
     let mut collecting = pin!(collecting);
     let mut alarm = pin!(tokio::time::sleep(limit));
     let mut first = true;

@@ -17,6 +17,7 @@ use super::{problem::Problem, throttle::Throttle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// What is kept of a request until it is answered.
 pub(super) struct Frame {
@@ -49,10 +50,7 @@ impl Frame {
 ///
 /// # Errors
 /// What lies within may fail; routes of this service answer problems instead.
-pub async fn frame(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse, Error> {
+pub async fn frame(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
     let Frame { given_id, started } = Frame::open(request.headers());
     let id = given_id.unwrap_or_else(fresh_id);
     let mut response = next.call(request).await?.map_into_boxed_body();
@@ -97,11 +95,11 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
 }
 
 thread_local! {
-    static PREFIX: u64 = {
+    static PREFIX: String = {
         let mut bytes = [0; 8];
         // Without random numbers the ids of two workers may meet, which hurts nobody but a reader of logs.
         let _filled = getrandom::fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        format!("{:016x}-", u64::from_le_bytes(bytes))
     };
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static FAILURES: Throttle = const { Throttle::new() };
@@ -111,7 +109,11 @@ thread_local! {
 fn fresh_id() -> String {
     let count = COUNT.get();
     COUNT.set(count + 1);
-    format!("{:016x}-{count:x}", PREFIX.with(|prefix| *prefix))
+    let mut id = String::with_capacity(REQUEST_ID_CHARS_MAX);
+    PREFIX.with(|prefix| id.push_str(prefix));
+    let digits = (64 - count.leading_zeros()).div_ceil(4).max(1);
+    (0..digits).rev().for_each(|digit| id.push(char::from(HEX[(count >> (4 * digit) & 15) as usize])));
+    id
 }
 
 fn log_failure(problem: &Problem, id: &str) {
@@ -119,5 +121,22 @@ fn log_failure(problem: &Problem, id: &str) {
     let code = problem.code().row().0;
     if let Some(unsaid) = FAILURES.with(Throttle::pass) {
         tracing::error!(request_id = id, code, cause = %failure, unsaid, "request failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNT, fresh_id};
+
+    #[test]
+    fn a_fresh_id_is_a_prefix_and_the_count_in_hexadecimal() {
+        for (count, digits) in
+            [(0, "0"), (1, "1"), (15, "f"), (16, "10"), (0x1a2b3c, "1a2b3c"), (u64::MAX - 1, "fffffffffffffffe")]
+        {
+            COUNT.set(count);
+            let id = fresh_id();
+            let (prefix, counted) = id.split_once('-').unwrap();
+            assert_eq!((prefix.len(), counted), (16, digits));
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{future::Future, pin::Pin};
 
 use actix_http::Request;
 use actix_web::{
-    Error, HttpResponse,
+    Error,
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
     http::Method,
@@ -65,14 +65,8 @@ where
 
     fn call(&self, request: Request) -> Self::Future {
         match Wanted::of(&request) {
-            Some(Wanted::Hold) => {
-                let answer = hold(self.store.clone(), self.limits, request);
-                Box::pin(async { Ok(answer.await.into()) })
-            }
-            Some(Wanted::Product(id)) => {
-                let answer = product(self.store.clone(), id, request);
-                Box::pin(async { Ok(answer.await.into()) })
-            }
+            Some(Wanted::Hold) => Box::pin(hold(self.store.clone(), self.limits, request)),
+            Some(Wanted::Product(id)) => Box::pin(product(self.store.clone(), id, request)),
             None => {
                 let answer = self.app.call(request);
                 Box::pin(async { Ok(answer.await?.into()) })
@@ -100,7 +94,7 @@ impl Wanted {
     }
 }
 
-async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> HttpResponse {
+async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Result<Response<BoxBody>, Error> {
     let frame = Frame::open(request.head().headers());
     let (head, mut payload) = request.into_parts();
     let answer = match holds::command(head.headers(), &mut payload, limits).await {
@@ -110,13 +104,13 @@ async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> HttpR
         }
         Err(problem) => Err(problem),
     };
-    frame.close(answer, &Method::POST, holds::PATH)
+    Ok(frame.close(answer, &Method::POST, holds::PATH).into())
 }
 
-async fn product(store: Data<Store>, id: ProductId, request: Request) -> HttpResponse {
+async fn product(store: Data<Store>, id: ProductId, request: Request) -> Result<Response<BoxBody>, Error> {
     let frame = Frame::open(request.head().headers());
     let method = request.method().clone();
     drop(request);
     let answer = products::product(&store, id).await;
-    frame.close(answer, &method, format_args!("{}/{id}", products::PATH))
+    Ok(frame.close(answer, &method, format_args!("{}/{id}", products::PATH)).into())
 }
