@@ -4,6 +4,7 @@ mod admin;
 mod errors;
 mod expiry;
 mod holds;
+mod lane;
 mod orders;
 mod payments;
 mod products;
