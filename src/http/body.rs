@@ -47,7 +47,7 @@ async fn read_of(
 
 /// The server polls a request before it has handed over the body that came with it, and again right after. Were the first
 /// poll to leave its waker with the body, handing it over would wake a task that is running, which would then run a third
-/// time for nothing: a tenth of what a hold costs. So the first poll leaves none, only the alarm. A body that comes later
+/// time for nothing. So the first poll leaves none, only the alarm. A body that comes later
 /// is handed over by the same task that polls the request.
 async fn in_time(collecting: impl Future<Output = Result<Bytes, Problem>>, limit: Duration) -> Result<Bytes, Problem> {
     let mut collecting = pin!(collecting);

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_fresh_id_is_a_prefix_and_the_count_in_hexadecimal() {
         for (count, digits) in
-            [(0, "0"), (1, "1"), (15, "f"), (16, "10"), (0x1a2b3c, "1a2b3c"), (u64::MAX - 1, "fffffffffffffffe")]
+            [(0, "0"), (1, "1"), (15, "f"), (16, "10"), (0x01a2_b3c0, "1a2b3c0"), (u64::MAX - 1, "fffffffffffffffe")]
         {
             COUNT.set(count);
             let id = fresh_id();
