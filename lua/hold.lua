@@ -24,15 +24,26 @@ local count, once_ms = tonumber(ARGV[1]), ARGV[2]
 local HOLDS = 4
 local next_once = HOLDS + count
 
+local function bounded(units)
+  units = tonumber(units)
+  return units and units >= 1 and units <= 1000000 and units
+end
+
 -- False: it cannot be read.
 local function read_wish(text)
+  -- Nearly every wish is one line and nothing else.
+  local only, only_units = text:match('^(%d+)=(%d+)$')
+  if only then
+    local units = bounded(only_units)
+    return units and { record = text, hold_ms = 0, { product = only, units = units } }
+  end
   local record, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
   local wish = { record = record or text, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
   local seen = {}
   for part in wish.record:match('^%S*'):gmatch('[^,]+') do
     local product, units = part:match('^(%d+)=(%d+)$')
-    units = tonumber(units)
-    if not units or seen[product] or not (units >= 1 and units <= 1000000) then return false end
+    units = bounded(units)
+    if not units or seen[product] then return false end
     seen[product] = true
     wish[#wish + 1] = { product = product, units = units }
   end
@@ -162,7 +173,9 @@ for _, taken in ipairs(takes) do
 end
 for once_key, claim in pairs(claims) do redis.call('SET', once_key, claim, 'PX', once_ms) end
 for id, product in pairs(products) do
-  if product and product.taken > 0 then move(id, 'available', 'held', product.taken) end
+  if product and product.taken > 0 then
+    redis.call('HSET', stock_key, id .. ':available', int(product.available), id .. ':held', int(product.held))
+  end
 end
-stamp(now)
+if int(now) ~= sale[1] then stamp(now) end
 return reply

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_service::IntoServiceFactory;
 use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
@@ -18,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     config::{RedisSource, Secret, Settings},
-    http::{self, BodyLimits, Desk, Draining},
+    http::{self, BodyLimits, Desk, Draining, Lane},
     store::{
         Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit,
         embedded::{Embedded, EmbeddedError},
@@ -237,12 +238,14 @@ fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
 fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk: Desk) -> io::Result<Server> {
     let http = &settings.http;
     let server = HttpServer::new(move || {
-        let routes_desk = desk.clone();
-        App::new()
-            .app_data(Data::new(Store::new(&blueprint)))
+        let store = Data::new(Store::new(&blueprint));
+        let (limits, routes_desk) = (desk.limits, desk.clone());
+        let app = App::new()
+            .app_data(store.clone())
             .app_data(Data::new(desk.clone()))
             .wrap(from_fn(http::frame))
-            .configure(move |config| http::routes::configure(config, &routes_desk))
+            .configure(move |config| http::routes::configure(config, &routes_desk));
+        Lane::beside(app.into_factory(), store, limits)
     });
     Ok(server
         .workers(http.workers)

@@ -1,7 +1,7 @@
 //! Ids: of sales, products, holds and orders. The ids of holds and orders are signed, so that an id which was never made
 //! here is refused without asking Redis, and name their sale, so that no directory of holds is needed.
 
-use std::{cell::RefCell, fmt, marker::PhantomData};
+use std::{cell::RefCell, fmt, marker::PhantomData, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,20 +12,20 @@ use subtle::ConstantTimeEq;
 const PART_CHARS: usize = 12;
 const PART_BYTES: usize = 9;
 
-/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot.
+/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot. Shared, because every hold of a sale names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SaleId(String);
+pub struct SaleId(Arc<str>);
 
 impl SaleId {
     /// `None` when the text is not 1 to 32 of `a-z`, `0-9` and `-`.
     pub fn parse(text: &str) -> Option<Self> {
         let legible = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        (legible && (1..=32).contains(&text.len())).then(|| Self(text.to_owned()))
+        (legible && (1..=32).contains(&text.len())).then(|| Self(text.into()))
     }
 
     /// The sale `p0`, which can never have a product.
     pub fn nowhere() -> Self {
-        Self("p0".to_owned())
+        Self("p0".into())
     }
 
     /// `p` and digits: the form of the sale that a product gets when it names none. A shop cannot choose such a name.
@@ -141,8 +141,8 @@ impl IdSigner {
     ///
     /// # Panics
     /// When the operating system has no random numbers to give.
-    pub fn mint() -> String {
-        URL_SAFE_NO_PAD.encode(RANDOM.with_borrow_mut(Random::part))
+    pub fn mint() -> Part {
+        Part::spell(&RANDOM.with_borrow_mut(Random::part))
     }
 
     /// The id of the hold with this key.
@@ -166,22 +166,42 @@ impl IdSigner {
         let sale = SaleId::parse(sale)?;
         let (key, tag) = parts.split_at(PART_CHARS);
         let expected = self.tag::<K>(&sale, key);
-        let fits: bool = expected.as_bytes().ct_eq(tag.as_bytes()).into();
+        let fits: bool = expected.0.ct_eq(tag.as_bytes()).into();
         fits.then(|| SignedId { text: text.to_owned(), sale, kind: PhantomData })
     }
 
     fn sign<K: Kind>(&self, sale: &SaleId, key: &str) -> SignedId<K> {
         let tag = self.tag::<K>(sale, key);
-        SignedId { text: format!("{}{sale}_{key}{tag}", K::PREFIX), sale: sale.clone(), kind: PhantomData }
+        let text = [K::PREFIX, sale.as_str(), "_", key, tag.as_str()].concat();
+        SignedId { text, sale: sale.clone(), kind: PhantomData }
     }
 
-    fn tag<K: Kind>(&self, sale: &SaleId, key: &str) -> String {
+    fn tag<K: Kind>(&self, sale: &SaleId, key: &str) -> Part {
         let mut mac = self.keyed.clone();
         mac.update(K::PREFIX.as_bytes());
         mac.update(sale.as_str().as_bytes());
         mac.update(b"_");
         mac.update(key.as_bytes());
-        URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..PART_BYTES])
+        let mut bytes = [0; PART_BYTES];
+        bytes.copy_from_slice(&mac.finalize().into_bytes()[..PART_BYTES]);
+        Part::spell(&bytes)
+    }
+}
+
+/// One of the two parts that end an id: the random key of a hold, or the tag. In place, for hundreds of them may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part([u8; PART_CHARS]);
+
+impl Part {
+    fn spell(bytes: &[u8; PART_BYTES]) -> Self {
+        let mut chars = [0; PART_CHARS];
+        let spelled = URL_SAFE_NO_PAD.encode_slice(bytes, &mut chars);
+        debug_assert_eq!(spelled, Ok(PART_CHARS), "9 bytes are 12 characters");
+        Self(chars)
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -228,7 +248,7 @@ mod tests {
     #[test]
     fn an_id_is_read_back_with_its_sale_and_key() {
         let sale = SaleId::parse("drop-1").unwrap();
-        let id = signer().hold(&sale, &IdSigner::mint());
+        let id = signer().hold(&sale, IdSigner::mint().as_str());
         let read: HoldId = signer().parse(id.as_str()).unwrap();
         assert_eq!(read, id);
         assert_eq!(read.sale(), &sale);
@@ -237,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_id_that_differs_in_any_character_was_never_made_here() {
-        let id = signer().hold(&SaleId::parse("p1").unwrap(), &IdSigner::mint());
+        let id = signer().hold(&SaleId::parse("p1").unwrap(), IdSigner::mint().as_str());
         for at in 0..id.as_str().len() {
             let mut bytes = id.as_str().as_bytes().to_vec();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -248,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_hold_id_is_no_order_id_and_another_secret_knows_neither() {
-        let hold = signer().hold(&SaleId::parse("p1").unwrap(), &IdSigner::mint());
+        let hold = signer().hold(&SaleId::parse("p1").unwrap(), IdSigner::mint().as_str());
         let order = signer().order_of(&hold);
         assert_eq!(signer().hold_of(&order), hold);
         let forged = order.as_str().replace("order_", "hold_");

@@ -1,6 +1,11 @@
 //! Reads bodies: bounded in size and time, JSON alone.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest,
@@ -11,7 +16,7 @@ use actix_web::{
 use futures_util::StreamExt;
 
 use super::{
-    extract,
+    BodyLimits, extract,
     fields::{self, Json},
     problem::{Code, FieldError, Problem},
 };
@@ -23,16 +28,41 @@ pub(super) async fn read(
     bytes_max: usize,
     limit: Duration,
 ) -> Result<Bytes, Problem> {
-    require_json(request.headers())?;
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    read_of(request.headers(), payload, bytes_max, limit).await
+}
+
+async fn read_of(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    bytes_max: usize,
+    limit: Duration,
+) -> Result<Bytes, Problem> {
+    require_json(headers)?;
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }
-    let whole = tokio::time::timeout(limit, collect(payload, bytes_max)).await;
-    whole.unwrap_or_else(|_| {
-        let detail = format!("the body did not arrive within {} ms", limit.as_millis());
-        Err(Problem::new(Code::RequestTimeout, detail).closing())
+    in_time(collect(payload, bytes_max), limit).await
+}
+
+/// The server polls a request before it has handed over the body that came with it, and again right after. Were the first
+/// poll to leave its waker with the body, handing it over would wake a task that is running, which would then run a third
+/// time for nothing. So the first poll leaves none, only the alarm. A body that comes later
+/// is handed over by the same task that polls the request.
+async fn in_time(collecting: impl Future<Output = Result<Bytes, Problem>>, limit: Duration) -> Result<Bytes, Problem> {
+    let mut collecting = pin!(collecting);
+    let mut alarm = pin!(tokio::time::sleep(limit));
+    let mut first = true;
+    poll_fn(|context| {
+        let mut unheard = Context::from_waker(Waker::noop());
+        let whole = collecting.as_mut().poll(if first { &mut unheard } else { &mut *context });
+        first = false;
+        match whole {
+            Poll::Ready(whole) => Poll::Ready(whole),
+            Poll::Pending => alarm.as_mut().poll(context).map(|()| Err(too_slow(limit))),
+        }
     })
+    .await
 }
 
 /// The body as a JSON value of known shape: `read_object` takes what it knows and complains about the rest.
@@ -41,8 +71,17 @@ pub(super) async fn read_json<T>(
     payload: &mut Payload,
     read_object: impl FnOnce(Json<'_>, &mut Vec<FieldError>) -> Option<T>,
 ) -> Result<T, Problem> {
-    let limits = extract::desk(request).limits;
-    let bytes = read(request, payload, limits.body_bytes_max, limits.read_timeout).await?;
+    read_json_of(request.headers(), payload, extract::desk(request).limits, read_object).await
+}
+
+/// As [`read_json`], of a request whose parts are at hand.
+pub(super) async fn read_json_of<T>(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    limits: BodyLimits,
+    read_object: impl FnOnce(Json<'_>, &mut Vec<FieldError>) -> Option<T>,
+) -> Result<T, Problem> {
+    let bytes = read_of(headers, payload, limits.body_bytes_max, limits.read_timeout).await?;
     let json = fields::parse(&bytes).map_err(|_| not_json())?;
     let mut errors = Vec::new();
     match read_object(json, &mut errors) {
@@ -75,6 +114,10 @@ async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Probl
         return Ok(first);
     }
     Ok([&first[..], &rest[..]].concat().into())
+}
+
+fn too_slow(limit: Duration) -> Problem {
+    Problem::new(Code::RequestTimeout, format!("the body did not arrive within {} ms", limit.as_millis())).closing()
 }
 
 fn too_large(bytes_max: usize) -> Problem {

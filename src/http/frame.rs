@@ -1,12 +1,15 @@
 //! The frame around every request: its id, its line in the log, and problems rendered with that id.
 
-use std::{cell::Cell, time::Instant};
+use std::{cell::Cell, fmt::Display, time::Instant};
 
 use actix_web::{
-    Error,
-    body::{BoxBody, MessageBody},
+    Error, HttpResponse,
+    body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method, StatusCode,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 
@@ -14,36 +17,74 @@ use super::{problem::Problem, throttle::Throttle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Middleware for `actix_web::middleware::from_fn`.
+/// What is kept of a request until it is answered.
+pub(super) struct Frame {
+    given_id: Option<String>,
+    /// Only where somebody will read how long it took.
+    started: Option<Instant>,
+}
+
+impl Frame {
+    pub(super) fn open(headers: &HeaderMap) -> Self {
+        let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
+        Self { given_id: given_id(headers), started }
+    }
+
+    pub(super) fn close(
+        self,
+        answer: Result<HttpResponse, Problem>,
+        method: &Method,
+        path: impl Display,
+    ) -> HttpResponse {
+        let id = self.given_id.unwrap_or_else(fresh_id);
+        let mut response = answer.unwrap_or_else(|problem| render(&problem, &id));
+        log(self.started, &id, method, path, response.status());
+        mark(response.headers_mut(), &id);
+        response
+    }
+}
+
+/// The frame as middleware, for `actix_web::middleware::from_fn`.
 ///
 /// # Errors
 /// What lies within may fail; routes of this service answer problems instead.
-pub async fn frame(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = given_id(request.headers()).unwrap_or_else(fresh_id);
-    let started = Instant::now();
+pub async fn frame(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
+    let Frame { given_id, started } = Frame::open(request.headers());
+    let id = given_id.unwrap_or_else(fresh_id);
     let mut response = next.call(request).await?.map_into_boxed_body();
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     if let Some(problem) = problem {
-        log_failure(problem, &id);
-        let rendered = problem.render(&id);
+        let rendered = render(problem, &id);
         response = response.into_response(rendered);
     }
+    log(started, &id, response.request().method(), response.request().path(), response.status());
+    mark(response.headers_mut(), &id);
+    Ok(response)
+}
+
+fn render(problem: &Problem, id: &str) -> HttpResponse {
+    log_failure(problem, id);
+    problem.render(id)
+}
+
+fn log(started: Option<Instant>, id: &str, method: &Method, path: impl Display, status: StatusCode) {
+    let Some(started) = started else { return };
     tracing::debug!(
         request_id = id,
-        method = %response.request().method(),
-        path = response.request().path(),
-        status = response.status().as_u16(),
+        %method,
+        %path,
+        status = status.as_u16(),
         elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
-    if let Ok(value) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+}
+
+fn mark(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
     }
-    Ok(response)
 }
 
 /// The caller's own id, when it is one that can stand in a log: `[A-Za-z0-9._-]{1,64}`.
@@ -54,11 +95,11 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
 }
 
 thread_local! {
-    static PREFIX: u64 = {
+    static PREFIX: String = {
         let mut bytes = [0; 8];
         // Without random numbers the ids of two workers may meet, which hurts nobody but a reader of logs.
         let _filled = getrandom::fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        format!("{:016x}-", u64::from_le_bytes(bytes))
     };
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static FAILURES: Throttle = const { Throttle::new() };
@@ -68,7 +109,11 @@ thread_local! {
 fn fresh_id() -> String {
     let count = COUNT.get();
     COUNT.set(count + 1);
-    format!("{:016x}-{count:x}", PREFIX.with(|prefix| *prefix))
+    let mut id = String::with_capacity(REQUEST_ID_CHARS_MAX);
+    PREFIX.with(|prefix| id.push_str(prefix));
+    let digits = (64 - count.leading_zeros()).div_ceil(4).max(1);
+    (0..digits).rev().for_each(|digit| id.push(char::from(HEX[(count >> (4 * digit) & 15) as usize])));
+    id
 }
 
 fn log_failure(problem: &Problem, id: &str) {
@@ -76,5 +121,22 @@ fn log_failure(problem: &Problem, id: &str) {
     let code = problem.code().row().0;
     if let Some(unsaid) = FAILURES.with(Throttle::pass) {
         tracing::error!(request_id = id, code, cause = %failure, unsaid, "request failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNT, fresh_id};
+
+    #[test]
+    fn a_fresh_id_is_a_prefix_and_the_count_in_hexadecimal() {
+        for (count, digits) in
+            [(0, "0"), (1, "1"), (15, "f"), (16, "10"), (0x01a2_b3c0, "1a2b3c0"), (u64::MAX - 1, "fffffffffffffffe")]
+        {
+            COUNT.set(count);
+            let id = fresh_id();
+            let (prefix, counted) = id.split_once('-').unwrap();
+            assert_eq!((prefix.len(), counted), (16, digits));
+        }
     }
 }

@@ -3,17 +3,20 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::Payload,
-    http::header::{HeaderMap, HeaderName},
+    http::{
+        StatusCode,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
     web::Data,
 };
 use serde::Serialize;
 
 use super::{
-    body,
-    extract::{Ask, Asked},
+    BodyLimits, answer, body,
+    extract::{self, Ask, Asked},
     fields::{Json, Object},
     problem::{Code, FieldError, Problem},
-    products::{self, NO_STORE},
+    products,
     time::rfc3339,
 };
 use crate::{
@@ -28,19 +31,22 @@ use crate::{
     store::Store,
 };
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const REPLAYED: (HeaderName, &str) = (HeaderName::from_static("idempotency-replayed"), "true");
+pub(super) const PATH: &str = "/api/holds";
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lines that a body may list; lines of the same product are summed.
 const ITEMS_MAX: usize = 64;
 /// The longest hold that can be asked for, in seconds; the sale caps it further.
 const TTL_SECONDS_MAX: u64 = 1_000_000_000;
 
 pub(super) async fn create(store: Data<Store>, Asked(command): Asked<HoldCommand>) -> Result<HttpResponse, Problem> {
+    hold(&store, command).await
+}
+
+pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResponse, Problem> {
     match store.hold(command).await? {
-        HoldOutcome::Held(hold) => Ok(HttpResponse::Created().json(HoldBody::of(&hold, None))),
-        HoldOutcome::Replayed(hold) => {
-            Ok(HttpResponse::Created().insert_header(REPLAYED).json(HoldBody::of(&hold, None)))
-        }
+        HoldOutcome::Held(hold) => Ok(created(&hold)),
+        HoldOutcome::Replayed(hold) => Ok(replayed(&hold)),
         HoldOutcome::IdempotencyKeyReused => Err(key_reused()),
         HoldOutcome::ProductNotFound(product) => Err(products::not_found().with("product_id", product.get())),
         HoldOutcome::ProductsOfDifferentSales => Err(different_sales()),
@@ -67,10 +73,18 @@ pub(super) async fn release(request: HttpRequest, store: Data<Store>) -> Result<
 
 impl Ask for HoldCommand {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        let idempotency_key = idempotency_key(request.headers())?;
-        let command = body::read_json(&request, &mut payload, read_command).await?;
-        Ok(Self { idempotency_key, ..command })
+        command(request.headers(), &mut payload, extract::desk(&request).limits).await
     }
+}
+
+pub(super) async fn command(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    limits: BodyLimits,
+) -> Result<HoldCommand, Problem> {
+    let idempotency_key = idempotency_key(headers)?;
+    let command = body::read_json_of(headers, payload, limits, read_command).await?;
+    Ok(HoldCommand { idempotency_key, ..command })
 }
 
 fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {
@@ -181,8 +195,18 @@ fn insufficient_stock(shortage: &Shortage) -> Problem {
     problem.retry_after(u64::try_from(wait_ms / 1_000 + 1).unwrap_or(1))
 }
 
+fn created(hold: &Hold) -> HttpResponse {
+    answer::json(StatusCode::CREATED, &HoldBody::of(hold, None))
+}
+
+fn replayed(hold: &Hold) -> HttpResponse {
+    let mut response = created(hold);
+    response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+    response
+}
+
 fn found(body: &HoldBody<'_>) -> HttpResponse {
-    HttpResponse::Ok().insert_header(NO_STORE).json(body)
+    answer::fresh_json(StatusCode::OK, body)
 }
 
 /// A line on the wire.

@@ -1,12 +1,14 @@
 //! HTTP: parses requests into domain words, answers outcomes as JSON. Alone knows JSON and status codes.
 
 mod admin;
+mod answer;
 mod body;
 mod extract;
 mod fields;
 mod frame;
 mod health;
 mod holds;
+mod lane;
 mod orders;
 mod payments;
 pub mod problem;
@@ -26,6 +28,7 @@ use std::{
 use crate::{config::Secret, webhook::signature::Verifier};
 
 pub use frame::frame;
+pub use lane::Lane;
 
 /// What all workers share on this floor.
 #[derive(Clone)]

@@ -1,14 +1,20 @@
 //! GET /api/products and /api/products/{id}.
 
+use std::{cell::RefCell, rc::Rc};
+
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, HeaderName},
-    web::Data,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, HeaderName},
+    },
+    web::{Bytes, Data},
 };
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    answer,
     problem::{Code, Problem},
     time::rfc3339,
 };
@@ -17,6 +23,7 @@ use crate::{
     store::Store,
 };
 
+pub(super) const PATH: &str = "/api/products";
 /// Stock is exact at the instant of the answer, so no answer may be kept.
 pub(super) const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
@@ -28,10 +35,30 @@ pub(super) async fn list(store: Data<Store>) -> Result<HttpResponse, Problem> {
 
 pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let id = ProductId::parse(request.match_info().query("id")).ok_or_else(not_found)?;
+    product(&store, id).await
+}
+
+pub(super) async fn product(store: &Store, id: ProductId) -> Result<HttpResponse, Problem> {
     match store.stock(id).await? {
-        StockOutcome::Stock(product) => Ok(HttpResponse::Ok().insert_header(NO_STORE).json(ProductBody::of(&product))),
+        StockOutcome::Stock(product) => Ok(answer::fresh(StatusCode::OK, written(&product))),
         StockOutcome::ProductNotFound => Err(not_found()),
     }
+}
+
+thread_local! {
+    /// The product that was written last. All whom one read answers are given the same one, which is so written once.
+    static LAST: RefCell<Option<(Rc<Product>, Bytes)>> = const { RefCell::new(None) };
+}
+
+fn written(product: &Rc<Product>) -> Bytes {
+    LAST.with_borrow_mut(|last| match last {
+        Some((written, bytes)) if Rc::ptr_eq(written, product) => bytes.clone(),
+        _ => {
+            let bytes = answer::write(&ProductBody::of(product));
+            *last = Some((Rc::clone(product), bytes.clone()));
+            bytes
+        }
+    })
 }
 
 pub(super) fn not_found() -> Problem {

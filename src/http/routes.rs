@@ -13,11 +13,10 @@ use super::{
 
 /// Adds all routes. The admin routes are there only when there is a token for them.
 pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
-    // Routes are tried one by one: what is asked for most comes first.
     config
-        .service(resource("/api/holds", "POST").route(web::post().to(holds::create)))
+        .service(resource(holds::PATH, "POST").route(web::post().to(holds::create)))
         .service(reading("/api/products/{id}", products::read))
-        .service(reading("/api/products", products::list))
+        .service(reading(products::PATH, products::list))
         .service(
             resource("/api/holds/{id}", "GET, HEAD, DELETE")
                 .route(web::get().to(holds::read))

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     hold::{Hold, HoldCommand},
-    ids::{IdSigner, ProductId, SaleId},
+    ids::{IdSigner, Part, ProductId, SaleId},
     outcome::{HoldOutcome, Shortage},
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Holds {
 
 pub(super) struct HoldAsk {
     /// Of the hold that it will be.
-    key: String,
+    key: Part,
     command: HoldCommand,
 }
 
@@ -73,7 +73,7 @@ impl HoldAsk {
         }
         let hold_ms = command.hold_ms.unwrap_or(0);
         match &command.idempotency_key {
-            Some(_) => format!("{wish}\n{hold_ms} {} {}", once::fingerprint_of_hold(command), self.key),
+            Some(_) => format!("{wish}\n{hold_ms} {} {}", once::fingerprint_of_hold(command), self.key.as_str()),
             None if hold_ms > 0 => format!("{wish}\n{hold_ms}"),
             None => wish,
         }
@@ -90,7 +90,7 @@ impl Work for Holds {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");
         let mut call = Call::of(Op::Hold).keys(keys.units());
-        call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, &ask.key));
+        call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, ask.key.as_str()));
         let claimed = asks.iter().filter_map(|ask| ask.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&once::hash(Use::Hold, key))));
         call = call.number(asks.len() as u64).number(self.terms.idempotency_ms);
@@ -131,7 +131,7 @@ impl Holds {
             Hold { id, lines, customer, deadline_ms, now_ms }
         };
         match decision {
-            Decision::Held { deadline_ms } => HoldOutcome::Held(hold(&own_key, *deadline_ms)),
+            Decision::Held { deadline_ms } => HoldOutcome::Held(hold(own_key.as_str(), *deadline_ms)),
             Decision::Replayed { deadline_ms, key } => HoldOutcome::Replayed(hold(key, *deadline_ms)),
             Decision::Refused(refusal) => refusal.clone(),
         }

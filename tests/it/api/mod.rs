@@ -6,6 +6,7 @@ mod events;
 mod expiry;
 mod holds;
 mod in_flight;
+mod lane;
 mod orders;
 mod payments;
 mod products;

@@ -1,0 +1,116 @@
+//! The fast lane: what a rush asks for, holds and product reads, is answered before the router is asked.
+//!
+//! It has no behaviour of its own: the routes of the table give the same answers, through the same functions. A request in
+//! the lane costs no `HttpRequest`, no routing and one future, and its head is given back before it waits for Redis, so
+//! that hundreds may wait in little memory.
+
+use std::{future::Future, pin::Pin};
+
+use actix_http::Request;
+use actix_web::{
+    Error,
+    body::BoxBody,
+    dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
+    http::Method,
+    web::Data,
+};
+
+use super::{BodyLimits, frame::Frame, holds, products};
+use crate::{domain::ids::ProductId, store::Store};
+
+type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// An application with a fast lane beside it.
+pub struct Lane<A> {
+    app: A,
+    store: Data<Store>,
+    limits: BodyLimits,
+}
+
+impl<A> Lane<A> {
+    pub fn beside(app: A, store: Data<Store>, limits: BodyLimits) -> Self {
+        Self { app, store, limits }
+    }
+}
+
+impl<A> ServiceFactory<Request> for Lane<A>
+where
+    A: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse, Error = Error>,
+    A::Future: 'static,
+    <A::Service as Service<Request>>::Future: 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = Error;
+    type Config = AppConfig;
+    type Service = Lane<A::Service>;
+    type InitError = A::InitError;
+    type Future = LocalBoxFuture<Result<Self::Service, A::InitError>>;
+
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let (app, store, limits) = (self.app.new_service(config), self.store.clone(), self.limits);
+        Box::pin(async move { Ok(Lane { app: app.await?, store, limits }) })
+    }
+}
+
+impl<A> Service<Request> for Lane<A>
+where
+    A: Service<Request, Response = ServiceResponse, Error = Error>,
+    A::Future: 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<Result<Response<BoxBody>, Error>>;
+
+    forward_ready!(app);
+
+    fn call(&self, request: Request) -> Self::Future {
+        match Wanted::of(&request) {
+            Some(Wanted::Hold) => Box::pin(hold(self.store.clone(), self.limits, request)),
+            Some(Wanted::Product(id)) => Box::pin(product(self.store.clone(), id, request)),
+            None => {
+                let answer = self.app.call(request);
+                Box::pin(async { Ok(answer.await?.into()) })
+            }
+        }
+    }
+}
+
+/// What the lane answers. Anything else about a request, its query above all, means nothing to these routes.
+enum Wanted {
+    Hold,
+    Product(ProductId),
+}
+
+impl Wanted {
+    fn of(request: &Request) -> Option<Self> {
+        match *request.method() {
+            Method::POST if request.path() == holds::PATH => Some(Self::Hold),
+            Method::GET | Method::HEAD => {
+                let id = request.path().strip_prefix(products::PATH)?.strip_prefix('/')?;
+                ProductId::parse(id).map(Self::Product)
+            }
+            _ => None,
+        }
+    }
+}
+
+async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Result<Response<BoxBody>, Error> {
+    let frame = Frame::open(request.head().headers());
+    let (head, mut payload) = request.into_parts();
+    let answer = match holds::command(head.headers(), &mut payload, limits).await {
+        Ok(command) => {
+            drop((head, payload));
+            holds::hold(&store, command).await
+        }
+        Err(problem) => Err(problem),
+    };
+    Ok(frame.close(answer, &Method::POST, holds::PATH).into())
+}
+
+async fn product(store: Data<Store>, id: ProductId, request: Request) -> Result<Response<BoxBody>, Error> {
+    let frame = Frame::open(request.head().headers());
+    let method = request.method().clone();
+    drop(request);
+    let answer = products::product(&store, id).await;
+    Ok(frame.close(answer, &method, format_args!("{}/{id}", products::PATH)).into())
+}
