@@ -7,6 +7,7 @@ use std::io;
 
 use crate::{
     progress::Progress,
+    report::rounds::Spread,
     script::{HOLDS_PER_CALL, Holds, count},
     stand::{Candidate, Durability, Ground, Redis, Setup, Stand, memory, scripts},
     workloads::PLENTY,
@@ -14,7 +15,8 @@ use crate::{
 
 pub const MARKS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const CALLS_PER_TURN: usize = 8;
-const TURNS: usize = 80;
+const TURNS: usize = 100;
+const TURNS_PER_BLOCK: usize = 20;
 /// Turns that are not counted.
 const WARM_TURNS: usize = 10;
 /// About how many seconds all turns take.
@@ -25,7 +27,7 @@ const TURNS_WEIGHT: f64 = 2.0;
 pub struct Mark {
     pub live: usize,
     pub bytes_per_hold: f64,
-    /// Time in the script for each hold, in microseconds, of each turn.
+    /// Time in the script for each hold, in microseconds, of each block of turns.
     pub us_per_hold: Vec<f64>,
 }
 
@@ -54,7 +56,16 @@ pub fn growth(ground: &Ground, progress: &Progress) -> io::Result<Vec<Mark>> {
             }
         }
     }
-    Ok(all.into_iter().map(|grown| grown.mark).collect())
+    Ok(all.into_iter().map(|grown| grown.mark.in_blocks()).collect())
+}
+
+impl Mark {
+    /// The medians of blocks of turns: a turn takes so little time that one interruption spoils it.
+    fn in_blocks(mut self) -> Self {
+        let blocks = self.us_per_hold.chunks(TURNS_PER_BLOCK);
+        self.us_per_hold = blocks.filter_map(|turns| Some(Spread::of(turns.iter().copied())?.median)).collect();
+        self
+    }
 }
 
 /// About how many seconds all of it takes.

@@ -72,15 +72,16 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
     })
 }
 
-/// Holds at half of this peak.
+/// Holds at half of this peak; nothing when that is too few to say anything.
 ///
 /// # Errors
 /// When the candidate fails or does not keep up.
-pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> io::Result<Half> {
+pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> io::Result<Option<Half>> {
     let lasting = SETTLING + Duration::from_secs(seconds);
     let heard = pace::drive(stand.addr, hold_request(), &Pace { rate: peak / 2.0, connections, lasting })?;
     let settled = heard.between(SETTLING, lasting);
-    Ok(Half { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) })
+    let half = Half { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
+    Ok((!settled.is_empty()).then_some(half))
 }
 
 /// A hold of one unit of product 1.

@@ -151,7 +151,7 @@ impl Workload {
         measure::run(&stand, self.load, connections, 1)?;
         let mut run = measure::run(&stand, self.load, connections, size.seconds)?;
         if self.half {
-            run.half = Some(measure::half_load(&stand, run.per_second, connections, size.seconds)?);
+            run.half = measure::half_load(&stand, run.per_second, connections, size.seconds)?;
         }
         Ok(run)
     }

@@ -10,8 +10,9 @@ use tokio_postgres::{Client, NoTls, Statement, types::ToSql};
 
 use super::{Wish, held, sold_out};
 
-/// Sessions of each worker. More of them only wait for each other's row lock.
-pub const SESSIONS: usize = 16;
+/// Sessions of each worker. More of them only wait for each other's row lock: with 1, 4 and 16, pgbench made 310, 350 and 280
+/// such transactions a second, and without waiting for the disk 1,060, 1,310 and 1,120.
+pub const SESSIONS: usize = 4;
 
 const LOCK: &str = "SELECT stock FROM products WHERE id = $1 FOR UPDATE";
 const SUM: &str = "SELECT COALESCE(SUM(quantity), 0)::bigint FROM holds WHERE product_id = $1 AND expires_at > now()";

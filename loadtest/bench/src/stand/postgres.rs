@@ -51,11 +51,12 @@ impl Cluster {
             chown(folder.path(), Some(uid), Some(gid))?;
         }
         let version = running::output(running::command(programs.join("postgres"), user).arg("--version"))?;
-        let version = version.split_whitespace().last().unwrap_or("").to_owned();
+        let version = version.split_whitespace().nth(2).unwrap_or("").to_owned();
         let cluster = Self { programs, user, folder, version };
         let mut initdb = running::command(cluster.programs.join("initdb"), user);
         initdb.current_dir(cluster.folder.path()).arg("--pgdata").arg(cluster.files());
-        running::output(initdb.args(["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-U", ROLE]))?;
+        // With everything on disk, so that the first commits do not wait for these files.
+        running::output(initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ROLE]))?;
         Ok(Some(cluster))
     }
 
@@ -80,6 +81,7 @@ impl Cluster {
         postgres
             .execute(&format!("INSERT INTO products SELECT id, {units} FROM generate_series(1, {products}) AS id"))?;
         postgres.execute("VACUUM ANALYZE")?;
+        postgres.execute("CHECKPOINT")?;
         Ok(postgres)
     }
 }
@@ -108,9 +110,9 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
-    /// At once and without a checkpoint, but by its own way: it takes its processes with it.
+    /// By its own way: it takes its processes with it, and the next server has nothing to recover.
     fn drop(&mut self) {
-        self.running.end_by("QUIT");
+        self.running.end_by("INT");
     }
 }
 
