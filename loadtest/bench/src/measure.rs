@@ -4,7 +4,7 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use crate::{
-    http,
+    http::{self, Line},
     pace::{self, Pace},
     running,
     stand::{Scripts, Stand, Store, scripts},
@@ -49,6 +49,7 @@ pub struct Half {
 /// # Errors
 /// When wrk is missing or fails, or a process has ended.
 pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Result<Run> {
+    await_turn(stand)?;
     let before = Cost::until_now(stand)?;
     let said = wrk(stand, load, connections, seconds)?;
     let after = Cost::until_now(stand)?;
@@ -77,11 +78,18 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
 /// # Errors
 /// When the candidate fails or does not keep up.
 pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> io::Result<Option<Half>> {
+    await_turn(stand)?;
     let lasting = SETTLING + Duration::from_secs(seconds);
     let heard = pace::drive(stand.addr, hold_request(), &Pace { rate: peak / 2.0, connections, lasting })?;
     let settled = heard.between(SETTLING, lasting);
     let half = Half { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
     Ok((!settled.is_empty()).then_some(half))
+}
+
+/// Waits until a request that comes last is answered: what clients of an earlier run left behind when they went would
+/// otherwise be done at the expense of this one. A slow candidate has a second's work of that.
+fn await_turn(stand: &Stand) -> io::Result<()> {
+    Line::open(stand.addr)?.ask(&hold_request()).map(drop)
 }
 
 /// A hold of one unit of product 1.
