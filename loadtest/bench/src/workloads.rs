@@ -61,6 +61,7 @@ pub const WORKLOADS: [Workload; 7] = [
     ALL_SUCCEED,
     Workload {
         name: "sold out",
+        load: Load::SoldOut,
         units: 0,
         half: false,
         entrants: &[FLASHSALE, control("C0", Control::C0SoldOut), C1, C2, C3],

@@ -116,13 +116,13 @@ fn storm(results: &Results) -> String {
         right: WIDTH - 16.0,
         top: 26.0,
         bottom: 250.0,
-        x: Scale::Linear(-5.0, 4.0),
+        x: Scale::Linear(-6.0, 4.0),
         y: Scale::above(most),
     };
     let ((from, top), (to, _)) = (field.at((0.0, f64::MAX)), field.at((1.0, 0.0)));
     canvas.rect((from, top), (to - from, field.bottom - field.top), OURS, 0.12);
     canvas.text((from + 4.0, 18.0), &Anchor::Start, "100,000 holds lapse");
-    let legend = [("p99 of each tenth of a second", OURS, 62.0), ("p50", "#4f8fd6", 262.0)];
+    let legend = [("p99 of each tenth of a second", OURS, 62.0), ("p50", "#4f8fd6", 290.0)];
     for (name, colour, x) in legend {
         canvas.line((x, 14.0), (x + 18.0, 14.0), colour, 2.0, 1.0);
         canvas.text((x + 24.0, 18.0), &Anchor::Start, name);
@@ -149,7 +149,7 @@ fn growth(results: &Results) -> String {
     });
     let orders: Vec<_> = orders.collect();
     if !orders.is_empty() {
-        panel(&mut canvas, 446.0, &orders, ("finished orders", "Redis us per order"));
+        panel(&mut canvas, 440.0, &orders, ("finished orders", "Redis us per order"));
     }
     canvas.finish("What a hold and an order cost Redis, by how many there are")
 }
@@ -159,7 +159,7 @@ fn panel(canvas: &mut Canvas, left: f64, points: &[(f64, Option<Spread>)], names
     let most = medians.iter().map(|(_, us)| *us).fold(0.1, f64::max);
     let field = Field {
         left,
-        right: left + 290.0,
+        right: left + 280.0,
         top: 16.0,
         bottom: 220.0,
         x: Scale::decades(&medians.iter().map(|(x, _)| *x).collect::<Vec<_>>()),
