@@ -9,7 +9,7 @@
 --        failed, cancelled, refunded, processing or ignored), fingerprint, event id, payment id or '', amount in
 --        ten-thousandths or '', currency or '', id of the review that it would open
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
---        decided, now, and for each event how it was decided and the order as a list, which is empty when there is none
+--        decided, now, and for each event how it was decided and the order: fields and values, a line each; empty when there is none
 --          idempotency_key_reused   this event id came with another fingerprint
 --          duplicate                this event id, or this payment, was settled before
 --          review                   a person must look: kept in reviews, the order is unchanged
@@ -49,8 +49,8 @@ local function review(e, reason)
 end
 
 local function record_paid(e)
-  change(e.order_key, { status = 'paid', paid_at = int(now), payment = e.payment, captured = e.amount,
-    captured_currency = e.currency })
+  change(e.order_key, 'status', 'paid', 'paid_at', int(now), 'payment', e.payment, 'captured', e.amount,
+    'captured_currency', e.currency)
   emit('order.paid', e.order_key, now)
   closed[#closed + 1] = { e.review_id, 'the order was paid by this payment after all' }
   return 'applied'
@@ -58,8 +58,8 @@ end
 
 local function require_refund(e, reason)
   review(e, reason)
-  change(e.order_key, { status = 'refund_required', reason = reason, review = e.review_id, payment = e.payment,
-    captured = e.amount, captured_currency = e.currency })
+  change(e.order_key, 'status', 'refund_required', 'reason', reason, 'review', e.review_id, 'payment', e.payment,
+    'captured', e.amount, 'captured_currency', e.currency)
   emit('order.refund_required', e.order_key, now)
   return 'refund_required'
 end
@@ -90,7 +90,7 @@ local function cancel_hold(e, order, hold)
 end
 
 local function pay_gone(e)
-  change(e.order_key, { lines = '', created = int(now), due = int(now), customer = '' })
+  new_order(e.order_key, { 'lines', '', 'created', int(now), 'due', int(now), 'customer', '' })
   return require_refund(e, 'hold_expired')
 end
 
@@ -128,7 +128,7 @@ local function pay_late(e, order)
   expire(e.order_key, order, now)
   if not enough then return require_refund(e, 'units_gone') end
   each_line(order.lines, function(product, units) plan_move(product, 'available', 'sold', units) end)
-  change(e.order_key, { late = '1' })
+  change(e.order_key, 'late', '1')
   return record_paid(e)
 end
 
@@ -152,7 +152,7 @@ local function refund_differs(e, order)
 end
 
 local function refund(e)
-  change(e.order_key, { status = 'refunded' })
+  change(e.order_key, 'status', 'refunded')
   emit('order.refunded', e.order_key, now)
   return 'applied'
 end
@@ -203,13 +203,14 @@ end
 local reply = { 'decided', now }
 for _, e in ipairs(events) do
   reply[#reply + 1] = decide(e)
-  reply[#reply + 1] = told(order_at(e.order_key))
+  order_at(e.order_key)
+  reply[#reply + 1] = told(e.order_key)
 end
 if not next(remembered) then return reply end
 
 -- effects
 for once_key, fingerprint in pairs(remembered) do redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
 for _, entry in ipairs(opened) do open_review(entry[1], entry[2], now) end
-for _, entry in ipairs(closed) do close_review(entry[1], entry[2], now) end
+close_reviews(closed, now)
 write_book(now)
 return reply

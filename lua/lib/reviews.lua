@@ -29,3 +29,13 @@ local function close_review(id, note, now)
   emit_review('review.resolved', id, closed, now)
   return closed
 end
+
+-- Of the ids, each with its note, those that are open; most payments have none.
+local function close_reviews(entries, now)
+  if #entries == 0 then return end
+  local ids = {}
+  for i, entry in ipairs(entries) do ids[i] = entry[1] end
+  for i, opened in ipairs(redis.call('ZMSCORE', reviews_key, unpack(ids))) do
+    if opened then close_review(ids[i], entries[i][2], now) end
+  end
+end

@@ -72,15 +72,11 @@ impl Store {
     }
 
     fn read_about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {
-        match fields.get("review") {
-            // An order may name its review too, so what the event is about is told by the record.
-            Some(key) if fields.get("record").is_some() => {
-                Ok(About::Review(record::review(self.ids(), sale, key, fields.text("record")?)?))
-            }
-            _ => {
-                let hold = self.ids().hold(sale, fields.text("order")?);
-                Ok(About::Order(record::order(self.ids(), &hold, at_ms, fields)?))
-            }
+        let text = fields.text("record")?;
+        if let Some(key) = fields.get("review") {
+            return Ok(About::Review(record::review(self.ids(), sale, key, text)?));
         }
+        let hold = self.ids().hold(sale, fields.text("order")?);
+        Ok(About::Order(record::order(self.ids(), &hold, at_ms, &Fields::of_lines(text)?)?))
     }
 }

@@ -127,7 +127,8 @@ pub struct SaleReference {
     holds: Vec<Hold>,
     orders: BTreeMap<usize, Order>,
     hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
-    event_keys: BTreeMap<u32, Event>,
+    /// With what each said was paid, for the right amount may be another one later.
+    event_keys: BTreeMap<u32, (Event, Said)>,
     reviews: BTreeMap<ReviewName, Review>,
     /// The one event about an id that was never made came before.
     unknown_came: bool,
@@ -402,12 +403,14 @@ impl SaleReference {
     fn settle(&mut self, event: &Event) -> String {
         let at = event.hold;
         self.reclaim();
-        if let Some(earlier) = self.event_keys.get(&event.key) {
-            let same = Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() };
+        let said = self.said(event);
+        if let Some((earlier, earlier_said)) = self.event_keys.get(&event.key) {
+            let same =
+                Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() } && *earlier_said == said;
             return if same { format!("duplicate {}", self.told(at)) } else { "idempotency_key_reused".into() };
         }
         let outcome = self.effect(event);
-        self.event_keys.insert(event.key, event.clone());
+        self.event_keys.insert(event.key, (event.clone(), said));
         self.wrote();
         format!("{outcome} {}", self.told(at))
     }
