@@ -115,7 +115,7 @@ end
 
 local function process_pending(e, order)
   if order.started_at then return 'ignored' end
-  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6]), now)
+  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6] or sale[5]), now)
   return 'applied'
 end
 

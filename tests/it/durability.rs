@@ -156,3 +156,34 @@ async fn an_embedded_server_is_told_to_fsync_where_it_cannot_be_waited_for() {
     assert_eq!(told[1], expected);
     assert!(service.stop());
 }
+
+#[tokio::test]
+async fn an_embedded_server_that_died_and_came_back_still_fsyncs_what_is_acknowledged() {
+    if ServerProcess::knows_waitaof() {
+        println!("this server has WAITAOF, whatever its own policy: left out");
+        return;
+    }
+    let folder = tempfile::TempDir::with_prefix("fs").unwrap();
+    let mut command = crate::support::process::command(folder.path());
+    for (name, value) in [
+        ("FLASHSALE_DURABILITY__PAYMENTS", "fsync"),
+        ("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN),
+        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true"),
+    ] {
+        command.env(name, value);
+    }
+    let addr = ([127, 0, 0, 1], crate::support::redis::free_port()).into();
+    let service = crate::support::process::ServiceProcess::run(command, addr);
+    let client = redis::Client::open(format!("unix://{}/redis.sock", folder.path().display())).unwrap();
+    signal_process(crate::support::redis::pid(&mut client.get_connection().unwrap()), "KILL");
+    let pay = async || {
+        let event = json!({"idempotency_key": "a", "payload": {"status": "paid", "order_id": "cart 7"}});
+        let sent = Client::new().post(format!("{}/api/payments/webhook", service.url())).json(&event).send().await;
+        sent.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    };
+    eventually("payments are acknowledged again", pay).await;
+    let mut redis = client.get_connection().unwrap();
+    let told: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
+    assert_eq!(told[1], "always");
+    assert!(service.stop());
+}
