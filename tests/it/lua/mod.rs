@@ -2,6 +2,7 @@
 
 mod batch;
 mod batch_money;
+mod pages;
 mod words;
 
 use std::collections::BTreeSet;
