@@ -627,7 +627,7 @@ impl ReferenceStateMachine for SaleReference {
             2 => at.clone().prop_map(Transition::Release),
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
-            5 => at.clone().prop_map(Transition::StartPayment),
+            8 => at.clone().prop_map(Transition::StartPayment),
             2 => Just(Transition::Expire),
             2 => (0_u32..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),
