@@ -198,8 +198,7 @@ impl Runner {
     /// On the connection of the call: a server waits for what that connection wrote.
     async fn pass(&self, barrier: Barrier, number: u64, connection: &mut MultiplexedConnection) -> Result<(), Attempt> {
         let Some(command) = barrier.command() else { return Ok(()) };
-        let reached =
-            self.heard(number, command.query_async(connection).await).map_err(|error| Attempt::of(&error))?;
+        let reached = self.heard(number, command.query_async(connection).await).map_err(|error| Attempt::of(&error))?;
         barrier.check(&reached).map_err(Attempt::Failed)
     }
 

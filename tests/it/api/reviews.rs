@@ -72,7 +72,8 @@ async fn each_part_of_a_refund_is_looked_at_though_one_before_it_was_resolved() 
     let app = TestApp::selling(10).await;
     let order = app.ordered().await;
     let tell = async |key: &str, status: &str, amount: &str| {
-        let event = json!({"status": status, "order_id": order, "payment_id": "pi_1", "amount": amount, "currency": "USD"});
+        let event =
+            json!({"status": status, "order_id": order, "payment_id": "pi_1", "amount": amount, "currency": "USD"});
         app.pay(key, event).await.body["outcome"].clone()
     };
     tell("a", "paid", "50.00").await;
