@@ -38,13 +38,17 @@ for i = TEXTS, #ARGV do
   events[#events + 1] = e
 end
 
--- decision: in the book, and in these lists, alone. Each effect answers the outcome as a word
-local remembered, opened, closed = {}, {}, {}
+local review_ids = {}
+for i, e in ipairs(events) do review_ids[i] = e.review_id end
+read_reviews(review_ids)
+
+-- decision: in the book, and here, alone. Each effect answers the outcome as a word
+local remembered = {}
 
 -- Its id is that of the payment, so that several events about one payment, or one whose memory has lapsed, open one review.
 local function review(e, reason)
-  opened[#opened + 1] = { e.review_id,
-    review_record(reason, e.event, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', '') }
+  open_review(e.review_id,
+    review_record(reason, e.event, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', ''), now)
   return 'review'
 end
 
@@ -52,15 +56,15 @@ local function record_paid(e)
   change(e.order_key, 'status', 'paid', 'paid_at', int(now), 'payment', e.payment, 'captured', e.amount,
     'captured_currency', e.currency)
   emit('order.paid', e.order_key, now)
-  closed[#closed + 1] = { e.review_id, 'the order was paid by this payment after all' }
+  close_review(e.review_id, 'the order was paid by this payment after all', now)
   return 'applied'
 end
 
 local function require_refund(e, reason)
-  review(e, reason)
   change(e.order_key, 'status', 'refund_required', 'reason', reason, 'review', e.review_id, 'payment', e.payment,
     'captured', e.amount, 'captured_currency', e.currency)
   emit('order.refund_required', e.order_key, now)
+  review(e, reason)
   return 'refund_required'
 end
 
@@ -115,7 +119,7 @@ end
 
 local function process_pending(e, order)
   if order.started_at then return 'ignored' end
-  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6]), now)
+  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6] or sale[5]), now)
   return 'applied'
 end
 
@@ -167,8 +171,9 @@ end
 
 local function refund_required(e, order)
   if refund_differs(e, order) then return review(e, 'refund_mismatch') end
-  closed[#closed + 1] = { order.review, 'the refund was reported' }
-  return refund(e)
+  refund(e)
+  if order.review then close_review(order.review, 'the refund was reported', now) end
+  return 'applied'
 end
 
 -- The truth table: what is not in it is ignored.
@@ -210,7 +215,6 @@ if not next(remembered) then return reply end
 
 -- effects
 for once_key, fingerprint in pairs(remembered) do redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
-for _, entry in ipairs(opened) do open_review(entry[1], entry[2], now) end
-close_reviews(closed, now)
+write_reviews(now)
 write_book(now)
 return reply

@@ -24,6 +24,6 @@ if order.status ~= 'pending' or has_lapsed(order, now) then return { 'order_not_
 if order.started_at then return { 'already_started', now, told(order_key) } end
 
 -- effects
-start_payment(order_key, order, tonumber(sale[2]), tonumber(sale[3]), now)
+start_payment(order_key, order, tonumber(sale[2]), tonumber(sale[3] or sale[2]), now)
 write_book(now)
 return { 'started', now, told(order_key) }

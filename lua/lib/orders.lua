@@ -60,7 +60,8 @@ local function cancel_pending(order_key, order, by, now)
   emit('order.cancelled', order_key, now)
 end
 
--- The buyer is paying: moves the deadline of a pending order once, as far as the sale lets it go.
+-- The buyer is paying: moves the deadline of a pending order once, as far as the sale lets it go. A sale that was made before
+-- there was a cap has none in its record; the caller gives the time to pay then, so that nothing moves and no batch fails.
 local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
   local due = tonumber(order.due)
   local cap = deadline_after(tonumber(order.created), payment_max_ms)

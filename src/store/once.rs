@@ -3,7 +3,11 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{hold::HoldCommand, payment::PaymentEvent, payment::Target, text::IdempotencyKey};
+use crate::domain::{
+    hold::HoldCommand,
+    payment::{PaymentEvent, PaymentStatus, Target},
+    text::IdempotencyKey,
+};
 
 /// What a key is used for; the same text may name a hold and a payment event.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +48,15 @@ pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
 }
 
 /// The part behind the sale of the id of the review that an event would open: of its payment, whatever event tells of it, or
-/// of the event where it names none. `about` is what the event is about.
+/// of the event where it names none. A payment may be refunded in parts, each of which says how much it has become, so what is
+/// said of a refund belongs to its id. `about` is what the event is about.
 pub fn review(about: &str, event: &PaymentEvent) -> String {
     match &event.payment {
+        Some(payment) if event.status == PaymentStatus::Refunded => {
+            let amount = event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string());
+            let currency = event.currency.map_or("", |c| c.code());
+            digest(["payment", about, event.status.as_str(), payment.as_str(), &amount, currency], 15)
+        }
         Some(payment) => digest(["payment", about, event.status.as_str(), payment.as_str()], 15),
         None => digest(["event", about, event.status.as_str(), event.key.as_str()], 15),
     }

@@ -100,8 +100,8 @@ struct Order {
 }
 
 /// A review of a payment is about that payment, whatever events tell of it: hold, whether it is about a refund, and the
-/// payment. One without a payment is about its event.
-type ReviewName = (usize, bool, Result<u8, u32>);
+/// payment. One without a payment is about its event, and one of a refund is about the part that came back.
+type ReviewName = (usize, bool, Result<u8, u32>, Said);
 
 #[derive(Clone, Debug)]
 struct Review {
@@ -502,7 +502,8 @@ impl SaleReference {
     }
 
     fn pay(&mut self, event: &Event, payment: String, said: Said, late: bool) -> &'static str {
-        if let Some(review) = self.reviews.get_mut(&review_name(event)) {
+        let name = self.review_name(event);
+        if let Some(review) = self.reviews.get_mut(&name) {
             review.is_open = false;
         }
         let order = self.orders.get_mut(&event.hold).unwrap();
@@ -513,16 +514,24 @@ impl SaleReference {
 
     fn require_refund(&mut self, event: &Event, payment: String, said: Said) -> &'static str {
         self.review(event);
+        let name = self.review_name(event);
         let order = self.orders.get_mut(&event.hold).unwrap();
-        (order.captured, order.review) = (said, Some(review_name(event)));
+        (order.captured, order.review) = (said, Some(name));
         (order.status, order.payment) = ("refund_required", payment);
         "refund_required"
     }
 
     fn review(&mut self, event: &Event) -> &'static str {
         let review = Review { opened_by: event.key, is_open: true };
-        self.reviews.entry(review_name(event)).or_insert(review);
+        let name = self.review_name(event);
+        self.reviews.entry(name).or_insert(review);
         "review"
+    }
+
+    fn review_name(&self, event: &Event) -> ReviewName {
+        let is_refund = event.status == "refunded";
+        let part = if is_refund { self.said(event) } else { None };
+        (event.hold, is_refund, event.payment.ok_or(event.key), part)
     }
 
     fn find_hold(&self, at: usize) -> String {
@@ -563,10 +572,6 @@ impl SaleReference {
         self.products.insert(id, Product { sale, currency, total: 5 });
         format!("created {id}")
     }
-}
-
-fn review_name(event: &Event) -> ReviewName {
-    (event.hold, event.status == "refunded", event.payment.ok_or(event.key))
 }
 
 fn total(lines: &BTreeMap<u64, u64>) -> u64 {
@@ -625,7 +630,7 @@ impl ReferenceStateMachine for SaleReference {
             2 => at.clone().prop_map(Transition::Release),
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
-            5 => at.clone().prop_map(Transition::StartPayment),
+            8 => at.clone().prop_map(Transition::StartPayment),
             2 => Just(Transition::Expire),
             2 => (0_u32..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),
