@@ -1,12 +1,13 @@
 -- book: what a script has decided and not yet written, so that later decisions of a batch see the earlier ones, and
--- everything is written once, at the end. Uses clock, units and records. Every script with a book declares the same first
--- six keys and the same first two arguments.
-local events_key, due_key = KEYS[5], KEYS[6]
+-- everything is written once, at the end. Uses clock, units, customers and records. Every script with a book declares the same
+-- first keys and the same first two arguments.
+local BOOK = 8
+local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 
 -- What an order may say, in the order in which it is told.
 local FIELDS = { 'status', 'lines', 'total', 'currency', 'customer', 'created', 'due', 'hold_deadline', 'started_at',
-  'expired_at', 'paid_at', 'payment', 'captured', 'captured_currency', 'late', 'cancelled_by', 'reason', 'review' }
+  'expired_at', 'paid_at', 'payment', 'captured', 'captured_currency', 'late', 'cancelled_by', 'reason', 'review', 'restocked' }
 
 -- By key; false: it is not there. An order is the table of its fields.
 local orders, holds = {}, {}
@@ -73,9 +74,10 @@ local function plan_move(product, from, to, units)
   add(moved, product .. ':' .. to, units)
 end
 
--- Units that come back at the deadline; negative: that do not any more.
-local function plan_owe(deadline, product, kind, units)
+-- Units of a customer ('': of nobody in particular) that come back at the deadline; negative: that do not any more.
+local function plan_owe(customer, deadline, product, kind, units, now)
   local name = bucket(deadline, product, kind)
+  customer_owes(customer, name, units, now)
   owed[name] = owed[name] or { deadline = deadline, product = product, kind = kind, units = 0 }
   owed[name].units = owed[name].units + units
 end
@@ -106,12 +108,16 @@ end
 
 -- Orders that were never paid are forgotten some time after their deadline; where money came they are kept.
 local function write_orders()
-  local waiting, settled = {}, {}
+  local waiting, settled, made = {}, {}, {}
   for key, fields in pairs(changed) do
     local order = orders[key]
     redis.call('HSET', key, unpack(flat(fields)))
     if order.status == 'pending' then redis.call('PEXPIREAT', key, int(order.due + retention_ms)) end
     if order.payment and not fresh[key] then redis.call('PERSIST', key) end
+    if fresh[key] then
+      made[#made + 1] = order.created
+      made[#made + 1] = id_of(key)
+    end
     if order.status == 'pending' and not order.expired_at then
       waiting[#waiting + 1] = order.due
       waiting[#waiting + 1] = id_of(key)
@@ -119,6 +125,7 @@ local function write_orders()
       settled[#settled + 1] = id_of(key)
     end
   end
+  if #made > 0 then redis.call('ZADD', orders_key, unpack(made)) end
   if #waiting > 0 then redis.call('ZADD', due_key, unpack(waiting)) end
   if #settled > 0 then redis.call('ZREM', due_key, unpack(settled)) end
 end
@@ -128,6 +135,7 @@ local function write_book(now)
   if #ended > 0 then redis.call('DEL', unpack(ended)) end
   write_orders()
   write_units()
+  write_customers()
   for _, fields in ipairs(log) do
     redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', unpack(fields))
   end

@@ -1,19 +1,19 @@
 -- records: reads holds and orders.
--- A hold is '<lines>' or '<lines> <customer>'. Lines are '1=2,7=1' (product=units), in an order '1=2@500000,7=1@9900':
+-- A hold is '<lines> <made>' or '<lines> <made> <customer>'; made is when, in whole seconds, to base 36. Lines are '1=2,7=1' (product=units), in an order '1=2@500000,7=1@9900':
 -- with the price of one unit, in ten-thousandths of the currency.
 
 local function each_line(lines, visit)
   for product, units in lines:gmatch('(%d+)=(%d+)') do visit(product, tonumber(units)) end
 end
 
--- The hold as { lines, customer, deadline }, or nil when it is gone: its key must be there *and* its deadline ahead.
+-- The hold as { lines, customer, made, deadline }, or nil when it is gone: its key must be there *and* its deadline ahead.
 local function live_hold(hold_key, now)
   local value = redis.call('GET', hold_key)
   if not value then return nil end
   local deadline = redis.call('PEXPIRETIME', hold_key)
   if now > deadline then return nil end
-  local lines, customer = value:match('^(%S+) ?(.*)$')
-  return { lines = lines, customer = customer, deadline = deadline }
+  local lines, made, customer = value:match('^(%S+) (%w+) ?(.*)$')
+  return { lines = lines, customer = customer, made = tonumber(made, 36) * 1000, deadline = deadline }
 end
 
 -- The record as a table of strings, or nil.

@@ -1,7 +1,7 @@
 -- reviews: what a person must look at, as records of lines: reason, what happened, hold, event, payment, amount, currency,
 -- when it was opened and when resolved (epoch milliseconds, or ''), and a note. Open ones and resolved ones have an index by time each.
 -- Uses clock and book, and declares three keys behind those of the book.
-local reviews_key, records_key, resolved_key = KEYS[7], KEYS[8], KEYS[9]
+local reviews_key, records_key, resolved_key = KEYS[BOOK + 1], KEYS[BOOK + 2], KEYS[BOOK + 3]
 
 local function review_record(...)
   return table.concat({ ... }, '\n')

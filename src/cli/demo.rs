@@ -9,7 +9,7 @@ use crate::{
         outcome::PutProductOutcome,
         product::NewProduct,
         quantity::Quantity,
-        text::ProductName,
+        text::Name,
     },
     store::Store,
 };
@@ -35,7 +35,7 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
     let product = NewProduct {
         id: ProductId::new(1),
         sale: None,
-        name: ProductName::parse(NAME).ok_or("the demo product has no name")?,
+        name: Name::parse(NAME).ok_or("the demo product has no name")?,
         price: Amount::from_ten_thousandths(PRICE_TEN_THOUSANDTHS),
         currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
         total: UNITS,

@@ -31,6 +31,13 @@ impl OrderStatus {
     }
 }
 
+impl OrderStatus {
+    pub fn parse(text: &str) -> Option<Self> {
+        use OrderStatus::{Cancelled, Expired, Paid, Pending, RefundRequired, Refunded};
+        [Pending, Paid, Cancelled, Expired, RefundRequired, Refunded].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
 /// A line of an order, with the price of one unit at the time it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PricedLine {

@@ -10,7 +10,7 @@ use crate::{
         outcome::PutProductOutcome,
         product::{NewProduct, PER_HOLD_MAX, Product, Stock, TOTAL_MAX},
         quantity::Quantity,
-        text::ProductName,
+        text::Name,
     },
     http::{
         body,
@@ -54,7 +54,7 @@ fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProdu
     let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
-    let name = object.required_text("name", "1 to 200 characters", ProductName::parse);
+    let name = object.required_text("name", "1 to 200 characters", Name::parse);
     let currency = object.text("currency", "an ISO 4217 code such as USD", Currency::parse);
     let currency = currency.or_else(|| Currency::parse("USD"))?;
     let price = object.required_text("price", "a decimal string in its currency's decimals, such as 9.99", |text| {

@@ -19,7 +19,7 @@ use flashsale::{
         product::NewProduct,
         quantity::Quantity,
         review::{Note, ReviewId, ReviewStatus},
-        text::{CustomerId, IdempotencyKey, ProductName},
+        text::{CustomerId, IdempotencyKey, Name},
     },
     store::{Blueprint, Demand, Durability, Limits, Store, Terms, Topology},
 };
@@ -380,7 +380,7 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
     NewProduct {
         id: ProductId::new(id),
         sale: SaleId::parse(sale),
-        name: ProductName::parse("Item").unwrap(),
+        name: Name::parse("Item").unwrap(),
         price: money::Amount::from_ten_thousandths(id * PRICE),
         currency: money::Currency::parse(currency).unwrap(),
         total,
