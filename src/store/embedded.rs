@@ -128,6 +128,14 @@ pub fn guard(data_dir: &Path, server: &Path) -> Result<(), EmbeddedError> {
         return Ok(());
     }
     let mut child = None;
+    let kept = keep_running(&folder, server, &users, &mut child);
+    // Also when the folder was removed meanwhile: nobody else would end the server.
+    stop(&folder, child);
+    kept
+}
+
+/// Starts the server whenever none runs, for as long as somebody uses the folder.
+fn keep_running(folder: &Folder, server: &Path, users: &File, child: &mut Option<Child>) -> Result<(), EmbeddedError> {
     let (mut pause, mut started) = (RESTART_PAUSE, Instant::now());
     while users.try_lock().is_err() {
         let lock = folder.file(Lock::Server)?;
@@ -138,12 +146,11 @@ pub fn guard(data_dir: &Path, server: &Path) -> Result<(), EmbeddedError> {
                 pause = if lived { RESTART_PAUSE } else { (2 * pause).min(RESTART_PAUSE_MAX) };
                 thread::sleep(pause);
             }
-            reap(child.replace(spawn_server(&folder, server, lock)?));
+            reap(child.replace(spawn_server(folder, server, lock)?));
             started = Instant::now();
         }
         thread::sleep(GUARD_POLL);
     }
-    stop(&folder, child);
     Ok(())
 }
 

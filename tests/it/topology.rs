@@ -108,6 +108,16 @@ async fn no_server_is_left_when_every_service_is_killed() {
 }
 
 #[tokio::test]
+async fn no_server_is_left_when_its_folder_is_removed_under_a_service() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let data = folder.path().join("data");
+    let _service = ServiceProcess::start(&data);
+    let pid = pid(&mut connect(&data));
+    std::fs::remove_dir_all(&data).unwrap();
+    eventually("the server has ended", async || !server_runs(pid)).await;
+}
+
+#[tokio::test]
 async fn a_server_whose_guard_was_killed_is_adopted_and_guarded_again() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let service = ServiceProcess::start(folder.path());

@@ -3,50 +3,97 @@
 //! Rounds are interleaved: in each, every candidate runs once, so that a noisy moment of the machine hits all alike, and
 //! only ratios taken within a round are compared.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, and help texts show backticks")]
 
 mod controls;
+mod growth;
+mod http;
 mod measure;
+mod orders;
+mod pace;
+mod progress;
 mod report;
+mod running;
 mod script;
 mod stand;
+mod storm;
+mod workloads;
 
 use std::{io, net::SocketAddr, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     controls::Control,
-    measure::{Load, Run},
-    report::{Results, Rounds},
-    stand::{Candidate, Durability, Stand},
+    progress::Progress,
+    report::{Results, rounds::Rounds},
+    stand::{Cluster, Ground},
+    workloads::{Size, WORKLOADS, Workload},
 };
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PLENTY: u64 = 1_000_000_000;
-const LIVE_HOLDS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const STORM: &str = "storm";
+const GROWTH: &str = "growth";
+const ORDERS: &str = "orders";
+/// More storms say little more: each has thousands of latencies in its second.
+const STORMS_MAX: usize = 3;
 
-/// Measures flashsale beside what others would do. Starts everything itself; needs redis-server, wrk and curl.
+/// Measures flashsale beside what others would do, and writes loadtest/RESULTS.md with its plots.
+///
+/// Starts everything itself, each candidate on a Redis or PostgreSQL of its own, and ends it, also on Ctrl-C. Needs wrk and
+/// redis-server or valkey-server; without PostgreSQL control C3 is left out. What is measured by turns is compared by turns:
+/// look at the ratios, not at requests per second, which are this machine's at this moment.
 #[derive(Parser)]
+#[command(after_help = PARTS)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// Interleaved rounds; figures are medians over them
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
+    rounds: u64,
     /// How long each run takes
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    #[arg(long, default_value_t = 256)]
-    connections: usize,
+    /// Connections of the load generator, except for a lone hold, which has one
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    connections: u64,
     /// Worker threads of the service and of the controls
-    #[arg(long, default_value_t = 1)]
-    workers: usize,
-    /// Only the workload whose name begins so
-    #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    workers: u64,
+    /// How many finished orders to grow to
+    #[arg(long, default_value_t = orders::MANY, value_parser = clap::value_parser!(u64).range(orders::FEW..=10_000_000))]
+    orders: u64,
+    /// Only this part, by the beginning of its name; may be given several times. Prints, and writes no files
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
 }
+
+const PARTS: &str = "\
+Parts:
+  all succeed     holds, and there are units for all; then at half of each candidate's peak
+  sold out        holds, and there are no units
+  lifecycle       hold, order, paid
+  hot read        one product is read
+  lone hold       one connection: what a buyer waits for on an idle service
+  1,000 products  holds of many products, of which some are wanted most (zipf)
+  durability      AOF off, every second, always
+  storm           100,000 holds lapse in one second under half of the peak
+  growth          what a hold costs Redis, from 1,000 to 1,000,000 live holds
+  orders          what a finished order costs Redis, from 10,000 to 1,000,000 of them
+
+Candidates:
+  C0  empty handlers that parse the same bodies and answer as many bytes
+  C1  one pool.get() and one script call for each request
+  C2  one script call for each request on a multiplexed connection
+  C3  PostgreSQL: SELECT ... FOR UPDATE, sum of active holds, INSERT, COMMIT
+
+Examples:
+  make bench                                                   all of it, about 13 minutes
+  make bench ROUNDS=1 SECONDS=1                                the same, roughly, in a third of that
+  target/release/flashsale-bench --only 'sold out' --rounds 3
+  target/release/flashsale-bench --only storm --only growth";
 
 #[derive(Subcommand)]
 enum Command {
@@ -59,131 +106,81 @@ enum Command {
         #[arg(long)]
         workers: usize,
         #[arg(long)]
-        redis: String,
+        store: String,
     },
 }
-
-/// Something to measure, and beside what.
-struct Workload {
-    name: &'static str,
-    load: Load,
-    units: u64,
-    /// Instead of the connections asked for.
-    connections: Option<usize>,
-    beside: &'static [Control],
-    durability: Durability,
-}
-
-const WORKLOADS: [Workload; 7] = [
-    Workload {
-        name: "all succeed",
-        load: Load::Holds,
-        units: PLENTY,
-        connections: None,
-        beside: &[Control::C0, Control::C1, Control::C2],
-        durability: Durability::EverySecond,
-    },
-    Workload {
-        name: "sold out",
-        load: Load::Holds,
-        units: 0,
-        connections: None,
-        beside: &[Control::C0SoldOut, Control::C1, Control::C2],
-        durability: Durability::EverySecond,
-    },
-    Workload {
-        name: "lifecycle",
-        load: Load::Lifecycle,
-        units: PLENTY,
-        connections: None,
-        beside: &[Control::C0],
-        durability: Durability::EverySecond,
-    },
-    Workload {
-        name: "hot read",
-        load: Load::Reads,
-        units: PLENTY,
-        connections: None,
-        beside: &[Control::C0],
-        durability: Durability::EverySecond,
-    },
-    Workload {
-        name: "lone hold",
-        load: Load::Holds,
-        units: PLENTY,
-        connections: Some(1),
-        beside: &[Control::C2],
-        durability: Durability::EverySecond,
-    },
-    Workload {
-        name: "AOF off",
-        load: Load::Holds,
-        units: PLENTY,
-        connections: None,
-        beside: &[Control::C0],
-        durability: Durability::Off,
-    },
-    Workload {
-        name: "AOF always",
-        load: Load::Holds,
-        units: PLENTY,
-        connections: None,
-        beside: &[Control::C0],
-        durability: Durability::Always,
-    },
-];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Some(Command::Control { control, addr, workers, redis }) => controls::run(control, addr, workers, &redis),
-        None => bench(&cli),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
+    if let Some(Command::Control { control, addr, workers, store }) = &cli.command {
+        let Err(error) = controls::run(*control, *addr, *workers, store) else { return ExitCode::SUCCESS };
+        eprintln!("bench: control {control:?}: {error}");
+        return ExitCode::FAILURE;
     }
+    if let Some(unknown) = cli.only.iter().find(|only| !names().any(|name| name.starts_with(only.as_str()))) {
+        let known: Vec<_> = names().collect();
+        let text = format!("there is no part '{unknown}'; the parts are: {}", known.join(", "));
+        Cli::command().error(ErrorKind::InvalidValue, text).exit();
+    }
+    running::until_interrupted(|| bench(&cli))
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    WORKLOADS.iter().map(|workload| workload.name).chain([STORM, GROWTH, ORDERS])
 }
 
 fn bench(cli: &Cli) -> io::Result<()> {
-    let program = stand::program()?;
-    let wanted = |name: &str| cli.only.as_ref().is_none_or(|only| name.starts_with(only.as_str()));
-    let workloads: Vec<&Workload> = WORKLOADS.iter().filter(|workload| wanted(workload.name)).collect();
-    let mut results: Vec<Rounds> = workloads.iter().map(|workload| Rounds::new(workload.name)).collect();
-    for round in 1..=cli.rounds {
-        for (workload, rounds) in workloads.iter().zip(&mut results) {
-            eprintln!("round {round} of {}: {}", cli.rounds, workload.name);
-            rounds.push(measure_all(cli, workload, &program)?);
-        }
+    if running::find("wrk").is_none() {
+        return Err(io::Error::other("wrk is not in PATH: run scripts/bootstrap --bench"));
     }
-    let growth = if wanted("growth") { script::growth(&LIVE_HOLDS)? } else { Vec::new() };
-    let results =
-        Results { rounds: results, growth, seconds: cli.seconds, workers: cli.workers, connections: cli.connections };
+    stand::redis_program()?;
+    let cluster = Cluster::make()?;
+    if cluster.is_none() {
+        eprintln!("skipped: C3, because no PostgreSQL server is installed (Debian: apt-get install postgresql)");
+    }
+    let ground = Ground { program: stand::program()?, cluster, workers: size(cli.workers) };
+    let results = measure(cli, &ground)?;
     let text = results.markdown();
     println!("{text}");
-    if cli.only.is_none() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../RESULTS.md"), text)?;
+    if cli.only.is_empty() {
+        results.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &text)?;
     }
     Ok(())
 }
 
-/// One round of a workload: every candidate once, flashsale first.
-fn measure_all(cli: &Cli, workload: &Workload, program: &Path) -> io::Result<Vec<(&'static str, Run)>> {
-    let controls = workload.beside.iter().copied().map(Candidate::Control);
-    let one = |candidate: Candidate| {
-        let stand = Stand::start(candidate, cli.workers, workload.units, workload.durability, program)?;
-        // A control has no orders: beside the lifecycle it answers holds.
-        let load = if matches!((candidate, workload.load), (Candidate::Control(_), Load::Lifecycle)) {
-            Load::Holds
-        } else {
-            workload.load
-        };
-        let connections = workload.connections.unwrap_or(cli.connections);
-        measure::run(&stand, load, connections, 1)?;
-        Ok((candidate.name(), measure::run(&stand, load, connections, cli.seconds)?))
-    };
-    std::iter::once(Candidate::Flashsale).chain(controls).map(one).collect()
+fn measure(cli: &Cli, ground: &Ground) -> io::Result<Results> {
+    let wanted = |name: &str| cli.only.is_empty() || cli.only.iter().any(|only| name.starts_with(only.as_str()));
+    let per_run = Size { connections: size(cli.connections), seconds: cli.seconds };
+    let workloads: Vec<&Workload> = WORKLOADS.iter().filter(|workload| wanted(workload.name)).collect();
+    let rounds = size(cli.rounds);
+    let storms = if wanted(STORM) { rounds.min(STORMS_MAX) } else { 0 };
+    let progress = Progress::of(
+        script::count(rounds) * workloads.iter().map(|workload| workload.weight(ground, per_run)).sum::<f64>()
+            + script::count(storms) * storm::weight(per_run)
+            + if wanted(GROWTH) { growth::weight() } else { 0.0 }
+            + if wanted(ORDERS) { orders::weight(cli.orders) } else { 0.0 },
+    );
+
+    let mut results = Results::new(ground, rounds, per_run);
+    results.workloads = workloads.iter().map(|workload| Rounds::new(workload.name, workload.names())).collect();
+    for round in 0..rounds {
+        for (workload, measured) in workloads.iter().zip(&mut results.workloads) {
+            measured.push(workload.measure(ground, per_run, round, &progress)?);
+        }
+        if round < storms {
+            progress.step(storm::weight(per_run), &format!("round {}: storm", round + 1));
+            results.storms.push(storm::storm(ground, per_run)?);
+        }
+    }
+    if wanted(GROWTH) {
+        results.growth = growth::growth(ground, &progress)?;
+    }
+    if wanted(ORDERS) {
+        results.orders = orders::growth(ground, per_run.connections, cli.orders, &progress)?;
+    }
+    Ok(results)
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

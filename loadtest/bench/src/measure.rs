@@ -1,16 +1,27 @@
-//! One run: wrk sends, and the kernel and Redis tell what it cost.
+//! One run: wrk sends as much as it can, and the kernel and Redis tell what it cost. Then, where it is wanted, half as much
+//! on schedule, for latencies that mean something.
 
-use std::{fs, io, path::Path, process::Command};
+use std::{fs, io, path::Path, time::Duration};
 
-use crate::stand::{Redis, Stand};
+use crate::{
+    http::{self, Line},
+    pace::{self, Pace},
+    running,
+    stand::{Scripts, Stand, Store, scripts},
+};
 
 /// Clock ticks of the kernel in a second, which is 100 on every Linux that there is.
 const TICKS: f64 = 100.0;
+/// The part of a load at half of peak in which connections and batches settle; not counted.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// What wrk sends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
     Holds,
+    /// As holds, and refused for lack of units.
+    SoldOut,
+    Zipf,
     Reads,
     Lifecycle,
 }
@@ -23,72 +34,143 @@ pub struct Run {
     pub p99_us: f64,
     /// CPU time for each request, in microseconds.
     pub service_cpu_us: f64,
-    pub redis_cpu_us: f64,
-    /// Time in scripts for each request, in microseconds, and requests for each call of one.
+    pub store_cpu_us: f64,
+    /// Time in scripts and calls of scripts, for each request.
     pub script_us: f64,
-    pub batch: f64,
+    pub calls: f64,
+    pub half: Option<Half>,
 }
 
-/// What Redis says of its script calls so far.
-struct Scripts {
-    calls: f64,
-    us: f64,
+/// At half of the peak, on schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Half {
+    pub p50_us: f64,
+    pub p99_us: f64,
 }
 
 /// # Errors
 /// When wrk is missing or fails, or a process has ended.
 pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Result<Run> {
-    let before = (cpu_us(stand.pid())?, cpu_us(stand.redis.pid())?, scripts(&stand.redis)?);
+    await_turn(stand)?;
+    let before = Cost::until_now(stand)?;
     let said = wrk(stand, load, connections, seconds)?;
-    let after = (cpu_us(stand.pid())?, cpu_us(stand.redis.pid())?, scripts(&stand.redis)?);
+    let after = Cost::until_now(stand)?;
     let field = |name: &str| {
         let found = said.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok());
         found.ok_or_else(|| io::Error::other(format!("wrk does not say {name}: {said}")))
     };
-    let (requests, us): (f64, f64) = (field("requests")?, field("us")?);
-    if field("errors")? > 0.0 {
+    let (answers, us): (f64, f64) = (field("requests")?, field("us")?);
+    let failed = if load == Load::SoldOut { 0.0 } else { field("refused")? };
+    // What failed, as when Redis stalls for longer than a call may take, does not count as done.
+    let requests = answers - failed;
+    if failed > 0.0 {
+        eprintln!("{failed} of {answers} requests failed, and are not counted");
+    }
+    if field("errors")? > 0.0 || requests < 1.0 {
         return Err(io::Error::other(format!("requests failed: {said}")));
     }
-    let calls = after.2.calls - before.2.calls;
     Ok(Run {
         per_second: requests / us * 1e6,
         p50_us: field("p50")?,
         p99_us: field("p99")?,
-        service_cpu_us: (after.0 - before.0) / requests,
-        redis_cpu_us: (after.1 - before.1) / requests,
-        script_us: (after.2.us - before.2.us) / requests,
-        batch: if calls > 0.0 { requests / calls } else { 0.0 },
+        service_cpu_us: (after.service_us - before.service_us) / requests,
+        store_cpu_us: (after.store_us - before.store_us) / requests,
+        script_us: (after.scripts.us - before.scripts.us) / requests,
+        calls: (after.scripts.calls - before.scripts.calls) / requests,
+        half: None,
     })
+}
+
+/// Holds at half of this peak; nothing when that is too few to say anything.
+///
+/// # Errors
+/// When the candidate fails or does not keep up.
+pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> io::Result<Option<Half>> {
+    await_turn(stand)?;
+    let lasting = SETTLING + Duration::from_secs(seconds);
+    let heard = pace::drive(stand.addr, hold_request(), &Pace { rate: peak / 2.0, connections, lasting })?;
+    let settled = heard.between(SETTLING, lasting);
+    let half = Half { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
+    Ok((!settled.is_empty()).then_some(half))
+}
+
+/// Waits until a request that comes last is answered: what clients of an earlier run left behind when they went would
+/// otherwise be done at the expense of this one. A slow candidate has a second's work of that.
+fn await_turn(stand: &Stand) -> io::Result<()> {
+    Line::open(stand.addr)?.ask(&hold_request()).map(drop)
+}
+
+/// A hold of one unit of product 1.
+pub fn hold_request() -> Vec<u8> {
+    http::request("POST", "/api/holds", &[], r#"{"product_id":1,"quantity":1}"#)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a minute at most")]
+pub fn quantile(latencies: &hdrhistogram::Histogram<u64>, quantile: f64) -> f64 {
+    latencies.value_at_quantile(quantile) as f64
 }
 
 fn wrk(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Result<String> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("wrk");
     let script = scripts.join(match load {
-        Load::Holds => "holds.lua",
+        Load::Holds | Load::SoldOut => "holds.lua",
+        Load::Zipf => "zipf.lua",
         Load::Reads => "reads.lua",
         Load::Lifecycle => "lifecycle.lua",
     });
-    let mut command = Command::new("wrk");
+    let mut command = running::command("wrk", None);
     command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"]).arg(script);
-    let output = command.arg(format!("http://{}", stand.addr)).output();
-    let output = output.map_err(|e| io::Error::other(format!("wrk cannot be started (apt-get install wrk): {e}")))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    running::output(command.arg(format!("http://{}", stand.addr)))
+}
+
+/// CPU time and script calls of a stand so far.
+struct Cost {
+    service_us: f64,
+    store_us: f64,
+    scripts: Scripts,
+}
+
+impl Cost {
+    fn until_now(stand: &Stand) -> io::Result<Self> {
+        let (store_us, scripts) = match stand.store() {
+            Store::Redis(redis) => (cpu_us(redis.pid())?, scripts(&mut redis.connect()?)?),
+            Store::Postgres(postgres) => (family_cpu_us(postgres.pid())?, Scripts::default()),
+        };
+        Ok(Self { service_us: cpu_us(stand.pid())?, store_us, scripts })
+    }
 }
 
 /// CPU time of a process so far, its threads included.
 fn cpu_us(pid: u32) -> io::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    Ok((ticks(11) + ticks(12)) / TICKS * 1e6)
+    Ok(Stat::read(&format!("/proc/{pid}/stat"))?.cpu_us)
 }
 
-fn scripts(redis: &Redis) -> io::Result<Scripts> {
-    let mut connection = redis.connect()?;
-    let info: String = redis::cmd("INFO").arg("commandstats").query(&mut connection).map_err(io::Error::other)?;
-    let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:")).unwrap_or("");
-    let field = |name: &str| {
-        line.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok()).unwrap_or(0.0)
-    };
-    Ok(Scripts { calls: field("calls"), us: field("usec") })
+/// That of a process and of its children, which are PostgreSQL's sessions and writers.
+fn family_cpu_us(pid: u32) -> io::Result<f64> {
+    let mut all = cpu_us(pid)?;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        // Whatever is no process, or ended meanwhile, cannot be read.
+        if let Ok(stat) = Stat::read(&entry.path().join("stat").to_string_lossy())
+            && stat.parent == pid
+        {
+            all += stat.cpu_us;
+        }
+    }
+    Ok(all)
+}
+
+/// What the kernel says of a process.
+struct Stat {
+    parent: u32,
+    cpu_us: f64,
+}
+
+impl Stat {
+    fn read(path: &str) -> io::Result<Self> {
+        let stat = fs::read_to_string(path)?;
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        let parent = fields.get(1).and_then(|field| field.parse().ok()).unwrap_or(0);
+        Ok(Self { parent, cpu_us: (ticks(11) + ticks(12)) / TICKS * 1e6 })
+    }
 }

@@ -1,11 +1,5 @@
+dofile(debug.getinfo(1, "S").source:sub(2):match("^(.*/)") .. "done.lua")
 wrk.method = "POST"
 wrk.path = "/api/holds"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{"product_id":1,"quantity":1}'
-
--- What the benchmark reads of a run, in one line.
-function done(summary, latency)
-  local e = summary.errors
-  print(('requests=%d us=%d errors=%d p50=%.0f p99=%.0f'):format(summary.requests, summary.duration,
-    e.connect + e.read + e.write + e.timeout, latency:percentile(50), latency:percentile(99)))
-end

@@ -1,0 +1,105 @@
+//! What a hold costs Redis, called with 64 holds, and how many bytes one takes, as the number of live holds grows.
+//!
+//! There is a Redis for each number, and all are measured in turns, a few calls each, so that a ratio compares what was
+//! measured within the same few milliseconds.
+
+use std::io;
+
+use crate::{
+    progress::Progress,
+    report::rounds::Spread,
+    script::{HOLDS_PER_CALL, Holds, count},
+    stand::{Candidate, Durability, Ground, Redis, Setup, Stand, memory, scripts},
+    workloads::PLENTY,
+};
+
+pub const MARKS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
+const CALLS_PER_TURN: usize = 8;
+const TURNS: usize = 100;
+const TURNS_PER_BLOCK: usize = 20;
+/// Turns that are not counted.
+const WARM_TURNS: usize = 10;
+/// About how many seconds all turns take.
+const TURNS_WEIGHT: f64 = 2.0;
+
+/// What holds cost Redis while there are so many.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    pub live: usize,
+    pub bytes_per_hold: f64,
+    /// Time in the script for each hold, in microseconds, of each block of turns.
+    pub us_per_hold: Vec<f64>,
+}
+
+/// A Redis with so many live holds.
+struct Grown {
+    holds: Holds,
+    mark: Mark,
+    // After the connection to it.
+    _redis: Redis,
+}
+
+/// # Errors
+/// When Redis cannot be started or used.
+pub fn growth(ground: &Ground, progress: &Progress) -> io::Result<Vec<Mark>> {
+    let mut all = Vec::new();
+    for live in MARKS {
+        progress.step(weight_of(live), &format!("growth: {live} live holds"));
+        all.push(Grown::to(ground, live)?);
+    }
+    progress.step(TURNS_WEIGHT, "growth: a hold beside each of these");
+    for turn in 0..WARM_TURNS + TURNS {
+        for grown in &mut all {
+            let us = grown.turn()?;
+            if turn >= WARM_TURNS {
+                grown.mark.us_per_hold.push(us);
+            }
+        }
+    }
+    Ok(all.into_iter().map(|grown| grown.mark.in_blocks()).collect())
+}
+
+impl Mark {
+    /// The medians of blocks of turns: a turn takes so little time that one interruption spoils it.
+    fn in_blocks(mut self) -> Self {
+        let blocks = self.us_per_hold.chunks(TURNS_PER_BLOCK);
+        self.us_per_hold = blocks.filter_map(|turns| Some(Spread::of(turns.iter().copied())?.median)).collect();
+        self
+    }
+}
+
+/// About how many seconds all of it takes.
+pub fn weight() -> f64 {
+    MARKS.iter().map(|live| weight_of(*live)).sum::<f64>() + TURNS_WEIGHT
+}
+
+fn weight_of(live: usize) -> f64 {
+    0.3 + count(live) / 150_000.0
+}
+
+impl Grown {
+    fn to(ground: &Ground, live: usize) -> io::Result<Self> {
+        let setup = Setup { candidate: Candidate::Flashsale, durability: Durability::Off, products: 1, units: PLENTY };
+        let redis = Stand::start(ground, &setup)?.into_redis()?;
+        let mut holds = Holds::of(&redis)?;
+        let empty_bytes = memory(holds.connection())?;
+        while holds.made() < live {
+            holds.hold(None)?;
+        }
+        let bytes_per_hold = (memory(holds.connection())? - empty_bytes) / count(holds.made());
+        let mark = Mark { live, bytes_per_hold, us_per_hold: Vec::with_capacity(TURNS) };
+        Ok(Self { holds, mark, _redis: redis })
+    }
+
+    /// Microseconds for each hold. The new holds go again, so that there are never many more than the mark says.
+    fn turn(&mut self) -> io::Result<f64> {
+        let before = scripts(self.holds.connection())?;
+        for _ in 0..CALLS_PER_TURN {
+            self.holds.hold(None)?;
+        }
+        let after = scripts(self.holds.connection())?;
+        let made = CALLS_PER_TURN * HOLDS_PER_CALL;
+        self.holds.drop_last(made)?;
+        Ok((after.us - before.us) / count(made))
+    }
+}

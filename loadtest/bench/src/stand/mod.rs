@@ -1,0 +1,187 @@
+//! Starts what is measured, each on a store of its own that nobody else uses.
+
+mod postgres;
+mod redis;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+pub use self::{
+    postgres::{Cluster, Postgres, SETTINGS},
+    redis::{Durability, Redis, Scripts, figure, memory, program as redis_program, scripts},
+};
+use crate::{
+    controls::Control,
+    http::{self, Line},
+    running::{self, Running, is_interrupted},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(10);
+const TOKEN: &str = "a-token-for-measuring-only";
+
+/// Who answers: flashsale or a control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    Flashsale,
+    Control(Control),
+}
+
+/// What all stands have in common.
+pub struct Ground {
+    pub program: PathBuf,
+    pub cluster: Option<Cluster>,
+    pub workers: usize,
+}
+
+/// What is to stand there. Products have the ids from 1 on and as many units each.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    pub candidate: Candidate,
+    pub durability: Durability,
+    pub products: u64,
+    pub units: u64,
+}
+
+/// Where a candidate keeps its holds.
+pub enum Store {
+    Redis(Redis),
+    Postgres(Postgres),
+}
+
+/// A candidate that runs.
+pub struct Stand {
+    running: Running,
+    pub addr: SocketAddr,
+    store: Store,
+}
+
+impl Stand {
+    /// # Errors
+    /// When something cannot be started or does not answer.
+    pub fn start(ground: &Ground, setup: &Setup) -> io::Result<Self> {
+        let store = Store::start(ground, setup)?;
+        let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = match setup.candidate {
+            Candidate::Flashsale => serve(ground, &store.url(), addr),
+            Candidate::Control(control) => control_process(control, &store.url(), addr, ground.workers)?,
+        };
+        let stand = Self { running: Running::start(command.stdout(Stdio::null()))?, addr, store };
+        let connects = || TcpStream::connect(addr).is_ok();
+        eventually("the candidate listens", || stand.running.is_alive(), connects)?;
+        if setup.candidate == Candidate::Flashsale {
+            stand.add_products(setup)?;
+        }
+        Ok(stand)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// # Errors
+    /// When the candidate keeps its holds elsewhere.
+    pub fn redis(&self) -> io::Result<&Redis> {
+        match &self.store {
+            Store::Redis(redis) => Ok(redis),
+            Store::Postgres(_) => Err(io::Error::other("this candidate has no Redis")),
+        }
+    }
+
+    /// Ends the candidate and keeps its Redis, with all that is in it.
+    pub fn into_redis(self) -> io::Result<Redis> {
+        match self.store {
+            Store::Redis(redis) => Ok(redis),
+            Store::Postgres(_) => Err(io::Error::other("this candidate has no Redis")),
+        }
+    }
+
+    /// A figure of product 1, as any client may read it.
+    pub fn product_figure(&self, name: &str) -> io::Result<u64> {
+        let (status, body) = Line::open(self.addr)?.ask(&http::request("GET", "/api/products/1", &[], ""))?;
+        let product: serde_json::Value = serde_json::from_str(&body)?;
+        product[name].as_u64().ok_or_else(|| io::Error::other(format!("product 1 has no {name}: {status} {body}")))
+    }
+
+    fn add_products(&self, setup: &Setup) -> io::Result<()> {
+        let mut line = Line::open(self.addr)?;
+        let bearer = format!("Authorization: Bearer {TOKEN}");
+        for id in 1..=setup.products {
+            let body = format!(r#"{{"id":{id},"name":"Item","price":"1.00","total_stock":{}}}"#, setup.units);
+            let (status, said) = line.ask(&http::request("POST", "/api/admin/products", &[&bearer], &body))?;
+            if status != 201 {
+                return Err(io::Error::other(format!("product {id} could not be made: {status} {said}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    fn start(ground: &Ground, setup: &Setup) -> io::Result<Self> {
+        if matches!(setup.candidate, Candidate::Control(Control::C3 | Control::C3Relaxed)) {
+            let cluster = ground.cluster.as_ref().ok_or_else(|| io::Error::other("PostgreSQL is not installed"))?;
+            return cluster.start(setup.products, setup.units).map(Self::Postgres);
+        }
+        let redis = Redis::start(setup.durability)?;
+        if matches!(setup.candidate, Candidate::Control(_)) {
+            let mut pipe = ::redis::pipe();
+            (1..=setup.products).for_each(|id| _ = pipe.cmd("SET").arg(format!("{{{id}}}:left")).arg(setup.units));
+            pipe.exec(&mut redis.connect()?).map_err(io::Error::other)?;
+        }
+        Ok(Self::Redis(redis))
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Redis(redis) => redis.url(),
+            Self::Postgres(postgres) => postgres.url(),
+        }
+    }
+}
+
+fn serve(ground: &Ground, redis_url: &str, addr: SocketAddr) -> Command {
+    let mut command = running::command(&ground.program, None);
+    command.arg("serve").env("REDIS_URL", redis_url).env("FLASHSALE_HTTP__ADDR", addr.to_string());
+    command.env("FLASHSALE_HTTP__WORKERS", ground.workers.to_string()).env("FLASHSALE_ADMIN__TOKEN", TOKEN);
+    command.env("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true").env("FLASHSALE_LOG__FILTER", "error");
+    command
+}
+
+fn control_process(control: Control, url: &str, addr: SocketAddr, workers: usize) -> io::Result<Command> {
+    let mut command = running::command(std::env::current_exe()?, None);
+    let name = clap::ValueEnum::to_possible_value(&control).map_or_else(String::new, |v| v.get_name().to_owned());
+    command.args(["control", &name, "--addr", &addr.to_string(), "--workers", &workers.to_string(), "--store", url]);
+    Ok(command)
+}
+
+/// Where the service's program is: built for production, beside this one.
+pub fn program() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("flashsale");
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(io::Error::other(format!("{} is not there: run make build", path.display())))
+    }
+}
+
+/// Waits until the check holds, as long as it may still come true.
+pub fn eventually(what: &str, may_come: impl Fn() -> bool, mut check: impl FnMut() -> bool) -> io::Result<()> {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE && may_come() && !is_interrupted() {
+        if check() {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(io::Error::other(format!("{what}: not within {:.1} s", started.elapsed().as_secs_f64())))
+}

@@ -1,0 +1,165 @@
+//! What is measured, and beside what.
+
+use std::io;
+
+use crate::{
+    controls::Control,
+    measure::{self, Load, Run},
+    progress::Progress,
+    stand::{Candidate, Durability, Ground, Setup, Stand},
+};
+
+pub const PLENTY: u64 = 1_000_000_000;
+const MANY_PRODUCTS: u64 = 1_000;
+
+/// One who is measured, and what it is called in the tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrant {
+    pub name: &'static str,
+    candidate: Candidate,
+    durability: Durability,
+}
+
+pub struct Workload {
+    pub name: &'static str,
+    load: Load,
+    products: u64,
+    units: u64,
+    /// One connection instead of those asked for: how long a buyer waits when nobody else is there.
+    lone: bool,
+    /// Also at half of each entrant's peak.
+    half: bool,
+    /// The first is the one that the others are compared with.
+    entrants: &'static [Entrant],
+}
+
+const FLASHSALE: Entrant = flashsale("flashsale", Durability::EverySecond);
+const C0: Entrant = control("C0", Control::C0);
+const C1: Entrant = control("C1", Control::C1);
+const C2: Entrant = control("C2", Control::C2);
+const C3: Entrant = control("C3", Control::C3);
+
+const fn flashsale(name: &'static str, durability: Durability) -> Entrant {
+    Entrant { name, candidate: Candidate::Flashsale, durability }
+}
+
+const fn control(name: &'static str, control: Control) -> Entrant {
+    Entrant { name, candidate: Candidate::Control(control), durability: Durability::EverySecond }
+}
+
+const ALL_SUCCEED: Workload = Workload {
+    name: "all succeed",
+    load: Load::Holds,
+    products: 1,
+    units: PLENTY,
+    lone: false,
+    half: true,
+    entrants: &[FLASHSALE, C0, C1, C2, C3, control("C3 relaxed", Control::C3Relaxed)],
+};
+
+pub const WORKLOADS: [Workload; 7] = [
+    ALL_SUCCEED,
+    Workload {
+        name: "sold out",
+        load: Load::SoldOut,
+        units: 0,
+        half: false,
+        entrants: &[FLASHSALE, control("C0", Control::C0SoldOut), C1, C2, C3],
+        ..ALL_SUCCEED
+    },
+    Workload { name: "lifecycle", load: Load::Lifecycle, half: false, entrants: &[FLASHSALE, C0], ..ALL_SUCCEED },
+    Workload { name: "hot read", load: Load::Reads, half: false, entrants: &[FLASHSALE, C0], ..ALL_SUCCEED },
+    Workload { name: "lone hold", lone: true, half: false, entrants: &[FLASHSALE, C2], ..ALL_SUCCEED },
+    Workload {
+        name: "1,000 products",
+        load: Load::Zipf,
+        products: MANY_PRODUCTS,
+        half: false,
+        entrants: &[FLASHSALE, C0, C1, C2, C3],
+        ..ALL_SUCCEED
+    },
+    Workload {
+        name: "durability",
+        half: false,
+        entrants: &[
+            flashsale("AOF off", Durability::Off),
+            flashsale("AOF everysec", Durability::EverySecond),
+            flashsale("AOF always", Durability::Always),
+        ],
+        ..ALL_SUCCEED
+    },
+];
+
+/// How much each run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub connections: usize,
+    pub seconds: u64,
+}
+
+impl Workload {
+    /// Those who can run here, beginning with another in each round, so that none always follows the same one.
+    fn entrants(&self, ground: &Ground, round: usize) -> Vec<Entrant> {
+        let can_run = |entrant: &&Entrant| ground.cluster.is_some() || !entrant.candidate.needs_postgres();
+        let mut entrants: Vec<_> = self.entrants.iter().filter(can_run).copied().collect();
+        let turn = round % entrants.len();
+        entrants.rotate_left(turn);
+        entrants
+    }
+
+    /// The names in the order of the tables.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.entrants.iter().map(|entrant| entrant.name).collect()
+    }
+
+    /// About how many seconds a round takes.
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+    pub fn weight(&self, ground: &Ground, size: Size) -> f64 {
+        self.entrants(ground, 0).len() as f64 * self.weight_of_one(size)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+    fn weight_of_one(&self, size: Size) -> f64 {
+        1.6 + size.seconds as f64 * if self.half { 2.0 } else { 1.0 } + if self.half { 0.5 } else { 0.0 }
+    }
+
+    /// One round: every entrant once.
+    ///
+    /// # Errors
+    /// When something cannot be started or fails.
+    pub fn measure(
+        &self,
+        ground: &Ground,
+        size: Size,
+        round: usize,
+        progress: &Progress,
+    ) -> io::Result<Vec<(&'static str, Run)>> {
+        let mut measured = Vec::new();
+        for entrant in self.entrants(ground, round) {
+            let what = format!("round {}: {}: {}", round + 1, self.name, entrant.name);
+            progress.step(self.weight_of_one(size), &what);
+            let run = self.measure_one(ground, size, entrant);
+            let run = run.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))?;
+            measured.push((entrant.name, run));
+        }
+        Ok(measured)
+    }
+
+    fn measure_one(&self, ground: &Ground, size: Size, entrant: Entrant) -> io::Result<Run> {
+        let Entrant { candidate, durability, .. } = entrant;
+        let stand = Stand::start(ground, &Setup { candidate, durability, products: self.products, units: self.units })?;
+        let connections = if self.lone { 1 } else { size.connections };
+        measure::run(&stand, self.load, connections, 1)?;
+        let mut run = measure::run(&stand, self.load, connections, size.seconds)?;
+        if self.half {
+            run.half = measure::half_load(&stand, run.per_second, connections, size.seconds)?;
+        }
+        Ok(run)
+    }
+}
+
+impl Candidate {
+    fn needs_postgres(self) -> bool {
+        matches!(self, Self::Control(Control::C3 | Control::C3Relaxed))
+    }
+}
