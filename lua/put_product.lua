@@ -8,7 +8,7 @@
 --        8 max_per_hold, 9 max_per_customer or '', then field and value of each term of a new sale
 -- REPLY  already_exists                 a product of this id is there
 --        currency_differs, currency     all products of a sale have the sale's currency
---        created
+--        created, now, currency, starts, ends, paused, product row
 -- cost   O(1)
 
 -- names
@@ -35,6 +35,8 @@ redis.call('HSET', product_key, 'name', name)
 redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
   id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold,
   id .. ':max_per_customer', max_per_customer)
-emit_product('product.created', product_row(id, product_key), now)
+local row = product_row(id, product_key)
+emit_product('product.created', row, now)
 write_book(now)
-return { 'created' }
+local window = redis.call('HMGET', sale_key, 'starts', 'ends', 'paused')
+return { 'created', now, currency, window[1], window[2], window[3], row }

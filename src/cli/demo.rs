@@ -40,9 +40,10 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
         total: UNITS,
         max_per_hold: Quantity::new(10).ok_or("the demo limit is wrong")?,
+        max_per_customer: None,
     };
     match store.put_product(&product).await.map_err(|e| e.to_string())? {
-        PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists => Ok(()),
+        PutProductOutcome::Created(_) | PutProductOutcome::AlreadyExists => Ok(()),
         PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
     }
 }

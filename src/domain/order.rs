@@ -38,6 +38,22 @@ impl OrderStatus {
     }
 }
 
+/// Who cancels an order, apart from its payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelledBy {
+    Customer,
+    Admin,
+}
+
+impl CancelledBy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// A line of an order, with the price of one unit at the time it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PricedLine {

@@ -157,7 +157,7 @@ pub enum StockOutcome {
 /// Of a wish for a new product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutProductOutcome {
-    Created { id: ProductId, sale: SaleId },
+    Created(Product),
     AlreadyExists,
     CurrencyDiffers { sale_currency: String },
 }

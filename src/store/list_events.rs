@@ -3,7 +3,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Call, Failure, Op, Reply, Store, keys::SaleKeys, record, reply::Fields, unknown_word};
+use super::{Call, Failure, Op, Reply, Store, keys::SaleKeys, record, reply::Fields, sale, stock, unknown_word};
 use crate::domain::{
     event::{About, Event, EventCursor, Position},
     ids::SaleId,
@@ -71,16 +71,18 @@ impl Store {
         Ok(Event { sale: sale.clone(), position, kind: fields.text("type")?.to_owned(), at_ms, about })
     }
 
+    /// An order may name its review too, so a review is told by its record.
     fn read_about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {
-        match fields.get("review") {
-            // An order may name its review too, so what the event is about is told by the record.
-            Some(key) if fields.get("record").is_some() => {
-                Ok(About::Review(record::review(self.ids(), sale, key, fields.text("record")?)?))
-            }
-            _ => {
-                let hold = self.ids().hold(sale, fields.text("order")?);
-                Ok(About::Order(record::order(self.ids(), &hold, at_ms, fields)?))
-            }
+        if let Some(text) = fields.get("record") {
+            return Ok(About::Review(record::review(self.ids(), sale, fields.text("review")?, text)?));
         }
+        if fields.get("terms").is_some() {
+            return Ok(About::Sale(sale::sale_of(sale, fields)?));
+        }
+        if fields.get("product").is_some() {
+            return Ok(About::Product(stock::from_event(sale, at_ms, fields)?));
+        }
+        let hold = self.ids().hold(sale, fields.text("order")?);
+        Ok(About::Order(record::order(self.ids(), &hold, at_ms, fields)?))
     }
 }

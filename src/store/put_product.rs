@@ -4,7 +4,7 @@
 use super::{
     Call, Failure, Op, Store,
     keys::{PRODUCTS, SALES, SaleKeys},
-    sale, unknown_word,
+    sale, stock, unknown_word,
 };
 use crate::domain::{
     ids::{ProductId, SaleId},
@@ -27,7 +27,7 @@ impl Store {
         self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await?;
         let (word, mut reply) = self.runner.call(self.put_call(id, &sale, product)).await?;
         match word.as_str() {
-            "created" => Ok(PutProductOutcome::Created { id, sale }),
+            "created" => Ok(PutProductOutcome::Created(stock::read_one(&sale, &mut reply)?)),
             "already_exists" => Ok(PutProductOutcome::AlreadyExists),
             "currency_differs" => Ok(PutProductOutcome::CurrencyDiffers { sale_currency: reply.text()? }),
             word => Err(unknown_word(Op::PutProduct, word)),

@@ -4,7 +4,14 @@ use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Call, Failure, Op, Reply, Store, batch::Work, keys::PRODUCTS, keys::SaleKeys, record, unknown_word};
+use super::{
+    Call, Failure, Op, Reply, Store,
+    batch::Work,
+    keys::{PRODUCTS, SaleKeys},
+    record,
+    reply::Fields,
+    unknown_word,
+};
 use crate::domain::{
     ids::{ProductId, SaleId},
     money::Amount,
@@ -154,6 +161,30 @@ fn read_product(sale: &SaleId, head: &Head, mut row: Reply) -> Result<Product, F
         window: head.window,
         now_ms: head.now_ms,
         next_release_ms: row.instant_or_none()?,
+    })
+}
+
+/// A product as an event tells it.
+pub(super) fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product, Failure> {
+    let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a product in an event"));
+    Ok(Product {
+        id: ProductId::new(count("product")?).ok_or_else(|| Failure::unreadable("a product id"))?,
+        sale: sale.clone(),
+        name: fields.text("name")?.to_owned(),
+        price: Amount::from_ten_thousandths(count("price")?),
+        currency: record::currency(fields.text("currency")?)?,
+        stock: Stock {
+            total: count("total")?,
+            available: count("available")?,
+            held: count("held")?,
+            pending: count("pending")?,
+            sold: count("sold")?,
+        },
+        max_per_hold: count("max_per_hold")?,
+        max_per_customer: limit(fields.text("max_per_customer")?)?,
+        window: record::window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?,
+        now_ms: at_ms,
+        next_release_ms: Some(fields.int("next_release")?).filter(|ms| *ms > 0),
     })
 }
 
