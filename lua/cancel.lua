@@ -20,10 +20,10 @@ local order = order_at(order_key)
 
 -- decision
 if not order then return { 'order_not_found', now } end
-if order.status == 'cancelled' then return { 'already_cancelled', now, told(order) } end
-if order.status ~= 'pending' then return { 'order_not_cancellable', now, told(order) } end
+if order.status == 'cancelled' then return { 'already_cancelled', now, told(order_key) } end
+if order.status ~= 'pending' then return { 'order_not_cancellable', now, told(order_key) } end
 
 -- effects
 cancel_pending(order_key, order, by, now)
 write_book(now)
-return { 'cancelled', now, told(order) }
+return { 'cancelled', now, told(order_key) }

@@ -29,5 +29,6 @@ if redis.call('ZCARD', reviews_key) >= open_max then return { 'full' } end
 redis.call('SET', once_key, fingerprint, 'PX', once_ms)
 local record = review_record('unmatched', ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], int(now), '', '')
 local is_new = open_review(review_id, record, now)
+write_reviews(now)
 write_book(now)
 return { is_new and 'unmatched' or 'duplicate' }

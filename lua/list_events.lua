@@ -4,7 +4,7 @@
 -- uses   nothing
 -- KEYS   1 events STREAM
 -- ARGV   1 id of the last event seen ('0-0': none), 2 most events to tell
--- REPLY  trimmed, id    the event seen was dropped, and perhaps others behind it; the first one that is left
+-- REPLY  trimmed        the event seen is not in the log any more, and perhaps others behind it
 --        events, and for each its id and its fields as a list
 -- cost   O(events told)
 
@@ -20,11 +20,13 @@ end
 
 -- facts
 local first = redis.call('XRANGE', events_key, '-', '+', 'COUNT', 1)[1]
-if not first then return { 'events' } end
+local last = redis.call('XREVRANGE', events_key, '+', '-', 'COUNT', 1)[1]
 local found = redis.call('XRANGE', events_key, '(' .. after, '+', 'COUNT', most)
 
--- decision: when the event that was seen is gone, nobody knows what was between it and the first one that is left
-if after ~= '0-0' and is_before(after, first[1]) then return { 'trimmed', first[1] } end
+-- decision: an event before the first one that is left was dropped, and nobody knows what was between them; one behind the last
+-- was lost with a server that went away, and what comes next may come before it
+local is_gone = not first or is_before(after, first[1]) or is_before(last[1], after)
+if after ~= '0-0' and is_gone then return { 'trimmed' } end
 local reply = { 'events' }
 for _, entry in ipairs(found) do
   reply[#reply + 1] = entry[1]

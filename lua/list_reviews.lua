@@ -11,6 +11,8 @@
 local index_key, records_key = KEYS[1], KEYS[2]
 local after_ms, after_id, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
+--
+
 -- facts
 local page = page_of(index_key, after_ms, after_id, most)
 local reply = { 'reviews' }

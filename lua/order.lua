@@ -5,9 +5,9 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET; then for each hold its hold STRING and its order HASH
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
--- REPLY  decided, now, and for each hold how it was decided and the order as a list
+-- REPLY  decided, now, and for each hold how it was decided and the order: fields and values, a line each
 --          exists          it is an order already, also when a payment came first
---          hold_expired    it lapsed or was released; the list is empty
+--          hold_expired    it lapsed or was released; there is no order
 --          created
 -- cost   O(lines of all holds)
 
@@ -18,6 +18,9 @@ local FIRST = BOOK + 1
 local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'currency')
 local now = guarded_now(sale[1])
 local due = deadline_after(now, tonumber(sale[2]))
+local order_keys = {}
+for i = FIRST + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
+none_of(order_keys)
 
 -- decision: in the book alone
 local function decide(hold_key, order_key)
@@ -36,7 +39,7 @@ end
 local reply = { 'decided', now }
 for i = FIRST, #KEYS, 2 do
   reply[#reply + 1] = decide(KEYS[i], KEYS[i + 1])
-  reply[#reply + 1] = told(orders[KEYS[i + 1]])
+  reply[#reply + 1] = told(KEYS[i + 1])
 end
 if #log == 0 then return reply end
 

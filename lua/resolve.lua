@@ -15,14 +15,14 @@ local id, note = ARGV[3], ARGV[4]
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
-local record = redis.call('HGET', records_key, id)
-local open = redis.call('ZSCORE', reviews_key, id)
+local record = review_at(id)
 
 -- decision
 if not record then return { 'review_not_found' } end
-if not open then return { 'already_resolved', record } end
+if not is_open[id] then return { 'already_resolved', record } end
 
 -- effects
-local closed = close_review(id, note, now)
+close_review(id, note, now)
+write_reviews(now)
 write_book(now)
-return { 'resolved', closed }
+return { 'resolved', review_at(id) }

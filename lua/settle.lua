@@ -10,7 +10,7 @@
 --        failed, cancelled, refunded, processing or ignored), fingerprint, event id, payment id or '', amount in
 --        ten-thousandths or '', currency or '', id of the review that it would open
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
---        decided, now, and for each event how it was decided and the order as a list, which is empty when there is none
+--        decided, now, and for each event how it was decided and the order: fields and values, a line each; empty when there is none
 --          idempotency_key_reused   this event id came with another fingerprint
 --          duplicate                this event id, or this payment, was settled before
 --          review                   a person must look: kept in reviews, the order is unchanged
@@ -39,29 +39,33 @@ for i = TEXTS, #ARGV do
   events[#events + 1] = e
 end
 
--- decision: in the book, and in these lists, alone. Each effect answers the outcome as a word
-local remembered, opened, closed = {}, {}, {}
+local review_ids = {}
+for i, e in ipairs(events) do review_ids[i] = e.review_id end
+read_reviews(review_ids)
+
+-- decision: in the book, and here, alone. Each effect answers the outcome as a word
+local remembered = {}
 
 -- Its id is that of the payment, so that several events about one payment, or one whose memory has lapsed, open one review.
 local function review(e, reason)
-  opened[#opened + 1] = { e.review_id,
-    review_record(reason, e.event, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', '') }
+  open_review(e.review_id,
+    review_record(reason, e.event, id_of(e.hold_key), e.id, e.payment, e.amount, e.currency, int(now), '', ''), now)
   return 'review'
 end
 
 local function record_paid(e)
-  change(e.order_key, { status = 'paid', paid_at = int(now), payment = e.payment, captured = e.amount,
-    captured_currency = e.currency })
+  change(e.order_key, 'status', 'paid', 'paid_at', int(now), 'payment', e.payment, 'captured', e.amount,
+    'captured_currency', e.currency)
   emit('order.paid', e.order_key, now)
-  closed[#closed + 1] = { e.review_id, 'the order was paid by this payment after all' }
+  close_review(e.review_id, 'the order was paid by this payment after all', now)
   return 'applied'
 end
 
 local function require_refund(e, reason)
-  review(e, reason)
-  change(e.order_key, { status = 'refund_required', reason = reason, review = e.review_id, payment = e.payment,
-    captured = e.amount, captured_currency = e.currency })
+  change(e.order_key, 'status', 'refund_required', 'reason', reason, 'review', e.review_id, 'payment', e.payment,
+    'captured', e.amount, 'captured_currency', e.currency)
   emit('order.refund_required', e.order_key, now)
+  review(e, reason)
   return 'refund_required'
 end
 
@@ -92,7 +96,7 @@ local function cancel_hold(e, order, hold)
 end
 
 local function pay_gone(e)
-  change(e.order_key, { lines = '', created = int(now), due = int(now), customer = '' })
+  new_order(e.order_key, { 'lines', '', 'created', int(now), 'due', int(now), 'customer', '' })
   return require_refund(e, 'hold_expired')
 end
 
@@ -118,7 +122,7 @@ end
 
 local function process_pending(e, order)
   if order.started_at then return 'ignored' end
-  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6]), now)
+  start_payment(e.order_key, order, tonumber(sale[5]), tonumber(sale[6] or sale[5]), now)
   return 'applied'
 end
 
@@ -134,7 +138,7 @@ local function pay_late(e, order)
     plan_move(product, 'available', 'sold', units)
     customer_buys(order.customer, product, units, now)
   end)
-  change(e.order_key, { late = '1' })
+  change(e.order_key, 'late', '1')
   return record_paid(e)
 end
 
@@ -158,7 +162,7 @@ local function refund_differs(e, order)
 end
 
 local function refund(e)
-  change(e.order_key, { status = 'refunded' })
+  change(e.order_key, 'status', 'refunded')
   emit('order.refunded', e.order_key, now)
   return 'applied'
 end
@@ -170,14 +174,15 @@ local function refund_paid(e, order)
     if restocks then plan_move(product, 'sold', 'available', units) end
     customer_buys(order.customer, product, -units, now)
   end)
-  change(e.order_key, { restocked = restocks and '1' or '0' })
+  change(e.order_key, 'restocked', restocks and '1' or '0')
   return refund(e)
 end
 
 local function refund_required(e, order)
   if refund_differs(e, order) then return review(e, 'refund_mismatch') end
-  closed[#closed + 1] = { order.review, 'the refund was reported' }
-  return refund(e)
+  refund(e)
+  if order.review then close_review(order.review, 'the refund was reported', now) end
+  return 'applied'
 end
 
 -- The truth table: what is not in it is ignored.
@@ -212,13 +217,13 @@ end
 local reply = { 'decided', now }
 for _, e in ipairs(events) do
   reply[#reply + 1] = decide(e)
-  reply[#reply + 1] = told(order_at(e.order_key))
+  order_at(e.order_key)
+  reply[#reply + 1] = told(e.order_key)
 end
 if not next(remembered) then return reply end
 
 -- effects
 for once_key, fingerprint in pairs(remembered) do redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
-for _, entry in ipairs(opened) do open_review(entry[1], entry[2], now) end
-for _, entry in ipairs(closed) do close_review(entry[1], entry[2], now) end
+write_reviews(now)
 write_book(now)
 return reply

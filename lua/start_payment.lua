@@ -21,10 +21,10 @@ local order = order_at(order_key)
 
 -- decision
 if not order then return { 'order_not_found', now } end
-if order.status ~= 'pending' or has_lapsed(order, now) then return { 'order_not_pending', now, told(order) } end
-if order.started_at then return { 'already_started', now, told(order) } end
+if order.status ~= 'pending' or has_lapsed(order, now) then return { 'order_not_pending', now, told(order_key) } end
+if order.started_at then return { 'already_started', now, told(order_key) } end
 
 -- effects
-start_payment(order_key, order, tonumber(sale[2]), tonumber(sale[3]), now)
+start_payment(order_key, order, tonumber(sale[2]), tonumber(sale[3] or sale[2]), now)
 write_book(now)
-return { 'started', now, told(order) }
+return { 'started', now, told(order_key) }

@@ -5,14 +5,11 @@ local BOOK = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 
--- What an order may say, in the order in which it is told.
-local FIELDS = { 'status', 'lines', 'total', 'currency', 'customer', 'created', 'due', 'hold_deadline', 'started_at',
-  'expired_at', 'paid_at', 'payment', 'captured', 'captured_currency', 'late', 'cancelled_by', 'reason', 'review', 'restocked' }
-
--- By key; false: it is not there. An order is the table of its fields.
-local orders, holds = {}, {}
--- What was changed: fields by order key, orders that are new, keys of holds that ended.
-local changed, fresh, ended = {}, {}, {}
+-- By key; false: it is not there. An order is the table of its fields. `lists` has the same as it is stored: fields and
+-- values in turn. `texts` has that as it is told and logged: a line each, for one long argument costs less than many.
+local orders, lists, texts, holds = {}, {}, {}, {}
+-- What was changed: fields and values by order key; new orders by time; and keys of holds that ended.
+local changed, made, ended = {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
 local moved, owed = {}, {}
 -- Events, each as its fields.
@@ -20,12 +17,27 @@ local log = {}
 
 -- A key ends in the id of what it holds.
 local function id_of(key)
-  return key:match('[^:]+$')
+  return key:match('^.*:(.+)$')
+end
+
+local function keep_order(key, list)
+  local order = {}
+  for i = 1, #list, 2 do order[list[i]] = list[i + 1] end
+  orders[key], lists[key] = order, list
 end
 
 local function order_at(key)
-  if orders[key] == nil then orders[key] = read_order(key) or false end
+  if orders[key] == nil then
+    local list = redis.call('HGETALL', key)
+    if #list > 0 then keep_order(key, list) else orders[key] = false end
+  end
   return orders[key]
+end
+
+-- Spares a look at each when none of them is there.
+local function none_of(order_keys)
+  if redis.call('EXISTS', unpack(order_keys)) > 0 then return end
+  for _, key in ipairs(order_keys) do orders[key] = false end
 end
 
 local function hold_at(key, now)
@@ -38,31 +50,47 @@ local function end_hold(key)
   ended[#ended + 1] = key
 end
 
--- Makes the order if it is not there.
-local function change(key, fields)
-  if not orders[key] then orders[key], fresh[key] = {}, true end
-  changed[key] = changed[key] or {}
-  for field, value in pairs(fields) do
-    orders[key][field], changed[key][field] = value, value
-  end
+local function new_order(key, list)
+  keep_order(key, list)
+  changed[key] = list
+  made[#made + 1] = orders[key].created
+  made[#made + 1] = id_of(key)
 end
 
--- The fields of an order as a list; empty when there is none.
-local function told(order)
-  local list = {}
-  if not order then return list end
-  for _, field in ipairs(FIELDS) do
-    if order[field] then
-      list[#list + 1] = field
-      list[#list + 1] = order[field]
+local function put_in_list(list, field, value)
+  for i = 1, #list, 2 do
+    if list[i] == field then
+      list[i + 1] = value
+      return
     end
   end
-  return list
+  list[#list + 1] = field
+  list[#list + 1] = value
+end
+
+-- Fields and values in turn.
+local function change(key, ...)
+  local order, list, pairs_of = orders[key], lists[key], { ... }
+  local changes = changed[key] or {}
+  for i = 1, #pairs_of, 2 do
+    local field, value = pairs_of[i], pairs_of[i + 1]
+    order[field] = value
+    put_in_list(list, field, value)
+    if changes ~= list then put_in_list(changes, field, value) end
+  end
+  changed[key], texts[key] = changes, nil
+end
+
+-- The order as it is at this point of the book: its fields and values, a line each; empty when there is none.
+local function told(key)
+  if not lists[key] then return '' end
+  texts[key] = texts[key] or table.concat(lists[key], '\n')
+  return texts[key]
 end
 
 -- An event of an order, with the order as it is at this point of the book.
 local function emit(kind, order_key, now)
-  log[#log + 1] = { 'type', kind, 'at', int(now), 'order', id_of(order_key), unpack(told(orders[order_key])) }
+  log[#log + 1] = { 'type', kind, 'at', int(now), 'order', id_of(order_key), 'record', told(order_key) }
 end
 
 local function add(sums, name, units)
@@ -89,7 +117,7 @@ end
 
 local function write_units()
   for counter, units in pairs(moved) do
-    if units ~= 0 then redis.call('HINCRBY', stock_key, counter, units) end
+    if units ~= 0 then redis.call('HINCRBY', stock_key, counter, int(units)) end
   end
   for _, due in pairs(owed) do
     if due.units > 0 then owe(due.deadline, due.product, due.kind, due.units) end
@@ -97,27 +125,22 @@ local function write_units()
   end
 end
 
-local function flat(fields)
-  local list = {}
-  for field, value in pairs(fields) do
-    list[#list + 1] = field
-    list[#list + 1] = value
+-- Orders that will not be paid are forgotten some time after their deadline. When money comes all the same they are kept.
+local function write_retention(key, order)
+  if not order.expired_at and not order.cancelled_by then return end
+  if order.payment then
+    redis.call('PERSIST', key)
+  else
+    redis.call('PEXPIREAT', key, int(order.due + retention_ms))
   end
-  return list
 end
 
--- Orders that were never paid are forgotten some time after their deadline; where money came they are kept.
 local function write_orders()
-  local waiting, settled, made = {}, {}, {}
-  for key, fields in pairs(changed) do
+  local waiting, settled = {}, {}
+  for key, list in pairs(changed) do
     local order = orders[key]
-    redis.call('HSET', key, unpack(flat(fields)))
-    if order.status == 'pending' then redis.call('PEXPIREAT', key, int(order.due + retention_ms)) end
-    if order.payment and not fresh[key] then redis.call('PERSIST', key) end
-    if fresh[key] then
-      made[#made + 1] = order.created
-      made[#made + 1] = id_of(key)
-    end
+    redis.call('HSET', key, unpack(list))
+    write_retention(key, order)
     if order.status == 'pending' and not order.expired_at then
       waiting[#waiting + 1] = order.due
       waiting[#waiting + 1] = id_of(key)

@@ -1,28 +1,27 @@
 -- orders: what happens to holds and orders in more than one script. Uses clock, units, customers, records and book.
 
-local prices = {}
-local function price_of(product)
-  prices[product] = prices[product] or redis.call('HGET', stock_key, product .. ':price')
-  return prices[product]
-end
+local quotes = {}
 
 -- What an order made of this hold now would say: its lines with today's prices, and the total. Prices are whole
 -- numbers and bounded (see domain/money.rs), so that the products and the sum stay below 2^53 and are exact.
 local function quote(hold, currency)
+  if quotes[hold.lines] then return quotes[hold.lines] end
   local lines, total = {}, 0
   each_line(hold.lines, function(product, units)
-    local price = price_of(product)
+    local price = redis.call('HGET', stock_key, product .. ':price')
     lines[#lines + 1] = product .. '=' .. int(units) .. '@' .. price
     total = total + units * price
   end)
-  return { lines = table.concat(lines, ','), total = int(total), currency = currency }
+  local quoted = { lines = table.concat(lines, ','), total = int(total), currency = currency }
+  quotes[hold.lines] = quoted
+  return quoted
 end
 
 -- The units stay where they are: whoever makes the order moves them.
 local function create_order(hold_key, order_key, hold, quoted, now, due)
   end_hold(hold_key)
-  change(order_key, { status = 'pending', lines = quoted.lines, total = quoted.total, currency = quoted.currency,
-    customer = hold.customer, created = int(now), due = int(due), hold_deadline = int(hold.deadline) })
+  new_order(order_key, { 'status', 'pending', 'lines', quoted.lines, 'total', quoted.total, 'currency', quoted.currency,
+    'customer', hold.customer, 'created', int(now), 'due', int(due), 'hold_deadline', int(hold.deadline) })
   emit('order.created', order_key, now)
 end
 
@@ -41,7 +40,7 @@ end
 -- Says once that a pending order has lapsed. Its units come back through its bucket, never here.
 local function expire(order_key, order, now)
   if not has_lapsed(order, now) or order.expired_at then return false end
-  change(order_key, { expired_at = int(now) })
+  change(order_key, 'expired_at', int(now))
   emit('order.expired', order_key, now)
   return true
 end
@@ -57,11 +56,12 @@ local function cancel_pending(order_key, order, by, now)
       plan_owe(order.customer, due, product, 'p', -units, now)
     end)
   end
-  change(order_key, { status = 'cancelled', cancelled_by = by })
+  change(order_key, 'status', 'cancelled', 'cancelled_by', by)
   emit('order.cancelled', order_key, now)
 end
 
--- The buyer is paying: moves the deadline of a pending order once, as far as the sale lets it go.
+-- The buyer is paying: moves the deadline of a pending order once, as far as the sale lets it go. A sale that was made before
+-- there was a cap has none in its record; the caller gives the time to pay then, so that nothing moves and no batch fails.
 local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
   local due = tonumber(order.due)
   local cap = deadline_after(tonumber(order.created), payment_max_ms)
@@ -70,6 +70,6 @@ local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
     plan_owe(order.customer, due, product, 'p', -units, now)
     plan_owe(order.customer, later, product, 'p', units, now)
   end)
-  change(order_key, { started_at = int(now), due = int(later) })
+  change(order_key, 'started_at', int(now), 'due', int(later))
   emit('order.payment_started', order_key, now)
 end

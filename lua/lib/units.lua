@@ -18,8 +18,11 @@ local function move(product, from, to, units)
   redis.call('HINCRBY', stock_key, product .. ':' .. to, units)
 end
 
+local deadline_texts = {}
+
 local function bucket(deadline, product, kind)
-  return int(deadline) .. ':' .. product .. ':' .. kind
+  deadline_texts[deadline] = deadline_texts[deadline] or int(deadline)
+  return deadline_texts[deadline] .. ':' .. product .. ':' .. kind
 end
 
 -- Units that come back at the deadline unless they are forgiven before. kind: h(eld) or p(ending).

@@ -11,13 +11,18 @@ pub struct Position {
     number: u64,
 }
 
+/// The scripts compare positions as numbers, which are exact below this; Redis makes none that is higher.
+const PART_MAX: u64 = 1 << 53;
+
 impl Position {
     /// `<milliseconds>-<number>`, as Redis writes it.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits =
-            |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
+        let digits = |part: &str| {
+            let plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+            part.parse().ok().filter(|number| plain && *number < PART_MAX)
+        };
         let (ms, number) = text.split_once('-')?;
-        Some(Self { ms: digits(ms)??, number: digits(number)?? })
+        Some(Self { ms: digits(ms)?, number: digits(number)? })
     }
 }
 

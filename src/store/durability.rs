@@ -40,58 +40,90 @@ pub struct Demand {
     pub is_ours: bool,
 }
 
-/// What is waited for behind a call, on the connection of that call.
+/// What a server can do for what is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsyncs {
+    /// It can be waited for.
+    WhenAsked,
+    /// Its settings say that it answers nothing else.
+    Always,
+    /// As `Always`, but by our word, which it forgets when it ends: whoever connects says it again.
+    WhenTold,
+}
+
+/// What makes an answer to a call durable, on the connection of that call.
 #[derive(Clone, Copy, Debug)]
 pub struct Barrier {
-    durability: Durability,
+    reach: Reach,
     timeout: Duration,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Reach {
+    Replicas(u32),
+    Disk,
+    DiskBeforeAnswer,
+}
+
 impl Barrier {
-    /// `None` where nothing needs to be waited for. `is_always`: this server answers only what is on its disk.
-    pub fn of(demand: Demand, is_always: bool) -> Option<Self> {
-        let Demand { payments, timeout, .. } = demand;
-        match payments {
-            Durability::Memory => None,
-            Durability::Fsync if is_always => None,
-            durability => Some(Self { durability, timeout }),
-        }
+    /// `None` where an answer means enough as it is.
+    pub fn of(demand: Demand, fsyncs: Fsyncs) -> Option<Self> {
+        let reach = match (demand.payments, fsyncs) {
+            (Durability::Memory, _) | (Durability::Fsync, Fsyncs::Always) => return None,
+            (Durability::Fsync, Fsyncs::WhenAsked) => Reach::Disk,
+            (Durability::Fsync, Fsyncs::WhenTold) => Reach::DiskBeforeAnswer,
+            (Durability::Replicas(count), _) => Reach::Replicas(count),
+        };
+        Some(Self { reach, timeout: demand.timeout })
     }
 
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// WAITAOF or WAIT: both wait for the last write of the connection that sends them.
-    pub fn command(&self) -> Cmd {
+    /// What is said once on a connection, before its first call.
+    pub fn greeting(&self) -> Option<Cmd> {
+        matches!(self.reach, Reach::DiskBeforeAnswer).then(fsync_always)
+    }
+
+    /// What is waited for behind a call. WAITAOF or WAIT: both wait for the last write of the connection that sends them.
+    pub fn command(&self) -> Option<Cmd> {
         let ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        match self.durability {
-            Durability::Replicas(count) => {
-                let mut wait = redis::cmd("WAIT");
+        let mut wait;
+        match self.reach {
+            Reach::Replicas(count) => {
+                wait = redis::cmd("WAIT");
                 wait.arg(count).arg(ms);
-                wait
             }
-            Durability::Memory | Durability::Fsync => {
-                let mut wait = redis::cmd("WAITAOF");
+            Reach::Disk => {
+                wait = redis::cmd("WAITAOF");
                 wait.arg(1).arg(0).arg(ms);
-                wait
             }
+            Reach::DiskBeforeAnswer => return None,
         }
+        Some(wait)
     }
 
     /// # Errors
     /// [`Failure::TimedOut`] when it was not reached in time.
     pub fn check(&self, reached: &Value) -> Result<(), Failure> {
         let ms = self.timeout.as_millis();
-        match (self.durability, reached) {
-            (Durability::Replicas(count), Value::Int(acknowledged)) if *acknowledged >= i64::from(count) => Ok(()),
-            (Durability::Replicas(count), _) => {
+        match (self.reach, reached) {
+            (Reach::Replicas(count), Value::Int(acknowledged)) if *acknowledged >= i64::from(count) => Ok(()),
+            (Reach::Replicas(count), _) => {
                 Err(Failure::TimedOut(format!("fewer than {count} replicas have the payment after {ms} ms")))
             }
             (_, Value::Array(counts)) if matches!(counts.first(), Some(Value::Int(1..))) => Ok(()),
             _ => Err(Failure::TimedOut(format!("the payment is not on disk after {ms} ms"))),
         }
     }
+}
+
+/// Tells a server to answer only what is on its disk.
+pub fn fsync_always() -> Cmd {
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg("appendfsync").arg("always");
+    set
 }
 
 #[cfg(test)]

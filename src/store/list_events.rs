@@ -71,10 +71,9 @@ impl Store {
         Ok(Event { sale: sale.clone(), position, kind: fields.text("type")?.to_owned(), at_ms, about })
     }
 
-    /// An order may name its review too, so a review is told by its record.
     fn read_about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {
-        if let Some(text) = fields.get("record") {
-            return Ok(About::Review(record::review(self.ids(), sale, fields.text("review")?, text)?));
+        if let Some(key) = fields.get("review") {
+            return Ok(About::Review(record::review(self.ids(), sale, key, fields.text("record")?)?));
         }
         if fields.get("terms").is_some() {
             return Ok(About::Sale(sale::sale_of(sale, fields)?));
@@ -83,6 +82,7 @@ impl Store {
             return Ok(About::Product(stock::from_event(sale, at_ms, fields)?));
         }
         let hold = self.ids().hold(sale, fields.text("order")?);
-        Ok(About::Order(record::order(self.ids(), &hold, at_ms, fields)?))
+        let told = Fields::of_lines(fields.text("record")?)?;
+        Ok(About::Order(record::order(self.ids(), &hold, at_ms, &told)?))
     }
 }

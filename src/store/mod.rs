@@ -48,7 +48,7 @@ use self::{
     hold::Holds,
     keys::{PRODUCTS, SALES, SaleKeys},
     order::Orders,
-    reply::Reply,
+    reply::{Fields, Reply},
     runner::{Call, Runner},
     script::Op,
     settle::Settles,
@@ -178,10 +178,16 @@ impl Store {
         Ok(Some(sales))
     }
 
-    /// The order that this hold became, from the rest of a reply: now, and its fields.
+    /// The order that this hold became, from the rest of a reply: now, and its fields as a list.
     fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
         let now_ms = reply.int()?;
         record::order(self.ids(), hold, now_ms, &reply.list()?.fields()?)
+    }
+
+    /// As [`Store::read_order`], with the fields as a script with a book tells them.
+    fn read_told_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
+        let now_ms = reply.int()?;
+        record::order(self.ids(), hold, now_ms, &Fields::of_lines(&reply.text()?)?)
     }
 
     /// The sale of a product; it never changes, so it is remembered.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     hold::HoldCommand,
     ids::ProductId,
-    payment::{PaymentEvent, Target},
+    payment::{PaymentEvent, PaymentStatus, Target},
     text::IdempotencyKey,
 };
 
@@ -56,9 +56,15 @@ pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
 }
 
 /// The part behind the sale of the id of the review that an event would open: of its payment, whatever event tells of it, or
-/// of the event where it names none. `about` is what the event is about.
+/// of the event where it names none. A payment may be refunded in parts, each of which says how much it has become, so what is
+/// said of a refund belongs to its id. `about` is what the event is about.
 pub fn review(about: &str, event: &PaymentEvent) -> String {
     match &event.payment {
+        Some(payment) if event.status == PaymentStatus::Refunded => {
+            let amount = event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string());
+            let currency = event.currency.map_or("", |c| c.code());
+            digest(["payment", about, event.status.as_str(), payment.as_str(), &amount, currency], 15)
+        }
         Some(payment) => digest(["payment", about, event.status.as_str(), payment.as_str()], 15),
         None => digest(["event", about, event.status.as_str(), event.key.as_str()], 15),
     }

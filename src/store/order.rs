@@ -1,6 +1,6 @@
 //! `order`: turns live holds into pending orders. Orders of one sale are made in batches.
 
-use super::{Call, Failure, Op, Reply, Store, Terms, batch::Work, keys::SaleKeys, record, unknown_word};
+use super::{Call, Failure, Op, Reply, Store, Terms, batch::Work, keys::SaleKeys, record, reply::Fields, unknown_word};
 use crate::domain::{
     ids::{HoldId, IdSigner, SaleId},
     outcome::OrderOutcome,
@@ -46,7 +46,7 @@ impl Work for Orders {
         }
         let now_ms = reply.int()?;
         let read = |hold: HoldId| {
-            let (word, fields) = (reply.text()?, reply.list()?.fields()?);
+            let (word, fields) = (reply.text()?, Fields::of_lines(&reply.text()?)?);
             let order = || record::order(&self.ids, &hold, now_ms, &fields);
             match word.as_str() {
                 "created" => Ok(OrderOutcome::Created(order()?)),

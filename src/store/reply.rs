@@ -84,6 +84,24 @@ impl Reply {
     }
 }
 
+impl Fields {
+    /// Fields and values, a line each.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] when a value is missing.
+    pub fn of_lines(text: &str) -> Result<Self, Failure> {
+        if text.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let mut lines = text.split('\n').map(str::to_owned);
+        let mut fields = Vec::with_capacity(12);
+        while let Some(name) = lines.next() {
+            fields.push((name, lines.next().ok_or_else(|| Failure::unreadable("a field without a value"))?));
+        }
+        Ok(Self(fields))
+    }
+}
+
 /// A hash as it was stored.
 #[derive(Debug)]
 pub struct Fields(Vec<(String, String)>);

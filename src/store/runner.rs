@@ -197,8 +197,8 @@ impl Runner {
 
     /// On the connection of the call: a server waits for what that connection wrote.
     async fn pass(&self, barrier: Barrier, number: u64, connection: &mut MultiplexedConnection) -> Result<(), Attempt> {
-        let reached =
-            self.heard(number, barrier.command().query_async(connection).await).map_err(|error| Attempt::of(&error))?;
+        let Some(command) = barrier.command() else { return Ok(()) };
+        let reached = self.heard(number, command.query_async(connection).await).map_err(|error| Attempt::of(&error))?;
         barrier.check(&reached).map_err(Attempt::Failed)
     }
 
@@ -247,7 +247,7 @@ impl Runner {
         {
             return Err(failure.clone());
         }
-        match self.pool.get().await {
+        match self.new_connection().await {
             Ok(connection) => {
                 let number = self.connected.get() + 1;
                 self.connected.set(number);
@@ -255,12 +255,24 @@ impl Runner {
                 *self.current.borrow_mut() = Some(Current { number, connection });
                 Ok((number, multiplexed))
             }
-            Err(error) => {
-                let failure = connect_failure(&error);
+            Err(failure) => {
                 *last = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }
         }
+    }
+
+    /// One that was greeted, where the barrier wants that.
+    async fn new_connection(&self) -> Result<Connection, Failure> {
+        let mut connection = self.pool.get().await.map_err(|error| connect_failure(&error))?;
+        if let Some(greeting) = self.barrier.and_then(|barrier| barrier.greeting())
+            && let Err(error) = greeting.query_async::<Value>(&mut *connection).await
+        {
+            // Not back into the pool: nobody shall use it ungreeted.
+            drop(Connection::take(connection));
+            return Err(Failure::from_redis(&error));
+        }
+        Ok(connection)
     }
 
     fn in_use(&self) -> Option<(u64, MultiplexedConnection)> {

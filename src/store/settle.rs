@@ -5,7 +5,9 @@ use super::{
     batch::Work,
     keys::SaleKeys,
     once::{self, Use},
-    record, unknown_word,
+    record,
+    reply::Fields,
+    unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, IdSigner, SaleId},
@@ -110,7 +112,7 @@ impl Work for Settles {
         }
         let now_ms = reply.int()?;
         let read = |ask: SettleAsk| {
-            let (word, fields) = (reply.text()?, reply.list()?.fields()?);
+            let (word, fields) = (reply.text()?, Fields::of_lines(&reply.text()?)?);
             let order = || record::order_if_any(&self.ids, &ask.hold, now_ms, &fields);
             match word.as_str() {
                 "applied" => Ok(SettleOutcome::Applied(order()?)),

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{
     Blueprint, Catalogue, Demand, Durability, Failure, Terms, Topology,
-    durability::Barrier,
+    durability::{Barrier, Fsyncs, fsync_always},
     keys::{SCHEMA, SECRET},
     runner::Runner,
 };
@@ -117,26 +117,24 @@ async fn look(runner: &Runner, address: String) -> Result<Standing, Unfit> {
 /// What to wait for so that a payment is as durable as demanded, if this server can do it.
 async fn barrier(runner: &Runner, standing: &Standing, demand: Demand) -> Result<Option<Barrier>, Unfit> {
     if demand.payments != Durability::Fsync {
-        return Ok(Barrier::of(demand, false));
+        return Ok(Barrier::of(demand, Fsyncs::WhenAsked));
     }
     if !standing.aof {
         return Err(Unfit::NoAof);
     }
-    let waits = parse_version(&standing.version).is_some_and(|version| version >= VERSION_WAITAOF);
-    let is_always = !waits && fsyncs_always(runner, demand.is_ours).await?;
-    if waits || is_always {
-        Ok(Barrier::of(demand, is_always))
-    } else {
-        Err(Unfit::CannotFsync(standing.version.clone()))
+    if parse_version(&standing.version).is_some_and(|version| version >= VERSION_WAITAOF) {
+        return Ok(Barrier::of(demand, Fsyncs::WhenAsked));
     }
+    if demand.is_ours {
+        runner.plain(&fsync_always()).await?;
+        return Ok(Barrier::of(demand, Fsyncs::WhenTold));
+    }
+    let is_always = fsyncs_always(runner).await?;
+    is_always.then(|| Barrier::of(demand, Fsyncs::Always)).ok_or_else(|| Unfit::CannotFsync(standing.version.clone()))
 }
 
-/// Whether the server answers only what is on its disk; one of our own is told to.
-async fn fsyncs_always(runner: &Runner, is_ours: bool) -> Result<bool, Failure> {
-    if is_ours {
-        runner.plain(redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always")).await?;
-        return Ok(true);
-    }
+/// Whether the server answers only what is on its disk.
+async fn fsyncs_always(runner: &Runner) -> Result<bool, Failure> {
     // A hosted server may refuse the question; then nobody knows.
     let asked = runner.plain(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await;
     let policy = asked.and_then(|value| super::Reply::read(value)?.fields());

@@ -111,6 +111,39 @@ async fn a_payment_is_acknowledged_once_it_is_on_disk() {
     shop.close(&server);
 }
 
+#[tokio::test]
+async fn a_payment_whose_effect_was_lost_while_it_was_waited_for_is_not_acknowledged() {
+    let Some(program) = newer_server() else {
+        println!("no server with WAITAOF on this machine: left out");
+        return;
+    };
+    let server = ServerProcess::start_program(&program, &["--appendonly", "yes", "--appendfsync", "no"]);
+    let shop = Shop::open(&server, &[("DURABILITY__PAYMENTS", "fsync"), ("DURABILITY__TIMEOUT_MS", "30000")]).await;
+    let order = shop.ordered().await;
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    // The scripts are forgotten too, as by a server that has just taken over.
+    redis::cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
+    let lose = async {
+        eventually("somebody waits for the disk", async || {
+            let info: redis::InfoDict = redis::cmd("INFO").arg("clients").query(&mut redis).unwrap();
+            info.get::<u32>("blocked_clients") == Some(1)
+        })
+        .await;
+        let settled: Vec<String> = redis::cmd("KEYS").arg("fs1:{p1}:once:*").query(&mut redis).unwrap();
+        assert_eq!(settled.len(), 1);
+        redis::cmd("DEL").arg(settled).exec(&mut redis).unwrap();
+        redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("everysec").exec(&mut redis).unwrap();
+        redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").exec(&mut redis).unwrap();
+    };
+    let (answer, ()) = futures_util::future::join(shop.pay("a", &order), lose).await;
+    assert_eq!(answer, (503, "store_unavailable".to_owned()));
+    eventually("the provider's next try finds the order paid", async || {
+        shop.pay("a", &order).await == (200, "duplicate".to_owned())
+    })
+    .await;
+    shop.close(&server);
+}
+
 #[test]
 fn a_server_that_cannot_fsync_is_refused_at_start_up() {
     let refusal = |arguments: &[&str]| {
@@ -154,5 +187,36 @@ async fn an_embedded_server_is_told_to_fsync_where_it_cannot_be_waited_for() {
     let told: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
     let expected = if ServerProcess::knows_waitaof() { "everysec" } else { "always" };
     assert_eq!(told[1], expected);
+    assert!(service.stop());
+}
+
+#[tokio::test]
+async fn an_embedded_server_that_died_and_came_back_still_fsyncs_what_is_acknowledged() {
+    if ServerProcess::knows_waitaof() {
+        println!("this server has WAITAOF, whatever its own policy: left out");
+        return;
+    }
+    let folder = tempfile::TempDir::with_prefix("fs").unwrap();
+    let mut command = crate::support::process::command(folder.path());
+    for (name, value) in [
+        ("FLASHSALE_DURABILITY__PAYMENTS", "fsync"),
+        ("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN),
+        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true"),
+    ] {
+        command.env(name, value);
+    }
+    let addr = ([127, 0, 0, 1], crate::support::redis::free_port()).into();
+    let service = crate::support::process::ServiceProcess::run(command, addr);
+    let client = redis::Client::open(format!("unix://{}/redis.sock", folder.path().display())).unwrap();
+    signal_process(crate::support::redis::pid(&mut client.get_connection().unwrap()), "KILL");
+    let pay = async || {
+        let event = json!({"idempotency_key": "a", "payload": {"status": "paid", "order_id": "cart 7"}});
+        let sent = Client::new().post(format!("{}/api/payments/webhook", service.url())).json(&event).send().await;
+        sent.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    };
+    eventually("payments are acknowledged again", pay).await;
+    let mut redis = client.get_connection().unwrap();
+    let told: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
+    assert_eq!(told[1], "always");
     assert!(service.stop());
 }

@@ -63,8 +63,9 @@ impl Ask for ListRequest {
 }
 
 fn trimmed(sale: &SaleId) -> Problem {
-    let detail = "events behind this one were dropped before they were read, for the log is bounded (events.keep_max); read \
-                  the orders as they stand, and go on from the first event that is left, without after";
+    let detail = "this event is not in the log any more, and others behind it may be gone too: the log is bounded \
+                  (events.keep_max), and a server that fails may lose its end; read the orders as they stand, and go on from \
+                  the first event that is left, without after";
     Problem::new(Code::CursorExpired, detail).with("sale", sale.as_str())
 }
 

@@ -142,7 +142,8 @@ async fn a_reader_that_comes_too_late_is_told_so() {
 async fn what_cannot_be_asked_of_the_log_is_refused() {
     let app = TestApp::selling(10).await;
     assert_eq!(app.get("/api/admin/events").await.refusal(), (401, "unauthorized"));
-    for query in ["?limit=0", "?limit=101", "?limit=-1", "?after=xyz", "?after=p1:1", "?sale=P1"] {
+    let last = format!("?after=p1:{0}-{0}", u64::MAX);
+    for query in ["?limit=0", "?limit=101", "?limit=-1", "?after=xyz", "?after=p1:1", "?sale=P1", &last] {
         assert_eq!(list(&app, query).await.refusal(), (422, "validation_failed"), "{query}");
     }
     assert_eq!(list(&app, "?cursor=x").await.refusal(), (422, "unknown_field"));
@@ -153,4 +154,21 @@ async fn what_cannot_be_asked_of_the_log_is_refused() {
     }
     assert_eq!(list(&app, "").await.refusal(), (422, "sale_required"), "p0 is the 101st");
     assert_eq!(list(&app, "?sale=p7").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_reader_that_is_ahead_of_a_log_is_told_that_events_it_has_seen_are_gone() {
+    let app = TestApp::selling(10).await;
+    app.ordered().await;
+    let seen = rows(&list(&app, "?sale=p1").await)[0]["id"].as_str().unwrap().to_owned();
+    // As after a fail-over to a server that had not heard of it.
+    redis::cmd("DEL").arg("fs1:{p1}:events").exec(&mut app.redis.connect()).unwrap();
+    assert_eq!(list(&app, &format!("?after={seen}")).await.refusal(), (410, "cursor_expired"));
+    redis::cmd("XADD")
+        .arg("fs1:{p1}:events")
+        .arg("1-1")
+        .arg(&["type", "order.x"])
+        .exec(&mut app.redis.connect())
+        .unwrap();
+    assert_eq!(list(&app, &format!("?after={seen}")).await.refusal(), (410, "cursor_expired"));
 }

@@ -72,3 +72,13 @@ async fn a_payment_of_no_order_cannot_start() {
     );
     assert_eq!(unknown.await.body["outcome"], "ignored");
 }
+
+#[tokio::test]
+async fn a_sale_that_was_made_before_there_was_a_cap_does_not_move_deadlines_and_takes_payments() {
+    let app = TestApp::selling(5).await;
+    let order = app.ordered().await;
+    redis::cmd("HDEL").arg("fs1:{p1}:sale").arg("payment_max_ms").exec(&mut app.redis.connect()).unwrap();
+    let due = app.get(&format!("/api/orders/{order}")).await.body["payment_due_at"].clone();
+    let answer = app.pay("a", json!({"status": "processing", "order_id": order})).await;
+    assert_eq!((answer.status, &answer.body["order"]["payment_due_at"]), (200, &due), "{answer:?}");
+}

@@ -68,6 +68,25 @@ async fn several_events_about_one_payment_open_one_review() {
 }
 
 #[tokio::test]
+async fn each_part_of_a_refund_is_looked_at_though_one_before_it_was_resolved() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    let tell = async |key: &str, status: &str, amount: &str| {
+        let event =
+            json!({"status": status, "order_id": order, "payment_id": "pi_1", "amount": amount, "currency": "USD"});
+        app.pay(key, event).await.body["outcome"].clone()
+    };
+    tell("a", "paid", "50.00").await;
+    assert_eq!(tell("b", "refunded", "10.00").await, "review");
+    assert_eq!(tell("c", "refunded", "10.00").await, "review", "the same part, told again");
+    let found = rows(&list(&app, "").await);
+    assert_eq!(found.len(), 1, "{found:?}");
+    resolve(&app, &found[0], "a voucher").await;
+    assert_eq!(tell("d", "refunded", "30.00").await, "review");
+    assert_eq!(rows(&list(&app, "").await)[0]["amount"], "30.00");
+}
+
+#[tokio::test]
 async fn a_review_is_resolved_once_with_a_note() {
     let app = TestApp::selling(10).await;
     app.pay("a", json!({"status": "paid", "order_id": "cart 7"})).await;

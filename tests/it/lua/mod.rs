@@ -1,6 +1,8 @@
 //! The scripts, called directly: every word of every header, and batches.
 
 mod batch;
+mod batch_money;
+mod pages;
 mod words;
 
 use std::collections::BTreeSet;
@@ -25,12 +27,18 @@ impl Bench {
         let mut redis = server.connect();
         let now_ms = clock::start_ms(&mut redis);
         let mut bench = Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), _server: server };
-        redis::cmd("SADD").arg("fs1:sales").arg("s").exec(&mut bench.redis).unwrap();
-        bench.advance(0);
-        for (id, units) in [("1", "10"), ("2", "1")] {
-            assert_eq!(bench.put_product(id, "USD", units), "created");
-        }
+        bench.empty();
         bench
+    }
+
+    /// As at the beginning, at the time that it is.
+    pub fn empty(&mut self) {
+        redis::cmd("FLUSHALL").exec(&mut self.redis).unwrap();
+        redis::cmd("SADD").arg("fs1:sales").arg("s").exec(&mut self.redis).unwrap();
+        self.advance(0);
+        for (id, units) in [("1", "10"), ("2", "1")] {
+            assert_eq!(self.put_product(id, "USD", units), "created");
+        }
     }
 
     pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {

@@ -109,8 +109,8 @@ struct Order {
 }
 
 /// A review of a payment is about that payment, whatever events tell of it: hold, whether it is about a refund, and the
-/// payment. One without a payment is about its event.
-type ReviewName = (usize, bool, Result<u8, u32>);
+/// payment. One without a payment is about its event, and one of a refund is about the part that came back.
+type ReviewName = (usize, bool, Result<u8, u32>, Said);
 
 #[derive(Clone, Debug)]
 struct Review {
@@ -137,7 +137,8 @@ pub struct SaleReference {
     holds: Vec<Hold>,
     orders: BTreeMap<usize, Order>,
     hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
-    event_keys: BTreeMap<u32, Event>,
+    /// With what each said was paid, for the right amount may be another one later.
+    event_keys: BTreeMap<u32, (Event, Said)>,
     reviews: BTreeMap<ReviewName, Review>,
     /// The one event about an id that was never made came before.
     unknown_came: bool,
@@ -482,12 +483,14 @@ impl SaleReference {
     fn settle(&mut self, event: &Event) -> String {
         let at = event.hold;
         self.reclaim();
-        if let Some(earlier) = self.event_keys.get(&event.key) {
-            let same = Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() };
+        let said = self.said(event);
+        if let Some((earlier, earlier_said)) = self.event_keys.get(&event.key) {
+            let same =
+                Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() } && *earlier_said == said;
             return if same { format!("duplicate {}", self.told(at)) } else { "idempotency_key_reused".into() };
         }
         let outcome = self.effect(event);
-        self.event_keys.insert(event.key, event.clone());
+        self.event_keys.insert(event.key, (event.clone(), said));
         self.wrote();
         format!("{outcome} {}", self.told(at))
     }
@@ -579,7 +582,8 @@ impl SaleReference {
     }
 
     fn pay(&mut self, event: &Event, payment: String, said: Said, late: bool) -> &'static str {
-        if let Some(review) = self.reviews.get_mut(&review_name(event)) {
+        let name = self.review_name(event);
+        if let Some(review) = self.reviews.get_mut(&name) {
             review.is_open = false;
         }
         let order = self.orders.get_mut(&event.hold).unwrap();
@@ -590,16 +594,24 @@ impl SaleReference {
 
     fn require_refund(&mut self, event: &Event, payment: String, said: Said) -> &'static str {
         self.review(event);
+        let name = self.review_name(event);
         let order = self.orders.get_mut(&event.hold).unwrap();
-        (order.captured, order.review) = (said, Some(review_name(event)));
+        (order.captured, order.review) = (said, Some(name));
         (order.status, order.payment) = ("refund_required", payment);
         "refund_required"
     }
 
     fn review(&mut self, event: &Event) -> &'static str {
         let review = Review { opened_by: event.key, is_open: true };
-        self.reviews.entry(review_name(event)).or_insert(review);
+        let name = self.review_name(event);
+        self.reviews.entry(name).or_insert(review);
         "review"
+    }
+
+    fn review_name(&self, event: &Event) -> ReviewName {
+        let is_refund = event.status == "refunded";
+        let part = if is_refund { self.said(event) } else { None };
+        (event.hold, is_refund, event.payment.ok_or(event.key), part)
     }
 
     fn find_hold(&self, at: usize) -> String {
@@ -643,10 +655,6 @@ impl SaleReference {
         self.products.insert(id, Product { sale, currency, total: 5, max_per_customer: None });
         format!("created {id}")
     }
-}
-
-fn review_name(event: &Event) -> ReviewName {
-    (event.hold, event.status == "refunded", event.payment.ok_or(event.key))
 }
 
 fn total(lines: &BTreeMap<u64, u64>) -> u64 {
@@ -705,7 +713,7 @@ impl ReferenceStateMachine for SaleReference {
             2 => at.clone().prop_map(Transition::Release),
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
-            5 => at.clone().prop_map(Transition::StartPayment),
+            8 => at.clone().prop_map(Transition::StartPayment),
             3 => (at.clone(), prop::sample::select(vec![1_000_i64, 30_000, 300_000]))
                 .prop_map(|(at, ms)| Transition::Extend(at, ms)),
             1 => prop::bool::weighted(0.3).prop_map(Transition::Pause),

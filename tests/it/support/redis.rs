@@ -138,7 +138,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn server_program() -> PathBuf {
+pub fn server_program() -> PathBuf {
     server_programs().into_iter().next().expect("a redis-server; scripts/bootstrap installs one")
 }
 
