@@ -35,7 +35,7 @@ end
 if not exists then return { 'sale_not_found' } end
 if exceeds('hold_ms', 'hold_max_ms') then return { 'terms_conflict', 'hold_seconds' } end
 if exceeds('payment_ms', 'payment_max_ms') then return { 'terms_conflict', 'payment_seconds' } end
-if exceeds('starts', 'ends') or (terms.starts ~= '' and terms.starts == terms.ends) then
+if exceeds('starts', 'ends') or ((terms.starts or '') ~= '' and terms.starts == terms.ends) then
   return { 'terms_conflict', 'ends_at' }
 end
 if changes == 0 then return { 'changed', sale_terms() } end

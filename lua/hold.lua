@@ -126,6 +126,8 @@ elseif sale[6] == '1' then
   closed = { 'sale_paused', starts or 0 }
 end
 
+local cooldown_holds = tonumber(sale[7] or '') or 0
+
 -- Of a product, how many more units the customer may have; nil: as many as there are.
 local function allowance(run, line)
   local most = products[line.product].most_per_customer
@@ -133,8 +135,8 @@ local function allowance(run, line)
 end
 
 local function customer_refusal(run)
-  if run.customer ~= '' and tonumber(sale[7] or '') then
-    local again = cooling_until(customer_at(run.customer, now), tonumber(sale[7]), tonumber(sale[8]), now)
+  if run.customer ~= '' and cooldown_holds > 0 then
+    local again = cooling_until(customer_at(run.customer, now), cooldown_holds, tonumber(sale[8]), now)
     if again then return { 'customer_cooling_down', again } end
   end
   for _, line in ipairs(run) do

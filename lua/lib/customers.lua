@@ -68,7 +68,7 @@ end
 -- Until when a customer who let so many holds lapse must wait, or nil.
 local function cooling_until(customer, holds, ms, now)
   local again = customer.abandoned_at + ms
-  return holds > 0 and customer.abandoned >= holds and now < again and again or nil
+  return customer.abandoned >= holds and now < again and again or nil
 end
 
 local function write_customers()

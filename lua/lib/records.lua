@@ -22,8 +22,8 @@ local function live_hold(hold_key, now)
   if not value then return nil end
   local deadline = redis.call('PEXPIRETIME', hold_key)
   if now > deadline then return nil end
-  local lines, made, customer = value:match('^(%S+) (%w+) ?(.*)$')
-  return { lines = lines, customer = customer, made = tonumber(made, 36) * 1000, deadline = deadline }
+  local lines, made, customer = value:match('^(%S+) ?(%w*) ?(.*)$')
+  return { lines = lines, customer = customer, made = (tonumber(made, 36) or 0) * 1000, deadline = deadline }
 end
 
 local function order_reply(word, now, order_key)

@@ -60,10 +60,6 @@ impl SaleKeys<'_> {
         self.named("orders")
     }
 
-    pub fn customers(self) -> String {
-        self.named("customers")
-    }
-
     pub fn due(self) -> String {
         self.named("due")
     }

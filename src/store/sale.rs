@@ -159,19 +159,21 @@ fn read_sale(id: &SaleId, reply: &mut Reply) -> Result<Sale, Failure> {
 pub(super) fn sale_of(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
     let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a term of a sale"));
     let unreadable = || Failure::unreadable("a term of a sale");
+    // What an older version of the service did not know yet has its default.
+    let or = |name: &str, instead: &'static str| fields.get(name).unwrap_or(instead).to_owned();
     Ok(Sale {
         id: id.clone(),
         terms: SaleTerms {
-            name: Name::parse(fields.text("name")?).ok_or_else(unreadable)?,
-            window: record::window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?,
+            name: Name::parse(fields.get("name").unwrap_or(id.as_str())).ok_or_else(unreadable)?,
+            window: record::window(&or("starts", ""), &or("ends", ""), &or("paused", "0"))?,
             hold_ms: count("hold_ms")?,
             hold_max_ms: count("hold_max_ms")?,
             payment_ms: count("payment_ms")?,
-            payment_max_ms: count("payment_max_ms")?,
+            payment_max_ms: count("payment_max_ms").or_else(|_| count("payment_ms"))?,
             on_payment_failed: OnPaymentFailed::parse(fields.text("on_payment_failed")?).ok_or_else(unreadable)?,
             restock_refunds: fields.text("restock_refunds")? != "0",
-            cooldown_holds: count("cooldown_holds")?,
-            cooldown_ms: count("cooldown_ms")?,
+            cooldown_holds: count("cooldown_holds").unwrap_or(0),
+            cooldown_ms: count("cooldown_ms").unwrap_or(0),
         },
         currency: fields.get("currency").map(record::currency).transpose()?,
     })
