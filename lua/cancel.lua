@@ -20,10 +20,19 @@ local order = order_at(order_key)
 
 -- decision
 if not order then return { 'order_not_found', now } end
-if order.status == 'cancelled' then return { 'already_cancelled', now, told(order_key) } end
-if order.status ~= 'pending' then return { 'order_not_cancellable', now, told(order_key) } end
+if order.status == 'cancelled' and order.cancelled_by ~= 'payment' then
+  return { 'already_cancelled', now, told(order_key) }
+end
+if order.status ~= 'pending' and order.status ~= 'cancelled' then
+  return { 'order_not_cancellable', now, told(order_key) }
+end
 
--- effects
-cancel_pending(order_key, order, by, now)
+-- effects: a failed payment leaves the door open for a late one; who cancels after it closes it
+local was_pending = order.status == 'pending'
+if was_pending then
+  cancel_pending(order_key, order, by, now)
+else
+  change(order_key, 'cancelled_by', by)
+end
 write_book(now)
-return { 'cancelled', now, told(order_key) }
+return { was_pending and 'cancelled' or 'already_cancelled', now, told(order_key) }

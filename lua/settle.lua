@@ -65,6 +65,7 @@ local function require_refund(e, reason)
   change(e.order_key, 'status', 'refund_required', 'reason', reason, 'review', e.review_id, 'payment', e.payment,
     'captured', e.amount, 'captured_currency', e.currency)
   emit('order.refund_required', e.order_key, now)
+  reopen_review(e.review_id)
   review(e, reason)
   return 'refund_required'
 end

@@ -38,6 +38,11 @@ local function open_review(id, record, now)
   return true
 end
 
+-- Something new is to be done about what a person had dealt with: the next that opens it finds none.
+local function reopen_review(id)
+  if review_at(id) and not is_open[id] then records[id] = false end
+end
+
 -- Nothing happens when there is no such review, or it was resolved before.
 local function close_review(id, note, now)
   local record = review_at(id)
@@ -51,6 +56,7 @@ local function write_reviews(now)
   for id in pairs(touched) do
     redis.call('HSET', records_key, id, records[id])
     if is_open[id] then
+      redis.call('ZREM', resolved_key, id)
       redis.call('ZADD', reviews_key, int(now), id)
     else
       redis.call('ZREM', reviews_key, id)

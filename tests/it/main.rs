@@ -9,6 +9,7 @@
 mod api;
 mod docs;
 mod durability;
+mod embedded;
 mod house;
 mod logs;
 mod lua;

@@ -9,7 +9,7 @@ use crate::{
     measure::{self, Load, hold_request, quantile},
     pace::{self, Pace, SLICE},
     script::Holds,
-    stand::{Candidate, Durability, Ground, Setup, Stand, figure},
+    stand::{Candidate, Durability, Ground, Setup, Stand},
     workloads::{PLENTY, Size},
 };
 
@@ -61,11 +61,10 @@ pub fn storm(ground: &Ground, Size { connections, seconds }: Size) -> io::Result
     std::thread::sleep(left.checked_sub(CALM).ok_or_else(|| io::Error::other("the holds were made too slowly"))?);
 
     log_slow_scripts(&mut redis)?;
-    let lapsed_before = figure(&mut redis, "stats", "expired_keys:")?;
     let pace = Pace { rate: peak / 2.0, connections, lasting: CALM + STORM + AFTER };
     let heard = pace::drive(stand.addr, hold_request(), &pace)?;
     let to_storm = deadline.duration_since(heard.started).unwrap_or_default();
-    await_lapse(&mut redis, lapsed_before)?;
+    await_lapse(&mut redis, deadline)?;
 
     let slow = slow_scripts(&mut redis)?;
     let second = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -121,12 +120,16 @@ fn slow_scripts(redis: &mut redis::Connection) -> io::Result<Vec<(u64, f64)>> {
     Ok(scripts.map(|(_, at, us, ..)| (*at, us / 1_000.0)).collect())
 }
 
-/// Waits until Redis has dropped the keys of all those holds: else there was no storm.
-fn await_lapse(redis: &mut redis::Connection, before: f64) -> io::Result<()> {
+/// Waits until the units of all those holds are back, which is one bucket: else there was no storm. Redis drops the last of their
+/// keys much later, for it samples.
+fn await_lapse(redis: &mut redis::Connection, deadline: SystemTime) -> io::Result<()> {
+    let ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(10) {
-        let lapsed = figure(redis, "stats", "expired_keys:")? - before;
-        if lapsed >= crate::script::count(HOLDS) {
+        let mut is_there = redis::cmd("HEXISTS");
+        let is_there: bool =
+            is_there.arg("fs1:{p1}:lapses").arg(format!("{ms}:1:h")).query(redis).map_err(io::Error::other)?;
+        if !is_there {
             return Ok(());
         }
         std::thread::sleep(SLICE);

@@ -153,6 +153,16 @@ async fn money_for_a_cancelled_order_is_to_be_refunded() {
 }
 
 #[tokio::test]
+async fn who_cancels_after_a_failed_payment_gets_no_units_for_a_late_one() {
+    let app = TestApp::selling(1).await;
+    let order = app.ordered().await;
+    app.pay("a", json!({"status": "failed", "order_id": order})).await;
+    assert_eq!(app.post(&format!("/api/orders/{order}/cancel"), json!({})).await.body["status"], "cancelled");
+    assert_eq!(app.pay("b", json!({"status": "paid", "order_id": order})).await.body["outcome"], "refund_required");
+    assert_eq!(app.stock(1).await, [1, 0, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_wrong_amount_or_currency_and_a_second_payment_are_for_a_person_to_look_at() {
     let app = TestApp::selling(10).await;
     let order = app.ordered().await;

@@ -412,7 +412,13 @@ impl SaleReference {
     fn cancel(&mut self, at: usize) -> String {
         match self.orders.get_mut(&at) {
             None => return "order_not_found".into(),
-            Some(order) if order.status == "cancelled" => return format!("already_cancelled {}", self.told(at)),
+            Some(order) if order.status == "cancelled" => {
+                let was_by_payment = std::mem::replace(&mut order.by_payment, false);
+                if was_by_payment {
+                    self.wrote();
+                }
+                return format!("already_cancelled {}", self.told(at));
+            }
             Some(order) if order.status != "pending" => return format!("order_not_cancellable {}", self.told(at)),
             Some(order) => order.status = "cancelled",
         }
@@ -593,8 +599,11 @@ impl SaleReference {
     }
 
     fn require_refund(&mut self, event: &Event, payment: String, said: Said) -> &'static str {
-        self.review(event);
         let name = self.review_name(event);
+        if self.reviews.get(&name).is_some_and(|review| !review.is_open) {
+            self.reviews.remove(&name);
+        }
+        self.review(event);
         let order = self.orders.get_mut(&event.hold).unwrap();
         (order.captured, order.review) = (said, Some(name));
         (order.status, order.payment) = ("refund_required", payment);

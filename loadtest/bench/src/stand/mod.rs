@@ -13,7 +13,7 @@ use std::{
 
 pub use self::{
     postgres::{Cluster, Postgres, SETTINGS},
-    redis::{Durability, Redis, Scripts, figure, memory, program as redis_program, scripts},
+    redis::{Durability, Redis, Scripts, memory, program as redis_program, scripts},
 };
 use crate::{
     controls::Control,

@@ -41,7 +41,7 @@ impl Redis {
         let mut command = running::command(program()?, None);
         command.args(["--port", "0", "--save", "", "--appendonly", aof, "--appendfsync", fsync]);
         command.arg("--unixsocket").arg(folder.path().join("redis.sock")).arg("--dir").arg(folder.path());
-        command.args(["--maxmemory-policy", "noeviction"]).stdout(Stdio::null());
+        command.args(["--maxmemory-policy", "noeviction", "--hz", "100"]).stdout(Stdio::null());
         let redis = Self { running: Running::start(&mut command)?, folder };
         eventually("redis-server answers", || redis.running.is_alive(), || redis.try_connect().is_some())?;
         Ok(redis)
