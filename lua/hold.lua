@@ -13,7 +13,9 @@
 --          idempotency_key_reused                the key was used with another fingerprint
 --          replayed, deadline, hold id           the key was used for this very hold
 --          product_not_found, product
---          sale_ended, sale_not_started, sale_paused, each with when it starts in ms or 0
+--          sale_ended, when it started in ms or 0
+--          sale_not_started, when it starts in ms
+--          sale_paused, when it started in ms or 0
 --          quantity_above_limit, product, most units in one hold
 --          customer_cooling_down, until when     too many holds of this customer were left to lapse
 --          customer_id_required, product         the product has a limit for each customer

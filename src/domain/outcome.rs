@@ -90,7 +90,9 @@ pub enum ReleaseOutcome {
 pub enum ExtendOutcome {
     Extended(Hold),
     /// It has the latest deadline that its sale allows.
-    ExtensionLimitReached { deadline_ms: i64 },
+    ExtensionLimitReached {
+        deadline_ms: i64,
+    },
     HoldConverted(OrderId),
     HoldExpired,
 }
@@ -175,7 +177,9 @@ pub enum ChangeSaleOutcome {
     Changed(Sale),
     SaleNotFound,
     /// This term does not fit the others.
-    TermsConflict { field: String },
+    TermsConflict {
+        field: String,
+    },
 }
 
 /// Of a look at a sale.
@@ -203,8 +207,12 @@ pub enum RestockOutcome {
     ProductNotFound,
     IdempotencyKeyReused,
     /// So many units are promised: held, pending or sold.
-    BelowPromised { floor: u64 },
-    AboveMaximum { most: u64 },
+    BelowPromised {
+        floor: u64,
+    },
+    AboveMaximum {
+        most: u64,
+    },
 }
 
 /// Of a look at the orders.
@@ -213,7 +221,6 @@ pub enum ListOrdersOutcome {
     Orders { orders: Vec<Order>, next: Option<ListCursor> },
     SaleNotFound,
 }
-
 
 /// Of a look at the event log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -78,13 +78,12 @@ impl<'a, 'e> Object<'a, 'e> {
 
     /// True or false, or `None` where it is absent or wrong.
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
-        match self.take(name)? {
-            Json::Bool(is_true) => Some(is_true),
-            _ => {
-                self.complain(name, "not_a_boolean", format!("{name} must be true or false"));
-                None
-            }
+        let value = self.take(name)?;
+        if let Json::Bool(is_true) = value {
+            return Some(is_true);
         }
+        self.complain(name, "not_a_boolean", format!("{name} must be true or false"));
+        None
     }
 
     /// A whole number that may be negative, or `None` where it is absent or wrong.

@@ -16,8 +16,7 @@ use super::{
     extract::{self, Ask, Asked},
     fields::{Json, Object},
     problem::{Code, FieldError, Problem},
-    products,
-    refusals,
+    products, refusals,
     time::rfc3339,
 };
 use crate::{
@@ -52,7 +51,9 @@ pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResp
         HoldOutcome::ProductNotFound(product) => Err(products::not_found().with("product_id", product.get())),
         HoldOutcome::ProductsOfDifferentSales => Err(refusals::different_sales()),
         HoldOutcome::QuantityAboveLimit { product, max_per_hold } => Err(refusals::above_limit(product, max_per_hold)),
-        HoldOutcome::SaleNotOpen { status, starts_ms, now_ms } => Err(refusals::sale_not_open(status, starts_ms, now_ms)),
+        HoldOutcome::SaleNotOpen { status, starts_ms, now_ms } => {
+            Err(refusals::sale_not_open(status, starts_ms, now_ms))
+        }
         HoldOutcome::CustomerIdRequired(product) => Err(refusals::customer_id_required(product)),
         HoldOutcome::CustomerLimitReached { product, remaining } => {
             Err(refusals::customer_limit_reached(product, remaining))

@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{webhook::signature::Verifier};
+use crate::webhook::signature::Verifier;
 
 pub use admin::Admins;
 pub use frame::frame;

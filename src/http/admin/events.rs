@@ -98,7 +98,8 @@ struct EventBody<'a> {
 impl<'a> EventBody<'a> {
     fn of(event: &'a Event, id: String) -> Self {
         let (at, sale) = (rfc3339(event.at_ms), event.sale.as_str());
-        let mut body = Self { id, r#type: &event.kind, at, sale, order: None, review: None, product: None, terms: None };
+        let mut body =
+            Self { id, r#type: &event.kind, at, sale, order: None, review: None, product: None, terms: None };
         match &event.about {
             About::Order(order) => body.order = Some(OrderBody::of(order)),
             About::Review(review) => body.review = Some(ReviewBody::of(review)),

@@ -43,7 +43,8 @@ impl Admins {
         full: impl IntoIterator<Item = &'a str>,
         reading: impl IntoIterator<Item = &'a str>,
     ) -> Option<Self> {
-        let admins = Self { full: full.into_iter().map(digest).collect(), reading: reading.into_iter().map(digest).collect() };
+        let admins =
+            Self { full: full.into_iter().map(digest).collect(), reading: reading.into_iter().map(digest).collect() };
         (!admins.full.is_empty() || !admins.reading.is_empty()).then_some(admins)
     }
 
@@ -52,7 +53,8 @@ impl Admins {
         let (scheme, token) = given.split_once(' ')?;
         let given = digest(token.trim());
         // All are compared, whichever fits.
-        let fits = |digests: &[Digest]| digests.iter().fold(Choice::from(0), |fits, digest| fits | digest.ct_eq(&given));
+        let fits =
+            |digests: &[Digest]| digests.iter().fold(Choice::from(0), |fits, digest| fits | digest.ct_eq(&given));
         let (full, reading) = (bool::from(fits(&self.full)), bool::from(fits(&self.reading)));
         match (scheme.eq_ignore_ascii_case("bearer"), full, reading) {
             (true, true, _) => Some(Role::Full),

@@ -177,6 +177,7 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
 }
 
 /// `Some(None)`: null takes it away.
+#[expect(clippy::option_option, reason = "as in SaleChange: to set, to take away, or to leave")]
 fn read_instant(object: &mut Object<'_, '_>, name: &str) -> Option<Option<i64>> {
     if object.clears(name) {
         return Some(None);

@@ -42,7 +42,9 @@ async fn a_customer_has_no_more_than_the_limit_held_ordered_and_bought_together(
 
 #[tokio::test]
 async fn what_lapses_no_longer_counts_though_nothing_sweeps() {
-    let app = selling_with(&[("SALE__HOLD_SECONDS", "1"), ("SALE__PAYMENT_SECONDS", "1"), ("EVENTS__SWEEP_MS", "0")], 2).await;
+    let app =
+        selling_with(&[("SALE__HOLD_SECONDS", "1"), ("SALE__PAYMENT_SECONDS", "1"), ("EVENTS__SWEEP_MS", "0")], 2)
+            .await;
     let order = app.order(&hold_for(&app, "ann", 1).await.id()).await;
     assert_eq!(order.status, 201);
     assert_eq!(hold_for(&app, "ann", 1).await.status, 201);
@@ -102,9 +104,8 @@ async fn a_hold_is_extended_up_to_the_sales_cap_counted_from_when_it_was_made() 
     let app = TestApp::start_with(&settings);
     app.add_product(json!({"id": 1, "name": "Item", "price": "5.00", "total_stock": 5})).await;
     let hold = hold_for(&app, "ann", 2).await;
-    let extend = async |id: &str, seconds: u64| {
-        app.post(&format!("/api/holds/{id}/extend"), json!({"seconds": seconds})).await
-    };
+    let extend =
+        async |id: &str, seconds: u64| app.post(&format!("/api/holds/{id}/extend"), json!({"seconds": seconds})).await;
     let at = |answer: &Answer| answer.body["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let longer = extend(&hold.id(), 30).await;
     assert_eq!((longer.status, (at(&longer) - at(&hold)).total(jiff::Unit::Second).unwrap()), (200, 30.0));

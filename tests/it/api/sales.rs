@@ -45,8 +45,12 @@ async fn a_sale_is_made_with_defaults_read_changed_and_listed() {
     assert_eq!((made.status, &made.body), (201, &expected));
     assert_eq!(make(&app, json!({"id": "drop-1"})).await.refusal(), (409, "already_exists"));
     assert_eq!(get(&app, "/api/admin/sales/drop-1").await.body, expected);
-    let changed = change(&app, "drop-1", json!({"name": "Friday", "hold_seconds": 60, "ends_at": "2040-01-01T00:00:00Z"})).await;
-    assert_eq!((changed.status, &changed.body["hold_seconds"], &changed.body["name"]), (200, &json!(60), &json!("Friday")));
+    let changed =
+        change(&app, "drop-1", json!({"name": "Friday", "hold_seconds": 60, "ends_at": "2040-01-01T00:00:00Z"})).await;
+    assert_eq!(
+        (changed.status, &changed.body["hold_seconds"], &changed.body["name"]),
+        (200, &json!(60), &json!("Friday"))
+    );
     assert_eq!(changed.body["ends_at"], "2040-01-01T00:00:00.000Z");
     assert_eq!(change(&app, "drop-1", json!({"ends_at": null})).await.body["ends_at"], Value::Null);
     let unnamed = make(&app, json!({"name": "No id"})).await;
@@ -79,7 +83,10 @@ async fn terms_that_do_not_fit_together_are_refused_and_nothing_changes() {
         (json!({"hold_seconds": 0}), "/hold_seconds"),
     ] {
         let answer = change(&app, "drop", wrong).await;
-        assert_eq!((answer.refusal(), &answer.body["errors"][0]["pointer"]), ((422, "validation_failed"), &json!(pointer)));
+        assert_eq!(
+            (answer.refusal(), &answer.body["errors"][0]["pointer"]),
+            ((422, "validation_failed"), &json!(pointer))
+        );
     }
     assert_eq!(change(&app, "drop", json!({"colour": "red"})).await.refusal(), (422, "unknown_field"));
     assert_eq!(get(&app, "/api/admin/sales/drop").await.body, before);
@@ -129,7 +136,10 @@ async fn new_terms_are_those_of_new_holds_and_orders() {
     let app = selling_in(json!({"hold_seconds": 600, "payment_seconds": 600})).await;
     let old = app.hold(1).await;
     change(&app, "drop", json!({"hold_seconds": 60, "payment_seconds": 30})).await;
-    assert_eq!((&old.body["expires_in"], app.hold(1).await.body["expires_in"].as_u64().unwrap() <= 61), (&json!(600), true));
+    assert_eq!(
+        (&old.body["expires_in"], app.hold(1).await.body["expires_in"].as_u64().unwrap() <= 61),
+        (&json!(600), true)
+    );
     assert_eq!(app.get(&format!("/api/holds/{}", old.id())).await.body["expires_at"], old.body["expires_at"]);
 }
 

@@ -51,7 +51,10 @@ async fn an_order_keeps_the_price_that_it_was_made_with() {
     let app = TestApp::selling(10).await;
     let (order, hold) = (app.ordered().await, app.held().await);
     let changed = change(&app, json!({"price": "75.00", "name": "Better item", "max_per_hold": 2})).await;
-    assert_eq!((changed.status, &changed.body["price"], &changed.body["name"]), (200, &json!("75.00"), &json!("Better item")));
+    assert_eq!(
+        (changed.status, &changed.body["price"], &changed.body["name"]),
+        (200, &json!("75.00"), &json!("Better item"))
+    );
     assert_eq!(app.get(&format!("/api/orders/{order}")).await.body["total_amount"], "50.00");
     assert_eq!(app.order(&hold).await.body["total_amount"], "75.00", "an order is made with the price of its moment");
     assert_eq!(app.hold(3).await.refusal(), (422, "quantity_above_limit"));
@@ -63,7 +66,9 @@ async fn an_order_keeps_the_price_that_it_was_made_with() {
 async fn changes_that_make_no_sense_are_refused_and_change_nothing() {
     let app = TestApp::selling(10).await;
     let before = app.get("/api/products/1").await.body;
-    for body in [json!({}), json!({"delta": 1, "total": 2}), json!({"delta": 1.5}), json!({"total": -1}), json!({"delta": "1"})] {
+    for body in
+        [json!({}), json!({"delta": 1, "total": 2}), json!({"delta": 1.5}), json!({"total": -1}), json!({"delta": "1"})]
+    {
         assert_eq!(restock(&app, body.clone()).await.refusal(), (422, "validation_failed"), "{body}");
     }
     assert_eq!(restock(&app, json!({"delta": 1_000_000_000})).await.refusal(), (422, "validation_failed"));
@@ -133,6 +138,9 @@ async fn an_admin_cancels_an_order_and_money_for_it_is_to_be_refunded() {
     assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("cancelled")));
     assert_eq!(app.admin(Method::POST, &path, json!({})).await.status, 200);
     assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order})).await.body["outcome"], "refund_required");
-    assert_eq!(app.admin(Method::POST, "/api/admin/orders/order_x/cancel", json!({})).await.refusal(), (404, "order_not_found"));
+    assert_eq!(
+        app.admin(Method::POST, "/api/admin/orders/order_x/cancel", json!({})).await.refusal(),
+        (404, "order_not_found")
+    );
     assert_eq!(app.stock(1).await, [5, 0, 0, 0]);
 }

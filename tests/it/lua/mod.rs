@@ -156,9 +156,30 @@ pub const BOOK: [&str; 2] = ["60000", "1000"];
 
 /// Terms of the sale: holds of 100 s, at most 200 s, payments in 50 s, at most 80 s.
 pub const TERMS: [&str; 24] = [
-    "name", "Sale", "starts", "", "ends", "", "paused", "0", "hold_ms", "100000", "hold_max_ms", "200000", "payment_ms",
-    "50000", "payment_max_ms", "80000", "on_payment_failed", "release", "restock_refunds", "1", "cooldown_holds", "0",
-    "cooldown_ms", "60000",
+    "name",
+    "Sale",
+    "starts",
+    "",
+    "ends",
+    "",
+    "paused",
+    "0",
+    "hold_ms",
+    "100000",
+    "hold_max_ms",
+    "200000",
+    "payment_ms",
+    "50000",
+    "payment_max_ms",
+    "80000",
+    "on_payment_failed",
+    "release",
+    "restock_refunds",
+    "1",
+    "cooldown_holds",
+    "0",
+    "cooldown_ms",
+    "60000",
 ];
 
 pub fn book() -> Vec<String> {

@@ -185,10 +185,12 @@ fn provoke_sales(bench: &mut Bench) {
     let arguments = [&BOOK[..], &TERMS].concat();
     let other = book().iter().map(|name| name.replace("{s}", "{t}")).collect::<Vec<_>>();
     let find = |bench: &mut Bench| word(&bench.call(Op::FindSale, &[other[0].clone()], &[]));
-    let change = |bench: &mut Bench, terms: &[&str]| {
-        word(&bench.call(Op::ChangeSale, &other, &[&BOOK[..], terms].concat()))
-    };
-    assert_eq!((find(bench), change(bench, &["paused", "1"])), ("sale_not_found".to_owned(), "sale_not_found".to_owned()));
+    let change =
+        |bench: &mut Bench, terms: &[&str]| word(&bench.call(Op::ChangeSale, &other, &[&BOOK[..], terms].concat()));
+    assert_eq!(
+        (find(bench), change(bench, &["paused", "1"])),
+        ("sale_not_found".to_owned(), "sale_not_found".to_owned())
+    );
     assert_eq!(word(&bench.call(Op::PutSale, &other, &arguments)), "created");
     assert_eq!(word(&bench.call(Op::PutSale, &other, &arguments)), "already_exists");
     assert_eq!((find(bench), change(bench, &["paused", "1"])), ("found".to_owned(), "changed".to_owned()));

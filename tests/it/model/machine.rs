@@ -11,9 +11,9 @@ use flashsale::{
         money,
         order::{CancelledBy, Order},
         outcome::{
-            CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome, ListEventsOutcome, ListReviewsOutcome,
-            OrderOutcome, PutProductOutcome, ReleaseOutcome, ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome,
-            StockOutcome,
+            CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
+            HoldOutcome, ListEventsOutcome, ListReviewsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
+            ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome, StockOutcome,
         },
         payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
         product::{NewProduct, ProductChange, Restock},
@@ -39,7 +39,6 @@ thread_local! {
     static REDIS: PrivateRedis = PrivateRedis::start();
 }
 
-/// One case: a store on an empty Redis.
 pub struct SaleTest {
     runtime: Runtime,
     store: Store,
@@ -115,6 +114,7 @@ impl SaleTest {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line or some for each transition")]
     pub(super) fn run(&mut self, transition: &Transition) -> String {
         match transition {
             Transition::Hold(wish) => format!("hold {}", self.hold(wish)),

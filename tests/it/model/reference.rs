@@ -164,7 +164,8 @@ impl SaleReference {
         let product = |sale, total| Product { sale, currency: "USD", total, max_per_customer: None };
         Self {
             clock: 0,
-            last_now: i64::MIN,
+            // Making its products is the first that is written.
+            last_now: 0,
             products: [(1, product("drop", 8)), (2, product("drop", 3)), (3, product("other", 5))].into(),
             holds: Vec::new(),
             orders: BTreeMap::new(),
@@ -723,11 +724,11 @@ impl ReferenceStateMachine for SaleReference {
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
             8 => at.clone().prop_map(Transition::StartPayment),
-            3 => (at.clone(), prop::sample::select(vec![1_000_i64, 30_000, 300_000]))
+            9 => (at.clone(), prop::sample::select(vec![1_000_i64, 300_000, 300_000, 300_000]))
                 .prop_map(|(at, ms)| Transition::Extend(at, ms)),
             1 => prop::bool::weighted(0.3).prop_map(Transition::Pause),
             1 => (1_u64..=2, prop::option::weighted(0.4, 1_u64..=3)).prop_map(|(id, most)| Transition::Limit(id, most)),
-            1 => (1_u64..=2, -3_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
+            2 => (1_u64..=2, -4_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
             2 => Just(Transition::Expire),
             2 => (0_u32..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),

@@ -65,7 +65,9 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
         match order["status"].as_str() {
             "pending" => add(&mut found, order["due"].parse().unwrap(), "p", &order["lines"]),
             // Units of a refund that the sale does not put back stay sold.
-            "paid" | "refunded" if order["status"] == "paid" || order.get("restocked").is_some_and(|word| word == "0") => {
+            "paid" | "refunded"
+                if order["status"] == "paid" || order.get("restocked").is_some_and(|word| word == "0") =>
+            {
                 for (product, units) in lines(&order["lines"]) {
                     *sold.entry(product).or_default() += units;
                 }
@@ -124,8 +126,11 @@ fn check_customers(connection: &mut Connection, sale: &str) {
     let stored: BTreeMap<String, String> = connection.hgetall(key("customers")).unwrap();
     let mut kept: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
     for (customer, text) in stored {
-        for (name, value) in text.split(' ').filter_map(|entry| entry.split_once('=')).filter(|(n, _)| *n != "abandoned") {
-            let has_lapsed = name.split_once(':').is_some_and(|(deadline, _)| deadline.parse::<u64>().unwrap() <= ahead);
+        for (name, value) in
+            text.split(' ').filter_map(|entry| entry.split_once('=')).filter(|(n, _)| *n != "abandoned")
+        {
+            let has_lapsed =
+                name.split_once(':').is_some_and(|(deadline, _)| deadline.parse::<u64>().unwrap() <= ahead);
             if !has_lapsed {
                 kept.entry(customer.clone()).or_default().insert(name.to_owned(), value.parse().unwrap());
             }
