@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- cancel: cancels an order that is not paid; a pending one gives its units back.
 --
--- uses   clock, units, records, book, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 order HASH
+-- uses   clock, units, customers, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET, 9 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 who cancels: customer or admin
 -- REPLY  order_not_found, now                  its record is gone
 --        order_not_cancellable, now, order     it is paid, refund_required or refunded
@@ -11,7 +12,7 @@
 -- cost   O(lines)
 
 -- names
-local order_key, by = KEYS[7], ARGV[3]
+local order_key, by = KEYS[BOOK + 1], ARGV[3]
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))

@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
 -- expire: says of pending orders that they have lapsed: an event each, once. It changes no stock but what is due anyway.
 --
--- uses   clock, units, records, book, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET; then order HASHes
+-- uses   clock, units, customers, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET; then order HASHes
 -- ARGV   1 retention_ms, 2 most events to keep
 -- REPLY  behind            lapsed units are left to reclaim: nothing was decided, call again
 --        expired, number   of these orders, for how many it was said now
 -- cost   O(orders + due buckets)
 
 -- names
-local FIRST = 7
+local FIRST = BOOK + 1
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))

@@ -2,26 +2,31 @@
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
 -- In a rush most buyers want the same, so neighbours that do are a run, decided and answered together.
 --
--- uses   clock, units
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET; then for each hold its hold STRING;
+-- uses   clock, units, customers
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold STRING;
 --        then for each run with a claim its once STRING
 -- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds, wish.
---        A wish is the record that it will be ('1=2,7=1' or '1=2,7=1 alice': product=units, each product once, and the
---        customer), and if there is more to it, a newline, the hold_ms wanted (0: the sale's own), and perhaps a blank and a
+--        A wish is '1=2,7=1' or '1=2,7=1 alice' (product=units, each product once, and the customer), and if there is more to it, a newline, the hold_ms wanted (0: the sale's own), and perhaps a blank and a
 --        claim ('<fingerprint> <hold id>'); a wish with a claim is a run of its own
 -- REPLY  behind                                  lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and in the order of the holds: a number of holds, and how they were decided, as one of
 --          idempotency_key_reused                the key was used with another fingerprint
 --          replayed, deadline, hold id           the key was used for this very hold
 --          product_not_found, product
+--          sale_ended, when it started in ms or 0
+--          sale_not_started, when it starts in ms
+--          sale_paused, when it started in ms or 0
 --          quantity_above_limit, product, most units in one hold
+--          customer_cooling_down, until when     too many holds of this customer were left to lapse
+--          customer_id_required, product         the product has a limit for each customer
+--          customer_limit_reached, product, units that the customer may still have
 --          insufficient_stock, product, available, coming back (held + pending), next release in ms or 0
 --          held, deadline                        also when this hold is already there: the call was sent twice
 -- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
 
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
-local HOLDS = 4
+local HOLDS = 5
 local next_once = HOLDS + count
 
 local function bounded(units)
@@ -35,12 +40,14 @@ local function read_wish(text)
   local only, only_units = text:match('^(%d+)=(%d+)$')
   if only then
     local units = bounded(only_units)
-    return units and { record = text, hold_ms = 0, { product = only, units = units } }
+    return units and { lines = text, hold_ms = 0, customer = '', { product = only, units = units } }
   end
   local record, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
-  local wish = { record = record or text, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
+  local lines, customer = (record or text):match('^(%S+) ?(.*)$')
+  if not lines then return false end
+  local wish = { lines = lines, customer = customer, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
   local seen = {}
-  for part in wish.record:match('^%S*'):gmatch('[^,]+') do
+  for part in lines:gmatch('[^,]+') do
     local product, units = part:match('^(%d+)=(%d+)$')
     units = bounded(units)
     if not units or seen[product] then return false end
@@ -51,7 +58,8 @@ local function read_wish(text)
 end
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms')
+local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'cooldown_holds',
+  'cooldown_ms')
 local now = guarded_now(sale[1])
 if reclaim(now) then return { 'behind' } end
 
@@ -74,9 +82,11 @@ local some_known = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) 
 local products = {}
 local function product_of(id)
   if products[id] == nil then
-    local f = redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':max_per_hold')
+    local f = redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':max_per_hold',
+      id .. ':max_per_customer')
     products[id] = f[1] and
-      { available = tonumber(f[1]), held = tonumber(f[2]), pending = tonumber(f[3]), most = tonumber(f[4]), taken = 0 }
+      { available = tonumber(f[1]), held = tonumber(f[2]), pending = tonumber(f[3]), most = tonumber(f[4]),
+        most_per_customer = tonumber(f[5] or ''), taken = 0 }
   end
   return products[id]
 end
@@ -107,11 +117,52 @@ local function first_release(id, product)
   return stored == 0 and taken or math.min(stored, taken)
 end
 
+-- Whether the sale takes holds at this moment: one answer for all.
+local closed
+local starts, ends = tonumber(sale[4] or ''), tonumber(sale[5] or '')
+if ends and now >= ends then
+  closed = { 'sale_ended', starts or 0 }
+elseif starts and now < starts then
+  closed = { 'sale_not_started', starts }
+elseif sale[6] == '1' then
+  closed = { 'sale_paused', starts or 0 }
+end
+
+local cooldown_holds = tonumber(sale[7] or '') or 0
+
+-- Of a product, how many more units the customer may have; nil: as many as there are.
+local function allowance(run, line)
+  local most = products[line.product].most_per_customer
+  return most and most - customer_has(customer_at(run.customer, now), line.product)
+end
+
+local function customer_refusal(run)
+  if run.customer ~= '' and cooldown_holds > 0 then
+    local again = cooling_until(customer_at(run.customer, now), cooldown_holds, tonumber(sale[8]), now)
+    if again then return { 'customer_cooling_down', again } end
+  end
+  for _, line in ipairs(run) do
+    if products[line.product].most_per_customer then
+      if run.customer == '' then return { 'customer_id_required', line.product } end
+      local left = allowance(run, line)
+      if line.units > left then return { 'customer_limit_reached', line.product, math.max(left, 0) } end
+    end
+  end
+end
+
 local function refusal(run)
   for _, line in ipairs(run) do
-    local product, units = product_of(line.product), line.units
-    if not product then return { 'product_not_found', line.product } end
-    if units > product.most then return { 'quantity_above_limit', line.product, product.most } end
+    if not product_of(line.product) then return { 'product_not_found', line.product } end
+  end
+  if closed then return closed end
+  for _, line in ipairs(run) do
+    local most = products[line.product].most
+    if line.units > most then return { 'quantity_above_limit', line.product, most } end
+  end
+  local refused = customer_refusal(run)
+  if refused then return refused end
+  for _, line in ipairs(run) do
+    local product, units = products[line.product], line.units
     if units > product.available then
       return { 'insufficient_stock', line.product, product.available, product.held + product.pending,
         product.held + product.pending > 0 and first_release(line.product, product) or 0 }
@@ -129,6 +180,7 @@ local function take(run, key, holds)
     product.held = product.held + units
     product.taken = product.taken + units
     product.taken_until = math.min(product.taken_until or deadline, deadline)
+    customer_owes(run.customer, bucket(deadline, line.product, 'h'), units, now)
   end
   takes[#takes + 1] = { run = run, first = key, last = key + holds - 1, deadline = deadline }
   if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) end
@@ -141,6 +193,8 @@ local function decide(run, key, holds)
   if not refusal(run) then
     for _, line in ipairs(run) do
       enough = math.min(enough, math.floor(products[line.product].available / line.units))
+      local allowed = allowance(run, line)
+      if allowed then enough = math.min(enough, math.floor(allowed / line.units)) end
     end
     take(run, key, enough)
     holds = holds - enough
@@ -164,14 +218,17 @@ end
 if #takes == 0 then return reply end
 
 -- effects
+local made = base_36(math.ceil(now / 1000))
 for _, taken in ipairs(takes) do
-  local record, deadline = taken.run.record, int(taken.deadline)
+  local run, deadline = taken.run, int(taken.deadline)
+  local record = run.lines .. ' ' .. made .. (run.customer ~= '' and ' ' .. run.customer or '')
   for key = taken.first, taken.last do redis.call('SET', KEYS[key], record, 'PXAT', deadline) end
   for _, line in ipairs(taken.run) do
     owe(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))
   end
 end
 for once_key, claim in pairs(claims) do redis.call('SET', once_key, claim, 'PX', once_ms) end
+write_customers()
 for id, product in pairs(products) do
   if product and product.taken > 0 then
     redis.call('HSET', stock_key, id .. ':available', int(product.available), id .. ':held', int(product.held))

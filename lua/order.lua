@@ -1,9 +1,9 @@
 #!lua
 -- order: turns live holds into pending orders, in the order of their arrival. A hold becomes at most one order.
 --
--- uses   clock, units, records, book, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET; then for each hold its
---        hold STRING and its order HASH
+-- uses   clock, units, customers, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET; then for each hold its hold STRING and its order HASH
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
 -- REPLY  decided, now, and for each hold how it was decided and the order: fields and values, a line each
 --          exists          it is an order already, also when a payment came first
@@ -12,7 +12,7 @@
 -- cost   O(lines of all holds)
 
 -- names
-local FIRST = 7
+local FIRST = BOOK + 1
 
 -- facts
 local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'currency')
@@ -30,8 +30,8 @@ local function decide(hold_key, order_key)
   create_order(hold_key, order_key, hold, quote(hold, sale[3]), now, due)
   each_line(hold.lines, function(product, units)
     plan_move(product, 'held', 'pending', units)
-    plan_owe(hold.deadline, product, 'h', -units)
-    plan_owe(due, product, 'p', units)
+    plan_owe(hold.customer, hold.deadline, product, 'h', -units, now)
+    plan_owe(hold.customer, due, product, 'p', units, now)
   end)
   return 'created'
 end

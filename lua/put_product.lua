@@ -1,34 +1,42 @@
 #!lua
--- put_product: adds a product to a sale; the first product of a sale makes the sale.
+-- put_product: adds a product to a sale. A sale that is not there is made with the default terms.
 --
--- uses   nothing
--- KEYS   1 sale HASH, 2 stock HASH, 3 product HASH
--- ARGV   1 product id, 2 name, 3 price in ten-thousandths, 4 currency, 5 total units, 6 max_per_hold,
---        for a new sale: 7 hold_ms, 8 hold_max_ms, 9 payment_ms, 10 payment_max_ms
+-- uses   clock, units, customers, records, book, products, sales
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET, 9 product HASH
+-- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 name, 5 price in ten-thousandths, 6 currency, 7 total units,
+--        8 max_per_hold, 9 max_per_customer or '', then field and value of each term of a new sale
 -- REPLY  already_exists                 a product of this id is there
 --        currency_differs, currency     all products of a sale have the sale's currency
---        created
+--        created, now, currency, starts, ends, paused, product row
 -- cost   O(1)
 
 -- names
-local sale_key, stock_key, product_key = KEYS[1], KEYS[2], KEYS[3]
-local id, name, price, currency, total, max_per_hold = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local hold_ms, hold_max_ms, payment_ms, payment_max_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local product_key = KEYS[BOOK + 1]
+local id, name, price, currency = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local total, max_per_hold, max_per_customer = ARGV[7], ARGV[8], ARGV[9]
+local TERMS = 10
 
 -- facts
+local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'currency')
+local now = guarded_now(sale[1])
+local sale_exists, sale_currency = sale[2], sale[3]
 local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1
-local sale_currency = redis.call('HGET', sale_key, 'currency')
 
 -- decision
 if exists then return { 'already_exists' } end
 if sale_currency and sale_currency ~= currency then return { 'currency_differs', sale_currency } end
 
 -- effects
-if not sale_currency then
-  redis.call('HSET', sale_key, 'currency', currency, 'hold_ms', hold_ms, 'hold_max_ms', hold_max_ms,
-    'payment_ms', payment_ms, 'payment_max_ms', payment_max_ms, 'on_payment_failed', 'release', 'restock_refunds', '1')
-end
+if not sale_exists then redis.call('HSET', sale_key, unpack(ARGV, TERMS)) end
+redis.call('HSET', sale_key, 'currency', currency)
+if not sale_exists then emit_sale('sale.created', now) end
 redis.call('HSET', product_key, 'name', name)
 redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
-  id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold)
-return { 'created' }
+  id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold,
+  id .. ':max_per_customer', max_per_customer)
+local row = product_row(id, product_key)
+emit_product('product.created', row, now)
+write_book(now)
+local window = redis.call('HMGET', sale_key, 'starts', 'ends', 'paused')
+return { 'created', now, currency, window[1], window[2], window[3], row }

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- release: gives the units of a live hold back before its deadline.
 --
--- uses   clock, units, records, book, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 hold STRING, 8 order HASH
+-- uses   clock, units, customers, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET, 9 hold STRING, 10 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep
 -- REPLY  hold_converted    it became an order
 --        hold_expired      it lapsed or was released
@@ -10,7 +11,7 @@
 -- cost   O(lines)
 
 -- names
-local hold_key, order_key = KEYS[7], KEYS[8]
+local hold_key, order_key = KEYS[BOOK + 1], KEYS[BOOK + 2]
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
@@ -22,6 +23,6 @@ if converted then return { 'hold_converted' } end
 if not hold then return { 'hold_expired' } end
 
 -- effects
-release_hold(hold_key, hold)
+release_hold(hold_key, hold, now)
 write_book(now)
 return { 'released' }

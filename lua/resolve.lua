@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- resolve: a person has dealt with a review.
 --
--- uses   clock, units, records, book, reviews
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 reviews ZSET,
---        8 review_records HASH, 9 resolved ZSET
+-- uses   clock, units, customers, records, book, reviews
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, 3 id of the review, 4 note
 -- REPLY  review_not_found
 --        already_resolved, record    its first note stays

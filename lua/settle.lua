@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival.
 --
--- uses   clock, units, records, book, orders, reviews
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 reviews ZSET,
---        8 review_records HASH, 9 resolved ZSET; then for each event its hold STRING, order HASH and once STRING
+-- uses   clock, units, customers, records, book, orders, reviews
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
+--        HASH and once STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
 --        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (paid,
 --        failed, cancelled, refunded, processing or ignored), fingerprint, event id, payment id or '', amount in
@@ -20,7 +21,7 @@
 
 -- names
 local once_ms = ARGV[3]
-local FIRST, EACH, TEXTS = 10, 3, 4
+local FIRST, EACH, TEXTS = BOOK + 4, 3, 4
 
 -- facts
 local sale = redis.call('HMGET', sale_key, 'last_now', 'currency', 'on_payment_failed', 'restock_refunds', 'payment_ms',
@@ -84,13 +85,14 @@ local function pay_hold(e, order, hold)
   create_order(e.hold_key, e.order_key, hold, quoted, now, now)
   each_line(hold.lines, function(product, units)
     plan_move(product, 'held', 'sold', units)
-    plan_owe(hold.deadline, product, 'h', -units)
+    plan_owe(hold.customer, hold.deadline, product, 'h', -units, now)
+    customer_buys(hold.customer, product, units, now)
   end)
   return record_paid(e)
 end
 
 local function cancel_hold(e, order, hold)
-  release_hold(e.hold_key, hold)
+  release_hold(e.hold_key, hold, now)
   return 'applied'
 end
 
@@ -103,7 +105,8 @@ local function pay_pending(e, order)
   if amount_differs(e, order.total, order.currency) then return review(e, 'amount_mismatch') end
   each_line(order.lines, function(product, units)
     plan_move(product, 'pending', 'sold', units)
-    plan_owe(tonumber(order.due), product, 'p', -units)
+    plan_owe(order.customer, tonumber(order.due), product, 'p', -units, now)
+    customer_buys(order.customer, product, units, now)
   end)
   return record_paid(e)
 end
@@ -132,7 +135,10 @@ local function pay_late(e, order)
   end)
   expire(e.order_key, order, now)
   if not enough then return require_refund(e, 'units_gone') end
-  each_line(order.lines, function(product, units) plan_move(product, 'available', 'sold', units) end)
+  each_line(order.lines, function(product, units)
+    plan_move(product, 'available', 'sold', units)
+    customer_buys(order.customer, product, units, now)
+  end)
   change(e.order_key, 'late', '1')
   return record_paid(e)
 end
@@ -164,9 +170,12 @@ end
 
 local function refund_paid(e, order)
   if refund_differs(e, order) then return review(e, 'refund_mismatch') end
-  if sale[4] ~= '0' then
-    each_line(order.lines, function(product, units) plan_move(product, 'sold', 'available', units) end)
-  end
+  local restocks = sale[4] ~= '0'
+  each_line(order.lines, function(product, units)
+    if restocks then plan_move(product, 'sold', 'available', units) end
+    customer_buys(order.customer, product, -units, now)
+  end)
+  change(e.order_key, 'restocked', restocks and '1' or '0')
   return refund(e)
 end
 

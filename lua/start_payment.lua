@@ -1,8 +1,9 @@
 #!lua
 -- start_payment: the buyer is paying, so the deadline of a pending order moves once, up to the sale's cap.
 --
--- uses   clock, units, records, book, orders
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 events STREAM, 6 due ZSET, 7 order HASH
+-- uses   clock, units, customers, records, book, orders
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET, 9 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep
 -- REPLY  order_not_found, now             its record is gone
 --        order_not_pending, now, order    it lapsed, was cancelled, or money came
@@ -11,7 +12,7 @@
 -- cost   O(lines)
 
 -- names
-local order_key = KEYS[7]
+local order_key = KEYS[BOOK + 1]
 
 -- facts
 local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'payment_max_ms')

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     config::{RedisSource, Secret, Settings},
-    http::{self, BodyLimits, Desk, Draining, Lane},
+    http::{self, Admins, BodyLimits, Desk, Draining, Lane},
     store::{
         Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit,
         embedded::{Embedded, EmbeddedError},
@@ -230,7 +230,10 @@ fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
             read_timeout: Duration::from_millis(settings.http.read_timeout_ms),
         },
         verifiers: verifiers.into(),
-        admin_token: settings.admin_token.clone(),
+        admins: Admins::new(
+            settings.admin_token.iter().chain(&settings.admin_tokens).map(Secret::expose),
+            settings.admin_read_tokens.iter().map(Secret::expose),
+        ),
         draining,
     })
 }

@@ -1,14 +1,15 @@
 -- book: what a script has decided and not yet written, so that later decisions of a batch see the earlier ones, and
--- everything is written once, at the end. Uses clock, units and records. Every script with a book declares the same first
--- six keys and the same first two arguments.
-local events_key, due_key = KEYS[5], KEYS[6]
+-- everything is written once, at the end. Uses clock, units, customers and records. Every script with a book declares the same
+-- first keys and the same first two arguments.
+local BOOK = 8
+local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 
 -- By key; false: it is not there. An order is the table of its fields. `lists` has the same as it is stored: fields and
 -- values in turn. `texts` has that as it is told and logged: a line each, for one long argument costs less than many.
 local orders, lists, texts, holds = {}, {}, {}, {}
--- What was changed: fields and values by order key, and keys of holds that ended.
-local changed, ended = {}, {}
+-- What was changed: fields and values by order key; new orders by time; and keys of holds that ended.
+local changed, made, ended = {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
 local moved, owed = {}, {}
 -- Events, each as its fields.
@@ -52,6 +53,8 @@ end
 local function new_order(key, list)
   keep_order(key, list)
   changed[key] = list
+  made[#made + 1] = orders[key].created
+  made[#made + 1] = id_of(key)
 end
 
 local function put_in_list(list, field, value)
@@ -99,9 +102,10 @@ local function plan_move(product, from, to, units)
   add(moved, product .. ':' .. to, units)
 end
 
--- Units that come back at the deadline; negative: that do not any more.
-local function plan_owe(deadline, product, kind, units)
+-- Units of a customer ('': of nobody in particular) that come back at the deadline; negative: that do not any more.
+local function plan_owe(customer, deadline, product, kind, units, now)
   local name = bucket(deadline, product, kind)
+  customer_owes(customer, name, units, now)
   owed[name] = owed[name] or { deadline = deadline, product = product, kind = kind, units = 0 }
   owed[name].units = owed[name].units + units
 end
@@ -144,6 +148,7 @@ local function write_orders()
       settled[#settled + 1] = id_of(key)
     end
   end
+  if #made > 0 then redis.call('ZADD', orders_key, unpack(made)) end
   if #waiting > 0 then redis.call('ZADD', due_key, unpack(waiting)) end
   if #settled > 0 then redis.call('ZREM', due_key, unpack(settled)) end
 end
@@ -153,6 +158,7 @@ local function write_book(now)
   if #ended > 0 then redis.call('DEL', unpack(ended)) end
   write_orders()
   write_units()
+  write_customers()
   for _, fields in ipairs(log) do
     redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', unpack(fields))
   end

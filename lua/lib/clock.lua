@@ -12,6 +12,17 @@ local function int(number)
   return string.format('%d', number)
 end
 
+-- A whole number in few characters; tonumber(text, 36) reads it.
+local function base_36(number)
+  local text = ''
+  repeat
+    local digit = number % 36
+    text = string.char(digit < 10 and 48 + digit or 87 + digit) .. text
+    number = (number - digit) / 36
+  until number == 0
+  return text
+end
+
 -- Deadlines are rounded up to whole seconds, so that all holds of one second share a bucket and lapse in one addition.
 local function deadline_after(now, ms)
   return math.ceil((now + ms) / 1000) * 1000

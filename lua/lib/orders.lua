@@ -1,4 +1,4 @@
--- orders: what happens to holds and orders in more than one script. Uses clock, units, records and book.
+-- orders: what happens to holds and orders in more than one script. Uses clock, units, customers, records and book.
 
 local quotes = {}
 
@@ -25,11 +25,11 @@ local function create_order(hold_key, order_key, hold, quoted, now, due)
   emit('order.created', order_key, now)
 end
 
-local function release_hold(hold_key, hold)
+local function release_hold(hold_key, hold, now)
   end_hold(hold_key)
   each_line(hold.lines, function(product, units)
     plan_move(product, 'held', 'available', units)
-    plan_owe(hold.deadline, product, 'h', -units)
+    plan_owe(hold.customer, hold.deadline, product, 'h', -units, now)
   end)
 end
 
@@ -53,7 +53,7 @@ local function cancel_pending(order_key, order, by, now)
     local due = tonumber(order.due)
     each_line(order.lines, function(product, units)
       plan_move(product, 'pending', 'available', units)
-      plan_owe(due, product, 'p', -units)
+      plan_owe(order.customer, due, product, 'p', -units, now)
     end)
   end
   change(order_key, 'status', 'cancelled', 'cancelled_by', by)
@@ -67,8 +67,8 @@ local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
   local cap = deadline_after(tonumber(order.created), payment_max_ms)
   local later = math.max(due, math.min(deadline_after(now, payment_ms), cap))
   each_line(order.lines, function(product, units)
-    plan_owe(due, product, 'p', -units)
-    plan_owe(later, product, 'p', units)
+    plan_owe(order.customer, due, product, 'p', -units, now)
+    plan_owe(order.customer, later, product, 'p', units, now)
   end)
   change(order_key, 'started_at', int(now), 'due', int(later))
   emit('order.payment_started', order_key, now)

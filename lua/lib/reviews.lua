@@ -2,7 +2,7 @@
 -- when it was opened and when resolved (epoch milliseconds, or ''), and a note. Open ones and resolved ones have an index by time each.
 -- Uses clock and book, and declares three keys behind those of the book. They are decided in memory too: later decisions of a
 -- batch may close what an earlier one opened, or open what an earlier one found nothing to close of.
-local reviews_key, records_key, resolved_key = KEYS[7], KEYS[8], KEYS[9]
+local reviews_key, records_key, resolved_key = KEYS[BOOK + 1], KEYS[BOOK + 2], KEYS[BOOK + 3]
 
 -- By id: the record, false where there is none; whether it is open; what was changed.
 local records, is_open, touched = {}, {}, {}

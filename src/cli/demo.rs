@@ -9,7 +9,7 @@ use crate::{
         outcome::PutProductOutcome,
         product::NewProduct,
         quantity::Quantity,
-        text::ProductName,
+        text::Name,
     },
     store::Store,
 };
@@ -35,14 +35,15 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
     let product = NewProduct {
         id: ProductId::new(1),
         sale: None,
-        name: ProductName::parse(NAME).ok_or("the demo product has no name")?,
+        name: Name::parse(NAME).ok_or("the demo product has no name")?,
         price: Amount::from_ten_thousandths(PRICE_TEN_THOUSANDTHS),
         currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
         total: UNITS,
         max_per_hold: Quantity::new(10).ok_or("the demo limit is wrong")?,
+        max_per_customer: None,
     };
     match store.put_product(&product).await.map_err(|e| e.to_string())? {
-        PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists => Ok(()),
+        PutProductOutcome::Created(_) | PutProductOutcome::AlreadyExists => Ok(()),
         PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
     }
 }

@@ -40,6 +40,9 @@ pub struct Settings {
     pub http: Http,
     pub redis: Redis,
     pub admin_token: Option<Secret>,
+    /// Beside that one.
+    pub admin_tokens: Vec<Secret>,
+    pub admin_read_tokens: Vec<Secret>,
     pub webhook: Webhook,
     pub sale: Sale,
     pub durability: DurabilitySettings,
@@ -165,6 +168,8 @@ fn read(r: &mut Reader) -> Settings {
         http: read_http(r),
         redis: read_redis(r),
         admin_token: r.secret("admin.token"),
+        admin_tokens: r.secrets("admin.tokens"),
+        admin_read_tokens: r.secrets("admin.read_tokens"),
         webhook: read_webhook(r),
         sale: read_sale(r),
         durability: read_durability(r),
@@ -174,8 +179,15 @@ fn read(r: &mut Reader) -> Settings {
         },
         log: read_log(r),
     };
-    if settings.admin_token.as_ref().is_some_and(|token| token.expose().len() < 16) {
-        r.complain("admin.token", "must have at least 16 characters");
+    let is_short = |token: &Secret| token.expose().len() < 16;
+    for (key, is_wrong) in [
+        ("admin.token", settings.admin_token.as_ref().is_some_and(is_short)),
+        ("admin.tokens", settings.admin_tokens.iter().any(is_short)),
+        ("admin.read_tokens", settings.admin_read_tokens.iter().any(is_short)),
+    ] {
+        if is_wrong {
+            r.complain(key, "must have at least 16 characters");
+        }
     }
     for (setting, provider, secrets) in settings.webhook.providers() {
         if let Err(number) = Verifier::new(provider, secrets.iter().map(Secret::expose), false, 0) {

@@ -8,7 +8,8 @@ use super::{Complaints, DEFAULTS, Environment, FILE, Overrides, Secret};
 
 const PREFIX: &str = "FLASHSALE_";
 /// Keys whose values are never printed.
-const HIDDEN: [&str; 3] = ["admin.token", "webhook.secrets", "webhook.stripe_secrets"];
+const HIDDEN: [&str; 5] =
+    ["admin.token", "webhook.secrets", "webhook.stripe_secrets", "admin.tokens", "admin.read_tokens"];
 
 /// All settings by their dotted key, in force, and what is wrong with them.
 pub(super) struct Reader {

@@ -1,8 +1,8 @@
-//! The event log: what happened to orders and reviews, each event once and in order for each sale.
+//! The event log: what happened to orders, reviews, products and sales, each event once and in order for each sale.
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{ids::SaleId, order::Order, review::Review};
+use super::{ids::SaleId, order::Order, product::Product, review::Review, sale::Sale};
 
 /// The place of an event in the log of its sale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ impl fmt::Display for EventCursor {
 pub enum About {
     Order(Order),
     Review(Review),
+    Product(Product),
+    Sale(Sale),
 }
 
 /// An event of the log.

@@ -23,6 +23,16 @@ impl SaleId {
         (legible && (1..=32).contains(&text.len())).then(|| Self(text.into()))
     }
 
+    /// A name for a sale that nobody named.
+    ///
+    /// # Panics
+    /// When the operating system has no random numbers to give.
+    pub fn mint() -> Self {
+        let part = RANDOM.with_borrow_mut(Random::part);
+        Self::parse(&part.iter().take(6).fold("sale-".to_owned(), |name, byte| name + &format!("{byte:02x}")))
+            .expect("letters, digits and a hyphen")
+    }
+
     /// The sale `p0`, which can never have a product.
     pub fn nowhere() -> Self {
         Self("p0".into())

@@ -1,5 +1,6 @@
 //! The words of a sale as types. Knows neither HTTP nor Redis nor serde: whoever holds a value of these types may trust it.
 
+pub mod cursor;
 pub mod event;
 pub mod hold;
 pub mod ids;
@@ -10,4 +11,5 @@ pub mod payment;
 pub mod product;
 pub mod quantity;
 pub mod review;
+pub mod sale;
 pub mod text;

@@ -74,6 +74,12 @@ impl Amount {
         if value >= 1 << 53 { Err(AmountError::TooLarge) } else { Ok(Self(value)) }
     }
 
+    /// Whether the currency can be written with it.
+    pub fn fits(self, currency: &Currency) -> bool {
+        let unit = (currency.decimals()..SCALE_DIGITS).fold(1, |unit, _| unit * 10);
+        self.0.is_multiple_of(unit)
+    }
+
     #[must_use]
     pub fn times(self, units: u64) -> Self {
         Self(self.0.saturating_mul(units))

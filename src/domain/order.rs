@@ -31,6 +31,29 @@ impl OrderStatus {
     }
 }
 
+impl OrderStatus {
+    pub fn parse(text: &str) -> Option<Self> {
+        use OrderStatus::{Cancelled, Expired, Paid, Pending, RefundRequired, Refunded};
+        [Pending, Paid, Cancelled, Expired, RefundRequired, Refunded].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// Who cancels an order, apart from its payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelledBy {
+    Customer,
+    Admin,
+}
+
+impl CancelledBy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// A line of an order, with the price of one unit at the time it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PricedLine {

@@ -3,12 +3,15 @@
 use std::rc::Rc;
 
 use super::{
+    cursor::ListCursor,
     event::Event,
     hold::Hold,
     ids::{OrderId, ProductId, SaleId},
+    money::Currency,
     order::Order,
     product::Product,
-    review::{Review, ReviewCursor},
+    review::Review,
+    sale::{Sale, SaleStatus},
 };
 
 /// Of a wish for a hold.
@@ -23,6 +26,23 @@ pub enum HoldOutcome {
     QuantityAboveLimit {
         product: ProductId,
         max_per_hold: u64,
+    },
+    /// The sale takes no holds at this moment.
+    SaleNotOpen {
+        status: SaleStatus,
+        starts_ms: Option<i64>,
+        now_ms: i64,
+    },
+    CustomerIdRequired(ProductId),
+    CustomerLimitReached {
+        product: ProductId,
+        /// Units that the customer may still have.
+        remaining: u64,
+    },
+    /// Too many holds of this customer were left to lapse.
+    CustomerCoolingDown {
+        until_ms: i64,
+        now_ms: i64,
     },
     InsufficientStock(Shortage),
 }
@@ -61,6 +81,18 @@ pub enum FindHoldOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReleaseOutcome {
     Released,
+    HoldConverted(OrderId),
+    HoldExpired,
+}
+
+/// Of a wish for a longer hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtendOutcome {
+    Extended(Hold),
+    /// It has the latest deadline that its sale allows.
+    ExtensionLimitReached {
+        deadline_ms: i64,
+    },
     HoldConverted(OrderId),
     HoldExpired,
 }
@@ -127,9 +159,67 @@ pub enum StockOutcome {
 /// Of a wish for a new product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutProductOutcome {
-    Created { id: ProductId, sale: SaleId },
+    Created(Product),
     AlreadyExists,
     CurrencyDiffers { sale_currency: String },
+}
+
+/// Of a wish for a new sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutSaleOutcome {
+    Created(Sale),
+    AlreadyExists,
+}
+
+/// Of a wish for other terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeSaleOutcome {
+    Changed(Sale),
+    SaleNotFound,
+    /// This term does not fit the others.
+    TermsConflict {
+        field: String,
+    },
+}
+
+/// Of a look at a sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindSaleOutcome {
+    Found(Sale),
+    SaleNotFound,
+}
+
+/// Of a wish for another product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeProductOutcome {
+    Changed(Product),
+    ProductNotFound,
+    /// The price has more decimals than the currency.
+    PriceTooFine(Currency),
+    /// The price times the most units of one hold.
+    PriceTooLarge,
+}
+
+/// Of a wish for more or fewer units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestockOutcome {
+    Restocked(Product),
+    ProductNotFound,
+    IdempotencyKeyReused,
+    /// So many units are promised: held, pending or sold.
+    BelowPromised {
+        floor: u64,
+    },
+    AboveMaximum {
+        most: u64,
+    },
+}
+
+/// Of a look at the orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListOrdersOutcome {
+    Orders { orders: Vec<Order>, next: Option<ListCursor> },
+    SaleNotFound,
 }
 
 /// Of a look at the event log.
@@ -151,7 +241,7 @@ pub enum ListEventsOutcome {
 /// Of a look at the reviews.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListReviewsOutcome {
-    Reviews { reviews: Vec<Review>, next: Option<ReviewCursor> },
+    Reviews { reviews: Vec<Review>, next: Option<ListCursor> },
     SaleNotFound,
 }
 

@@ -4,7 +4,8 @@ use super::{
     ids::{ProductId, SaleId},
     money::{Amount, Currency},
     quantity::Quantity,
-    text::ProductName,
+    sale::Window,
+    text::Name,
 };
 
 /// Where the units of a product are. The law: `total = available + held + pending + sold`.
@@ -27,6 +28,12 @@ pub struct Product {
     pub currency: Currency,
     pub stock: Stock,
     pub max_per_hold: u64,
+    /// Held, pending and bought units together; `None`: no limit.
+    pub max_per_customer: Option<u64>,
+    /// When its sale takes holds.
+    pub window: Window,
+    /// When Redis said so.
+    pub now_ms: i64,
     /// When units come back next, if any may.
     pub next_release_ms: Option<i64>,
 }
@@ -38,11 +45,30 @@ pub struct NewProduct {
     pub id: Option<ProductId>,
     /// `None`: a sale of its own.
     pub sale: Option<SaleId>,
-    pub name: ProductName,
+    pub name: Name,
     pub price: Amount,
     pub currency: Currency,
     pub total: u64,
     pub max_per_hold: Quantity,
+    pub max_per_customer: Option<Quantity>,
+}
+
+/// What to change of a product; `None` where it stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProductChange {
+    pub name: Option<Name>,
+    /// Checked against the decimals of the currency once that is known.
+    pub price: Option<Amount>,
+    pub max_per_hold: Option<Quantity>,
+    pub max_per_customer: Option<Option<Quantity>>,
+}
+
+/// How many units there shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restock {
+    /// So many more, or fewer.
+    Delta(i64),
+    Total(u64),
 }
 
 /// The most units of one product.

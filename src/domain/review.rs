@@ -90,30 +90,6 @@ impl ReviewStatus {
     }
 }
 
-/// Behind which review a page of a list begins: sales by name, within a sale by time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReviewCursor {
-    pub sale: SaleId,
-    pub ms: i64,
-    pub key: String,
-}
-
-impl ReviewCursor {
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, '~');
-        let (sale, ms, key) = (parts.next()?, parts.next()?, parts.next()?);
-        let id = ReviewId::new(SaleId::parse(sale)?, key)?;
-        let ms = ms.parse().ok().filter(|ms| *ms >= 0)?;
-        Some(Self { sale: id.sale, ms, key: id.key })
-    }
-}
-
-impl fmt::Display for ReviewCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}~{}~{}", self.sale, self.ms, self.key)
-    }
-}
-
 /// What a person writes on resolving: 1 to 1,000 characters, line breaks and tabs but no other control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note(String);
@@ -139,22 +115,17 @@ mod tests {
     const KEY: &str = "abcdefghij_-ABCDEFGH";
 
     #[test]
-    fn an_id_and_a_cursor_are_read_back() {
+    fn an_id_is_read_back() {
         let id = ReviewId::new(SaleId::parse("drop-1").unwrap(), KEY).unwrap();
-        assert_eq!(ReviewId::parse(&id.to_string()), Some(id.clone()));
-        let cursor = ReviewCursor { sale: id.sale, ms: 7, key: KEY.to_owned() };
-        assert_eq!(ReviewCursor::parse(&cursor.to_string()), Some(cursor));
+        assert_eq!(ReviewId::parse(&id.to_string()), Some(id));
     }
 
     #[test]
-    fn strange_texts_are_neither() {
+    fn strange_texts_are_neither_ids_nor_notes() {
         for text in
             ["", "review_", "review_p1_short", "review_P_abcdefghij_-ABCDEFGH", "review_p1_abcdefghij é ABCDEFG"]
         {
             assert!(ReviewId::parse(text).is_none(), "{text}");
-        }
-        for text in ["", "p1", "p1~x~abcdefghij_-ABCDEFGH", "p1~-1~abcdefghij_-ABCDEFGH", "p1~1~*"] {
-            assert!(ReviewCursor::parse(text).is_none(), "{text}");
         }
         assert!(Note::parse("  ").is_none() && Note::parse("a\u{7}").is_none() && Note::parse("a\nb").is_some());
     }

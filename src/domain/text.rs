@@ -34,11 +34,11 @@ impl IdempotencyKey {
     }
 }
 
-/// What a product is called: 1 to 200 characters, none of them a control character.
+/// What a product or a sale is called: 1 to 200 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProductName(String);
+pub struct Name(String);
 
-impl ProductName {
+impl Name {
     pub const CHARS_MAX: usize = 200;
 
     pub fn parse(text: &str) -> Option<Self> {

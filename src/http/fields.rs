@@ -16,9 +16,10 @@ const ERRORS_MAX: usize = 20;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json<'a> {
     Null,
-    Bool,
+    Bool(bool),
     Count(u64),
-    /// Negative, fractional, or beyond 64 bits.
+    Negative(i64),
+    /// Fractional, or beyond 64 bits.
     OtherNumber,
     Text(Cow<'a, str>),
     List(Vec<Json<'a>>),
@@ -68,6 +69,35 @@ impl<'a, 'e> Object<'a, 'e> {
     pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
         let at = self.fields.iter().position(|(other, _)| other == name)?;
         Some(self.fields.swap_remove(at).1).filter(|value| *value != Json::Null)
+    }
+
+    /// Whether the field is there with null, which takes a value away.
+    pub(super) fn clears(&self, name: &str) -> bool {
+        self.fields.iter().any(|(other, value)| other == name && *value == Json::Null)
+    }
+
+    /// True or false, or `None` where it is absent or wrong.
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        let value = self.take(name)?;
+        if let Json::Bool(is_true) = value {
+            return Some(is_true);
+        }
+        self.complain(name, "not_a_boolean", format!("{name} must be true or false"));
+        None
+    }
+
+    /// A whole number that may be negative, or `None` where it is absent or wrong.
+    pub(super) fn integer(&mut self, name: &str, bound: i64) -> Option<i64> {
+        let number = match self.take(name)? {
+            Json::Count(count) => i64::try_from(count).ok(),
+            Json::Negative(number) => Some(number),
+            _ => None,
+        };
+        let fits = number.filter(|number| (-bound..=bound).contains(number));
+        if fits.is_none() {
+            self.complain(name, "not_an_integer", format!("{name} must be a whole number from -{bound} to {bound}"));
+        }
+        fits
     }
 
     pub(super) fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
@@ -176,16 +206,16 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, is_true: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(is_true))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
         Ok(Json::Count(number))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
-        Ok(Json::OtherNumber)
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(u64::try_from(number).map_or(Json::Negative(number), Json::Count))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {

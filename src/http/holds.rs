@@ -16,7 +16,7 @@ use super::{
     extract::{self, Ask, Asked},
     fields::{Json, Object},
     problem::{Code, FieldError, Problem},
-    products,
+    products, refusals,
     time::rfc3339,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         hold::{Hold, HoldCommand, Line, Lines},
         ids::{HoldId, OrderId, ProductId},
         order::Order,
-        outcome::{FindHoldOutcome, HoldOutcome, ReleaseOutcome, Shortage},
+        outcome::{ExtendOutcome, FindHoldOutcome, HoldOutcome, ReleaseOutcome},
         quantity::Quantity,
         text::{CustomerId, IdempotencyKey},
     },
@@ -49,9 +49,17 @@ pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResp
         HoldOutcome::Replayed(hold) => Ok(replayed(&hold)),
         HoldOutcome::IdempotencyKeyReused => Err(key_reused()),
         HoldOutcome::ProductNotFound(product) => Err(products::not_found().with("product_id", product.get())),
-        HoldOutcome::ProductsOfDifferentSales => Err(different_sales()),
-        HoldOutcome::QuantityAboveLimit { product, max_per_hold } => Err(above_limit(product, max_per_hold)),
-        HoldOutcome::InsufficientStock(shortage) => Err(insufficient_stock(&shortage)),
+        HoldOutcome::ProductsOfDifferentSales => Err(refusals::different_sales()),
+        HoldOutcome::QuantityAboveLimit { product, max_per_hold } => Err(refusals::above_limit(product, max_per_hold)),
+        HoldOutcome::SaleNotOpen { status, starts_ms, now_ms } => {
+            Err(refusals::sale_not_open(status, starts_ms, now_ms))
+        }
+        HoldOutcome::CustomerIdRequired(product) => Err(refusals::customer_id_required(product)),
+        HoldOutcome::CustomerLimitReached { product, remaining } => {
+            Err(refusals::customer_limit_reached(product, remaining))
+        }
+        HoldOutcome::CustomerCoolingDown { until_ms, now_ms } => Err(refusals::cooling_down(until_ms, now_ms)),
+        HoldOutcome::InsufficientStock(shortage) => Err(refusals::insufficient_stock(&shortage)),
     }
 }
 
@@ -69,6 +77,35 @@ pub(super) async fn release(request: HttpRequest, store: Data<Store>) -> Result<
         ReleaseOutcome::HoldConverted(order) => Err(converted(&order)),
         ReleaseOutcome::HoldExpired => Err(expired()),
     }
+}
+
+pub(super) async fn extend(store: Data<Store>, Asked(ask): Asked<ExtendRequest>) -> Result<HttpResponse, Problem> {
+    match store.extend(&ask.hold, ask.more_ms).await? {
+        ExtendOutcome::Extended(hold) => Ok(found(&HoldBody::of(&hold, Some("active")))),
+        ExtendOutcome::ExtensionLimitReached { deadline_ms } => Err(refusals::extension_limit_reached(deadline_ms)),
+        ExtendOutcome::HoldConverted(order) => Err(converted(&order)),
+        ExtendOutcome::HoldExpired => Err(expired()),
+    }
+}
+
+/// A body of POST /api/holds/{id}/extend, and of which hold.
+pub(super) struct ExtendRequest {
+    hold: HoldId,
+    more_ms: u64,
+}
+
+impl Ask for ExtendRequest {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        let store = request.app_data::<Data<Store>>().expect("the application registers its store").clone();
+        let hold = hold_id(&request, &store)?;
+        let more_ms = body::read_json(&request, &mut payload, read_seconds).await?;
+        Ok(Self { hold, more_ms })
+    }
+}
+
+fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
+    let seconds = Object::open(json, "", &["seconds"], errors)?.required_count("seconds", 1, TTL_SECONDS_MAX)?;
+    Some(seconds * 1_000)
 }
 
 impl Ask for HoldCommand {
@@ -131,7 +168,7 @@ fn read_line(object: &mut Object<'_, '_>) -> Option<Line> {
     Some(Line { product: product?, quantity: quantity? })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY);
     let Some(first) = given.next() else { return Ok(None) };
     let key = first.to_str().ok().and_then(IdempotencyKey::parse).filter(|_| given.next().is_none());
@@ -164,35 +201,6 @@ fn converted(order: &OrderId) -> Problem {
 
 pub(super) fn key_reused() -> Problem {
     Problem::new(Code::IdempotencyKeyReused, "this idempotency key came before with another request")
-}
-
-fn different_sales() -> Problem {
-    Problem::new(Code::ProductsOfDifferentSales, "products of one hold must be of one sale; make a hold for each sale")
-}
-
-fn above_limit(product: ProductId, max_per_hold: u64) -> Problem {
-    Problem::new(Code::QuantityAboveLimit, format!("one hold may have {max_per_hold} units of this product"))
-        .with("product_id", product.get())
-        .with("max_per_hold", max_per_hold)
-}
-
-fn insufficient_stock(shortage: &Shortage) -> Problem {
-    let detail = match shortage.reason() {
-        "sold_out" => "all units are sold",
-        "all_held" => "all units are held or wait for a payment; some may come back",
-        _ => "there are fewer units than you ask for",
-    };
-    let problem = Problem::new(Code::InsufficientStock, detail)
-        .with("product_id", shortage.product.get())
-        .with("available_stock", shortage.available)
-        .with("reason", shortage.reason())
-        .with("next_release_at", shortage.next_release_ms.map(rfc3339));
-    let wait_ms = shortage.next_release_ms.map_or(1_000, |next| next - shortage.now_ms);
-    if shortage.coming_back == 0 {
-        return problem;
-    }
-    // A unit is back as soon as its deadline has passed, hence one millisecond later, in whole seconds.
-    problem.retry_after(u64::try_from(wait_ms / 1_000 + 1).unwrap_or(1))
 }
 
 fn created(hold: &Hold) -> HttpResponse {

@@ -13,6 +13,7 @@ mod orders;
 mod payments;
 pub mod problem;
 mod products;
+mod refusals;
 pub mod routes;
 mod throttle;
 mod time;
@@ -25,8 +26,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{config::Secret, webhook::signature::Verifier};
+use crate::webhook::signature::Verifier;
 
+pub use admin::Admins;
 pub use frame::frame;
 pub use lane::Lane;
 
@@ -36,7 +38,8 @@ pub struct Desk {
     pub limits: BodyLimits,
     /// One for each sender of payment events.
     pub verifiers: Arc<[Verifier]>,
-    pub admin_token: Option<Secret>,
+    /// Who may use the admin routes; `None`: these do not exist.
+    pub admins: Option<Admins>,
     pub draining: Draining,
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         ids::OrderId,
-        order::Order,
+        order::{CancelledBy, Order},
         outcome::{CancelOutcome, FindOrderOutcome, OrderOutcome, StartPaymentOutcome},
         text::CustomerId,
     },
@@ -39,7 +39,12 @@ pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<Htt
 }
 
 pub(super) async fn cancel(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    match store.cancel(&order_id(&request, &store)?).await? {
+    cancelled(&store, request.match_info().query("id"), CancelledBy::Customer).await
+}
+
+pub(super) async fn cancelled(store: &Store, id: &str, by: CancelledBy) -> Result<HttpResponse, Problem> {
+    let id = store.ids().parse(id).ok_or_else(not_found)?;
+    match store.cancel(&id, by).await? {
         CancelOutcome::Cancelled(order) | CancelOutcome::AlreadyCancelled(order) => Ok(found(&order)),
         CancelOutcome::OrderNotCancellable(order) => Err(not_cancellable(&order)),
         CancelOutcome::OrderNotFound => Err(not_found()),

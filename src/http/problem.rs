@@ -48,6 +48,7 @@ codes! {
     SignatureMissing       "signature_missing"        401 "Signature missing";
     SignatureInvalid       "signature_invalid"        401 "Signature invalid";
     TimestampOutOfTolerance "timestamp_out_of_tolerance" 401 "Timestamp out of tolerance";
+    Forbidden              "forbidden"                403 "Forbidden";
     NotFound               "not_found"                404 "Not found";
     ProductNotFound        "product_not_found"        404 "Product not found";
     HoldNotFound           "hold_not_found"           404 "Hold not found";
@@ -57,6 +58,13 @@ codes! {
     MethodNotAllowed       "method_not_allowed"       405 "Method not allowed";
     RequestTimeout         "request_timeout"          408 "Request timeout";
     InsufficientStock      "insufficient_stock"       409 "Insufficient stock";
+    SaleNotStarted         "sale_not_started"         409 "The sale has not started";
+    SalePaused             "sale_paused"              409 "The sale is paused";
+    SaleEnded              "sale_ended"               409 "The sale has ended";
+    CustomerLimitReached   "customer_limit_reached"   409 "Customer limit reached";
+    CustomerCoolingDown    "customer_cooling_down"    409 "The customer must wait";
+    ExtensionLimitReached  "extension_limit_reached"  409 "Extension limit reached";
+    BelowPromised          "below_promised"           409 "Below what is promised";
     HoldConverted          "hold_converted"           409 "The hold is an order already";
     OrderNotCancellable    "order_not_cancellable"    409 "The order cannot be cancelled";
     OrderNotPending        "order_not_pending"        409 "The order is not pending";
@@ -68,6 +76,7 @@ codes! {
     ValidationFailed       "validation_failed"        422 "Validation failed";
     UnknownField           "unknown_field"            422 "Unknown field";
     QuantityAboveLimit     "quantity_above_limit"     422 "Quantity above limit";
+    CustomerIdRequired     "customer_id_required"     422 "A customer id is required";
     SaleRequired           "sale_required"            422 "A sale is required";
     ProductsOfDifferentSales "products_of_different_sales" 422 "Products of different sales";
     IdempotencyKeyReused   "idempotency_key_reused"   422 "Idempotency key reused";
@@ -294,7 +303,7 @@ mod tests {
         assert!(
             Code::ALL
                 .iter()
-                .all(|code| [400, 401, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1))
+                .all(|code| [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1))
         );
     }
 }

@@ -87,7 +87,6 @@ pub(super) struct ProductBody<'a> {
 }
 
 impl<'a> ProductBody<'a> {
-    /// Sales have no window yet and no limit for a customer: every product is live.
     pub(super) fn of(product: &'a Product) -> Self {
         Self {
             id: product.id.get(),
@@ -101,10 +100,10 @@ impl<'a> ProductBody<'a> {
             pending_stock: product.stock.pending,
             sold_stock: product.stock.sold,
             max_per_hold: product.max_per_hold,
-            max_per_customer: None,
-            status: "live",
-            starts_at: None,
-            ends_at: None,
+            max_per_customer: product.max_per_customer,
+            status: product.window.status(product.now_ms).as_str(),
+            starts_at: product.window.starts_ms.map(rfc3339),
+            ends_at: product.window.ends_ms.map(rfc3339),
             next_release_at: product.next_release_ms.map(rfc3339),
         }
     }

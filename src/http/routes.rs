@@ -23,6 +23,7 @@ pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
                 .route(web::head().to(holds::read))
                 .route(web::delete().to(holds::release)),
         )
+        .service(resource("/api/holds/{id}/extend", "POST").route(web::post().to(holds::extend)))
         .service(resource("/api/orders", "POST").route(web::post().to(orders::create)))
         .service(reading("/api/orders/{id}", orders::read))
         .service(resource("/api/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
@@ -31,16 +32,34 @@ pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
         .service(resource("/api/payments/webhooks/stripe", "POST").route(web::post().to(payments::webhook)))
         .service(reading("/livez", health::livez))
         .service(reading("/readyz", health::readyz));
-    if desk.admin_token.is_some() {
-        config
-            .service(resource("/api/admin/products", "POST").route(web::post().to(admin::products::create)))
-            .service(reading("/api/admin/events", admin::events::list))
-            .service(reading("/api/admin/reviews", admin::reviews::list))
-            .service(
-                resource("/api/admin/reviews/{id}/resolve", "POST").route(web::post().to(admin::reviews::resolve)),
-            );
+    if desk.admins.is_some() {
+        configure_admin(config);
     }
     config.default_service(web::to(not_found));
+}
+
+fn configure_admin(config: &mut ServiceConfig) {
+    config
+        .service(
+            resource("/api/admin/sales", "GET, HEAD, POST")
+                .route(web::get().to(admin::sales::list))
+                .route(web::head().to(admin::sales::list))
+                .route(web::post().to(admin::sales::create)),
+        )
+        .service(
+            resource("/api/admin/sales/{id}", "GET, HEAD, PATCH")
+                .route(web::get().to(admin::sales::read))
+                .route(web::head().to(admin::sales::read))
+                .route(web::patch().to(admin::sales::change)),
+        )
+        .service(resource("/api/admin/products", "POST").route(web::post().to(admin::products::create)))
+        .service(resource("/api/admin/products/{id}", "PATCH").route(web::patch().to(admin::products::change)))
+        .service(resource("/api/admin/products/{id}/restock", "POST").route(web::post().to(admin::products::restock)))
+        .service(reading("/api/admin/orders", admin::orders::list))
+        .service(resource("/api/admin/orders/{id}/cancel", "POST").route(web::post().to(admin::orders::cancel)))
+        .service(reading("/api/admin/events", admin::events::list))
+        .service(reading("/api/admin/reviews", admin::reviews::list))
+        .service(resource("/api/admin/reviews/{id}/resolve", "POST").route(web::post().to(admin::reviews::resolve)));
 }
 
 /// HEAD is answered as GET is; the server leaves the body out.

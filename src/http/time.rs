@@ -12,6 +12,13 @@ thread_local! {
     static LAST: Cell<Option<(i64, [u8; CHARS])>> = const { Cell::new(None) };
 }
 
+/// Epoch milliseconds of an RFC 3339 time with an offset, in the years 1970 to 9999.
+pub(super) fn parse(text: &str) -> Option<i64> {
+    let instant: Timestamp = text.parse().ok()?;
+    let ms = instant.as_millisecond();
+    (0..253_402_300_800_000).contains(&ms).then_some(ms)
+}
+
 /// `2026-11-22T15:04:05.000Z`. An instant that no calendar knows becomes the epoch.
 pub(super) fn rfc3339(epoch_ms: i64) -> String {
     if let Some((last_ms, text)) = LAST.get()
@@ -29,6 +36,15 @@ pub(super) fn rfc3339(epoch_ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn times_are_read_with_any_offset() {
+        assert_eq!(super::parse("2025-11-22T15:04:05Z"), Some(1_763_823_845_000));
+        assert_eq!(super::parse("2025-11-22T16:04:05.007+01:00"), Some(1_763_823_845_007));
+        for text in ["", "2025-11-22", "2025-11-22T15:04:05", "1969-12-31T23:59:59Z", "tomorrow"] {
+            assert_eq!(super::parse(text), None, "{text}");
+        }
+    }
+
     #[test]
     fn times_have_milliseconds_and_a_z() {
         assert_eq!(super::rfc3339(1_763_823_845_000), "2025-11-22T15:04:05.000Z");

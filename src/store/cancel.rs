@@ -1,17 +1,15 @@
 //! `cancel`: cancels an order that is not paid.
 
 use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
-use crate::domain::{ids::OrderId, outcome::CancelOutcome};
+use crate::domain::{ids::OrderId, order::CancelledBy, outcome::CancelOutcome};
 
 impl Store {
-    /// Cancels on behalf of the customer.
-    ///
     /// # Errors
     /// [`Failure`]; after a timeout the order may be cancelled. The same call then says so.
-    pub async fn cancel(&self, order: &OrderId) -> Result<CancelOutcome, Failure> {
+    pub async fn cancel(&self, order: &OrderId, by: CancelledBy) -> Result<CancelOutcome, Failure> {
         let keys = SaleKeys(order.sale());
         let call = self.terms.for_book(Call::of(Op::Cancel).keys(keys.book()).key(keys.order(order.key())));
-        let (word, mut reply) = self.runner.call(call.arg("customer")).await?;
+        let (word, mut reply) = self.runner.call(call.arg(by.as_str())).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
             "cancelled" => Ok(CancelOutcome::Cancelled(self.read_told_order(&hold, &mut reply)?)),

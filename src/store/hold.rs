@@ -11,6 +11,7 @@ use crate::domain::{
     hold::{Hold, HoldCommand},
     ids::{IdSigner, Part, ProductId, SaleId},
     outcome::{HoldOutcome, Shortage},
+    sale::SaleStatus,
 };
 
 impl Store {
@@ -89,7 +90,7 @@ impl Work for Holds {
     fn call(&self, sale: &SaleId, asks: &[HoldAsk]) -> Call {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");
-        let mut call = Call::of(Op::Hold).keys(keys.units());
+        let mut call = Call::of(Op::Hold).keys(keys.holding());
         call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, ask.key.as_str()));
         let claimed = asks.iter().filter_map(|ask| ask.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&once::hash(Use::Hold, key))));
@@ -154,6 +155,14 @@ fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
         "quantity_above_limit" => {
             HoldOutcome::QuantityAboveLimit { product: product(&mut reply)?, max_per_hold: reply.count()? }
         }
+        "sale_ended" => closed(SaleStatus::Ended, &mut reply, now_ms)?,
+        "sale_not_started" => closed(SaleStatus::Scheduled, &mut reply, now_ms)?,
+        "sale_paused" => closed(SaleStatus::Paused, &mut reply, now_ms)?,
+        "customer_id_required" => HoldOutcome::CustomerIdRequired(product(&mut reply)?),
+        "customer_limit_reached" => {
+            HoldOutcome::CustomerLimitReached { product: product(&mut reply)?, remaining: reply.count()? }
+        }
+        "customer_cooling_down" => HoldOutcome::CustomerCoolingDown { until_ms: reply.int()?, now_ms },
         "insufficient_stock" => HoldOutcome::InsufficientStock(Shortage {
             product: product(&mut reply)?,
             available: reply.count()?,
@@ -164,6 +173,10 @@ fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
         word => return Err(unknown_word(Op::Hold, word)),
     };
     Ok(Decision::Refused(refusal))
+}
+
+fn closed(status: SaleStatus, reply: &mut Reply, now_ms: i64) -> Result<HoldOutcome, Failure> {
+    Ok(HoldOutcome::SaleNotOpen { status, starts_ms: reply.instant_or_none()?, now_ms })
 }
 
 fn product(reply: &mut Reply) -> Result<ProductId, Failure> {

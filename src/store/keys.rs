@@ -25,9 +25,14 @@ impl SaleKeys<'_> {
         ["sale", "stock", "lapses", "deadlines"].map(|name| self.named(name))
     }
 
-    /// What every script with a book declares first: the keys of `units`, events and due.
-    pub fn book(self) -> [String; 6] {
-        ["sale", "stock", "lapses", "deadlines", "events", "due"].map(|name| self.named(name))
+    /// What `hold` declares first: the keys of `units`, and customers.
+    pub fn holding(self) -> [String; 5] {
+        ["sale", "stock", "lapses", "deadlines", "customers"].map(|name| self.named(name))
+    }
+
+    /// What every script with a book declares first: the keys of `holding`, events, due and orders.
+    pub fn book(self) -> [String; 8] {
+        ["sale", "stock", "lapses", "deadlines", "customers", "events", "due", "orders"].map(|name| self.named(name))
     }
 
     /// What every script that opens or closes reviews declares behind the keys of its book.
@@ -51,16 +56,16 @@ impl SaleKeys<'_> {
         self.named("events")
     }
 
+    pub fn orders(self) -> String {
+        self.named("orders")
+    }
+
     pub fn due(self) -> String {
         self.named("due")
     }
 
     pub fn sale(self) -> String {
         self.named("sale")
-    }
-
-    pub fn stock(self) -> String {
-        self.named("stock")
     }
 
     pub fn product(self, id: ProductId) -> String {

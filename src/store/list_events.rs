@@ -3,7 +3,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Call, Failure, Op, Reply, Store, keys::SaleKeys, record, reply::Fields, unknown_word};
+use super::{Call, Failure, Op, Reply, Store, keys::SaleKeys, record, reply::Fields, sale, stock, unknown_word};
 use crate::domain::{
     event::{About, Event, EventCursor, Position},
     ids::SaleId,
@@ -72,11 +72,17 @@ impl Store {
     }
 
     fn read_about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {
-        let text = fields.text("record")?;
         if let Some(key) = fields.get("review") {
-            return Ok(About::Review(record::review(self.ids(), sale, key, text)?));
+            return Ok(About::Review(record::review(self.ids(), sale, key, fields.text("record")?)?));
+        }
+        if fields.get("terms").is_some() {
+            return Ok(About::Sale(sale::sale_of(sale, fields)?));
+        }
+        if fields.get("product").is_some() {
+            return Ok(About::Product(stock::from_event(sale, at_ms, fields)?));
         }
         let hold = self.ids().hold(sale, fields.text("order")?);
-        Ok(About::Order(record::order(self.ids(), &hold, at_ms, &Fields::of_lines(text)?)?))
+        let told = Fields::of_lines(fields.text("record")?)?;
+        Ok(About::Order(record::order(self.ids(), &hold, at_ms, &told)?))
     }
 }

@@ -3,9 +3,10 @@
 
 use super::{Call, Failure, Op, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    cursor::ListCursor,
     ids::SaleId,
     outcome::ListReviewsOutcome,
-    review::{Review, ReviewCursor, ReviewStatus},
+    review::{Review, ReviewStatus},
 };
 
 impl Store {
@@ -17,7 +18,7 @@ impl Store {
         &self,
         status: ReviewStatus,
         sale: Option<&SaleId>,
-        after: Option<&ReviewCursor>,
+        after: Option<&ListCursor>,
         limit: usize,
     ) -> Result<ListReviewsOutcome, Failure> {
         let Some(sales) = self.sales(sale).await? else { return Ok(ListReviewsOutcome::SaleNotFound) };
@@ -41,9 +42,9 @@ impl Store {
         &self,
         sale: &SaleId,
         status: ReviewStatus,
-        after: Option<&ReviewCursor>,
+        after: Option<&ListCursor>,
         limit: usize,
-    ) -> Result<Vec<(ReviewCursor, Review)>, Failure> {
+    ) -> Result<Vec<(ListCursor, Review)>, Failure> {
         let keys = SaleKeys(sale);
         let index = match status {
             ReviewStatus::Open => keys.open_reviews(),
@@ -59,7 +60,7 @@ impl Store {
         while !reply.is_empty() {
             let (key, ms) = (reply.text()?, reply.int()?);
             let review = record::review(self.ids(), sale, &key, &reply.text()?)?;
-            found.push((ReviewCursor { sale: sale.clone(), ms, key }, review));
+            found.push((ListCursor { sale: sale.clone(), ms, key }, review));
         }
         Ok(found)
     }

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{
     hold::HoldCommand,
+    ids::ProductId,
     payment::{PaymentEvent, PaymentStatus, Target},
     text::IdempotencyKey,
 };
@@ -14,6 +15,7 @@ use crate::domain::{
 pub enum Use {
     Hold,
     Payment,
+    Restock,
 }
 
 /// The part of the key's name in Redis: 120 bits.
@@ -21,6 +23,7 @@ pub fn hash(used_for: Use, key: &IdempotencyKey) -> String {
     let kind = match used_for {
         Use::Hold => "hold",
         Use::Payment => "payment",
+        Use::Restock => "restock",
     };
     digest([kind, key.as_str()], 15)
 }
@@ -32,6 +35,11 @@ pub fn fingerprint_of_hold(command: &HoldCommand) -> String {
     parts.push(command.customer.as_ref().map_or_else(String::new, |c| format!("customer {}", c.as_str())));
     parts.push(command.hold_ms.map_or_else(String::new, |ms| format!("for {ms}")));
     digest(parts.iter().map(String::as_str), 9)
+}
+
+/// What a change of stock asks for: 72 bits.
+pub fn fingerprint_of_restock(product: ProductId, how: &str, units: &str) -> String {
+    digest([product.to_string().as_str(), how, units], 9)
 }
 
 /// What an event says, as far as we understand it: fields that we ignore may differ when a provider sends it again.

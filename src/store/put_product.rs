@@ -4,39 +4,34 @@
 use super::{
     Call, Failure, Op, Store,
     keys::{PRODUCTS, SALES, SaleKeys},
-    unknown_word,
+    sale, stock, unknown_word,
 };
 use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::PutProductOutcome,
     product::NewProduct,
+    sale::SaleChange,
 };
 
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may exist.
     pub async fn put_product(&self, product: &NewProduct) -> Result<PutProductOutcome, Failure> {
-        if let Some(sale_currency) = self.other_currency(product).await? {
-            return Ok(PutProductOutcome::CurrencyDiffers { sale_currency });
+        // Looked at before the claim too, so that a product which will be refused takes no id.
+        if let Some(sale) = &product.sale
+            && let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency)
+        {
+            return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency.code().to_owned() });
         }
         let Some((id, sale)) = self.claim(product).await? else { return Ok(PutProductOutcome::AlreadyExists) };
         self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await?;
         let (word, mut reply) = self.runner.call(self.put_call(id, &sale, product)).await?;
         match word.as_str() {
-            "created" => Ok(PutProductOutcome::Created { id, sale }),
+            "created" => Ok(PutProductOutcome::Created(stock::read_one(&sale, &mut reply)?)),
             "already_exists" => Ok(PutProductOutcome::AlreadyExists),
             "currency_differs" => Ok(PutProductOutcome::CurrencyDiffers { sale_currency: reply.text()? }),
             word => Err(unknown_word(Op::PutProduct, word)),
         }
-    }
-
-    /// Looked at before the claim too, so that a product which will be refused takes no id.
-    async fn other_currency(&self, product: &NewProduct) -> Result<Option<String>, Failure> {
-        let Some(sale) = &product.sale else { return Ok(None) };
-        let currency = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("currency")).await?;
-        let redis::Value::BulkString(code) = currency else { return Ok(None) };
-        let code = String::from_utf8(code).map_err(|error| Failure::unreadable(error.to_string()))?;
-        Ok(Some(code).filter(|code| code != product.currency.code()))
     }
 
     async fn claim(&self, product: &NewProduct) -> Result<Option<(ProductId, SaleId)>, Failure> {
@@ -58,19 +53,17 @@ impl Store {
 
     fn put_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct) -> Call {
         let keys = SaleKeys(sale);
-        Call::of(Op::PutProduct)
-            .key(keys.sale())
-            .key(keys.stock())
-            .key(keys.product(id))
+        let call = Call::of(Op::PutProduct).keys(keys.book()).key(keys.product(id));
+        let call = self
+            .terms
+            .for_book(call)
             .number(id.get())
             .arg(product.name.as_str())
             .number(product.price.ten_thousandths())
             .arg(product.currency.code())
             .number(product.total)
             .number(product.max_per_hold.get())
-            .number(self.terms.hold_ms)
-            .number(self.terms.hold_max_ms)
-            .number(self.terms.payment_ms)
-            .number(self.terms.payment_max_ms)
+            .arg(product.max_per_customer.map_or_else(String::new, |most| most.get().to_string()));
+        sale::with_terms(call, sale::stored(&self.terms.of_new_sale(sale, &SaleChange::default())))
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     payment::PaymentStatus,
     quantity::Quantity,
     review::{Review, ReviewId, Subject},
+    sale::Window,
     text::CustomerId,
 };
 
@@ -71,6 +72,12 @@ pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> 
         resolved_ms: some(resolved).map(|text| instant(&text)).transpose()?,
         note: some(note),
     })
+}
+
+/// When a sale takes holds, from its stored terms; empty: no start, no end.
+pub(super) fn window(starts: &str, ends: &str, paused: &str) -> Result<Window, Failure> {
+    let some = |text: &str| (!text.is_empty()).then(|| instant(text)).transpose();
+    Ok(Window { starts_ms: some(starts)?, ends_ms: some(ends)?, paused: paused == "1" })
 }
 
 /// `1=2,7=1`

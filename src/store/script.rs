@@ -7,6 +7,7 @@ use redis::Script as Hashed;
 pub enum Op {
     Hold,
     Release,
+    Extend,
     Order,
     Cancel,
     StartPayment,
@@ -18,11 +19,18 @@ pub enum Op {
     Stock,
     FindHold,
     FindOrder,
+    ListOrders,
+    ReadOrders,
     ListEvents,
     ListReviews,
     Resolve,
+    PutSale,
+    ChangeSale,
+    FindSale,
     ClaimProduct,
     PutProduct,
+    ChangeProduct,
+    Restock,
 }
 
 struct Entry {
@@ -39,9 +47,10 @@ macro_rules! entry {
     };
 }
 
-const ENTRIES: [Entry; 18] = [
+const ENTRIES: [Entry; 26] = [
     entry!("hold", true),
     entry!("release", false),
+    entry!("extend", false),
     entry!("order", true),
     entry!("cancel", true),
     entry!("start_payment", true),
@@ -53,20 +62,31 @@ const ENTRIES: [Entry; 18] = [
     entry!("stock", true),
     entry!("find_hold", true),
     entry!("find_order", true),
+    entry!("list_orders", true),
+    entry!("read_orders", true),
     entry!("list_events", true),
     entry!("list_reviews", true),
     entry!("resolve", true),
+    entry!("put_sale", false),
+    entry!("change_sale", true),
+    entry!("find_sale", true),
     entry!("claim_product", false),
     entry!("put_product", false),
+    entry!("change_product", true),
+    entry!("restock", false),
 ];
 
-const FRAGMENTS: [(&str, &str); 6] = [
+const FRAGMENTS: [(&str, &str); 10] = [
     ("clock", include_str!("../../lua/lib/clock.lua")),
+    ("pages", include_str!("../../lua/lib/pages.lua")),
     ("units", include_str!("../../lua/lib/units.lua")),
+    ("customers", include_str!("../../lua/lib/customers.lua")),
     ("records", include_str!("../../lua/lib/records.lua")),
     ("book", include_str!("../../lua/lib/book.lua")),
     ("orders", include_str!("../../lua/lib/orders.lua")),
     ("reviews", include_str!("../../lua/lib/reviews.lua")),
+    ("products", include_str!("../../lua/lib/products.lua")),
+    ("sales", include_str!("../../lua/lib/sales.lua")),
 ];
 
 /// A script, ready to be called by its hash.
@@ -104,9 +124,10 @@ impl Catalogue {
 }
 
 impl Op {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::Hold,
         Self::Release,
+        Self::Extend,
         Self::Order,
         Self::Cancel,
         Self::StartPayment,
@@ -118,11 +139,18 @@ impl Op {
         Self::Stock,
         Self::FindHold,
         Self::FindOrder,
+        Self::ListOrders,
+        Self::ReadOrders,
         Self::ListEvents,
         Self::ListReviews,
         Self::Resolve,
+        Self::PutSale,
+        Self::ChangeSale,
+        Self::FindSale,
         Self::ClaimProduct,
         Self::PutProduct,
+        Self::ChangeProduct,
+        Self::Restock,
     ];
 
     pub fn name(self) -> &'static str {

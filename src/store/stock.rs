@@ -4,12 +4,20 @@ use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Call, Failure, Op, Reply, Store, batch::Work, keys::PRODUCTS, keys::SaleKeys, record, unknown_word};
+use super::{
+    Call, Failure, Op, Reply, Store,
+    batch::Work,
+    keys::{PRODUCTS, SaleKeys},
+    record,
+    reply::Fields,
+    unknown_word,
+};
 use crate::domain::{
     ids::{ProductId, SaleId},
-    money::{Amount, Currency},
+    money::Amount,
     outcome::StockOutcome,
     product::{Product, Stock},
+    sale::Window,
 };
 
 /// Products that one call reads.
@@ -102,25 +110,45 @@ fn read_products(sale: &SaleId, word: &str, mut reply: Reply) -> Result<Vec<Prod
     if word != "stock" {
         return Err(unknown_word(Op::Stock, word));
     }
-    let _now_ms = reply.int()?;
-    let currency = reply.text()?;
+    let head = Head::read(&mut reply)?;
     let mut found = Vec::new();
     while !reply.is_empty() {
         let row = reply.list()?;
         if !row.is_empty() {
-            found.push(read_product(sale, record::currency(&currency)?, row)?);
+            found.push(read_product(sale, &head, row)?);
         }
     }
     Ok(found)
 }
 
-fn read_product(sale: &SaleId, currency: Currency, mut row: Reply) -> Result<Product, Failure> {
+/// The one product of a reply: what is said of its sale, then its row.
+pub(super) fn read_one(sale: &SaleId, reply: &mut Reply) -> Result<Product, Failure> {
+    let head = Head::read(reply)?;
+    read_product(sale, &head, reply.list()?)
+}
+
+/// What is said once for all products of a sale.
+struct Head {
+    now_ms: i64,
+    currency: String,
+    window: Window,
+}
+
+impl Head {
+    fn read(reply: &mut Reply) -> Result<Self, Failure> {
+        let (now_ms, currency) = (reply.int()?, reply.text()?);
+        let window = record::window(&reply.text()?, &reply.text()?, &reply.text()?)?;
+        Ok(Self { now_ms, currency, window })
+    }
+}
+
+fn read_product(sale: &SaleId, head: &Head, mut row: Reply) -> Result<Product, Failure> {
     Ok(Product {
         id: ProductId::new(row.count()?).ok_or_else(|| Failure::unreadable("a product id"))?,
         sale: sale.clone(),
         name: row.text()?,
         price: Amount::from_ten_thousandths(row.count()?),
-        currency,
+        currency: record::currency(&head.currency)?,
         stock: Stock {
             total: row.count()?,
             available: row.count()?,
@@ -129,6 +157,38 @@ fn read_product(sale: &SaleId, currency: Currency, mut row: Reply) -> Result<Pro
             sold: row.count()?,
         },
         max_per_hold: row.count()?,
+        max_per_customer: limit(&row.text()?)?,
+        window: head.window,
+        now_ms: head.now_ms,
         next_release_ms: row.instant_or_none()?,
     })
+}
+
+/// A product as an event tells it.
+pub(super) fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product, Failure> {
+    let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a product in an event"));
+    Ok(Product {
+        id: ProductId::new(count("product")?).ok_or_else(|| Failure::unreadable("a product id"))?,
+        sale: sale.clone(),
+        name: fields.text("name")?.to_owned(),
+        price: Amount::from_ten_thousandths(count("price")?),
+        currency: record::currency(fields.text("currency")?)?,
+        stock: Stock {
+            total: count("total")?,
+            available: count("available")?,
+            held: count("held")?,
+            pending: count("pending")?,
+            sold: count("sold")?,
+        },
+        max_per_hold: count("max_per_hold")?,
+        max_per_customer: limit(fields.text("max_per_customer")?)?,
+        window: record::window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?,
+        now_ms: at_ms,
+        next_release_ms: Some(fields.int("next_release")?).filter(|ms| *ms > 0),
+    })
+}
+
+/// Empty: none.
+fn limit(text: &str) -> Result<Option<u64>, Failure> {
+    (!text.is_empty()).then(|| text.parse().map_err(|_| Failure::unreadable("a limit"))).transpose()
 }

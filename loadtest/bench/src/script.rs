@@ -37,8 +37,10 @@ impl Holds {
     /// One call, for this long or for as long as the sale says.
     pub fn hold(&mut self, lasting: Option<Duration>) -> io::Result<()> {
         let mut call = redis::cmd("EVALSHA");
-        call.arg(&self.sha).arg(4 + HOLDS_PER_CALL);
-        ["sale", "stock", "lapses", "deadlines"].iter().for_each(|name| _ = call.arg(format!("fs1:{{p1}}:{name}")));
+        call.arg(&self.sha).arg(5 + HOLDS_PER_CALL);
+        ["sale", "stock", "lapses", "deadlines", "customers"]
+            .iter()
+            .for_each(|name| _ = call.arg(format!("fs1:{{p1}}:{name}")));
         (0..HOLDS_PER_CALL).for_each(|n| _ = call.arg(key(self.made + n)));
         let wish = lasting.map_or_else(|| "1=1".to_owned(), |lasting| format!("1=1\n{}", lasting.as_millis()));
         call.arg(HOLDS_PER_CALL).arg(86_400_000).arg(HOLDS_PER_CALL).arg(wish);

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Parameters, authorize, reviews::ReviewBody, sale_not_found};
+use super::{Parameters, authorize, reviews::ReviewBody, sale_not_found, sales::SaleBody};
 use crate::{
     domain::{
         event::{About, Event, EventCursor},
@@ -15,7 +15,7 @@ use crate::{
         extract::{Ask, Asked},
         orders::OrderBody,
         problem::{Code, Problem},
-        products::NO_STORE,
+        products::{NO_STORE, ProductBody},
         time::rfc3339,
     },
     store::Store,
@@ -88,14 +88,24 @@ struct EventBody<'a> {
     order: Option<OrderBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     review: Option<ReviewBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product: Option<ProductBody<'a>>,
+    /// As `sale` is the id of the sale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<SaleBody<'a>>,
 }
 
 impl<'a> EventBody<'a> {
     fn of(event: &'a Event, id: String) -> Self {
-        let (order, review) = match &event.about {
-            About::Order(order) => (Some(OrderBody::of(order)), None),
-            About::Review(review) => (None, Some(ReviewBody::of(review))),
-        };
-        Self { id, r#type: &event.kind, at: rfc3339(event.at_ms), sale: event.sale.as_str(), order, review }
+        let (at, sale) = (rfc3339(event.at_ms), event.sale.as_str());
+        let mut body =
+            Self { id, r#type: &event.kind, at, sale, order: None, review: None, product: None, terms: None };
+        match &event.about {
+            About::Order(order) => body.order = Some(OrderBody::of(order)),
+            About::Review(review) => body.review = Some(ReviewBody::of(review)),
+            About::Product(product) => body.product = Some(ProductBody::of(product)),
+            About::Sale(sale) => body.terms = Some(SaleBody::of(sale)),
+        }
+        body
     }
 }

@@ -1,21 +1,26 @@
 //! What the person who runs the drop may ask, behind the bearer token.
 
 pub(super) mod events;
+pub(super) mod orders;
 pub(super) mod products;
 pub(super) mod reviews;
+pub(super) mod sales;
 
 use std::collections::HashMap;
 
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, HeaderMap},
+    http::{
+        Method,
+        header::{AUTHORIZATION, HeaderMap},
+    },
     web::Query,
 };
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq};
 
 use super::{
-    Desk, extract,
+    extract,
     problem::{Code, FieldError, Problem},
 };
 use crate::domain::ids::SaleId;
@@ -23,21 +28,63 @@ use crate::domain::ids::SaleId;
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 100;
 
-/// Compares digests, in constant time, so that neither the token nor its length shows.
-fn authorize(request: &HttpRequest) -> Result<(), Problem> {
-    let desk = extract::desk(request);
-    if is_admin(request.headers(), &desk) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::Unauthorized, "send Authorization: Bearer <token> with the admin token"))
+/// The tokens of those who may ask, as digests: compared in constant time, so that neither a token nor its length shows.
+#[derive(Clone)]
+pub struct Admins {
+    full: Vec<Digest>,
+    reading: Vec<Digest>,
 }
 
-fn is_admin(headers: &HeaderMap, desk: &Desk) -> bool {
-    let Some(expected) = &desk.admin_token else { return false };
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let Some((scheme, token)) = given.split_once(' ') else { return false };
-    let same = Sha256::digest(token.trim()).ct_eq(&Sha256::digest(expected.expose()));
-    scheme.eq_ignore_ascii_case("bearer") && bool::from(same)
+type Digest = [u8; 32];
+
+impl Admins {
+    /// `None` when there is no token at all. `reading`: of those who may look and change nothing.
+    pub fn new<'a>(
+        full: impl IntoIterator<Item = &'a str>,
+        reading: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Self> {
+        let admins =
+            Self { full: full.into_iter().map(digest).collect(), reading: reading.into_iter().map(digest).collect() };
+        (!admins.full.is_empty() || !admins.reading.is_empty()).then_some(admins)
+    }
+
+    fn role(&self, headers: &HeaderMap) -> Option<Role> {
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())?;
+        let (scheme, token) = given.split_once(' ')?;
+        let given = digest(token.trim());
+        // All are compared, whichever fits.
+        let fits =
+            |digests: &[Digest]| digests.iter().fold(Choice::from(0), |fits, digest| fits | digest.ct_eq(&given));
+        let (full, reading) = (bool::from(fits(&self.full)), bool::from(fits(&self.reading)));
+        match (scheme.eq_ignore_ascii_case("bearer"), full, reading) {
+            (true, true, _) => Some(Role::Full),
+            (true, false, true) => Some(Role::Reading),
+            _ => None,
+        }
+    }
+}
+
+fn digest(token: &str) -> Digest {
+    Sha256::digest(token).into()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Full,
+    Reading,
+}
+
+/// Whoever may only look may GET.
+fn authorize(request: &HttpRequest) -> Result<(), Problem> {
+    let desk = extract::desk(request);
+    let role = desk.admins.as_ref().and_then(|admins| admins.role(request.headers()));
+    let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    match role {
+        Some(Role::Full) => Ok(()),
+        Some(Role::Reading) if only_looks => Ok(()),
+        Some(Role::Reading) => Err(Problem::new(Code::Forbidden, "this token may read and change nothing")),
+        None => Err(Problem::new(Code::Unauthorized, "send Authorization: Bearer <token> with an admin token")),
+    }
 }
 
 fn sale_not_found() -> Problem {

@@ -1,4 +1,4 @@
-//! POST /api/admin/products.
+//! POST /api/admin/products, PATCH /api/admin/products/{id} and its stock.
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 
@@ -7,17 +7,18 @@ use crate::{
     domain::{
         ids::{ProductId, SaleId},
         money::{Amount, Currency, LINE_TOTAL_MAX},
-        outcome::PutProductOutcome,
-        product::{NewProduct, PER_HOLD_MAX, Product, Stock, TOTAL_MAX},
+        outcome::{ChangeProductOutcome, PutProductOutcome, RestockOutcome},
+        product::{NewProduct, PER_HOLD_MAX, ProductChange, Restock, TOTAL_MAX},
         quantity::Quantity,
-        text::ProductName,
+        text::{IdempotencyKey, Name},
     },
     http::{
         body,
         extract::{Ask, Asked},
         fields::{Json, Object},
+        holds,
         problem::{Code, FieldError, Problem},
-        products::ProductBody,
+        products::{self, ProductBody},
     },
     store::Store,
 };
@@ -29,9 +30,7 @@ pub(in crate::http) async fn create(
     Asked(product): Asked<NewProduct>,
 ) -> Result<HttpResponse, Problem> {
     match store.put_product(&product).await? {
-        PutProductOutcome::Created { id, sale } => {
-            Ok(HttpResponse::Created().json(ProductBody::of(&fresh(&product, id, sale))))
-        }
+        PutProductOutcome::Created(product) => Ok(HttpResponse::Created().json(ProductBody::of(&product))),
         PutProductOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
         }
@@ -54,7 +53,7 @@ fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProdu
     let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
-    let name = object.required_text("name", "1 to 200 characters", ProductName::parse);
+    let name = object.required_text("name", "1 to 200 characters", Name::parse);
     let currency = object.text("currency", "an ISO 4217 code such as USD", Currency::parse);
     let currency = currency.or_else(|| Currency::parse("USD"))?;
     let price = object.required_text("price", "a decimal string in its currency's decimals, such as 9.99", |text| {
@@ -62,14 +61,116 @@ fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProdu
     });
     let total = object.required_count("total_stock", 0, TOTAL_MAX);
     let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).unwrap_or(MAX_PER_HOLD_DEFAULT);
-    if object.take("max_per_customer").is_some() {
-        object.complain("max_per_customer", "unsupported", "a limit for each customer cannot be set yet");
-    }
+    let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);
     if price.is_some_and(|price| price.times(max_per_hold).ten_thousandths() > LINE_TOTAL_MAX) {
         object.complain("price", "too_large", "price times max_per_hold must be at most 50000000000");
     }
     let max_per_hold = Quantity::new(max_per_hold)?;
-    Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold })
+    Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold, max_per_customer })
+}
+
+pub(in crate::http) async fn change(
+    store: Data<Store>,
+    Asked(ask): Asked<ChangeRequest>,
+) -> Result<HttpResponse, Problem> {
+    match store.change_product(ask.id, &ask.change).await? {
+        ChangeProductOutcome::Changed(product) => Ok(HttpResponse::Ok().json(ProductBody::of(&product))),
+        ChangeProductOutcome::ProductNotFound => Err(products::not_found()),
+        ChangeProductOutcome::PriceTooFine(currency) => {
+            let decimals = currency.decimals();
+            Err(wrong_price(format!("price must have at most {decimals} decimals, as {} has", currency.code())))
+        }
+        ChangeProductOutcome::PriceTooLarge => {
+            Err(wrong_price("price times max_per_hold must be at most 50000000000".to_owned()))
+        }
+    }
+}
+
+pub(in crate::http) async fn restock(
+    store: Data<Store>,
+    Asked(ask): Asked<RestockRequest>,
+) -> Result<HttpResponse, Problem> {
+    match store.restock(ask.id, ask.restock, ask.key.as_ref()).await? {
+        RestockOutcome::Restocked(product) => Ok(HttpResponse::Ok().json(ProductBody::of(&product))),
+        RestockOutcome::ProductNotFound => Err(products::not_found()),
+        RestockOutcome::IdempotencyKeyReused => Err(holds::key_reused()),
+        RestockOutcome::BelowPromised { floor } => Err(below_promised(floor)),
+        RestockOutcome::AboveMaximum { most } => Err(Problem::of_fields(&[FieldError {
+            pointer: String::new(),
+            code: "too_large",
+            detail: format!("a product may have {most} units").into(),
+        }])),
+    }
+}
+
+/// A body of PATCH /api/admin/products/{id}, and of which product.
+pub(in crate::http) struct ChangeRequest {
+    id: ProductId,
+    change: ProductChange,
+}
+
+impl Ask for ChangeRequest {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        let id = id_in_path(&request)?;
+        Ok(Self { id, change: body::read_json(&request, &mut payload, read_change).await? })
+    }
+}
+
+/// A body of POST /api/admin/products/{id}/restock, its key, and of which product.
+pub(in crate::http) struct RestockRequest {
+    id: ProductId,
+    restock: Restock,
+    key: Option<IdempotencyKey>,
+}
+
+impl Ask for RestockRequest {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        let (id, key) = (id_in_path(&request)?, holds::idempotency_key(request.headers())?);
+        Ok(Self { id, key, restock: body::read_json(&request, &mut payload, read_restock).await? })
+    }
+}
+
+fn id_in_path(request: &HttpRequest) -> Result<ProductId, Problem> {
+    ProductId::parse(request.match_info().query("id")).ok_or_else(products::not_found)
+}
+
+fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductChange> {
+    let mut object = Object::open(json, "", &["name", "price", "max_per_hold", "max_per_customer"], errors)?;
+    let no_limit = object.clears("max_per_customer").then_some(None);
+    Some(ProductChange {
+        name: object.text("name", "1 to 200 characters", Name::parse),
+        price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
+        max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),
+        max_per_customer: no_limit
+            .or_else(|| object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new).map(Some)),
+    })
+}
+
+fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<Restock> {
+    let mut object = Object::open(json, "", &["delta", "total"], errors)?;
+    let bound = i64::try_from(TOTAL_MAX).unwrap_or(i64::MAX);
+    let (delta, total) = (object.integer("delta", bound), object.count("total", 0, TOTAL_MAX));
+    match (delta, total) {
+        (Some(delta), None) => Some(Restock::Delta(delta)),
+        (None, Some(total)) => Some(Restock::Total(total)),
+        _ => {
+            if object.errors().is_empty() {
+                object.complain("delta", "conflict", "send delta, or total, one of them");
+            }
+            None
+        }
+    }
+}
+
+fn wrong_price(detail: String) -> Problem {
+    Problem::of_fields(&[FieldError { pointer: "/price".to_owned(), code: "invalid_format", detail: detail.into() }])
+}
+
+fn below_promised(floor: u64) -> Problem {
+    let detail = format!("{floor} units are held, pending or sold: there cannot be fewer");
+    Problem::new(Code::BelowPromised, detail).with("floor", floor)
 }
 
 fn currency_differs(sale_currency: &str) -> Problem {
@@ -78,19 +179,4 @@ fn currency_differs(sale_currency: &str) -> Problem {
         code: "currency_differs",
         detail: format!("all products of this sale are sold in {sale_currency}").into(),
     }])
-}
-
-/// As it is now that it was made: all its units are available.
-fn fresh(product: &NewProduct, id: ProductId, sale: SaleId) -> Product {
-    let total = product.total;
-    Product {
-        id,
-        sale,
-        name: product.name.as_str().to_owned(),
-        price: product.price,
-        currency: product.currency,
-        stock: Stock { total, available: total, held: 0, pending: 0, sold: 0 },
-        max_per_hold: product.max_per_hold.get(),
-        next_release_ms: None,
-    }
 }

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::{Parameters, authorize, sale_not_found};
 use crate::{
     domain::{
+        cursor::ListCursor,
         ids::SaleId,
         outcome::{ListReviewsOutcome, ResolveOutcome},
-        review::{Note, Review, ReviewCursor, ReviewId, ReviewStatus, Subject},
+        review::{Note, Review, ReviewId, ReviewStatus, Subject},
     },
     http::{
         body,
@@ -49,7 +50,7 @@ pub(in crate::http) async fn resolve(
 pub(in crate::http) struct ListRequest {
     status: ReviewStatus,
     sale: Option<SaleId>,
-    after: Option<ReviewCursor>,
+    after: Option<ListCursor>,
     limit: usize,
 }
 
@@ -60,7 +61,7 @@ impl Ask for ListRequest {
         let asked = Self {
             status: parameters.read("status", "open or resolved", ReviewStatus::parse).unwrap_or_default(),
             sale: parameters.sale(),
-            after: parameters.read("cursor", "the next_cursor of a page before", ReviewCursor::parse),
+            after: parameters.read("cursor", "the next_cursor of a page before", ListCursor::parse),
             limit: parameters.limit(),
         };
         parameters.finish(asked)

@@ -22,6 +22,27 @@ async fn only_the_bearer_of_the_token_makes_products() {
 }
 
 #[tokio::test]
+async fn of_several_tokens_each_counts_and_some_may_only_look() {
+    let settings = [
+        ("ADMIN__TOKENS", "another-token-for-tests,a-third-token-for-tests"),
+        ("ADMIN__READ_TOKENS", "a-token-that-may-look"),
+    ];
+    let app = TestApp::start_with(&settings);
+    let product = json!({"name": "Item", "price": "1.00", "total_stock": 1});
+    let send = async |method: Method, path: &str, token: &str| {
+        app.send(app.request(method, path).bearer_auth(token).json(&product)).await
+    };
+    for token in ["another-token-for-tests", "a-third-token-for-tests", crate::support::app::ADMIN_TOKEN] {
+        assert_eq!(send(Method::POST, PATH, token).await.status, 201, "{token}");
+    }
+    let looks = "a-token-that-may-look";
+    assert_eq!(send(Method::GET, "/api/admin/sales", looks).await.status, 200);
+    assert_eq!(send(Method::POST, PATH, looks).await.refusal(), (403, "forbidden"));
+    assert_eq!(send(Method::PATCH, "/api/admin/sales/p1", looks).await.refusal(), (403, "forbidden"));
+    assert_eq!(send(Method::GET, "/api/admin/sales", "a-token-that-may-loop").await.refusal(), (401, "unauthorized"));
+}
+
+#[tokio::test]
 async fn without_a_configured_token_the_routes_do_not_exist() {
     let app = TestApp::start_with(&[("ADMIN__TOKEN", "")]);
     assert_eq!(app.admin(Method::POST, PATH, json!({})).await.refusal(), (404, "not_found"));
@@ -53,7 +74,7 @@ async fn products_made_at_once_get_ids_of_their_own() {
 async fn what_is_wrong_with_a_product_is_said_all_at_once() {
     let app = TestApp::start();
     let wrong = json!({"id": 0, "sale": "p7", "price": 9.99, "currency": "usd", "total_stock": -1, "max_per_hold": 1001,
-        "max_per_customer": 2, "colour": "red"});
+        "max_per_customer": 0, "colour": "red"});
     let answer = app.admin(Method::POST, PATH, wrong).await;
     assert_eq!(answer.refusal(), (422, "validation_failed"));
     let mut pointers: Vec<_> =

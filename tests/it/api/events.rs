@@ -14,7 +14,13 @@ async fn list(app: &TestApp, query: &str) -> Answer {
     app.send(app.request(Method::GET, &format!("/api/admin/events{query}")).bearer_auth(ADMIN_TOKEN)).await
 }
 
+/// Those about orders and reviews: what the test makes before has events too.
 fn rows(answer: &Answer) -> Vec<Value> {
+    let all = all_rows(answer);
+    all.into_iter().filter(|event| event["order"].is_object() || event["review"].is_object()).collect()
+}
+
+fn all_rows(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body["data"].as_array().unwrap().clone()
 }
@@ -42,6 +48,23 @@ async fn the_log_tells_what_happened_to_an_order_and_how_it_was_then() {
     assert!(events.iter().all(|event| event["sale"] == "p1" && event["at"].as_str().unwrap().ends_with('Z')));
     assert_eq!((&events[0]["order"]["id"], &events[3]["review"]["payment_id"]), (&json!(order), &json!("pi_2")));
     assert_eq!(events[4]["order"], app.get(&format!("/api/orders/{order}")).await.body);
+}
+
+#[tokio::test]
+async fn what_the_person_who_runs_the_drop_changes_is_told_too() {
+    let app = TestApp::start();
+    app.admin(Method::POST, "/api/admin/sales", json!({"id": "drop"})).await;
+    app.add_product(json!({"id": 1, "sale": "drop", "name": "Item", "price": "1.00", "total_stock": 5})).await;
+    app.admin(Method::PATCH, "/api/admin/sales/drop", json!({"paused": true})).await;
+    app.admin(Method::PATCH, "/api/admin/sales/drop", json!({"paused": true})).await;
+    app.admin(Method::PATCH, "/api/admin/products/1", json!({"price": "2.00"})).await;
+    app.admin(Method::POST, "/api/admin/products/1/restock", json!({"delta": 2})).await;
+    let events = all_rows(&list(&app, "?sale=drop").await);
+    let expected = ["sale.created", "product.created", "sale.changed", "product.changed", "product.restocked"];
+    assert_eq!(types(&events), expected, "what changes nothing is no event");
+    assert_eq!((&events[0]["terms"]["paused"], &events[2]["terms"]["paused"]), (&json!(false), &json!(true)));
+    assert_eq!((&events[1]["product"]["price"], &events[3]["product"]["price"]), (&json!("1.00"), &json!("2.00")));
+    assert_eq!((&events[4]["product"]["total_stock"], &events[4]["product"]["status"]), (&json!(7), &json!("paused")));
 }
 
 #[tokio::test]

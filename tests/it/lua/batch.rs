@@ -6,7 +6,7 @@ use flashsale::store::script::Op;
 use proptest::prelude::*;
 use redis::Value;
 
-use super::{Bench, decisions, key, units, word};
+use super::{Bench, decisions, holding, key, word};
 use crate::support::random_cases;
 
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 /// Sends the wishes in one call, numbered from `first`.
 fn send(bench: &mut Bench, first: usize, wishes: &[Wish]) -> Vec<Vec<Value>> {
-    let mut keys = units().to_vec();
+    let mut keys = holding().to_vec();
     let holds: Vec<String> = (first..).take(wishes.len()).map(|n| format!("h{n}")).collect();
     keys.extend(holds.iter().map(|hold| key(&format!("hold:{hold}"))));
     keys.extend(wishes.iter().filter_map(|wish| wish.once).map(|once| key(&format!("once:{once}"))));

@@ -42,8 +42,8 @@ impl Bench {
     }
 
     pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {
-        let keys = [key("sale"), key("stock"), key(&format!("product:{id}"))];
-        let arguments = [id, "Item", "500000", currency, units, "5", "100000", "200000", "50000", "80000"];
+        let keys = [book(), vec![key(&format!("product:{id}"))]].concat();
+        let arguments = [&BOOK[..], &[id, "Item", "500000", currency, units, "5", ""], &TERMS].concat();
         word(&self.call(Op::PutProduct, &keys, &arguments))
     }
 
@@ -78,7 +78,7 @@ impl Bench {
     /// One wish as it is, for one hold; gives what was decided.
     pub fn wish(&mut self, hold: &str, wish: &str, once: Option<&str>) -> Vec<Value> {
         let once = once.map(|once| key(&format!("once:{once}")));
-        let keys = [&units()[..], &[key(&format!("hold:{hold}"))], once.as_slice()].concat();
+        let keys = [&holding()[..], &[key(&format!("hold:{hold}"))], once.as_slice()].concat();
         let reply = self.call(Op::Hold, &keys, &["1", "60000", "1", wish]);
         decisions(&reply).remove(0)
     }
@@ -154,8 +154,40 @@ pub fn units() -> [String; 4] {
 /// What every script with a book takes first: retention and the most events to keep.
 pub const BOOK: [&str; 2] = ["60000", "1000"];
 
+/// Terms of the sale: holds of 100 s, at most 200 s, payments in 50 s, at most 80 s.
+pub const TERMS: [&str; 24] = [
+    "name",
+    "Sale",
+    "starts",
+    "",
+    "ends",
+    "",
+    "paused",
+    "0",
+    "hold_ms",
+    "100000",
+    "hold_max_ms",
+    "200000",
+    "payment_ms",
+    "50000",
+    "payment_max_ms",
+    "80000",
+    "on_payment_failed",
+    "release",
+    "restock_refunds",
+    "1",
+    "cooldown_holds",
+    "0",
+    "cooldown_ms",
+    "60000",
+];
+
 pub fn book() -> Vec<String> {
-    [&units()[..], &["events", "due"].map(key)].concat()
+    [&holding()[..], &["events", "due", "orders"].map(key)].concat()
+}
+
+pub fn holding() -> [String; 5] {
+    ["sale", "stock", "lapses", "deadlines", "customers"].map(key)
 }
 
 pub fn list(value: &Value) -> Vec<Value> {

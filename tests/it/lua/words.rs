@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use flashsale::store::script::Op;
 use redis::{Commands, Value};
 
-use super::{BOOK, Bench, book, key, list, units, word};
+use super::{BOOK, Bench, TERMS, book, holding, key, list, units, word};
 
 /// The words of a header: the first token of each line of its REPLY section.
 fn words_of_header(script: &str) -> BTreeSet<String> {
@@ -26,6 +26,11 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_orders(&mut bench);
     provoke_settlements(&mut bench);
     provoke_lapses(&mut bench);
+    provoke_limits(&mut bench);
+    provoke_extensions(&mut bench);
+    provoke_sales(&mut bench);
+    provoke_stock_changes(&mut bench);
+    provoke_lists(&mut bench);
     provoke_reviews(&mut bench);
     provoke_events(&mut bench);
     provoke_behind(&mut bench);
@@ -48,8 +53,8 @@ fn provoke_products(bench: &mut Bench) {
     assert_eq!(next[1..], [Value::BulkString(b"2".into()), Value::BulkString(b"p2".into())]);
     let keys = [&units()[..], &[key("product:1"), key("product:9")]].concat();
     let stock = bench.call(Op::Stock, &keys, &["1", "9"]);
-    assert_eq!(list(&stock[3]).len(), 10);
-    assert!(list(&stock[4]).is_empty(), "product 9 is not there");
+    assert_eq!(list(&stock[6]).len(), 11);
+    assert!(list(&stock[7]).is_empty(), "product 9 is not there");
 }
 
 fn provoke_holds(bench: &mut Bench) {
@@ -137,6 +142,103 @@ fn provoke_lapses(bench: &mut Bench) {
     assert_eq!(find(bench).len(), 1, "it was said once");
 }
 
+fn provoke_limits(bench: &mut Bench) {
+    bench.redis.hset::<_, _, _, ()>(key("stock"), "1:max_per_customer", 2).unwrap();
+    assert_eq!(word(&bench.hold("m", &[("1", "1")])), "customer_id_required");
+    assert_eq!(word(&bench.wish("m", "1=2 bob", None)), "held");
+    let refused = bench.wish("n", "1=1 bob", None);
+    assert_eq!((word(&refused).as_str(), &refused[2]), ("customer_limit_reached", &Value::Int(0)));
+    bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &[("cooldown_holds", 1), ("cooldown_ms", 60_000)]).unwrap();
+    bench.advance(101_000);
+    assert_eq!(word(&bench.wish("n", "1=1 bob", None)), "customer_cooling_down");
+    bench.advance(60_000);
+    assert_eq!(word(&bench.wish("n", "1=1 bob", None)), "held");
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_holds", 0).unwrap();
+    bench.redis.hset::<_, _, _, ()>(key("stock"), "1:max_per_customer", "").unwrap();
+    let now = bench.now_ms;
+    for (field, value, expected) in [
+        ("paused", "1".to_owned(), "sale_paused"),
+        ("starts", (now + 1).to_string(), "sale_not_started"),
+        ("ends", now.to_string(), "sale_ended"),
+    ] {
+        bench.redis.hset::<_, _, _, ()>(key("sale"), field, value).unwrap();
+        assert_eq!(word(&bench.hold("q", &[("1", "1")])), expected);
+    }
+    let open = [("paused", "0"), ("starts", ""), ("ends", "")];
+    bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &open).unwrap();
+}
+
+fn provoke_extensions(bench: &mut Bench) {
+    let extend = |bench: &mut Bench, hold: &str| {
+        let keys = [book(), vec![key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]].concat();
+        word(&bench.call(Op::Extend, &keys, &[&BOOK[..], &["1000000"]].concat()))
+    };
+    assert_eq!(word(&bench.hold("x", &[("1", "1")])), "held");
+    assert_eq!(extend(bench, "x"), "extended");
+    assert_eq!(extend(bench, "x"), "extension_limit_reached");
+    assert_eq!(bench.order("x"), "created");
+    assert_eq!(extend(bench, "x"), "hold_converted");
+    assert_eq!(extend(bench, "nobody"), "hold_expired");
+}
+
+fn provoke_sales(bench: &mut Bench) {
+    let arguments = [&BOOK[..], &TERMS].concat();
+    let other = book().iter().map(|name| name.replace("{s}", "{t}")).collect::<Vec<_>>();
+    let find = |bench: &mut Bench| word(&bench.call(Op::FindSale, &[other[0].clone()], &[]));
+    let change =
+        |bench: &mut Bench, terms: &[&str]| word(&bench.call(Op::ChangeSale, &other, &[&BOOK[..], terms].concat()));
+    assert_eq!(
+        (find(bench), change(bench, &["paused", "1"])),
+        ("sale_not_found".to_owned(), "sale_not_found".to_owned())
+    );
+    assert_eq!(word(&bench.call(Op::PutSale, &other, &arguments)), "created");
+    assert_eq!(word(&bench.call(Op::PutSale, &other, &arguments)), "already_exists");
+    assert_eq!((find(bench), change(bench, &["paused", "1"])), ("found".to_owned(), "changed".to_owned()));
+    for terms in [["hold_ms", "200001"], ["payment_max_ms", "1"], ["hold_max_ms", "1"]] {
+        assert_eq!(change(bench, &terms), "terms_conflict", "{terms:?}");
+    }
+    assert_eq!(change(bench, &["starts", "2", "ends", "2"]), "terms_conflict");
+}
+
+fn provoke_stock_changes(bench: &mut Bench) {
+    let keys = |id: &str| [book(), vec![key(&format!("product:{id}"))]].concat();
+    let change = |bench: &mut Bench, id: &str, field: &str, value: &str| {
+        let arguments = [&BOOK[..], &[id, "500000000000000", field, value]].concat();
+        word(&bench.call(Op::ChangeProduct, &keys(id), &arguments))
+    };
+    assert_eq!(change(bench, "9", "name", "x"), "product_not_found");
+    assert_eq!(change(bench, "1", "price", "500000000000000"), "price_too_large");
+    assert_eq!(change(bench, "1", "name", "Thing"), "changed");
+    let restock = |bench: &mut Bench, id: &str, how: &str, units: &str, once: &[&str]| {
+        let keys = [keys(id), if once.is_empty() { vec![] } else { vec![key("once:r")] }].concat();
+        word(&bench.call(Op::Restock, &keys, &[&BOOK[..], &[id, how, units, "1000"], once].concat()))
+    };
+    assert_eq!(restock(bench, "9", "delta", "1", &[]), "product_not_found");
+    assert_eq!(restock(bench, "1", "total", "0", &[]), "below_promised");
+    assert_eq!(restock(bench, "1", "delta", "1000", &[]), "above_maximum");
+    let total = |bench: &mut Bench| bench.redis.hget::<_, _, i64>(key("stock"), "1:total").unwrap();
+    let before = total(bench);
+    assert_eq!(restock(bench, "1", "delta", "-1", &["f", "60000"]), "restocked");
+    assert_eq!(restock(bench, "1", "delta", "-1", &["f", "60000"]), "restocked");
+    assert_eq!(restock(bench, "1", "delta", "-2", &["g", "60000"]), "idempotency_key_reused");
+    assert_eq!(total(bench), before - 1);
+    assert_eq!(restock(bench, "1", "delta", "1", &[]), "restocked");
+}
+
+fn provoke_lists(bench: &mut Bench) {
+    let list = bench.call(Op::ListOrders, &[key("orders")], &["0", "", "100"]);
+    assert_eq!(word(&list), "orders");
+    let found: Vec<String> = list[1..].iter().step_by(2).map(|id| word(std::slice::from_ref(id))).collect();
+    assert!(found.contains(&"a".to_owned()) && found.contains(&"x".to_owned()), "{found:?}");
+    let keys = ["sale", "order:a", "order:nobody"].map(key);
+    let read = bench.call(Op::ReadOrders, &keys, &[]);
+    assert_eq!((word(&read).as_str(), list_len(&read[2]) > 0, list_len(&read[3])), ("orders", true, 0));
+}
+
+fn list_len(value: &Value) -> usize {
+    list(value).len()
+}
+
 fn provoke_reviews(bench: &mut Bench) {
     let keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
     let keep = |bench: &mut Bench, once: &str, fingerprint: &str, most: &str| {
@@ -175,10 +277,13 @@ fn provoke_events(bench: &mut Bench) {
 fn provoke_behind(bench: &mut Bench) {
     let names = ["reviews", "review_records", "resolved", "hold:z", "order:z", "once:z"];
     let settle_keys = [book(), names.map(key).to_vec()].concat();
-    let hold_keys = [&units()[..], &[key("hold:z")]].concat();
+    let hold_keys = [&holding()[..], &[key("hold:z")]].concat();
     let stock_keys = [&units()[..], &[key("product:1")]].concat();
     let expire_keys = [book(), vec![key("order:z")]].concat();
-    let calls: [(Op, &[String], &[&str]); 4] = [
+    let product_keys = [book(), vec![key("product:1")]].concat();
+    let calls: [(Op, &[String], &[&str]); 6] = [
+        (Op::ChangeProduct, &product_keys, &[BOOK[0], BOOK[1], "1", "500000000000000", "name", "Item"]),
+        (Op::Restock, &product_keys, &[BOOK[0], BOOK[1], "1", "delta", "0", "1000000"]),
         (Op::Settle, &settle_keys, &[BOOK[0], BOOK[1], "60000", "failed\nf\ne\n\n\n\nr"]),
         (Op::Expire, &expire_keys, &BOOK),
         (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
@@ -193,7 +298,8 @@ fn provoke_behind(bench: &mut Bench) {
         assert_eq!(word(&bench.call(op, keys, arguments)), "behind");
         assert_ne!(word(&bench.call(op, keys, arguments)), "behind");
         let held = i64::from(op == Op::Hold);
-        assert_eq!(bench.counters(1), [before[0] + before[1] + 1_200 - held, held, before[2], before[3]]);
+        let back = before[0] + before[1] + before[2] + 1_200;
+        assert_eq!(bench.counters(1), [back - held, held, 0, before[3]]);
     }
 }
 
@@ -215,11 +321,11 @@ fn owe_many(bench: &mut Bench, buckets: i64) {
 fn quantities_that_are_none_are_a_bug_of_the_caller_and_change_nothing() {
     let mut bench = Bench::new();
     for units_text in ["0", "-1", "1.5", "nan", "inf", "1e999", "0x10000000", "1000001", "", " "] {
-        let keys = [&units()[..], &[key("hold:a")]].concat();
+        let keys = [&holding()[..], &[key("hold:a")]].concat();
         let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "1", &format!("1={units_text}")]);
         assert!(reply.is_err(), "{units_text:?} gave {reply:?}");
     }
-    let keys = [&units()[..], &[key("hold:a")]].concat();
+    let keys = [&holding()[..], &[key("hold:a")]].concat();
     let twice = bench.try_call(Op::Hold, &keys, &["1", "60000", "1", "1=1,1=1"]);
     assert!(twice.is_err(), "one product in two lines");
     assert_eq!(bench.counters(1), [10, 0, 0, 0]);
@@ -254,8 +360,11 @@ fn a_deadline_is_the_last_instant_of_a_hold() {
 }
 
 #[test]
-fn a_hold_is_stored_as_its_lines_and_its_customer() {
+fn a_hold_is_stored_as_its_lines_when_it_was_made_and_its_customer() {
     let mut bench = Bench::new();
     bench.wish("a", "1=2,2=1 alice\n5000", None);
-    assert_eq!(bench.redis.get::<_, String>(key("hold:a")).unwrap(), "1=2,2=1 alice");
+    let stored = bench.redis.get::<_, String>(key("hold:a")).unwrap();
+    let parts: Vec<&str> = stored.split(' ').collect();
+    assert_eq!((parts[0], parts[2]), ("1=2,2=1", "alice"));
+    assert_eq!(i64::from_str_radix(parts[1], 36).unwrap(), bench.now_ms / 1_000);
 }

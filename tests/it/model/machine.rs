@@ -9,17 +9,18 @@ use flashsale::{
         hold::{HoldCommand, Line, Lines},
         ids::{HoldId, ProductId, SaleId},
         money,
-        order::Order,
+        order::{CancelledBy, Order},
         outcome::{
-            CancelOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome, ListEventsOutcome, ListReviewsOutcome,
-            OrderOutcome, PutProductOutcome, ReleaseOutcome, ResolveOutcome, SettleOutcome, StartPaymentOutcome,
-            StockOutcome,
+            CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
+            HoldOutcome, ListEventsOutcome, ListReviewsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
+            ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome, StockOutcome,
         },
         payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
-        product::NewProduct,
+        product::{NewProduct, ProductChange, Restock},
         quantity::Quantity,
         review::{Note, ReviewId, ReviewStatus},
-        text::{CustomerId, IdempotencyKey, ProductName},
+        sale::SaleChange,
+        text::{CustomerId, IdempotencyKey, Name},
     },
     store::{Blueprint, Demand, Durability, Limits, Store, Terms, Topology},
 };
@@ -38,7 +39,6 @@ thread_local! {
     static REDIS: PrivateRedis = PrivateRedis::start();
 }
 
-/// One case: a store on an empty Redis.
 pub struct SaleTest {
     runtime: Runtime,
     store: Store,
@@ -70,7 +70,7 @@ impl StateMachineTest for SaleTest {
         for (id, product) in &reference.products {
             let product = new_product(*id, product.sale, product.currency, product.total);
             let made = test.runtime.block_on(test.store.put_product(&product)).unwrap();
-            assert!(matches!(made, PutProductOutcome::Created { .. }));
+            assert!(matches!(made, PutProductOutcome::Created(_)));
         }
         test
     }
@@ -114,6 +114,7 @@ impl SaleTest {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line or some for each transition")]
     pub(super) fn run(&mut self, transition: &Transition) -> String {
         match transition {
             Transition::Hold(wish) => format!("hold {}", self.hold(wish)),
@@ -133,7 +134,7 @@ impl SaleTest {
             },
             Transition::Cancel(at) => {
                 let order = self.store.ids().order_of(&self.holds[*at]);
-                match self.runtime.block_on(self.store.cancel(&order)).unwrap() {
+                match self.runtime.block_on(self.store.cancel(&order, CancelledBy::Customer)).unwrap() {
                     CancelOutcome::Cancelled(order) => format!("cancel cancelled {}", self.told(&order)),
                     CancelOutcome::AlreadyCancelled(order) => format!("cancel already_cancelled {}", self.told(&order)),
                     CancelOutcome::OrderNotCancellable(order) => {
@@ -153,6 +154,34 @@ impl SaleTest {
                         format!("start_payment order_not_pending {}", self.told(&order))
                     }
                     StartPaymentOutcome::OrderNotFound => "start_payment order_not_found".into(),
+                }
+            }
+            Transition::Extend(at, ms) => format!("extend {}", self.extend(*at, *ms)),
+            Transition::Pause(paused) => {
+                let change = SaleChange { paused: Some(*paused), ..SaleChange::default() };
+                let sale = SaleId::parse("drop").unwrap();
+                let changed = self.runtime.block_on(self.store.change_sale(&sale, &change)).unwrap();
+                let ChangeSaleOutcome::Changed(sale) = changed else { panic!("{changed:?}") };
+                assert_eq!(sale.terms.window.paused, *paused);
+                "change_sale changed".into()
+            }
+            Transition::Limit(product, most) => {
+                let most = most.map(|most| Quantity::new(most).unwrap());
+                let change = ProductChange { max_per_customer: Some(most), ..ProductChange::default() };
+                let id = ProductId::new(*product).unwrap();
+                let changed = self.runtime.block_on(self.store.change_product(id, &change)).unwrap();
+                let ChangeProductOutcome::Changed(product) = changed else { panic!("{changed:?}") };
+                assert_eq!(product.max_per_customer, most.map(Quantity::get));
+                "change_product changed".into()
+            }
+            Transition::Restock(product, delta) => {
+                let id = ProductId::new(*product).unwrap();
+                match self.runtime.block_on(self.store.restock(id, Restock::Delta(*delta), None)).unwrap() {
+                    RestockOutcome::Restocked(product) => {
+                        format!("restock restocked {} {}", product.stock.total, product.stock.available)
+                    }
+                    RestockOutcome::BelowPromised { floor } => format!("restock below_promised {floor}"),
+                    other => panic!("{other:?}"),
                 }
             }
             Transition::Expire => format!("expire expired {}", self.runtime.block_on(self.store.sweep()).unwrap()),
@@ -181,7 +210,7 @@ impl SaleTest {
             Transition::PutProduct { id, sale, currency } => {
                 let product = new_product(*id, sale, currency, 5);
                 match self.runtime.block_on(self.store.put_product(&product)).unwrap() {
-                    PutProductOutcome::Created { id, .. } => format!("put_product created {id}"),
+                    PutProductOutcome::Created(product) => format!("put_product created {}", product.id),
                     PutProductOutcome::AlreadyExists => "put_product already_exists".into(),
                     PutProductOutcome::CurrencyDiffers { sale_currency } => {
                         format!("put_product currency_differs {sale_currency}")
@@ -208,6 +237,12 @@ impl SaleTest {
                 assert_eq!(max_per_hold, MAX_PER_HOLD);
                 format!("quantity_above_limit {product}")
             }
+            HoldOutcome::SaleNotOpen { status, .. } => format!("sale_{}", status.as_str()),
+            HoldOutcome::CustomerIdRequired(product) => format!("customer_id_required {product}"),
+            HoldOutcome::CustomerLimitReached { product, remaining } => {
+                format!("customer_limit_reached {product} {remaining}")
+            }
+            HoldOutcome::CustomerCoolingDown { .. } => "customer_cooling_down".into(),
             HoldOutcome::InsufficientStock(short) => {
                 let next = short.next_release_ms.map_or(0, |ms| self.offset(ms));
                 format!("insufficient_stock {} {} {} next {next}", short.reason(), short.product, short.available)
@@ -226,6 +261,18 @@ impl SaleTest {
             SettleOutcome::Unmatched => "unmatched".into(),
             SettleOutcome::TargetsDiffer => "targets_differ".into(),
             SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
+        }
+    }
+
+    fn extend(&self, at: usize, ms: i64) -> String {
+        let ms = u64::try_from(ms).unwrap();
+        match self.runtime.block_on(self.store.extend(&self.holds[at], ms)).unwrap() {
+            ExtendOutcome::Extended(hold) => format!("extended #{at} until {}", self.offset(hold.deadline_ms)),
+            ExtendOutcome::ExtensionLimitReached { deadline_ms } => {
+                format!("extension_limit_reached {}", self.offset(deadline_ms))
+            }
+            ExtendOutcome::HoldConverted(_) => "hold_converted".into(),
+            ExtendOutcome::HoldExpired => "hold_expired".into(),
         }
     }
 
@@ -380,11 +427,12 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
     NewProduct {
         id: ProductId::new(id),
         sale: SaleId::parse(sale),
-        name: ProductName::parse("Item").unwrap(),
+        name: Name::parse("Item").unwrap(),
         price: money::Amount::from_ten_thousandths(id * PRICE),
         currency: money::Currency::parse(currency).unwrap(),
         total,
         max_per_hold: Quantity::new(MAX_PER_HOLD).unwrap(),
+        max_per_customer: None,
     }
 }
 

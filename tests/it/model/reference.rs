@@ -21,6 +21,13 @@ pub enum Transition {
     Order(usize),
     Cancel(usize),
     StartPayment(usize),
+    /// By so many milliseconds.
+    Extend(usize, i64),
+    /// Of the sale `drop`: on or off.
+    Pause(bool),
+    /// Units of one customer, of a product of the sale `drop`.
+    Limit(u64, Option<u64>),
+    Restock(u64, i64),
     /// Says which orders have lapsed.
     Expire,
     /// Of the review that the event with this key opened, if it did.
@@ -73,6 +80,8 @@ struct Hold {
     lines: BTreeMap<u64, u64>,
     customer: bool,
     deadline: i64,
+    /// In whole seconds, as it is stored.
+    made: i64,
     /// Neither released nor turned into an order; it may have lapsed.
     live: bool,
     /// It lapsed and its units were given back.
@@ -115,6 +124,7 @@ pub struct Product {
     pub sale: &'static str,
     pub currency: &'static str,
     pub total: u64,
+    max_per_customer: Option<u64>,
 }
 
 /// A whole service. All that happens is in the sale `drop`; other sales have products that nobody holds.
@@ -132,6 +142,7 @@ pub struct SaleReference {
     reviews: BTreeMap<ReviewName, Review>,
     /// The one event about an id that was never made came before.
     unknown_came: bool,
+    paused: bool,
     /// The outcome that the last command should have: its word, then what it tells.
     pub expected: String,
 }
@@ -150,10 +161,11 @@ impl SaleReference {
     }
 
     fn new() -> Self {
-        let product = |sale, total| Product { sale, currency: "USD", total };
+        let product = |sale, total| Product { sale, currency: "USD", total, max_per_customer: None };
         Self {
             clock: 0,
-            last_now: i64::MIN,
+            // Making its products is the first that is written.
+            last_now: 0,
             products: [(1, product("drop", 8)), (2, product("drop", 3)), (3, product("other", 5))].into(),
             holds: Vec::new(),
             orders: BTreeMap::new(),
@@ -161,6 +173,7 @@ impl SaleReference {
             event_keys: BTreeMap::new(),
             reviews: BTreeMap::new(),
             unknown_came: false,
+            paused: false,
             expected: String::new(),
         }
     }
@@ -234,10 +247,23 @@ impl SaleReference {
             let same = Wish { key: None, ..wished.clone() } == Wish { key: None, ..wish.clone() };
             return if same { format!("replayed #{at} until {deadline}") } else { "idempotency_key_reused".into() };
         }
+        if self.paused && self.products[wish.lines.keys().next().unwrap()].sale == "drop" {
+            return "sale_paused".into();
+        }
+        if let Some((product, _)) = wish.lines.iter().find(|(_, units)| **units > MAX_PER_HOLD) {
+            return format!("quantity_above_limit {product}");
+        }
         for (product, units) in &wish.lines {
-            if *units > MAX_PER_HOLD {
-                return format!("quantity_above_limit {product}");
+            let Some(most) = self.products[product].max_per_customer else { continue };
+            if !wish.customer {
+                return format!("customer_id_required {product}");
             }
+            let left = most.saturating_sub(self.customer_has(*product));
+            if *units > left {
+                return format!("customer_limit_reached {product} {left}");
+            }
+        }
+        for (product, units) in &wish.lines {
             let available = self.available(*product);
             if *units > available {
                 let [held, pending, _] = self.counted(*product);
@@ -255,13 +281,68 @@ impl SaleReference {
         let ms = wish.ttl_seconds.map_or(HOLD_MS, |seconds| i64::try_from(seconds * 1_000).unwrap().min(HOLD_MAX_MS));
         let deadline = whole_second(self.now() + ms);
         let at = self.holds.len();
-        let hold = Hold { lines: wish.lines.clone(), customer: wish.customer, deadline, live: true, reclaimed: false };
+        let (lines, made) = (wish.lines.clone(), whole_second(self.now()));
+        let hold = Hold { lines, customer: wish.customer, deadline, made, live: true, reclaimed: false };
         self.holds.push(hold);
         if let Some(key) = wish.key {
             self.hold_keys.insert(key, (wish.clone(), at, deadline));
         }
         self.wrote();
         format!("held #{at} until {deadline}")
+    }
+
+    /// What the one customer has of a product: live holds, pending orders, and what was bought.
+    fn customer_has(&self, product: u64) -> u64 {
+        let of = |lines: &BTreeMap<u64, u64>| lines.get(&product).copied().unwrap_or(0);
+        let alive = (0..self.holds.len()).filter(|at| self.alive(*at) && self.holds[*at].customer);
+        let held: u64 = alive.map(|at| of(&self.holds[at].lines)).sum();
+        let orders = self.orders.iter().filter(|(at, _)| self.holds.get(**at).is_some_and(|hold| hold.customer));
+        let counts = |order: &Order| order.status == "paid" || order.status == "pending" && self.now() <= order.due;
+        held + orders.filter(|(_, order)| counts(order)).map(|(_, order)| of(&order.lines)).sum::<u64>()
+    }
+
+    fn extend(&mut self, at: usize, ms: i64) -> String {
+        if self.orders.contains_key(&at) {
+            return "hold_converted".into();
+        }
+        if !self.alive(at) {
+            return "hold_expired".into();
+        }
+        let latest = whole_second(self.holds[at].made + HOLD_MAX_MS);
+        let deadline = whole_second(self.holds[at].deadline + ms).min(latest);
+        if deadline <= self.holds[at].deadline {
+            return format!("extension_limit_reached {}", self.holds[at].deadline);
+        }
+        self.holds[at].deadline = deadline;
+        self.wrote();
+        format!("extended #{at} until {deadline}")
+    }
+
+    fn pause(&mut self, paused: bool) -> String {
+        if self.paused != paused {
+            self.wrote();
+        }
+        self.paused = paused;
+        "changed".into()
+    }
+
+    fn limit(&mut self, product: u64, most: Option<u64>) -> String {
+        self.reclaim();
+        self.products.get_mut(&product).unwrap().max_per_customer = most;
+        self.wrote();
+        "changed".into()
+    }
+
+    fn restock(&mut self, product: u64, delta: i64) -> String {
+        self.reclaim();
+        let floor: u64 = self.counted(product).iter().sum();
+        let total = i64::try_from(self.products[&product].total).unwrap() + delta;
+        if total < i64::try_from(floor).unwrap() {
+            return format!("below_promised {floor}");
+        }
+        self.products.get_mut(&product).unwrap().total = u64::try_from(total).unwrap();
+        self.wrote();
+        format!("restocked {total} {}", self.available(product))
     }
 
     fn next_release(&self, product: u64) -> i64 {
@@ -578,7 +659,10 @@ impl SaleReference {
         if self.products.contains_key(&id) {
             return "already_exists".into();
         }
-        self.products.insert(id, Product { sale, currency, total: 5 });
+        if sale == "drop" {
+            self.wrote();
+        }
+        self.products.insert(id, Product { sale, currency, total: 5, max_per_customer: None });
         format!("created {id}")
     }
 }
@@ -640,6 +724,11 @@ impl ReferenceStateMachine for SaleReference {
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
             8 => at.clone().prop_map(Transition::StartPayment),
+            9 => (at.clone(), prop::sample::select(vec![1_000_i64, 300_000, 300_000, 300_000]))
+                .prop_map(|(at, ms)| Transition::Extend(at, ms)),
+            1 => prop::bool::weighted(0.3).prop_map(Transition::Pause),
+            1 => (1_u64..=2, prop::option::weighted(0.4, 1_u64..=3)).prop_map(|(id, most)| Transition::Limit(id, most)),
+            2 => (1_u64..=2, -4_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
             2 => Just(Transition::Expire),
             2 => (0_u32..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),
@@ -656,6 +745,10 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Order(at) => ("order", state.order(*at)),
             Transition::Cancel(at) => ("cancel", state.cancel(*at)),
             Transition::StartPayment(at) => ("start_payment", state.start_payment(*at)),
+            Transition::Extend(at, ms) => ("extend", state.extend(*at, *ms)),
+            Transition::Pause(paused) => ("change_sale", state.pause(*paused)),
+            Transition::Limit(product, most) => ("change_product", state.limit(*product, *most)),
+            Transition::Restock(product, delta) => ("restock", state.restock(*product, *delta)),
             Transition::Expire => ("expire", state.expire()),
             Transition::Resolve(key) => ("resolve", state.resolve(*key)),
             Transition::Settle(event) => ("settle", state.settle(event)),
@@ -683,6 +776,7 @@ impl ReferenceStateMachine for SaleReference {
             | Transition::Order(at)
             | Transition::Cancel(at)
             | Transition::StartPayment(at)
+            | Transition::Extend(at, _)
             | Transition::FindHold(at)
             | Transition::FindOrder(at)
             | Transition::Settle(Event { hold: at, .. }) => *at < state.holds.len(),

@@ -29,6 +29,7 @@ fn check_sale(connection: &mut Connection, sale: &str) {
     assert!(lapses.values().all(|units| *units > 0), "{sale}: an empty bucket in {lapses:?}");
     assert!(deadlines.iter().all(|(name, at)| name.starts_with(&format!("{at}:"))), "{sale}: {deadlines:?}");
     check_reviews(connection, sale);
+    check_customers(connection, sale);
     let sold = check_records(connection, sale, &lapses);
     for (field, total) in &stock {
         let Some(product) = field.strip_suffix(":total") else { continue };
@@ -50,10 +51,7 @@ fn check_sale(connection: &mut Connection, sale: &str) {
 
 /// Buckets of deadlines that are still ahead are the sums of the live holds and pending orders. Gives what was sold.
 fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<String, i64>) -> BTreeMap<String, i64> {
-    let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query(connection).unwrap();
-    let last_now: u64 = connection.hget(format!("fs1:{{{sale}}}:sale"), "last_now").unwrap_or(0);
-    // Holds that lapse while we look may be gone from one side only; in a test that sets the clock, it is the last one.
-    let ahead = last_now.max((seconds + 10) * 1_000);
+    let ahead = ahead(connection, sale);
     let mut found = Units::new();
     let mut sold = BTreeMap::new();
     for key in keys(connection, &format!("fs1:{{{sale}}}:hold:*")) {
@@ -66,7 +64,10 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
         let order: BTreeMap<String, String> = connection.hgetall(&key).unwrap();
         match order["status"].as_str() {
             "pending" => add(&mut found, order["due"].parse().unwrap(), "p", &order["lines"]),
-            "paid" => {
+            // Units of a refund that the sale does not put back stay sold.
+            "paid" | "refunded"
+                if order["status"] == "paid" || order.get("restocked").is_some_and(|word| word == "0") =>
+            {
                 for (product, units) in lines(&order["lines"]) {
                     *sold.entry(product).or_default() += units;
                 }
@@ -83,6 +84,59 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
         .collect();
     assert_eq!(owed, found, "{sale}: buckets and records");
     sold
+}
+
+/// What is kept of each customer is what the customer has: live holds and pending orders by their deadline, and paid orders.
+/// Every order is in the index of orders.
+fn check_customers(connection: &mut Connection, sale: &str) {
+    let key = |name: &str| format!("fs1:{{{sale}}}:{name}");
+    let ahead = ahead(connection, sale);
+    let mut expected: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+    let mut add = |customer: &str, name: String, units: i64| {
+        if !customer.is_empty() {
+            *expected.entry(customer.to_owned()).or_default().entry(name).or_default() += units;
+        }
+    };
+    for name in keys(connection, &key("hold:*")) {
+        let value: Option<String> = connection.get(&name).unwrap();
+        let deadline: i64 = redis::cmd("PEXPIRETIME").arg(&name).query(connection).unwrap();
+        let (Some(value), Ok(deadline)) = (value, u64::try_from(deadline)) else { continue };
+        let customer = value.splitn(3, ' ').nth(2).unwrap_or("");
+        for (product, units) in lines(value.split(' ').next().unwrap()) {
+            if deadline > ahead {
+                add(customer, format!("{deadline}:{product}:h"), units);
+            }
+        }
+    }
+    let mut orders = BTreeSet::new();
+    for name in keys(connection, &key("order:*")) {
+        let order: BTreeMap<String, String> = connection.hgetall(&name).unwrap();
+        orders.insert(name.rsplit(':').next().unwrap().to_owned());
+        let due: u64 = order["due"].parse().unwrap();
+        for (product, units) in lines(&order["lines"]) {
+            match order["status"].as_str() {
+                "pending" if due > ahead => add(&order["customer"], format!("{due}:{product}:p"), units),
+                "paid" => add(&order["customer"], product, units),
+                _ => {}
+            }
+        }
+    }
+    let indexed: BTreeSet<String> = connection.zrange(key("orders"), 0, -1).unwrap();
+    assert!(orders.is_subset(&indexed), "{sale}: orders that are in no list");
+    let stored: BTreeMap<String, String> = connection.hgetall(key("customers")).unwrap();
+    let mut kept: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+    for (customer, text) in stored {
+        for (name, value) in
+            text.split(' ').filter_map(|entry| entry.split_once('=')).filter(|(n, _)| *n != "abandoned")
+        {
+            let has_lapsed =
+                name.split_once(':').is_some_and(|(deadline, _)| deadline.parse::<u64>().unwrap() <= ahead);
+            if !has_lapsed {
+                kept.entry(customer.clone()).or_default().insert(name.to_owned(), value.parse().unwrap());
+            }
+        }
+    }
+    assert_eq!(kept, expected, "{sale}: customers and their records");
 }
 
 /// Each review is open or resolved; an order that is to be refunded has one; what waits for its deadline is in `due`.
@@ -105,6 +159,14 @@ fn check_reviews(connection: &mut Connection, sale: &str) {
     }
     let due: BTreeSet<String> = connection.zrange(key("due"), 0, -1).unwrap();
     assert_eq!(due, waiting, "{sale}: due and pending orders");
+}
+
+/// Holds that lapse while we look may be gone from one side only: what is judged has its deadline behind this instant. In a
+/// test that sets the clock, it is the last one.
+fn ahead(connection: &mut Connection, sale: &str) -> u64 {
+    let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query(connection).unwrap();
+    let last_now: u64 = connection.hget(format!("fs1:{{{sale}}}:sale"), "last_now").unwrap_or(0);
+    last_now.max((seconds + 10) * 1_000)
 }
 
 fn add(units: &mut Units, deadline: u64, kind: &str, text: &str) {

@@ -1,0 +1,47 @@
+#!lua
+-- change_sale: changes terms of a sale, all or none, for every worker at once. Holds and orders that are there keep theirs.
+--
+-- uses   clock, units, customers, records, book, sales
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET
+-- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term to change
+-- REPLY  sale_not_found
+--        terms_conflict, field    the field would be more than its maximum, or the window would end before it begins
+--        changed, the terms as a list
+-- cost   O(terms)
+
+-- names
+local TERMS = 3
+
+-- facts
+local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local flat_terms = sale_terms()
+local terms = {}
+for i = 1, #flat_terms, 2 do terms[flat_terms[i]] = flat_terms[i + 1] end
+local exists = terms.hold_ms
+local changes = 0
+for i = TERMS, #ARGV, 2 do
+  if terms[ARGV[i]] ~= ARGV[i + 1] then changes = changes + 1 end
+  terms[ARGV[i]] = ARGV[i + 1]
+end
+
+-- '' is no limit.
+local function exceeds(field, most)
+  local value, bound = tonumber(terms[field] or ''), tonumber(terms[most] or '')
+  return value and bound and value > bound
+end
+
+-- decision
+if not exists then return { 'sale_not_found' } end
+if exceeds('hold_ms', 'hold_max_ms') then return { 'terms_conflict', 'hold_seconds' } end
+if exceeds('payment_ms', 'payment_max_ms') then return { 'terms_conflict', 'payment_seconds' } end
+if exceeds('starts', 'ends') or ((terms.starts or '') ~= '' and terms.starts == terms.ends) then
+  return { 'terms_conflict', 'ends_at' }
+end
+if changes == 0 then return { 'changed', sale_terms() } end
+
+-- effects
+redis.call('HSET', sale_key, unpack(ARGV, TERMS))
+emit_sale('sale.changed', now)
+write_book(now)
+return { 'changed', sale_terms() }

@@ -1,0 +1,19 @@
+#!lua flags=no-writes
+-- find_sale: the terms of a sale.
+--
+-- uses   nothing
+-- KEYS   1 sale HASH
+-- ARGV   none
+-- REPLY  sale_not_found
+--        found, the terms as a list
+-- cost   O(terms)
+
+-- names
+local sale_key = KEYS[1]
+
+-- facts
+local exists = redis.call('HEXISTS', sale_key, 'hold_ms') == 1
+
+-- decision
+if not exists then return { 'sale_not_found' } end
+return { 'found', redis.call('HGETALL', sale_key) }

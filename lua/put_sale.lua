@@ -1,0 +1,26 @@
+#!lua
+-- put_sale: makes a sale with its terms. A sale can be there before it has products; the first of these gives it its currency.
+--
+-- uses   clock, units, customers, records, book, sales
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
+--        8 orders ZSET
+-- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term
+-- REPLY  already_exists
+--        created, the terms as a list
+-- cost   O(terms)
+
+-- names
+local TERMS = 3
+
+-- facts
+local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local exists = redis.call('HEXISTS', sale_key, 'hold_ms') == 1
+
+-- decision
+if exists then return { 'already_exists' } end
+
+-- effects
+redis.call('HSET', sale_key, unpack(ARGV, TERMS))
+emit_sale('sale.created', now)
+write_book(now)
+return { 'created', sale_terms() }

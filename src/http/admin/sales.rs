@@ -1,0 +1,239 @@
+//! /api/admin/sales: the terms under which products are sold.
+
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Parameters, authorize, sale_not_found};
+use crate::{
+    domain::{
+        ids::SaleId,
+        outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
+        sale::{OnPaymentFailed, Sale, SaleChange},
+        text::Name,
+    },
+    http::{
+        body,
+        extract::{Ask, Asked},
+        fields::{Json, Object},
+        problem::{Code, FieldError, Problem},
+        products::NO_STORE,
+        time::{self, rfc3339},
+    },
+    store::Store,
+};
+
+/// The longest of the lengths that a sale has, in seconds: a year.
+const SECONDS_MAX: u64 = 31_536_000;
+const COOLDOWN_HOLDS_MAX: u64 = 1_000;
+const FIELDS: [&str; 12] = [
+    "name",
+    "starts_at",
+    "ends_at",
+    "paused",
+    "hold_seconds",
+    "hold_seconds_max",
+    "payment_seconds",
+    "payment_seconds_max",
+    "on_payment_failed",
+    "restock_refunds",
+    "cooldown_holds",
+    "cooldown_seconds",
+];
+
+pub(in crate::http) async fn create(
+    store: Data<Store>,
+    Asked(ask): Asked<CreateRequest>,
+) -> Result<HttpResponse, Problem> {
+    match store.put_sale(&ask.id, &ask.terms).await? {
+        PutSaleOutcome::Created(sale) => Ok(HttpResponse::Created().json(SaleBody::of(&sale))),
+        PutSaleOutcome::AlreadyExists => {
+            Err(Problem::new(Code::AlreadyExists, "there is a sale with this id already; PATCH changes it"))
+        }
+    }
+}
+
+pub(in crate::http) async fn change(
+    store: Data<Store>,
+    Asked(ask): Asked<ChangeRequest>,
+) -> Result<HttpResponse, Problem> {
+    match store.change_sale(&ask.id, &ask.change).await? {
+        ChangeSaleOutcome::Changed(sale) => Ok(HttpResponse::Ok().json(SaleBody::of(&sale))),
+        ChangeSaleOutcome::SaleNotFound => Err(sale_not_found()),
+        ChangeSaleOutcome::TermsConflict { field } => Err(Problem::of_fields(&[conflict(&field)])),
+    }
+}
+
+pub(in crate::http) async fn read(
+    store: Data<Store>,
+    Asked(ReadRequest(id)): Asked<ReadRequest>,
+) -> Result<HttpResponse, Problem> {
+    match store.find_sale(&id).await? {
+        FindSaleOutcome::Found(sale) => Ok(HttpResponse::Ok().insert_header(NO_STORE).json(SaleBody::of(&sale))),
+        FindSaleOutcome::SaleNotFound => Err(sale_not_found()),
+    }
+}
+
+pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequest>) -> Result<HttpResponse, Problem> {
+    let (sales, more) = store.list_sales(ask.after.as_ref(), ask.limit).await?;
+    let rows: Vec<_> = sales.iter().map(SaleBody::of).collect();
+    let next = sales.last().filter(|_| more).map(|sale| sale.id.as_str());
+    Ok(HttpResponse::Ok().insert_header(NO_STORE).json(json!({"data": rows, "next_cursor": next})))
+}
+
+pub(in crate::http) struct CreateRequest {
+    id: SaleId,
+    terms: SaleChange,
+}
+
+impl Ask for CreateRequest {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        body::read_json(&request, &mut payload, read_sale).await
+    }
+}
+
+pub(in crate::http) struct ChangeRequest {
+    id: SaleId,
+    change: SaleChange,
+}
+
+impl Ask for ChangeRequest {
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        let id = id_in_path(&request)?;
+        let change = body::read_json(&request, &mut payload, |json, errors| {
+            Some(read_terms(&mut Object::open(json, "", &FIELDS, errors)?))
+        });
+        Ok(Self { id, change: change.await? })
+    }
+}
+
+pub(in crate::http) struct ReadRequest(SaleId);
+
+impl Ask for ReadRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        id_in_path(&request).map(Self)
+    }
+}
+
+pub(in crate::http) struct ListRequest {
+    after: Option<SaleId>,
+    limit: usize,
+}
+
+impl Ask for ListRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        let mut parameters = Parameters::of(&request, &["limit", "cursor"]);
+        let after = parameters.read("cursor", "the next_cursor of a page before", SaleId::parse);
+        let limit = parameters.limit();
+        parameters.finish(Self { after, limit })
+    }
+}
+
+fn id_in_path(request: &HttpRequest) -> Result<SaleId, Problem> {
+    SaleId::parse(request.match_info().query("id")).ok_or_else(sale_not_found)
+}
+
+fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateRequest> {
+    let known = [&["id"], &FIELDS[..]].concat();
+    let mut object = Object::open(json, "", &known, errors)?;
+    let id = object.text("id", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
+        SaleId::parse(text).filter(|sale| !sale.is_reserved())
+    });
+    let terms = read_terms(&mut object);
+    Some(CreateRequest { id: id.unwrap_or_else(SaleId::mint), terms })
+}
+
+fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
+    let change = SaleChange {
+        name: object.text("name", "1 to 200 characters", Name::parse),
+        starts_ms: read_instant(object, "starts_at"),
+        ends_ms: read_instant(object, "ends_at"),
+        paused: object.flag("paused"),
+        hold_ms: read_seconds(object, "hold_seconds", 1),
+        hold_max_ms: read_seconds(object, "hold_seconds_max", 1),
+        payment_ms: read_seconds(object, "payment_seconds", 1),
+        payment_max_ms: read_seconds(object, "payment_seconds_max", 1),
+        on_payment_failed: object.text("on_payment_failed", "release or keep", OnPaymentFailed::parse),
+        restock_refunds: object.flag("restock_refunds"),
+        cooldown_holds: object.count("cooldown_holds", 0, COOLDOWN_HOLDS_MAX),
+        cooldown_ms: read_seconds(object, "cooldown_seconds", 0),
+    };
+    // What one body says must fit together by itself; the script compares it with the terms that stay.
+    let exceeds = |value: Option<u64>, most: Option<u64>| value.zip(most).is_some_and(|(value, most)| value > most);
+    let ends = change.starts_ms.flatten().zip(change.ends_ms.flatten()).is_some_and(|(starts, ends)| starts >= ends);
+    let wrong = [
+        (exceeds(change.hold_ms, change.hold_max_ms), "hold_seconds"),
+        (exceeds(change.payment_ms, change.payment_max_ms), "payment_seconds"),
+        (ends, "ends_at"),
+    ];
+    for (_, field) in wrong.into_iter().filter(|(is_wrong, _)| *is_wrong) {
+        object.errors().push(conflict(field));
+    }
+    change
+}
+
+/// `Some(None)`: null takes it away.
+#[expect(clippy::option_option, reason = "as in SaleChange: to set, to take away, or to leave")]
+fn read_instant(object: &mut Object<'_, '_>, name: &str) -> Option<Option<i64>> {
+    if object.clears(name) {
+        return Some(None);
+    }
+    object.text(name, "an RFC 3339 time such as 2026-11-27T09:00:00Z", time::parse).map(Some)
+}
+
+fn read_seconds(object: &mut Object<'_, '_>, name: &str, least: u64) -> Option<u64> {
+    object.count(name, least, SECONDS_MAX).map(|seconds| seconds * 1_000)
+}
+
+fn conflict(field: &str) -> FieldError {
+    let detail = match field {
+        "ends_at" => "ends_at must be after starts_at".to_owned(),
+        _ => format!("{field} must not be more than {field}_max"),
+    };
+    FieldError { pointer: format!("/{field}"), code: "conflict", detail: detail.into() }
+}
+
+/// A sale on the wire.
+#[derive(Serialize)]
+pub(super) struct SaleBody<'a> {
+    id: &'a str,
+    name: &'a str,
+    starts_at: Option<String>,
+    ends_at: Option<String>,
+    paused: bool,
+    hold_seconds: u64,
+    hold_seconds_max: u64,
+    payment_seconds: u64,
+    payment_seconds_max: u64,
+    on_payment_failed: &'static str,
+    restock_refunds: bool,
+    cooldown_holds: u64,
+    cooldown_seconds: u64,
+    currency: Option<&'static str>,
+}
+
+impl<'a> SaleBody<'a> {
+    pub(super) fn of(sale: &'a Sale) -> Self {
+        let terms = &sale.terms;
+        Self {
+            id: sale.id.as_str(),
+            name: terms.name.as_str(),
+            starts_at: terms.window.starts_ms.map(rfc3339),
+            ends_at: terms.window.ends_ms.map(rfc3339),
+            paused: terms.window.paused,
+            hold_seconds: terms.hold_ms / 1_000,
+            hold_seconds_max: terms.hold_max_ms / 1_000,
+            payment_seconds: terms.payment_ms / 1_000,
+            payment_seconds_max: terms.payment_max_ms / 1_000,
+            on_payment_failed: terms.on_payment_failed.as_str(),
+            restock_refunds: terms.restock_refunds,
+            cooldown_holds: terms.cooldown_holds,
+            cooldown_seconds: terms.cooldown_ms / 1_000,
+            currency: sale.currency.map(|currency| currency.code()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `extend`: a later deadline for a live hold.
+
+use super::{Call, Failure, Op, Store, keys::SaleKeys, record, unknown_word};
+use crate::domain::{hold::Hold, ids::HoldId, outcome::ExtendOutcome};
+
+impl Store {
+    /// # Errors
+    /// [`Failure`]; after a timeout the hold may be longer.
+    pub async fn extend(&self, id: &HoldId, more_ms: u64) -> Result<ExtendOutcome, Failure> {
+        let keys = SaleKeys(id.sale());
+        let call = Call::of(Op::Extend).keys(keys.book()).key(keys.hold(id.key())).key(keys.order(id.key()));
+        let (word, mut reply) = self.runner.call(self.terms.for_book(call).number(more_ms)).await?;
+        match word.as_str() {
+            "extended" => {
+                let (now_ms, deadline_ms) = (reply.int()?, reply.int()?);
+                let lines = record::lines(&reply.text()?)?;
+                let customer = record::customer(&reply.text()?);
+                Ok(ExtendOutcome::Extended(Hold { id: id.clone(), lines, customer, deadline_ms, now_ms }))
+            }
+            "extension_limit_reached" => Ok(ExtendOutcome::ExtensionLimitReached { deadline_ms: reply.int()? }),
+            "hold_converted" => Ok(ExtendOutcome::HoldConverted(self.ids().order_of(id))),
+            "hold_expired" => Ok(ExtendOutcome::HoldExpired),
+            word => Err(unknown_word(Op::Extend, word)),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `restock`: more or fewer units of a product, while it sells.
+
+use super::{
+    Call, Failure, Op, Store,
+    keys::SaleKeys,
+    once::{self, Use},
+    stock, unknown_word,
+};
+use crate::domain::{
+    ids::{ProductId, SaleId},
+    outcome::RestockOutcome,
+    product::{Restock, TOTAL_MAX},
+    text::IdempotencyKey,
+};
+
+impl Store {
+    /// # Errors
+    /// [`Failure`]; after a timeout the units may be there. The same call with its idempotency key then adds none again.
+    pub async fn restock(
+        &self,
+        id: ProductId,
+        restock: Restock,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<RestockOutcome, Failure> {
+        let Some(sale) = self.sale_of(id).await? else { return Ok(RestockOutcome::ProductNotFound) };
+        let (word, mut reply) = self.runner.call(self.restock_call(id, &sale, restock, key)).await?;
+        match word.as_str() {
+            "restocked" => Ok(RestockOutcome::Restocked(stock::read_one(&sale, &mut reply)?)),
+            "product_not_found" => Ok(RestockOutcome::ProductNotFound),
+            "idempotency_key_reused" => Ok(RestockOutcome::IdempotencyKeyReused),
+            "below_promised" => Ok(RestockOutcome::BelowPromised { floor: reply.count()? }),
+            "above_maximum" => Ok(RestockOutcome::AboveMaximum { most: reply.count()? }),
+            word => Err(unknown_word(Op::Restock, word)),
+        }
+    }
+
+    fn restock_call(&self, id: ProductId, sale: &SaleId, restock: Restock, key: Option<&IdempotencyKey>) -> Call {
+        let keys = SaleKeys(sale);
+        let (how, units) = match restock {
+            Restock::Delta(units) => ("delta", units.to_string()),
+            Restock::Total(units) => ("total", units.to_string()),
+        };
+        let mut call = Call::of(Op::Restock).keys(keys.book()).key(keys.product(id));
+        if let Some(key) = key {
+            call = call.key(keys.once(&once::hash(Use::Restock, key)));
+        }
+        let call = self.terms.for_book(call).number(id.get()).arg(how).arg(&units).number(TOTAL_MAX);
+        if key.is_none() {
+            return call;
+        }
+        call.arg(once::fingerprint_of_restock(id, how, &units)).number(self.terms.idempotency_ms)
+    }
+}
