@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{ids::SaleId, order::Order, product::Product, review::Review, sale::Sale};
+use super::{audit::Difference, ids::SaleId, order::Order, product::Product, review::Review, sale::Sale};
 
 /// The place of an event in the log of its sale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +81,8 @@ pub enum About {
     Review(Review),
     Product(Product),
     Sale(Sale),
+    /// Of an audit: what was put right.
+    Repair(Difference),
 }
 
 /// An event of the log.

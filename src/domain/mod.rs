@@ -1,5 +1,6 @@
 //! The words of a sale as types. Knows neither HTTP nor Redis nor serde: whoever holds a value of these types may trust it.
 
+pub mod audit;
 pub mod cursor;
 pub mod event;
 pub mod hold;

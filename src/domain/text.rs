@@ -1,7 +1,7 @@
 //! Texts that a shop gives us and that we only keep and give back.
 
 /// Who holds: an opaque id of the shop's, 1 to 128 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CustomerId(String);
 
 impl CustomerId {

@@ -57,6 +57,12 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(resource("/api/admin/products/{id}/restock", "POST").route(web::post().to(admin::products::restock)))
         .service(reading("/api/admin/orders", admin::orders::list))
         .service(resource("/api/admin/orders/{id}/cancel", "POST").route(web::post().to(admin::orders::cancel)))
+        .service(
+            resource("/api/admin/audit", "GET, HEAD, POST")
+                .route(web::get().to(admin::audit::read))
+                .route(web::head().to(admin::audit::read))
+                .route(web::post().to(admin::audit::repair)),
+        )
         .service(reading("/api/admin/events", admin::events::list))
         .service(reading("/api/admin/reviews", admin::reviews::list))
         .service(resource("/api/admin/reviews/{id}/resolve", "POST").route(web::post().to(admin::reviews::resolve)));

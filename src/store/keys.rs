@@ -15,6 +15,19 @@ pub const SCHEMA: &str = "fs1:schema";
 /// The secret that signs the ids of holds and orders, in hex.
 pub const SECRET: &str = "fs1:secret";
 
+/// All keys of all sales, as a pattern of SCAN. Braces mean nothing special there.
+pub const PATTERN: &str = "fs1:{*}:*";
+
+/// All keys of one sale, as a pattern of SCAN.
+pub fn pattern_of(sale: &SaleId) -> String {
+    SaleKeys(sale).named("*")
+}
+
+/// The sale whose key it is, and what its name is there; `None` for others.
+pub fn split(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix("fs1:{")?.split_once("}:")
+}
+
 /// The keys of one sale, all in one hash slot.
 #[derive(Clone, Copy)]
 pub struct SaleKeys<'a>(pub &'a SaleId);

@@ -72,6 +72,9 @@ impl Store {
     }
 
     fn read_about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {
+        if fields.get("repair").is_some() {
+            return Ok(About::Repair(self.read_repair(sale, fields)?));
+        }
         if let Some(key) = fields.get("review") {
             return Ok(About::Review(record::review(self.ids(), sale, key, fields.text("record")?)?));
         }

@@ -1,5 +1,6 @@
 //! All that the service knows of Redis: one file per operation, each of which makes its call and reads the outcome.
 
+mod audit;
 mod batch;
 mod cancel;
 mod change_product;

@@ -99,7 +99,7 @@ fn line(text: &str) -> Result<Line, Failure> {
 }
 
 /// `1=2@500000,7=1@9900`
-fn priced_lines(text: &str) -> Result<Vec<PricedLine>, Failure> {
+pub(super) fn priced_lines(text: &str) -> Result<Vec<PricedLine>, Failure> {
     if text.is_empty() {
         return Ok(Vec::new());
     }

@@ -66,6 +66,16 @@ impl Reply {
     }
 
     /// # Errors
+    /// As [`Reply::text`]; a value that is not there is none.
+    pub fn text_or_none(&mut self) -> Result<Option<String>, Failure> {
+        if let Some(Value::Nil) = self.rest.as_slice().first() {
+            self.rest.next();
+            return Ok(None);
+        }
+        self.text().map(Some)
+    }
+
+    /// # Errors
     /// [`Failure::Unreadable`] when the next value is no list.
     pub fn list(&mut self) -> Result<Self, Failure> {
         self.rest.next().map_or_else(|| Err(Failure::unreadable("a list is missing")), Self::read)

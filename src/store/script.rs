@@ -21,6 +21,10 @@ pub enum Op {
     FindOrder,
     ListOrders,
     ReadOrders,
+    AuditUnits,
+    AuditHolds,
+    AuditOrders,
+    Repair,
     ListEvents,
     ListReviews,
     Resolve,
@@ -47,7 +51,7 @@ macro_rules! entry {
     };
 }
 
-const ENTRIES: [Entry; 26] = [
+const ENTRIES: [Entry; 30] = [
     entry!("hold", true),
     entry!("release", false),
     entry!("extend", false),
@@ -64,6 +68,10 @@ const ENTRIES: [Entry; 26] = [
     entry!("find_order", true),
     entry!("list_orders", true),
     entry!("read_orders", true),
+    entry!("audit_units", true),
+    entry!("audit_holds", true),
+    entry!("audit_orders", true),
+    entry!("repair", false),
     entry!("list_events", true),
     entry!("list_reviews", true),
     entry!("resolve", true),
@@ -124,7 +132,7 @@ impl Catalogue {
 }
 
 impl Op {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Hold,
         Self::Release,
         Self::Extend,
@@ -141,6 +149,10 @@ impl Op {
         Self::FindOrder,
         Self::ListOrders,
         Self::ReadOrders,
+        Self::AuditUnits,
+        Self::AuditHolds,
+        Self::AuditOrders,
+        Self::Repair,
         Self::ListEvents,
         Self::ListReviews,
         Self::Resolve,

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Parameters, authorize, reviews::ReviewBody, sale_not_found, sales::SaleBody};
+use super::{Parameters, audit::DifferenceBody, authorize, reviews::ReviewBody, sale_not_found, sales::SaleBody};
 use crate::{
     domain::{
         event::{About, Event, EventCursor},
@@ -23,7 +23,7 @@ use crate::{
 
 pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequest>) -> Result<HttpResponse, Problem> {
     match store.list_events(ask.sale.as_ref(), &ask.seen, ask.limit).await? {
-        ListEventsOutcome::Events(events) => Ok(page(ask.seen, &events, ask.limit)),
+        ListEventsOutcome::Events(events) => Ok(page(&store, ask.seen, &events, ask.limit)),
         ListEventsOutcome::Trimmed { sale } => Err(trimmed(&sale)),
         ListEventsOutcome::SaleNotFound => Err(sale_not_found()),
         ListEventsOutcome::TooManySales { sales } => Err(too_many_sales(sales)),
@@ -31,12 +31,12 @@ pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequ
 }
 
 /// Each event has the cursor of a reader that has seen it and all before.
-fn page(mut seen: EventCursor, events: &[Event], limit: usize) -> HttpResponse {
+fn page(store: &Store, mut seen: EventCursor, events: &[Event], limit: usize) -> HttpResponse {
     let rows: Vec<_> = events
         .iter()
         .map(|event| {
             seen.see(&event.sale, event.position);
-            EventBody::of(event, seen.to_string())
+            EventBody::of(store, event, seen.to_string())
         })
         .collect();
     // A page that is not full is the end of what has happened; whoever waits for more asks again after the last event.
@@ -93,18 +93,31 @@ struct EventBody<'a> {
     /// As `sale` is the id of the sale.
     #[serde(skip_serializing_if = "Option::is_none")]
     terms: Option<SaleBody<'a>>,
+    /// What an audit put right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair: Option<DifferenceBody<'a>>,
 }
 
 impl<'a> EventBody<'a> {
-    fn of(event: &'a Event, id: String) -> Self {
+    fn of(store: &Store, event: &'a Event, id: String) -> Self {
         let (at, sale) = (rfc3339(event.at_ms), event.sale.as_str());
-        let mut body =
-            Self { id, r#type: &event.kind, at, sale, order: None, review: None, product: None, terms: None };
+        let mut body = Self {
+            id,
+            r#type: &event.kind,
+            at,
+            sale,
+            order: None,
+            review: None,
+            product: None,
+            terms: None,
+            repair: None,
+        };
         match &event.about {
             About::Order(order) => body.order = Some(OrderBody::of(order)),
             About::Review(review) => body.review = Some(ReviewBody::of(review)),
             About::Product(product) => body.product = Some(ProductBody::of(product)),
             About::Sale(sale) => body.terms = Some(SaleBody::of(sale)),
+            About::Repair(difference) => body.repair = Some(DifferenceBody::of(store, &event.sale, difference)),
         }
         body
     }

@@ -1,5 +1,6 @@
 //! What the person who runs the drop may ask, behind the bearer token.
 
+pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod orders;
 pub(super) mod products;

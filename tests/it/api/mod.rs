@@ -1,6 +1,7 @@
 //! What a client sees, by resource.
 
 mod admin;
+mod audit;
 mod errors;
 mod events;
 mod expiry;

@@ -33,6 +33,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_lists(&mut bench);
     provoke_reviews(&mut bench);
     provoke_events(&mut bench);
+    provoke_audits(&mut bench);
     provoke_behind(&mut bench);
     for op in Op::ALL {
         let seen: BTreeSet<String> =
@@ -272,6 +273,34 @@ fn provoke_events(bench: &mut Bench) {
     let keys = ["mark", "once:f", "once:nobody"].map(key);
     let confirmed = bench.call(Op::Confirm, &keys, &[]);
     assert_eq!(confirmed, [Value::BulkString(b"marked".into()), Value::Int(1), Value::Int(0)]);
+}
+
+fn provoke_audits(bench: &mut Bench) {
+    let told = bench.call(Op::AuditUnits, &units(), &["1000"]);
+    assert_eq!((word(&told), told.len()), ("units".to_owned(), 6));
+    assert_eq!(word(&bench.call(Op::AuditUnits, &units(), &["1"])), "too_many");
+    bench.hold("audited", &[("1", "1")]);
+    let holds = bench.call(Op::AuditHolds, &["sale", "hold:audited", "hold:nobody"].map(key), &[]);
+    assert_eq!((word(&holds), &holds[2]), ("holds".to_owned(), &Value::BulkString(b"1=1".into())));
+    assert_eq!((holds.len(), &holds[4]), (7, &Value::Int(0)), "the other is gone");
+    bench.order("audited");
+    let keys = ["orders", "due", "review_records", "order:audited", "order:nobody"].map(key);
+    let orders = bench.call(Op::AuditOrders, &keys, &["audited", "nobody"]);
+    assert_eq!((word(&orders), orders.len()), ("orders".to_owned(), 9));
+    assert!(list(&orders[8]).is_empty());
+    let last_now: String = bench.redis.hget(key("sale"), "last_now").unwrap();
+    let repair = |bench: &mut Bench, last_now: &str, difference: &str| {
+        bench.call(Op::Repair, &book(), &[BOOK[0], BOOK[1], last_now, difference])
+    };
+    let before = bench.counters(1);
+    assert_eq!(word(&repair(bench, "1", "held\n1\n\n\n\n0\n1")), "moved");
+    let short = repair(bench, &last_now, "sold\n1\n\n\n\n0\n1000");
+    assert_eq!(short, [Value::BulkString(b"below_zero".into()), Value::BulkString(b"1".into())]);
+    assert_eq!(bench.counters(1), before, "nothing was changed");
+    for difference in ["held\n1\n\n\n\n0\n1", "held\n1\n\n\n\n1\n0"] {
+        assert_eq!(word(&repair(bench, &last_now, difference)), "repaired");
+    }
+    assert_eq!(bench.counters(1), before);
 }
 
 fn provoke_behind(bench: &mut Bench) {

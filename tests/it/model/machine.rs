@@ -5,6 +5,7 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 use actix_web::rt::Runtime;
 use flashsale::{
     domain::{
+        audit::AuditOutcome,
         event::{About, EventCursor},
         hold::{HoldCommand, Line, Lines},
         ids::{HoldId, ProductId, SaleId},
@@ -104,6 +105,9 @@ impl StateMachineTest for SaleTest {
     fn teardown(mut test: Self, reference: SaleReference) {
         assert_eq!(test.replay_events(), reference.told_by_events(), "the log of events alone tells the states");
         law::check(&mut test.redis);
+        let audited = test.runtime.block_on(test.store.audit(None)).unwrap();
+        let AuditOutcome::Audited { sales, .. } = &audited else { panic!("{audited:?}") };
+        assert!(sales.len() == 2 && sales.iter().all(|sale| sale.differences.is_empty()), "{sales:#?}");
     }
 }
 

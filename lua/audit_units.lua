@@ -1,0 +1,23 @@
+#!lua flags=no-writes
+-- audit_units: counters, buckets and deadlines of a sale as they are stored, all of one instant.
+--
+-- uses   clock
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET
+-- ARGV   1 most fields and members to tell
+-- REPLY  too_many, now, last_now     there are more: read them page by page instead
+--        units, now, last_now, stock and lapses as lists of field and value, deadlines as a list of member and score
+-- cost   O(fields and members)
+
+-- names
+local sale_key, stock_key, lapses_key, deadlines_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local most = tonumber(ARGV[1])
+
+-- facts
+local last_now = tonumber(redis.call('HGET', sale_key, 'last_now') or 0)
+local now = guarded_now(last_now)
+local size = redis.call('HLEN', stock_key) + redis.call('HLEN', lapses_key) + redis.call('ZCARD', deadlines_key)
+
+-- decision
+if size > most then return { 'too_many', now, last_now } end
+return { 'units', now, last_now, redis.call('HGETALL', stock_key), redis.call('HGETALL', lapses_key),
+  redis.call('ZRANGE', deadlines_key, 0, -1, 'WITHSCORES') }

@@ -1,0 +1,149 @@
+//! One look at many sales.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{super::Reply, read, records::Records};
+use crate::{
+    domain::{
+        audit::{SaleAudit, Stored, Tally, compare},
+        ids::SaleId,
+        text::CustomerId,
+    },
+    store::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word},
+};
+
+/// Sales that are read at the same time.
+const CALLS_AT_ONCE: usize = 8;
+/// Fields and members that one call may ask for.
+const TOLD_MAX: u64 = 4_096;
+/// Customers of one call.
+const WATCHED_MAX: usize = 500;
+/// Of a page, when there are more.
+const PAGE: u64 = 1_000;
+
+impl Store {
+    /// Sales, each with what an earlier look found to differ.
+    pub(super) async fn look_at(
+        &self,
+        earlier: &BTreeMap<SaleId, Option<SaleAudit>>,
+    ) -> Result<Vec<SaleAudit>, Failure> {
+        let sales: &Vec<SaleId> = &earlier.keys().cloned().collect();
+        let before = self.stored_of(sales).await?;
+        let mut records = Records::of(self, sales);
+        for audit in earlier.values().flatten() {
+            self.watch_customers(audit, records.tally(&audit.sale)).await?;
+        }
+        let mut tallies = records.read().await?;
+        for sale in sales {
+            let (Some(tally), Some(before)) = (tallies.get_mut(sale), before.get(sale)) else { continue };
+            self.compare_customers(sale, tally, before.now_ms).await?;
+        }
+        let after = self.stored_of(sales).await?;
+        let audit = |sale: &SaleId| {
+            let (before, after, tally) = (before.get(sale)?, after.get(sale)?, tallies.get(sale)?);
+            let look = compare(before, after, tally);
+            Some(SaleAudit {
+                sale: sale.clone(),
+                is_exact: look.is_exact,
+                looks: 1,
+                products: after.products.len(),
+                holds: tally.holds,
+                orders: tally.orders,
+                customers: tally.customers(),
+                differences: look.differences,
+                last_now_ms: after.last_now_ms,
+            })
+        };
+        Ok(sales.iter().filter_map(audit).collect())
+    }
+
+    async fn stored_of(&self, sales: &[SaleId]) -> Result<BTreeMap<SaleId, Stored>, Failure> {
+        let calls = sales.iter().map(|sale| async move { Ok((sale.clone(), self.stored(sale).await?)) });
+        stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await
+    }
+
+    /// In the millisecond of the last write another may follow unseen; a moment later none can.
+    async fn stored(&self, sale: &SaleId) -> Result<Stored, Failure> {
+        let stored = self.stored_now(sale).await?;
+        if stored.now_ms > stored.last_now_ms {
+            return Ok(stored);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.stored_now(sale).await
+    }
+
+    async fn stored_now(&self, sale: &SaleId) -> Result<Stored, Failure> {
+        let keys = SaleKeys(sale).units();
+        let (word, mut reply) = self.runner.call(Call::of(Op::AuditUnits).keys(&keys).number(TOLD_MAX)).await?;
+        let mut stored = Stored { now_ms: reply.int()?, last_now_ms: reply.int()?, ..Stored::default() };
+        match word.as_str() {
+            "units" => {
+                read::counters(&mut stored, reply.list()?.fields()?)?;
+                read::buckets(&mut stored.buckets, reply.list()?)?;
+                read::buckets(&mut stored.deadlines, reply.list()?)?;
+            }
+            "too_many" => {
+                let [_, stock, lapses, deadlines] = &keys;
+                self.each_page("HSCAN", stock, |page| read::counters(&mut stored, page.fields()?)).await?;
+                self.each_page("HSCAN", lapses, |page| read::buckets(&mut stored.buckets, page)).await?;
+                self.each_page("ZSCAN", deadlines, |page| read::buckets(&mut stored.deadlines, page)).await?;
+            }
+            word => return Err(unknown_word(Op::AuditUnits, word)),
+        }
+        Ok(stored)
+    }
+
+    async fn watch_customers(&self, audit: &SaleAudit, tally: &mut Tally) -> Result<(), Failure> {
+        let [.., key] = SaleKeys(&audit.sale).holding();
+        let differing: BTreeSet<&str> =
+            audit.differences.iter().filter_map(|difference| Some(difference.customer.as_ref()?.as_str())).collect();
+        let differing: Vec<&str> = differing.into_iter().collect();
+        for some in differing.chunks(WATCHED_MAX) {
+            let mut stored = Reply::read(self.runner.plain(redis::cmd("HMGET").arg(&key).arg(some)).await?)?;
+            for customer in some.iter().filter_map(|customer| CustomerId::parse(customer)) {
+                let text = stored.text_or_none()?.unwrap_or_default();
+                tally.watch_customer(customer, read::shares(&text)?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_customers(&self, sale: &SaleId, tally: &mut Tally, horizon_ms: i64) -> Result<(), Failure> {
+        let [.., customers] = SaleKeys(sale).holding();
+        let compare = |mut page: Reply| {
+            while !page.is_empty() {
+                let (customer, text) = (page.text()?, page.text()?);
+                let customer = CustomerId::parse(&customer).ok_or_else(|| Failure::unreadable("a customer"))?;
+                tally.compare_customer(customer, &read::shares(&text)?, horizon_ms);
+            }
+            Ok(())
+        };
+        self.each_page("HSCAN", &customers, compare).await?;
+        tally.compare_unseen_customers(horizon_ms);
+        Ok(())
+    }
+
+    /// All of a hash or an index, in pages that may repeat themselves.
+    async fn each_page(
+        &self,
+        command: &str,
+        key: &str,
+        mut visit: impl FnMut(Reply) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut cursor = "0".to_owned();
+        loop {
+            let page = redis::cmd(command).arg(key).arg(&cursor).arg("COUNT").arg(PAGE).to_owned();
+            let mut reply = Reply::read(self.runner.plain(&page).await?)?;
+            cursor = reply.text()?;
+            visit(reply.list()?)?;
+            if cursor == "0" {
+                return Ok(());
+            }
+        }
+    }
+}

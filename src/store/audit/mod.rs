@@ -1,0 +1,110 @@
+//! `audit_units`, `audit_holds`, `audit_orders` and `repair`: recomputes what is stored of sales from their records, and puts
+//! right what differs.
+//!
+//! A look reads the units, walks over all keys for the records, reads the customers, and reads the units again. If nothing was
+//! written meanwhile it is exact. Else what differs may only have moved, and the sale is looked at again. No call asks Redis for
+//! more than a few thousand values.
+
+mod look;
+mod read;
+mod records;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use crate::domain::{
+    audit::{AuditOutcome, Difference, SaleAudit},
+    ids::SaleId,
+};
+
+/// Looks at a sale that moves, before what differed in all of them is reported.
+const LOOKS: u32 = 5;
+/// Between two looks, so that what moves can.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Times that an audit and its repairs are made again, because something was written in between.
+const ROUNDS: u32 = 5;
+/// Differences that one call repairs.
+const REPAIRS_MAX: usize = 64;
+
+impl Store {
+    /// Audits one sale, or all.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn audit(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
+        let Some(sales) = self.sales(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
+        Ok(AuditOutcome::Audited { sales: self.audit_sales(sales).await?, repaired: Vec::new() })
+    }
+
+    /// Audits one sale, or all, repairs what can be repaired, and audits again. Only a sale that rests is repaired.
+    ///
+    /// # Errors
+    /// [`Failure`]; some of it may be repaired then. The same call goes on.
+    pub async fn audit_and_repair(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
+        let Some(sales) = self.sales(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
+        let mut repaired = Vec::new();
+        let mut audits = self.audit_sales(sales).await?;
+        for _ in 0..ROUNDS {
+            let broken: Vec<_> = audits.iter().filter(|audit| audit.differences.iter().any(|d| d.repairable)).collect();
+            if broken.is_empty() {
+                break;
+            }
+            for audit in &broken {
+                let done = self.repair(audit).await?;
+                repaired.extend(done.into_iter().map(|difference| (audit.sale.clone(), difference)));
+            }
+            let again = broken.into_iter().map(|audit| audit.sale.clone()).collect();
+            for newer in self.audit_sales(again).await? {
+                audits.iter_mut().filter(|audit| audit.sale == newer.sale).for_each(|audit| *audit = newer.clone());
+            }
+        }
+        Ok(AuditOutcome::Audited { sales: audits, repaired })
+    }
+
+    /// In the order of the sales.
+    async fn audit_sales(&self, sales: Vec<SaleId>) -> Result<Vec<SaleAudit>, Failure> {
+        // No product can be in the sale that keeps what was never made here.
+        let mut open: BTreeMap<SaleId, Option<SaleAudit>> =
+            sales.into_iter().filter(|sale| *sale != self.nowhere).map(|sale| (sale, None)).collect();
+        let mut done = BTreeMap::new();
+        for looks in 1..=LOOKS {
+            for mut audit in self.look_at(&open).await? {
+                audit.looks = looks;
+                let earlier = open.remove(&audit.sale).flatten();
+                if let Some(earlier) = earlier.filter(|_| !audit.is_exact) {
+                    audit.differences.retain(|difference| difference.persists_in(&earlier.differences));
+                }
+                if audit.is_exact || audit.differences.is_empty() || looks == LOOKS {
+                    done.insert(audit.sale.clone(), audit);
+                } else {
+                    open.insert(audit.sale.clone(), Some(audit));
+                }
+            }
+            if open.is_empty() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(done.into_values().collect())
+    }
+
+    /// Gives what was repaired: nothing, if something was written since the audit.
+    async fn repair(&self, audit: &SaleAudit) -> Result<Vec<Difference>, Failure> {
+        let mut repaired = Vec::new();
+        let wanted: Vec<&Difference> = audit.differences.iter().filter(|d| d.repairable && audit.is_exact).collect();
+        let mut last_now_ms = audit.last_now_ms;
+        for some in wanted.chunks(REPAIRS_MAX) {
+            let call = self.terms.for_book(Call::of(Op::Repair).keys(SaleKeys(&audit.sale).book()));
+            let call = call.arg(last_now_ms.to_string());
+            let call = some.iter().fold(call, |call, difference| call.arg(read::lines_of(difference)));
+            let (word, mut reply) = self.runner.call(call).await?;
+            match word.as_str() {
+                "repaired" => last_now_ms = reply.int()?,
+                "moved" | "below_zero" => break,
+                word => return Err(unknown_word(Op::Repair, word)),
+            }
+            repaired.extend(some.iter().map(|difference| (*difference).clone()));
+        }
+        Ok(repaired)
+    }
+}

@@ -1,0 +1,98 @@
+//! Reads what an audit compares as it is stored, and writes and reads differences as the script `repair` reads and logs them.
+
+use std::collections::BTreeMap;
+
+use super::super::{
+    Failure, Store, record,
+    reply::{Fields, Reply},
+};
+use crate::domain::{
+    audit::{Bucket, Counters, Difference, Kind, Share, Stored, What},
+    ids::{ProductId, SaleId},
+};
+
+/// `1:available`; other fields are no counters.
+pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failure> {
+    for (field, value) in fields {
+        let (product, name) = field.split_once(':').ok_or_else(|| Failure::unreadable("a field of the stock"))?;
+        if !["total", "available", "held", "pending", "sold"].contains(&name) {
+            continue;
+        }
+        let units = value.parse().map_err(|_| Failure::unreadable("a counter of the stock"))?;
+        let counters = stored.products.entry(product_id(product)?).or_insert_with(Counters::default);
+        match name {
+            "total" => counters.total = units,
+            "available" => counters.available = units,
+            "held" => counters.held = units,
+            "pending" => counters.pending = units,
+            _ => counters.sold = units,
+        }
+    }
+    Ok(())
+}
+
+/// Buckets with their units, or with their place in the index of deadlines.
+pub(super) fn buckets(into: &mut BTreeMap<Bucket, i64>, mut pairs: Reply) -> Result<(), Failure> {
+    while !pairs.is_empty() {
+        let bucket = bucket(&pairs.text()?).ok_or_else(|| Failure::unreadable("the name of a bucket"))?;
+        into.insert(bucket, pairs.int()?);
+    }
+    Ok(())
+}
+
+/// `1795716624000:7:h=2 7=1 abandoned=3@1795716624000`
+pub(super) fn shares(text: &str) -> Result<BTreeMap<Share, i64>, Failure> {
+    let share = |entry: &str| {
+        let (name, units) = entry.split_once('=')?;
+        let share = bucket(name).map(Share::Owed).or_else(|| ProductId::parse(name).map(Share::Bought))?;
+        Some((share, units.parse().ok()?))
+    };
+    let entries = text.split(' ').filter(|entry| !entry.is_empty() && !entry.starts_with("abandoned="));
+    entries.map(|entry| share(entry).ok_or_else(|| Failure::unreadable("what is kept of a customer"))).collect()
+}
+
+/// `1795716624000:7:h`
+fn bucket(name: &str) -> Option<Bucket> {
+    let mut parts = name.splitn(3, ':');
+    let (deadline, product, kind) = (parts.next()?, parts.next()?, parts.next()?);
+    let kind = match kind {
+        "h" => Kind::Held,
+        "p" => Kind::Pending,
+        _ => return None,
+    };
+    Some(Bucket { deadline_ms: deadline.parse().ok()?, product: ProductId::parse(product)?, kind })
+}
+
+fn product_id(text: &str) -> Result<ProductId, Failure> {
+    ProductId::parse(text).ok_or_else(|| Failure::unreadable("the id of a product"))
+}
+
+/// What, product, customer, order, instant, stored, recomputed: a line each.
+pub(super) fn lines_of(difference: &Difference) -> String {
+    let or_empty = |value: Option<String>| value.unwrap_or_default();
+    [
+        difference.what.as_str().to_owned(),
+        or_empty(difference.product.map(|product| product.to_string())),
+        or_empty(difference.customer.as_ref().map(|customer| customer.as_str().to_owned())),
+        or_empty(difference.hold.as_ref().map(|hold| hold.key().to_owned())),
+        or_empty(difference.deadline_ms.map(|deadline| deadline.to_string())),
+        difference.stored.to_string(),
+        difference.recomputed.to_string(),
+    ]
+    .join("\n")
+}
+
+impl Store {
+    /// What an event says was put right.
+    pub(in crate::store) fn read_repair(&self, sale: &SaleId, fields: &Fields) -> Result<Difference, Failure> {
+        let some = |name: &str| fields.get(name).filter(|text| !text.is_empty());
+        let what = What::parse(fields.text("repair")?).ok_or_else(|| Failure::unreadable("what was repaired"))?;
+        Ok(Difference {
+            product: some("product").map(product_id).transpose()?,
+            customer: some("customer").and_then(record::customer),
+            hold: some("order").map(|key| self.ids().hold(sale, key)),
+            deadline_ms: some("instant").map(|_| fields.int("instant")).transpose()?,
+            ..Difference::new(what, fields.int("stored")?, fields.int("recomputed")?)
+        })
+    }
+}
