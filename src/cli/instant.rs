@@ -7,9 +7,10 @@ use jiff::Timestamp;
 const FORMS: &str =
     "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or from now as in +10m, +90s, +1d12h";
 
-/// For clap: gives the instant as it is on the wire. What is relative counts from the clock of this machine.
+/// For clap: gives the instant as it is on the wire. What is relative counts from the clock of this machine, from the
+/// second that has begun, for people like whole seconds.
 pub(super) fn read(text: &str) -> Result<String, String> {
-    read_at(text, Timestamp::now())
+    read_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
 }
 
 fn read_at(text: &str, now: Timestamp) -> Result<String, String> {

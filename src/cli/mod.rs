@@ -3,6 +3,7 @@
 mod demo;
 mod healthcheck;
 mod instant;
+mod product;
 mod rush;
 mod sale;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Trigger(trigger::TriggerArgs),
     /// Sales: list, show, create, change, pause and resume them
     Sale(sale::SaleArgs),
+    /// Products: list, show, create, change and restock them
+    Product(product::ProductArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -61,7 +64,7 @@ enum Command {
 #[derive(Args, Clone)]
 struct CommonArgs {
     /// Settings file (TOML) [default: flashsale.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG", display_order = 900)]
     config: Option<PathBuf>,
 }
 
@@ -109,6 +112,7 @@ pub fn run() -> ExitCode {
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),
+        Command::Product(args) => return product::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     client::admin::{Admin, Call, Trouble, escape},
-    domain::sale::Window,
+    domain::sale::{SaleStatus, Window},
 };
 
 const SALES: &str = "/api/admin/sales";
@@ -66,8 +66,11 @@ enum SaleCommand {
     #[command(after_help = "Example:\n  flashsale sale list --json | jq '.data[].id'")]
     List,
     /// All terms of one sale
-    #[command(after_help = "Example:\n  flashsale sale show drop-1\n  flashsale product list --sale drop-1")]
-    Show { id: String },
+    #[command(after_help = "Examples:\n  flashsale sale show drop-1\n  flashsale product list --sale drop-1")]
+    Show {
+        /// Of the sale
+        id: String,
+    },
     /// A new sale
     #[command(after_help = CREATE_EXAMPLES)]
     Create {
@@ -79,6 +82,7 @@ enum SaleCommand {
     /// Other terms for a sale, also while it sells
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
+        /// Of the sale
         id: String,
         #[command(flatten)]
         terms: Terms,
@@ -89,12 +93,19 @@ enum SaleCommand {
         #[arg(long, conflicts_with = "ends_at")]
         no_ends_at: bool,
     },
-    /// No more holds, at once; orders and payments of what is held go on
-    #[command(after_help = "Example:\n  flashsale sale pause drop-1")]
-    Pause { id: String },
-    /// Holds again, at once
+    /// No more holds, at once; what is held can be ordered and paid
+    #[command(after_help = "Example:\n  flashsale sale pause drop-1\n\n\
+        A paused sale that starts meanwhile stays closed until it is resumed. Deadlines go on.")]
+    Pause {
+        /// Of the sale
+        id: String,
+    },
+    /// Holds again, at once, within its window
     #[command(after_help = "Example:\n  flashsale sale resume drop-1")]
-    Resume { id: String },
+    Resume {
+        /// Of the sale
+        id: String,
+    },
 }
 
 /// The terms, with their names on the wire.
@@ -182,8 +193,8 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> ExitCode {
             }
             answer(admin, args, Call::patch(path(id), &change)).await
         }
-        SaleCommand::Pause { id } => answer(admin, args, Call::patch(path(id), &json!({"paused": true}))).await,
-        SaleCommand::Resume { id } => answer(admin, args, Call::patch(path(id), &json!({"paused": false}))).await,
+        SaleCommand::Pause { id } => pause(admin, args, id, true).await,
+        SaleCommand::Resume { id } => pause(admin, args, id, false).await,
     })
 }
 
@@ -217,7 +228,7 @@ async fn list(admin: &mut Admin, service: &ServiceArgs) -> Result<bool, Trouble>
             table.row([
                 cell(&sale["id"]),
                 cell(&sale["name"]),
-                status(sale, now_ms).to_owned(),
+                status(sale, now_ms),
                 short_time(&sale["starts_at"]),
                 short_time(&sale["ends_at"]),
                 instant::length(sale["hold_seconds"].as_u64().unwrap_or(0)),
@@ -235,6 +246,13 @@ async fn answer(admin: &mut Admin, args: &SaleArgs, call: Call) -> Result<bool, 
     args.service.show(&reply, |sale| text(sale, now_ms))
 }
 
+/// One line: the terms are as they were.
+async fn pause(admin: &mut Admin, args: &SaleArgs, id: &str, paused: bool) -> Result<bool, Trouble> {
+    let reply = admin.send(Call::patch(path(id), &json!({"paused": paused}))).await?;
+    let now_ms = now_ms(admin);
+    args.service.show(&reply, |sale| title(sale, now_ms))
+}
+
 /// By the service's clock, for that of this machine decides nothing.
 fn now_ms(admin: &Admin) -> i64 {
     let told = admin.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
@@ -242,15 +260,23 @@ fn now_ms(admin: &Admin) -> i64 {
 }
 
 /// The service tells the window; what it means at this instant follows from it.
-fn status(sale: &Value, now_ms: i64) -> &'static str {
+fn status(sale: &Value, now_ms: i64) -> String {
     let instant_ms = |name: &str| sale[name].as_str()?.parse().ok().map(Timestamp::as_millisecond);
     let (starts_ms, ends_ms) = (instant_ms("starts_at"), instant_ms("ends_at"));
-    Window { starts_ms, ends_ms, paused: sale["paused"] == true }.status(now_ms).as_str()
+    let paused = sale["paused"] == true;
+    match (Window { starts_ms, ends_ms, paused }.status(now_ms), paused) {
+        // It will not open by itself.
+        (SaleStatus::Scheduled, true) => "scheduled, paused".to_owned(),
+        (status, _) => status.as_str().to_owned(),
+    }
+}
+
+fn title(sale: &Value, now_ms: i64) -> String {
+    format!("sale {}: {}", cell(&sale["id"]), status(sale, now_ms))
 }
 
 /// All terms, under the names of the options that change them.
 fn text(sale: &Value, now_ms: i64) -> String {
-    let title = format!("sale {}: {}", cell(&sale["id"]), status(sale, now_ms));
     let fields = sale.as_object().into_iter().flatten().filter(|(name, _)| *name != "id");
     let facts = fields.map(|(name, value)| {
         let told = match (name.ends_with("_at"), value.as_u64().map(instant::length)) {
@@ -260,7 +286,7 @@ fn text(sale: &Value, now_ms: i64) -> String {
         };
         (name.replace('_', "-"), told)
     });
-    sheet(&title, &facts.collect::<Vec<_>>())
+    sheet(&title(sale, now_ms), &facts.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -282,5 +308,7 @@ sale drop-1: scheduled
   cooldown-seconds  0";
         assert_eq!(text(&sale, 0), expected);
         assert_eq!(status(&sale, i64::MAX), "live");
+        let paused = json!({"starts_at": "2026-11-27T09:00:00.000Z", "paused": true});
+        assert_eq!([status(&paused, 0), status(&paused, i64::MAX)], ["scheduled, paused", "paused"]);
     }
 }

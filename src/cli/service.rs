@@ -15,6 +15,7 @@ use crate::{
     config::{self, Overrides, Secret, Settings},
 };
 
+const HEADING: &str = "Service and output";
 /// The service refused, or something was found that should not be.
 const NOT_GOOD: u8 = 1;
 /// Nothing was done, or it is not known what was.
@@ -23,15 +24,14 @@ const NOT_RUN: u8 = 2;
 /// Which service, and who asks.
 #[derive(Args)]
 pub(super) struct ServiceArgs {
-    /// The service [default: http:// and http.addr of the settings]
-    #[arg(long, global = true, value_name = "URL", env = "FLASHSALE_URL", hide_env_values = true)]
+    /// Where it is [default: http:// and http.addr of the settings]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "FLASHSALE_URL", hide_env_values = true)]
     url: Option<String>,
-    /// Who asks [default: admin.token of the settings, `FLASHSALE_ADMIN__TOKEN`; else the first of admin.tokens, then of
-    /// `admin.read_tokens`]
-    #[arg(long, global = true, value_name = "TOKEN")]
+    /// Who asks [default: of the settings `admin.token` (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of `admin.read_tokens`]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN")]
     token: Option<String>,
-    /// Print what the service answers, as JSON; also when it refuses
-    #[arg(long, global = true)]
+    /// Print what the service answers, as it comes; also when it refuses
+    #[arg(long, global = true, help_heading = HEADING)]
     pub(super) json: bool,
 }
 
@@ -104,7 +104,7 @@ fn explain(trouble: &Trouble, url: &str) -> String {
             "{url} does not answer: {why}\n  Is `flashsale serve` running there? --url or FLASHSALE_URL names another service."
         ),
         Trouble::Lost(lost) => {
-            format!("{url}: {lost}\n  Whether the request took effect is unknown: look before you repeat it.")
+            format!("{url}: {lost}\n  What was to be changed may be changed: look before you repeat it.")
         }
         Trouble::Unreadable => format!("what {url} answers is not what flashsale answers: is --url right?"),
         Trouble::NoToken => "this needs an admin token, and none is known\n  Say --token, or set admin.token \
@@ -116,7 +116,9 @@ fn explain(trouble: &Trouble, url: &str) -> String {
 
 fn refused(refusal: &Refusal, url: &str) -> String {
     let mut lines = vec![format!("{}: {}", refusal.title, refusal.detail)];
-    lines.extend(refusal.fields.iter().map(|(pointer, detail)| match pointer.trim_start_matches('/') {
+    // Of one field the detail has said all.
+    let fields = refusal.fields.iter().filter(|(_, detail)| *detail != refusal.detail);
+    lines.extend(fields.map(|(pointer, detail)| match pointer.trim_start_matches('/') {
         field if detail.starts_with(field) => format!("  - {detail}"),
         field => format!("  - {field}: {detail}"),
     }));
