@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod demo;
 mod healthcheck;
 mod instant;
@@ -56,6 +57,8 @@ enum Command {
     Sale(sale::SaleArgs),
     /// Products: list, show, create, change and restock them
     Product(product::ProductArgs),
+    /// Compare what is stored with what the records say, and repair it
+    Audit(audit::AuditArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -113,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),
         Command::Product(args) => return product::run(&common, &args),
+        Command::Audit(args) => return audit::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {

@@ -13,7 +13,7 @@ use super::{Answer, Ask, Bounds, Endpoint, Line, Lost, Stream};
 
 /// Where only those who have a token may ask.
 const ADMIN: &str = "/api/admin";
-/// An import or an audit takes its time.
+/// An import takes its time.
 const BOUNDS: Bounds = Bounds { patience: Duration::from_mins(1), body_bytes_max: 64 << 20 };
 /// Of a list that is read as a whole: a million objects in pages of a hundred.
 const PAGES_MAX: usize = 10_000;
@@ -87,6 +87,11 @@ impl Admin {
         bearer.iter_mut().for_each(|bearer| bearer.set_sensitive(true));
         let endpoint = Rc::new(endpoint);
         Ok(Self { line: Line::bounded(Rc::clone(&endpoint), BOUNDS), endpoint, bearer, date: None })
+    }
+
+    /// Waits so long for each answer from now on.
+    pub fn wait(&mut self, patience: Duration) {
+        self.line = Line::bounded(Rc::clone(&self.endpoint), Bounds { patience, ..BOUNDS });
     }
 
     pub fn url(&self) -> &str {

@@ -407,10 +407,9 @@ fn mark_what_cannot_be_repaired(differences: &mut [Difference], after: &Stored) 
             *units += difference.frees();
         }
     }
-    for difference in differences {
-        let Some(product) = difference.product else { continue };
-        let would_be = available.get(&product).copied();
-        difference.repairable &= would_be.is_some_and(|units| units >= 0 || difference.frees() == 0);
+    for difference in differences.iter_mut().filter(|difference| difference.frees() != 0) {
+        let would_be = difference.product.and_then(|product| available.get(&product));
+        difference.repairable = would_be.is_some_and(|units| *units >= 0);
     }
 }
 

@@ -94,7 +94,7 @@ async fn every_damage_is_found_named_and_put_right() {
         .arg("0 -1 WITHSCORES".split(' ').collect::<Vec<_>>())
         .query(&mut redis)
         .unwrap();
-    let damages: [(String, &[(&str, i64, i64)]); 14] = [
+    let damages: [(String, &[(&str, i64, i64)]); 15] = [
         ("HINCRBY fs1:{p1}:stock 1:available -1".into(), &[("available", 89, 90)]),
         ("HINCRBY fs1:{p1}:stock 1:held 2".into(), &[("available", 90, 88), ("held", 5, 3)]),
         ("HINCRBY fs1:{p1}:stock 1:pending -1".into(), &[("available", 90, 91), ("pending", 2, 3)]),
@@ -108,6 +108,8 @@ async fn every_damage_is_found_named_and_put_right() {
             &[("pending_deadline", 99_999_999_999_000, 0)],
         ),
         (format!("ZADD fs1:{{p1}}:deadlines 5 {pending}"), &[("pending_deadline", 5, at(&pending))]),
+        // One that has lapsed and that no bucket goes with: no hold would be decided any more.
+        ("ZADD fs1:{p1}:deadlines 1000 1000:1:h".into(), &[("held_deadline", 1_000, 0)]),
         (
             "HDEL fs1:{p1}:customers ann".into(),
             &[("customer_held", 0, 2), ("customer_pending", 0, 3), ("customer_bought", 0, 4)],

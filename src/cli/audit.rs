@@ -1,0 +1,161 @@
+//! `flashsale audit`: what is stored against what the records say.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::{
+    CommonArgs,
+    service::ServiceArgs,
+    table::{Column, Table, cell, short_time},
+};
+use crate::client::admin::{Call, escape};
+
+/// Ten million records are looked at in less.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  flashsale audit                      all sales
+  flashsale audit --sale drop-1        one of them
+  flashsale audit --repair             and put right what can be put right
+  flashsale audit --json | jq .ok
+
+Counters, buckets, customers and indexes are recomputed from the records: live holds and orders. It may run while you sell;
+then what moves is looked at again, and only what differs each time is told. Only a sale in which nothing is written for a
+moment is repaired: pause it if it never rests. Each repair is an event (sale.repaired).
+
+Exit status: 0 all is as the records say; 1 something differs, or the service refused; 2 it could not be asked.";
+
+/// Recompute everything from the records, and compare
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct AuditArgs {
+    /// Only this sale
+    #[arg(long, value_name = "ID")]
+    sale: Option<String>,
+    /// Put right what can be put right, and compare again
+    #[arg(long)]
+    repair: bool,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+pub(super) fn run(common: &CommonArgs, args: &AuditArgs) -> ExitCode {
+    let query = args.sale.as_ref().map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
+    let path = format!("/api/admin/audit{query}");
+    args.service.run(common, async |admin| {
+        let progress = spinner();
+        let call = if args.repair { Call::post(path, &Value::Null) } else { Call::get(path) };
+        admin.wait(PATIENCE);
+        let reply = admin.send(call).await;
+        progress.finish_and_clear();
+        let reply = reply?;
+        let is_good = reply.json()?["ok"] == true;
+        args.service.show(&reply, |answer| report(answer, args.repair))?;
+        Ok(is_good)
+    })
+}
+
+/// How long it takes nobody knows before; hidden where stderr is no terminal.
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} auditing, {elapsed}");
+    let spinner = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+fn report(answer: &Value, is_repair: bool) -> String {
+    let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    let (sales, differences, repaired) = (rows("sales"), rows("differences"), rows("repaired"));
+    let mut parts = vec![sales_table(&sales)];
+    if !repaired.is_empty() {
+        parts.push(format!("Repaired:\n{}", differences_table(&repaired)));
+    }
+    if !differences.is_empty() {
+        parts.push(format!("Different:\n{}", differences_table(&differences)));
+    }
+    parts.push(verdict(&sales, &differences, is_repair));
+    parts.join("\n\n")
+}
+
+fn sales_table(sales: &[Value]) -> String {
+    let mut table = Table::new(&[
+        Column::Wide("SALE"),
+        Column::Right("PRODUCTS"),
+        Column::Right("HOLDS"),
+        Column::Right("ORDERS"),
+        Column::Right("CUSTOMERS"),
+        Column::Left("LOOKED AT"),
+        Column::Right("DIFFERENCES"),
+    ]);
+    for sale in sales {
+        let looks = if sale["exact"] == true { "at rest".to_owned() } else { format!("{} times", sale["looks"]) };
+        let mut cells: Vec<String> =
+            ["id", "products", "holds", "orders", "customers"].iter().map(|name| cell(&sale[name])).collect();
+        cells.extend([looks, cell(&sale["differences"])]);
+        table.row(cells);
+    }
+    table.text()
+}
+
+fn differences_table(differences: &[Value]) -> String {
+    let mut table = Table::new(&[
+        Column::Left("SALE"),
+        Column::Left("WHAT"),
+        Column::Wide("OF"),
+        Column::Right("STORED"),
+        Column::Right("RECORDS"),
+        Column::Left("REPAIRABLE"),
+    ]);
+    for difference in differences {
+        table.row(
+            ["sale", "what"]
+                .map(|name| cell(&difference[name]))
+                .into_iter()
+                .chain([of(difference)])
+                .chain(["stored", "recomputed", "repairable"].map(|name| cell(&difference[name]))),
+        );
+    }
+    table.text()
+}
+
+/// What it is about, in words.
+fn of(difference: &Value) -> String {
+    let named = |name: &str, word: &str| {
+        let value = &difference[name];
+        (!value.is_null()).then(|| format!("{word}{}", cell(value)))
+    };
+    let at = &difference["deadline"];
+    let parts = [
+        named("customer_id", "customer "),
+        named("product_id", "product "),
+        (!at.is_null()).then(|| format!("until {}", short_time(at))),
+        named("order_id", ""),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn verdict(sales: &[Value], differences: &[Value], is_repair: bool) -> String {
+    let count: u64 = sales.iter().filter_map(|sale| sale["differences"].as_u64()).sum();
+    if count == 0 {
+        return format!("{} audited: all is as the records say.", counted(sales.len() as u64, "sale"));
+    }
+    let more = count.saturating_sub(differences.len() as u64);
+    let more = if more > 0 { format!(" ({more} more are not told)") } else { String::new() };
+    let repairable = differences.iter().any(|difference| difference["repairable"] == true);
+    let advice = match (repairable, is_repair) {
+        (true, false) => "`flashsale audit --repair` puts right what is repairable.",
+        (true, true) => "The sale was written to all the time: `flashsale sale pause ID`, and again.",
+        (false, _) => {
+            "None of it can be repaired: more units are promised than there are (restock, or cancel orders), or a record is gone."
+        }
+    };
+    format!("{}{more}. {advice}", counted(count, "difference"))
+}
+
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
