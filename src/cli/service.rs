@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use super::{CommonArgs, complain, environment, local_url, say};
 use crate::{
     client::{
-        Endpoint,
+        Endpoint, Lost,
         admin::{Admin, Refusal, Reply, Trouble},
     },
     config::{self, Overrides, Secret, Settings},
@@ -100,7 +100,7 @@ fn known_token(settings: &Settings) -> Option<&str> {
 fn explain(trouble: &Trouble, url: &str) -> String {
     match trouble {
         Trouble::Refused(refusal) => refused(refusal, url),
-        Trouble::Lost(crate::client::Lost::Unconnected(why)) => format!(
+        Trouble::Lost(Lost::Unconnected(why)) => format!(
             "{url} does not answer: {why}\n  Is `flashsale serve` running there? --url or FLASHSALE_URL names another service."
         ),
         Trouble::Lost(lost) => {
