@@ -10,10 +10,11 @@ use super::{
     CommonArgs,
     service::ServiceArgs,
     table::{Column, Table, cell, sheet, short_time},
+    tell,
 };
 use crate::client::{
     Lost,
-    admin::{Admin, Call, Trouble},
+    admin::{Admin, Call, Reply, Trouble},
 };
 
 const SHOWN: &str = "/api/products";
@@ -229,7 +230,7 @@ async fn list(admin: &mut Admin, service: &ServiceArgs, sale: Option<&str>) -> R
 }
 
 /// Always with a key, so that somebody who does not know whether it counted can send it again.
-async fn send_restock(admin: &mut Admin, restock: &Restock) -> Result<crate::client::admin::Reply, Trouble> {
+async fn send_restock(admin: &mut Admin, restock: &Restock) -> Result<Reply, Trouble> {
     let wish = match restock.total {
         Some(total) => json!({"total": total}),
         None => json!({"delta": restock.delta}),
@@ -244,7 +245,7 @@ async fn send_restock(admin: &mut Admin, restock: &Restock) -> Result<crate::cli
             _ => false,
         };
         if unknown {
-            super::tell(&format!("The same again with --key {key} counts once."));
+            tell(&format!("The same again with --key {key} counts once."));
         }
     })
 }

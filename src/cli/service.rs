@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use super::{CommonArgs, complain, environment, local_url, say};
 use crate::{
     client::{
-        Endpoint,
+        Endpoint, Lost,
         admin::{Admin, Refusal, Reply, Trouble},
     },
     config::{self, Overrides, Secret, Settings},
@@ -56,7 +56,7 @@ impl ServiceArgs {
             Err(trouble) => {
                 complain(&explain(&trouble, admin.url()));
                 let Trouble::Refused(refusal) = trouble else { return ExitCode::from(NOT_RUN) };
-                if self.json {
+                if self.json && !refusal.problem.is_null() {
                     say(&String::from_utf8_lossy(&refusal.body));
                 }
                 ExitCode::from(NOT_GOOD)
@@ -100,7 +100,7 @@ fn known_token(settings: &Settings) -> Option<&str> {
 fn explain(trouble: &Trouble, url: &str) -> String {
     match trouble {
         Trouble::Refused(refusal) => refused(refusal, url),
-        Trouble::Lost(crate::client::Lost::Unconnected(why)) => format!(
+        Trouble::Lost(Lost::Unconnected(why)) => format!(
             "{url} does not answer: {why}\n  Is `flashsale serve` running there? --url or FLASHSALE_URL names another service."
         ),
         Trouble::Lost(lost) => {
@@ -115,13 +115,19 @@ fn explain(trouble: &Trouble, url: &str) -> String {
 }
 
 fn refused(refusal: &Refusal, url: &str) -> String {
-    let mut lines = vec![format!("{}: {}", refusal.title, refusal.detail)];
-    // Of one field the detail has said all.
-    let fields = refusal.fields.iter().filter(|(_, detail)| *detail != refusal.detail);
-    lines.extend(fields.map(|(pointer, detail)| match pointer.trim_start_matches('/') {
-        field if detail.starts_with(field) => format!("  - {detail}"),
-        field => format!("  - {field}: {detail}"),
-    }));
+    let fields = refusal.fields.iter().map(|(pointer, detail)| match pointer.trim_start_matches('/') {
+        field if detail.starts_with(field) => detail.clone(),
+        field => format!("{field}: {detail}"),
+    });
+    let mut lines = match &fields.collect::<Vec<_>>()[..] {
+        [] => vec![format!("{}: {}", refusal.title, refusal.detail)],
+        [only] => vec![format!("{}: {only}", refusal.title)],
+        // The detail has the same on one line.
+        several => {
+            let title = format!("{}:", refusal.title);
+            [title].into_iter().chain(several.iter().map(|field| format!("  - {field}"))).collect()
+        }
+    };
     lines.extend(advice(refusal, url).map(|advice| format!("  {advice}")));
     let code = if refusal.code.is_empty() { String::new() } else { format!(" {}", refusal.code) };
     let request = refusal.request_id.as_ref().map_or_else(String::new, |id| format!(", request {id}"));
@@ -156,24 +162,28 @@ pub(super) fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_refusal_is_told_with_its_fields_and_cannot_talk_to_the_terminal() {
-        let refusal = Refusal {
+    fn refusal(detail: &str, fields: &[(&str, &str)]) -> Refusal {
+        Refusal {
             status: 422,
             code: "validation_failed".to_owned(),
             title: "Validation failed".to_owned(),
-            detail: "two\u{1b}[2J fields".to_owned(),
-            fields: vec![
-                ("/price".to_owned(), "price is required".to_owned()),
-                ("/rows/2".to_owned(), "this must be an object".to_owned()),
-            ],
+            detail: detail.to_owned(),
+            fields: fields.iter().map(|(pointer, detail)| ((*pointer).to_owned(), (*detail).to_owned())).collect(),
             request_id: Some("r1".to_owned()),
             retry_after_seconds: None,
             problem: Value::Null,
             body: Vec::new().into(),
-        };
-        let told = "Validation failed: two [2J fields\n  - price is required\n  - rows/2: this must be an object\n  \
-                    (422 validation_failed, request r1)";
-        assert_eq!(refused(&refusal, "http://x"), told);
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_fields_and_cannot_talk_to_the_terminal() {
+        let last = "\n  (422 validation_failed, request r1)";
+        let told = |detail, fields| refused(&refusal(detail, fields), "http://x").replace(last, "");
+        assert_eq!(told("no \u{1b}[2J", &[]), "Validation failed: no  [2J");
+        assert_eq!(told("", &[("/price", "price is required")]), "Validation failed: price is required");
+        let (price, row) = (("/price", "price is required"), ("/rows/2", "this must be an object"));
+        let several = "Validation failed:\n  - price is required\n  - rows/2: this must be an object";
+        assert_eq!(told("price is required; this must be an object", &[price, row]), several);
     }
 }

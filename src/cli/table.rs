@@ -1,6 +1,6 @@
 //! What people read: tables without lines, and times of one short form. Only on a terminal is a table as wide as that.
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use console::Term;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -9,6 +9,8 @@ use super::service::plain;
 
 /// Between two columns.
 const GAP: u16 = 2;
+/// A text is not broken into less than this; a terminal that is narrower breaks the whole line.
+const WIDE_CHARS_MIN: u16 = 12;
 
 /// A column, and how it stands.
 #[derive(Clone, Copy)]
@@ -55,11 +57,13 @@ impl Table {
             Left(title) | Right(title) | Wide(title) => *title,
         }));
         table.add_rows(&self.rows);
-        for (column, drawn) in self.columns.iter().zip(table.column_iter_mut()) {
+        let widths = table.column_max_content_widths();
+        for ((column, drawn), width) in self.columns.iter().zip(table.column_iter_mut()).zip(widths) {
             drawn.set_padding((0, GAP));
-            if !matches!(column, Wide(_)) {
-                drawn.set_constraint(ColumnConstraint::ContentWidth);
-            }
+            drawn.set_constraint(match column {
+                Wide(_) => ColumnConstraint::LowerBoundary(Width::Fixed(width.min(WIDE_CHARS_MIN) + GAP)),
+                Left(_) | Right(_) => ColumnConstraint::ContentWidth,
+            });
             if matches!(column, Right(_)) {
                 drawn.set_cell_alignment(CellAlignment::Right);
             }
@@ -123,6 +127,7 @@ ID  NAME                      UNITS
         let narrow = table().text_of_width(Some(30));
         assert!(narrow.lines().all(|line| line.chars().count() <= 30), "{narrow}");
         assert!(narrow.contains("1   Sneaker drop") && narrow.contains("1000"), "{narrow}");
+        assert!(table().text_of_width(Some(10)).contains("1   Sneaker drop      5"), "no words are torn apart");
     }
 
     #[test]

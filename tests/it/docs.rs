@@ -36,16 +36,18 @@ fn steps(document: &str) -> Vec<Step> {
     steps
 }
 
-/// Runs commands in one shell, in a folder of its own, where `flashsale` is this program and its settings name the service;
-/// gives what each printed.
+/// Runs commands in one shell, in a folder of its own, where `flashsale` is this program and its settings name the service
+/// and the token that it printed; gives what each printed.
 fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<String> {
     let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{CUT}'\n")).collect();
     let programs = [Path::new(PROGRAM).parent().unwrap().to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
+    let token = service.welcome.split("admin token").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .current_dir(folder)
         .env("PATH", programs)
         .env("FLASHSALE_HTTP__ADDR", service.addr.to_string())
+        .env("FLASHSALE_ADMIN__TOKEN", token)
         .output()
         .unwrap();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -53,7 +55,7 @@ fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<Stri
     printed.split(CUT).take(commands.len()).map(|part| part.trim().to_owned()).collect()
 }
 
-/// With what differs from run to run made the same: ids and instants; and without white space, for the document breaks
+/// With what differs from run to run made the same: ids, instants and times; and without white space, for the document breaks
 /// long lines.
 fn normal(text: &str) -> String {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
@@ -68,6 +70,10 @@ fn normal(text: &str) -> String {
             token if token.starts_with("order_p") => "order_…",
             token if token.starts_with("evt_") => "evt_…",
             token if token.len() == 24 && token.ends_with('Z') && token.contains('T') => "an instant",
+            token if token.ends_with('Z') && token.contains(':') => "a time",
+            token if token.len() == 10 && token.split('-').map(str::len).eq([4, 2, 2]) => "a day",
+            // The id of a request.
+            token if token.split('-').next().is_some_and(|process| process.len() == 16) => "…",
             token => token,
         });
         rest = &rest[end..];
@@ -133,9 +139,19 @@ fn the_command_line_teaches() {
         String::from_utf8(output.stdout).unwrap()
     };
     let top = help(&["--help"]);
-    for word in
-        ["serve", "config", "healthcheck", "rush", "trigger", "--demo", "--addr", "--config", "flashsale serve --demo"]
-    {
+    for word in [
+        "serve",
+        "config",
+        "healthcheck",
+        "rush",
+        "trigger",
+        "sale",
+        "product",
+        "--demo",
+        "--addr",
+        "--config",
+        "flashsale serve --demo",
+    ] {
         assert!(top.contains(word), "{word} in {top}");
     }
     assert!(!top.contains("guard"), "{top}");
