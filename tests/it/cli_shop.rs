@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     path::Path,
-    process::{Command, Output},
     thread,
 };
 
@@ -13,48 +12,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
+    commands::{all_fail, complaint, done, flashsale, json_of, program},
     process::command,
 };
 
 const READ_TOKEN: &str = "a-token-that-may-only-look";
-
-/// In an environment that says where the service is, and with which token to ask.
-fn program(app: &TestApp) -> Command {
-    let mut program = command(Path::new("unused"));
-    program.env("FLASHSALE_HTTP__ADDR", app.addr.to_string()).env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN);
-    program
-}
-
-fn flashsale(app: &TestApp, arguments: &str) -> Output {
-    program(app).args(arguments.split(' ')).output().unwrap()
-}
-
-/// What a command printed that must succeed.
-fn done(app: &TestApp, arguments: &str) -> String {
-    let output = flashsale(app, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments}: {}", complaint(&output).1);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn json_of(app: &TestApp, arguments: &str) -> Value {
-    serde_json::from_str(&done(app, arguments)).unwrap()
-}
-
-/// Exit status, and what stderr says.
-fn complaint(output: &Output) -> (i32, String) {
-    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// Each must fail with the status, and say all of these.
-fn all_fail(app: &TestApp, cases: &[(&str, i32, &[&str])]) {
-    for (arguments, expected, words) in cases {
-        let (status, said) = complaint(&flashsale(app, arguments));
-        assert_eq!(status, *expected, "{arguments}: {said}");
-        for word in *words {
-            assert!(said.contains(word), "{arguments}: {word} in {said}");
-        }
-    }
-}
 
 /// The values of a sheet, by name.
 fn facts<'a>(sheet: &'a str, name: &str) -> Vec<&'a str> {

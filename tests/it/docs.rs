@@ -147,6 +147,7 @@ fn the_command_line_teaches() {
         "trigger",
         "sale",
         "product",
+        "audit",
         "--demo",
         "--addr",
         "--config",

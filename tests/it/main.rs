@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod cli_audit;
 mod cli_shop;
 mod client;
 mod docs;
