@@ -1,7 +1,7 @@
 //! The audit: what a sale's counters, buckets, customers and indexes say, against what its records say. Records, which are
 //! live holds and orders, are what customers were told; where the two differ, the records are right.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     ids::{HoldId, ProductId, SaleId},
@@ -277,16 +277,13 @@ impl Tally {
 
     /// What is stored of one customer, who may come again. What lapsed up to the horizon does not count; what lapses later is
     /// left to [`compare`].
-    pub fn compare_customer(&mut self, customer: CustomerId, stored: &BTreeMap<Share, i64>, horizon_ms: i64) {
-        let shares = match self.customers.entry(customer.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Shares::default()),
-        };
+    pub fn compare_customer(&mut self, customer: &CustomerId, stored: &BTreeMap<Share, i64>, horizon_ms: i64) {
+        let shares = self.customers.entry(customer.clone()).or_default();
         let has_moved = shares.before.as_ref().is_some_and(|before| before != stored);
         if std::mem::replace(&mut shares.was_compared, true) || has_moved {
             return;
         }
-        self.differences.extend(differences_of_customer(&customer, stored, &shares.units, horizon_ms));
+        self.differences.extend(differences_of_customer(customer, stored, &shares.units, horizon_ms));
     }
 
     /// Those of whom nothing is stored.

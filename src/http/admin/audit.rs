@@ -7,7 +7,8 @@ use super::{Parameters, authorize, sale_not_found};
 use crate::{
     domain::{
         audit::{AuditOutcome, Difference, SaleAudit},
-        ids::{ProductId, SaleId},
+        ids::{ProductId, SaleId, SignedId},
+        text::CustomerId,
     },
     http::{
         extract::{Ask, Asked},
@@ -129,8 +130,8 @@ impl<'a> DifferenceBody<'a> {
             sale: sale.as_str(),
             what: difference.what.as_str(),
             product_id: difference.product.map(ProductId::get),
-            customer_id: difference.customer.as_ref().map(|customer| customer.as_str()),
-            hold_id: difference.hold.as_ref().map(|hold| hold.as_str()),
+            customer_id: difference.customer.as_ref().map(CustomerId::as_str),
+            hold_id: difference.hold.as_ref().map(SignedId::as_str),
             order_id: difference.hold.as_ref().map(|hold| store.ids().order_of(hold).as_str().to_owned()),
             deadline: difference.deadline_ms.map(rfc3339),
             stored: difference.stored,

@@ -119,7 +119,7 @@ impl Store {
             while !page.is_empty() {
                 let (customer, text) = (page.text()?, page.text()?);
                 let customer = CustomerId::parse(&customer).ok_or_else(|| Failure::unreadable("a customer"))?;
-                tally.compare_customer(customer, &read::shares(&text)?, horizon_ms);
+                tally.compare_customer(&customer, &read::shares(&text)?, horizon_ms);
             }
             Ok(())
         };

@@ -7,7 +7,7 @@ use super::super::{
     reply::{Fields, Reply},
 };
 use crate::domain::{
-    audit::{Bucket, Counters, Difference, Kind, Share, Stored, What},
+    audit::{Bucket, Difference, Kind, Share, Stored, What},
     ids::{ProductId, SaleId},
 };
 
@@ -19,7 +19,7 @@ pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failur
             continue;
         }
         let units = value.parse().map_err(|_| Failure::unreadable("a counter of the stock"))?;
-        let counters = stored.products.entry(product_id(product)?).or_insert_with(Counters::default);
+        let counters = stored.products.entry(product_id(product)?).or_default();
         match name {
             "total" => counters.total = units,
             "available" => counters.available = units,
