@@ -28,6 +28,7 @@ use tokio_rustls::{
 /// How long an answer is waited for; also a connection.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 const BODY_BYTES_MAX: usize = 1 << 20;
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// A request that has its body.
 pub type Ask = Request<Full<Bytes>>;
@@ -40,6 +41,7 @@ pub struct Endpoint {
     host: HeaderValue,
     addrs: Vec<SocketAddr>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    api_key: Option<HeaderValue>,
 }
 
 impl Endpoint {
@@ -64,7 +66,17 @@ impl Endpoint {
             host: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
             addrs,
             tls: if secure { Some((connector()?, server)) } else { None },
+            api_key: None,
         })
+    }
+
+    /// Shows this key with every request; without one as before.
+    ///
+    /// # Errors
+    /// That it cannot stand in a header.
+    pub fn with_api_key(self, key: Option<&str>) -> Result<Self, String> {
+        let api_key = key.map(HeaderValue::from_str).transpose();
+        Ok(Self { api_key: api_key.map_err(|_| "--api-key must be visible ASCII characters")?, ..self })
     }
 
     pub fn url(&self) -> &str {
@@ -86,6 +98,9 @@ impl Endpoint {
         *request.method_mut() = method;
         *request.uri_mut() = format!("{}{path}", self.prefix).parse().unwrap_or_default();
         request.headers_mut().insert(HOST, self.host.clone());
+        if let Some(key) = &self.api_key {
+            request.headers_mut().insert(API_KEY, key.clone());
+        }
         if request.method() == Method::POST {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(hyper::header::CONTENT_TYPE, json);

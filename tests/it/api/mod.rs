@@ -4,6 +4,7 @@ mod admin;
 mod errors;
 mod events;
 mod expiry;
+mod gate;
 mod holds;
 mod in_flight;
 mod lane;
