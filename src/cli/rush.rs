@@ -82,7 +82,7 @@ pub(super) struct RushArgs {
     /// Makes the product [default: admin.token of the settings, `FLASHSALE_ADMIN__TOKEN`]
     #[arg(long, value_name = "TOKEN")]
     admin_token: Option<String>,
-    /// Shown with every request [default: the first of http.api_keys, `FLASHSALE_HTTP__API_KEYS`; else none]
+    /// Shown with every request [default: the first of `http.api_keys`, `FLASHSALE_HTTP__API_KEYS`; else none]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// Signs payment events [default: the first of webhook.secrets, `FLASHSALE_WEBHOOK__SECRETS`; else unsigned]

@@ -83,7 +83,7 @@ pub(super) struct TriggerArgs {
     /// Signs the events [default: the first of webhook.secrets or `webhook.stripe_secrets` of the settings; else unsigned]
     #[arg(long, value_name = "whsec_…")]
     secret: Option<String>,
-    /// For asking what an order costs, with --stripe; events need none [default: the first of http.api_keys of the settings]
+    /// For asking what an order costs, with --stripe; events need none [default: the first of `http.api_keys` of the settings]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// Print each answer as a JSON object in a line

@@ -1,7 +1,7 @@
 //! Whose request is it? The peer's, unless a proxy that is trusted says for whom it asks.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -13,22 +13,19 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Proxies behind one another that are looked at, from the nearest on.
 const HOPS_MAX: usize = 16;
 
-/// Who is counted as one: an IPv4 address, or 64 bits of an IPv6 address, for all behind them belong to one customer.
+/// The part of an IPv6 address that a network gives; its other half each customer fills as they like.
+const NETWORK_HALF: u128 = !(u64::MAX as u128);
+
+/// Who is counted as one: an IPv4 address, or all IPv6 addresses of one /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Client {
-    V4(Ipv4Addr),
-    V6([u8; 8]),
-}
+pub(super) struct Client(IpAddr);
 
 impl Client {
     pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
-            }
-        }
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK_HALF).into(),
+            ipv4 @ IpAddr::V4(_) => ipv4,
+        })
     }
 }
 
@@ -46,10 +43,14 @@ impl Proxies {
     pub(super) fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
         // There is one, unless a test made the request.
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
-        if self.trusted.is_empty() {
+        if !self.trust(peer) {
             self.warn_of_proxy(peer, headers);
         }
         Client::of(self.origin(peer, headers))
+    }
+
+    fn trust(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
     }
 
     /// Each proxy adds, at the end, whom it was asked by. So from the end on each address is as good as the one behind it:
@@ -58,7 +59,7 @@ impl Proxies {
         let lines = headers.get_all(&X_FORWARDED_FOR).rev().map(HeaderValue::as_bytes);
         let mut hops = lines.flat_map(|line| line.rsplit(|byte| *byte == b',')).take(HOPS_MAX);
         let mut origin = peer;
-        while self.trusted.iter().any(|network| network.contains(origin)) {
+        while self.trust(origin) {
             match hops.next().map(read_hop) {
                 Some(Some(address)) => origin = address,
                 // Whoever wrote no address is counted itself.

@@ -17,7 +17,7 @@ use governor::{
 use super::address::Client;
 use crate::config::Rate;
 
-/// Clients of one generation; two of them are remembered. About 4 MB when both are full.
+/// Clients of one generation, of two. Both full are about 4 MB.
 const GENERATION: usize = 50_000;
 
 pub(super) struct Limit<C: Clock = MonotonicClock>(RateLimiter<Client, Memory, C, NoOpMiddleware<C::Instant>>);
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(limit.count(client(1)), Err(1), "0.9 s are rounded up");
         clock.advance(Duration::from_millis(900));
         assert_eq!([(); 2].map(|()| limit.count(client(1))), [Ok(()), Err(3)]);
-        clock.advance(Duration::from_secs(3_600));
+        clock.advance(Duration::from_hours(1));
         assert_eq!([(); 4].map(|()| limit.count(client(1))), [Ok(()), Ok(()), Ok(()), Err(3)]);
     }
 
