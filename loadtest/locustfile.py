@@ -2,8 +2,9 @@
 
     locust -f loadtest/locustfile.py --headless -u 20 -r 20 -t 5s Rush
 
-From the environment: URL (or --host), ADMIN_TOKEN, WEBHOOK_SECRET (none: events are not signed, as with --demo), UNITS of
-Rush (1000), and EXPECT_UNITS (UNITS), what Rush is judged by; another number must make it fail, which shows that it can.
+From the environment: URL (or --host), ADMIN_TOKEN, WEBHOOK_SECRET (none: events are not signed, as with --demo), API_KEY
+(none: for a service that asks for no key), UNITS of Rush (1000), and EXPECT_UNITS (UNITS), what Rush is judged by; another
+number must make it fail, which shows that it can.
 
 Each class sells a product of its own, made when the test starts. When the test stops, what the buyers were told is compared
 with the figures of that product; where they differ, Locust exits with 1. It counts in one process: not for --processes.
@@ -25,6 +26,7 @@ from locust import FastHttpUser, events, task
 
 TOKEN = os.environ.get("ADMIN_TOKEN", "")
 SECRET = os.environ.get("WEBHOOK_SECRET", "").removeprefix("whsec_")
+KEY = {"X-Api-Key": os.environ["API_KEY"]} if os.environ.get("API_KEY") else {}
 UNITS = int(os.environ.get("UNITS") or 1000)
 EXPECT_UNITS = int(os.environ.get("EXPECT_UNITS") or UNITS)
 COPIES = 3
@@ -54,7 +56,7 @@ class Buyer(FastHttpUser):
     def post(self, path, body, expected, headers=None):
         """The status and the JSON of an expected answer; any other is a failed request, told as `other`, and (0, {})."""
         data = body if isinstance(body, str) else json.dumps(body)
-        headers = {"Content-Type": "application/json", **(headers or {})}
+        headers = {"Content-Type": "application/json", **KEY, **(headers or {})}
         with self.client.post(path, data=data, headers=headers, name=path, catch_response=True) as answer:
             if answer.status_code in expected:
                 # Refused is not failed.
@@ -103,7 +105,8 @@ class Lifecycle(Buyer):
         if not order:
             return
         self.told.update(["orders", self.pay(order)])
-        with self.client.get(f"/api/orders/{order}", name="/api/orders/{id}", catch_response=True) as answer:
+        path = f"/api/orders/{order}"
+        with self.client.get(path, headers=KEY, name="/api/orders/{id}", catch_response=True) as answer:
             if answer.status_code != 200 or answer.json()["status"] != "paid":
                 answer.failure(f"the order is not paid: {answer.status_code} {answer.text}")
 
@@ -191,7 +194,7 @@ def compare(environment, **_):
             continue
         url = f"{environment.host or buyer.host}/api/products/{buyer.product}"
         try:
-            read = requests.get(url, timeout=10)
+            read = requests.get(url, headers=KEY, timeout=10)
             read.raise_for_status()
         except requests.RequestException as error:
             log.error("%s NOT proved: %s", buyer.__name__, error)

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # The proof, with nothing but curl: five more buyers than there are units of product 1, all at once.
 #   loadtest/rush.sh [URL]
+#   PRODUCT (1)  API_KEY (none: for a service that asks for no key)
 # Exits with 0 when exactly the units that were available were given out and exactly five buyers were refused.
 set -euo pipefail
 
 url=${1:-http://127.0.0.1:8080}
 product=${PRODUCT:-1}
+# curl leaves out a header without a value.
+key="X-Api-Key: ${API_KEY:-}"
 
 stock() {
-  curl -sf --max-time 5 "$url/api/products/$product" | grep -o "\"$1\":[0-9]*" | cut -d: -f2
+  curl -sf --max-time 5 -H "$key" "$url/api/products/$product" | grep -o "\"$1\":[0-9]*" | cut -d: -f2
 }
 
 available=$(stock available_stock) || {
@@ -23,7 +26,7 @@ buyers=$((available + 5))
 
 echo "$buyers buyers want $available units, 32 at a time"
 answers=$(seq "$buyers" | xargs -P 32 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 20 \
-  -H 'Content-Type: application/json' -d "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds")
+  -H "$key" -H 'Content-Type: application/json' -d "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds")
 count() { grep -c "^$1\$" <<<"$answers" || true; }
 held=$(count 201) refused=$(count 409)
 

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     config::{RedisSource, Secret, Settings},
-    http::{self, Admins, BodyLimits, Desk, Draining, Lane},
+    http::{self, Admins, BodyLimits, Desk, Draining, Gate, Lane},
     store::{
         Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit,
         embedded::{Embedded, EmbeddedError},
@@ -234,6 +234,7 @@ fn desk(settings: &Settings, draining: Draining) -> Result<Desk, StartError> {
             settings.admin_token.iter().chain(&settings.admin_tokens).map(Secret::expose),
             settings.admin_read_tokens.iter().map(Secret::expose),
         ),
+        gate: Gate::new(&settings.http.gate).map(Arc::new),
         draining,
     })
 }
@@ -242,13 +243,13 @@ fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk:
     let http = &settings.http;
     let server = HttpServer::new(move || {
         let store = Data::new(Store::new(&blueprint));
-        let (limits, routes_desk) = (desk.limits, desk.clone());
+        let routes_desk = desk.clone();
         let app = App::new()
             .app_data(store.clone())
             .app_data(Data::new(desk.clone()))
             .wrap(from_fn(http::frame))
             .configure(move |config| http::routes::configure(config, &routes_desk));
-        Lane::beside(app.into_factory(), store, limits)
+        Lane::beside(app.into_factory(), store, &desk)
     });
     Ok(server
         .workers(http.workers)

@@ -1,7 +1,8 @@
 -- As many holds as it can take: one unit of one product, over and over.
 --   PRODUCT=1 UNITS=100 wrk -t2 -c32 -d2s --latency -s loadtest/wrk/hold.lua http://127.0.0.1:8080
--- With UNITS, what the product had at the start, it exits with 1 when more than those were given out. Answers that are on
--- their way when wrk stops are not counted, so the service may have given out up to one more for each connection.
+-- API_KEY is shown to a service that asks for one. With UNITS, what the product had at the start, it exits with 1 when more
+-- than those were given out. Answers that are on their way when wrk stops are not counted, so the service may have given out
+-- up to one more for each connection.
 
 local threads = {}
 
@@ -13,6 +14,7 @@ function init()
   wrk.method = "POST"
   wrk.path = "/api/holds"
   wrk.headers["Content-Type"] = "application/json"
+  wrk.headers["X-Api-Key"] = os.getenv("API_KEY")
   wrk.body = ('{"product_id":%d,"quantity":1}'):format(tonumber(os.getenv("PRODUCT") or 1))
   once = wrk.format()
   held, refused, other = 0, 0, 0

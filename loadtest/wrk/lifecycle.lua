@@ -1,7 +1,7 @@
 -- Buyers who go all the way: hold, order, payment event. Each answer says what is asked next.
 --   PRODUCT=1 wrk -t2 -c32 -d2s --latency -s loadtest/wrk/lifecycle.lua http://127.0.0.1:8080
--- WEBHOOK_SECRET signs the events; without it they are not signed, as with --demo. Exits with 1 when an event was not
--- applied or an answer was none of those expected.
+-- WEBHOOK_SECRET signs the events; without it they are not signed, as with --demo. API_KEY is shown to a service that asks
+-- for one. Exits with 1 when an event was not applied or an answer was none of those expected.
 
 local ffi = require("ffi")
 
@@ -14,7 +14,7 @@ ffi.cdef [[
 ]]
 
 local threads = {}
-local json = { ["Content-Type"] = "application/json" }
+local json = { ["Content-Type"] = "application/json", ["X-Api-Key"] = os.getenv("API_KEY") }
 
 function setup(thread)
   table.insert(threads, thread)

@@ -52,6 +52,8 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
 pub(super) fn welcome(application: &Application, settings: &Settings) -> String {
     let url = format!("http://{}", application.addr());
     let token = settings.admin_token.as_ref().map_or("", Secret::expose);
+    let key = settings.http.gate.api_keys.first();
+    let key = key.map_or_else(String::new, |key| format!(" -H 'X-Api-Key: {}'", key.expose()));
     let redis = application.embedded_socket().map_or_else(
         || "your own, by redis.url".to_owned(),
         |socket| format!("embedded; look inside with: redis-cli -s {}", socket.display()),
@@ -67,12 +69,12 @@ flashsale is ready at {url}
 
 Try it, in another terminal:
 
-  curl -s -w '\n' {url}/api/products/1
+  curl -s -w '\n'{key} {url}/api/products/1
 
-  curl -s -w '\n' --json '{{"product_id":1,"quantity":1}}' {url}/api/holds | tee hold.json
+  curl -s -w '\n'{key} --json '{{"product_id":1,"quantity":1}}' {url}/api/holds | tee hold.json
   HOLD=$(grep -o 'hold_[A-Za-z0-9_-]*' hold.json | head -n 1)
 
-  curl -s -w '\n' --json "{{\"hold_id\":\"$HOLD\"}}" {url}/api/orders | tee order.json
+  curl -s -w '\n'{key} --json "{{\"hold_id\":\"$HOLD\"}}" {url}/api/orders | tee order.json
   ORDER=$(grep -o 'order_[A-Za-z0-9_-]*' order.json | head -n 1)
 
   curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook

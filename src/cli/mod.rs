@@ -23,7 +23,8 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Overrides, Settings},
+    client::Endpoint,
+    config::{self, Overrides, Secret, Settings},
     store::embedded,
 };
 
@@ -157,7 +158,10 @@ fn tell(text: &str) {
     let _nobody_reads = writeln!(io::stderr(), "{text}");
 }
 
-/// The service that these settings describe, as it is reached from this machine.
-fn local_url(settings: &Settings) -> String {
-    format!("http://{}", healthcheck::reachable(settings.http.addr))
+/// The service that is meant, without `--url` the one that these settings describe, as it is reached from this machine; and the
+/// key that is shown there.
+fn endpoint(url: Option<&str>, api_key: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
+    let local = || format!("http://{}", healthcheck::reachable(settings.http.addr));
+    let of_settings = settings.http.gate.api_keys.first().map(Secret::expose);
+    Endpoint::parse(&url.map_or_else(local, str::to_owned))?.with_api_key(api_key.or(of_settings))
 }

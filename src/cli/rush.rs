@@ -11,9 +11,8 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CommonArgs, complain, environment, local_url, say, tell};
+use super::{CommonArgs, complain, endpoint, environment, say, tell};
 use crate::{
-    client::Endpoint,
     config::{self, Overrides, Secret, Settings},
     rush::{
         self, Progress,
@@ -83,6 +82,9 @@ pub(super) struct RushArgs {
     /// Makes the product [default: admin.token of the settings, `FLASHSALE_ADMIN__TOKEN`]
     #[arg(long, value_name = "TOKEN")]
     admin_token: Option<String>,
+    /// Shown with every request [default: the first of `http.api_keys`, `FLASHSALE_HTTP__API_KEYS`; else none]
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
     /// Signs payment events [default: the first of webhook.secrets, `FLASHSALE_WEBHOOK__SECRETS`; else unsigned]
     #[arg(long, value_name = "whsec_…", value_parser = read_secret)]
     webhook_secret: Option<Signer>,
@@ -149,7 +151,7 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
         || settings.webhook.secrets.first().and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()));
     let scenario = args.scenario.into();
     Ok(Plan {
-        endpoint: Endpoint::parse(&args.url.clone().unwrap_or_else(|| local_url(settings)))?,
+        endpoint: endpoint(args.url.as_deref(), args.api_key.as_deref(), settings)?,
         scenario,
         wanted: match args.product {
             Some(product) => Wanted::Existing { product },

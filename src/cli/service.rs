@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::Value;
 use tokio::task::LocalSet;
 
-use super::{CommonArgs, complain, environment, local_url, say};
+use super::{CommonArgs, complain, endpoint, environment, say};
 use crate::{
     client::{
-        Endpoint, Lost,
+        Lost,
         admin::{Admin, Refusal, Reply, Trouble},
     },
     config::{self, Overrides, Secret, Settings},
@@ -30,6 +30,9 @@ pub(super) struct ServiceArgs {
     /// Who asks [default: of the settings `admin.token` (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of `admin.read_tokens`]
     #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN")]
     token: Option<String>,
+    /// For the storefront, where products are read [default: the first of `http.api_keys`; else none]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "KEY")]
+    api_key: Option<String>,
     /// Print what the service answers, as it comes; also when it refuses
     #[arg(long, global = true, help_heading = HEADING)]
     pub(super) json: bool,
@@ -81,7 +84,7 @@ impl ServiceArgs {
     fn client(&self, common: &CommonArgs) -> Result<Admin, String> {
         let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
         let settings = settings.map_err(|complaints| complaints.to_string())?;
-        let endpoint = Endpoint::parse(&self.url.clone().unwrap_or_else(|| local_url(&settings)))?;
+        let endpoint = endpoint(self.url.as_deref(), self.api_key.as_deref(), &settings)?;
         Admin::new(endpoint, self.token.as_deref().or_else(|| known_token(&settings)))
     }
 }

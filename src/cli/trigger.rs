@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::{CommonArgs, complain, environment, local_url, say, tell};
+use super::{CommonArgs, complain, endpoint, environment, say, tell};
 use crate::{
-    client::Endpoint,
     config::{self, Overrides, Secret, Settings},
     domain::{
         money::{Amount, Currency},
@@ -84,6 +83,9 @@ pub(super) struct TriggerArgs {
     /// Signs the events [default: the first of webhook.secrets or `webhook.stripe_secrets` of the settings; else unsigned]
     #[arg(long, value_name = "whsec_…")]
     secret: Option<String>,
+    /// For asking what an order costs, with --stripe; events need none [default: the first of `http.api_keys` of the settings]
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
     /// Print each answer as a JSON object in a line
     #[arg(long)]
     json: bool,
@@ -157,7 +159,7 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
     };
     let shuffle = args.shuffle.then(|| args.seed.map_or_else(|| random().map(|seed| seed % SEEDS), Ok));
     Ok(Plan {
-        endpoint: Endpoint::parse(&args.url.clone().unwrap_or_else(|| local_url(settings)))?,
+        endpoint: endpoint(args.url.as_deref(), args.api_key.as_deref(), settings)?,
         provider,
         signer: secret.map(signer).transpose()?,
         statuses: args.statuses.iter().map(|choice| PaymentStatus::from(*choice)).collect(),

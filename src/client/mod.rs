@@ -33,6 +33,7 @@ use tokio_rustls::{
 /// How long a connection is waited for, and, unless somebody has more patience, an answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 const BODY_BYTES_MAX: usize = 1 << 20;
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What one answer may take.
 #[derive(Clone, Copy)]
@@ -54,6 +55,7 @@ pub struct Endpoint {
     host: HeaderValue,
     addrs: Vec<SocketAddr>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    api_key: Option<HeaderValue>,
 }
 
 impl Endpoint {
@@ -78,7 +80,17 @@ impl Endpoint {
             host: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
             addrs,
             tls: if secure { Some((connector()?, server)) } else { None },
+            api_key: None,
         })
+    }
+
+    /// Shows this key with every request; without one as before.
+    ///
+    /// # Errors
+    /// That it cannot stand in a header.
+    pub fn with_api_key(self, key: Option<&str>) -> Result<Self, String> {
+        let api_key = key.map(HeaderValue::from_str).transpose();
+        Ok(Self { api_key: api_key.map_err(|_| "--api-key must be visible ASCII characters")?, ..self })
     }
 
     pub fn url(&self) -> &str {
@@ -100,6 +112,9 @@ impl Endpoint {
         *request.method_mut() = method;
         *request.uri_mut() = format!("{}{path}", self.prefix).parse().unwrap_or_default();
         request.headers_mut().insert(HOST, self.host.clone());
+        if let Some(key) = &self.api_key {
+            request.headers_mut().insert(API_KEY, key.clone());
+        }
         if let Some(content_type) = content_type {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }

@@ -1,10 +1,16 @@
 //! Settings: compiled-in defaults < file < environment < flags. All complaints are made together.
 
+mod gate;
+mod network;
 mod reader;
 
 use std::{fmt, net::SocketAddr, path::Path, path::PathBuf};
 
 use self::reader::Reader;
+pub use self::{
+    gate::{Gate, Rate},
+    network::Network,
+};
 use crate::{
     store::{Durability, Topology},
     webhook::{Provider, signature::Verifier, standard, stripe},
@@ -60,6 +66,7 @@ pub struct Http {
     pub keep_alive_seconds: u64,
     pub drain_seconds: u64,
     pub shutdown_seconds: u64,
+    pub gate: Gate,
 }
 
 #[derive(Clone, Debug)]
@@ -214,6 +221,7 @@ fn read_http(r: &mut Reader) -> Http {
         keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 3_600),
         drain_seconds: r.number("http.drain_seconds", 0, 3_600),
         shutdown_seconds: r.number("http.shutdown_seconds", 1, 3_600),
+        gate: gate::read(r),
     }
 }
 

@@ -8,8 +8,8 @@ use super::{Complaints, DEFAULTS, Environment, FILE, Overrides, Secret};
 
 const PREFIX: &str = "FLASHSALE_";
 /// Keys whose values are never printed.
-const HIDDEN: [&str; 5] =
-    ["admin.token", "webhook.secrets", "webhook.stripe_secrets", "admin.tokens", "admin.read_tokens"];
+const HIDDEN: [&str; 6] =
+    ["admin.token", "webhook.secrets", "webhook.stripe_secrets", "admin.tokens", "admin.read_tokens", "http.api_keys"];
 
 /// All settings by their dotted key, in force, and what is wrong with them.
 pub(super) struct Reader {
@@ -123,14 +123,34 @@ impl Reader {
         Some(self.text(key)).filter(|text| !text.is_empty()).map(Secret)
     }
 
-    /// A list in a file, or a text separated by commas.
     pub(super) fn secrets(&mut self, key: &str) -> Vec<Secret> {
+        self.list(key).into_iter().filter(|text| !text.is_empty()).map(Secret).collect()
+    }
+
+    /// A list in a file, or a text separated by commas; a part may be empty.
+    pub(super) fn list(&mut self, key: &str) -> Vec<String> {
         let value = self.values.get(key).cloned();
-        let texts = match value.map(|value| value.kind) {
-            Some(ValueKind::Array(values)) => values.into_iter().filter_map(|v| v.into_string().ok()).collect(),
-            _ => self.text(key).split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>(),
-        };
-        texts.into_iter().filter(|text| !text.is_empty()).map(Secret).collect()
+        match value.map(|value| value.kind) {
+            Some(ValueKind::Array(values)) => {
+                values.into_iter().map(|value| value.into_string().unwrap_or_default().trim().to_owned()).collect()
+            }
+            _ => match self.text(key).as_str() {
+                "" => Vec::new(),
+                text => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            },
+        }
+    }
+
+    /// `None` for 0.
+    pub(super) fn rate(&mut self, key: &str, least: f64, most: f64) -> Option<f64> {
+        match self.text(key).parse() {
+            Ok(0.0) => None,
+            Ok(rate) if (least..=most).contains(&rate) => Some(rate),
+            _ => {
+                self.complain(key, &format!("must be 0, or a number from {least} to {most}"));
+                None
+            }
+        }
     }
 
     /// As TOML, in the order of the defaults.
@@ -160,8 +180,13 @@ impl Reader {
         match &value.kind {
             ValueKind::String(url) if key == "redis.url" => format!("{:?}", without_user(url)),
             _ if HIDDEN.contains(&key) && is_set => "\"[hidden]\"".to_owned(),
-            ValueKind::Array(_) => "[]".to_owned(),
-            ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::U64(_) => value.kind.to_string(),
+            ValueKind::Array(values) => {
+                let shown: Vec<_> = values.iter().map(|value| format!("{:?}", value.kind.to_string())).collect();
+                format!("[{}]", shown.join(", "))
+            }
+            ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::Float(_) => {
+                value.kind.to_string()
+            }
             kind => bare_or_quoted(&kind.to_string()),
         }
     }

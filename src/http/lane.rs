@@ -4,7 +4,11 @@
 //! the lane costs no `HttpRequest`, no routing and one future, and its head is given back before it waits for Redis, so
 //! that hundreds may wait in little memory.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::{self, Future},
+    pin::Pin,
+    sync::Arc,
+};
 
 use actix_http::Request;
 use actix_web::{
@@ -15,7 +19,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{BodyLimits, frame::Frame, holds, products};
+use super::{BodyLimits, Desk, Gate, frame::Frame, holds, problem::Problem, products};
 use crate::{domain::ids::ProductId, store::Store};
 
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -25,11 +29,12 @@ pub struct Lane<A> {
     app: A,
     store: Data<Store>,
     limits: BodyLimits,
+    gate: Option<Arc<Gate>>,
 }
 
 impl<A> Lane<A> {
-    pub fn beside(app: A, store: Data<Store>, limits: BodyLimits) -> Self {
-        Self { app, store, limits }
+    pub fn beside(app: A, store: Data<Store>, desk: &Desk) -> Self {
+        Self { app, store, limits: desk.limits, gate: desk.gate.clone() }
     }
 }
 
@@ -47,8 +52,9 @@ where
     type Future = LocalBoxFuture<Result<Self::Service, A::InitError>>;
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
-        let (app, store, limits) = (self.app.new_service(config), self.store.clone(), self.limits);
-        Box::pin(async move { Ok(Lane { app: app.await?, store, limits }) })
+        let app = self.app.new_service(config);
+        let (store, limits, gate) = (self.store.clone(), self.limits, self.gate.clone());
+        Box::pin(async move { Ok(Lane { app: app.await?, store, limits, gate }) })
     }
 }
 
@@ -64,13 +70,16 @@ where
     forward_ready!(app);
 
     fn call(&self, request: Request) -> Self::Future {
-        match Wanted::of(&request) {
-            Some(Wanted::Hold) => Box::pin(hold(self.store.clone(), self.limits, request)),
-            Some(Wanted::Product(id)) => Box::pin(product(self.store.clone(), id, request)),
-            None => {
-                let answer = self.app.call(request);
-                Box::pin(async { Ok(answer.await?.into()) })
-            }
+        let Some(wanted) = Wanted::of(&request) else {
+            let answer = self.app.call(request);
+            return Box::pin(async { Ok(answer.await?.into()) });
+        };
+        if let Some(Err(problem)) = self.gate.as_ref().map(|gate| gate.pass(request.head())) {
+            return Box::pin(future::ready(Ok(refuse(problem, &request))));
+        }
+        match wanted {
+            Wanted::Hold => Box::pin(hold(self.store.clone(), self.limits, request)),
+            Wanted::Product(id) => Box::pin(product(self.store.clone(), id, request)),
         }
     }
 }
@@ -92,6 +101,10 @@ impl Wanted {
             _ => None,
         }
     }
+}
+
+fn refuse(problem: Problem, request: &Request) -> Response<BoxBody> {
+    Frame::open(request.head().headers()).close(Err(problem), request.method(), request.path()).into()
 }
 
 async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Result<Response<BoxBody>, Error> {

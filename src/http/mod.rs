@@ -3,9 +3,11 @@
 mod admin;
 mod answer;
 mod body;
+mod digests;
 mod extract;
 mod fields;
 mod frame;
+mod gate;
 mod health;
 mod holds;
 mod lane;
@@ -30,6 +32,7 @@ use crate::webhook::signature::Verifier;
 
 pub use admin::Admins;
 pub use frame::frame;
+pub use gate::Gate;
 pub use lane::Lane;
 
 /// What all workers share on this floor.
@@ -40,6 +43,8 @@ pub struct Desk {
     pub verifiers: Arc<[Verifier]>,
     /// Who may use the admin routes; `None`: these do not exist.
     pub admins: Option<Admins>,
+    /// What storefront calls must pass; `None`: nothing.
+    pub gate: Option<Arc<Gate>>,
     pub draining: Draining,
 }
 

@@ -22,6 +22,8 @@ use crate::{
     store::Store,
 };
 
+pub(super) const PATH: &str = "/api/orders";
+
 pub(super) async fn create(store: Data<Store>, Asked(ask): Asked<OrderRequest>) -> Result<HttpResponse, Problem> {
     let hold = store.ids().parse(&ask.hold_id).ok_or_else(holds::never_made)?;
     match store.order(hold).await? {

@@ -80,6 +80,7 @@ codes! {
     SaleRequired           "sale_required"            422 "A sale is required";
     ProductsOfDifferentSales "products_of_different_sales" 422 "Products of different sales";
     IdempotencyKeyReused   "idempotency_key_reused"   422 "Idempotency key reused";
+    RateLimited            "rate_limited"             429 "Too many requests";
     Overloaded             "overloaded"               503 "Overloaded";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
     StoreTimeout           "store_timeout"            503 "Store timeout";
@@ -106,6 +107,7 @@ struct Parts {
     extras: Vec<(&'static str, Value)>,
     retry_after_seconds: Option<u64>,
     allow: Option<&'static str>,
+    challenge: Option<&'static str>,
     close: bool,
     failure: Option<Failure>,
 }
@@ -118,6 +120,7 @@ impl Problem {
             extras: Vec::new(),
             retry_after_seconds: None,
             allow: None,
+            challenge: None,
             close: false,
             failure: None,
         }))
@@ -146,6 +149,13 @@ impl Problem {
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
         problem.0.allow = Some(allow);
+        problem
+    }
+
+    /// `challenge` says how to be let in.
+    pub fn unauthorized(challenge: &'static str, detail: &'static str) -> Self {
+        let mut problem = Self::new(Code::Unauthorized, detail);
+        problem.0.challenge = Some(challenge);
         problem
     }
 
@@ -184,8 +194,8 @@ impl Problem {
         if let Some(allow) = self.0.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if self.code() == Code::Unauthorized {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.0.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }
@@ -303,7 +313,7 @@ mod tests {
         assert!(
             Code::ALL
                 .iter()
-                .all(|code| [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1))
+                .all(|code| [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 503].contains(&code.row().1))
         );
     }
 }

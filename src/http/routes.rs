@@ -2,32 +2,22 @@
 
 use actix_web::{
     FromRequest, Handler, HttpResponse, Resource, Responder,
+    middleware::{Condition, from_fn},
     web::{self, ServiceConfig},
 };
 
 use super::{
-    Desk, admin, health, holds, orders, payments,
+    Desk, admin,
+    gate::gate,
+    health, holds, orders, payments,
     problem::{Code, Problem},
     products,
 };
 
 /// Adds all routes. The admin routes are there only when there is a token for them.
 pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
+    configure_storefront(config, desk);
     config
-        .service(resource(holds::PATH, "POST").route(web::post().to(holds::create)))
-        .service(reading("/api/products/{id}", products::read))
-        .service(reading(products::PATH, products::list))
-        .service(
-            resource("/api/holds/{id}", "GET, HEAD, DELETE")
-                .route(web::get().to(holds::read))
-                .route(web::head().to(holds::read))
-                .route(web::delete().to(holds::release)),
-        )
-        .service(resource("/api/holds/{id}/extend", "POST").route(web::post().to(holds::extend)))
-        .service(resource("/api/orders", "POST").route(web::post().to(orders::create)))
-        .service(reading("/api/orders/{id}", orders::read))
-        .service(resource("/api/orders/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
-        .service(resource("/api/orders/{id}/payment-started", "POST").route(web::post().to(orders::start_payment)))
         .service(resource("/api/payments/webhook", "POST").route(web::post().to(payments::webhook)))
         .service(resource("/api/payments/webhooks/stripe", "POST").route(web::post().to(payments::webhook)))
         .service(reading("/livez", health::livez))
@@ -36,6 +26,33 @@ pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
         configure_admin(config);
     }
     config.default_service(web::to(not_found));
+}
+
+/// Each scope is behind the gate as a whole, also a path in it that is spelled with escapes.
+fn configure_storefront(config: &mut ServiceConfig, desk: &Desk) {
+    let behind_gate = |path| web::scope(path).wrap(Condition::new(desk.gate.is_some(), from_fn(gate)));
+    config
+        .service(
+            behind_gate(products::PATH).service(reading("", products::list)).service(reading("/{id}", products::read)),
+        )
+        .service(
+            behind_gate(holds::PATH)
+                .service(resource("", "POST").route(web::post().to(holds::create)))
+                .service(
+                    resource("/{id}", "GET, HEAD, DELETE")
+                        .route(web::get().to(holds::read))
+                        .route(web::head().to(holds::read))
+                        .route(web::delete().to(holds::release)),
+                )
+                .service(resource("/{id}/extend", "POST").route(web::post().to(holds::extend))),
+        )
+        .service(
+            behind_gate(orders::PATH)
+                .service(resource("", "POST").route(web::post().to(orders::create)))
+                .service(reading("/{id}", orders::read))
+                .service(resource("/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
+                .service(resource("/{id}/payment-started", "POST").route(web::post().to(orders::start_payment))),
+        );
 }
 
 fn configure_admin(config: &mut ServiceConfig) {

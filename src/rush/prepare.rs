@@ -22,8 +22,6 @@ pub struct Prepared {
 #[derive(Deserialize)]
 struct Made {
     id: u64,
-    #[serde(flatten)]
-    stock: Stock,
 }
 
 /// # Errors
@@ -31,7 +29,10 @@ struct Made {
 pub async fn prepare(plan: &Plan, line: &mut Line) -> Result<Prepared, String> {
     match plan.wanted {
         Wanted::Existing { product } => find(plan, line, product).await,
-        Wanted::New { units } => make(plan, line, units).await,
+        Wanted::New { units } => {
+            let product = make(plan, line, units).await?;
+            find(plan, line, product).await
+        }
     }
 }
 
@@ -40,6 +41,9 @@ async fn find(plan: &Plan, line: &mut Line, product: u64) -> Result<Prepared, St
     let answer = ask(plan, line, plan.endpoint.get(&format!("/api/products/{product}"))).await?;
     match answer.status {
         200 => {}
+        401 => {
+            return Err(format!("{url} asks buyers for an API key: --api-key KEY, with one of its http.api_keys"));
+        }
         404 => return Err(missing(&answer, url, product)),
         _ => return Err(unexpected(&answer, url)),
     }
@@ -54,7 +58,8 @@ async fn find(plan: &Plan, line: &mut Line, product: u64) -> Result<Prepared, St
     Ok(Prepared { product, stock })
 }
 
-async fn make(plan: &Plan, line: &mut Line, units: u64) -> Result<Prepared, String> {
+/// The id of a new product.
+async fn make(plan: &Plan, line: &mut Line, units: u64) -> Result<u64, String> {
     let url = plan.endpoint.url();
     let Some(token) = &plan.admin_token else {
         // Asked all the same: a service that is not there is the better thing to say.
@@ -80,7 +85,7 @@ async fn make(plan: &Plan, line: &mut Line, units: u64) -> Result<Prepared, Stri
         _ => return Err(unexpected(&answer, url)),
     }
     let made: Made = serde_json::from_slice(&answer.body).map_err(|_| stranger(url))?;
-    Ok(Prepared { product: made.id, stock: made.stock })
+    Ok(made.id)
 }
 
 async fn ask(plan: &Plan, line: &mut Line, request: Ask) -> Result<Answer, String> {

@@ -111,6 +111,9 @@ impl Plan {
 async fn ask_total(line: &mut Line, plan: &Plan) -> Result<Option<(Amount, Currency)>, String> {
     let answer = line.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
     let answer = answer.map_err(|lost| format!("{} does not answer: {lost}", plan.endpoint.url()))?;
+    if answer.status == 401 && plan.money.is_none() {
+        return Err(format!("{} asks for an API key: --api-key, or --amount and --currency", plan.endpoint.url()));
+    }
     let (_, order) = read(&answer);
     let currency = order["currency"].as_str().and_then(Currency::parse);
     Ok(currency.and_then(|currency| {

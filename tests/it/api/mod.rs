@@ -5,6 +5,7 @@ mod audit;
 mod errors;
 mod events;
 mod expiry;
+mod gate;
 mod holds;
 mod in_flight;
 mod lane;

@@ -1,0 +1,83 @@
+//! The gate in front of the storefront: the rate limit for each address, then the API keys. Both are off unless they are set.
+//! Who is turned away here has no body read, and never reaches Redis.
+
+mod address;
+mod limit;
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{RequestHead, ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName},
+    middleware::Next,
+};
+
+use self::{address::Proxies, limit::Limit};
+use super::{
+    digests::{Digests, digest},
+    extract,
+    problem::{Code, Problem},
+};
+use crate::config::{self, Secret};
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// How to be let in, for `WWW-Authenticate`; no scheme that is registered has a header of its own.
+const CHALLENGE: &str = "ApiKey";
+
+/// One for all workers, so that an address has one count.
+pub struct Gate {
+    limit: Option<(Limit, Proxies)>,
+    keys: Option<Digests>,
+}
+
+impl Gate {
+    /// `None` when there is nothing to look at.
+    pub fn new(settings: &config::Gate) -> Option<Self> {
+        let limit = settings.rate.map(|rate| (Limit::new(rate), Proxies::new(settings.trusted_proxies.clone())));
+        let keys = Digests::of(settings.api_keys.iter().map(Secret::expose));
+        let gate = Self { limit, keys: Some(keys).filter(|keys| !keys.is_empty()) };
+        (gate.limit.is_some() || gate.keys.is_some()).then_some(gate)
+    }
+
+    /// # Errors
+    /// [`Problem`], when the request may not pass. The limit comes first, so that keys cannot be tried out fast.
+    pub(super) fn pass(&self, head: &RequestHead) -> Result<(), Problem> {
+        if let Some((limit, proxies)) = &self.limit {
+            limit.count(proxies.client(head.peer_addr, head.headers())).map_err(too_many)?;
+        }
+        match &self.keys {
+            Some(keys) if !knows(keys, head.headers()) => Err(unauthorized()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The gate as middleware of the storefront's routes, for `actix_web::middleware::from_fn`.
+pub(super) async fn gate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let gate = extract::desk(request.request()).gate.clone();
+    match gate.map_or(Ok(()), |gate| gate.pass(request.head())) {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        // The frame renders it, as it does those of handlers.
+        Err(problem) => Ok(request.error_response(problem)),
+    }
+}
+
+fn knows(keys: &Digests, headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(&X_API_KEY);
+    match (given.next(), given.next()) {
+        (Some(key), None) => keys.have(&digest(key.as_bytes())),
+        _ => false,
+    }
+}
+
+fn unauthorized() -> Problem {
+    Problem::unauthorized(CHALLENGE, "send X-Api-Key, once, with a key of this shop")
+}
+
+fn too_many(wait_seconds: u64) -> Problem {
+    Problem::new(Code::RateLimited, "too many requests came from this address; nothing was done, try again later")
+        .retry_after(wait_seconds)
+}
