@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 /// Keys that one step over the key space looks at.
-const STEP: u64 = 1_000;
+const STEP: u64 = 250;
 /// Records of one call.
 const READ_MAX: usize = 64;
 
