@@ -80,6 +80,7 @@ codes! {
     SaleRequired           "sale_required"            422 "A sale is required";
     ProductsOfDifferentSales "products_of_different_sales" 422 "Products of different sales";
     IdempotencyKeyReused   "idempotency_key_reused"   422 "Idempotency key reused";
+    UpgradeRequired        "upgrade_required"         426 "Upgrade required";
     Overloaded             "overloaded"               503 "Overloaded";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
     StoreTimeout           "store_timeout"            503 "Store timeout";
@@ -168,6 +169,13 @@ impl Problem {
         self.0.code
     }
 
+    /// What a program acts on, where a problem is one row of an answer: its code, what is wrong, and its further members.
+    pub fn row(&self) -> Value {
+        let mut row = json!({"code": self.code().row().0, "detail": self.0.detail});
+        self.0.extras.iter().for_each(|(name, value)| row[*name] = value.clone());
+        row
+    }
+
     /// The answer, with the id of the request in it.
     pub fn render(&self, request_id: &str) -> HttpResponse {
         let body = BoxBody::new(Bytes::from(self.body(request_id)));
@@ -184,8 +192,13 @@ impl Problem {
         if let Some(allow) = self.0.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if self.code() == Code::Unauthorized {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let explained = match self.code() {
+            Code::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            Code::UpgradeRequired => Some((header::UPGRADE, "HTTP/1.1")),
+            _ => None,
+        };
+        if let Some((name, value)) = explained {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         response
     }
@@ -303,7 +316,7 @@ mod tests {
         assert!(
             Code::ALL
                 .iter()
-                .all(|code| [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 503].contains(&code.row().1))
+                .all(|code| [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 426, 503].contains(&code.row().1))
         );
     }
 }
