@@ -124,10 +124,7 @@ async fn every_column_of_the_csv_says_what_the_field_of_that_name_says() {
         assert_eq!(row["late"], "false");
     }
     let cells: HashSet<_> = rows.iter().map(|row| row["customer_id"].as_str()).collect();
-    assert_eq!(
-        cells,
-        HashSet::from(["'=cmd|'/C\"calc\"'!A0", "'-2+3,5", "''quoted'", "'@SUM(1)", "'+1", "ann"])
-    );
+    assert_eq!(cells, HashSet::from(["'=cmd|'/C\"calc\"'!A0", "'-2+3,5", "''quoted'", "'@SUM(1)", "'+1", "ann"]));
     assert!(rows.iter().any(|row| row["items"] == "2 of product 1; 1 of product 2" && row["quantity"].is_empty()));
 }
 
@@ -211,7 +208,8 @@ fn ids(orders: &[Value]) -> Vec<String> {
 async fn a_client_library_is_told_that_an_export_broke_off() {
     let app = TestApp::selling(1_000).await;
     seed::orders(&app.redis.url(), 1, 300).await;
-    let last: Vec<String> = redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut app.redis.connect()).unwrap();
+    let last: Vec<String> =
+        redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut app.redis.connect()).unwrap();
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
     let set = |status: &str| redis::cmd("HSET").arg(&record).arg("status").arg(status).exec(&mut app.redis.connect());
     set("what no version writes").unwrap();

@@ -81,7 +81,9 @@ async fn reluctant(addr: SocketAddr, sale: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(16 << 10).unwrap();
     let mut stream = socket.connect(addr).await.unwrap();
-    let head = format!("GET /api/admin/orders/export?format=ndjson&sale={sale} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n");
+    let head = format!(
+        "GET /api/admin/orders/export?format=ndjson&sale={sale} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream
 }
