@@ -2,8 +2,13 @@
 
 mod demo;
 mod healthcheck;
+mod instant;
+mod product;
 mod rush;
+mod sale;
 mod serve;
+mod service;
+mod table;
 mod trigger;
 
 use std::{
@@ -47,6 +52,10 @@ enum Command {
     Rush(rush::RushArgs),
     /// Send payment events to a running service, signed as a payment provider signs them: to try every case
     Trigger(trigger::TriggerArgs),
+    /// Sales: list, show, create, change, pause and resume them
+    Sale(sale::SaleArgs),
+    /// Products: list, show, create, change and restock them
+    Product(product::ProductArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -55,7 +64,7 @@ enum Command {
 #[derive(Args, Clone)]
 struct CommonArgs {
     /// Settings file (TOML) [default: flashsale.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG", display_order = 900)]
     config: Option<PathBuf>,
 }
 
@@ -102,6 +111,8 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
+        Command::Sale(args) => return sale::run(&common, &args),
+        Command::Product(args) => return product::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {
@@ -119,10 +130,13 @@ fn show_config(common: &CommonArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// `FLASHSALE_CONFIG` is a flag's, not a setting.
+/// Environment variables of flags; no settings.
+const OF_FLAGS: [&str; 2] = ["FLASHSALE_CONFIG", "FLASHSALE_URL"];
+
+/// What may be settings.
 fn environment() -> config::Environment {
     let pairs = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    pairs.filter(|(name, _)| name != "FLASHSALE_CONFIG").collect::<HashMap<_, _>>()
+    pairs.filter(|(name, _)| !OF_FLAGS.contains(&name.as_str())).collect::<HashMap<_, _>>()
 }
 
 /// A reader that went away is no reason to stop selling, so unlike `println!` this never panics.

@@ -1,5 +1,6 @@
 //! HTTP/1.1 as a client: one kept connection per line, made again when it is lost. Every wait and every body has a bound.
 
+pub mod admin;
 pub mod dice;
 
 use std::{
@@ -12,22 +13,35 @@ use std::{
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, Uri,
-    body::Bytes,
+    HeaderMap, Method, Request, Response, Uri,
+    body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{HOST, HeaderName, HeaderValue},
+    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue},
     rt::{Read, Write},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task, time::timeout};
+use tokio::{
+    net::TcpStream,
+    task,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-/// How long an answer is waited for; also a connection.
+/// How long a connection is waited for, and, unless somebody has more patience, an answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What one answer may take.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    /// From sending the request to the whole answer; of a stream, to its head, and from piece to piece.
+    pub patience: Duration,
+    /// Of a stream there is no bound.
+    pub body_bytes_max: usize,
+}
 
 /// A request that has its body.
 pub type Ask = Request<Full<Bytes>>;
@@ -73,22 +87,21 @@ impl Endpoint {
 
     /// A request without a body.
     pub fn get(&self, path: &str) -> Ask {
-        self.request(Method::GET, path, Bytes::new())
+        self.request(Method::GET, path, None, Bytes::new())
     }
 
     /// A request with a JSON body.
     pub fn post(&self, path: &str, body: impl Into<Bytes>) -> Ask {
-        self.request(Method::POST, path, body.into())
+        self.request(Method::POST, path, Some("application/json"), body.into())
     }
 
-    fn request(&self, method: Method, path: &str, body: Bytes) -> Ask {
+    fn request(&self, method: Method, path: &str, content_type: Option<&'static str>, body: Bytes) -> Ask {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = format!("{}{path}", self.prefix).parse().unwrap_or_default();
         request.headers_mut().insert(HOST, self.host.clone());
-        if request.method() == Method::POST {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         request
     }
@@ -112,7 +125,45 @@ fn connector() -> Result<TlsConnector, String> {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+/// An answer that has begun. Dropping it ends the connection.
+pub struct Stream {
+    pub status: u16,
+    pub headers: HeaderMap,
+    body: Incoming,
+    bounds: Bounds,
+    /// The connection lives as long as somebody may send on it.
+    _sender: SendRequest<Full<Bytes>>,
+}
+
+impl Stream {
+    /// The next piece, as it arrives; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Lost`]: what came so far is not all there is.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Lost> {
+        loop {
+            let frame = timeout(self.bounds.patience, self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| Lost::TimedOut(self.bounds.patience))? else { return Ok(None) };
+            // What is no data are trailers, and nobody asked for any.
+            if let Ok(data) = frame.map_err(|error| Lost::Broken(error.to_string()))?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// The whole answer.
+    ///
+    /// # Errors
+    /// [`Lost`]; also when it is larger than it may be.
+    pub async fn collect(self) -> Result<Answer, Lost> {
+        let deadline = Instant::now() + self.bounds.patience;
+        let (status, headers) = (self.status, self.headers);
+        Ok(Answer { status, headers, body: collect(self.body, self.bounds, deadline).await? })
+    }
 }
 
 /// Why there is no answer.
@@ -121,7 +172,7 @@ pub enum Lost {
     /// Nothing was sent.
     Unconnected(String),
     /// It was sent, and nothing came in time.
-    TimedOut,
+    TimedOut(Duration),
     /// It was sent, and the connection ended before the answer did.
     Broken(String),
 }
@@ -130,7 +181,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unconnected(why) | Self::Broken(why) => f.write_str(why),
-            Self::TimedOut => write!(f, "no answer within {} s", PATIENCE.as_secs()),
+            Self::TimedOut(patience) => write!(f, "no answer within {} s", patience.as_secs()),
         }
     }
 }
@@ -139,11 +190,16 @@ impl fmt::Display for Lost {
 pub struct Line {
     endpoint: Rc<Endpoint>,
     sender: Option<SendRequest<Full<Bytes>>>,
+    bounds: Bounds,
 }
 
 impl Line {
     pub fn new(endpoint: Rc<Endpoint>) -> Self {
-        Self { endpoint, sender: None }
+        Self::bounded(endpoint, Bounds { patience: PATIENCE, body_bytes_max: BODY_BYTES_MAX })
+    }
+
+    pub fn bounded(endpoint: Rc<Endpoint>, bounds: Bounds) -> Self {
+        Self { endpoint, sender: None, bounds }
     }
 
     /// Connects, when it is not connected. Whether it worked, the next request will tell.
@@ -156,25 +212,44 @@ impl Line {
     /// # Errors
     /// [`Lost`]; the next request is sent on a new connection.
     pub async fn send(&mut self, request: Ask) -> Result<Answer, Lost> {
+        let Begun { sender, response, deadline } = self.begin(request).await?;
+        let (head, body) = response.into_parts();
+        let body = collect(body, self.bounds, deadline).await?;
+        self.sender = Some(sender).filter(|sender| !sender.is_closed());
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// As [`Line::send`], and the body is read piece by piece. The next request is sent on a new connection.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn stream(&mut self, request: Ask) -> Result<Stream, Lost> {
+        let Begun { sender, response, .. } = self.begin(request).await?;
+        let (head, body) = response.into_parts();
+        let bounds = self.bounds;
+        Ok(Stream { status: head.status.as_u16(), headers: head.headers, body, bounds, _sender: sender })
+    }
+
+    async fn begin(&mut self, mut request: Ask) -> Result<Begun, Lost> {
         // Taken out, so that a connection on which something went wrong is not used again.
         let mut kept = self.sender.take();
-        let mut request = request;
         loop {
             let fresh = kept.is_none();
             let mut sender = match kept.take() {
                 Some(sender) => sender,
                 None => self.connect().await?,
             };
-            match timeout(PATIENCE, exchange(&mut sender, request)).await {
-                Err(_elapsed) => return Err(Lost::TimedOut),
-                Ok(Ok(answer)) => {
-                    self.sender = Some(sender).filter(|sender| !sender.is_closed());
-                    return Ok(answer);
-                }
+            let deadline = Instant::now() + self.bounds.patience;
+            let sent = timeout_at(deadline, sender.try_send_request(request)).await;
+            let mut failed = match sent.map_err(|_| Lost::TimedOut(self.bounds.patience))? {
+                Ok(response) => return Ok(Begun { sender, response, deadline }),
+                Err(failed) => failed,
+            };
+            match failed.take_message() {
                 // The server ended an idle connection, as it may; this request never went out.
-                Ok(Err((Some(unsent), _))) if !fresh => request = unsent,
-                Ok(Err((Some(_), why))) => return Err(Lost::Unconnected(why)),
-                Ok(Err((None, why))) => return Err(Lost::Broken(why)),
+                Some(unsent) if !fresh => request = unsent,
+                Some(_) => return Err(Lost::Unconnected(failed.into_error().to_string())),
+                None => return Err(Lost::Broken(failed.into_error().to_string())),
             }
         }
     }
@@ -208,16 +283,17 @@ where
     Ok(sender)
 }
 
-/// On failure also the request, when nothing of it was sent.
-async fn exchange(sender: &mut SendRequest<Full<Bytes>>, request: Ask) -> Result<Answer, (Option<Ask>, String)> {
-    let response = sender.try_send_request(request).await.map_err(|mut error| {
-        let unsent = error.take_message();
-        (unsent, error.into_error().to_string())
-    })?;
-    let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| (None, error.to_string()))?.to_bytes();
-    Ok(Answer { status, body })
+/// The head of an answer is there, and the whole answer is due.
+struct Begun {
+    sender: SendRequest<Full<Bytes>>,
+    response: Response<Incoming>,
+    deadline: Instant,
+}
+
+async fn collect(body: Incoming, bounds: Bounds, deadline: Instant) -> Result<Bytes, Lost> {
+    let body = timeout_at(deadline, Limited::new(body, bounds.body_bytes_max).collect()).await;
+    let body = body.map_err(|_| Lost::TimedOut(bounds.patience))?;
+    Ok(body.map_err(|error| Lost::Broken(error.to_string()))?.to_bytes())
 }
 
 /// A header whose value is made here.

@@ -86,7 +86,7 @@ impl Heard {
         match reply {
             Ok(answer) => Self::of_answer(step, &answer),
             Err(Lost::Unconnected(_)) => Self::silence(Class::Failed, "not connected"),
-            Err(Lost::TimedOut) => Self::silence(Class::Unknown, "timed out"),
+            Err(Lost::TimedOut(_)) => Self::silence(Class::Unknown, "timed out"),
             Err(Lost::Broken(_)) => Self::silence(Class::Unknown, "connection lost"),
         }
     }

@@ -106,7 +106,7 @@ fn only_the_right_floor_knows_a_library() {
         ("redis::", &["src/store"]),
         ("deadpool_redis", &["src/store"]),
         ("actix_web", &["src/http", "src/app.rs", "src/cli/serve.rs"]),
-        ("serde_json", &["src/http", "src/rush", "src/trigger", "src/webhook"]),
+        ("serde_json", &["src/cli", "src/client", "src/http", "src/rush", "src/trigger", "src/webhook"]),
         ("hyper", &["src/client"]),
         ("fs1:", &["src/store/keys.rs"]),
         ("std::env", &["src/cli", "src/app.rs", "src/store/embedded.rs"]),

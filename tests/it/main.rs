@@ -7,6 +7,8 @@
 )]
 
 mod api;
+mod cli_shop;
+mod client;
 mod docs;
 mod durability;
 mod embedded;

@@ -1,0 +1,314 @@
+//! `flashsale sale`: the terms under which products are sold, from before the drop until after it.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    CommonArgs, instant,
+    service::ServiceArgs,
+    table::{Column, Table, cell, sheet, short_time},
+};
+use crate::{
+    client::admin::{Admin, Call, Trouble, escape},
+    domain::sale::{SaleStatus, Window},
+};
+
+const SALES: &str = "/api/admin/sales";
+
+const EXAMPLES: &str = "\
+Examples:
+  flashsale sale create drop-1 --name \"Friday drop\" --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
+  flashsale product create 1 --sale drop-1 --name \"Sneaker\" --price 120.00 --total-stock 500
+  flashsale sale list
+  flashsale sale pause drop-1            something is wrong: nobody gets a hold; orders and payments go on
+  flashsale sale resume drop-1
+  flashsale sale change drop-1 --ends-at +30m
+  flashsale sale change drop-1 --ends-at now
+
+A product that names no sale has one of its own: product 7 is in sale p7, and `sale change p7` gives it a window.
+
+Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or it is unknown.";
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  flashsale sale create drop-1 --name \"Friday drop\" --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
+  flashsale sale create --starts-at +10m --hold-seconds 300     gets an id; opens in ten minutes by this machine's clock
+  flashsale sale create drop-2 --paused                         opens with: flashsale sale resume drop-2
+
+What is not said is as the settings of the service have it (sale.hold_seconds and so on).";
+
+const CHANGE_EXAMPLES: &str = "\
+Examples:
+  flashsale sale change drop-1 --ends-at +30m                   half an hour more
+  flashsale sale change drop-1 --no-starts-at                   open at once
+  flashsale sale change drop-1 --hold-seconds 120 --hold-seconds-max 600
+  flashsale sale change drop-1 --restock-refunds=false          units that come back are not sold again
+
+What is not named stays. A change counts for the next hold or order; holds and orders that are there keep their deadlines.";
+
+/// List, show, create, change, pause and resume sales
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct SaleArgs {
+    #[command(subcommand)]
+    command: SaleCommand,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+#[derive(Subcommand)]
+enum SaleCommand {
+    /// All sales, with their windows
+    #[command(after_help = "Example:\n  flashsale sale list --json | jq '.data[].id'")]
+    List,
+    /// All terms of one sale
+    #[command(after_help = "Examples:\n  flashsale sale show drop-1\n  flashsale product list --sale drop-1")]
+    Show {
+        /// Of the sale
+        id: String,
+    },
+    /// A new sale
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create {
+        /// 1 to 32 of a-z, 0-9 and - [default: one that the service makes]
+        id: Option<String>,
+        #[command(flatten)]
+        terms: Terms,
+    },
+    /// Other terms for a sale, also while it sells
+    #[command(after_help = CHANGE_EXAMPLES)]
+    Change {
+        /// Of the sale
+        id: String,
+        #[command(flatten)]
+        terms: Terms,
+        /// It starts at once, and has no start
+        #[arg(long, conflicts_with = "starts_at")]
+        no_starts_at: bool,
+        /// It ends when all is sold
+        #[arg(long, conflicts_with = "ends_at")]
+        no_ends_at: bool,
+    },
+    /// No more holds, at once; what is held can be ordered and paid
+    #[command(after_help = "Example:\n  flashsale sale pause drop-1\n\n\
+        A paused sale that starts meanwhile stays closed until it is resumed. Deadlines go on.")]
+    Pause {
+        /// Of the sale
+        id: String,
+    },
+    /// Holds again, at once, within its window
+    #[command(after_help = "Example:\n  flashsale sale resume drop-1")]
+    Resume {
+        /// Of the sale
+        id: String,
+    },
+}
+
+/// The terms, with their names on the wire.
+#[derive(Args, Serialize)]
+struct Terms {
+    /// What people call it
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// From when on it takes holds: 2026-11-27T09:00:00Z, now, or +10m from now
+    #[arg(long, value_name = "TIME", value_parser = instant::read)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_at: Option<String>,
+    /// Until when it takes holds
+    #[arg(long, value_name = "TIME", value_parser = instant::read)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+    /// Whether it takes no holds, whatever its window
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<bool>,
+    /// How long a hold lasts
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_seconds: Option<u64>,
+    /// How long a hold may last, with what buyers ask for and extensions
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_seconds_max: Option<u64>,
+    /// How long an order waits for its payment
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_seconds: Option<u64>,
+    /// How long an order may wait, when its buyer has begun to pay
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_seconds_max: Option<u64>,
+    /// What becomes of an order whose payment failed
+    #[arg(long, value_enum, value_name = "POLICY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_payment_failed: Option<Policy>,
+    /// Whether units of refunded orders are sold again
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restock_refunds: Option<bool>,
+    /// So many holds that lapsed, one after another, make a customer wait; 0: never
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooldown_holds: Option<u64>,
+    /// How long that customer waits
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooldown_seconds: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Policy {
+    /// Cancelled, and its units are available again
+    Release,
+    /// It waits until its deadline, so that the buyer can try again
+    Keep,
+}
+
+pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> ExitCode {
+    args.service.run(common, async |admin| match &args.command {
+        SaleCommand::List => list(admin, &args.service).await,
+        SaleCommand::Show { id } => answer(admin, args, Call::get(path(id))).await,
+        SaleCommand::Create { id, terms } => {
+            let mut sale = terms.body()?;
+            if let Some(id) = id {
+                sale["id"] = id.as_str().into();
+            }
+            answer(admin, args, Call::post(SALES, &sale)).await
+        }
+        SaleCommand::Change { id, terms, no_starts_at, no_ends_at } => {
+            let mut change = terms.body()?;
+            for (name, _) in [("starts_at", no_starts_at), ("ends_at", no_ends_at)].into_iter().filter(|(_, no)| **no) {
+                change[name] = Value::Null;
+            }
+            if change.as_object().is_none_or(serde_json::Map::is_empty) {
+                return Err(Trouble::NotRun(
+                    "nothing to change: `flashsale sale change --help` lists the terms".into(),
+                ));
+            }
+            answer(admin, args, Call::patch(path(id), &change)).await
+        }
+        SaleCommand::Pause { id } => pause(admin, args, id, true).await,
+        SaleCommand::Resume { id } => pause(admin, args, id, false).await,
+    })
+}
+
+impl Terms {
+    fn body(&self) -> Result<Value, Trouble> {
+        serde_json::to_value(self).map_err(|error| Trouble::NotRun(error.to_string()))
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("{SALES}/{}", escape(id))
+}
+
+async fn list(admin: &mut Admin, service: &ServiceArgs) -> Result<bool, Trouble> {
+    let sales = admin.list(SALES).await?;
+    let now_ms = now_ms(admin);
+    service.show_list(&sales, |sales| {
+        if sales.is_empty() {
+            return "no sales yet; `flashsale sale create` makes one".to_owned();
+        }
+        let mut table = Table::new(&[
+            Column::Left("ID"),
+            Column::Wide("NAME"),
+            Column::Left("STATUS"),
+            Column::Left("STARTS"),
+            Column::Left("ENDS"),
+            Column::Right("HOLD"),
+            Column::Right("PAYMENT"),
+        ]);
+        for sale in sales {
+            table.row([
+                cell(&sale["id"]),
+                cell(&sale["name"]),
+                status(sale, now_ms),
+                short_time(&sale["starts_at"]),
+                short_time(&sale["ends_at"]),
+                instant::length(sale["hold_seconds"].as_u64().unwrap_or(0)),
+                instant::length(sale["payment_seconds"].as_u64().unwrap_or(0)),
+            ]);
+        }
+        table.text()
+    })
+}
+
+/// Asks, and shows the sale that is answered.
+async fn answer(admin: &mut Admin, args: &SaleArgs, call: Call) -> Result<bool, Trouble> {
+    let reply = admin.send(call).await?;
+    let now_ms = now_ms(admin);
+    args.service.show(&reply, |sale| text(sale, now_ms))
+}
+
+/// One line: the terms are as they were.
+async fn pause(admin: &mut Admin, args: &SaleArgs, id: &str, paused: bool) -> Result<bool, Trouble> {
+    let reply = admin.send(Call::patch(path(id), &json!({"paused": paused}))).await?;
+    let now_ms = now_ms(admin);
+    args.service.show(&reply, |sale| title(sale, now_ms))
+}
+
+/// By the service's clock, for that of this machine decides nothing.
+fn now_ms(admin: &Admin) -> i64 {
+    let told = admin.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    told.map_or_else(Timestamp::now, |date| date.timestamp()).as_millisecond()
+}
+
+/// The service tells the window; what it means at this instant follows from it.
+fn status(sale: &Value, now_ms: i64) -> String {
+    let instant_ms = |name: &str| sale[name].as_str()?.parse().ok().map(Timestamp::as_millisecond);
+    let (starts_ms, ends_ms) = (instant_ms("starts_at"), instant_ms("ends_at"));
+    let paused = sale["paused"] == true;
+    match (Window { starts_ms, ends_ms, paused }.status(now_ms), paused) {
+        // It will not open by itself.
+        (SaleStatus::Scheduled, true) => "scheduled, paused".to_owned(),
+        (status, _) => status.as_str().to_owned(),
+    }
+}
+
+fn title(sale: &Value, now_ms: i64) -> String {
+    format!("sale {}: {}", cell(&sale["id"]), status(sale, now_ms))
+}
+
+/// All terms, under the names of the options that change them.
+fn text(sale: &Value, now_ms: i64) -> String {
+    let fields = sale.as_object().into_iter().flatten().filter(|(name, _)| *name != "id");
+    let facts = fields.map(|(name, value)| {
+        let told = match (name.ends_with("_at"), value.as_u64().map(instant::length)) {
+            (true, _) => short_time(value),
+            (false, Some(length)) if name.contains("_seconds") && !length.is_empty() => format!("{value} ({length})"),
+            _ => cell(value),
+        };
+        (name.replace('_', "-"), told)
+    });
+    sheet(&title(sale, now_ms), &facts.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_is_told_term_by_term_under_the_names_of_its_options() {
+        let sale = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-11-27T09:00:00.000Z", "ends_at": null,
+            "paused": false, "hold_seconds": 900, "cooldown_seconds": 0});
+        let expected = "\
+sale drop-1: scheduled
+
+  name              Friday
+  starts-at         2026-11-27 09:00Z
+  ends-at           -
+  paused            no
+  hold-seconds      900 (15m)
+  cooldown-seconds  0";
+        assert_eq!(text(&sale, 0), expected);
+        assert_eq!(status(&sale, i64::MAX), "live");
+        let paused = json!({"starts_at": "2026-11-27T09:00:00.000Z", "paused": true});
+        assert_eq!([status(&paused, 0), status(&paused, i64::MAX)], ["scheduled, paused", "paused"]);
+    }
+}

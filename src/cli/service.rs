@@ -1,0 +1,179 @@
+//! What all commands share that ask a running service as its admin: flags, exit status, and how a refusal is told.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+use tokio::task::LocalSet;
+
+use super::{CommonArgs, complain, environment, local_url, say};
+use crate::{
+    client::{
+        Endpoint,
+        admin::{Admin, Refusal, Reply, Trouble},
+    },
+    config::{self, Overrides, Secret, Settings},
+};
+
+const HEADING: &str = "Service and output";
+/// The service refused, or something was found that should not be.
+const NOT_GOOD: u8 = 1;
+/// Nothing was done, or it is not known what was.
+const NOT_RUN: u8 = 2;
+
+/// Which service, and who asks.
+#[derive(Args)]
+pub(super) struct ServiceArgs {
+    /// Where it is [default: http:// and http.addr of the settings]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "FLASHSALE_URL", hide_env_values = true)]
+    url: Option<String>,
+    /// Who asks [default: of the settings `admin.token` (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of `admin.read_tokens`]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Print what the service answers, as it comes; also when it refuses
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub(super) json: bool,
+}
+
+impl ServiceArgs {
+    /// Does the work with a client for the service, and tells what kept it from being done. The work gives whether all is
+    /// as it should be; if it is not, the exit status is 1.
+    pub(super) fn run(
+        &self,
+        common: &CommonArgs,
+        work: impl AsyncFnOnce(&mut Admin) -> Result<bool, Trouble>,
+    ) -> ExitCode {
+        let (mut admin, runtime) = match self.client(common).and_then(|admin| Ok((admin, runtime()?))) {
+            Ok(ready) => ready,
+            Err(message) => {
+                complain(&message);
+                return ExitCode::from(NOT_RUN);
+            }
+        };
+        match LocalSet::new().block_on(&runtime, work(&mut admin)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(NOT_GOOD),
+            Err(trouble) => {
+                complain(&explain(&trouble, admin.url()));
+                let Trouble::Refused(refusal) = trouble else { return ExitCode::from(NOT_RUN) };
+                if self.json {
+                    say(&String::from_utf8_lossy(&refusal.body));
+                }
+                ExitCode::from(NOT_GOOD)
+            }
+        }
+    }
+
+    /// Prints an answer: as it came, or as a text for people.
+    pub(super) fn show(&self, reply: &Reply, text: impl FnOnce(&Value) -> String) -> Result<bool, Trouble> {
+        let answer = reply.json()?;
+        say(&if self.json { String::from_utf8_lossy(&reply.body).into_owned() } else { text(&answer) });
+        Ok(true)
+    }
+
+    /// As [`ServiceArgs::show`], of a list of several pages.
+    pub(super) fn show_list(&self, list: &Value, text: impl FnOnce(&[Value]) -> String) -> Result<bool, Trouble> {
+        let rows = list["data"].as_array().ok_or(Trouble::Unreadable)?;
+        say(&if self.json { list.to_string() } else { text(rows) });
+        Ok(true)
+    }
+
+    fn client(&self, common: &CommonArgs) -> Result<Admin, String> {
+        let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
+        let settings = settings.map_err(|complaints| complaints.to_string())?;
+        let endpoint = Endpoint::parse(&self.url.clone().unwrap_or_else(|| local_url(&settings)))?;
+        Admin::new(endpoint, self.token.as_deref().or_else(|| known_token(&settings)))
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
+}
+
+/// One that may change things, if there is one.
+fn known_token(settings: &Settings) -> Option<&str> {
+    let all = settings.admin_token.iter().chain(&settings.admin_tokens).chain(&settings.admin_read_tokens);
+    all.map(Secret::expose).next()
+}
+
+/// What went wrong, and what to do about it.
+fn explain(trouble: &Trouble, url: &str) -> String {
+    match trouble {
+        Trouble::Refused(refusal) => refused(refusal, url),
+        Trouble::Lost(crate::client::Lost::Unconnected(why)) => format!(
+            "{url} does not answer: {why}\n  Is `flashsale serve` running there? --url or FLASHSALE_URL names another service."
+        ),
+        Trouble::Lost(lost) => {
+            format!("{url}: {lost}\n  What was to be changed may be changed: look before you repeat it.")
+        }
+        Trouble::Unreadable => format!("what {url} answers is not what flashsale answers: is --url right?"),
+        Trouble::NoToken => "this needs an admin token, and none is known\n  Say --token, or set admin.token \
+                             (FLASHSALE_ADMIN__TOKEN) as the service has it; `flashsale serve --demo` prints its own."
+            .to_owned(),
+        Trouble::NotRun(why) => why.clone(),
+    }
+}
+
+fn refused(refusal: &Refusal, url: &str) -> String {
+    let mut lines = vec![format!("{}: {}", refusal.title, refusal.detail)];
+    // Of one field the detail has said all.
+    let fields = refusal.fields.iter().filter(|(_, detail)| *detail != refusal.detail);
+    lines.extend(fields.map(|(pointer, detail)| match pointer.trim_start_matches('/') {
+        field if detail.starts_with(field) => format!("  - {detail}"),
+        field => format!("  - {field}: {detail}"),
+    }));
+    lines.extend(advice(refusal, url).map(|advice| format!("  {advice}")));
+    let code = if refusal.code.is_empty() { String::new() } else { format!(" {}", refusal.code) };
+    let request = refusal.request_id.as_ref().map_or_else(String::new, |id| format!(", request {id}"));
+    lines.push(format!("  ({}{code}{request})", refusal.status));
+    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn advice(refusal: &Refusal, url: &str) -> Option<String> {
+    match (refusal.status, refusal.code.as_str()) {
+        (401, _) => Some(format!(
+            "The token is that of --token, else admin.token (FLASHSALE_ADMIN__TOKEN) or the first of admin.tokens of the \
+             settings here; {url} does not know it."
+        )),
+        (403, _) => {
+            Some("The token is one of admin.read_tokens there; use one of admin.token or admin.tokens.".to_owned())
+        }
+        (404, "not_found") => Some(format!(
+            "Without an admin token in its settings a service has no admin routes; or it is an older flashsale, or {url} \
+             is not all of its URL."
+        )),
+        (_, "") => Some(format!("Is {url} flashsale? The answer is not in its form.")),
+        _ => refusal.retry_after_seconds.map(|seconds| format!("Try again in {seconds} s.")),
+    }
+}
+
+/// Without what a terminal would obey instead of showing.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_its_fields_and_cannot_talk_to_the_terminal() {
+        let refusal = Refusal {
+            status: 422,
+            code: "validation_failed".to_owned(),
+            title: "Validation failed".to_owned(),
+            detail: "two\u{1b}[2J fields".to_owned(),
+            fields: vec![
+                ("/price".to_owned(), "price is required".to_owned()),
+                ("/rows/2".to_owned(), "this must be an object".to_owned()),
+            ],
+            request_id: Some("r1".to_owned()),
+            retry_after_seconds: None,
+            problem: Value::Null,
+            body: Vec::new().into(),
+        };
+        let told = "Validation failed: two [2J fields\n  - price is required\n  - rows/2: this must be an object\n  \
+                    (422 validation_failed, request r1)";
+        assert_eq!(refused(&refusal, "http://x"), told);
+    }
+}

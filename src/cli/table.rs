@@ -1,0 +1,140 @@
+//! What people read: tables without lines, and times of one short form. Only on a terminal is a table as wide as that.
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
+use console::Term;
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::Value;
+
+use super::service::plain;
+
+/// Between two columns.
+const GAP: u16 = 2;
+
+/// A column, and how it stands.
+#[derive(Clone, Copy)]
+pub(super) enum Column {
+    Left(&'static str),
+    /// Numbers, so that their digits are below each other.
+    Right(&'static str),
+    /// The text that is broken into lines where the terminal is too narrow.
+    Wide(&'static str),
+}
+
+use Column::{Left, Right, Wide};
+
+/// A header and rows.
+pub(super) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// One cell for each column.
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
+    }
+
+    /// For stdout.
+    pub(super) fn text(&self) -> String {
+        let terminal = Term::stdout();
+        let width = terminal.is_term().then(|| terminal.size_checked()).flatten().map(|(_, columns)| columns);
+        self.text_of_width(width)
+    }
+
+    fn text_of_width(&self, width: Option<u16>) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(width) = width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        table.set_header(self.columns.iter().map(|column| match column {
+            Left(title) | Right(title) | Wide(title) => *title,
+        }));
+        table.add_rows(&self.rows);
+        for (column, drawn) in self.columns.iter().zip(table.column_iter_mut()) {
+            drawn.set_padding((0, GAP));
+            if !matches!(column, Wide(_)) {
+                drawn.set_constraint(ColumnConstraint::ContentWidth);
+            }
+            if matches!(column, Right(_)) {
+                drawn.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.trim_fmt()
+    }
+}
+
+/// One thing with all that is known of it. A fact without a name is an empty line.
+pub(super) fn sheet(title: &str, facts: &[(String, String)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let lines = facts.iter().map(|(name, fact)| format!("  {name:<width$}  {}", plain(fact)).trim_end().to_owned());
+    format!("{}\n\n{}", plain(title), lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// `2026-11-27 09:00Z`, with seconds and milliseconds where there are any; a dash for null, and what is no time as it is.
+pub(super) fn short_time(value: &Value) -> String {
+    let Some(text) = value.as_str() else { return "-".to_owned() };
+    let Ok(instant) = text.parse::<Timestamp>() else { return plain(text) };
+    let time = instant.to_zoned(TimeZone::UTC);
+    let format = match (instant.as_millisecond() % 60_000, instant.as_millisecond() % 1_000) {
+        (0, _) => "%Y-%m-%d %H:%MZ",
+        (_, 0) => "%Y-%m-%d %H:%M:%SZ",
+        _ => "%Y-%m-%d %H:%M:%S%.3fZ",
+    };
+    time.strftime(format).to_string()
+}
+
+/// A field as a cell: a text without quotes, a dash for null.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(is_so) => if *is_so { "yes" } else { "no" }.to_owned(),
+        Value::String(text) => plain(text),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&[Left("ID"), Wide("NAME"), Right("UNITS")]);
+        table.row(["1".to_owned(), "Sneaker drop of the year".to_owned(), "5".to_owned()]);
+        table.row(["22".to_owned(), "鞋\u{1b}".to_owned(), "1000".to_owned()]);
+        table
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_and_no_line_ends_with_blanks() {
+        let expected = "\
+ID  NAME                      UNITS
+1   Sneaker drop of the year      5
+22  鞋                         1000";
+        assert_eq!(table().text_of_width(None), expected);
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_only_the_name_is_broken() {
+        let narrow = table().text_of_width(Some(30));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 30), "{narrow}");
+        assert!(narrow.contains("1   Sneaker drop") && narrow.contains("1000"), "{narrow}");
+    }
+
+    #[test]
+    fn times_are_as_short_as_they_can_be() {
+        for (time, short) in [
+            ("2026-11-27T09:00:00.000Z", "2026-11-27 09:00Z"),
+            ("2026-11-27T09:00:07.000Z", "2026-11-27 09:00:07Z"),
+            ("2026-11-27T09:00:00.250Z", "2026-11-27 09:00:00.250Z"),
+            ("soon", "soon"),
+        ] {
+            assert_eq!(short_time(&time.into()), short);
+        }
+        assert_eq!(short_time(&Value::Null), "-");
+    }
+}
