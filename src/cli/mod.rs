@@ -1,9 +1,12 @@
 //! The command line.
 
 mod demo;
+mod export;
 mod healthcheck;
+mod import;
 mod instant;
 mod product;
+mod rows;
 mod rush;
 mod sale;
 mod serve;
@@ -56,6 +59,10 @@ enum Command {
     Sale(sale::SaleArgs),
     /// Products: list, show, create, change and restock them
     Product(product::ProductArgs),
+    /// All orders, or those of a sale or status, as CSV or NDJSON
+    Export(export::ExportArgs),
+    /// Make products from a file, CSV or NDJSON; a bad row is told and stops no other
+    Import(import::ImportArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -113,6 +120,8 @@ pub fn run() -> ExitCode {
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),
         Command::Product(args) => return product::run(&common, &args),
+        Command::Export(args) => return export::run(&common, &args),
+        Command::Import(args) => return import::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {

@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod cli_port;
 mod cli_shop;
 mod client;
 mod docs;

@@ -222,7 +222,8 @@ async fn who_may_only_look_imports_nothing() {
 #[tokio::test]
 async fn when_redis_goes_it_is_said_what_was_done_and_the_same_file_can_be_sent_again() {
     let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "400"), ("HTTP__WORKERS", "1")]);
-    let rows: String = (1..=1_000).map(|id| format!("{id},drop,Item,{},1\n", if id == 999 { "" } else { "1" })).collect();
+    let rows: String =
+        (1..=1_000).map(|id| format!("{id},drop,Item,{},1\n", if id == 999 { "" } else { "1" })).collect();
     let file = format!("id,sale,name,price,total_stock\n{rows}");
     let mut redis = app.redis.connect();
     let pid = app.redis.pid();
