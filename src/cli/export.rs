@@ -130,10 +130,15 @@ async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<bool, Trouble> {
         if args.service.json {
             say(&json!({"orders": orders(lines), "file": file, "format": format}).to_string());
         } else {
-            tell(&format!("{} orders are in {file}", HumanCount(orders(lines))));
+            tell(&format!("{file} is whole: {}", counted(orders(lines))));
         }
     }
     Ok(true)
+}
+
+/// `1 order`, `1,234 orders`
+fn counted(orders: u64) -> String {
+    format!("{} order{}", HumanCount(orders), if orders == 1 { "" } else { "s" })
 }
 
 /// On stderr, where that is a terminal on which nothing else is printed. With a filter nobody knows how many will come.

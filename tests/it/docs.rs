@@ -36,16 +36,18 @@ fn steps(document: &str) -> Vec<Step> {
     steps
 }
 
-/// Runs commands in one shell, in a folder of its own, where `flashsale` is this program and its settings name the service;
-/// gives what each printed.
+/// Runs commands in one shell, in a folder of its own, where `flashsale` is this program and its settings name the service
+/// and the token that it printed; gives what each printed.
 fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<String> {
     let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{CUT}'\n")).collect();
     let programs = [Path::new(PROGRAM).parent().unwrap().to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
+    let token = service.welcome.split("admin token").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .current_dir(folder)
         .env("PATH", programs)
         .env("FLASHSALE_HTTP__ADDR", service.addr.to_string())
+        .env("FLASHSALE_ADMIN__TOKEN", token)
         .output()
         .unwrap();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());

@@ -55,7 +55,7 @@ async fn listed(app: &TestApp, query: &str) -> Vec<Value> {
         let page = app.send(app.request(Method::GET, &path).bearer_auth(ADMIN_TOKEN)).await.body;
         orders.extend(page["data"].as_array().unwrap().clone());
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
+            Some(next) => next.clone_into(&mut cursor),
             None => return orders,
         }
     }
