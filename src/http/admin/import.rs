@@ -1,7 +1,10 @@
 //! POST /api/admin/import: products from CSV or NDJSON. Each row is read as the body of POST /api/admin/products is, and has its
 //! own result; only what is wrong with the file as a whole refuses all of it.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -23,7 +26,7 @@ use crate::{
         fields::{self, Json},
         problem::{Code, FieldError, Problem},
     },
-    store::Store,
+    store::{Failure, Store},
 };
 
 /// Rows of one call. Each is a few calls of Redis, one after another.
@@ -31,6 +34,8 @@ const ROWS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 4 << 20;
 /// How long the body may take.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// After this no further row is tried, so that an answer comes while the client still waits for it.
+const TIME_MAX: Duration = Duration::from_secs(30);
 const REQUIRED: [&str; 3] = ["name", "price", "total_stock"];
 /// Columns whose cells are numbers; the others are texts, even where they look like one.
 const COUNTS: [&str; 4] = ["id", "total_stock", "max_per_hold", "max_per_customer"];
@@ -43,8 +48,11 @@ pub(in crate::http) async fn products(
     store: Data<Store>,
     Asked(ImportRequest(rows)): Asked<ImportRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let mut report = Report::default();
+    let (mut report, started) = (Report::default(), Instant::now());
     for row in rows {
+        if report.stopped.is_none() && started.elapsed() > TIME_MAX {
+            report.stopped = Some(Failure::TimedOut("all rows of an import together took too long".to_owned()).into());
+        }
         report.add(match row {
             Ok(product) if report.stopped.is_none() => created(&store, &product).await.map(|made| Some(made.id.get())),
             Ok(_) => Ok(None),
