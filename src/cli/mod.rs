@@ -2,9 +2,12 @@
 
 mod audit;
 mod demo;
+mod export;
 mod healthcheck;
+mod import;
 mod instant;
 mod product;
+mod rows;
 mod rush;
 mod sale;
 mod serve;
@@ -60,6 +63,10 @@ enum Command {
     Product(product::ProductArgs),
     /// Compare what is stored with what the records say, and repair it
     Audit(audit::AuditArgs),
+    /// All orders, or those of a sale or status, as CSV or NDJSON
+    Export(export::ExportArgs),
+    /// Make products from a file, CSV or NDJSON; a bad row is told and stops no other
+    Import(import::ImportArgs),
     /// Watch over the embedded Redis of a data folder (the service starts this by itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -118,6 +125,8 @@ pub fn run() -> ExitCode {
         Command::Sale(args) => return sale::run(&common, &args),
         Command::Product(args) => return product::run(&common, &args),
         Command::Audit(args) => return audit::run(&common, &args),
+        Command::Export(args) => return export::run(&common, &args),
+        Command::Import(args) => return import::run(&common, &args),
         Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
     };
     match done {

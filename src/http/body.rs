@@ -28,16 +28,31 @@ pub(super) async fn read(
     bytes_max: usize,
     limit: Duration,
 ) -> Result<Bytes, Problem> {
-    read_of(request.headers(), payload, bytes_max, limit).await
+    read_json_bytes(request.headers(), payload, bytes_max, limit).await
 }
 
-async fn read_of(
+async fn read_json_bytes(
     headers: &HeaderMap,
     payload: &mut Payload,
     bytes_max: usize,
     limit: Duration,
 ) -> Result<Bytes, Problem> {
-    require_json(headers)?;
+    if !media_type(headers).eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
+    }
+    read_bytes(headers, payload, bytes_max, limit).await
+}
+
+/// The body as bytes, whatever its type.
+pub(super) async fn read_bytes(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    bytes_max: usize,
+    limit: Duration,
+) -> Result<Bytes, Problem> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Problem::new(Code::UnsupportedMediaType, "send the body without Content-Encoding"));
+    }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: u64| bytes > bytes_max as u64) {
         return Err(too_large(bytes_max));
@@ -81,7 +96,7 @@ pub(super) async fn read_json_of<T>(
     limits: BodyLimits,
     read_object: impl FnOnce(Json<'_>, &mut Vec<FieldError>) -> Option<T>,
 ) -> Result<T, Problem> {
-    let bytes = read_of(headers, payload, limits.body_bytes_max, limits.read_timeout).await?;
+    let bytes = read_json_bytes(headers, payload, limits.body_bytes_max, limits.read_timeout).await?;
     let json = fields::parse(&bytes).map_err(|_| not_json())?;
     let mut errors = Vec::new();
     match read_object(json, &mut errors) {
@@ -124,14 +139,8 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("a body may have {bytes_max} bytes")).closing()
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let of = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let media_type = of(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or("").trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
-    }
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Problem::new(Code::UnsupportedMediaType, "send the body without Content-Encoding"));
-    }
-    Ok(())
+/// Of the body, without its parameters; empty where it is not said.
+pub(super) fn media_type(headers: &HeaderMap) -> &str {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    given.and_then(|value| value.split(';').next()).unwrap_or("").trim()
 }

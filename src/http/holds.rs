@@ -220,8 +220,8 @@ fn found(body: &HoldBody<'_>) -> HttpResponse {
 /// A line on the wire.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct ItemBody {
-    product_id: u64,
-    quantity: u64,
+    pub(super) product_id: u64,
+    pub(super) quantity: u64,
 }
 
 impl ItemBody {

@@ -105,24 +105,24 @@ fn found(order: &Order) -> HttpResponse {
 /// An order on the wire. `product_id` and `quantity` are there when there is one line.
 #[derive(Serialize)]
 pub(super) struct OrderBody<'a> {
-    id: &'a str,
-    hold_id: &'a str,
+    pub(super) id: &'a str,
+    pub(super) hold_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    product_id: Option<u64>,
+    pub(super) product_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    quantity: Option<u64>,
-    items: Vec<ItemBody>,
-    customer_id: Option<&'a str>,
-    status: &'static str,
-    total_amount: Option<String>,
-    currency: Option<&'static str>,
-    created_at: String,
-    payment_due_at: String,
-    paid_at: Option<String>,
+    pub(super) quantity: Option<u64>,
+    pub(super) items: Vec<ItemBody>,
+    pub(super) customer_id: Option<&'a str>,
+    pub(super) status: &'static str,
+    pub(super) total_amount: Option<String>,
+    pub(super) currency: Option<&'static str>,
+    pub(super) created_at: String,
+    pub(super) payment_due_at: String,
+    pub(super) paid_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payment_started_at: Option<String>,
+    pub(super) payment_started_at: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    late: bool,
+    pub(super) late: bool,
 }
 
 impl<'a> OrderBody<'a> {

@@ -80,6 +80,7 @@ codes! {
     SaleRequired           "sale_required"            422 "A sale is required";
     ProductsOfDifferentSales "products_of_different_sales" 422 "Products of different sales";
     IdempotencyKeyReused   "idempotency_key_reused"   422 "Idempotency key reused";
+    UpgradeRequired        "upgrade_required"         426 "Upgrade required";
     RateLimited            "rate_limited"             429 "Too many requests";
     Overloaded             "overloaded"               503 "Overloaded";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
@@ -178,6 +179,13 @@ impl Problem {
         self.0.code
     }
 
+    /// What a program acts on, where a problem is one row of an answer: its code, what is wrong, and its further members.
+    pub fn row(&self) -> Value {
+        let mut row = json!({"code": self.code().row().0, "detail": self.0.detail});
+        self.0.extras.iter().for_each(|(name, value)| row[*name] = value.clone());
+        row
+    }
+
     /// The answer, with the id of the request in it.
     pub fn render(&self, request_id: &str) -> HttpResponse {
         let body = BoxBody::new(Bytes::from(self.body(request_id)));
@@ -196,6 +204,9 @@ impl Problem {
         }
         if let Some(challenge) = self.0.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if self.code() == Code::UpgradeRequired {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
         }
         response
     }
@@ -310,10 +321,8 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), Code::ALL.len());
-        assert!(
-            Code::ALL
-                .iter()
-                .all(|code| [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 429, 503].contains(&code.row().1))
-        );
+        assert!(Code::ALL.iter().all(|code| {
+            [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 426, 429, 503].contains(&code.row().1)
+        }));
     }
 }

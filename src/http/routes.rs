@@ -70,9 +70,11 @@ fn configure_admin(config: &mut ServiceConfig) {
                 .route(web::patch().to(admin::sales::change)),
         )
         .service(resource("/api/admin/products", "POST").route(web::post().to(admin::products::create)))
+        .service(resource("/api/admin/import", "POST").route(web::post().to(admin::import::products)))
         .service(resource("/api/admin/products/{id}", "PATCH").route(web::patch().to(admin::products::change)))
         .service(resource("/api/admin/products/{id}/restock", "POST").route(web::post().to(admin::products::restock)))
         .service(reading("/api/admin/orders", admin::orders::list))
+        .service(reading("/api/admin/orders/export", admin::export::orders))
         .service(resource("/api/admin/orders/{id}/cancel", "POST").route(web::post().to(admin::orders::cancel)))
         .service(
             resource("/api/admin/audit", "GET, HEAD, POST")

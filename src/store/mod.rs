@@ -58,6 +58,7 @@ use self::{
 pub use self::{
     durability::{Demand, Durability},
     error::Failure,
+    list_orders::OrderWalk,
     script::Catalogue,
     standing::{Standing, Unfit},
     topology::{Limits, Topology},

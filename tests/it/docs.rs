@@ -148,6 +148,8 @@ fn the_command_line_teaches() {
         "sale",
         "product",
         "audit",
+        "export",
+        "import",
         "--demo",
         "--addr",
         "--config",

@@ -2,6 +2,8 @@
 
 pub(super) mod audit;
 pub(super) mod events;
+pub(super) mod export;
+pub(super) mod import;
 pub(super) mod orders;
 pub(super) mod products;
 pub(super) mod reviews;
@@ -23,7 +25,7 @@ use super::{
     extract,
     problem::{Code, FieldError, Problem},
 };
-use crate::domain::ids::SaleId;
+use crate::domain::{ids::SaleId, order::OrderStatus};
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 100;
@@ -109,6 +111,11 @@ impl Parameters {
             self.errors.push(FieldError { pointer: format!("/{name}"), code: "invalid_format", detail });
         }
         parsed
+    }
+
+    fn status(&mut self) -> Option<OrderStatus> {
+        let statuses = "pending, paid, cancelled, expired, refund_required or refunded";
+        self.read("status", statuses, OrderStatus::parse)
     }
 
     fn sale(&mut self) -> Option<SaleId> {

@@ -50,9 +50,8 @@ impl Ask for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         let mut parameters = Parameters::of(&request, &["status", "sale", "limit", "cursor"]);
-        let statuses = "pending, paid, cancelled, expired, refund_required or refunded";
         let asked = Self {
-            status: parameters.read("status", statuses, OrderStatus::parse),
+            status: parameters.status(),
             sale: parameters.sale(),
             after: parameters.read("cursor", "the next_cursor of a page before", ListCursor::parse),
             limit: parameters.limit(),

@@ -8,7 +8,7 @@ use crate::{
         ids::{ProductId, SaleId},
         money::{Amount, Currency, LINE_TOTAL_MAX},
         outcome::{ChangeProductOutcome, PutProductOutcome, RestockOutcome},
-        product::{NewProduct, PER_HOLD_MAX, ProductChange, Restock, TOTAL_MAX},
+        product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
         quantity::Quantity,
         text::{IdempotencyKey, Name},
     },
@@ -29,8 +29,12 @@ pub(in crate::http) async fn create(
     store: Data<Store>,
     Asked(product): Asked<NewProduct>,
 ) -> Result<HttpResponse, Problem> {
-    match store.put_product(&product).await? {
-        PutProductOutcome::Created(product) => Ok(HttpResponse::Created().json(ProductBody::of(&product))),
+    Ok(HttpResponse::Created().json(ProductBody::of(&created(&store, &product).await?)))
+}
+
+pub(super) async fn created(store: &Store, product: &NewProduct) -> Result<Product, Problem> {
+    match store.put_product(product).await? {
+        PutProductOutcome::Created(product) => Ok(product),
         PutProductOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
         }
@@ -46,9 +50,12 @@ impl Ask for NewProduct {
     }
 }
 
-fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {
-    let known = ["id", "sale", "name", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
-    let mut object = Object::open(json, "", &known, errors)?;
+/// What may be said of a new product.
+pub(super) const FIELDS: [&str; 8] =
+    ["id", "sale", "name", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
+
+pub(super) fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {
+    let mut object = Object::open(json, "", &FIELDS, errors)?;
     let id = object.count("id", 1, ProductId::MAX).and_then(ProductId::new);
     let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())

@@ -7,6 +7,7 @@ pub mod law;
 pub mod liar;
 pub mod process;
 pub mod redis;
+pub mod seed;
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 

@@ -47,6 +47,10 @@ impl ServiceProcess {
         format!("http://{}", self.addr)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: it has no chance to do anything.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -1,0 +1,247 @@
+//! GET /api/admin/orders/export: all orders as CSV or NDJSON, in constant memory. The body is made page by page: the next one is
+//! read from Redis when the client has taken what was written before.
+
+use std::borrow::Cow;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{
+        Method, Version,
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName},
+    },
+    web::{Bytes, Data},
+};
+use futures_util::{StreamExt, TryStream, TryStreamExt, stream};
+
+use super::{Parameters, authorize, sale_not_found};
+use crate::{
+    domain::{
+        ids::SaleId,
+        order::{Order, OrderStatus},
+    },
+    http::{
+        extract::{Ask, Asked},
+        orders::OrderBody,
+        problem::{Code, Problem},
+        products::NO_STORE,
+    },
+    store::{Failure, OrderWalk, Store},
+};
+
+/// How many orders may come; only where all of them are asked for.
+static ORDERS_ESTIMATED: HeaderName = HeaderName::from_static("x-orders-estimated");
+/// The columns: all that [`OrderBody`] may have, by the same names.
+const COLUMNS: [&str; 14] = [
+    "id",
+    "hold_id",
+    "product_id",
+    "quantity",
+    "items",
+    "customer_id",
+    "status",
+    "total_amount",
+    "currency",
+    "created_at",
+    "payment_due_at",
+    "paid_at",
+    "payment_started_at",
+    "late",
+];
+/// A spreadsheet takes a cell that begins so for a formula. The apostrophe is for the way back: who takes one away from the
+/// front of every cell that has one, has what was there.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '\n', '\''];
+
+pub(in crate::http) async fn orders(
+    store: Data<Store>,
+    Asked(ask): Asked<ExportRequest>,
+) -> Result<HttpResponse, Problem> {
+    let Some(mut walk) = store.walk_orders(ask.sale.as_ref(), None).await? else { return Err(sale_not_found()) };
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header(NO_STORE)
+        .insert_header((CONTENT_TYPE, ask.format.media_type()))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", ask.file_name())));
+    if ask.status.is_none() {
+        response.insert_header((ORDERS_ESTIMATED.clone(), store.count_orders(&walk).await?.to_string()));
+    }
+    if ask.head_only {
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Failure>>()));
+    }
+    // Read before the head is sent: a store that is gone is then a problem, not a body that breaks off.
+    let first = store.next_orders(&mut walk).await?.unwrap_or_default();
+    let first = [ask.format.head(), ask.format.rows(ask.wanted(&first))].concat();
+    Ok(response.streaming(stream::iter([Ok(first.into())]).chain(rest(store, walk, ask))))
+}
+
+/// What comes after the first page. A failure ends the body without its last chunk, so that nobody takes a part for the whole.
+fn rest(store: Data<Store>, walk: OrderWalk, ask: ExportRequest) -> impl TryStream<Item = Result<Bytes, Failure>> {
+    let pages = stream::try_unfold((store, walk, ask), async |(store, mut walk, ask)| {
+        let Some(page) = store.next_orders(&mut walk).await? else { return Ok(None) };
+        let rows = ask.format.rows(ask.wanted(&page));
+        Ok(Some((rows.into(), (store, walk, ask))))
+    });
+    // A page without a wanted order is no chunk: an empty one would end the body.
+    pages
+        .try_filter(|rows: &Bytes| std::future::ready(!rows.is_empty()))
+        .inspect_err(|failure| tracing::error!(cause = %failure, "an export broke off"))
+}
+
+/// The query of an export.
+pub(in crate::http) struct ExportRequest {
+    format: Format,
+    status: Option<OrderStatus>,
+    sale: Option<SaleId>,
+    head_only: bool,
+}
+
+impl Ask for ExportRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        if request.version() < Version::HTTP_11 {
+            let detail = "before HTTP/1.1 nobody could tell an export that broke off from a whole one";
+            return Err(Problem::new(Code::UpgradeRequired, detail));
+        }
+        let mut parameters = Parameters::of(&request, &["format", "status", "sale"]);
+        let asked = Self {
+            format: parameters.read("format", "csv or ndjson", Format::parse).unwrap_or(Format::Csv),
+            status: parameters.status(),
+            sale: parameters.sale(),
+            head_only: *request.method() == Method::HEAD,
+        };
+        parameters.finish(asked)
+    }
+}
+
+impl ExportRequest {
+    fn wanted<'a>(&self, orders: &'a [Order]) -> impl Iterator<Item = OrderBody<'a>> {
+        let status = self.status;
+        orders.iter().filter(move |order| status.is_none_or(|status| order.status == status)).map(OrderBody::of)
+    }
+
+    /// `orders-drop-1-paid.csv`
+    fn file_name(&self) -> String {
+        let parts = [Some("orders"), self.sale.as_ref().map(SaleId::as_str), self.status.map(OrderStatus::as_str)];
+        let stem = parts.into_iter().flatten().collect::<Vec<_>>().join("-");
+        format!("{stem}.{}", self.format.ending())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    /// RFC 4180, with a header.
+    Csv,
+    /// A JSON object and a line feed for each.
+    Ndjson,
+}
+
+impl Format {
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Csv, Self::Ndjson].into_iter().find(|format| format.ending() == text)
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    fn head(self) -> Vec<u8> {
+        match self {
+            Self::Csv => csv([COLUMNS.map(Cow::Borrowed)].into_iter()),
+            Self::Ndjson => Vec::new(),
+        }
+    }
+
+    fn rows<'a>(self, orders: impl Iterator<Item = OrderBody<'a>>) -> Vec<u8> {
+        match self {
+            Self::Csv => csv(orders.map(|order| cells(&order))),
+            Self::Ndjson => orders.fold(Vec::new(), |mut lines, order| {
+                // No part of an order can fail to be written, nor can memory.
+                let _written = serde_json::to_writer(&mut lines, &order);
+                lines.push(b'\n');
+                lines
+            }),
+        }
+    }
+}
+
+fn csv<'a>(rows: impl Iterator<Item = [Cow<'a, str>; COLUMNS.len()]>) -> Vec<u8> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for row in rows {
+        // All rows have as many cells, and memory takes them.
+        let _written = writer.write_record(row.into_iter().map(|cell| harmless(cell).into_owned()));
+    }
+    writer.into_inner().unwrap_or_default()
+}
+
+fn cells<'a>(order: &OrderBody<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
+    let number = |number: Option<u64>| number.map_or(Cow::Borrowed(""), |number| number.to_string().into());
+    let text = |text: &Option<String>| Cow::Owned(text.clone().unwrap_or_default());
+    [
+        order.id.into(),
+        order.hold_id.into(),
+        number(order.product_id),
+        number(order.quantity),
+        items(order).into(),
+        order.customer_id.unwrap_or_default().into(),
+        order.status.into(),
+        text(&order.total_amount),
+        order.currency.unwrap_or_default().into(),
+        order.created_at.clone().into(),
+        order.payment_due_at.clone().into(),
+        text(&order.paid_at),
+        text(&order.payment_started_at),
+        if order.late { "true" } else { "false" }.into(),
+    ]
+}
+
+/// `2 of product 1; 1 of product 7`: a text to whatever opens it, not a time, a date or a number.
+fn items(order: &OrderBody<'_>) -> String {
+    let items = order.items.iter().map(|item| format!("{} of product {}", item.quantity, item.product_id));
+    items.collect::<Vec<_>>().join("; ")
+}
+
+/// After the rule of OWASP against formulas in cells.
+fn harmless(cell: Cow<'_, str>) -> Cow<'_, str> {
+    if cell.starts_with(FORMULA) { format!("'{cell}").into() } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_would_run_begins_with_an_apostrophe() {
+        for (cell, written) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("\tx", "'\tx"),
+            ("\rx", "'\rx"),
+            ("\nx", "'\nx"),
+            ("'=1", "''=1"),
+            ("a=1", "a=1"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless(cell.into()), written);
+        }
+    }
+
+    #[test]
+    fn cells_with_commas_quotes_and_line_ends_are_quoted() {
+        let mut row = [const { Cow::Borrowed("") }; COLUMNS.len()];
+        row[..3].clone_from_slice(&["a,b".into(), "=\"x\"".into(), "two\nlines".into()]);
+        let written = String::from_utf8(csv([row].into_iter())).unwrap();
+        assert_eq!(written, "\"a,b\",\"'=\"\"x\"\"\",\"two\nlines\",,,,,,,,,,,\r\n");
+    }
+}

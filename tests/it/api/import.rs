@@ -1,0 +1,253 @@
+//! POST /api/admin/import.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{ADMIN_TOKEN, Answer, TestApp},
+    eventually,
+    redis::signal_process,
+};
+
+const PATH: &str = "/api/admin/import";
+const CSV: &str = "text/csv";
+const NDJSON: &str = "application/x-ndjson";
+
+async fn import(app: &TestApp, media_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let request = app.request(Method::POST, PATH).bearer_auth(ADMIN_TOKEN).header("content-type", media_type);
+    app.send(request.body(body.into())).await
+}
+
+/// Of each row its status and, where it failed, its code and what its errors point to: `failed validation_failed /price`.
+fn results(answer: &Answer) -> Vec<String> {
+    let rows = answer.body["rows"].as_array().unwrap_or_else(|| panic!("no rows in {answer:?}"));
+    let result = |(number, row): (u64, &Value)| {
+        assert_eq!(row["row"], number, "{answer:?}");
+        let errors = row["errors"].as_array().into_iter().flatten().map(|error| &error["pointer"]);
+        let words = [&row["status"], &row["code"]].into_iter().chain(errors);
+        words.filter_map(Value::as_str).collect::<Vec<_>>().join(" ").trim().to_owned()
+    };
+    (1..).zip(rows).map(result).collect()
+}
+
+fn counts(answer: &Answer) -> (u16, u64, u64) {
+    let count = |name: &str| answer.body[name].as_u64().unwrap_or_else(|| panic!("no {name} in {answer:?}"));
+    (answer.status, count("created"), count("failed"))
+}
+
+async fn product(app: &TestApp, id: u64) -> Value {
+    app.get(&format!("/api/products/{id}")).await.body
+}
+
+#[tokio::test]
+async fn a_table_of_products_is_imported_whatever_the_order_of_its_columns() {
+    let app = TestApp::start();
+    let file = "\u{feff}name,total_stock,price,id,sale,currency,max_per_hold,max_per_customer\r\n\
+        \"Boots, \"\"red\"\"\",10,19.99,7,drop,EUR,2,4\r\n\
+        \r\n\
+        12, 5 ,3,8,drop,EUR,,\r\n";
+    let answer = import(&app, "text/csv; charset=utf-8", file).await;
+    assert_eq!(counts(&answer), (200, 2, 0), "{answer:?}");
+    assert_eq!(answer.body["rows"][0], json!({"row": 1, "status": "created", "id": 7}));
+    assert_eq!(answer.body["rows"][1], json!({"row": 2, "status": "created", "id": 8}));
+    let boots = product(&app, 7).await;
+    for (field, value) in [
+        ("name", json!("Boots, \"red\"")),
+        ("sale", json!("drop")),
+        ("price", json!("19.99")),
+        ("currency", json!("EUR")),
+        ("available_stock", json!(10)),
+        ("max_per_hold", json!(2)),
+        ("max_per_customer", json!(4)),
+    ] {
+        assert_eq!(boots[field], value, "{field}");
+    }
+    let other = product(&app, 8).await;
+    assert_eq!(
+        (&other["name"], &other["max_per_hold"], &other["max_per_customer"]),
+        (&json!("12"), &json!(10), &json!(null))
+    );
+}
+
+#[tokio::test]
+async fn lines_of_json_are_imported_as_the_bodies_that_they_are() {
+    let app = TestApp::start();
+    let file = "\u{feff}{\"id\":3,\"name\":\"Item\",\"price\":\"1.00\",\"total_stock\":1}\r\n\n\
+        {\"name\":\"Other\",\"price\":\"2.00\",\"total_stock\":2,\"sale\":\"drop\",\"max_per_customer\":null}";
+    for (media_type, created) in [("application/jsonl", 2), (NDJSON, 1)] {
+        let answer = import(&app, media_type, file).await;
+        assert_eq!(counts(&answer), (200, created, 2 - created), "{answer:?}");
+    }
+    assert_eq!(product(&app, 3).await["name"], "Item");
+    assert_eq!(product(&app, 2).await["sale"], "drop", "the next free ids");
+    assert_eq!(product(&app, 4).await["sale"], "drop");
+}
+
+#[tokio::test]
+async fn a_bad_row_says_what_is_wrong_and_stops_no_other() {
+    let app = TestApp::start();
+    let file = b"id,sale,name,price,currency,total_stock\n\
+        1,drop,Item,1.00,USD,1\n\
+        2,drop,,1.001,USD,many\n\
+        3,drop,Item,1.00,EUR,1\n\
+        1,drop,Item,1.00,USD,1\n\
+        1,elsewhere,Item,1.00,USD,1\n\
+        4,drop,Item,1.00\n\
+        5,drop,\"two\nlines\",1.00,USD,1\n\
+        6,drop,\xff\xfe,1.00,USD,1\n\
+        99999999999999999999999,drop,Item,1.00,USD,+1\n\
+        7,drop,Item,1.00,USD,1,1\n\
+        8,drop,\"\nItem\n\",1.00,USD,1\n";
+    let answer = import(&app, CSV, *file).await;
+    assert_eq!(counts(&answer), (200, 2, 9));
+    assert_eq!(
+        results(&answer),
+        [
+            "created",
+            "failed validation_failed /name /price /total_stock",
+            "failed validation_failed /currency",
+            "failed already_exists",
+            "failed already_exists",
+            "failed validation_failed",
+            "failed validation_failed /name",
+            "failed validation_failed /name",
+            "failed validation_failed /id /total_stock",
+            "failed validation_failed",
+            "created",
+        ]
+    );
+    assert_eq!(answer.body["rows"][5]["errors"][0]["code"], "wrong_number_of_cells");
+    assert_eq!(product(&app, 8).await["name"], "Item");
+    assert_eq!(app.get("/api/products").await.body["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_bad_line_says_what_is_wrong_and_stops_no_other() {
+    let app = TestApp::start();
+    let long = format!("{{\"name\":\"{}\"}}", "x".repeat(20_000));
+    let lines: [&[u8]; 8] = [
+        b"{\"name\":\"Item\",\"price\":\"1.00\",\"total_stock\":1}",
+        b"{\"name\":\"Item\",\"price\":\"1.00\",\"total_stock\":1,\"colour\":\"red\"}",
+        b"{\"name\":\"Item\"",
+        b"[1]",
+        b"\xff\xfe",
+        long.as_bytes(),
+        b"{\"price\":1,\"total_stock\":\"1\"}",
+        b"{\"name\":\"Item\",\"price\":\"1.00\",\"total_stock\":1}",
+    ];
+    let answer = import(&app, NDJSON, lines.join(&b'\n')).await;
+    assert_eq!(counts(&answer), (200, 2, 6));
+    assert_eq!(
+        results(&answer),
+        [
+            "created",
+            "failed unknown_field",
+            "failed malformed_json",
+            "failed validation_failed",
+            "failed malformed_json",
+            "failed validation_failed",
+            "failed validation_failed /name /price /total_stock",
+            "created",
+        ]
+    );
+    assert!(!answer.body.to_string().contains("colour"), "nothing that was sent is repeated");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_file_as_a_whole_is_said_once_and_changes_nothing() {
+    let app = TestApp::start();
+    for (file, code, errors) in [
+        (
+            "name,price,total_stock,colour,size\nItem,1,1,red,7\n",
+            "unknown_field",
+            vec![("", "column 4 "), ("", "column 5 ")],
+        ),
+        (
+            "name;price;total_stock\nItem;1;1\n",
+            "validation_failed",
+            vec![("", "column 1 "), ("/name", ""), ("/price", ""), ("/total_stock", "")],
+        ),
+        ("name,price,total_stock,name\nItem,1,1,Item\n", "validation_failed", vec![("/name", "two columns")]),
+        ("", "validation_failed", vec![("/name", "first row"), ("/price", ""), ("/total_stock", "")]),
+    ] {
+        let answer = import(&app, CSV, file).await;
+        assert_eq!(answer.refusal(), (422, code), "{answer:?}");
+        let found = answer.body["errors"].as_array().unwrap();
+        assert_eq!(found.len(), errors.len(), "{answer:?}");
+        for (found, (pointer, words)) in found.iter().zip(errors) {
+            assert!(found["pointer"] == pointer && found["detail"].as_str().unwrap().contains(words), "{answer:?}");
+        }
+        assert!(!answer.body.to_string().contains("colour"));
+    }
+    let row = "{\"name\":\"Item\",\"price\":\"1.00\",\"total_stock\":1}\n";
+    let too_many = import(&app, NDJSON, row.repeat(1_001)).await;
+    assert_eq!(
+        (too_many.refusal(), &too_many.body["errors"][0]["code"]),
+        ((422, "validation_failed"), &json!("too_many_rows"))
+    );
+    assert_eq!(import(&app, NDJSON, " ".repeat((4 << 20) + 1)).await.refusal(), (413, "body_too_large"));
+    for media_type in ["application/json", "text/plain", ""] {
+        assert_eq!(import(&app, media_type, row).await.refusal(), (415, "unsupported_media_type"), "{media_type}");
+    }
+    assert_eq!(app.get("/api/products").await.body, json!({"data": []}));
+    assert_eq!(counts(&import(&app, NDJSON, "\n\n").await), (200, 0, 0));
+    assert_eq!(counts(&import(&app, CSV, "name,price,total_stock\n").await), (200, 0, 0));
+}
+
+#[tokio::test]
+async fn a_thousand_rows_are_imported_in_one_call_in_their_order() {
+    let app = TestApp::start();
+    let rows: String = (0..1_000).map(|number| format!("drop,Item {number},1.00,{number}\n")).collect();
+    let answer = import(&app, CSV, format!("sale,name,price,total_stock\n{rows}")).await;
+    assert_eq!(counts(&answer), (200, 1_000, 0));
+    assert_eq!(answer.body["rows"][999]["id"], 1_000);
+    assert_eq!(product(&app, 1_000).await["name"], "Item 999");
+}
+
+#[tokio::test]
+async fn who_may_only_look_imports_nothing() {
+    let app = TestApp::start_with(&[("ADMIN__READ_TOKENS", "a-token-that-may-look")]);
+    let send = async |token: &str| {
+        let request = app.request(Method::POST, PATH).bearer_auth(token).header("content-type", CSV);
+        app.send(request.body("name,price,total_stock\nItem,1,1\n")).await
+    };
+    assert_eq!(send("a-token-that-may-look").await.refusal(), (403, "forbidden"));
+    assert_eq!(send("another").await.refusal(), (401, "unauthorized"));
+    let get = app.send(app.request(Method::GET, PATH).bearer_auth(ADMIN_TOKEN)).await;
+    assert_eq!((get.refusal(), get.headers["allow"].as_str()), ((405, "method_not_allowed"), "POST"));
+    assert_eq!(app.get("/api/products").await.body, json!({"data": []}));
+}
+
+/// Once the first products are there, Redis answers no more.
+#[tokio::test]
+async fn when_redis_goes_it_is_said_what_was_done_and_the_same_file_can_be_sent_again() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "400"), ("HTTP__WORKERS", "1")]);
+    let rows: String =
+        (1..=1_000).map(|id| format!("{id},drop,Item,{},1\n", if id == 999 { "" } else { "1" })).collect();
+    let file = format!("id,sale,name,price,total_stock\n{rows}");
+    let mut redis = app.redis.connect();
+    let pid = app.redis.pid();
+    let stop = async {
+        eventually("some products are there", async || {
+            redis::cmd("HLEN").arg("fs1:products").query::<u64>(&mut redis).unwrap() > 5
+        })
+        .await;
+        signal_process(pid, "STOP");
+    };
+    let (answer, ()) = tokio::join!(import(&app, CSV, file.clone()), stop);
+    signal_process(pid, "CONT");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.headers["retry-after"], "1");
+    let results = results(&answer);
+    let done = results.iter().take_while(|result| *result == "created").count();
+    let code = answer.body["code"].as_str().unwrap();
+    assert!(done > 0 && ["store_timeout", "store_unavailable"].contains(&code), "{answer:?}");
+    assert_eq!(results[done], format!("failed {code}"));
+    assert!(results[done + 1..998].iter().all(|result| result == "not_tried"), "{results:?}");
+    assert_eq!(results[998], "failed validation_failed /price", "what is wrong is said all the same");
+    assert_eq!((counts(&answer), answer.body["not_tried"].as_u64()), ((503, done as u64, 2), Some(998 - done as u64)));
+    let again = import(&app, CSV, file).await;
+    let exist = again.body["rows"].as_array().unwrap().iter().filter(|row| row["code"] == "already_exists").count();
+    assert!([done, done + 1].contains(&exist), "{exist} and not {done} exist already");
+    assert_eq!(counts(&again), (200, 999 - exist as u64, exist as u64 + 1));
+}

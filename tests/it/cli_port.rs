@@ -1,0 +1,214 @@
+//! `flashsale export` and `flashsale import` against a running service.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    app::{ADMIN_TOKEN, TestApp},
+    process::command,
+    redis::signal_process,
+    seed,
+};
+
+const READ_TOKEN: &str = "a-token-that-may-only-look";
+const TABLE: &str = "id,sale,name,price,total_stock\n1,drop,\"Sneaker, black\",120.00,500\n2,drop,Poster,15.001,many\n\
+    3,drop,Ticket,45.50,20\n1,other,Again,1.00,1\n";
+
+/// In a folder, and in an environment that says where the service is and with which token to ask.
+fn program(app: &TestApp, folder: &Path, arguments: &str) -> Command {
+    let mut program = command(Path::new("unused"));
+    program.env("FLASHSALE_HTTP__ADDR", app.addr.to_string()).env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN);
+    program.current_dir(folder).args(arguments.split(' '));
+    program
+}
+
+/// Exit status, stdout and stderr.
+fn told(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn run(app: &TestApp, folder: &TempDir, arguments: &str) -> (i32, String, String) {
+    told(&program(app, folder.path(), arguments).output().unwrap())
+}
+
+fn folder() -> TempDir {
+    TempDir::with_prefix("fs").unwrap()
+}
+
+fn read(folder: &TempDir, file: &str) -> String {
+    fs::read_to_string(folder.path().join(file)).unwrap()
+}
+
+/// With so many orders of product 1, one of them paid.
+async fn with_orders(orders: usize) -> TestApp {
+    let app = TestApp::start_with(&[("ADMIN__READ_TOKENS", READ_TOKEN)]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "5.00", "total_stock": 10_000})).await;
+    let paid = app.ordered().await;
+    app.pay("a", json!({"status": "paid", "order_id": paid})).await;
+    seed::orders(&app.redis.url(), 1, orders - 1).await;
+    app
+}
+
+#[tokio::test]
+async fn orders_are_exported_to_where_they_are_wanted_and_in_the_form_of_the_file() {
+    let (app, folder) = (with_orders(250).await, folder());
+    let (status, table, said) = run(&app, &folder, "export");
+    assert_eq!((status, table.lines().count(), said.as_str()), (0, 251, ""));
+    assert!(table.starts_with("id,hold_id,product_id,"), "{table}");
+    let (status, lines, _) = run(&app, &folder, "export --json --sale p1 --status paid");
+    assert_eq!((status, lines.lines().count()), (0, 1));
+    assert_eq!(serde_json::from_str::<Value>(&lines).unwrap()["status"], "paid");
+
+    let (status, printed, said) = run(&app, &folder, "export -o orders.csv");
+    assert_eq!((status, printed.as_str(), said.as_str()), (0, "", "orders.csv is whole: 250 orders\n"));
+    assert_eq!(read(&folder, "orders.csv"), table);
+    let (_, printed, said) = run(&app, &folder, "export -o orders.jsonl --status pending --json");
+    let summary = json!({"orders": 249, "file": "orders.jsonl", "format": "ndjson"});
+    assert_eq!((serde_json::from_str::<Value>(&printed).unwrap(), said.as_str()), (summary, ""));
+    assert_eq!(read(&folder, "orders.jsonl").lines().count(), 249);
+    run(&app, &folder, "export -o orders.txt --format ndjson --sale p1");
+    assert_eq!(read(&folder, "orders.txt").lines().count(), 250);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "no part of a file is left");
+    let (status, lines, _) = run(&app, &folder, &format!("export --format ndjson --token {READ_TOKEN}"));
+    assert_eq!((status, lines.lines().count()), (0, 250), "who may look may export");
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_says_so_and_leaves_no_file_that_looks_whole() {
+    let (app, folder) = (with_orders(250).await, folder());
+    fs::write(folder.path().join("orders.csv"), "of yesterday").unwrap();
+    let mut redis = app.redis.connect();
+    let last: Vec<String> = redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut redis).unwrap();
+    let record = format!("fs1:{{p1}}:order:{}", last[0]);
+    let mut set = |status| redis::cmd("HSET").arg(&record).arg("status").arg(status).exec(&mut redis).unwrap();
+    set("what no version writes");
+    let (status, printed, said) = run(&app, &folder, "export -o orders.csv");
+    assert_eq!((status, printed.as_str()), (2, ""), "{said}");
+    assert!(said.contains("broke off after ") && said.contains("orders.csv.part is not complete"), "{said}");
+    assert_eq!(read(&folder, "orders.csv"), "of yesterday");
+    let (status, _, said) = run(&app, &folder, "export");
+    assert!(status == 2 && said.contains("What is printed is not complete"), "{said}");
+    set("pending");
+    assert_eq!(run(&app, &folder, "export -o orders.csv").0, 0);
+    assert!(!folder.path().join("orders.csv.part").exists());
+}
+
+#[tokio::test]
+async fn an_export_that_cannot_be_made_says_why() {
+    let (app, folder) = (with_orders(2).await, folder());
+    for (arguments, expected, words) in [
+        ("export --sale none", 1, "there is no such sale"),
+        ("export --status lost", 2, "possible values: pending, paid"),
+        ("export --token wrong-wrong-wrong", 1, "401 unauthorized"),
+        ("export --url http://127.0.0.1:1", 2, "does not answer"),
+        ("export -o no-such-folder/orders.csv", 2, "orders.csv.part cannot be written"),
+    ] {
+        let (status, printed, said) = run(&app, &folder, arguments);
+        assert_eq!((status, printed.as_str()), (expected, ""), "{arguments}: {said}");
+        assert!(said.contains(words), "{arguments}: {said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_file_of_products_is_imported_and_each_bad_row_is_told() {
+    let (app, folder) = (TestApp::start(), folder());
+    fs::write(folder.path().join("products.csv"), TABLE).unwrap();
+    let (status, printed, said) = run(&app, &folder, "import products.csv");
+    assert_eq!((status, said.as_str()), (1, ""), "{printed}");
+    let expected = "\
+ROW  FIELD        WHAT IS WRONG
+  2  price        price must be a decimal string in its currency's decimals, such as 9.99
+  2  total_stock  total_stock must be a whole number from 0 to 1000000000
+  4               already_exists: there is a product with this id already
+
+created 2, failed 2
+";
+    assert_eq!(printed, expected);
+    assert_eq!(app.get("/api/products/1").await.body["name"], "Sneaker, black");
+
+    let (status, printed, _) = run(&app, &folder, "import products.csv --json");
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((status, &report["created"], &report["failed"]), (1, &json!(0), &json!(4)));
+    assert_eq!((&report["rows"][2]["row"], &report["rows"][2]["code"]), (&json!(3), &json!("already_exists")));
+
+    let line =
+        |id: u64| json!({"id": id, "sale": "drop", "name": "Item", "price": "1.00", "total_stock": 1}).to_string();
+    fs::write(folder.path().join("more.ndjson"), [line(7), line(8)].join("\n\n")).unwrap();
+    assert_eq!(run(&app, &folder, "import more.ndjson"), (0, "created 2, failed 0\n".to_owned(), String::new()));
+}
+
+#[tokio::test]
+async fn rows_have_their_numbers_in_the_file_however_many_there_are() {
+    let (app, folder) = (TestApp::start(), folder());
+    let row = |id: u64| format!("{id},drop,Item,{},1\r\n", if id.is_multiple_of(300) { "free" } else { "1.00" });
+    let file = format!("\u{feff}id,sale,name,price,total_stock\r\n{}", (1..=700).map(row).collect::<String>());
+    let mut import = program(&app, folder.path(), "import - --format csv");
+    let mut import = import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    import.stdin.take().unwrap().write_all(file.as_bytes()).unwrap();
+    let (status, printed, _) = told(&import.wait_with_output().unwrap());
+    let rows: Vec<_> = printed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!((status, rows), (1, vec!["ROW", "300", "600", "created"]), "{printed}");
+    assert!(printed.ends_with("created 698, failed 2\n"), "{printed}");
+}
+
+#[tokio::test]
+async fn an_import_that_cannot_be_made_says_why_and_makes_nothing() {
+    let (app, folder) = (TestApp::start_with(&[("ADMIN__READ_TOKENS", READ_TOKEN)]), folder());
+    for (file, content) in
+        [("columns.csv", "name,price,total_stock,colour\n"), ("products.csv", TABLE), ("products.txt", TABLE)]
+    {
+        fs::write(folder.path().join(file), content).unwrap();
+    }
+    for (arguments, expected, words) in [
+        ("import columns.csv", 1, "column 4 is not known"),
+        ("import none.csv", 2, "none.csv cannot be read"),
+        ("import products.txt", 2, "Say --format csv or --format ndjson"),
+        ("import -", 2, "of what form is stdin?"),
+        ("import products.csv --url http://127.0.0.1:1", 2, "does not answer"),
+        (&format!("import products.csv --token {READ_TOKEN}"), 1, "403 forbidden"),
+    ] {
+        let (status, printed, said) = run(&app, &folder, arguments);
+        assert_eq!((status, printed.as_str()), (expected, ""), "{arguments}: {said}");
+        assert!(said.contains(words), "{arguments}: {said}");
+    }
+    assert_eq!(app.get("/api/products").await.body, json!({"data": []}));
+}
+
+#[tokio::test]
+async fn an_import_that_stops_says_where_and_the_same_file_goes_on_from_there() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300")]);
+    let folder = folder();
+    fs::write(folder.path().join("products.csv"), TABLE).unwrap();
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let (status, printed, said) = run(&app, &folder, "import products.csv");
+    signal_process(redis, "CONT");
+    assert_eq!(status, 2, "{said}");
+    assert!(printed.contains("whether the product was made is unknown"), "{printed}");
+    assert!(printed.ends_with("created 0, failed 2, not tried 2\n"), "{printed}");
+    assert!(said.contains("send the file again"), "{said}");
+    assert!(run(&app, &folder, "import products.csv").1.ends_with("created 2, failed 2\n"));
+}
+
+#[test]
+fn export_and_import_teach() {
+    let help = |arguments: &[&str]| told(&command(Path::new("unused")).args(arguments).output().unwrap()).1;
+    for (arguments, words) in [
+        (["export", "--help"], vec!["-o orders.csv", "FILE.part", "apostrophe", "Exit status"]),
+        (["import", "--help"], vec!["id,sale,name,price", "already_exists", "--format csv", "Exit status"]),
+    ] {
+        let help = help(&arguments);
+        assert!(words.iter().all(|word| help.contains(word)), "{help}");
+    }
+    let top = help(&["--help"]);
+    assert!(top.contains("export") && top.contains("import"), "{top}");
+}

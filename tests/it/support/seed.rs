@@ -1,0 +1,62 @@
+//! Many orders, made as the service makes them: through the store, in batches.
+
+use std::{sync::Arc, time::Duration};
+
+use flashsale::{
+    domain::{
+        hold::{HoldCommand, Line, Lines},
+        ids::ProductId,
+        outcome::{HoldOutcome, OrderOutcome},
+        quantity::Quantity,
+        text::CustomerId,
+    },
+    store::{Blueprint, Catalogue, Demand, Durability, Limits, Store, Terms, Topology},
+};
+use futures_util::{StreamExt, stream};
+use tokio::task::LocalSet;
+
+/// Orders that are being made at the same time.
+const AT_ONCE: usize = 512;
+const HOUR_MS: u64 = 3_600_000;
+
+/// Pending orders of one unit, each for a customer of its own, whose id is as long as ids may be.
+pub async fn orders(redis_url: &str, product: u64, count: usize) {
+    LocalSet::new()
+        .run_until(async {
+            let store = store(redis_url).await;
+            let make = |number| order(&store, product, number);
+            stream::iter(0..count).map(make).buffer_unordered(AT_ONCE).collect::<()>().await;
+        })
+        .await;
+}
+
+async fn order(store: &Store, product: u64, number: usize) {
+    let line = Line { product: ProductId::new(product).unwrap(), quantity: Quantity::new(1).unwrap() };
+    let wish = HoldCommand {
+        lines: Lines::new(vec![line]).unwrap(),
+        customer: CustomerId::parse(&format!("{number:0>128}")),
+        hold_ms: None,
+        idempotency_key: None,
+    };
+    let HoldOutcome::Held(hold) = store.hold(wish).await.unwrap() else { panic!("no hold for order {number}") };
+    assert!(matches!(store.order(hold.id).await.unwrap(), OrderOutcome::Created(_)));
+}
+
+async fn store(redis_url: &str) -> Store {
+    let patience = Duration::from_secs(30);
+    let limits = Limits { connect: patience, call: patience, in_flight_max: AT_ONCE, queue_max: AT_ONCE };
+    let terms = Terms {
+        hold_ms: HOUR_MS,
+        hold_max_ms: HOUR_MS,
+        payment_ms: HOUR_MS,
+        payment_max_ms: HOUR_MS,
+        idempotency_ms: HOUR_MS,
+        event_ms: HOUR_MS,
+        retention_ms: HOUR_MS,
+        events_max: 1_000,
+    };
+    let topology = Topology::single(redis_url, limits).unwrap();
+    let demand = Demand { payments: Durability::Memory, timeout: patience, is_ours: true };
+    let prepared = Blueprint::prepare(topology, Arc::new(Catalogue::compiled()), terms, demand).await;
+    Store::new(&prepared.unwrap().0)
+}
