@@ -40,6 +40,8 @@ pub struct Report {
     refused: u64,
     failed: u64,
     unknown: u64,
+    /// Orders of which some answer said that they are paid.
+    paid: u64,
     /// Buyers whose time had come when the rush ended, and whom nobody had time for.
     in_line: u64,
     outcomes: Vec<Outcome>,
@@ -93,6 +95,7 @@ impl Report {
             refused: tally.refused,
             failed: tally.failed,
             unknown: ledger.unknown,
+            paid: ledger.payments().paid,
             in_line: floor.crowd.in_line(),
             outcomes: tally.outcomes(),
             latency: Step::ALL.into_iter().filter_map(|step| Latency::of(&tally, step)).collect(),
@@ -134,10 +137,7 @@ impl Report {
         let what = match self.scenario {
             Scenario::Abandon => format!("gave out {accepted} holds, and every unit came back"),
             Scenario::Rush => format!("gave out exactly {accepted}"),
-            Scenario::Lifecycle | Scenario::Duplicates => {
-                let paid = self.outcomes.iter().find(|outcome| outcome.code == "applied").map_or(0, |paid| paid.count);
-                format!("sold exactly {}", thousands(paid))
-            }
+            Scenario::Lifecycle | Scenario::Duplicates => format!("sold exactly {}", thousands(self.paid)),
         };
         let doubt = if self.unknown == 0 { String::new() } else { format!(" ({} unknown)", thousands(self.unknown)) };
         format!("{units} units, {buyers} buyers: {what}{doubt}")
