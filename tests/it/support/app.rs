@@ -1,9 +1,11 @@
-//! The service in this process, on a private Redis, and a client for it. Dropping it checks the law.
+//! The service in this process, on a private Redis, and a client for it. Dropping it checks the law, and audits.
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use actix_web::dev::ServerHandle;
@@ -118,6 +120,7 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
+        let audited = audit(self.addr);
         let stopping = self.handle.stop(false);
         drop(stopping);
         if let Some(thread) = self.thread.take() {
@@ -128,7 +131,21 @@ impl Drop for TestApp {
             ended.unwrap();
         }
         law::check(&mut self.redis.connect());
+        // Where the service could be asked: some tests take its Redis away.
+        assert!(audited.as_ref().is_none_or(|audit| audit["ok"] == true), "{audited:#?}");
     }
+}
+
+/// What an audit finds, if it can be made. Of the few things that are used here none is asynchronous, for a test ends in any way.
+fn audit(addr: SocketAddr) -> Option<Value> {
+    let mut connection = TcpStream::connect(addr).ok()?;
+    connection.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    let head = format!("Host: flashsale\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\nConnection: close\r\n\r\n");
+    connection.write_all(format!("GET /api/admin/audit HTTP/1.1\r\n{head}").as_bytes()).ok()?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(body).ok()).flatten()
 }
 
 impl Answer {
