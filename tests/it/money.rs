@@ -152,6 +152,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
         })
         .collect();
     let reader = tokio::spawn(read_and_crash(client.clone(), Choices(seed | 3), Arc::clone(&sent), total));
+    let auditor = tokio::spawn(audit_until_over(client.clone(), Arc::clone(&sent), total));
     for kill in 1..=KILLS {
         let mark = total * kill / (KILLS + 1);
         eventually("some were sent", async || sent.load(Ordering::Relaxed) >= mark).await;
@@ -165,6 +166,8 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
     }
     join_all(senders).await.into_iter().for_each(Result::unwrap);
     let log = reader.await.unwrap();
+    let audits = auditor.await.unwrap();
+    println!("{audits} audits found nothing that differs");
     check(&client, &orders, &log).await;
     law::check(
         &mut redis::Client::open(format!("unix://{}/redis.sock", folder.path().display()))
@@ -231,6 +234,20 @@ async fn read_all(client: &Client) -> Vec<Value> {
             None => return log,
         }
     }
+}
+
+/// Audits all the time, and once when nothing moves any more. Gives how often.
+async fn audit_until_over(client: Client, sent: Arc<AtomicUsize>, total: usize) -> usize {
+    for audits in 1.. {
+        let is_over = sent.load(Ordering::Relaxed) == total;
+        let audit = client.admin("/api/admin/audit?sale=storm").await;
+        assert_eq!(audit["ok"], true, "{audit:#}");
+        if is_over {
+            assert_eq!(audit["sales"][0]["exact"], true, "{audit:#}");
+            return audits;
+        }
+    }
+    unreachable!("it is over some time")
 }
 
 /// Follows the log. It keeps what it has seen up to some event of a page, and then often dies: whatever it had read beyond that
