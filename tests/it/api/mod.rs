@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod audit_repair;
 mod errors;
 mod events;
 mod expiry;
