@@ -124,7 +124,8 @@ fn mark_what_cannot_be_repaired(
                 all_is_read && has_enough(product)
             }
             What::HeldDeadline | What::PendingDeadline => {
-                difference.bucket().is_none_or(|bucket| !wrong.contains_key(&bucket)) || (all_is_read && has_enough(product))
+                difference.bucket().is_none_or(|bucket| !wrong.contains_key(&bucket))
+                    || (all_is_read && has_enough(product))
             }
             What::CustomerHeld | What::CustomerPending | What::CustomerBought => all_is_read,
             What::OrderIndex | What::DueIndex => true,

@@ -151,6 +151,9 @@ impl What {
     }
 }
 
+/// The same of two things that are the same, and wrong by as much: what, product, customer, hold, deadline, by how much.
+type Key<'a> = (What, Option<ProductId>, Option<&'a CustomerId>, Option<&'a str>, Option<i64>, i64);
+
 /// One thing that is stored otherwise than the records say. Counts of units, or instants of an index, where 0 is: not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -210,8 +213,7 @@ impl Difference {
         Some(Bucket { deadline_ms: self.deadline_ms?, product: self.product?, kind })
     }
 
-    /// The same of two things that are the same, and wrong by as much.
-    fn key(&self) -> (What, Option<ProductId>, Option<&CustomerId>, Option<&str>, Option<i64>, i64) {
+    fn key(&self) -> Key<'_> {
         let hold = self.hold.as_ref().map(HoldId::key);
         (self.what, self.product, self.customer.as_ref(), hold, self.deadline_ms, self.by())
     }

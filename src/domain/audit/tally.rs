@@ -53,7 +53,7 @@ impl Tally {
     }
 
     /// What is stored of one customer, who may come again. What lapsed up to the horizon does not count; what lapses later is
-    /// left to [`compare`].
+    /// left to [`super::compare`].
     pub fn compare_customer(&mut self, customer: &CustomerId, stored: &BTreeMap<Share, i64>, horizon_ms: i64) {
         let shares = self.customers.entry(customer.clone()).or_default();
         let has_moved = shares.before.as_ref().is_some_and(|before| before != stored);
