@@ -150,7 +150,8 @@ fn verdict(sales: &[Value], differences: &[Value], is_repair: bool) -> String {
         (true, false) => "`flashsale audit --repair` puts right what is repairable.",
         (true, true) => "The sale was written to all the time: `flashsale sale pause ID`, and again.",
         (false, _) => {
-            "None of it can be repaired: more units are promised than there are (restock, or cancel orders), or a record is gone."
+            "None of it can be repaired: more units are promised than there are (restock, or cancel orders), or a record is gone \
+             or cannot be read."
         }
     };
     format!("{}{more}. {advice}", counted(count, "difference"))

@@ -151,6 +151,11 @@ impl Runner {
         self.send(command, None).await
     }
 
+    /// How many connections there were. As long as it is the same, so is the server, and it was not started again.
+    pub fn connections(&self) -> u64 {
+        self.connected.get()
+    }
+
     /// Loads the scripts that Redis does not have, so that calls find them.
     ///
     /// # Errors

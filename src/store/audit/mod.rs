@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{
-    audit::{AuditOutcome, Difference, SaleAudit},
+    audit::{AuditOutcome, Difference, SaleAudit, Turn},
     ids::SaleId,
 };
 
@@ -23,8 +23,10 @@ const LOOKS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Times that an audit and its repairs are made again, because something was written in between.
 const ROUNDS: u32 = 5;
-/// Differences that one call repairs.
+/// Differences that one call repairs; a few more, if they are of one product.
 const REPAIRS_MAX: usize = 64;
+/// Before each repair, so that its instant differs from that of whatever was written before.
+const MOMENT: Duration = Duration::from_millis(2);
 
 impl Store {
     /// Audits one sale, or all.
@@ -72,7 +74,7 @@ impl Store {
                 audit.looks = looks;
                 let earlier = open.remove(&audit.sale).flatten();
                 if let Some(earlier) = earlier.filter(|_| !audit.is_exact) {
-                    audit.differences.retain(|difference| difference.persists_in(&earlier.differences));
+                    audit.differences = Difference::persisting(audit.differences, &earlier.differences);
                 }
                 if audit.is_exact || audit.differences.is_empty() || looks == LOOKS {
                     done.insert(audit.sale.clone(), audit);
@@ -91,9 +93,10 @@ impl Store {
     /// Gives what was repaired: nothing, if something was written since the audit.
     async fn repair(&self, audit: &SaleAudit) -> Result<Vec<Difference>, Failure> {
         let mut repaired = Vec::new();
-        let wanted: Vec<&Difference> = audit.differences.iter().filter(|d| d.repairable && audit.is_exact).collect();
+        let wanted = audit.differences.iter().filter(|d| d.repairable && audit.is_exact).collect();
         let mut last_now_ms = audit.last_now_ms;
-        for some in wanted.chunks(REPAIRS_MAX) {
+        for some in calls_of(wanted) {
+            tokio::time::sleep(MOMENT).await;
             let call = self.terms.for_book(Call::of(Op::Repair).keys(SaleKeys(&audit.sale).book()));
             let call = call.arg(last_now_ms.to_string());
             let call = some.iter().fold(call, |call, difference| call.arg(read::lines_of(difference)));
@@ -103,8 +106,26 @@ impl Store {
                 "moved" | "below_zero" => break,
                 word => return Err(unknown_word(Op::Repair, word)),
             }
-            repaired.extend(some.iter().map(|difference| (*difference).clone()));
+            repaired.extend(some.into_iter().cloned());
         }
         Ok(repaired)
     }
+}
+
+/// What is repaired together, in the order of the turns.
+fn calls_of(mut wanted: Vec<&Difference>) -> Vec<Vec<&Difference>> {
+    wanted.sort_by_key(|difference| difference.turn());
+    let mut calls: Vec<Vec<&Difference>> = Vec::new();
+    for difference in wanted {
+        let joins = |call: &&mut Vec<&Difference>| {
+            let is_one_product = call.last().is_some_and(|last| last.product == difference.product);
+            call[0].turn() == difference.turn()
+                && (call.len() < REPAIRS_MAX || (difference.turn() == Turn::Counters && is_one_product))
+        };
+        match calls.last_mut().filter(joins) {
+            Some(call) => call.push(difference),
+            None => calls.push(vec![difference]),
+        }
+    }
+    calls
 }

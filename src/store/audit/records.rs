@@ -20,6 +20,9 @@ const STEP: u64 = 250;
 /// Records of one call.
 const READ_MAX: usize = 64;
 
+/// As they are stored.
+const STATUSES: [&str; 5] = ["pending", "paid", "cancelled", "refund_required", "refunded"];
+
 /// The random part of an id: 12 characters.
 type Key = [u8; 12];
 
@@ -198,8 +201,12 @@ struct Kept<'a> {
 impl<'a> Kept<'a> {
     fn read(fields: &'a Fields) -> Result<Self, Failure> {
         let lines = record::priced_lines(fields.text("lines")?)?;
+        let status = fields.text("status")?;
+        if !STATUSES.contains(&status) {
+            return Err(Failure::unreadable("an order status"));
+        }
         Ok(Self {
-            status: fields.text("status")?,
+            status,
             lines: lines.iter().map(|priced| (priced.line.product, units(priced.line.quantity.get()))).collect(),
             customer: record::customer(fields.text("customer")?),
             created_ms: fields.int("created")?,

@@ -2,6 +2,8 @@
 
 mod admin;
 mod audit;
+mod audit_repair;
+mod audit_sound;
 mod errors;
 mod events;
 mod expiry;
