@@ -4,7 +4,7 @@
 -- uses   clock, records
 -- KEYS   1 sale HASH; then hold STRINGs
 -- ARGV   none
--- REPLY  holds, and for each its deadline (0: it is gone), lines, customer
+-- REPLY  holds, and for each its deadline (0: it is gone, -1: it cannot be read), lines, customer
 -- cost   O(holds)
 
 -- names
@@ -14,9 +14,11 @@ local sale_key = KEYS[1]
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
 local reply = { 'holds' }
 for i = 2, #KEYS do
-  local hold = live_hold(KEYS[i], now) or { deadline = 0, lines = '', customer = '' }
+  -- A key of another type must not end the audit.
+  local is_read, hold = pcall(live_hold, KEYS[i], now)
+  hold = is_read and (hold or { deadline = 0 }) or { deadline = -1 }
   reply[#reply + 1] = hold.deadline
-  reply[#reply + 1] = hold.lines
-  reply[#reply + 1] = hold.customer
+  reply[#reply + 1] = hold.lines or ''
+  reply[#reply + 1] = hold.customer or ''
 end
 return reply

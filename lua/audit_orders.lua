@@ -16,10 +16,12 @@ local FIRST = 4
 local reply = { 'orders' }
 for i = FIRST, #KEYS do
   local id = ARGV[i - FIRST + 1]
-  local review = redis.call('HGET', KEYS[i], 'review')
+  -- A key of another type must not end the audit.
+  local is_read, fields = pcall(redis.call, 'HGETALL', KEYS[i])
+  local review = is_read and redis.call('HGET', KEYS[i], 'review')
   reply[#reply + 1] = redis.call('ZSCORE', orders_key, id) or ''
   reply[#reply + 1] = redis.call('ZSCORE', due_key, id) or ''
   reply[#reply + 1] = review and redis.call('HEXISTS', records_key, review) or 0
-  reply[#reply + 1] = redis.call('HGETALL', KEYS[i])
+  reply[#reply + 1] = is_read and fields or { 'unreadable', '' }
 end
 return reply

@@ -41,7 +41,7 @@ local function put_in_index(index_key, member, d)
 end
 
 local function plan_counter(d)
-  plan_move(d.product, 'available', d.what, d.delta)
+  add(moved, d.product .. ':' .. d.what, d.delta)
 end
 
 local function plan_bucket(d)
@@ -63,8 +63,8 @@ local function plan_customer_bought(d)
 end
 
 local PLAN = {
-  available = function(d) add(moved, d.product .. ':available', d.delta) end,
-  held = plan_counter, pending = plan_counter, sold = plan_counter, held_until = plan_bucket, pending_until = plan_bucket,
+  available = plan_counter, held = plan_counter, pending = plan_counter, sold = plan_counter,
+  held_until = plan_bucket, pending_until = plan_bucket,
   held_deadline = plan_deadline, pending_deadline = plan_deadline,
   customer_held = plan_customer_owes, customer_pending = plan_customer_owes, customer_bought = plan_customer_bought,
   order_index = function(d) put_in_index(orders_key, d.order, d) end,

@@ -16,6 +16,9 @@ use crate::client::admin::{Call, escape};
 /// Ten million records are looked at in less.
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// As long as there are no more, all are listed.
+const SALES_SHOWN: usize = 20;
+
 const EXAMPLES: &str = "\
 Examples:
   flashsale audit                      all sales
@@ -70,7 +73,7 @@ fn spinner() -> ProgressBar {
 fn report(answer: &Value, is_repair: bool) -> String {
     let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
     let (sales, differences, repaired) = (rows("sales"), rows("differences"), rows("repaired"));
-    let mut parts = vec![sales_table(&sales)];
+    let mut parts: Vec<String> = sales_table(&sales).into_iter().collect();
     if !repaired.is_empty() {
         parts.push(format!("Repaired:\n{}", differences_table(&repaired)));
     }
@@ -81,7 +84,10 @@ fn report(answer: &Value, is_repair: bool) -> String {
     parts.join("\n\n")
 }
 
-fn sales_table(sales: &[Value]) -> String {
+/// Of many sales only those that are not as they should be.
+fn sales_table(sales: &[Value]) -> Option<String> {
+    let all_fit = sales.len() <= SALES_SHOWN;
+    let shown: Vec<&Value> = sales.iter().filter(|sale| all_fit || sale["ok"] != true).collect();
     let mut table = Table::new(&[
         Column::Wide("SALE"),
         Column::Right("PRODUCTS"),
@@ -91,14 +97,14 @@ fn sales_table(sales: &[Value]) -> String {
         Column::Left("LOOKED AT"),
         Column::Right("DIFFERENCES"),
     ]);
-    for sale in sales {
+    for sale in &shown {
         let looks = if sale["exact"] == true { "at rest".to_owned() } else { format!("{} times", sale["looks"]) };
         let mut cells: Vec<String> =
             ["id", "products", "holds", "orders", "customers"].iter().map(|name| cell(&sale[name])).collect();
         cells.extend([looks, cell(&sale["differences"])]);
         table.row(cells);
     }
-    table.text()
+    (!shown.is_empty()).then(|| table.text())
 }
 
 fn differences_table(differences: &[Value]) -> String {

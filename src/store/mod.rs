@@ -37,6 +37,8 @@ mod topology;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
+use tokio::sync::Mutex;
+
 use crate::domain::{
     ids::{HoldId, IdSigner, ProductId, SaleId},
     order::Order,
@@ -101,6 +103,8 @@ pub struct Blueprint {
     pub ids: IdSigner,
     /// What is waited for before a payment event is answered.
     barrier: Option<Barrier>,
+    /// Held by the one audit of all workers.
+    audits: Arc<Mutex<()>>,
 }
 
 /// The store of one worker. It lives on one thread.
@@ -114,6 +118,7 @@ pub struct Store {
     confirms: Option<Rc<Batcher<Confirms>>>,
     terms: Terms,
     ids: IdSigner,
+    audits: Arc<Mutex<()>>,
     sales: RefCell<HashMap<ProductId, SaleId>>,
     /// A sale that nobody sells in, to try a script on.
     nowhere: SaleId,
@@ -135,6 +140,7 @@ impl Store {
             runner,
             terms: blueprint.terms,
             ids: blueprint.ids.clone(),
+            audits: Arc::clone(&blueprint.audits),
             sales: RefCell::default(),
             nowhere: SaleId::nowhere(),
         }

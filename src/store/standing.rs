@@ -89,7 +89,7 @@ impl Blueprint {
         claim_schema(&runner).await?;
         let ids = IdSigner::new(&secret(&runner).await?);
         runner.ensure_scripts().await?;
-        Ok((Self { topology, catalogue, terms, ids, barrier }, standing))
+        Ok((Self { topology, catalogue, terms, ids, barrier, audits: Arc::default() }, standing))
     }
 }
 

@@ -25,9 +25,8 @@ p1           1      1       0          0  at rest              0
     assert_eq!(complaint(&output), (1, String::new()));
     let told = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert!(rows.contains(&vec!["p1", "available", "product", "1", "9", "7", "yes"]), "{told}");
     assert!(rows.contains(&vec!["p1", "sold", "product", "1", "2", "0", "yes"]), "{told}");
-    assert!(told.contains("2 differences. `flashsale audit --repair`"), "{told}");
+    assert!(told.contains("1 difference. `flashsale audit --repair`"), "{told}");
     let repaired = done(&app, "audit --repair");
     assert!(repaired.contains("Repaired:\n") && repaired.ends_with("all is as the records say.\n"), "{repaired}");
     assert_eq!(app.stock(1).await, [9, 1, 0, 0]);

@@ -29,9 +29,17 @@ pub fn compare(before: &Stored, after: &Stored, tally: &Tally) -> Look {
     let right = right_counters(before, after, tally, &wrong);
     let expected = if is_exact { right.clone() } else { right_counters(before, after, tally, &BTreeMap::new()) };
     differences.extend(wrong_counters(after, &expected));
+    differences.extend(unreadable(after, tally, &right));
     differences.sort_by_key(|difference| (difference.product, difference.what, difference.deadline_ms));
     mark_what_cannot_be_repaired(&mut differences, &right, &wrong);
     Look { is_exact, differences }
+}
+
+/// What cannot be read of the units, and products whose counters are gone.
+fn unreadable(after: &Stored, tally: &Tally, right: &BTreeMap<ProductId, Counters>) -> Vec<Difference> {
+    let gone = tally.products.iter().chain(right.keys()).filter(|product| !after.products.contains_key(product));
+    let all: BTreeSet<Option<ProductId>> = after.unreadable.iter().copied().chain(gone.copied().map(Some)).collect();
+    all.into_iter().map(|product| Difference { product, ..Difference::new(What::Record, 1, 0) }).collect()
 }
 
 /// Those whose deadline is ahead; of the others the records are gone.
@@ -88,17 +96,17 @@ fn right_counters(
     right
 }
 
-/// Available units are judged by the other counters as they are stored.
 fn wrong_counters(after: &Stored, right: &BTreeMap<ProductId, Counters>) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (product, right) in right {
-        let stored = after.products.get(product).copied().unwrap_or_default();
+    let is_read = |product: &ProductId| !after.unreadable.contains(&Some(*product));
+    for (product, stored) in after.products.iter().filter(|(product, _)| is_read(product)) {
+        let Some(right) = right.get(product) else { continue };
         let mut check = |what, stored: i64, recomputed: i64| {
             if stored != recomputed {
                 found.push(Difference::new(what, stored, recomputed).of_product(*product));
             }
         };
-        check(What::Available, stored.available, stored.total - stored.held - stored.pending - stored.sold);
+        check(What::Available, stored.available, right.available);
         check(What::Held, stored.held, right.held);
         check(What::Pending, stored.pending, right.pending);
         check(What::Sold, stored.sold, right.sold);
@@ -113,7 +121,7 @@ fn mark_what_cannot_be_repaired(
     right: &BTreeMap<ProductId, Counters>,
     wrong: &BTreeMap<Bucket, i64>,
 ) {
-    let all_is_read = !differences.iter().any(|d| d.what == What::Record && d.hold.is_some());
+    let all_is_read = !differences.iter().any(|d| d.what == What::Record && (d.hold.is_some() || d.product.is_none()));
     let has_enough = |product: Option<ProductId>| {
         product.and_then(|product| right.get(&product)).is_some_and(|counters| counters.available >= 0)
     };
@@ -129,7 +137,7 @@ fn mark_what_cannot_be_repaired(
             }
             What::CustomerHeld | What::CustomerPending | What::CustomerBought => all_is_read,
             What::OrderIndex | What::DueIndex => true,
-            What::Review | What::Record => false,
+            What::Review | What::SaleIndex | What::Record => false,
         };
     }
 }

@@ -4,7 +4,7 @@
 mod compare;
 mod tally;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 pub use self::{
     compare::{Look, compare},
@@ -57,6 +57,8 @@ pub struct Stored {
     pub buckets: BTreeMap<Bucket, i64>,
     /// The index of the buckets, with the instant under which each stands.
     pub deadlines: BTreeMap<Bucket, i64>,
+    /// Products of which something cannot be read, or `None` where even the product cannot.
+    pub unreadable: BTreeSet<Option<ProductId>>,
 }
 
 impl Stored {
@@ -103,12 +105,14 @@ pub enum What {
     DueIndex,
     /// An order that names a review which is not there: money that nobody would look after.
     Review,
-    /// A record that cannot be read.
+    /// A sale that has products and is not in the list of sales.
+    SaleIndex,
+    /// A record that cannot be read, or is gone.
     Record,
 }
 
 impl What {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Available,
         Self::Held,
         Self::Pending,
@@ -123,6 +127,7 @@ impl What {
         Self::OrderIndex,
         Self::DueIndex,
         Self::Review,
+        Self::SaleIndex,
         Self::Record,
     ];
 
@@ -146,6 +151,7 @@ impl What {
             Self::OrderIndex => "order_index",
             Self::DueIndex => "due_index",
             Self::Review => "review",
+            Self::SaleIndex => "sale_index",
             Self::Record => "record",
         }
     }
@@ -171,7 +177,7 @@ pub struct Difference {
 
 impl Difference {
     pub fn new(what: What, stored: i64, recomputed: i64) -> Self {
-        let repairable = !matches!(what, What::Review | What::Record);
+        let repairable = !matches!(what, What::Review | What::SaleIndex | What::Record);
         Self { what, product: None, customer: None, hold: None, deadline_ms: None, stored, recomputed, repairable }
     }
 

@@ -12,6 +12,7 @@ pub struct Tally {
     pub orders: u64,
     pub(super) buckets: BTreeMap<Bucket, i64>,
     pub(super) sold: BTreeMap<ProductId, i64>,
+    pub(super) products: BTreeSet<ProductId>,
     customers: HashMap<CustomerId, Shares>,
     pub differences: Vec<Difference>,
 }
@@ -25,6 +26,11 @@ struct Shares {
 }
 
 impl Tally {
+    /// A product that has a name.
+    pub fn add_product(&mut self, product: ProductId) {
+        self.products.insert(product);
+    }
+
     /// Units of a live hold or a pending order.
     pub fn owe(&mut self, bucket: Bucket, units: i64, customer: Option<&CustomerId>) {
         *self.buckets.entry(bucket).or_default() += units;

@@ -20,7 +20,7 @@ use crate::{
 /// Sales that are read at the same time.
 const CALLS_AT_ONCE: usize = 8;
 /// Fields and members that one call may ask for.
-const TOLD_MAX: u64 = 4_096;
+const TOLD_MAX: u64 = 2_048;
 /// Customers of one call.
 const WATCHED_MAX: usize = 500;
 /// Of a page, when there are more.
@@ -89,14 +89,15 @@ impl Store {
         match word.as_str() {
             "units" => {
                 read::counters(&mut stored, reply.list()?.fields()?)?;
-                read::buckets(&mut stored.buckets, reply.list()?)?;
-                read::buckets(&mut stored.deadlines, reply.list()?)?;
+                read::units_owed(&mut stored, reply.list()?.fields()?)?;
+                read::deadlines(&mut stored, reply.list()?.fields()?)?;
             }
             "too_many" => {
                 let [_, stock, lapses, deadlines] = &keys;
-                self.each_page("HSCAN", stock, |page| read::counters(&mut stored, page.fields()?)).await?;
-                self.each_page("HSCAN", lapses, |page| read::buckets(&mut stored.buckets, page)).await?;
-                self.each_page("ZSCAN", deadlines, |page| read::buckets(&mut stored.deadlines, page)).await?;
+                let all = &mut stored;
+                self.each_page("HSCAN", stock, |page| read::counters(all, page.fields()?)).await?;
+                self.each_page("HSCAN", lapses, |page| read::units_owed(all, page.fields()?)).await?;
+                self.each_page("ZSCAN", deadlines, |page| read::deadlines(all, page.fields()?)).await?;
             }
             word => return Err(unknown_word(Op::AuditUnits, word)),
         }
@@ -137,7 +138,7 @@ impl Store {
     }
 
     /// All of a hash or an index, in pages that may repeat themselves.
-    async fn each_page(
+    pub(super) async fn each_page(
         &self,
         command: &str,
         key: &str,

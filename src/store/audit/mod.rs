@@ -11,9 +11,13 @@ mod records;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use super::{
+    Call, Failure, Op, Reply, Store,
+    keys::{PRODUCTS, SaleKeys},
+    unknown_word,
+};
 use crate::domain::{
-    audit::{AuditOutcome, Difference, SaleAudit, Turn},
+    audit::{AuditOutcome, Difference, SaleAudit, Turn, What},
     ids::SaleId,
 };
 
@@ -29,13 +33,15 @@ const REPAIRS_MAX: usize = 64;
 const MOMENT: Duration = Duration::from_millis(2);
 
 impl Store {
-    /// Audits one sale, or all.
+    /// Audits one sale, or all. One audit at a time: others of this service wait.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn audit(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
-        let Some(sales) = self.sales(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
-        Ok(AuditOutcome::Audited { sales: self.audit_sales(sales).await?, repaired: Vec::new() })
+        let _turn = self.audits.lock().await;
+        let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
+        let audits = self.audit_sales(sales.keys().cloned().collect()).await?;
+        Ok(AuditOutcome::Audited { sales: self.with_unlisted(audits, &sales).await?, repaired: Vec::new() })
     }
 
     /// Audits one sale, or all, repairs what can be repaired, and audits again. Only a sale that rests is repaired.
@@ -43,9 +49,10 @@ impl Store {
     /// # Errors
     /// [`Failure`]; some of it may be repaired then. The same call goes on.
     pub async fn audit_and_repair(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
-        let Some(sales) = self.sales(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
+        let _turn = self.audits.lock().await;
+        let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let mut repaired = Vec::new();
-        let mut audits = self.audit_sales(sales).await?;
+        let mut audits = self.audit_sales(sales.keys().cloned().collect()).await?;
         for _ in 0..ROUNDS {
             let broken: Vec<_> = audits.iter().filter(|audit| audit.differences.iter().any(|d| d.repairable)).collect();
             if broken.is_empty() {
@@ -60,14 +67,47 @@ impl Store {
                 audits.iter_mut().filter(|audit| audit.sale == newer.sale).for_each(|audit| *audit = newer.clone());
             }
         }
-        Ok(AuditOutcome::Audited { sales: audits, repaired })
+        Ok(AuditOutcome::Audited { sales: self.with_unlisted(audits, &sales).await?, repaired })
+    }
+
+    /// The sale, or all sales: those that are listed, and those of products whose sale is not. Each with whether it is listed.
+    async fn sales_to_audit(&self, one: Option<&SaleId>) -> Result<Option<BTreeMap<SaleId, bool>>, Failure> {
+        let Some(listed) = self.sales(one).await? else { return Ok(None) };
+        // No product can be in the sale that keeps what was never made here.
+        let listed = listed.into_iter().filter(|sale| *sale != self.nowhere);
+        let mut sales: BTreeMap<SaleId, bool> = listed.map(|sale| (sale, true)).collect();
+        if one.is_some() {
+            return Ok(Some(sales).filter(|sales| !sales.is_empty()));
+        }
+        let add = |mut page: Reply| {
+            while !page.is_empty() {
+                let (_product, sale) = (page.text()?, page.text()?);
+                sales.entry(SaleId::parse(&sale).ok_or_else(|| Failure::unreadable("a sale id"))?).or_insert(false);
+            }
+            Ok(())
+        };
+        self.each_page("HSCAN", PRODUCTS, add).await?;
+        Ok(Some(sales))
+    }
+
+    /// Tells of the sales that are in no list still, though they have products. One that is being made is listed a moment after
+    /// its product is named.
+    async fn with_unlisted(
+        &self,
+        mut audits: Vec<SaleAudit>,
+        sales: &BTreeMap<SaleId, bool>,
+    ) -> Result<Vec<SaleAudit>, Failure> {
+        for audit in audits.iter_mut().filter(|audit| audit.products > 0 && sales.get(&audit.sale) == Some(&false)) {
+            if self.sales(Some(&audit.sale)).await?.is_none() {
+                audit.differences.push(Difference::new(What::SaleIndex, 0, 1));
+            }
+        }
+        Ok(audits)
     }
 
     /// In the order of the sales.
     async fn audit_sales(&self, sales: Vec<SaleId>) -> Result<Vec<SaleAudit>, Failure> {
-        // No product can be in the sale that keeps what was never made here.
-        let mut open: BTreeMap<SaleId, Option<SaleAudit>> =
-            sales.into_iter().filter(|sale| *sale != self.nowhere).map(|sale| (sale, None)).collect();
+        let mut open: BTreeMap<SaleId, Option<SaleAudit>> = sales.into_iter().map(|sale| (sale, None)).collect();
         let mut done = BTreeMap::new();
         for looks in 1..=LOOKS {
             for mut audit in self.look_at(&open).await? {

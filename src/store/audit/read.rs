@@ -1,41 +1,60 @@
 //! Reads what an audit compares as it is stored, and writes and reads differences as the script `repair` reads and logs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{
-    Failure, Store, record,
-    reply::{Fields, Reply},
-};
+use super::super::{Failure, Store, record, reply::Fields};
 use crate::domain::{
     audit::{Bucket, Difference, Kind, Share, Stored, What},
     ids::{ProductId, SaleId},
 };
 
-/// `1:available`; other fields are no counters.
+/// `1:available`; other fields are no counters. What cannot be read is kept as that.
+#[expect(clippy::unnecessary_wraps, reason = "each is handed to what reads page by page")]
 pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failure> {
     for (field, value) in fields {
-        let (product, name) = field.split_once(':').ok_or_else(|| Failure::unreadable("a field of the stock"))?;
-        if !["total", "available", "held", "pending", "sold"].contains(&name) {
+        let (product, name) = field.split_once(':').unwrap_or_default();
+        let Some(product) = ProductId::parse(product) else {
+            stored.unreadable.insert(None);
             continue;
-        }
-        let units = value.parse().map_err(|_| Failure::unreadable("a counter of the stock"))?;
-        let counters = stored.products.entry(product_id(product)?).or_default();
-        match name {
-            "total" => counters.total = units,
-            "available" => counters.available = units,
-            "held" => counters.held = units,
-            "pending" => counters.pending = units,
-            _ => counters.sold = units,
+        };
+        let counters = stored.products.entry(product).or_default();
+        let counter = match name {
+            "total" => &mut counters.total,
+            "available" => &mut counters.available,
+            "held" => &mut counters.held,
+            "pending" => &mut counters.pending,
+            "sold" => &mut counters.sold,
+            _ => continue,
+        };
+        match value.parse() {
+            Ok(units) => *counter = units,
+            Err(_) => _ = stored.unreadable.insert(Some(product)),
         }
     }
     Ok(())
 }
 
-/// Buckets with their units, or with their place in the index of deadlines.
-pub(super) fn buckets(into: &mut BTreeMap<Bucket, i64>, mut pairs: Reply) -> Result<(), Failure> {
-    while !pairs.is_empty() {
-        let bucket = bucket(&pairs.text()?).ok_or_else(|| Failure::unreadable("the name of a bucket"))?;
-        into.insert(bucket, pairs.int()?);
+/// Buckets with their units.
+pub(super) fn units_owed(stored: &mut Stored, pairs: Fields) -> Result<(), Failure> {
+    buckets(&mut stored.buckets, &mut stored.unreadable, pairs)
+}
+
+/// Buckets with their place in the index of deadlines.
+pub(super) fn deadlines(stored: &mut Stored, pairs: Fields) -> Result<(), Failure> {
+    buckets(&mut stored.deadlines, &mut stored.unreadable, pairs)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as `counters`")]
+fn buckets(
+    into: &mut BTreeMap<Bucket, i64>,
+    unreadable: &mut BTreeSet<Option<ProductId>>,
+    pairs: Fields,
+) -> Result<(), Failure> {
+    for (name, value) in pairs {
+        match (bucket(&name), value.parse()) {
+            (Some(bucket), Ok(value)) => _ = into.insert(bucket, value),
+            (named, _) => _ = unreadable.insert(named.map(|bucket| bucket.product)),
+        }
     }
     Ok(())
 }

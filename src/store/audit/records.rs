@@ -82,13 +82,15 @@ impl<'a> Records<'a> {
     fn sort(&mut self, mut found: Reply) -> Result<(), Failure> {
         while !found.is_empty() {
             let text = found.text()?;
-            let Some((sale, kind, key)) = split(&text) else { continue };
+            let Some((sale, named)) = split(&text) else { continue };
             let Some(of) = self.sales.get_mut(&sale) else { continue };
-            if of.seen.insert((kind, key)) {
-                match kind {
+            match named {
+                Named::Product(product) => of.tally.add_product(product),
+                Named::Record(kind, key) if of.seen.insert((kind, key)) => match kind {
                     RecordKind::Hold => of.holds.push(key),
                     RecordKind::Order => of.orders.push(key),
-                }
+                },
+                Named::Record(..) => {}
             }
         }
         Ok(())
@@ -110,16 +112,23 @@ impl<'a> Records<'a> {
     }
 }
 
-/// A key that is that of a hold or an order.
-fn split(key: &str) -> Option<(SaleId, RecordKind, Key)> {
+/// What a key names that an audit looks at.
+enum Named {
+    Product(ProductId),
+    Record(RecordKind, Key),
+}
+
+fn split(key: &str) -> Option<(SaleId, Named)> {
     let (sale, name) = keys::split(key)?;
-    let (kind, key) = name.split_once(':')?;
-    let kind = match kind {
-        "hold" => RecordKind::Hold,
-        "order" => RecordKind::Order,
-        _ => return None,
+    let (word, id) = name.split_once(':')?;
+    let record = |kind| Some(Named::Record(kind, id.as_bytes().try_into().ok()?));
+    let named = match word {
+        "hold" => record(RecordKind::Hold),
+        "order" => record(RecordKind::Order),
+        "product" => ProductId::parse(id).map(Named::Product),
+        _ => None,
     };
-    Some((SaleId::parse(sale)?, kind, key.as_bytes().try_into().ok()?))
+    Some((SaleId::parse(sale)?, named?))
 }
 
 fn text(key: &Key) -> &str {

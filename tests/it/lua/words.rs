@@ -301,7 +301,7 @@ fn provoke_audits(bench: &mut Bench) {
         "another write of this instant would have left no trace"
     );
     bench.advance(2);
-    let short = repair(bench, &seen, "sold\n1\n\n\n\n0\n1000");
+    let short = repair(bench, &seen, "available\n1\n\n\n\n1000\n0");
     assert_eq!(short, [Value::BulkString(b"below_zero".into()), Value::BulkString(b"1".into())]);
     assert_eq!(bench.counters(1), before, "nothing was changed");
     assert_eq!(word(&repair(bench, &seen, one_more)), "repaired");
