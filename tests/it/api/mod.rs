@@ -2,9 +2,6 @@
 
 mod admin;
 mod audit;
-mod audit_repair;
-mod audit_sound;
-mod audit_unreadable;
 mod errors;
 mod events;
 mod expiry;

@@ -1,5 +1,9 @@
 //! GET and POST /api/admin/audit: what is damaged is found, named and put right; what is sound is found sound, also while it sells.
 
+mod repair;
+mod sound;
+mod unreadable;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},

@@ -1,15 +1,10 @@
 //! What nobody can read, or is gone, is told, and stops no audit of the rest.
 
-use redis::Connection;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::run;
 use crate::support::app::TestApp;
-
-fn run(redis: &mut Connection, command: &str) {
-    let mut words = command.split(' ');
-    redis::cmd(words.next().unwrap()).arg(words.collect::<Vec<_>>()).exec(redis).unwrap();
-}
 
 #[tokio::test]
 async fn damage_that_cannot_be_read_is_told_by_sale_and_product_and_the_rest_is_audited() {

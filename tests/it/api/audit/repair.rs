@@ -1,10 +1,10 @@
 //! What a repair must never do: sell what is promised, free what nobody can read, or stop the sale.
 
 use futures_util::future::{join, join_all};
-use redis::Connection;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::run;
 use crate::support::{app::TestApp, eventually};
 
 async fn audit(app: &TestApp, method: Method) -> Value {
@@ -17,11 +17,6 @@ async fn audit(app: &TestApp, method: Method) -> Value {
 fn differences(audit: &Value) -> Vec<(&str, bool)> {
     let rows = audit["differences"].as_array().unwrap().iter();
     rows.map(|row| (row["what"].as_str().unwrap(), row["repairable"].as_bool().unwrap())).collect()
-}
-
-fn run(redis: &mut Connection, command: &str) {
-    let mut words = command.split(' ');
-    redis::cmd(words.next().unwrap()).arg(words.collect::<Vec<_>>()).exec(redis).unwrap();
 }
 
 /// Product 1, sold out to holds of this many different deadlines.
