@@ -6,6 +6,7 @@ mod export;
 mod healthcheck;
 mod import;
 mod instant;
+mod output;
 mod product;
 mod rows;
 mod rush;

@@ -62,7 +62,7 @@ async fn orders_are_exported_to_where_they_are_wanted_and_in_the_form_of_the_fil
     let (app, folder) = (with_orders(250).await, folder());
     let (status, table, said) = run(&app, &folder, "export");
     assert_eq!((status, table.lines().count(), said.as_str()), (0, 251, ""));
-    assert!(table.starts_with("id,hold_id,product_id,"), "{table}");
+    assert!(table.starts_with("id,sale,hold_id,product_id,"), "{table}");
     let (status, lines, _) = run(&app, &folder, "export --json --sale p1 --status paid");
     assert_eq!((status, lines.lines().count()), (0, 1));
     assert_eq!(serde_json::from_str::<Value>(&lines).unwrap()["status"], "paid");
