@@ -64,7 +64,7 @@ pub(super) struct ExportArgs {
 }
 
 /// Of a table in a file.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// A header and a row for each
     Csv,

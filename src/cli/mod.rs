@@ -5,6 +5,7 @@ mod demo;
 mod export;
 mod healthcheck;
 mod import;
+mod import_report;
 mod instant;
 mod output;
 mod product;
