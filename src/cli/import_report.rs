@@ -228,3 +228,53 @@ fn complaints(row: &Value) -> Vec<(String, String)> {
         None => vec![(String::new(), format!("{}: {}", cell(&row["code"]), cell(&row["detail"])))],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(numbers: std::ops::RangeInclusive<u64>) -> Vec<Row> {
+        let row = |number| Row {
+            number,
+            line: None,
+            id: Some(number),
+            product: number.to_string(),
+            bytes_too_many: (number == 3).then_some(5_000_000),
+        };
+        numbers.map(row).collect()
+    }
+
+    #[test]
+    fn every_row_is_in_one_count() {
+        let mut report = Report::new(false);
+        let there = json!({"status": "failed", "code": "already_exists"});
+        let results = json!([{"status": "created"}, there, {"status": "failed", "code": "store_timeout"}]);
+        report.add(&rows(1..=4), &json!({"rows": results})).unwrap();
+        report.add_all(&rows(5..=1_204), "unknown");
+        report.add_all(&rows(1_205..=6_000), "not_tried");
+        let counts = "created 1, already there 1 (not compared), failed 2, unknown 1,200, not tried 4,796";
+        assert_eq!(report.counts(), counts);
+        assert!(report.text().contains("  3  3               the row has 5,000,000 bytes"), "{}", report.text());
+        assert!(!report.is_good());
+    }
+
+    #[test]
+    fn an_answer_about_other_rows_is_none() {
+        let mut report = Report::new(false);
+        for answer in [json!({}), json!({"rows": []}), json!({"rows": [{}, {}, {}]})] {
+            assert!(matches!(report.add(&rows(1..=3), &answer), Err(Trouble::Unreadable)));
+        }
+        assert!(report.is_empty());
+    }
+
+    #[test]
+    fn of_many_bad_rows_the_first_are_shown_and_of_many_new_sales_the_first_named() {
+        let mut report = Report::new(false);
+        report.add_all(&rows(1_000..=1_249), "failed");
+        let made = |id: usize| json!({"status": "created", "new_sale": {"id": format!("drop-{id}"), "status": "live"}});
+        report.add(&rows(10..=31), &json!({"rows": (0..22).map(made).collect::<Vec<_>>()})).unwrap();
+        let text = report.text();
+        assert!(text.contains("\n… and 150 more; --json has all of them\n\ncreated 22, failed 250\n"), "{text}");
+        assert!(text.contains("drop-19 (live), 2 more\n") && text.ends_with("sale pause drop-0"), "{text}");
+    }
+}
