@@ -48,7 +48,8 @@ flashsale sale create drop-1 --paused.
 
 A bad row is told with its number and field and stops no other. Rows count from 1, without the header and empty lines; of NDJSON
 it is the number of the line. Give ids: then the same file can be sent again. What is there counts as already there and stays as
-it is; where it differs from its row, that is told.
+it is; where it differs from its row, that is told. Every row is in one count: created, already there, failed, unknown (its answer
+was lost) or not tried. --json has the counts, the new sales and all rows.
 
 Exit status: 0 all products are there (some perhaps with another stock, which changes as they sell); 1 a row failed or is another
 product than the one that is there, or the service refused the file; 2 it did not come to its end.";

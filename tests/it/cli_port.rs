@@ -2,9 +2,11 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
+    net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
+    thread,
 };
 
 use reqwest::Method;
@@ -305,6 +307,25 @@ async fn every_row_of_a_file_that_was_not_read_to_its_end_is_accounted_for() {
     let there = count(&again, "already_there");
     assert_eq!((status, count(&again, "created") + there, count(&again, "failed")), (0, 1_500, 0));
     assert!(there == created || there == created + 1, "{there} and not {created} were there");
+}
+
+#[test]
+fn rows_whose_answer_was_lost_are_unknown_and_those_behind_them_not_tried() {
+    let folder = folder();
+    let rows: String = (1..=450).map(|id| format!("{id},Item,1,1\n")).collect();
+    fs::write(folder.path().join("products.csv"), format!("id,name,price,total_stock\n{rows}")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let cut = thread::spawn(move || {
+        let mut request = [0; 16];
+        listener.accept().unwrap().0.read_exact(&mut request).unwrap();
+    });
+    let mut import = command(Path::new("unused"));
+    import.current_dir(folder.path()).args(["import", "products.csv", "--token", ADMIN_TOKEN, "--url", &url]);
+    let (status, printed, said) = told(&import.output().unwrap());
+    cut.join().unwrap();
+    assert_eq!((status, printed.as_str()), (2, "created 0, failed 0, unknown 200, not tried 250\n"), "{said}");
+    assert!(said.contains("no answer: ") && said.contains("Send the same file again to go on"), "{said}");
 }
 
 #[tokio::test]
