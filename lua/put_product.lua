@@ -8,7 +8,7 @@
 --        8 max_per_hold, 9 max_per_customer or '', then field and value of each term of a new sale
 -- REPLY  already_exists                 a product of this id is there
 --        currency_differs, currency     all products of a sale have the sale's currency
---        created, now, currency, starts, ends, paused, product row
+--        created, now, currency, starts, ends, paused, product row, 1 where the sale was made with it, else 0
 -- cost   O(1)
 
 -- names
@@ -39,4 +39,4 @@ local row = product_row(id, product_key)
 emit_product('product.created', row, now)
 write_book(now)
 local window = redis.call('HMGET', sale_key, 'starts', 'ends', 'paused')
-return { 'created', now, currency, window[1], window[2], window[3], row }
+return { 'created', now, currency, window[1], window[2], window[3], row, sale_exists and 0 or 1 }

@@ -43,7 +43,7 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         max_per_customer: None,
     };
     match store.put_product(&product).await.map_err(|e| e.to_string())? {
-        PutProductOutcome::Created(_) | PutProductOutcome::AlreadyExists => Ok(()),
+        PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists => Ok(()),
         PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
     }
 }

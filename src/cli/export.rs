@@ -1,8 +1,7 @@
-//! `flashsale export`: all orders, piece by piece as they arrive, to stdout or into a file that has its name only when it is whole.
+//! `flashsale export`: all orders, piece by piece as they arrive.
 
 use std::{
-    fs::{self, File},
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,7 +10,13 @@ use clap::{Args, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::{CommonArgs, say, service::ServiceArgs, tell};
+use super::{
+    CommonArgs,
+    output::{Output, Place, Reader},
+    say,
+    service::ServiceArgs,
+    tell,
+};
 use crate::client::{
     Stream,
     admin::{Admin, Call, Trouble, escape},
@@ -29,9 +34,14 @@ Examples:
 Orders come by sale and time, each as it stands when it is read; orders made meanwhile may be among them. In CSV a cell that a
 spreadsheet would take for a formula has an apostrophe in front, and so has one that begins with an apostrophe.
 
-With -o the orders go to FILE.part, which becomes FILE when all of them are there. A reading token is enough.
+With -o the orders go to FILE.part, which becomes FILE when all of them are there. A file that is replaced keeps its mode; a new
+one has 600, for it names customers. Behind a symlink it is the target that is replaced, with its .part beside it. What is no
+file (a device, a FIFO) is written to as it is, and - is stdout. A reading token is enough.
 
-Exit status: 0 the export is whole; 1 the service refused; 2 it is not whole, or nothing came.";
+Exit status: 0 the export is whole; 1 the service refused; 2 it is not whole, or nothing came; 141 the reader of the pipe left,
+as `head` does (other programs end by SIGPIPE then, which a shell tells by the same number).";
+/// 128 and the number of SIGPIPE.
+const READER_LEFT: u8 = 141;
 
 /// Which orders, in which form, and where to
 #[derive(Args)]
@@ -46,7 +56,7 @@ pub(super) struct ExportArgs {
     /// Only orders that stand so
     #[arg(long, value_parser = ["pending", "paid", "cancelled", "expired", "refund_required", "refunded"])]
     status: Option<String>,
-    /// Into this file; one that is there is replaced [default: stdout]
+    /// Into this file, once all orders are there; - is stdout [default: -]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -54,7 +64,7 @@ pub(super) struct ExportArgs {
 }
 
 /// Of a table in a file.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// A header and a row for each
     Csv,
@@ -79,9 +89,14 @@ impl Format {
 
 impl ExportArgs {
     fn format(&self) -> Format {
-        let by_name = || self.output.as_deref().and_then(Format::of);
-        let by_itself = if self.service.json && self.output.is_none() { Format::Ndjson } else { Format::Csv };
+        let by_name = || self.file().and_then(Format::of);
+        let by_itself = if self.service.json && self.file().is_none() { Format::Ndjson } else { Format::Csv };
         self.format.or_else(by_name).unwrap_or(by_itself)
+    }
+
+    /// `None`: stdout.
+    fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| *path != Path::new("-"))
     }
 
     fn path(&self) -> String {
@@ -92,12 +107,19 @@ impl ExportArgs {
 }
 
 pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> ExitCode {
-    args.service.run(common, async |admin| export(admin, args).await)
+    let mut reader = Reader::Reads;
+    let status = args.service.run(common, async |admin| {
+        reader = export(admin, args).await?;
+        Ok(true)
+    });
+    if reader == Reader::Left { ExitCode::from(READER_LEFT) } else { status }
 }
 
-async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<bool, Trouble> {
+async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<Reader, Trouble> {
+    // Looked at before the service is asked; and what is there is left alone until the service has answered.
+    let place = Place::of(args.file())?;
     let mut stream = admin.stream(Call::get(args.path())).await?;
-    let mut output = Output::open(args.output.as_deref())?;
+    let mut output = place.open()?;
     let bar = bar(&stream, &output);
     // The header of a table is no order.
     let header_lines = u64::from(args.format() == Format::Csv);
@@ -108,8 +130,8 @@ async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<bool, Trouble> {
             Ok(Some(piece)) => {
                 lines += piece.split(|byte| *byte == b'\n').count() as u64 - 1;
                 bar.set_position(orders(lines));
-                if !output.write(&piece)? {
-                    return Ok(false);
+                if output.write(&piece)? == Reader::Left {
+                    return Ok(Reader::Left);
                 }
             }
             Ok(None) => break,
@@ -124,8 +146,10 @@ async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<bool, Trouble> {
         }
     }
     bar.finish_and_clear();
-    output.finish()?;
-    if let Some(file) = &args.output {
+    if output.finish()? == Reader::Left {
+        return Ok(Reader::Left);
+    }
+    if let Some(file) = args.file() {
         let (file, format) = (file.display().to_string(), args.format().word());
         if args.service.json {
             say(&json!({"orders": orders(lines), "file": file, "format": format}).to_string());
@@ -133,7 +157,7 @@ async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<bool, Trouble> {
             tell(&format!("{file} is whole: {}", counted(orders(lines))));
         }
     }
-    Ok(true)
+    Ok(Reader::Reads)
 }
 
 /// `1 order`, `1,234 orders`
@@ -143,7 +167,7 @@ fn counted(orders: u64) -> String {
 
 /// On stderr, where that is a terminal on which nothing else is printed. With a filter nobody knows how many will come.
 fn bar(stream: &Stream, output: &Output) -> ProgressBar {
-    let is_shown = io::stderr().is_terminal() && (output.file.is_some() || !io::stdout().is_terminal());
+    let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
     let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let estimated = stream.headers.get("x-orders-estimated").and_then(|value| value.to_str().ok()?.parse().ok());
     let bar = ProgressBar::with_draw_target(estimated, target);
@@ -155,51 +179,4 @@ fn bar(stream: &Stream, output: &Output) -> ProgressBar {
         bar.set_style(style.progress_chars("━━─"));
     }
     bar
-}
-
-/// Where the orders go.
-struct Output {
-    /// The file under the name that it has while it grows, and the one that it is to have.
-    file: Option<(File, PathBuf, PathBuf)>,
-}
-
-impl Output {
-    fn open(path: Option<&Path>) -> Result<Self, Trouble> {
-        let Some(path) = path else { return Ok(Self { file: None }) };
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(|error| unwritable(&part, &error))?;
-        Ok(Self { file: Some((file, part, path.to_owned())) })
-    }
-
-    /// Gives whether anybody wants more: `head` takes what it needs and goes.
-    fn write(&mut self, piece: &[u8]) -> Result<bool, Trouble> {
-        let Some((file, part, _)) = &mut self.file else {
-            return match io::stdout().write_all(piece) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-                Err(error) => Err(Trouble::NotRun(format!("stdout takes no more: {error}; what came is not complete"))),
-            };
-        };
-        file.write_all(piece).map(|()| true).map_err(|error| unwritable(part, &error))
-    }
-
-    fn finish(self) -> Result<(), Trouble> {
-        match self.file {
-            None => io::stdout().flush().map_err(|error| Trouble::NotRun(format!("stdout takes no more: {error}"))),
-            Some((file, part, path)) => {
-                let renamed = file.sync_all().and_then(|()| fs::rename(&part, &path));
-                renamed.map_err(|error| unwritable(&path, &error))
-            }
-        }
-    }
-
-    fn place(&self) -> String {
-        self.file.as_ref().map_or_else(|| "printed".to_owned(), |(_, part, _)| format!("in {}", part.display()))
-    }
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::NotRun(format!("{} cannot be written: {error}", path.display()))
 }

@@ -8,22 +8,24 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     CommonArgs,
     export::Format,
+    import_report::Report,
     rows::{Piece, Rows},
     say,
-    service::ServiceArgs,
-    table::{Column, Table, cell},
+    service::{ServiceArgs, plain},
 };
-use crate::client::admin::{Admin, Call, Trouble};
+use crate::client::{
+    Lost,
+    admin::{Admin, Call, Trouble},
+};
 
 const PATH: &str = "/api/admin/import";
-/// Failed rows that are printed; `--json` has all of them.
-const SHOWN_MAX: usize = 100;
+const GO_ON: &str = "Send the same file again to go on: rows with ids that are there count as already there; rows without an id \
+                     that were created would be made once more.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,10 +42,17 @@ A table names its columns in the first row, in any order; an empty cell is as if
 
 name, price and total_stock must be there. Lines of NDJSON are the bodies of POST /api/admin/products.
 
-A bad row is told with its number and field and stops no other. Rows count from 1, without the header and empty lines. Give ids:
-then the same file can be sent again, and what is there already says already_exists and is not made twice.
+A sale that is not there is made with its first product, with the default terms, and is live at once: mistype one and buyers can
+get the product. The report ends with the sales that were new. To make sure, create the sale first, paused:
+flashsale sale create drop-1 --paused.
 
-Exit status: 0 all products were made; 1 a row failed, or the service refused the file; 2 it did not come to its end.";
+A bad row is told with its number and field and stops no other. Rows count from 1, without the header and empty lines; of NDJSON
+it is the number of the line. Give ids: then the same file can be sent again. What is there counts as already there and stays as
+it is; where it differs from its row, that is told. Every row is in one count: created, already there, failed, unknown (its answer
+was lost) or not tried. --json has the counts, the new sales and all rows.
+
+Exit status: 0 all products are there (some perhaps with another stock, which changes as they sell); 1 a row failed or is another
+product than the one that is there, or the service refused the file; 2 it did not come to its end.";
 
 /// A file of products, and of what form it is
 #[derive(Args)]
@@ -75,54 +84,91 @@ async fn import(admin: &mut Admin, args: &ImportArgs) -> Result<bool, Trouble> {
     let source: Box<dyn Read> =
         if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(&args.file).map_err(unreadable)?) };
     let mut rows = Rows::of(Box::new(bar.wrap_read(source)), format).map_err(unreadable)?;
-    let mut report = Report { keeps_all: args.service.json, ..Report::default() };
-    let ended = loop {
+    if rows.is_headless() {
+        return Err(Trouble::NotRun(format!("{name} is empty: its first row must name the columns")));
+    }
+    let mut report = Report::new(args.service.json);
+    let mut stopped = None;
+    loop {
         match rows.next() {
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(unreadable(error)),
-            Ok(Some(piece)) => {
-                if let Err(trouble) = send(admin, format, piece, &mut report).await {
-                    break Err(trouble);
-                }
+            Ok(None) => break,
+            Err(error) => {
+                stopped = stopped.or(Some(format!("{name} cannot be read to its end: {error}")));
+                break;
             }
+            // Read to its end all the same, so that every row is accounted for.
+            Ok(Some(piece)) if stopped.is_some() => report.add_all(&piece.rows, "not_tried"),
+            Ok(Some(piece)) => match send(admin, format, piece, &mut report).await {
+                Ok(()) => {}
+                // The service refused the file, or cannot be reached: nothing is to be told of rows.
+                Err(trouble) if report.is_empty() => return Err(with_names(trouble, &rows)),
+                Err(trouble) => stopped = Some(explained(trouble)),
+            },
         }
         bar.set_message(report.counts());
-    };
+    }
     bar.finish_and_clear();
-    match ended {
-        // The service refused the file before anything was done, or cannot be reached: nothing is to be told of rows.
-        Err(trouble) if report.told == 0 => Err(trouble),
-        ended => {
-            say(&if args.service.json { report.json() } else { report.text() });
-            ended.map(|()| report.failed == 0)
-        }
+    say(&if args.service.json { report.json() } else { report.text() });
+    match stopped {
+        Some(why) => Err(Trouble::NotRun(format!("{why}\n  {GO_ON}"))),
+        None => Ok(report.is_good()),
     }
 }
 
 /// # Errors
-/// When nothing more can be sent; what is known of the rows is in the report all the same.
+/// When nothing more can be sent. What is known of the rows is in the report all the same; nothing is, if nothing was done.
 async fn send(admin: &mut Admin, format: Format, piece: Piece, report: &mut Report) -> Result<(), Trouble> {
     let media_type = match format {
         Format::Csv => "text/csv",
         Format::Ndjson => "application/x-ndjson",
     };
-    let (before, piece_rows) = (report.told, piece.rows);
-    match admin.send(Call::upload(PATH, media_type, piece.body)).await {
-        Ok(reply) => report.add(&reply.json()?),
+    let Piece { body, rows } = piece;
+    let sent = match admin.send(Call::upload(PATH, media_type, body)).await {
+        Ok(reply) => reply.json().and_then(|answer| report.add(&rows, &answer)),
         Err(Trouble::Refused(refusal)) if refusal.problem["rows"].is_array() => {
-            report.add(&refusal.problem)?;
-            let more = "no row behind those of this report was tried; send the file again when the store is back";
-            Err(Trouble::NotRun(format!("{}: {more}", refusal.title)))
-        }
-        Err(Trouble::Lost(lost)) if before > 0 => {
-            let (from, to) = (HumanCount(before + 1), HumanCount(before + piece_rows));
-            let why = format!(
-                "no answer about rows {from} to {to}: {lost}\n  They may be done; no row behind them was tried."
-            );
-            Err(Trouble::NotRun(why))
+            report.add(&rows, &refusal.problem).and(Err(Trouble::Refused(refusal)))
         }
         Err(trouble) => Err(trouble),
+    };
+    match &sent {
+        Ok(()) => {}
+        // They may be done.
+        Err(Trouble::Lost(Lost::TimedOut(_) | Lost::Broken(_)) | Trouble::Unreadable) => {
+            report.add_all(&rows, "unknown");
+        }
+        // Told row by row.
+        Err(Trouble::Refused(refusal)) if refusal.problem["rows"].is_array() => {}
+        // Refused as a whole, or never sent. Before the first answer it is the file that is refused, and no row of it.
+        Err(_) if report.is_empty() => {}
+        Err(_) => report.add_all(&rows, "not_tried"),
     }
+    sent
+}
+
+/// Why it did not come to its end.
+fn explained(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Refused(refusal) => format!("{}: {}", refusal.title, plain(&refusal.detail)),
+        Trouble::Lost(lost) => format!("no answer: {lost}"),
+        Trouble::Unreadable => "an answer is not what flashsale answers".to_owned(),
+        Trouble::NoToken => "there is no token".to_owned(),
+        Trouble::NotRun(why) => why,
+    }
+}
+
+/// The service repeats nothing of what it was sent, so it tells columns by their place; here it is known what they are called.
+fn with_names(mut trouble: Trouble, rows: &Rows) -> Trouble {
+    if let Trouble::Refused(refusal) = &mut trouble {
+        for (pointer, detail) in &mut refusal.fields {
+            let place = pointer.strip_prefix("/columns/").and_then(|place| place.parse().ok());
+            if let Some((place, name)) = place.and_then(|place| Some((place, rows.column(place)?))) {
+                let place = format!("column {place}");
+                *detail = detail.replacen(&place, &format!("{place} ({name})"), 1);
+                pointer.clear();
+            }
+        }
+    }
+    trouble
 }
 
 /// A bar of what was read of the file, on a terminal alone.
@@ -135,86 +181,4 @@ fn bar(file: &Path) -> ProgressBar {
         bar.set_style(style.progress_chars("━━─"));
     }
     bar
-}
-
-/// What became of the rows, by their numbers in the file.
-#[derive(Default)]
-struct Report {
-    /// Of how many rows it is known.
-    told: u64,
-    created: u64,
-    failed: u64,
-    not_tried: u64,
-    keeps_all: bool,
-    /// All of them, or as many of the failed ones as will be shown.
-    rows: Vec<Value>,
-}
-
-impl Report {
-    /// Takes an answer, or a refusal that is one.
-    fn add(&mut self, answer: &Value) -> Result<(), Trouble> {
-        let rows = answer["rows"].as_array().ok_or(Trouble::Unreadable)?;
-        for row in rows {
-            self.told += 1;
-            let is_failed = match row["status"].as_str() {
-                Some("created") => {
-                    self.created += 1;
-                    false
-                }
-                Some("not_tried") => {
-                    self.not_tried += 1;
-                    false
-                }
-                _ => {
-                    self.failed += 1;
-                    true
-                }
-            };
-            if self.keeps_all || (is_failed && self.rows.len() < SHOWN_MAX) {
-                let mut row = row.clone();
-                row["row"] = self.told.into();
-                self.rows.push(row);
-            }
-        }
-        Ok(())
-    }
-
-    fn json(&self) -> String {
-        let Self { created, failed, not_tried, rows, .. } = self;
-        json!({"created": created, "failed": failed, "not_tried": not_tried, "rows": rows}).to_string()
-    }
-
-    fn text(&self) -> String {
-        if self.rows.is_empty() {
-            return self.counts();
-        }
-        let mut table = Table::new(&[Column::Right("ROW"), Column::Left("FIELD"), Column::Wide("WHAT IS WRONG")]);
-        for row in &self.rows {
-            for (field, detail) in complaints(row) {
-                table.row([cell(&row["row"]), field, detail]);
-            }
-        }
-        let shown = self.rows.len() as u64;
-        let more = if self.failed > shown {
-            format!("\n… and {} more; --json has all of them", HumanCount(self.failed - shown))
-        } else {
-            String::new()
-        };
-        format!("{}{more}\n\n{}", table.text(), self.counts())
-    }
-
-    /// `created 1,998, failed 2`
-    fn counts(&self) -> String {
-        let counts = format!("created {}, failed {}", HumanCount(self.created), HumanCount(self.failed));
-        if self.not_tried == 0 { counts } else { format!("{counts}, not tried {}", HumanCount(self.not_tried)) }
-    }
-}
-
-/// The fields of a failed row and what is wrong with each.
-fn complaints(row: &Value) -> Vec<(String, String)> {
-    let of = |error: &Value| (cell(&error["pointer"]).trim_start_matches('/').to_owned(), cell(&error["detail"]));
-    match row["errors"].as_array() {
-        Some(errors) => errors.iter().map(of).collect(),
-        None => vec![(String::new(), format!("{}: {}", cell(&row["code"]), cell(&row["detail"])))],
-    }
 }

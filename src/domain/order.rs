@@ -4,6 +4,7 @@ use super::{
     hold::Line,
     ids::{HoldId, OrderId},
     money::{Amount, Currency},
+    payment::PaymentId,
     text::CustomerId,
 };
 
@@ -75,6 +76,8 @@ pub struct Order {
     pub created_ms: i64,
     pub payment_due_ms: i64,
     pub paid_ms: Option<i64>,
+    /// What the provider calls the payment whose money came; `None` where none came, or it has no name.
+    pub payment: Option<PaymentId>,
     /// When the buyer was seen to pay, which moved the deadline.
     pub started_ms: Option<i64>,
     /// Paid after its deadline, with units that were still there.

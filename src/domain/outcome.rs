@@ -159,9 +159,15 @@ pub enum StockOutcome {
 /// Of a wish for a new product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutProductOutcome {
-    Created(Product),
+    Created {
+        product: Product,
+        /// Its sale was not there before.
+        new_sale: bool,
+    },
     AlreadyExists,
-    CurrencyDiffers { sale_currency: String },
+    CurrencyDiffers {
+        sale_currency: String,
+    },
 }
 
 /// Of a wish for a new sale.

@@ -53,6 +53,23 @@ pub struct NewProduct {
     pub max_per_customer: Option<Quantity>,
 }
 
+impl NewProduct {
+    /// The fields in which a product that is there already is another than this one would be.
+    pub fn differs_from(&self, there: &Product) -> Vec<&'static str> {
+        let is_same_sale = self.sale.as_ref().map_or(there.sale.is_reserved(), |sale| *sale == there.sale);
+        let same = [
+            ("sale", is_same_sale),
+            ("name", self.name.as_str() == there.name),
+            ("price", self.price == there.price),
+            ("currency", self.currency == there.currency),
+            ("total_stock", self.total == there.stock.total),
+            ("max_per_hold", self.max_per_hold.get() == there.max_per_hold),
+            ("max_per_customer", self.max_per_customer.map(Quantity::get) == there.max_per_customer),
+        ];
+        same.into_iter().filter_map(|(field, is_same)| (!is_same).then_some(field)).collect()
+    }
+}
+
 /// What to change of a product; `None` where it stays.
 #[derive(Clone, Debug, Default)]
 pub struct ProductChange {

@@ -34,12 +34,13 @@ impl IdempotencyKey {
     }
 }
 
-/// What a product or a sale is called: 1 to 200 characters, none of them a control character.
+/// What a product or a sale is called: see [`Name::RULE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
 impl Name {
     pub const CHARS_MAX: usize = 200;
+    pub const RULE: &str = "1 to 200 characters, none of them a control character";
 
     pub fn parse(text: &str) -> Option<Self> {
         let trimmed = text.trim();

@@ -128,18 +128,13 @@ impl<'a, 'e> Object<'a, 'e> {
     }
 
     /// A text that `parse` accepts, or `None` where it is absent or wrong.
-    pub(super) fn text<T>(&mut self, name: &str, what: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn text<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.take(name)?;
         self.read_text(name, value, what, parse)
     }
 
     /// As [`Object::text`], and its absence is a complaint.
-    pub(super) fn required_text<T>(
-        &mut self,
-        name: &str,
-        what: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
+    pub(super) fn required_text<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.required(name)?;
         self.read_text(name, value, what, parse)
     }
@@ -148,7 +143,7 @@ impl<'a, 'e> Object<'a, 'e> {
         &mut self,
         name: &str,
         value: Json<'a>,
-        what: &'static str,
+        what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         let Json::Text(text) = value else {

@@ -27,7 +27,10 @@ impl Store {
         self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await?;
         let (word, mut reply) = self.runner.call(self.put_call(id, &sale, product)).await?;
         match word.as_str() {
-            "created" => Ok(PutProductOutcome::Created(stock::read_one(&sale, &mut reply)?)),
+            "created" => {
+                let product = stock::read_one(&sale, &mut reply)?;
+                Ok(PutProductOutcome::Created { product, new_sale: reply.int()? == 1 })
+            }
             "already_exists" => Ok(PutProductOutcome::AlreadyExists),
             "currency_differs" => Ok(PutProductOutcome::CurrencyDiffers { sale_currency: reply.text()? }),
             word => Err(unknown_word(Op::PutProduct, word)),

@@ -14,7 +14,11 @@ use actix_web::{
 };
 use futures_util::{StreamExt, TryStream, TryStreamExt, stream};
 
-use super::{Parameters, authorize, sale_not_found};
+use super::{
+    Parameters, authorize,
+    orders::{OrderRow, PricedItem},
+    sale_not_found,
+};
 use crate::{
     domain::{
         ids::SaleId,
@@ -22,7 +26,6 @@ use crate::{
     },
     http::{
         extract::{Ask, Asked},
-        orders::OrderBody,
         problem::{Code, Problem},
         products::NO_STORE,
     },
@@ -31,9 +34,10 @@ use crate::{
 
 /// How many orders may come; only where all of them are asked for.
 static ORDERS_ESTIMATED: HeaderName = HeaderName::from_static("x-orders-estimated");
-/// The columns: all that [`OrderBody`] may have, by the same names.
-const COLUMNS: [&str; 14] = [
+/// The columns: all that [`OrderRow`] has, by the same names.
+const COLUMNS: [&str; 16] = [
     "id",
+    "sale",
     "hold_id",
     "product_id",
     "quantity",
@@ -45,6 +49,7 @@ const COLUMNS: [&str; 14] = [
     "created_at",
     "payment_due_at",
     "paid_at",
+    "payment_id",
     "payment_started_at",
     "late",
 ];
@@ -114,9 +119,9 @@ impl Ask for ExportRequest {
 }
 
 impl ExportRequest {
-    fn wanted<'a>(&self, orders: &'a [Order]) -> impl Iterator<Item = OrderBody<'a>> {
+    fn wanted<'a>(&self, orders: &'a [Order]) -> impl Iterator<Item = OrderRow<'a>> {
         let status = self.status;
-        orders.iter().filter(move |order| status.is_none_or(|status| order.status == status)).map(OrderBody::of)
+        orders.iter().filter(move |order| status.is_none_or(|status| order.status == status)).map(OrderRow::of)
     }
 
     /// `orders-drop-1-paid.csv`
@@ -161,7 +166,7 @@ impl Format {
         }
     }
 
-    fn rows<'a>(self, orders: impl Iterator<Item = OrderBody<'a>>) -> Vec<u8> {
+    fn rows<'a>(self, orders: impl Iterator<Item = OrderRow<'a>>) -> Vec<u8> {
         match self {
             Self::Csv => csv(orders.map(|order| cells(&order))),
             Self::Ndjson => orders.fold(Vec::new(), |mut lines, order| {
@@ -183,11 +188,12 @@ fn csv<'a>(rows: impl Iterator<Item = [Cow<'a, str>; COLUMNS.len()]>) -> Vec<u8>
     writer.into_inner().unwrap_or_default()
 }
 
-fn cells<'a>(order: &OrderBody<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
+fn cells<'a>(order: &OrderRow<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
     let number = |number: Option<u64>| number.map_or(Cow::Borrowed(""), |number| number.to_string().into());
     let text = |text: &Option<String>| Cow::Owned(text.clone().unwrap_or_default());
     [
         order.id.into(),
+        order.sale.into(),
         order.hold_id.into(),
         number(order.product_id),
         number(order.quantity),
@@ -199,15 +205,16 @@ fn cells<'a>(order: &OrderBody<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
         order.created_at.clone().into(),
         order.payment_due_at.clone().into(),
         text(&order.paid_at),
+        order.payment_id.unwrap_or_default().into(),
         text(&order.payment_started_at),
         if order.late { "true" } else { "false" }.into(),
     ]
 }
 
-/// `2 of product 1; 1 of product 7`: a text to whatever opens it, not a time, a date or a number.
-fn items(order: &OrderBody<'_>) -> String {
-    let items = order.items.iter().map(|item| format!("{} of product {}", item.quantity, item.product_id));
-    items.collect::<Vec<_>>().join("; ")
+/// `2 of product 1 at 5.00; 1 of product 7 at 120.00`: a text to whatever opens it, not a time, a date or a number.
+fn items(order: &OrderRow<'_>) -> String {
+    let item = |item: &PricedItem| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
+    order.items.iter().map(item).collect::<Vec<_>>().join("; ")
 }
 
 /// After the rule of OWASP against formulas in cells.
@@ -242,6 +249,6 @@ mod tests {
         let mut row = [const { Cow::Borrowed("") }; COLUMNS.len()];
         row[..3].clone_from_slice(&["a,b".into(), "=\"x\"".into(), "two\nlines".into()]);
         let written = String::from_utf8(csv([row].into_iter())).unwrap();
-        assert_eq!(written, "\"a,b\",\"'=\"\"x\"\"\",\"two\nlines\",,,,,,,,,,,\r\n");
+        assert_eq!(written, "\"a,b\",\"'=\"\"x\"\"\",\"two\nlines\",,,,,,,,,,,,,\r\n");
     }
 }

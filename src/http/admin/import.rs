@@ -9,17 +9,21 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::Payload,
+    http::header::{self, HeaderMap},
     web::{Bytes, Data},
 };
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use serde_json::{Value, json};
 
 use super::{
-    authorize,
+    Parameters, authorize,
     products::{FIELDS, created, read_product},
 };
 use crate::{
-    domain::product::NewProduct,
+    domain::{
+        outcome::StockOutcome,
+        product::{NewProduct, Product},
+    },
     http::{
         body,
         extract::{self, Ask, Asked},
@@ -39,6 +43,8 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 const REQUIRED: [&str; 3] = ["name", "price", "total_stock"];
 /// Columns whose cells are numbers; the others are texts, even where they look like one.
 const COUNTS: [&str; 4] = ["id", "total_stock", "max_per_hold", "max_per_customer"];
+/// What programs put between columns that are told to write commas, and what people call it.
+const SEPARATORS: [(u8, &str); 3] = [(b';', "semicolons"), (b'\t', "tabs"), (b'|', "bars")];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A row, or why it is none.
@@ -54,12 +60,41 @@ pub(in crate::http) async fn products(
             report.stopped = Some(Failure::TimedOut("all rows of an import together took too long".to_owned()).into());
         }
         report.add(match row {
-            Ok(product) if report.stopped.is_none() => created(&store, &product).await.map(|made| Some(made.id.get())),
+            Ok(product) if report.stopped.is_none() => make(&store, &product).await.map(Some),
             Ok(_) => Ok(None),
             Err(problem) => Err(problem),
         });
     }
     report.into_answer()
+}
+
+/// What there is to say of the product that was made.
+async fn make(store: &Store, row: &NewProduct) -> Result<Value, Problem> {
+    match created(store, row).await {
+        Ok((product, new_sale)) => Ok(made(&product, new_sale)),
+        Err(problem) if problem.code() == Code::AlreadyExists => Err(compared(store, row, problem).await),
+        Err(problem) => Err(problem),
+    }
+}
+
+fn made(product: &Product, new_sale: bool) -> Value {
+    let mut made = json!({"id": product.id.get()});
+    if new_sale {
+        let status = product.window.status(product.now_ms).as_str();
+        made["new_sale"] = json!({"id": product.sale.as_str(), "status": status});
+    }
+    made
+}
+
+/// Says in which fields the product that is there is another than the row's, so that nobody takes it for what the file says.
+async fn compared(store: &Store, row: &NewProduct, exists: Problem) -> Problem {
+    let Some(id) = row.id else { return exists };
+    match store.stock(id).await {
+        Ok(StockOutcome::Stock(there)) => exists.with("differs", row.differs_from(&there)),
+        // Its id is taken, and it was never made.
+        Ok(StockOutcome::ProductNotFound) => exists,
+        Err(failure) => failure.into(),
+    }
 }
 
 /// What became of each row.
@@ -74,11 +109,11 @@ struct Report {
 }
 
 impl Report {
-    /// The id of the product that was made, or `None` when it was not tried.
-    fn add(&mut self, done: Result<Option<u64>, Problem>) {
+    /// What there is to say of the product that was made; `None` when it was not tried.
+    fn add(&mut self, done: Result<Option<Value>, Problem>) {
         let mut row = json!({"row": self.rows.len() + 1});
         let (status, count, more) = match &done {
-            Ok(Some(id)) => ("created", &mut self.created, json!({"id": id})),
+            Ok(Some(made)) => ("created", &mut self.created, made.clone()),
             Ok(None) => ("not_tried", &mut self.not_tried, json!({})),
             Err(problem) => ("failed", &mut self.failed, problem.row()),
         };
@@ -112,6 +147,7 @@ pub(in crate::http) struct ImportRequest(Vec<Row>);
 impl Ask for ImportRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
+        Parameters::of(&request, &[]).finish(())?;
         let headers = request.headers();
         let read_rows = match body::media_type(headers).to_ascii_lowercase().as_str() {
             "text/csv" => csv_rows,
@@ -121,10 +157,27 @@ impl Ask for ImportRequest {
                 return Err(Problem::new(Code::UnsupportedMediaType, detail));
             }
         };
+        if !is_utf8(headers) {
+            return Err(Problem::new(Code::UnsupportedMediaType, "send the rows in UTF-8"));
+        }
         let bytes: Bytes = body::read_bytes(headers, &mut payload, BYTES_MAX, READ_TIMEOUT).await?;
+        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = bytes[..] {
+            return Err(wrong("", "invalid_format", "this is UTF-16; save it as UTF-8".to_owned()));
+        }
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
         read_rows(bytes, extract::desk(&request).limits.body_bytes_max).map(Self)
     }
+}
+
+/// By what the request says of its body; without a word it is.
+fn is_utf8(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parameters = given.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
+    parameters.all(|(name, value)| {
+        let charset = value.trim_matches('"');
+        !name.eq_ignore_ascii_case("charset")
+            || ["utf-8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+    })
 }
 
 /// Lines that are empty are no rows.
@@ -163,18 +216,32 @@ fn csv_rows(bytes: &[u8], row_bytes_max: usize) -> Result<Vec<Row>, Problem> {
 
 /// The columns by their names. Names that are not known are told by their place, for nothing that was sent is repeated.
 fn columns(header: &ByteRecord) -> Result<Vec<&'static str>, Problem> {
+    if header.is_empty() {
+        return Err(wrong(
+            "",
+            "required",
+            format!("the file is empty; its first row names the columns, of {}", FIELDS.join(", ")),
+        ));
+    }
+    if let Some((_, name)) =
+        SEPARATORS.into_iter().find(|(separator, _)| header.len() == 1 && header[0].contains(separator))
+    {
+        let detail = format!("it looks as if {name} separated the columns; separate them by commas");
+        return Err(wrong("", "invalid_format", detail));
+    }
     let (mut columns, mut errors) = (Vec::new(), Vec::new());
+    // Said once, however many are not known.
+    let mut known = format!("; known are {}", FIELDS.join(", "));
     for (at, cell) in (1..).zip(header) {
-        match FIELDS.into_iter().find(|name| name.as_bytes() == cell) {
+        match FIELDS.into_iter().find(|name| name.as_bytes().eq_ignore_ascii_case(cell)) {
             Some(name) if columns.contains(&name) => {
                 let detail = format!("there are two columns {name}");
                 fields::complain(&mut errors, format!("/{name}"), "duplicate_field", detail);
             }
             Some(name) => columns.push(name),
             None => {
-                let known = FIELDS.join(", ");
-                let detail = format!("column {at} is not known; commas separate columns, known are {known}");
-                fields::complain(&mut errors, "", "unknown_field", detail);
+                let detail = format!("column {at} is not known{}", std::mem::take(&mut known));
+                fields::complain(&mut errors, format!("/columns/{at}"), "unknown_field", detail);
             }
         }
     }

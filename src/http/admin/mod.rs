@@ -96,7 +96,10 @@ impl Parameters {
         let given = given.map_or_else(|_| HashMap::new(), Query::into_inner);
         let mut parameters = Self { errors: Vec::new(), given };
         if parameters.given.keys().any(|name| !known.contains(&name.as_str())) {
-            let detail = format!("there is a parameter that is not known here; known are {}", known.join(", "));
+            let detail = match known {
+                [] => "no parameter is known here".to_owned(),
+                known => format!("there is a parameter that is not known here; known are {}", known.join(", ")),
+            };
             parameters.errors.push(FieldError { pointer: String::new(), code: "unknown_field", detail: detail.into() });
         }
         parameters

@@ -29,12 +29,14 @@ pub(in crate::http) async fn create(
     store: Data<Store>,
     Asked(product): Asked<NewProduct>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Created().json(ProductBody::of(&created(&store, &product).await?)))
+    let (product, _) = created(&store, &product).await?;
+    Ok(HttpResponse::Created().json(ProductBody::of(&product)))
 }
 
-pub(super) async fn created(store: &Store, product: &NewProduct) -> Result<Product, Problem> {
+/// The product, and whether its sale was made with it.
+pub(super) async fn created(store: &Store, product: &NewProduct) -> Result<(Product, bool), Problem> {
     match store.put_product(product).await? {
-        PutProductOutcome::Created(product) => Ok(product),
+        PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
         PutProductOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
         }
@@ -60,12 +62,11 @@ pub(super) fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Opti
     let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
-    let name = object.required_text("name", "1 to 200 characters", Name::parse);
+    let name = object.required_text("name", Name::RULE, Name::parse);
     let currency = object.text("currency", "an ISO 4217 code such as USD", Currency::parse);
     let currency = currency.or_else(|| Currency::parse("USD"))?;
-    let price = object.required_text("price", "a decimal string in its currency's decimals, such as 9.99", |text| {
-        Amount::parse(text, currency.decimals()).ok()
-    });
+    let price =
+        object.required_text("price", &price_rule(currency), |text| Amount::parse(text, currency.decimals()).ok());
     let total = object.required_count("total_stock", 0, TOTAL_MAX);
     let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).unwrap_or(MAX_PER_HOLD_DEFAULT);
     let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);
@@ -74,6 +75,13 @@ pub(super) fn read_product(json: Json<'_>, errors: &mut Vec<FieldError>) -> Opti
     }
     let max_per_hold = Quantity::new(max_per_hold)?;
     Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold, max_per_customer })
+}
+
+/// With an example in as many decimals.
+fn price_rule(currency: Currency) -> String {
+    let nines = "9".repeat(currency.decimals());
+    let example = if nines.is_empty() { "999".to_owned() } else { format!("9.{nines}") };
+    format!("a decimal string in the decimals of {}, such as {example}", currency.code())
 }
 
 pub(in crate::http) async fn change(
@@ -147,7 +155,7 @@ fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductCh
     let mut object = Object::open(json, "", &["name", "price", "max_per_hold", "max_per_customer"], errors)?;
     let no_limit = object.clears("max_per_customer").then_some(None);
     Some(ProductChange {
-        name: object.text("name", "1 to 200 characters", Name::parse),
+        name: object.text("name", Name::RULE, Name::parse),
         price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
         max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),
         max_per_customer: no_limit

@@ -149,7 +149,7 @@ fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateReque
 
 fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
     let change = SaleChange {
-        name: object.text("name", "1 to 200 characters", Name::parse),
+        name: object.text("name", Name::RULE, Name::parse),
         starts_ms: read_instant(object, "starts_at"),
         ends_ms: read_instant(object, "ends_at"),
         paused: object.flag("paused"),

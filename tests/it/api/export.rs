@@ -103,8 +103,10 @@ async fn every_column_of_the_csv_says_what_the_field_of_that_name_says() {
     let app = a_shop_with_orders().await;
     let (columns, rows) = rows(&app, "").await;
     let orders = lines(&app, "").await;
-    let fields: HashSet<&String> = orders.iter().flat_map(|order| order.as_object().unwrap().keys()).collect();
-    assert!(fields.iter().all(|field| columns.contains(field)), "{fields:?} and {columns:?}");
+    for order in &orders {
+        let fields: Vec<_> = order.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(fields, columns, "every line has every field, and in that order");
+    }
     for (row, order) in rows.iter().zip(&orders) {
         for column in columns.iter().filter(|column| !["items", "late"].contains(&column.as_str())) {
             let text = match &order[column] {
@@ -118,14 +120,50 @@ async fn every_column_of_the_csv_says_what_the_field_of_that_name_says() {
         let parts: Vec<Value> = row["items"]
             .split("; ")
             .map(|item| item.split_once(" of product ").unwrap())
-            .map(|(quantity, product)| json!({"product_id": number(product), "quantity": number(quantity)}))
+            .map(|(quantity, rest)| (quantity, rest.split_once(" at ").unwrap()))
+            .map(|(quantity, (product, price))| {
+                json!({"product_id": number(product), "quantity": number(quantity), "unit_price": price})
+            })
             .collect();
         assert_eq!(order["items"], json!(parts));
         assert_eq!(row["late"], "false");
     }
     let cells: HashSet<_> = rows.iter().map(|row| row["customer_id"].as_str()).collect();
     assert_eq!(cells, HashSet::from(["'=cmd|'/C\"calc\"'!A0", "'-2+3,5", "''quoted'", "'@SUM(1)", "'+1", "ann"]));
-    assert!(rows.iter().any(|row| row["items"] == "2 of product 1; 1 of product 2" && row["quantity"].is_empty()));
+    let several = "2 of product 1 at 5.00; 1 of product 2 at 5.00";
+    assert!(rows.iter().any(|row| row["items"] == several && row["quantity"].is_empty()));
+}
+
+#[tokio::test]
+async fn a_row_says_of_which_sale_it_is_what_a_unit_cost_and_which_payment_paid_it() {
+    let app = TestApp::start();
+    for (id, price) in [(1, "120"), (2, "5.5")] {
+        app.add_product(json!({"id": id, "sale": "drop", "name": "Item", "price": price, "total_stock": 100})).await;
+    }
+    let several = json!({"items": [{"product_id": 1, "quantity": 2}, {"product_id": 2, "quantity": 1}]});
+    let paid = app.order(&app.post("/api/holds", several).await.id()).await.id();
+    app.pay("a", json!({"status": "paid", "order_id": paid, "payment_id": "=pi_1"})).await;
+    let pending = app.ordered().await;
+    let change = json!({"price": "130.00"});
+    app.admin(Method::PATCH, "/api/admin/products/1", change).await;
+
+    let listed = listed(&app, "sale=drop").await;
+    let items = json!([{"product_id": 1, "quantity": 2, "unit_price": "120.00"},
+        {"product_id": 2, "quantity": 1, "unit_price": "5.50"}]);
+    assert_eq!(
+        (&listed[0]["sale"], &listed[0]["payment_id"], &listed[0]["items"]),
+        (&json!("drop"), &json!("=pi_1"), &items)
+    );
+    assert_eq!((&listed[0]["product_id"], &listed[0]["late"]), (&json!(null), &json!(false)), "absent is null");
+    assert_eq!((&listed[1]["payment_id"], &listed[1]["product_id"]), (&json!(null), &json!(1)));
+    let (_, rows) = rows(&app, "").await;
+    assert_eq!(rows[0]["items"], "2 of product 1 at 120.00; 1 of product 2 at 5.50");
+    assert_eq!((rows[0]["payment_id"].as_str(), rows[1]["payment_id"].as_str()), ("'=pi_1", ""));
+    let buyers = app.get(&format!("/api/orders/{pending}")).await.body;
+    assert!(
+        buyers.get("payment_id").is_none() && buyers.get("sale").is_none(),
+        "the storefront says as much as before"
+    );
 }
 
 fn number(text: &str) -> u64 {
@@ -136,7 +174,7 @@ fn number(text: &str) -> u64 {
 async fn without_orders_there_is_a_header_row_and_no_line() {
     let app = TestApp::selling(1).await;
     let (columns, rows) = rows(&app, "").await;
-    assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 14, 0));
+    assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 16, 0));
     assert_eq!(lines(&app, "sale=p1").await.len(), 0);
     let head = app.request(Method::HEAD, PATH).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
     assert_eq!(succeeded(&head), "text/csv; charset=utf-8");

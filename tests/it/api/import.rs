@@ -48,7 +48,8 @@ async fn a_table_of_products_is_imported_whatever_the_order_of_its_columns() {
         12, 5 ,3,8,drop,EUR,,\r\n";
     let answer = import(&app, "text/csv; charset=utf-8", file).await;
     assert_eq!(counts(&answer), (200, 2, 0), "{answer:?}");
-    assert_eq!(answer.body["rows"][0], json!({"row": 1, "status": "created", "id": 7}));
+    let new_sale = json!({"id": "drop", "status": "live"});
+    assert_eq!(answer.body["rows"][0], json!({"row": 1, "status": "created", "id": 7, "new_sale": new_sale}));
     assert_eq!(answer.body["rows"][1], json!({"row": 2, "status": "created", "id": 8}));
     let boots = product(&app, 7).await;
     for (field, value) in [
@@ -160,15 +161,19 @@ async fn what_is_wrong_with_the_file_as_a_whole_is_said_once_and_changes_nothing
         (
             "name,price,total_stock,colour,size\nItem,1,1,red,7\n",
             "unknown_field",
-            vec![("", "column 4 "), ("", "column 5 ")],
+            vec![("/columns/4", "column 4 is not known; known are id, "), ("/columns/5", "column 5 is not known")],
         ),
         (
             "name;price;total_stock\nItem;1;1\n",
             "validation_failed",
-            vec![("", "column 1 "), ("/name", ""), ("/price", ""), ("/total_stock", "")],
+            vec![("", "as if semicolons separated the columns")],
         ),
         ("name,price,total_stock,name\nItem,1,1,Item\n", "validation_failed", vec![("/name", "two columns")]),
-        ("", "validation_failed", vec![("/name", "first row"), ("/price", ""), ("/total_stock", "")]),
+        ("name\tprice\n", "validation_failed", vec![("", "as if tabs separated")]),
+        ("name\nItem\n", "validation_failed", vec![("/price", "first row"), ("/total_stock", "")]),
+        ("", "validation_failed", vec![("", "the file is empty")]),
+        ("\n\r\n", "validation_failed", vec![("", "the file is empty")]),
+        ("\u{0}n\u{0}a", "validation_failed", vec![("", "this is UTF-16")]),
     ] {
         let answer = import(&app, CSV, file).await;
         assert_eq!(answer.refusal(), (422, code), "{answer:?}");
@@ -179,6 +184,10 @@ async fn what_is_wrong_with_the_file_as_a_whole_is_said_once_and_changes_nothing
         }
         assert!(!answer.body.to_string().contains("colour"));
     }
+    for media_type in [CSV, NDJSON] {
+        let utf16 = import(&app, media_type, *b"\xff\xfen\0a\0m\0e\0").await;
+        assert_eq!((utf16.refusal().0, &utf16.body["errors"][0]["code"]), (422, &json!("invalid_format")));
+    }
     let row = "{\"name\":\"Item\",\"price\":\"1.00\",\"total_stock\":1}\n";
     let too_many = import(&app, NDJSON, row.repeat(1_001)).await;
     assert_eq!(
@@ -186,12 +195,68 @@ async fn what_is_wrong_with_the_file_as_a_whole_is_said_once_and_changes_nothing
         ((422, "validation_failed"), &json!("too_many_rows"))
     );
     assert_eq!(import(&app, NDJSON, " ".repeat((4 << 20) + 1)).await.refusal(), (413, "body_too_large"));
-    for media_type in ["application/json", "text/plain", ""] {
+    for media_type in ["application/json", "text/plain", "", "text/csv; charset=utf-16", "text/csv;charset=\"latin1\""]
+    {
         assert_eq!(import(&app, media_type, row).await.refusal(), (415, "unsupported_media_type"), "{media_type}");
     }
     assert_eq!(app.get("/api/products").await.body, json!({"data": []}));
     assert_eq!(counts(&import(&app, NDJSON, "\n\n").await), (200, 0, 0));
     assert_eq!(counts(&import(&app, CSV, "name,price,total_stock\n").await), (200, 0, 0));
+}
+
+#[tokio::test]
+async fn a_parameter_is_refused_and_columns_are_known_in_any_case() {
+    let app = TestApp::start();
+    let request =
+        app.request(Method::POST, &format!("{PATH}?x=1")).bearer_auth(ADMIN_TOKEN).header("content-type", CSV);
+    assert_eq!(app.send(request.body("name,price,total_stock\nItem,1,1\n")).await.refusal(), (422, "unknown_field"));
+    let answer =
+        import(&app, "text/csv; header=present; Charset=\"UTF-8\"", "ID,Name,PRICE,Total_Stock\n5,Item,1,1\n").await;
+    assert_eq!(counts(&answer), (200, 1, 0), "{answer:?}");
+    assert_eq!(product(&app, 5).await["name"], "Item");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_in_the_words_of_its_currency() {
+    let app = TestApp::start();
+    let file = "name,price,currency,total_stock\na\u{7}b,9.999,USD,1\nItem,9.5,JPY,1\nItem,1.2345,KWD,1\n";
+    let answer = import(&app, CSV, file).await;
+    let details: Vec<_> =
+        answer.body["rows"].as_array().unwrap().iter().map(|row| row["detail"].as_str().unwrap()).collect();
+    assert_eq!(
+        details,
+        [
+            "name must be 1 to 200 characters, none of them a control character; \
+             price must be a decimal string in the decimals of USD, such as 9.99",
+            "price must be a decimal string in the decimals of JPY, such as 999",
+            "price must be a decimal string in the decimals of KWD, such as 9.999",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_there_is_compared_with_its_row_and_stays_as_it_is() {
+    let app = TestApp::start();
+    let head = "id,sale,name,price,total_stock,max_per_customer\n";
+    import(&app, CSV, format!("{head}1,drop,Item,5.00,9,\n2,,Own,5.00,9,3\n")).await;
+    let rows = "1,drop,Item,5,9,\n2,,Own,5.00,9,3\n1,drop,Other,6.00,9,1\n1,else,Item,5.00,8,\n1,,Item,5.00,9,\n";
+    let again = import(&app, CSV, format!("{head}{rows}")).await;
+    let differs: Vec<_> = again.body["rows"].as_array().unwrap().iter().map(|row| row["differs"].clone()).collect();
+    let price_and_more = json!(["name", "price", "max_per_customer"]);
+    assert_eq!(differs, [json!([]), json!([]), price_and_more, json!(["sale", "total_stock"]), json!(["sale"])]);
+    assert!(results(&again).iter().all(|result| result == "failed already_exists"), "{again:?}");
+    assert_eq!(product(&app, 1).await["price"], "5.00");
+}
+
+#[tokio::test]
+async fn the_row_that_makes_a_sale_says_so() {
+    let app = TestApp::start();
+    app.admin(Method::POST, "/api/admin/sales", json!({"id": "there", "name": "There"})).await;
+    let file = "id,sale,name,price,total_stock\n1,there,Item,1,1\n2,typo,Item,1,1\n3,typo,Item,1,1\n4,,Item,1,1\n";
+    let answer = import(&app, CSV, file).await;
+    let new: Vec<_> = answer.body["rows"].as_array().unwrap().iter().map(|row| row.get("new_sale").cloned()).collect();
+    let live = |id: &str| Some(json!({"id": id, "status": "live"}));
+    assert_eq!(new, [None, live("typo"), None, live("p4")], "{answer:?}");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl StateMachineTest for SaleTest {
         for (id, product) in &reference.products {
             let product = new_product(*id, product.sale, product.currency, product.total);
             let made = test.runtime.block_on(test.store.put_product(&product)).unwrap();
-            assert!(matches!(made, PutProductOutcome::Created(_)));
+            assert!(matches!(made, PutProductOutcome::Created { .. }));
         }
         test
     }
@@ -214,7 +214,7 @@ impl SaleTest {
             Transition::PutProduct { id, sale, currency } => {
                 let product = new_product(*id, sale, currency, 5);
                 match self.runtime.block_on(self.store.put_product(&product)).unwrap() {
-                    PutProductOutcome::Created(product) => format!("put_product created {}", product.id),
+                    PutProductOutcome::Created { product, .. } => format!("put_product created {}", product.id),
                     PutProductOutcome::AlreadyExists => "put_product already_exists".into(),
                     PutProductOutcome::CurrencyDiffers { sale_currency } => {
                         format!("put_product currency_differs {sale_currency}")
