@@ -19,6 +19,7 @@ use std::{
     collections::HashMap,
     env,
     io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
 };
@@ -52,7 +53,7 @@ enum Command {
     /// Show the settings in force, as TOML, with secrets hidden
     Config,
     /// Ask a running service whether it is ready; exits with 0 if so
-    Healthcheck(HealthcheckArgs),
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Rehearse a sale: thousands of buyers against a running service, and a proof that nothing was oversold
     Rush(rush::RushArgs),
     /// Send payment events to a running service, signed as a payment provider signs them: to try every case
@@ -97,13 +98,6 @@ impl ServeArgs {
 }
 
 #[derive(Args)]
-struct HealthcheckArgs {
-    /// The service to ask [default: http.addr of the settings]
-    #[arg(long, value_name = "HOST:PORT")]
-    addr: Option<String>,
-}
-
-#[derive(Args)]
 struct GuardArgs {
     #[arg(long)]
     data_dir: PathBuf,
@@ -119,7 +113,7 @@ pub fn run() -> ExitCode {
         _ if misplaced => Err("--demo and --addr in front of a command belong to serve".to_owned()),
         Command::Serve(args) => serve::run(&common, &args.or(serve)),
         Command::Config => show_config(&common),
-        Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
+        Command::Healthcheck(args) => return healthcheck::run(&common, &args),
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),
@@ -144,8 +138,10 @@ fn show_config(common: &CommonArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Names the service, where no flag does.
+const URL: &str = "FLASHSALE_URL";
 /// Environment variables of flags; no settings.
-const OF_FLAGS: [&str; 2] = ["FLASHSALE_CONFIG", "FLASHSALE_URL"];
+const OF_FLAGS: [&str; 2] = ["FLASHSALE_CONFIG", URL];
 
 /// What may be settings.
 fn environment() -> config::Environment {
@@ -167,10 +163,29 @@ fn tell(text: &str) {
     let _nobody_reads = writeln!(io::stderr(), "{text}");
 }
 
-/// The service that is meant, without `--url` the one that these settings describe, as it is reached from this machine; and the
-/// key that is shown there.
-fn endpoint(url: Option<&str>, api_key: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
-    let local = || format!("http://{}", healthcheck::reachable(settings.http.addr));
-    let of_settings = settings.http.gate.api_keys.first().map(Secret::expose);
-    Endpoint::parse(&url.map_or_else(local, str::to_owned))?.with_api_key(api_key.or(of_settings))
+/// The service that is meant: `--url`, else `FLASHSALE_URL`, else the one that these settings describe, as it is reached from
+/// this machine. Every command that asks one asks this function which.
+fn endpoint(url: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
+    let of_environment = env::var_os(URL).map(|url| url.to_string_lossy().into_owned());
+    let (url, source) = match (url, of_environment) {
+        (Some(url), _) => (url.to_owned(), "--url"),
+        (None, Some(url)) => (url, URL),
+        (None, None) => (format!("http://{}", reachable(settings.http.addr)), "http.addr"),
+    };
+    Endpoint::parse(&url).map_err(|error| format!("{source}: {error}"))
+}
+
+/// A service that listens on all addresses is asked on the loopback one.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
+}
+
+/// The one that is shown to the gate of the service.
+fn api_key<'a>(flag: Option<&'a str>, settings: &'a Settings) -> Option<&'a str> {
+    flag.or_else(|| settings.http.gate.api_keys.first().map(Secret::expose))
+}
+
+/// For clap, of every text that a flag takes: an empty one is a shell variable that is not set, and means nothing that is known.
+fn filled(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(text.to_owned()) }
 }

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CommonArgs, complain, endpoint, environment, say, tell};
+use super::{CommonArgs, api_key, complain, endpoint, environment, filled, say, tell};
 use crate::{
     config::{self, Overrides, Secret, Settings},
     rush::{
@@ -55,8 +55,8 @@ Exit status: 0 proved; 1 not proved; 2 there was no rush (bad flags, no service,
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RushArgs {
-    /// The service [default: http:// and http.addr of the settings]
-    #[arg(long, value_name = "URL")]
+    /// The service [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
+    #[arg(long, value_name = "URL", value_parser = filled)]
     url: Option<String>,
     /// What every buyer does
     #[arg(long, value_enum, default_value_t = Choice::Rush)]
@@ -80,10 +80,10 @@ pub(super) struct RushArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = read_duration)]
     duration: Duration,
     /// Makes the product [default: admin.token of the settings, `FLASHSALE_ADMIN__TOKEN`]
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", value_parser = filled)]
     admin_token: Option<String>,
     /// Shown with every request [default: the first of `http.api_keys`, `FLASHSALE_HTTP__API_KEYS`; else none]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = filled)]
     api_key: Option<String>,
     /// Signs payment events [default: the first of webhook.secrets, `FLASHSALE_WEBHOOK__SECRETS`; else unsigned]
     #[arg(long, value_name = "whsec_…", value_parser = read_secret)]
@@ -128,6 +128,7 @@ fn rehearse(common: &CommonArgs, args: &RushArgs) -> Result<Report, String> {
     // Made first: nobody wants to learn after the rush that there is no such folder.
     let page = args.report.as_ref().map(|path| File::create(path).map_err(|error| unwritable(path, &error)));
     let page = page.transpose()?;
+    tell(&format!("buyers go to {}", plan.endpoint.url()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let mut teller = Teller::new(plan.buyers);
     let interrupted = async { drop(tokio::signal::ctrl_c().await) };
@@ -151,7 +152,7 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
         || settings.webhook.secrets.first().and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()));
     let scenario = args.scenario.into();
     Ok(Plan {
-        endpoint: endpoint(args.url.as_deref(), args.api_key.as_deref(), settings)?,
+        endpoint: endpoint(args.url.as_deref(), settings)?.with_api_key(api_key(args.api_key.as_deref(), settings))?,
         scenario,
         wanted: match args.product {
             Some(product) => Wanted::Existing { product },
