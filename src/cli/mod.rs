@@ -185,6 +185,17 @@ fn api_key<'a>(flag: Option<&'a str>, settings: &'a Settings) -> Option<&'a str>
     flag.or_else(|| settings.http.gate.api_keys.first().map(Secret::expose))
 }
 
+/// For clap, of the id of a product.
+fn product_id(text: &str) -> Result<u64, String> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or_else(|| "the id of a product is a whole number from 1 on; `flashsale product list` tells them".to_owned())
+}
+
+/// For clap, of a number that is not negative.
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it must be a whole number from 0 on, such as 500".to_owned())
+}
+
 /// For clap, of every text that a flag takes: an empty one is a shell variable that is not set, and means nothing that is known.
 fn filled(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(text.to_owned()) }

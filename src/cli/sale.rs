@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    CommonArgs, instant,
+    CommonArgs, count, filled, instant,
     service::ServiceArgs,
-    table::{Column, Table, cell, sheet, short_time},
+    table::{Column, Table, cell, sheet, short_name, short_time},
 };
 use crate::{
     client::admin::{Admin, Call, Trouble, escape},
@@ -69,12 +69,14 @@ enum SaleCommand {
     #[command(after_help = "Examples:\n  flashsale sale show drop-1\n  flashsale product list --sale drop-1")]
     Show {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
     },
     /// A new sale
     #[command(after_help = CREATE_EXAMPLES)]
     Create {
         /// 1 to 32 of a-z, 0-9 and - [default: one that the service makes]
+        #[arg(value_parser = filled)]
         id: Option<String>,
         #[command(flatten)]
         terms: Terms,
@@ -83,6 +85,7 @@ enum SaleCommand {
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
         #[command(flatten)]
         terms: Terms,
@@ -98,12 +101,14 @@ enum SaleCommand {
         A paused sale that starts meanwhile stays closed until it is resumed. Deadlines go on.")]
     Pause {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
     },
     /// Holds again, at once, within its window
     #[command(after_help = "Example:\n  flashsale sale resume drop-1")]
     Resume {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
     },
 }
@@ -112,15 +117,15 @@ enum SaleCommand {
 #[derive(Args, Serialize)]
 struct Terms {
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// From when on it takes holds: 2026-11-27T09:00:00Z, now, or +10m from now
-    #[arg(long, value_name = "TIME", value_parser = instant::read)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read)]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<String>,
     /// Until when it takes holds
-    #[arg(long, value_name = "TIME", value_parser = instant::read)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
     /// Whether it takes no holds, whatever its window
@@ -128,19 +133,19 @@ struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<bool>,
     /// How long a hold lasts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds: Option<u64>,
     /// How long a hold may last, with what buyers ask for and extensions
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds_max: Option<u64>,
     /// How long an order waits for its payment
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds: Option<u64>,
     /// How long an order may wait, when its buyer has begun to pay
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds_max: Option<u64>,
     /// What becomes of an order whose payment failed
@@ -152,11 +157,11 @@ struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     restock_refunds: Option<bool>,
     /// So many holds that lapsed, one after another, make a customer wait; 0: never
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_holds: Option<u64>,
     /// How long that customer waits
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_seconds: Option<u64>,
 }
@@ -227,7 +232,7 @@ async fn list(admin: &mut Admin, service: &ServiceArgs) -> Result<bool, Trouble>
         for sale in sales {
             table.row([
                 cell(&sale["id"]),
-                cell(&sale["name"]),
+                short_name(&sale["name"]),
                 status(sale, now_ms),
                 short_time(&sale["starts_at"]),
                 short_time(&sale["ends_at"]),

@@ -156,7 +156,12 @@ fn advice(refusal: &Refusal, url: &str) -> Option<String> {
 
 /// Without what a terminal would obey instead of showing.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect()
+}
+
+/// What turns the direction of a text, and with it the order in which the rest of the line is shown.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -182,6 +187,7 @@ mod tests {
         let last = "\n  (422 validation_failed, request r1)";
         let told = |detail, fields| refused(&refusal(detail, fields), "http://x").replace(last, "");
         assert_eq!(told("no \u{1b}[2J", &[]), "Validation failed: no  [2J");
+        assert_eq!(told("a\u{202e}b\u{2066}c", &[]), "Validation failed: a b c");
         assert_eq!(told("", &[("/price", "price is required")]), "Validation failed: price is required");
         let (price, row) = (("/price", "price is required"), ("/rows/2", "this must be an object"));
         let several = "Validation failed:\n  - price is required\n  - rows/2: this must be an object";

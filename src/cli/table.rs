@@ -12,6 +12,9 @@ const GAP: u16 = 2;
 /// A text is not broken into less than this; a terminal that is narrower breaks the whole line.
 const WIDE_CHARS_MIN: u16 = 12;
 
+/// Of a name in a list.
+const NAME_COLUMNS_MAX: usize = 40;
+
 /// A column, and how it stands.
 #[derive(Clone, Copy)]
 pub(super) enum Column {
@@ -90,6 +93,11 @@ pub(super) fn short_time(value: &Value) -> String {
         _ => "%Y-%m-%d %H:%M:%S%.3fZ",
     };
     time.strftime(format).to_string()
+}
+
+/// A name as a cell: of a long one the beginning, for in a list it would push all else aside.
+pub(super) fn short_name(value: &Value) -> String {
+    console::truncate_str(&cell(value), NAME_COLUMNS_MAX, "…").into_owned()
 }
 
 /// A field as a cell: a text without quotes, a dash for null.
