@@ -5,7 +5,7 @@ use std::{process::ExitCode, rc::Rc, time::Duration};
 use clap::Args;
 use tokio::task::LocalSet;
 
-use super::{CommonArgs, complain, endpoint, environment, filled, say, service::NOT_RUN};
+use super::{CommonArgs, UNUSABLE, complain, endpoint, environment, filled, say};
 use crate::{
     client::{Bounds, Endpoint, Line},
     config::{self, Overrides},
@@ -28,7 +28,7 @@ pub(super) struct HealthcheckArgs {
 }
 
 pub(super) fn run(common: &CommonArgs, args: &HealthcheckArgs) -> ExitCode {
-    let told = which(common, args).map_err(|message| (NOT_RUN, message));
+    let told = which(common, args).map_err(|message| (UNUSABLE, message));
     match told.and_then(|endpoint| ask(endpoint).map_err(|message| (NOT_READY, message))) {
         Ok(()) => {
             say("ready");

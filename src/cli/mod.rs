@@ -22,6 +22,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
+    sync::OnceLock,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -36,7 +37,11 @@ use crate::{
 ///
 /// Without a Redis URL the service starts its own private Redis. To try it: flashsale serve --demo
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = HELP_COLUMNS_MAX)]
+#[command(
+    after_help = "Exit status: 0 done; 1 it failed or was refused; 2 bad flags or settings, or nothing is known. \
+    The help of each command says more."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,8 +54,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the service (this is also what happens without a command)
+    #[command(
+        after_help = "Exit status: 0 it was told to stop; 1 it could not start or go on; 2 bad flags or settings."
+    )]
     Serve(ServeArgs),
-    /// Show the settings in force, as TOML, with secrets hidden
+    /// Show the settings in force, as TOML, with secrets hidden; exits with 2 when they cannot be used
     Config,
     /// Ask a running service whether it is ready; exits with 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -105,14 +113,28 @@ struct GuardArgs {
     server: PathBuf,
 }
 
+/// What was begun came to no good end.
+const FAILED: u8 = 1;
+/// Longer lines of help are hard to read.
+const HELP_COLUMNS_MAX: usize = 100;
+/// Bad flags or settings, an output that cannot be written.
+const UNUSABLE: u8 = 2;
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    let status = dispatch();
+    let Some(error) = UNSAID.get() else { return status };
+    complain(&format!("stdout takes no more: {error}; what was printed is not complete"));
+    ExitCode::from(UNUSABLE)
+}
+
+fn dispatch() -> ExitCode {
     let Cli { command, serve, common } = Cli::parse();
     let misplaced = (serve.demo || serve.addr.is_some()) && !matches!(command, None | Some(Command::Serve(_)));
     let done = match command.unwrap_or(Command::Serve(serve.clone())) {
-        _ if misplaced => Err("--demo and --addr in front of a command belong to serve".to_owned()),
+        _ if misplaced => Err((UNUSABLE, "--demo and --addr in front of a command belong to serve".to_owned())),
         Command::Serve(args) => serve::run(&common, &args.or(serve)),
-        Command::Config => show_config(&common),
+        Command::Config => show_config(&common).map_err(|message| (UNUSABLE, message)),
         Command::Healthcheck(args) => return healthcheck::run(&common, &args),
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
@@ -121,13 +143,13 @@ pub fn run() -> ExitCode {
         Command::Audit(args) => return audit::run(&common, &args),
         Command::Export(args) => return export::run(&common, &args),
         Command::Import(args) => return import::run(&common, &args),
-        Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
+        Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| (FAILED, e.to_string())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err((status, message)) => {
             complain(&message);
-            ExitCode::FAILURE
+            ExitCode::from(status)
         }
     }
 }
@@ -149,9 +171,17 @@ fn environment() -> config::Environment {
     pairs.filter(|(name, _)| !OF_FLAGS.contains(&name.as_str())).collect::<HashMap<_, _>>()
 }
 
-/// A reader that went away is no reason to stop selling, so unlike `println!` this never panics.
+/// Why stdout took no more, once that happened.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints. Unlike `println!` this never panics: a reader that went away has what it wanted, and any other failure is told by
+/// [`run`] at the end.
 fn say(text: &str) {
-    let _nobody_reads = writeln!(io::stdout(), "{text}");
+    if let Err(error) = writeln!(io::stdout(), "{text}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _told_once = UNSAID.set(error);
+    }
 }
 
 fn complain(text: &str) {

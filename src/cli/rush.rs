@@ -49,7 +49,11 @@ Closed loop, without --rate: a buyer comes when another one has been answered, s
 Open loop, with --rate: buyers come on schedule whatever happens, and wait from the scheduled instant on. These are
 the latencies that buyers see (no coordinated omission).
 
-Exit status: 0 proved; 1 not proved; 2 there was no rush (bad flags, no service, no product, no token).";
+A rush in which a rate limit (429) or a missing API key (401) turned somebody away proves nothing. With an admin token all
+looks at the counters but the first go over the admin routes, where neither counts.
+
+Exit status: 0 proved; 1 not proved, also when somebody was turned away at the gate; 2 there was no rush (bad flags, no service,
+no product, no token).";
 
 /// What to rush, and how.
 #[derive(Args)]

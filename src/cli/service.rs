@@ -19,7 +19,7 @@ const HEADING: &str = "Service and output";
 /// The service refused, or something was found that should not be.
 const NOT_GOOD: u8 = 1;
 /// Nothing was done, or it is not known what was.
-pub(super) const NOT_RUN: u8 = 2;
+const NOT_RUN: u8 = 2;
 
 /// Which service, and who asks.
 #[derive(Args)]

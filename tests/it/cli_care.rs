@@ -1,12 +1,12 @@
 //! What people do wrong in a hurry, and must not cost them a sale: the wrong service, an empty variable, a mistyped name.
 
-use std::path::Path;
+use std::{fs::File, path::Path, process::Stdio};
 
 use serde_json::json;
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
-    commands::{all_fail, complaint, done, flashsale},
+    commands::{all_fail, complaint, done, flashsale, program},
     process::command,
     redis::signal_process,
 };
@@ -125,4 +125,69 @@ async fn that_nobody_knows_is_told_apart_from_a_refusal() {
     }
     // What was sent before may still be done.
     done(&app, "audit");
+}
+
+#[tokio::test]
+async fn an_output_that_is_full_is_noticed_and_one_that_was_closed_is_not_a_failure() {
+    let app = TestApp::selling(5).await;
+    for arguments in [
+        "sale list",
+        "product list --json",
+        "audit",
+        "config",
+        "healthcheck",
+        "rush --product 1 --buyers 1",
+        "trigger paid order_x",
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = program(&app).args(arguments.split(' ')).stdout(full).output().unwrap();
+        let (status, said) = complaint(&output);
+        assert!(status == 2 && said.contains("stdout takes no more: No space left"), "{arguments}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program(&app).args(arguments.split(' ')).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let (status, said) = complaint(&output);
+        assert!(status == 0 && !said.contains("flashsale:"), "{arguments}: {said}");
+    }
+}
+
+#[test]
+fn help_and_tables_fit_a_terminal() {
+    let help = |arguments: &str| {
+        let output = command(Path::new("unused")).args(arguments.split(' ')).arg("--help").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for arguments in [
+        "serve",
+        "healthcheck",
+        "rush",
+        "trigger",
+        "sale",
+        "sale create",
+        "sale change",
+        "product",
+        "product create",
+        "product restock",
+        "product list",
+        "audit",
+    ] {
+        let help = help(arguments);
+        let widest = help.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{arguments}: {widest}");
+        assert!(
+            !arguments.is_empty() && help.contains("Exit status") || arguments.contains(' '),
+            "{arguments}: {help}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_long_name_does_not_push_a_list_aside_or_turn_it_around() {
+    let app = TestApp::start();
+    let name = format!("\u{202e}{}", "n".repeat(199));
+    app.add_product(json!({"id": 1, "name": name, "price": "1.00", "total_stock": 5})).await;
+    let listed = done(&app, "product list");
+    assert!(listed.lines().all(|line| line.chars().count() <= 120), "{listed}");
+    assert!(listed.contains("nnn…") && !listed.contains('\u{202e}'), "{listed}");
+    assert!(done(&app, "product show 1").contains(&"n".repeat(199)));
 }
