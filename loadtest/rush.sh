@@ -55,6 +55,9 @@ echo "  held     $held"
 echo "  refused  $refused"
 echo "  other    $((buyers - held - refused))"
 echo "  left     $left"
+if [ $((held + refused)) != "$buyers" ]; then
+  echo "other answers, how many and which (000: none): $(grep -vxE '201|409' <<<"$answers" | sort | uniq -c | xargs)" >&2
+fi
 if [ "$limited" -gt 0 ]; then
   echo "$limited buyers met a rate limit (429), so this proves nothing; start the service without http.rate_limit_per_second" >&2
 fi

@@ -108,7 +108,7 @@ fn the_proof_of_the_readme_proves() {
     let rush = || Command::new(root.join("loadtest/rush.sh")).arg(service.url()).output().unwrap();
     let first = rush();
     let printed = String::from_utf8(first.stdout).unwrap();
-    assert!(first.status.success(), "{printed}");
+    assert!(first.status.success(), "{printed} {}", String::from_utf8_lossy(&first.stderr));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     assert!(readme.contains(printed.trim()), "the README shows something else than {printed}");
     let again = rush();
