@@ -83,8 +83,8 @@ enum Command {
 
 #[derive(Args, Clone)]
 struct CommonArgs {
-    /// Settings file (TOML) [default: flashsale.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG", display_order = 900)]
+    /// Settings file (TOML) [default: that of `FLASHSALE_CONFIG`, else flashsale.toml where there is one]
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
     config: Option<PathBuf>,
 }
 
@@ -129,7 +129,8 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch() -> ExitCode {
-    let Cli { command, serve, common } = Cli::parse();
+    let Cli { command, serve, mut common } = Cli::parse();
+    common.config = common.config.or_else(|| env::var_os(CONFIG).map(PathBuf::from));
     let misplaced = (serve.demo || serve.addr.is_some()) && !matches!(command, None | Some(Command::Serve(_)));
     let done = match command.unwrap_or(Command::Serve(serve.clone())) {
         _ if misplaced => Err((UNUSABLE, "--demo and --addr in front of a command belong to serve".to_owned())),
@@ -160,10 +161,12 @@ fn show_config(common: &CommonArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Names the settings file, where no flag does. Read here and not by clap, whose usage would show the flag as one that must be.
+const CONFIG: &str = "FLASHSALE_CONFIG";
 /// Names the service, where no flag does.
 const URL: &str = "FLASHSALE_URL";
 /// Environment variables of flags; no settings.
-const OF_FLAGS: [&str; 2] = ["FLASHSALE_CONFIG", URL];
+const OF_FLAGS: [&str; 2] = [CONFIG, URL];
 
 /// What may be settings.
 fn environment() -> config::Environment {

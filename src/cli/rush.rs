@@ -57,7 +57,7 @@ no product, no token).";
 
 /// What to rush, and how.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct RushArgs {
     /// The service [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
     #[arg(long, value_name = "URL", value_parser = filled)]

@@ -9,8 +9,9 @@ use super::service::plain;
 
 /// Between two columns.
 const GAP: u16 = 2;
-/// A text is not broken into less than this; a terminal that is narrower breaks the whole line.
-const WIDE_CHARS_MIN: u16 = 12;
+/// A text is not broken into less than this; a terminal that is narrower breaks the whole line. With it a list of products
+/// fits 80 columns.
+const WIDE_CHARS_MIN: u16 = 8;
 
 /// Of a name in a list.
 const NAME_COLUMNS_MAX: usize = 40;

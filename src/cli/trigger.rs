@@ -45,7 +45,7 @@ Exit status: 0 all answers were 2xx; 1 one was not, or did not come; 2 nothing w
 
 /// What to send, and how.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct TriggerArgs {
     /// What happened to the money; several as in paid,failed,refunded
     #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, required = true)]
@@ -66,7 +66,7 @@ pub(super) struct TriggerArgs {
     #[arg(long)]
     stripe: bool,
     /// How much money, as in 50.00 [default: not said; with --stripe what the service says that the order costs]
-    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
+    #[arg(long, value_name = "AMOUNT", value_parser = filled)]
     amount: Option<String>,
     /// In which currency
     #[arg(long, value_name = "CODE", default_value = "USD", requires = "amount", value_parser = filled)]
