@@ -229,6 +229,14 @@ fn count(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "it must be a whole number from 0 on, such as 500".to_owned())
 }
 
+/// For clap, of a number with bounds.
+fn whole(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+    }
+}
+
 /// For clap, of every text that a flag takes: an empty one is a shell variable that is not set, and means nothing that is known.
 fn filled(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(text.to_owned()) }

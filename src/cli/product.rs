@@ -24,7 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   flashsale product list                        how all of them stand
   flashsale product list --sale drop-1
-  flashsale product create 1 --sale drop-1 --name \"Sneaker\" --price 120.00 --total-stock 500 --max-per-customer 2
+  flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale product show 1
   flashsale product restock 1 --delta 50        fifty more, while it sells
   flashsale product change 1 --price 99.00      orders keep the price that they were made with
@@ -35,11 +35,12 @@ Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no se
 const CREATE_EXAMPLES: &str = "\
 Examples:
   flashsale product create --name \"Sneaker\" --price 120.00 --total-stock 500
-  flashsale product create 7 --sale drop-1 --name \"Poster\" --price 1500 --currency JPY --total-stock 80 --max-per-hold 2
-  flashsale product create --sale drop-1 --name \"Ticket\" --price 45.50 --total-stock 2000 --max-per-customer 4
+  flashsale product create 7 --sale drop-1 --name Mug --price 1500 --currency JPY --total-stock 80
+  flashsale product create --sale drop-1 --name Ticket --price 45.50 --total-stock 2000 \\
+      --max-per-hold 2 --max-per-customer 4
 
-Without --sale it gets a sale of its own, p7 for product 7. A new sale is live at once, with default terms: those of the
-service's settings. To open one later: `flashsale sale create drop-1 --paused`, or with --starts-at.";
+Without --sale it gets a sale of its own, p7 for product 7. A new sale is live at once, with default terms: those of \
+the service's settings. To open one later: `flashsale sale create drop-1 --paused`, or with --starts-at.";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:
@@ -47,7 +48,8 @@ Examples:
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
 
-What is not named stays. Orders keep the price that they were made with; units are for `flashsale product restock`.";
+What is not named stays. Orders keep the price that they were made with; units are for \
+`flashsale product restock`.";
 
 const RESTOCK_EXAMPLES: &str = "\
 Examples:
@@ -57,7 +59,8 @@ Examples:
   flashsale product restock 1 --delta 50 --key truck-17
                                                 however often it is repeated, fifty more
 
-There cannot be fewer units than are held, pending and sold: that is refused (below_promised), and the floor is told.";
+There cannot be fewer units than are held, pending and sold: that is refused (below_promised), and the floor is \
+told.";
 
 /// List, show, create, change and restock products
 #[derive(Args)]

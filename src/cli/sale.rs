@@ -21,10 +21,10 @@ const SALES: &str = "/api/admin/sales";
 
 const EXAMPLES: &str = "\
 Examples:
-  flashsale sale create drop-1 --name \"Friday drop\" --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
-  flashsale product create 1 --sale drop-1 --name \"Sneaker\" --price 120.00 --total-stock 500
+  flashsale sale create drop-1 --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
+  flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale sale list
-  flashsale sale pause drop-1            something is wrong: nobody gets a hold; orders and payments go on
+  flashsale sale pause drop-1            nobody gets a hold; orders and payments go on
   flashsale sale resume drop-1
   flashsale sale change drop-1 --ends-at +30m
   flashsale sale change drop-1 --ends-at now
@@ -35,20 +35,21 @@ Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no se
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
-  flashsale sale create drop-1 --name \"Friday drop\" --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
-  flashsale sale create --starts-at +10m --hold-seconds 300     gets an id; opens in ten minutes by this machine's clock
-  flashsale sale create drop-2 --paused                         opens with: flashsale sale resume drop-2
+  flashsale sale create drop-1 --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
+  flashsale sale create --starts-at +10m          gets an id; opens in ten minutes by the clock here
+  flashsale sale create drop-2 --paused           opens with: flashsale sale resume drop-2
 
 What is not said is as the settings of the service have it (sale.hold_seconds and so on).";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:
-  flashsale sale change drop-1 --ends-at +30m                   half an hour more
-  flashsale sale change drop-1 --no-starts-at                   open at once
+  flashsale sale change drop-1 --ends-at +30m             half an hour more
+  flashsale sale change drop-1 --no-starts-at             open at once
   flashsale sale change drop-1 --hold-seconds 120 --hold-seconds-max 600
-  flashsale sale change drop-1 --restock-refunds=false          units that come back are not sold again
+  flashsale sale change drop-1 --restock-refunds=false    units that come back are not sold again
 
-What is not named stays. A change counts for the next hold or order; holds and orders that are there keep their deadlines.";
+What is not named stays. A change counts for the next hold or order; holds and orders that are there keep their \
+deadlines.";
 
 /// List, show, create, change, pause and resume sales
 #[derive(Args)]

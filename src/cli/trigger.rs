@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
-use super::{CommonArgs, api_key, complain, endpoint, environment, filled, say, tell};
+use super::{CommonArgs, api_key, complain, count, endpoint, environment, filled, say, tell, whole};
 use crate::{
     config::{self, Overrides, Secret, Settings},
     domain::{
@@ -30,16 +30,17 @@ Examples:
   flashsale trigger paid order_…                         the payment came
   flashsale trigger paid order_… --duplicate 3           the same event three times: applied once
   flashsale trigger paid order_… --payment-id pi_other   a second payment: for a person to look at
-  flashsale trigger paid order_… --amount 1.00           not what the order costs: for a person to look at
+  flashsale trigger paid order_… --amount 1.00           not what it costs: for a person to look at
   flashsale trigger paid hold_…                          before there is an order: makes it
   flashsale trigger paid,failed,refunded order_… --duplicate 2 --shuffle
                                                          six events in random order
-  flashsale trigger refunded order_… --stripe            as Stripe would send it, to /api/payments/webhooks/stripe
+  flashsale trigger refunded order_… --stripe            as Stripe would send it
   flashsale trigger refunded order_… --stripe --amount 10.00
-                                                         a part of the money: for a person to look at
+                                                         a part: for a person to look at
 
-Each line says what was sent, the event's id, the answer's status, what came of it, and how the order stands. All events
-of an order are about one payment, unless --payment-id says something else. The outcomes are explained in the README.
+Each line says what was sent, the event's id, the answer's status, what came of it, and how the order \
+stands. All events of an order are about one payment, unless --payment-id says something else. The outcomes are explained \
+in the README.
 
 Exit status: 0 all answers were 2xx; 1 one was not, or did not come; 2 nothing was sent (bad flags, no amount known).";
 
@@ -48,19 +49,20 @@ Exit status: 0 all answers were 2xx; 1 one was not, or did not come; 2 nothing w
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct TriggerArgs {
     /// What happened to the money; several as in paid,failed,refunded
-    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, required = true)]
+    // One argument, so that an id that is missing is what clap misses.
+    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, action = ArgAction::Set, required = true)]
     statuses: Vec<Choice>,
     /// The id of an order, or of a hold
     #[arg(value_name = "ORDER_ID", value_parser = filled)]
     target: String,
     /// Send each event N times in all, with the same event id
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=COPIES_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1, COPIES_MAX))]
     duplicate: u64,
     /// Send all events in random order
     #[arg(long)]
     shuffle: bool,
     /// Repeats the order of an earlier --shuffle [default: another one each time]
-    #[arg(long, value_name = "N", requires = "shuffle")]
+    #[arg(long, value_name = "N", requires = "shuffle", value_parser = count)]
     seed: Option<u64>,
     /// As Stripe sends it: its event, its signature
     #[arg(long)]

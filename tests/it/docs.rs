@@ -211,6 +211,8 @@ fn the_command_line_teaches() {
     for arguments in [["--config", path, "config"], ["config", "--config", path]] {
         assert!(help(&arguments).contains("hold_seconds = 7"), "{arguments:?}");
     }
+    let named = command(Path::new("unused")).arg("config").env("FLASHSALE_CONFIG", path).output().unwrap();
+    assert!(String::from_utf8(named.stdout).unwrap().contains("hold_seconds = 7"));
     let misplaced = command(Path::new("unused")).args(["--demo", "config"]).output().unwrap();
     assert_eq!(misplaced.status.code(), Some(2));
     for asked in ["config", "serve", "healthcheck", "sale list", "rush --product 1"] {
