@@ -18,6 +18,8 @@ use crate::{
 };
 
 const SALES: &str = "/api/admin/sales";
+/// How far a date in an answer is behind the clock that it was taken from.
+const DATE_LATE_MS_MAX: u64 = 2_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -259,10 +261,13 @@ async fn pause(admin: &mut Admin, args: &SaleArgs, id: &str, paused: bool) -> Re
     args.service.show(&reply, |sale| title(sale, now_ms))
 }
 
-/// By the service's clock, for that of this machine decides nothing.
+/// By the service's clock, for that of this machine decides nothing. It tells whole seconds, and those a moment late: where the
+/// clock here agrees with it, that one is finer.
 fn now_ms(admin: &Admin) -> i64 {
+    let here_ms = Timestamp::now().as_millisecond();
     let told = admin.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-    told.map_or_else(Timestamp::now, |date| date.timestamp()).as_millisecond()
+    let told_ms = told.map(|date| date.timestamp().as_millisecond());
+    told_ms.filter(|told_ms| told_ms.abs_diff(here_ms) > DATE_LATE_MS_MAX).unwrap_or(here_ms)
 }
 
 /// The service tells the window; what it means at this instant follows from it.
