@@ -42,7 +42,7 @@ pub enum StartError {
     Unfit { address: String, unfit: Unfit },
     #[error("{setting}: number {number} is not {form}")]
     Secret { setting: &'static str, number: usize, form: &'static str },
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}; --addr or http.addr names another address")]
     Listen(SocketAddr, io::Error),
     #[error("cannot start the server: {0}")]
     Io(#[from] io::Error),
@@ -68,11 +68,14 @@ impl Application {
     /// # Errors
     /// [`StartError`], each saying what to do.
     pub async fn build(settings: &Settings, catalogue: Catalogue) -> Result<Self, StartError> {
+        // Looked at first, so that a port that is taken leaves no Redis and no data folder behind. It is listened to only when
+        // requests can be answered.
+        drop(listen(settings.http.addr)?);
         let (topology, embedded) = find_redis(settings)?;
         let blueprint = prepare(settings, topology, Arc::new(catalogue), embedded.is_some()).await?;
         let draining = Draining::default();
         let desk = desk(settings, draining.clone())?;
-        let listener = TcpListener::bind(settings.http.addr).map_err(|e| StartError::Listen(settings.http.addr, e))?;
+        let listener = listen(settings.http.addr)?;
         let addr = listener.local_addr()?;
         let server = serve(settings, listener, blueprint.clone(), desk)?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
@@ -125,6 +128,10 @@ impl Application {
         tracing::info!("stopped");
         result
     }
+}
+
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).map_err(|error| StartError::Listen(addr, error))
 }
 
 fn find_redis(settings: &Settings) -> Result<(Topology, Option<Embedded>), StartError> {

@@ -37,7 +37,7 @@ Exit status: 0 all is as the records say; 1 something differs, or the service re
 #[command(after_help = EXAMPLES)]
 pub(super) struct AuditArgs {
     /// Only this sale
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::filled)]
     sale: Option<String>,
     /// Put right what can be put right, and compare again
     #[arg(long)]

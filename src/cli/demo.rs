@@ -15,6 +15,8 @@ use crate::{
 };
 
 const NAME: &str = "Flash Sale Item";
+/// Where `make proof` looks by itself.
+const USUAL_URL: &str = "http://127.0.0.1:8080";
 const UNITS: u64 = 100;
 /// Said where it would otherwise be measured.
 const BUILT_FOR_TRYING: &str = "\nThis program was built for trying. For measuring and selling: make build";
@@ -46,6 +48,13 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists => Ok(()),
         PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
     }
+}
+
+/// The proof for this service, which need not be at the usual place.
+fn proof(url: &str, settings: &Settings) -> String {
+    let place = if url == USUAL_URL { String::new() } else { format!(" URL={url}") };
+    let key = settings.http.gate.api_keys.first();
+    format!("make proof{place}{}", key.map_or_else(String::new, |key| format!(" API_KEY='{}'", key.expose())))
 }
 
 /// URLs, the token, and the next curl to try.
@@ -80,8 +89,9 @@ Try it, in another terminal:
   curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
   curl -s -w '\n' -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
-Ctrl-C stops it; what was sold stays sold. In the source folder, `make proof` sends five buyers too many.{speed}
+Ctrl-C stops it; what was sold stays sold. In the source folder this sends five buyers too many: {proof}{speed}
 "#,
+        proof = proof(&url, settings),
         speed = if cfg!(debug_assertions) { BUILT_FOR_TRYING } else { "" }
     )
 }

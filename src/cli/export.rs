@@ -51,7 +51,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Only orders of this sale
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::filled)]
     sale: Option<String>,
     /// Only orders that stand so
     #[arg(long, value_parser = ["pending", "paid", "cancelled", "expired", "refund_required", "refunded"])]

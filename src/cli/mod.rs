@@ -21,8 +21,10 @@ use std::{
     collections::HashMap,
     env,
     io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
+    sync::OnceLock,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -37,7 +39,11 @@ use crate::{
 ///
 /// Without a Redis URL the service starts its own private Redis. To try it: flashsale serve --demo
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = HELP_COLUMNS_MAX)]
+#[command(
+    after_help = "Exit status: 0 done; 1 it failed or was refused; 2 bad flags or settings, or nothing is known. \
+    The help of each command says more."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -50,11 +56,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the service (this is also what happens without a command)
+    #[command(
+        after_help = "Exit status: 0 it was told to stop; 1 it could not start or go on; 2 bad flags or settings."
+    )]
     Serve(ServeArgs),
-    /// Show the settings in force, as TOML, with secrets hidden
+    /// Show the settings in force, as TOML, with secrets hidden; exits with 2 when they cannot be used
     Config,
     /// Ask a running service whether it is ready; exits with 0 if so
-    Healthcheck(HealthcheckArgs),
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Rehearse a sale: thousands of buyers against a running service, and a proof that nothing was oversold
     Rush(rush::RushArgs),
     /// Send payment events to a running service, signed as a payment provider signs them: to try every case
@@ -76,8 +85,8 @@ enum Command {
 
 #[derive(Args, Clone)]
 struct CommonArgs {
-    /// Settings file (TOML) [default: flashsale.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "FLASHSALE_CONFIG", display_order = 900)]
+    /// Settings file (TOML) [default: that of `FLASHSALE_CONFIG`, else flashsale.toml where there is one]
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
     config: Option<PathBuf>,
 }
 
@@ -99,13 +108,6 @@ impl ServeArgs {
 }
 
 #[derive(Args)]
-struct HealthcheckArgs {
-    /// The service to ask [default: http.addr of the settings]
-    #[arg(long, value_name = "HOST:PORT")]
-    addr: Option<String>,
-}
-
-#[derive(Args)]
 struct GuardArgs {
     #[arg(long)]
     data_dir: PathBuf,
@@ -113,15 +115,30 @@ struct GuardArgs {
     server: PathBuf,
 }
 
+/// What was begun came to no good end.
+const FAILED: u8 = 1;
+/// Longer lines of help are hard to read.
+const HELP_COLUMNS_MAX: usize = 100;
+/// Bad flags or settings, an output that cannot be written.
+const UNUSABLE: u8 = 2;
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let Cli { command, serve, common } = Cli::parse();
+    let status = dispatch();
+    let Some(error) = UNSAID.get() else { return status };
+    complain(&format!("stdout takes no more: {error}; what was printed is not complete"));
+    ExitCode::from(UNUSABLE)
+}
+
+fn dispatch() -> ExitCode {
+    let Cli { command, serve, mut common } = Cli::parse();
+    common.config = common.config.or_else(|| env::var_os(CONFIG).map(PathBuf::from));
     let misplaced = (serve.demo || serve.addr.is_some()) && !matches!(command, None | Some(Command::Serve(_)));
     let done = match command.unwrap_or(Command::Serve(serve.clone())) {
-        _ if misplaced => Err("--demo and --addr in front of a command belong to serve".to_owned()),
+        _ if misplaced => Err((UNUSABLE, "--demo and --addr in front of a command belong to serve".to_owned())),
         Command::Serve(args) => serve::run(&common, &args.or(serve)),
-        Command::Config => show_config(&common),
-        Command::Healthcheck(args) => healthcheck::run(&common, args.addr),
+        Command::Config => show_config(&common).map_err(|message| (UNUSABLE, message)),
+        Command::Healthcheck(args) => return healthcheck::run(&common, &args),
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),
@@ -129,13 +146,13 @@ pub fn run() -> ExitCode {
         Command::Audit(args) => return audit::run(&common, &args),
         Command::Export(args) => return export::run(&common, &args),
         Command::Import(args) => return import::run(&common, &args),
-        Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| e.to_string()),
+        Command::Guard(args) => embedded::guard(&args.data_dir, &args.server).map_err(|e| (FAILED, e.to_string())),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err((status, message)) => {
             complain(&message);
-            ExitCode::FAILURE
+            ExitCode::from(status)
         }
     }
 }
@@ -146,8 +163,12 @@ fn show_config(common: &CommonArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Names the settings file, where no flag does. Read here and not by clap, whose usage would show the flag as one that must be.
+const CONFIG: &str = "FLASHSALE_CONFIG";
+/// Names the service, where no flag does.
+const URL: &str = "FLASHSALE_URL";
 /// Environment variables of flags; no settings.
-const OF_FLAGS: [&str; 2] = ["FLASHSALE_CONFIG", "FLASHSALE_URL"];
+const OF_FLAGS: [&str; 2] = [CONFIG, URL];
 
 /// What may be settings.
 fn environment() -> config::Environment {
@@ -155,9 +176,17 @@ fn environment() -> config::Environment {
     pairs.filter(|(name, _)| !OF_FLAGS.contains(&name.as_str())).collect::<HashMap<_, _>>()
 }
 
-/// A reader that went away is no reason to stop selling, so unlike `println!` this never panics.
+/// Why stdout took no more, once that happened.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints. Unlike `println!` this never panics: a reader that went away has what it wanted, and any other failure is told by
+/// [`run`] at the end.
 fn say(text: &str) {
-    let _nobody_reads = writeln!(io::stdout(), "{text}");
+    if let Err(error) = writeln!(io::stdout(), "{text}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _told_once = UNSAID.set(error);
+    }
 }
 
 fn complain(text: &str) {
@@ -169,10 +198,48 @@ fn tell(text: &str) {
     let _nobody_reads = writeln!(io::stderr(), "{text}");
 }
 
-/// The service that is meant, without `--url` the one that these settings describe, as it is reached from this machine; and the
-/// key that is shown there.
-fn endpoint(url: Option<&str>, api_key: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
-    let local = || format!("http://{}", healthcheck::reachable(settings.http.addr));
-    let of_settings = settings.http.gate.api_keys.first().map(Secret::expose);
-    Endpoint::parse(&url.map_or_else(local, str::to_owned))?.with_api_key(api_key.or(of_settings))
+/// The service that is meant: `--url`, else `FLASHSALE_URL`, else the one that these settings describe, as it is reached from
+/// this machine. Every command that asks one asks this function which.
+fn endpoint(url: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
+    let of_environment = env::var_os(URL).map(|url| url.to_string_lossy().into_owned());
+    let (url, source) = match (url, of_environment) {
+        (Some(url), _) => (url.to_owned(), "--url"),
+        (None, Some(url)) => (url, URL),
+        (None, None) => (format!("http://{}", reachable(settings.http.addr)), "http.addr"),
+    };
+    Endpoint::parse(&url).map_err(|error| format!("{source}: {error}"))
+}
+
+/// A service that listens on all addresses is asked on the loopback one.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
+}
+
+/// The one that is shown to the gate of the service.
+fn api_key<'a>(flag: Option<&'a str>, settings: &'a Settings) -> Option<&'a str> {
+    flag.or_else(|| settings.http.gate.api_keys.first().map(Secret::expose))
+}
+
+/// For clap, of the id of a product.
+fn product_id(text: &str) -> Result<u64, String> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or_else(|| "the id of a product is a whole number from 1 on; `flashsale product list` tells them".to_owned())
+}
+
+/// For clap, of a number that is not negative.
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it must be a whole number from 0 on, such as 500".to_owned())
+}
+
+/// For clap, of a number with bounds.
+fn whole(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+    }
+}
+
+/// For clap, of every text that a flag takes: an empty one is a shell variable that is not set, and means nothing that is known.
+fn filled(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(text.to_owned()) }
 }

@@ -7,17 +7,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    CommonArgs,
+    CommonArgs, count, filled, product_id,
     service::ServiceArgs,
-    table::{Column, Table, cell, sheet, short_time},
+    table::{Column, Table, cell, sheet, short_name, short_time},
     tell,
 };
 use crate::client::{
     Lost,
-    admin::{Admin, Call, Reply, Trouble},
+    admin::{Admin, Call, Reply, Trouble, escape},
 };
 
-const SHOWN: &str = "/api/products";
 const PRODUCTS: &str = "/api/admin/products";
 const STOCK: [&str; 5] = ["total", "available", "held", "pending", "sold"];
 
@@ -25,7 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   flashsale product list                        how all of them stand
   flashsale product list --sale drop-1
-  flashsale product create 1 --sale drop-1 --name \"Sneaker\" --price 120.00 --total-stock 500 --max-per-customer 2
+  flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale product show 1
   flashsale product restock 1 --delta 50        fifty more, while it sells
   flashsale product change 1 --price 99.00      orders keep the price that they were made with
@@ -36,10 +35,12 @@ Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no se
 const CREATE_EXAMPLES: &str = "\
 Examples:
   flashsale product create --name \"Sneaker\" --price 120.00 --total-stock 500
-  flashsale product create 7 --sale drop-1 --name \"Poster\" --price 1500 --currency JPY --total-stock 80 --max-per-hold 2
-  flashsale product create --sale drop-1 --name \"Ticket\" --price 45.50 --total-stock 2000 --max-per-customer 4
+  flashsale product create 7 --sale drop-1 --name Mug --price 1500 --currency JPY --total-stock 80
+  flashsale product create --sale drop-1 --name Ticket --price 45.50 --total-stock 2000 \\
+      --max-per-hold 2 --max-per-customer 4
 
-Without --sale it gets a sale of its own, with the terms of the service's settings: p7 for product 7.";
+Without --sale it gets a sale of its own, p7 for product 7. A new sale is live at once, with default terms: those of \
+the service's settings. To open one later: `flashsale sale create drop-1 --paused`, or with --starts-at.";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:
@@ -47,7 +48,8 @@ Examples:
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
 
-What is not named stays. Orders keep the price that they were made with; units are for `flashsale product restock`.";
+What is not named stays. Orders keep the price that they were made with; units are for \
+`flashsale product restock`.";
 
 const RESTOCK_EXAMPLES: &str = "\
 Examples:
@@ -57,7 +59,8 @@ Examples:
   flashsale product restock 1 --delta 50 --key truck-17
                                                 however often it is repeated, fifty more
 
-There cannot be fewer units than are held, pending and sold: that is refused (below_promised), and the floor is told.";
+There cannot be fewer units than are held, pending and sold: that is refused (below_promised), and the floor is \
+told.";
 
 /// List, show, create, change and restock products
 #[derive(Args)]
@@ -76,13 +79,14 @@ enum ProductCommand {
         flashsale product list --json | jq '.data[] | select(.available_stock == 0).name'")]
     List {
         /// Only those of this sale
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = filled)]
         sale: Option<String>,
     },
     /// One product: its five counters, and when units come back next
     #[command(after_help = "Examples:\n  flashsale product show 1\n  watch -n 1 flashsale product show 1")]
     Show {
         /// Of the product
+        #[arg(value_parser = product_id)]
         id: u64,
     },
     /// A new product
@@ -92,6 +96,7 @@ enum ProductCommand {
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
         /// Of the product
+        #[arg(value_parser = product_id)]
         id: u64,
         #[command(flatten)]
         change: Facts,
@@ -108,31 +113,36 @@ enum ProductCommand {
 #[derive(Args, Serialize)]
 struct NewProduct {
     /// A whole number from 1 on [default: the next one]
+    #[arg(value_parser = product_id)]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
-    /// The sale whose terms it has [default: one of its own]
-    #[arg(long, value_name = "ID")]
+    /// The sale whose terms it has, which must be there [default: a new one of its own]
+    #[arg(long, value_name = "ID", value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sale: Option<String>,
+    /// Make that sale too where it is not there: live at once, with default terms
+    #[arg(long, requires = "sale")]
+    #[serde(skip)]
+    new_sale: bool,
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = filled)]
     name: String,
     /// What one unit costs, such as 9.99
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     price: String,
     /// An ISO 4217 code [default: USD]
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<String>,
     /// How many units there are
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     total_stock: u64,
     /// How many one hold may have [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_hold: Option<u64>,
     /// How many one customer may have held, ordered and bought together [default: any number]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_customer: Option<u64>,
 }
@@ -140,19 +150,19 @@ struct NewProduct {
 #[derive(Args, Serialize)]
 struct Facts {
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// What one unit costs from now on, such as 9.99
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<String>,
     /// How many one hold may have
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_hold: Option<u64>,
     /// How many one customer may have held, ordered and bought together
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_customer: Option<u64>,
 }
@@ -161,15 +171,16 @@ struct Facts {
 #[command(group = ArgGroup::new("units").required(true).args(["delta", "total"]))]
 struct Restock {
     /// Of the product
+    #[arg(value_parser = product_id)]
     id: u64,
     /// So many more; with a minus fewer
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     delta: Option<i64>,
     /// So many in all, with what is held, pending and sold
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     total: Option<u64>,
     /// Names this restocking, so that it counts once however often it is sent [default: a new one]
-    #[arg(long)]
+    #[arg(long, value_parser = filled)]
     key: Option<String>,
 }
 
@@ -177,8 +188,8 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> ExitCode {
     let show = |reply| args.service.show(&reply, text);
     args.service.run(common, async |admin| match &args.command {
         ProductCommand::List { sale } => list(admin, &args.service, sale.as_deref()).await,
-        ProductCommand::Show { id } => show(admin.send(Call::get(format!("{SHOWN}/{id}"))).await?),
-        ProductCommand::Create(product) => show(admin.send(Call::post(PRODUCTS, &body(product)?)).await?),
+        ProductCommand::Show { id } => show(admin.send(Call::get(format!("{PRODUCTS}/{id}"))).await?),
+        ProductCommand::Create(product) => show(create(admin, product).await?),
         ProductCommand::Change { id, change, no_max_per_customer } => {
             let mut change = body(change)?;
             if *no_max_per_customer {
@@ -199,14 +210,30 @@ fn body(of: &impl Serialize) -> Result<Value, Trouble> {
     serde_json::to_value(of).map_err(|error| Trouble::NotRun(error.to_string()))
 }
 
-async fn list(admin: &mut Admin, service: &ServiceArgs, sale: Option<&str>) -> Result<bool, Trouble> {
-    let mut products = admin.send(Call::get(SHOWN)).await?.json()?;
-    if let (Some(sale), Some(rows)) = (sale, products["data"].as_array_mut()) {
-        rows.retain(|product| product["sale"] == sale);
+/// The service makes a sale that a product names and that is not there. A person who mistypes its name does not want that.
+async fn create(admin: &mut Admin, product: &NewProduct) -> Result<Reply, Trouble> {
+    if let Some(sale) = product.sale.as_ref().filter(|_| !product.new_sale) {
+        let found = admin.send(Call::get(format!("/api/admin/sales/{}", escape(sale)))).await;
+        found.map_err(|trouble| match trouble {
+            Trouble::Refused(mut refusal) if refusal.code == "sale_not_found" => {
+                refusal.detail = format!(
+                    "there is no sale {sale}; `flashsale sale create {sale}` makes it, and so does --new-sale here: \
+                     live at once, with default terms"
+                );
+                Trouble::Refused(refusal)
+            }
+            other => other,
+        })?;
     }
+    admin.send(Call::post(PRODUCTS, &body(product)?)).await
+}
+
+async fn list(admin: &mut Admin, service: &ServiceArgs, sale: Option<&str>) -> Result<bool, Trouble> {
+    let of_sale = sale.map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
+    let products = admin.list(&format!("{PRODUCTS}{of_sale}")).await?;
     service.show_list(&products, |products| {
         if products.is_empty() {
-            return "no products here; `flashsale product create` makes one".to_owned();
+            return "no products here yet; `flashsale product create` makes one".to_owned();
         }
         let mut table = Table::new(&[
             Column::Right("ID"),
@@ -221,9 +248,9 @@ async fn list(admin: &mut Admin, service: &ServiceArgs, sale: Option<&str>) -> R
             Column::Right("SOLD"),
         ]);
         for product in products {
-            let facts = ["id", "name", "sale", "status"].map(|name| cell(&product[name]));
-            let stock = STOCK.map(|counter| cell(&product[format!("{counter}_stock")]));
-            table.row(facts.into_iter().chain([price(product)]).chain(stock));
+            let fact = |name: &str| cell(&product[name]);
+            let facts = [fact("id"), short_name(&product["name"]), fact("sale"), fact("status"), price(product)];
+            table.row(facts.into_iter().chain(STOCK.map(|counter| fact(&format!("{counter}_stock")))));
         }
         table.text()
     })
@@ -241,7 +268,7 @@ async fn send_restock(admin: &mut Admin, restock: &Restock) -> Result<Reply, Tro
     admin.send(call).await.inspect_err(|trouble| {
         let unknown = match trouble {
             Trouble::Lost(lost) => !matches!(lost, Lost::Unconnected(_)),
-            Trouble::Refused(refusal) => refusal.status == 503,
+            Trouble::Refused(refusal) => !refusal.is_refusal(),
             _ => false,
         };
         if unknown {

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CommonArgs, complain, endpoint, environment, say, tell};
+use super::{CommonArgs, api_key, complain, count, endpoint, environment, filled, product_id, say, tell, whole};
 use crate::{
     config::{self, Overrides, Secret, Settings},
     rush::{
@@ -36,42 +36,46 @@ const NO_RUSH: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
-  flashsale serve --demo                          a service to try it on, in another terminal
-  flashsale rush --product 1                      its product 1: no token needed
-  flashsale rush --admin-token TOKEN              1,000 buyers for 100 units of a product of its own
-  flashsale rush --scenario lifecycle             hold, order, pay; needs --webhook-secret unless it is a demo
-  flashsale rush --scenario duplicates            everything is sent three times; each buyer gets one unit
-  flashsale rush --scenario abandon               holds lapse after a second or two, and others get the units
+  flashsale serve --demo                      a service to try it on, in another terminal
+  flashsale rush --product 1                  its product 1: no token needed
+  flashsale rush --admin-token TOKEN          1,000 buyers for 100 units of a product of its own
+  flashsale rush --scenario lifecycle         hold, order, pay; unless it is a demo with --webhook-secret
+  flashsale rush --scenario duplicates        everything three times; each buyer gets one unit
+  flashsale rush --scenario abandon           holds lapse after a second or two, and others get the units
   flashsale rush --buyers 100000 --rate 5000/s --concurrency 512 --duration 20s --report rush.html
   flashsale rush --url https://shop.example --product 7 --json
 
-Closed loop, without --rate: a buyer comes when another one has been answered, so a slow service is asked less.
-Open loop, with --rate: buyers come on schedule whatever happens, and wait from the scheduled instant on. These are
+Closed loop, without --rate: a buyer comes when another one has been answered, so a slow service is asked less. \
+Open loop, with --rate: buyers come on schedule whatever happens, and wait from the scheduled instant on. These are \
 the latencies that buyers see (no coordinated omission).
 
-Exit status: 0 proved; 1 not proved; 2 there was no rush (bad flags, no service, no product, no token).";
+A rush in which a rate limit (429) or a missing API key (401) turned somebody away proves nothing. With an admin token all \
+looks at the counters but the first go over the admin routes, where neither counts.
+
+Exit status: 0 proved; 1 not proved, also when somebody was turned away at the gate; 2 there was no rush (bad flags, no \
+service, no product, no token).";
 
 /// What to rush, and how.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct RushArgs {
-    /// The service [default: http:// and http.addr of the settings]
-    #[arg(long, value_name = "URL")]
+    /// The service [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
+    #[arg(long, value_name = "URL", value_parser = filled)]
     url: Option<String>,
     /// What every buyer does
     #[arg(long, value_enum, default_value_t = Choice::Rush)]
     scenario: Choice,
     /// How many come
-    #[arg(long, value_name = "N", default_value_t = BUYERS, value_parser = clap::value_parser!(u64).range(1..=BUYERS_MAX))]
+    #[arg(long, value_name = "N", default_value_t = BUYERS, value_parser = whole(1, BUYERS_MAX))]
     buyers: u64,
     /// Units of the product that is made for the rush [default: 100]
-    #[arg(long, value_name = "N", conflicts_with = "product", value_parser = clap::value_parser!(u64).range(1..=UNITS_MAX))]
+    #[arg(long, value_name = "N", conflicts_with = "product", value_parser = whole(1, UNITS_MAX))]
     units: Option<u64>,
     /// Rush a product that is there, for all that is available of it, instead of making one
-    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "ID", value_parser = product_id)]
     product: Option<u64>,
     /// Buyers served at the same time, each on a connection of its own (three with duplicates)
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=CONCURRENCY_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole(1, CONCURRENCY_MAX))]
     concurrency: u64,
     /// Buyers a second, such as 5000/s, on schedule (abandon spreads them over --duration by itself)
     #[arg(long, value_name = "N/s", value_parser = read_rate)]
@@ -80,10 +84,10 @@ pub(super) struct RushArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = read_duration)]
     duration: Duration,
     /// Makes the product [default: admin.token of the settings, `FLASHSALE_ADMIN__TOKEN`]
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", value_parser = filled)]
     admin_token: Option<String>,
     /// Shown with every request [default: the first of `http.api_keys`, `FLASHSALE_HTTP__API_KEYS`; else none]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = filled)]
     api_key: Option<String>,
     /// Signs payment events [default: the first of webhook.secrets, `FLASHSALE_WEBHOOK__SECRETS`; else unsigned]
     #[arg(long, value_name = "whsec_…", value_parser = read_secret)]
@@ -95,7 +99,7 @@ pub(super) struct RushArgs {
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// Repeats the choices that the rush makes itself [default: another one each time]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     seed: Option<u64>,
 }
 
@@ -128,6 +132,7 @@ fn rehearse(common: &CommonArgs, args: &RushArgs) -> Result<Report, String> {
     // Made first: nobody wants to learn after the rush that there is no such folder.
     let page = args.report.as_ref().map(|path| File::create(path).map_err(|error| unwritable(path, &error)));
     let page = page.transpose()?;
+    tell(&format!("buyers go to {}", plan.endpoint.url()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let mut teller = Teller::new(plan.buyers);
     let interrupted = async { drop(tokio::signal::ctrl_c().await) };
@@ -151,7 +156,7 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
         || settings.webhook.secrets.first().and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()));
     let scenario = args.scenario.into();
     Ok(Plan {
-        endpoint: endpoint(args.url.as_deref(), args.api_key.as_deref(), settings)?,
+        endpoint: endpoint(args.url.as_deref(), settings)?.with_api_key(api_key(args.api_key.as_deref(), settings))?,
         scenario,
         wanted: match args.product {
             Some(product) => Wanted::Existing { product },

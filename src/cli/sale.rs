@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    CommonArgs, instant,
+    CommonArgs, count, filled, instant,
     service::ServiceArgs,
-    table::{Column, Table, cell, sheet, short_time},
+    table::{Column, Table, cell, sheet, short_name, short_time},
 };
 use crate::{
     client::admin::{Admin, Call, Trouble, escape},
@@ -18,13 +18,15 @@ use crate::{
 };
 
 const SALES: &str = "/api/admin/sales";
+/// How far a date in an answer is behind the clock that it was taken from.
+const DATE_LATE_MS_MAX: u64 = 2_000;
 
 const EXAMPLES: &str = "\
 Examples:
-  flashsale sale create drop-1 --name \"Friday drop\" --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
-  flashsale product create 1 --sale drop-1 --name \"Sneaker\" --price 120.00 --total-stock 500
+  flashsale sale create drop-1 --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
+  flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale sale list
-  flashsale sale pause drop-1            something is wrong: nobody gets a hold; orders and payments go on
+  flashsale sale pause drop-1            nobody gets a hold; orders and payments go on
   flashsale sale resume drop-1
   flashsale sale change drop-1 --ends-at +30m
   flashsale sale change drop-1 --ends-at now
@@ -35,20 +37,21 @@ Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no se
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
-  flashsale sale create drop-1 --name \"Friday drop\" --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
-  flashsale sale create --starts-at +10m --hold-seconds 300     gets an id; opens in ten minutes by this machine's clock
-  flashsale sale create drop-2 --paused                         opens with: flashsale sale resume drop-2
+  flashsale sale create drop-1 --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
+  flashsale sale create --starts-at +10m          gets an id; opens in ten minutes by the clock here
+  flashsale sale create drop-2 --paused           opens with: flashsale sale resume drop-2
 
 What is not said is as the settings of the service have it (sale.hold_seconds and so on).";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:
-  flashsale sale change drop-1 --ends-at +30m                   half an hour more
-  flashsale sale change drop-1 --no-starts-at                   open at once
+  flashsale sale change drop-1 --ends-at +30m             half an hour more
+  flashsale sale change drop-1 --no-starts-at             open at once
   flashsale sale change drop-1 --hold-seconds 120 --hold-seconds-max 600
-  flashsale sale change drop-1 --restock-refunds=false          units that come back are not sold again
+  flashsale sale change drop-1 --restock-refunds=false    units that come back are not sold again
 
-What is not named stays. A change counts for the next hold or order; holds and orders that are there keep their deadlines.";
+What is not named stays. A change counts for the next hold or order; holds and orders that are there keep their \
+deadlines.";
 
 /// List, show, create, change, pause and resume sales
 #[derive(Args)]
@@ -69,12 +72,14 @@ enum SaleCommand {
     #[command(after_help = "Examples:\n  flashsale sale show drop-1\n  flashsale product list --sale drop-1")]
     Show {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
     },
     /// A new sale
     #[command(after_help = CREATE_EXAMPLES)]
     Create {
         /// 1 to 32 of a-z, 0-9 and - [default: one that the service makes]
+        #[arg(value_parser = filled)]
         id: Option<String>,
         #[command(flatten)]
         terms: Terms,
@@ -83,6 +88,7 @@ enum SaleCommand {
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
         #[command(flatten)]
         terms: Terms,
@@ -98,12 +104,14 @@ enum SaleCommand {
         A paused sale that starts meanwhile stays closed until it is resumed. Deadlines go on.")]
     Pause {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
     },
     /// Holds again, at once, within its window
     #[command(after_help = "Example:\n  flashsale sale resume drop-1")]
     Resume {
         /// Of the sale
+        #[arg(value_parser = filled)]
         id: String,
     },
 }
@@ -112,15 +120,15 @@ enum SaleCommand {
 #[derive(Args, Serialize)]
 struct Terms {
     /// What people call it
-    #[arg(long)]
+    #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// From when on it takes holds: 2026-11-27T09:00:00Z, now, or +10m from now
-    #[arg(long, value_name = "TIME", value_parser = instant::read)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read)]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<String>,
     /// Until when it takes holds
-    #[arg(long, value_name = "TIME", value_parser = instant::read)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
     /// Whether it takes no holds, whatever its window
@@ -128,19 +136,19 @@ struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<bool>,
     /// How long a hold lasts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds: Option<u64>,
     /// How long a hold may last, with what buyers ask for and extensions
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds_max: Option<u64>,
     /// How long an order waits for its payment
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds: Option<u64>,
     /// How long an order may wait, when its buyer has begun to pay
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds_max: Option<u64>,
     /// What becomes of an order whose payment failed
@@ -152,11 +160,11 @@ struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     restock_refunds: Option<bool>,
     /// So many holds that lapsed, one after another, make a customer wait; 0: never
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_holds: Option<u64>,
     /// How long that customer waits
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_seconds: Option<u64>,
 }
@@ -227,7 +235,7 @@ async fn list(admin: &mut Admin, service: &ServiceArgs) -> Result<bool, Trouble>
         for sale in sales {
             table.row([
                 cell(&sale["id"]),
-                cell(&sale["name"]),
+                short_name(&sale["name"]),
                 status(sale, now_ms),
                 short_time(&sale["starts_at"]),
                 short_time(&sale["ends_at"]),
@@ -253,10 +261,13 @@ async fn pause(admin: &mut Admin, args: &SaleArgs, id: &str, paused: bool) -> Re
     args.service.show(&reply, |sale| title(sale, now_ms))
 }
 
-/// By the service's clock, for that of this machine decides nothing.
+/// By the service's clock, for that of this machine decides nothing. It tells whole seconds, and those a moment late: where the
+/// clock here agrees with it, that one is finer.
 fn now_ms(admin: &Admin) -> i64 {
+    let here_ms = Timestamp::now().as_millisecond();
     let told = admin.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-    told.map_or_else(Timestamp::now, |date| date.timestamp()).as_millisecond()
+    let told_ms = told.map(|date| date.timestamp().as_millisecond());
+    told_ms.filter(|told_ms| told_ms.abs_diff(here_ms) > DATE_LATE_MS_MAX).unwrap_or(here_ms)
 }
 
 /// The service tells the window; what it means at this instant follows from it.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 use tokio::task::LocalSet;
 
-use super::{CommonArgs, complain, endpoint, environment, say};
+use super::{CommonArgs, complain, endpoint, environment, filled, say};
 use crate::{
     client::{
         Lost,
@@ -24,15 +24,13 @@ const NOT_RUN: u8 = 2;
 /// Which service, and who asks.
 #[derive(Args)]
 pub(super) struct ServiceArgs {
-    /// Where it is [default: http:// and http.addr of the settings]
-    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "FLASHSALE_URL", hide_env_values = true)]
+    /// Where it is [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", value_parser = filled)]
     url: Option<String>,
-    /// Who asks [default: of the settings `admin.token` (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of `admin.read_tokens`]
-    #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN")]
+    /// Who asks [default: of the settings `admin.token` (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of
+    /// `admin.read_tokens`]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN", value_parser = filled)]
     token: Option<String>,
-    /// For the storefront, where products are read [default: the first of `http.api_keys`; else none]
-    #[arg(long, global = true, help_heading = HEADING, value_name = "KEY")]
-    api_key: Option<String>,
     /// Print what the service answers, as it comes; also when it refuses
     #[arg(long, global = true, help_heading = HEADING)]
     pub(super) json: bool,
@@ -62,7 +60,7 @@ impl ServiceArgs {
                 if self.json && !refusal.problem.is_null() {
                     say(&String::from_utf8_lossy(&refusal.body));
                 }
-                ExitCode::from(NOT_GOOD)
+                ExitCode::from(if refusal.is_refusal() { NOT_GOOD } else { NOT_RUN })
             }
         }
     }
@@ -84,7 +82,7 @@ impl ServiceArgs {
     fn client(&self, common: &CommonArgs) -> Result<Admin, String> {
         let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
         let settings = settings.map_err(|complaints| complaints.to_string())?;
-        let endpoint = endpoint(self.url.as_deref(), self.api_key.as_deref(), &settings)?;
+        let endpoint = endpoint(self.url.as_deref(), &settings)?;
         Admin::new(endpoint, self.token.as_deref().or_else(|| known_token(&settings)))
     }
 }
@@ -158,7 +156,12 @@ fn advice(refusal: &Refusal, url: &str) -> Option<String> {
 
 /// Without what a terminal would obey instead of showing.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect()
+}
+
+/// What turns the direction of a text, and with it the order in which the rest of the line is shown.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -184,6 +187,7 @@ mod tests {
         let last = "\n  (422 validation_failed, request r1)";
         let told = |detail, fields| refused(&refusal(detail, fields), "http://x").replace(last, "");
         assert_eq!(told("no \u{1b}[2J", &[]), "Validation failed: no  [2J");
+        assert_eq!(told("a\u{202e}b\u{2066}c", &[]), "Validation failed: a b c");
         assert_eq!(told("", &[("/price", "price is required")]), "Validation failed: price is required");
         let (price, row) = (("/price", "price is required"), ("/rows/2", "this must be an object"));
         let several = "Validation failed:\n  - price is required\n  - rows/2: this must be an object";

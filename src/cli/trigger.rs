@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
-use super::{CommonArgs, complain, endpoint, environment, say, tell};
+use super::{CommonArgs, api_key, complain, count, endpoint, environment, filled, say, tell, whole};
 use crate::{
     config::{self, Overrides, Secret, Settings},
     domain::{
@@ -30,61 +30,63 @@ Examples:
   flashsale trigger paid order_…                         the payment came
   flashsale trigger paid order_… --duplicate 3           the same event three times: applied once
   flashsale trigger paid order_… --payment-id pi_other   a second payment: for a person to look at
-  flashsale trigger paid order_… --amount 1.00           not what the order costs: for a person to look at
+  flashsale trigger paid order_… --amount 1.00           not what it costs: for a person to look at
   flashsale trigger paid hold_…                          before there is an order: makes it
   flashsale trigger paid,failed,refunded order_… --duplicate 2 --shuffle
                                                          six events in random order
-  flashsale trigger refunded order_… --stripe            as Stripe would send it, to /api/payments/webhooks/stripe
+  flashsale trigger refunded order_… --stripe            as Stripe would send it
   flashsale trigger refunded order_… --stripe --amount 10.00
-                                                         a part of the money: for a person to look at
+                                                         a part: for a person to look at
 
-Each line says what was sent, the event's id, the answer's status, what came of it, and how the order stands. All events
-of an order are about one payment, unless --payment-id says something else. The outcomes are explained in the README.
+Each line says what was sent, the event's id, the answer's status, what came of it, and how the order \
+stands. All events of an order are about one payment, unless --payment-id says something else. The outcomes are explained \
+in the README.
 
 Exit status: 0 all answers were 2xx; 1 one was not, or did not come; 2 nothing was sent (bad flags, no amount known).";
 
 /// What to send, and how.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct TriggerArgs {
     /// What happened to the money; several as in paid,failed,refunded
-    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', required = true)]
+    // One argument, so that an id that is missing is what clap misses.
+    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, action = ArgAction::Set, required = true)]
     statuses: Vec<Choice>,
     /// The id of an order, or of a hold
-    #[arg(value_name = "ORDER")]
+    #[arg(value_name = "ORDER_ID", value_parser = filled)]
     target: String,
     /// Send each event N times in all, with the same event id
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=COPIES_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1, COPIES_MAX))]
     duplicate: u64,
     /// Send all events in random order
     #[arg(long)]
     shuffle: bool,
     /// Repeats the order of an earlier --shuffle [default: another one each time]
-    #[arg(long, value_name = "N", requires = "shuffle")]
+    #[arg(long, value_name = "N", requires = "shuffle", value_parser = count)]
     seed: Option<u64>,
     /// As Stripe sends it: its event, its signature
     #[arg(long)]
     stripe: bool,
     /// How much money, as in 50.00 [default: not said; with --stripe what the service says that the order costs]
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", value_parser = filled)]
     amount: Option<String>,
     /// In which currency
-    #[arg(long, value_name = "CODE", default_value = "USD", requires = "amount")]
+    #[arg(long, value_name = "CODE", default_value = "USD", requires = "amount", value_parser = filled)]
     currency: String,
     /// Which payment [default: one for each order]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = filled)]
     payment_id: Option<String>,
     /// The event's id; with several statuses -1, -2, … is added [default: a new one]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = filled)]
     key: Option<String>,
-    /// The service [default: http:// and http.addr of the settings]
-    #[arg(long, value_name = "URL")]
+    /// The service [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
+    #[arg(long, value_name = "URL", value_parser = filled)]
     url: Option<String>,
     /// Signs the events [default: the first of webhook.secrets or `webhook.stripe_secrets` of the settings; else unsigned]
-    #[arg(long, value_name = "whsec_…")]
+    #[arg(long, value_name = "whsec_…", value_parser = filled)]
     secret: Option<String>,
     /// For asking what an order costs, with --stripe; events need none [default: the first of `http.api_keys` of the settings]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = filled)]
     api_key: Option<String>,
     /// Print each answer as a JSON object in a line
     #[arg(long)]
@@ -137,6 +139,7 @@ fn trigger(common: &CommonArgs, args: &TriggerArgs) -> Result<bool, String> {
         let repeat = format!("--seed {seed} repeats this order");
         if args.json { tell(&repeat) } else { say(&repeat) }
     }
+    tell(&format!("events go to {}", plan.endpoint.url()));
     let mut all_succeeded = true;
     let show = |sent: &Sent| {
         all_succeeded &= sent.succeeded();
@@ -159,7 +162,7 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
     };
     let shuffle = args.shuffle.then(|| args.seed.map_or_else(|| random().map(|seed| seed % SEEDS), Ok));
     Ok(Plan {
-        endpoint: endpoint(args.url.as_deref(), args.api_key.as_deref(), settings)?,
+        endpoint: endpoint(args.url.as_deref(), settings)?.with_api_key(api_key(args.api_key.as_deref(), settings))?,
         provider,
         signer: secret.map(signer).transpose()?,
         statuses: args.statuses.iter().map(|choice| PaymentStatus::from(*choice)).collect(),

@@ -209,6 +209,11 @@ impl Reply {
 }
 
 impl Refusal {
+    /// Whether the service decided against it. Else it failed, or somebody between did: what was to be done may be done.
+    pub fn is_refusal(&self) -> bool {
+        self.status < 500 && self.status != StatusCode::REQUEST_TIMEOUT.as_u16()
+    }
+
     fn of(answer: Answer) -> Self {
         let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |name: &str| problem[name].as_str().map(str::to_owned);

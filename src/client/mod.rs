@@ -62,7 +62,7 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with the URL, or that its host is unknown.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = || format!("--url {url} must be http:// or https:// with a host, such as http://127.0.0.1:8080");
+        let wrong = || format!("\"{url}\" must be http:// or https:// with a host, such as http://127.0.0.1:8080");
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
         let (secure, port) = match uri.scheme_str() {
@@ -95,6 +95,11 @@ impl Endpoint {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether a key is shown with every request.
+    pub fn has_api_key(&self) -> bool {
+        self.api_key.is_some()
     }
 
     /// A request without a body.

@@ -35,8 +35,10 @@ pub(super) fn read(r: &mut Reader) -> Gate {
 fn read_keys(r: &mut Reader) -> Vec<Secret> {
     let keys = r.list("http.api_keys");
     let is_good = |key: &String| key.len() >= KEY_CHARS_MIN && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if let Some(at) = keys.iter().position(|key| !is_good(key)) {
-        let what = format!("number {} must have at least {KEY_CHARS_MIN} characters, all of visible ASCII", at + 1);
+    let bad = keys.iter().enumerate().filter(|(_, key)| !is_good(key)).map(|(at, _)| (at + 1).to_string());
+    let bad = bad.collect::<Vec<_>>().join(", ");
+    if !bad.is_empty() {
+        let what = format!("number {bad} must have at least {KEY_CHARS_MIN} characters, all of visible ASCII");
         r.complain("http.api_keys", &what);
     }
     keys.into_iter().map(Secret).collect()
@@ -104,6 +106,7 @@ mod tests {
         std::fs::write(none.path(), text).unwrap();
         let shown = effective(Some(none.path()), &Environment::new(), &vec![]).unwrap();
         assert!(!shown.contains("hunter2") && shown.contains("rate_limit_per_second = 0.25"), "{shown}");
+        assert!(shown.contains("api_keys = [\"[hidden]\"]\n"), "a list is shown as a list: {shown}");
         let again = load_with(&shown.replace("[hidden]", "hunter2hunter2hunter2"), &[]).unwrap().http.gate;
         assert_eq!((again.trusted_proxies.len(), again.rate.unwrap().period.as_secs()), (2, 4));
         assert!(!format!("{again:?}").contains("hunter2"));
@@ -125,6 +128,8 @@ mod tests {
             assert!(complaints.iter().any(|complaint| complaint.starts_with(&key)), "{key} in {complaints:?}");
         }
         assert!(!complaints.concat().contains("hunter2"), "{complaints:?}");
+        let Complaints(complaints) = load_with("", &[("API_KEYS", "a,hunter2hunter2hunter2,b")]).unwrap_err();
+        assert!(complaints[0].starts_with("http.api_keys number 1, 3 must have"), "{complaints:?}");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::{Complaints, DEFAULTS, Environment, FILE, Overrides, Secret};
 
 const PREFIX: &str = "FLASHSALE_";
 /// Keys whose values are never printed.
-const HIDDEN: [&str; 6] =
-    ["admin.token", "webhook.secrets", "webhook.stripe_secrets", "admin.tokens", "admin.read_tokens", "http.api_keys"];
+const HIDDEN_TEXT: &str = "admin.token";
+const HIDDEN_LISTS: [&str; 5] =
+    ["webhook.secrets", "webhook.stripe_secrets", "admin.tokens", "admin.read_tokens", "http.api_keys"];
 
 /// All settings by their dotted key, in force, and what is wrong with them.
 pub(super) struct Reader {
@@ -179,7 +180,8 @@ impl Reader {
         };
         match &value.kind {
             ValueKind::String(url) if key == "redis.url" => format!("{:?}", without_user(url)),
-            _ if HIDDEN.contains(&key) && is_set => "\"[hidden]\"".to_owned(),
+            _ if key == HIDDEN_TEXT && is_set => "\"[hidden]\"".to_owned(),
+            _ if HIDDEN_LISTS.contains(&key) && is_set => "[\"[hidden]\"]".to_owned(),
             ValueKind::Array(values) => {
                 let shown: Vec<_> = values.iter().map(|value| format!("{:?}", value.kind.to_string())).collect();
                 format!("[{}]", shown.join(", "))

@@ -228,6 +228,20 @@ pub enum ListOrdersOutcome {
     SaleNotFound,
 }
 
+/// Of a look at the products.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListProductsOutcome {
+    Products { list: ProductList, next: Option<ProductId> },
+    SaleNotFound,
+}
+
+/// Products by id, and what is not among them because it cannot be read: whose it is, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductList {
+    pub products: Vec<Product>,
+    pub left_out: Vec<String>,
+}
+
 /// Of a look at the event log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListEventsOutcome {

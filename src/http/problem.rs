@@ -285,11 +285,11 @@ impl From<Failure> for Problem {
             }
             Failure::TimedOut(_) => Self::new(
                 Code::StoreTimeout,
-                "the store did not answer in time; whether the request took effect is unknown: send it again with the same key",
+                "the store did not answer in time; whether a change took effect is unknown: send it again, with its key if it has one",
             ),
             Failure::Unavailable(_) | Failure::Unreadable(_) => Self::new(
                 Code::StoreUnavailable,
-                "the store cannot be used at the moment; send the request again with the same key",
+                "the store cannot be used at the moment; send the request again, with its key if it has one",
             ),
         };
         let mut problem = problem.retry_after(1);

@@ -16,21 +16,41 @@ use serde_json::json;
 use super::{
     answer,
     problem::{Code, Problem},
+    throttle::Throttle,
     time::rfc3339,
 };
 use crate::{
-    domain::{ids::ProductId, outcome::StockOutcome, product::Product},
+    domain::{
+        ids::ProductId,
+        outcome::{ProductList, StockOutcome},
+        product::Product,
+    },
     store::Store,
 };
 
+/// Products that one line of the log names.
+const LEFT_OUT_SAID_MAX: usize = 20;
 pub(super) const PATH: &str = "/api/products";
 /// Stock is exact at the instant of the answer, so no answer may be kept.
 pub(super) const NO_STORE: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
 pub(super) async fn list(store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let products = store.stock_of_all().await?;
-    let rows: Vec<_> = products.iter().map(ProductBody::of).collect();
-    Ok(HttpResponse::Ok().insert_header(NO_STORE).json(json!({"data": rows})))
+    let list = store.stock_of_all().await?;
+    Ok(HttpResponse::Ok().insert_header(NO_STORE).json(json!({"data": rows(&list)})))
+}
+
+thread_local! {
+    static LEFT_OUT: Throttle = const { Throttle::new() };
+}
+
+/// A list on the wire. What is not in it is told in the log.
+pub(super) fn rows(list: &ProductList) -> Vec<ProductBody<'_>> {
+    let is_short = !list.left_out.is_empty();
+    if let Some(unsaid) = is_short.then(|| LEFT_OUT.with(Throttle::pass)).flatten() {
+        let cause = list.left_out.iter().take(LEFT_OUT_SAID_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
+        tracing::error!(count = list.left_out.len(), cause, unsaid, "left out of a list of products");
+    }
+    list.products.iter().map(ProductBody::of).collect()
 }
 
 pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {

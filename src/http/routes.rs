@@ -69,9 +69,19 @@ fn configure_admin(config: &mut ServiceConfig) {
                 .route(web::head().to(admin::sales::read))
                 .route(web::patch().to(admin::sales::change)),
         )
-        .service(resource("/api/admin/products", "POST").route(web::post().to(admin::products::create)))
+        .service(
+            resource("/api/admin/products", "GET, HEAD, POST")
+                .route(web::get().to(admin::products::list))
+                .route(web::head().to(admin::products::list))
+                .route(web::post().to(admin::products::create)),
+        )
         .service(resource("/api/admin/import", "POST").route(web::post().to(admin::import::products)))
-        .service(resource("/api/admin/products/{id}", "PATCH").route(web::patch().to(admin::products::change)))
+        .service(
+            resource("/api/admin/products/{id}", "GET, HEAD, PATCH")
+                .route(web::get().to(admin::products::read))
+                .route(web::head().to(admin::products::read))
+                .route(web::patch().to(admin::products::change)),
+        )
         .service(resource("/api/admin/products/{id}/restock", "POST").route(web::post().to(admin::products::restock)))
         .service(reading("/api/admin/orders", admin::orders::list))
         .service(reading("/api/admin/orders/export", admin::export::orders))

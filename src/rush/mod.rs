@@ -96,7 +96,7 @@ async fn rush(plan: Plan, stop: impl Future<Output = ()>, tell: impl FnMut(Progr
     let samples = RefCell::new(Samples::starting_with(prepared.stock));
     let end = {
         let saw = |sample: Option<Sample>| samples.borrow_mut().note(sample);
-        let watching = stock::watch(&mut watcher, &endpoint, prepared.product, started, saw);
+        let watching = stock::watch(&mut watcher, &endpoint, &prepared.window, started, saw);
         let telling = tell_progress(&floor, started, tell);
         let serving = until_the_end(&floor, slots, &plan, stop);
         // The other two never end.
@@ -189,7 +189,7 @@ async fn last_look(floor: &Floor, endpoint: &Rc<Endpoint>, prepared: &Prepared, 
     let mut line = Line::new(Rc::clone(endpoint));
     let mut seen = Err(String::new());
     for _ in 0..LAST_LOOKS {
-        seen = stock::look(&mut line, endpoint, prepared.product).await;
+        seen = stock::look(&mut line, endpoint, &prepared.window).await;
         let settled = |stock: &Stock| !lapsed || stock.available >= prepared.stock.available;
         if seen.as_ref().is_ok_and(settled) {
             break;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     plan::{Plan, Wanted},
-    stock::Stock,
+    stock::{Stock, Window},
 };
 use crate::client::{Answer, Ask, Line, with_header};
 
@@ -15,6 +15,7 @@ const DETAIL_CHARS_MAX: usize = 300;
 /// What the buyers will want.
 pub struct Prepared {
     pub product: u64,
+    pub window: Window,
     /// Before the first buyer.
     pub stock: Stock,
 }
@@ -38,13 +39,25 @@ pub async fn prepare(plan: &Plan, line: &mut Line) -> Result<Prepared, String> {
 
 async fn find(plan: &Plan, line: &mut Line, product: u64) -> Result<Prepared, String> {
     let url = plan.endpoint.url();
-    let answer = ask(plan, line, plan.endpoint.get(&format!("/api/products/{product}"))).await?;
+    let (window, answer) = first_look(plan, line, product).await?;
     match answer.status {
         200 => {}
+        401 if plan.endpoint.has_api_key() => {
+            return Err(format!(
+                "{url} does not know this API key; it must be one of its http.api_keys. It is that of --api-key, else \
+                 the first of http.api_keys of the settings here"
+            ));
+        }
         401 => {
             return Err(format!("{url} asks buyers for an API key: --api-key KEY, with one of its http.api_keys"));
         }
         404 => return Err(missing(&answer, url, product)),
+        429 => {
+            return Err(format!(
+                "{url} has a rate limit, and this address has used it up: a rush comes from one address.\n\
+                 Rehearse with http.rate_limit_per_second at 0, or with a burst that is larger than the crowd"
+            ));
+        }
         _ => return Err(unexpected(&answer, url)),
     }
     let stock: Stock = serde_json::from_slice(&answer.body).map_err(|_| stranger(url))?;
@@ -55,7 +68,20 @@ async fn find(plan: &Plan, line: &mut Line, product: u64) -> Result<Prepared, St
             stock.held, stock.pending, stock.sold, stock.total
         ));
     }
-    Ok(Prepared { product, stock })
+    Ok(Prepared { product, window, stock })
+}
+
+/// As a buyer, who must be let in; and where that is possible as an admin, who takes nothing from the limit of buyers from then on.
+async fn first_look(plan: &Plan, line: &mut Line, product: u64) -> Result<(Window, Answer), String> {
+    let window = Window::of_buyers(product);
+    let answer = ask(plan, line, window.ask(&plan.endpoint)).await?;
+    if let (Some(token), 200) = (&plan.admin_token, answer.status) {
+        let better = Window::of_admins(product, token);
+        if ask(plan, line, better.ask(&plan.endpoint)).await?.status == 200 {
+            return Ok((better, answer));
+        }
+    }
+    Ok((window, answer))
 }
 
 /// The id of a new product.

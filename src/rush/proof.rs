@@ -45,7 +45,7 @@ pub struct Evidence<'a> {
 }
 
 pub fn judge(evidence: &Evidence<'_>) -> Proof {
-    let mut checks = vec![law(evidence.samples)];
+    let mut checks = vec![law(evidence.samples), at_the_gate(evidence.tally)];
     match &evidence.end {
         Err(why) => checks.push(Check {
             name: "the counters were read at the end",
@@ -79,6 +79,7 @@ fn compare(evidence: &Evidence<'_>, end: Stock) -> Vec<Check> {
 fn law(samples: &Samples) -> Check {
     let looks = samples.seen.len();
     let detail = match samples.first_unlawful() {
+        None if looks == 1 => "at the only look at the counters".to_owned(),
         None => format!("at each of {} looks at the counters", thousands(looks)),
         Some(sample) => {
             let Stock { total, available, held, pending, sold } = sample.stock;
@@ -124,6 +125,16 @@ fn sold_out_first(evidence: &Evidence<'_>, end: Stock) -> Check {
     let ok = refused == 0 || end.available == 0 || evidence.some_lapsed;
     let detail = format!("{} refused, {} left", thousands(refused), thousands(end.available));
     Check { name: "nobody was refused while units were left", ok, detail }
+}
+
+/// Whoever is turned away before anything is decided is no part of the crowd, and the rush was not the one that was asked for.
+fn at_the_gate(tally: &Tally) -> Check {
+    let (limited, keyless) = tally.turned_away();
+    let detail = match (limited, keyless) {
+        (0, 0) => "no rate limit, no missing key".to_owned(),
+        _ => format!("{} met a rate limit (429), {} an API key (401)", thousands(limited), thousands(keyless)),
+    };
+    Check { name: "nobody was turned away at the gate", ok: limited + keyless == 0, detail }
 }
 
 fn paid_is_sold(evidence: &Evidence<'_>, end: Stock) -> Check {

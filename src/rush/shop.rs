@@ -121,7 +121,7 @@ impl Heard {
 /// What the contract says of an answer that is no success.
 fn class(status: u16, code: &str) -> Class {
     match status {
-        409 | 410 | 429 => Class::Refused,
+        409 | 410 => Class::Refused,
         503 if ["overloaded", "draining"].contains(&code) => Class::Failed,
         408 | 500..=599 => Class::Unknown,
         _ => Class::Failed,

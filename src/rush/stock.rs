@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use crate::client::{Endpoint, Line};
+use crate::client::{Ask, Endpoint, Line, with_header};
 
 /// Between two looks: short at first, so that a rush that is over at once has a picture too.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -69,10 +69,38 @@ impl Samples {
     }
 }
 
+/// Where the counters of a product are looked at.
+#[derive(Clone)]
+pub struct Window {
+    product: u64,
+    /// With one, where admins look: what is seen there takes nothing from a limit that buyers meet.
+    token: Option<String>,
+}
+
+impl Window {
+    pub fn of_buyers(product: u64) -> Self {
+        Self { product, token: None }
+    }
+
+    pub fn of_admins(product: u64, token: &str) -> Self {
+        Self { product, token: Some(token.to_owned()) }
+    }
+
+    pub fn ask(&self, endpoint: &Endpoint) -> Ask {
+        match &self.token {
+            None => endpoint.get(&format!("/api/products/{}", self.product)),
+            Some(token) => {
+                let request = endpoint.get(&format!("/api/admin/products/{}", self.product));
+                with_header(request, "authorization", &format!("Bearer {token}"))
+            }
+        }
+    }
+}
+
 /// # Errors
 /// Why there is no answer, or what it is instead.
-pub async fn look(line: &mut Line, endpoint: &Endpoint, product: u64) -> Result<Stock, String> {
-    let answer = line.send(endpoint.get(&format!("/api/products/{product}"))).await.map_err(|lost| lost.to_string())?;
+pub async fn look(line: &mut Line, endpoint: &Endpoint, window: &Window) -> Result<Stock, String> {
+    let answer = line.send(window.ask(endpoint)).await.map_err(|lost| lost.to_string())?;
     if answer.status != 200 {
         return Err(format!("the answer was {}", answer.status));
     }
@@ -83,12 +111,12 @@ pub async fn look(line: &mut Line, endpoint: &Endpoint, product: u64) -> Result<
 pub async fn watch(
     line: &mut Line,
     endpoint: &Endpoint,
-    product: u64,
+    window: &Window,
     started: Instant,
     mut saw: impl FnMut(Option<Sample>),
 ) {
     loop {
-        let stock = look(line, endpoint, product).await.ok();
+        let stock = look(line, endpoint, window).await.ok();
         saw(stock.map(|stock| Sample { at: started.elapsed(), stock }));
         sleep(if started.elapsed() < FIRST { FIRST_PAUSE } else { PAUSE }).await;
     }

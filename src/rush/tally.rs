@@ -136,6 +136,15 @@ impl Tally {
         those.map(|outcome| outcome.count).sum()
     }
 
+    /// How many requests met a rate limit, and how many came without a key that is taken. Neither is about units.
+    pub fn turned_away(&self) -> (u64, u64) {
+        let sum = |is_one: fn(&Outcome) -> bool| self.outcomes.iter().filter(|o| is_one(o)).map(|o| o.count).sum();
+        (
+            sum(|outcome| outcome.status == Some(429)),
+            sum(|outcome| outcome.step != Step::Pay && outcome.status == Some(401)),
+        )
+    }
+
     pub fn latency(&self, step: Step) -> &Histogram<u64> {
         &self.latency[step as usize]
     }

@@ -1,5 +1,7 @@
 //! Failures: what went wrong on the way to a decision. None of them says that nothing happened, except where noted.
 
+use std::fmt::Display;
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why there is no answer from Redis.
@@ -32,6 +34,14 @@ impl Failure {
 
     pub fn unreadable(what: impl Into<String>) -> Self {
         Self::Unreadable(what.into())
+    }
+
+    /// Says of what it is that something could not be read.
+    pub(super) fn of(self, whose: impl Display) -> Self {
+        match self {
+            Self::Unreadable(what) => Self::Unreadable(format!("{whose}: {what}")),
+            other => other,
+        }
     }
 }
 

@@ -24,8 +24,13 @@ pub(super) fn order_if_any(
     if fields.is_empty() {
         return Ok(None);
     }
+    let order = read_order(ids, hold, now_ms, fields);
+    order.map(Some).map_err(|failure| failure.of(format!("order {}", ids.order_of(hold).as_str())))
+}
+
+fn read_order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<Order, Failure> {
     let payment_due_ms = fields.int("due")?;
-    Ok(Some(Order {
+    Ok(Order {
         id: ids.order_of(hold),
         hold: hold.clone(),
         status: status(fields.text("status")?, now_ms > payment_due_ms)?,
@@ -40,7 +45,7 @@ pub(super) fn order_if_any(
         late: fields.get("late").is_some(),
         hold_deadline_ms: fields.int_or_none("hold_deadline")?,
         now_ms,
-    }))
+    })
 }
 
 /// As [`order_if_any`], where there must be one.

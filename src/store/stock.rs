@@ -15,7 +15,7 @@ use super::{
 use crate::domain::{
     ids::{ProductId, SaleId},
     money::Amount,
-    outcome::StockOutcome,
+    outcome::{ListProductsOutcome, ProductList, StockOutcome},
     product::{Product, Stock},
     sale::Window,
 };
@@ -39,39 +39,81 @@ impl Store {
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn stock_of_all(&self) -> Result<Vec<Product>, Failure> {
+    pub async fn stock_of_all(&self) -> Result<ProductList, Failure> {
         let all = tokio::time::timeout(LIST_MAX, self.read_all()).await;
         all.unwrap_or_else(|_| Err(Failure::TimedOut("there are too many products to list".to_owned())))
     }
 
-    async fn read_all(&self) -> Result<Vec<Product>, Failure> {
-        let by_sale = self.products_by_sale().await?;
-        let chunks = by_sale.iter().flat_map(|(sale, ids)| ids.chunks(CHUNK).map(move |chunk| (sale, chunk)));
-        let calls = chunks.map(|(sale, chunk)| self.stock_of(sale, chunk));
-        let rows: Vec<Vec<Product>> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
-        let mut products: Vec<Product> = rows.into_iter().flatten().collect();
-        products.sort_by_key(|product| product.id);
-        Ok(products)
+    /// At most `limit` products behind one, by id: all, or those of a sale. `next` is there while there are more.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn list_products(
+        &self,
+        sale: Option<&SaleId>,
+        after: Option<ProductId>,
+        limit: usize,
+    ) -> Result<ListProductsOutcome, Failure> {
+        if sale.is_some() && self.sales(sale).await?.is_none() {
+            return Ok(ListProductsOutcome::SaleNotFound);
+        }
+        let mut places = self.directory().await?;
+        places.retain(|(id, of)| after.is_none_or(|after| *id > after) && sale.is_none_or(|sale| of == sale));
+        let more = places.len() > limit;
+        places.truncate(limit);
+        // By the directory and not by what could be read, so that a page on which nothing can be read is not the last.
+        let next = places.last().filter(|_| more).map(|(id, _)| *id);
+        Ok(ListProductsOutcome::Products { list: self.read_listed(places).await?, next })
     }
 
-    async fn products_by_sale(&self) -> Result<BTreeMap<SaleId, Vec<ProductId>>, Failure> {
-        let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
+    async fn read_all(&self) -> Result<ProductList, Failure> {
+        self.read_listed(self.directory().await?).await
+    }
+
+    /// Those that are there. One that cannot be read costs the others nothing.
+    async fn read_listed(&self, places: Vec<(ProductId, SaleId)>) -> Result<ProductList, Failure> {
         let mut by_sale: BTreeMap<SaleId, Vec<ProductId>> = BTreeMap::new();
-        for (product, sale) in all.fields()? {
-            let (product, sale) = (ProductId::parse(&product), SaleId::parse(&sale));
-            let (Some(product), Some(sale)) = (product, sale) else {
-                return Err(Failure::unreadable("the directory of products"));
-            };
+        for (product, sale) in places {
             by_sale.entry(sale).or_default().push(product);
         }
-        Ok(by_sale)
+        let chunks = by_sale.iter().flat_map(|(sale, ids)| ids.chunks(CHUNK).map(move |chunk| (sale, chunk)));
+        let calls = chunks.map(|(sale, chunk)| self.stock_of(sale, chunk));
+        let rows: Vec<Rows> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
+        let mut list = ProductList { products: Vec::new(), left_out: Vec::new() };
+        for row in rows.into_iter().flatten() {
+            match row {
+                Ok(product) => list.products.push(product),
+                Err(failure) => list.left_out.push(failure.to_string()),
+            }
+        }
+        list.products.sort_by_key(|product| product.id);
+        Ok(list)
     }
 
-    async fn stock_of(&self, sale: &SaleId, products: &[ProductId]) -> Result<Vec<Product>, Failure> {
+    /// All products that were ever given an id, by id.
+    async fn directory(&self) -> Result<Vec<(ProductId, SaleId)>, Failure> {
+        let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
+        let place = |(product, sale): (String, String)| {
+            let place = ProductId::parse(&product).zip(SaleId::parse(&sale));
+            place.ok_or_else(|| Failure::unreadable(format!("{product} in {sale:?} in the directory of products")))
+        };
+        let mut places = all.fields()?.into_iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    /// What cannot be read of the sale itself is told as one row.
+    async fn stock_of(&self, sale: &SaleId, products: &[ProductId]) -> Result<Rows, Failure> {
         let (word, reply) = self.runner.call(stock_call(sale, products)).await?;
-        read_products(sale, &word, reply)
+        match read_rows(sale, products, &word, reply) {
+            Err(unreadable @ Failure::Unreadable(_)) => Ok(vec![Err(unreadable)]),
+            rows => rows,
+        }
     }
 }
+
+/// Products that are there, each as far as it can be read.
+type Rows = Vec<Result<Product, Failure>>;
 
 /// Reading one product for all who wait for it. The read starts after they asked, so what they are told was true at an
 /// instant in between.
@@ -89,12 +131,12 @@ impl Work for Reads {
 
     fn read(
         &self,
-        (sale, _): &Self::Key,
+        (sale, product): &Self::Key,
         asks: Vec<()>,
         word: &str,
         reply: Reply,
     ) -> Result<Vec<StockOutcome>, Failure> {
-        let found = read_products(sale, word, reply)?.pop().map(Rc::new);
+        let found = read_rows(sale, &[*product], word, reply)?.pop().transpose()?.map(Rc::new);
         let outcome = found.map_or(StockOutcome::ProductNotFound, StockOutcome::Stock);
         Ok(vec![outcome; asks.len()])
     }
@@ -106,16 +148,17 @@ fn stock_call(sale: &SaleId, products: &[ProductId]) -> Call {
     products.iter().fold(call, |call, id| call.number(id.get()))
 }
 
-fn read_products(sale: &SaleId, word: &str, mut reply: Reply) -> Result<Vec<Product>, Failure> {
+fn read_rows(sale: &SaleId, products: &[ProductId], word: &str, mut reply: Reply) -> Result<Rows, Failure> {
     if word != "stock" {
         return Err(unknown_word(Op::Stock, word));
     }
-    let head = Head::read(&mut reply)?;
+    let head = Head::read(&mut reply).map_err(|failure| failure.of(format!("sale {sale}")))?;
     let mut found = Vec::new();
-    while !reply.is_empty() {
+    for product in products {
         let row = reply.list()?;
         if !row.is_empty() {
-            found.push(read_product(sale, &head, row)?);
+            let read = read_product(sale, &head, row);
+            found.push(read.map_err(|failure| failure.of(format!("product {} of sale {sale}", product.get()))));
         }
     }
     Ok(found)

@@ -112,7 +112,9 @@ async fn ask_total(line: &mut Line, plan: &Plan) -> Result<Option<(Amount, Curre
     let answer = line.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
     let answer = answer.map_err(|lost| format!("{} does not answer: {lost}", plan.endpoint.url()))?;
     if answer.status == 401 && plan.money.is_none() {
-        return Err(format!("{} asks for an API key: --api-key, or --amount and --currency", plan.endpoint.url()));
+        let url = plan.endpoint.url();
+        let why = if plan.endpoint.has_api_key() { "does not know this API key" } else { "asks for an API key" };
+        return Err(format!("{url} {why}: --api-key, or --amount and --currency"));
     }
     let (_, order) = read(&answer);
     let currency = order["currency"].as_str().and_then(Currency::parse);

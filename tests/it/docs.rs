@@ -1,12 +1,17 @@
 //! What the documents print is what happens: the README's session, and what the demo says to try.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::Command,
+};
 
 use tempfile::TempDir;
 
 use crate::support::{
     process::{ServiceProcess, command},
-    redis::PROGRAM,
+    redis::{PROGRAM, free_port},
 };
 
 const README_URL: &str = "http://127.0.0.1:8080";
@@ -103,11 +108,51 @@ fn the_proof_of_the_readme_proves() {
     let rush = || Command::new(root.join("loadtest/rush.sh")).arg(service.url()).output().unwrap();
     let first = rush();
     let printed = String::from_utf8(first.stdout).unwrap();
-    assert!(first.status.success(), "{printed}");
+    assert!(first.status.success(), "{printed} {}", String::from_utf8_lossy(&first.stderr));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     assert!(readme.contains(printed.trim()), "the README shows something else than {printed}");
-    let again = String::from_utf8(rush().stdout).unwrap();
-    assert!(again.contains("5 buyers want 0 units") && again.contains("refused  5"), "{again}");
+    let again = rush();
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert_eq!(again.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("no units left: 100 held, 0 pending, 0 sold") && said.contains("rm -r flashsale-data"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_proof_that_the_demo_names_is_about_that_demo_and_says_what_stands_in_its_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let settings = [
+        ("FLASHSALE_HTTP__API_KEYS", "a-key-of-some-shop"),
+        ("FLASHSALE_HTTP__RATE_LIMIT_PER_SECOND", "0.001"),
+        ("FLASHSALE_HTTP__RATE_LIMIT_BURST", "90"),
+    ];
+    let mut program = command(folder.path());
+    program.envs(settings);
+    let service = ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())));
+    let url = service.url();
+    let named = format!("make proof URL={url} API_KEY='a-key-of-some-shop'");
+    assert!(service.welcome.contains(&named), "{}", service.welcome);
+    let proof = |url: &str, key: &str, product: &str| {
+        let mut make = Command::new("make");
+        make.args(["--no-print-directory", "proof", &format!("URL={url}"), &format!("API_KEY={key}")]);
+        let output = make.arg(format!("PRODUCT={product}")).current_dir(root).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (url, key, product, expected) in [
+        ("http://127.0.0.1:1", "", "1", "nothing answers at http://127.0.0.1:1; start the service with: make run"),
+        (&*url, "", "1", "API_KEY=…"),
+        (&*url, "another-key-than-that", "1", "does not know this API_KEY (401)"),
+        (&*url, "a-key-of-some-shop", "7", "has no product 7 (404)"),
+        (&*url, "a-key-of-some-shop", "1", "buyers met a rate limit (429), so this proves nothing"),
+        (&*url, "a-key-of-some-shop", "1", "has a rate limit, and this address has used it up (429)"),
+    ] {
+        let said = proof(url, key, product);
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
 }
 
 #[test]
@@ -166,11 +211,16 @@ fn the_command_line_teaches() {
     for arguments in [["--config", path, "config"], ["config", "--config", path]] {
         assert!(help(&arguments).contains("hold_seconds = 7"), "{arguments:?}");
     }
+    let named = command(Path::new("unused")).arg("config").env("FLASHSALE_CONFIG", path).output().unwrap();
+    assert!(String::from_utf8(named.stdout).unwrap().contains("hold_seconds = 7"));
     let misplaced = command(Path::new("unused")).args(["--demo", "config"]).output().unwrap();
-    assert!(!misplaced.status.success());
-    let wrong = command(Path::new("unused")).args(["config"]).env("FLASHSALE_HTTP__ADR", "x").output().unwrap();
-    let said = String::from_utf8(wrong.stderr).unwrap();
-    assert!(!wrong.status.success() && said.contains("http.adr"), "{said}");
+    assert_eq!(misplaced.status.code(), Some(2));
+    for asked in ["config", "serve", "healthcheck", "sale list", "rush --product 1"] {
+        let mut program = command(Path::new("unused"));
+        let wrong = program.args(asked.split(' ')).env("FLASHSALE_HTTP__ADR", "x").output().unwrap();
+        let said = String::from_utf8(wrong.stderr).unwrap();
+        assert!(wrong.status.code() == Some(2) && said.contains("http.adr"), "{asked}: {said}");
+    }
 }
 
 #[test]
@@ -180,7 +230,18 @@ fn healthcheck_exits_by_what_the_service_says() {
     let check = |addr: &str| command(folder.path()).args(["healthcheck", "--addr", addr]).output().unwrap();
     assert!(check(&service.addr.to_string()).status.success());
     let refused = check("127.0.0.1:1");
-    assert!(!refused.status.success());
+    assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("does not answer"));
-    assert!(!check("nonsense").status.success());
+    assert_eq!(check("nonsense").status.code(), Some(2));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_before_anything_is_started() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (data, addr) = (folder.path().join("data"), taken.local_addr().unwrap().to_string());
+    let output = command(&data).args(["serve", "--addr", &addr]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains(&addr) && said.contains("--addr"), "{said}");
+    assert!(!data.exists(), "a Redis was started for it");
 }

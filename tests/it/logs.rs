@@ -1,6 +1,12 @@
 //! What the service writes about itself.
 
-use std::{fs, fs::File, net::SocketAddr, path::Path, process::Command};
+use std::{
+    fs,
+    fs::File,
+    net::SocketAddr,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -58,6 +64,39 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     assert_eq!((failed.len(), errors.len()), (2, 1), "{failed:?}");
     assert_eq!(errors[0]["code"], "store_timeout");
     assert!(errors[0]["cause"].as_str().unwrap().contains("did not answer in time"), "{errors:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_by_its_name() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let log = folder.path().join("log");
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut service = serve(folder.path(), addr, &log).args(["--demo"]).stdout(Stdio::null()).spawn().unwrap();
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("http://{addr}{path}");
+    let get = async |path: &str| client.get(url(path)).send().await.ok().map(|response| response.status().as_u16());
+    eventually("it is ready", async || get("/readyz").await == Some(200)).await;
+    let made = async |path: &str, body: Value| {
+        let answer: Value = client.post(url(path)).json(&body).send().await.unwrap().json().await.unwrap();
+        answer["id"].as_str().unwrap().to_owned()
+    };
+    let hold = made("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
+    let order = made("/api/orders", json!({"hold_id": hold})).await;
+    let socket = folder.path().join("data/redis.sock");
+    let info = redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket)).unwrap();
+    let mut redis = redis::Client::open(info).unwrap().get_connection().unwrap();
+    redis::cmd("HDEL").arg("fs1:{p1}:stock").arg("1:held").exec(&mut redis).unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("fs1:{p1}:order:*").query(&mut redis).unwrap();
+    redis::cmd("HDEL").arg(&keys[0]).arg("lines").exec(&mut redis).unwrap();
+    assert_eq!(get("/api/products").await, Some(200));
+    assert_eq!(get(&format!("/api/orders/{order}")).await, Some(503));
+    signal_process(service.id(), "TERM");
+    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+    let text = fs::read_to_string(&log).unwrap();
+    let errors: Vec<_> = text.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+    for (told, name) in [("left out of a list of products", "product 1 of sale p1: "), ("request failed", &order)] {
+        assert!(errors.iter().any(|line| line.contains(told) && line.contains(name)), "{told} {name} in {errors:?}");
+    }
 }
 
 #[tokio::test]

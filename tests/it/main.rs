@@ -8,6 +8,7 @@
 
 mod api;
 mod cli_audit;
+mod cli_care;
 mod cli_export;
 mod cli_port;
 mod cli_shop;

@@ -2,10 +2,11 @@
 
 use std::{fs, process::Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
+    app::{ADMIN_TOKEN, TestApp},
     liar::{self, Lie},
     process::{ServiceProcess, command},
 };
@@ -162,6 +163,50 @@ fn when_there_can_be_no_rush_it_says_what_to_do() {
     assert_eq!(stage.rush("--product 1").status.code(), Some(0));
     let late = stage.rush("--product 1");
     assert!(late.status.code() == Some(2) && said(&late).contains("no units left"), "{late:?}");
+}
+
+#[tokio::test]
+async fn who_is_turned_away_at_the_gate_was_not_refused_for_stock() {
+    let limit = [("HTTP__RATE_LIMIT_PER_SECOND", "0.001"), ("HTTP__RATE_LIMIT_BURST", "6")];
+    let app = TestApp::start_with(&limit);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 5})).await;
+    let url = format!("http://{}", app.addr);
+    let report = |arguments: &str| {
+        let output = rush(&url, &format!("--product 1 --json {arguments}"));
+        (
+            output.status.code().unwrap(),
+            serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default(),
+            said(&output),
+        )
+    };
+    let (status, report_of_ten, _) = report(&format!("--buyers 10 --admin-token {ADMIN_TOKEN}"));
+    let counts = ["accepted", "refused", "failed"].map(|name| report_of_ten[name].as_u64().unwrap());
+    assert_eq!(
+        (status, counts),
+        (1, [5, 0, 5]),
+        "of the looks at the counters only the first took one: {report_of_ten}"
+    );
+    let verdict = report_of_ten["verdict"].as_str().unwrap();
+    assert!(verdict.ends_with("not proved that nobody was turned away at the gate"), "{verdict}");
+    assert!(report_of_ten["notes"][0].as_str().unwrap().contains("5 requests met a rate limit"), "{report_of_ten}");
+    let (status, _, said) = report("--buyers 10");
+    assert!(status == 2 && said.contains("has a rate limit"), "{said}");
+}
+
+#[tokio::test]
+async fn no_key_and_a_wrong_key_are_told_apart() {
+    let app = TestApp::start_with(&[("HTTP__API_KEYS", "a-key-of-some-shop")]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 5})).await;
+    let url = format!("http://{}", app.addr);
+    for (key, hint) in
+        [("", "asks buyers for an API key"), ("--api-key another-key-than-that", "does not know this API key")]
+    {
+        for arguments in [format!("--product 1 {key}"), format!("--admin-token {ADMIN_TOKEN} {key}")] {
+            let output = rush(&url, &arguments);
+            assert!(output.status.code() == Some(2) && said(&output).contains(hint), "{output:?}");
+        }
+    }
+    assert_eq!(rush(&url, "--product 1 --buyers 6 --api-key a-key-of-some-shop").status.code(), Some(0));
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn authorize(request: &HttpRequest) -> Result<(), Problem> {
     match role {
         Some(Role::Full) => Ok(()),
         Some(Role::Reading) if only_looks => Ok(()),
-        Some(Role::Reading) => Err(Problem::new(Code::Forbidden, "this token may read and change nothing")),
+        Some(Role::Reading) => Err(Problem::new(Code::Forbidden, "this token may read, and change nothing")),
         None => Err(Problem::unauthorized("Bearer", "send Authorization: Bearer <token> with an admin token")),
     }
 }

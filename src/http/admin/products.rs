@@ -1,13 +1,14 @@
-//! POST /api/admin/products, PATCH /api/admin/products/{id} and its stock.
+//! GET and POST /api/admin/products, GET and PATCH /api/admin/products/{id}, and its stock.
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
+use serde_json::json;
 
-use super::authorize;
+use super::{Parameters, authorize, sale_not_found};
 use crate::{
     domain::{
         ids::{ProductId, SaleId},
         money::{Amount, Currency, LINE_TOTAL_MAX},
-        outcome::{ChangeProductOutcome, PutProductOutcome, RestockOutcome},
+        outcome::{ChangeProductOutcome, ListProductsOutcome, PutProductOutcome, RestockOutcome},
         product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
         quantity::Quantity,
         text::{IdempotencyKey, Name},
@@ -18,12 +19,31 @@ use crate::{
         fields::{Json, Object},
         holds,
         problem::{Code, FieldError, Problem},
-        products::{self, ProductBody},
+        products::{self, NO_STORE, ProductBody},
     },
     store::Store,
 };
 
 const MAX_PER_HOLD_DEFAULT: u64 = 10;
+
+pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequest>) -> Result<HttpResponse, Problem> {
+    match store.list_products(ask.sale.as_ref(), ask.after, ask.limit).await? {
+        ListProductsOutcome::Products { list, next } => {
+            let rows = products::rows(&list);
+            let next = next.map(|id| id.get().to_string());
+            Ok(HttpResponse::Ok().insert_header(NO_STORE).json(json!({"data": rows, "next_cursor": next})))
+        }
+        ListProductsOutcome::SaleNotFound => Err(sale_not_found()),
+    }
+}
+
+/// As the storefront has it, and not behind its gate.
+pub(in crate::http) async fn read(
+    store: Data<Store>,
+    Asked(ReadRequest(id)): Asked<ReadRequest>,
+) -> Result<HttpResponse, Problem> {
+    products::product(&store, id).await
+}
 
 pub(in crate::http) async fn create(
     store: Data<Store>,
@@ -115,6 +135,34 @@ pub(in crate::http) async fn restock(
             code: "too_large",
             detail: format!("a product may have {most} units").into(),
         }])),
+    }
+}
+
+pub(in crate::http) struct ListRequest {
+    sale: Option<SaleId>,
+    after: Option<ProductId>,
+    limit: usize,
+}
+
+impl Ask for ListRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        let mut parameters = Parameters::of(&request, &["sale", "limit", "cursor"]);
+        let asked = Self {
+            sale: parameters.sale(),
+            after: parameters.read("cursor", "the next_cursor of a page before", ProductId::parse),
+            limit: parameters.limit(),
+        };
+        parameters.finish(asked)
+    }
+}
+
+pub(in crate::http) struct ReadRequest(ProductId);
+
+impl Ask for ReadRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        id_in_path(&request).map(Self)
     }
 }
 

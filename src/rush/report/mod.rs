@@ -213,6 +213,20 @@ fn notes(plan: &Plan, floor: &Floor, tally: &Tally, unknown: u64, samples: &Samp
          as many connections as --concurrency?",
     );
     note(tally.count(Step::Hold, "overloaded"), "{} holds were turned away because the service was overloaded");
+    let (limited, keyless) = tally.turned_away();
+    note(
+        limited,
+        "{} requests met a rate limit, so this was no rush: it comes from one address. Rehearse with \
+         http.rate_limit_per_second at 0, or with a burst that is larger than the crowd",
+    );
+    note(
+        keyless,
+        if plan.endpoint.has_api_key() {
+            "{} requests were turned away, for the service does not know this API key: see --api-key"
+        } else {
+            "{} requests were turned away, for the service asks buyers for an API key: --api-key KEY"
+        },
+    );
     note(tally.resolved, "{} requests had no clear answer, and were asked again with the same key until there was one");
     note(unknown, "of {} buyers it stays unknown whether they have a unit; the proof allows for either");
     note(
@@ -220,7 +234,7 @@ fn notes(plan: &Plan, floor: &Floor, tally: &Tally, unknown: u64, samples: &Samp
         "{} buyers still stood in line when the rush ended, and their waits are in no table: the service, or \
          --concurrency, is too small for this --rate",
     );
-    note(samples.missed, "{} looks at the counters had no answer");
+    note(samples.missed, "looks at the counters that had no answer: {}");
     if matches!(plan.wanted, Wanted::New { .. }) {
         notes.push("the product was made for this rush, and stays".to_owned());
     }

@@ -133,7 +133,7 @@ async fn unknown_paths_and_methods_are_said_to_be_so() {
         (Method::DELETE, "/api/orders/x", "GET, HEAD"),
         (Method::GET, "/api/orders/x/cancel", "POST"),
         (Method::GET, "/api/payments/webhook", "POST"),
-        (Method::OPTIONS, "/api/admin/products", "POST"),
+        (Method::OPTIONS, "/api/admin/products", "GET, HEAD, POST"),
     ] {
         let answer = app.send(app.request(method.clone(), path)).await;
         assert_eq!(answer.refusal(), (405, "method_not_allowed"), "{method} {path}");

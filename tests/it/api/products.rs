@@ -1,4 +1,4 @@
-//! GET /api/products, and the health of the service.
+//! GET /api/products and /api/admin/products, and the health of the service.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -78,4 +78,76 @@ async fn a_request_id_is_kept_when_it_is_plain_and_made_otherwise() {
         assert_ne!(ask(strange).await.headers["x-request-id"], strange);
     }
     assert_ne!(app.get("/livez").await.headers["x-request-id"], app.get("/livez").await.headers["x-request-id"]);
+}
+
+#[tokio::test]
+async fn an_admin_reads_products_page_by_page_and_never_meets_the_gate() {
+    let settings = [
+        ("HTTP__API_KEYS", "a-key-of-some-shop"),
+        ("HTTP__RATE_LIMIT_PER_SECOND", "0.001"),
+        ("HTTP__RATE_LIMIT_BURST", "1"),
+    ];
+    let app = TestApp::start_with(&settings);
+    for id in 1..=7 {
+        let sale = if id % 2 == 0 { "even" } else { "odd" };
+        app.add_product(json!({"id": id, "sale": sale, "name": "Item", "price": "1.00", "total_stock": id})).await;
+    }
+    let read = async |path: &str| app.admin(Method::GET, path, Value::Null).await;
+    for (filter, expected) in [("", json!([1, 2, 3, 4, 5, 6, 7])), ("&sale=odd", json!([1, 3, 5, 7]))] {
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let page = read(&format!("/api/admin/products?limit=2{filter}&cursor={cursor}")).await;
+            seen.extend(page.body["data"].as_array().unwrap().iter().map(|product| product["id"].clone()));
+            pages += 1;
+            let Some(next) = page.body["next_cursor"].as_str() else { break };
+            next.clone_into(&mut cursor);
+        }
+        assert_eq!((json!(seen), pages), (expected, seen.len().div_ceil(2)), "{filter}");
+    }
+    let one = read("/api/admin/products/7").await;
+    assert_eq!((one.status, &one.body["total_stock"], &*one.headers["cache-control"]), (200, &json!(7), "no-store"));
+    assert_eq!(
+        read("/api/admin/products?sale=odd&limit=1").await.body["data"][0],
+        read("/api/admin/products/1").await.body
+    );
+    for (path, refusal) in [
+        ("/api/admin/products/8", (404, "product_not_found")),
+        ("/api/admin/products/none", (404, "product_not_found")),
+        ("/api/admin/products?sale=nosuch", (404, "sale_not_found")),
+        ("/api/admin/products?sale=No.Such", (422, "validation_failed")),
+        ("/api/admin/products?cursor=x", (422, "validation_failed")),
+        ("/api/admin/products?limit=101", (422, "validation_failed")),
+        ("/api/admin/products?page=2", (422, "unknown_field")),
+    ] {
+        assert_eq!(read(path).await.refusal(), refusal, "{path}");
+    }
+    assert_eq!(app.get("/api/admin/products").await.refusal(), (401, "unauthorized"));
+    assert_eq!(app.get("/api/admin/products/7").await.refusal(), (401, "unauthorized"));
+}
+
+#[tokio::test]
+async fn a_product_that_cannot_be_read_is_left_out_of_lists_and_costs_no_other() {
+    let app = TestApp::start();
+    for (id, sale) in [(1, "drop"), (2, "drop"), (3, "other")] {
+        app.add_product(json!({"id": id, "sale": sale, "name": "Item", "price": "1.00", "total_stock": 5})).await;
+    }
+    let mut redis = app.redis.connect();
+    let mut damage = |command: &str, arguments: &[&str]| redis::cmd(command).arg(arguments).exec(&mut redis).unwrap();
+    let listed = async |path: &str| {
+        let answer = app.admin(Method::GET, path, Value::Null).await;
+        let rows = answer.body["data"].as_array().unwrap_or_else(|| panic!("{answer:?}")).iter();
+        json!(rows.map(|product| product["id"].clone()).collect::<Vec<_>>())
+    };
+    damage("HDEL", &["fs1:{drop}:stock", "1:held"]);
+    for path in ["/api/products", "/api/admin/products"] {
+        assert_eq!(listed(path).await, json!([2, 3]), "{path}");
+    }
+    assert_eq!(listed("/api/admin/products?sale=drop&limit=1").await, json!([]), "and the page has a next one");
+    assert_eq!(app.get("/api/products/1").await.refusal(), (503, "store_unavailable"));
+    assert_eq!(app.get("/api/products/2").await.status, 200);
+    damage("HSET", &["fs1:{drop}:stock", "1:held", "0"]);
+    damage("HSET", &["fs1:{drop}:sale", "starts", "soon"]);
+    assert_eq!(listed("/api/products").await, json!([3]), "of a sale that cannot be read nothing is known");
+    damage("HSET", &["fs1:{drop}:sale", "starts", ""]);
+    assert_eq!(listed("/api/products").await, json!([1, 2, 3]));
 }

@@ -1,0 +1,197 @@
+//! What people do wrong in a hurry, and must not cost them a sale: the wrong service, an empty variable, a mistyped name.
+
+use std::{fs::File, path::Path, process::Stdio};
+
+use serde_json::json;
+
+use crate::support::{
+    app::{ADMIN_TOKEN, TestApp},
+    commands::{all_fail, complaint, done, flashsale, program},
+    process::command,
+    redis::signal_process,
+};
+
+const ELSEWHERE: &str = "http://127.0.0.1:1";
+
+/// Of each kind that asks a service.
+const ASKING: [&str; 9] = [
+    "healthcheck",
+    "rush --product 1",
+    "trigger paid order_x",
+    "sale list",
+    "product list",
+    "audit",
+    "audit --repair",
+    "export",
+    "import /dev/null --format csv",
+];
+
+#[tokio::test]
+async fn every_command_asks_the_service_that_the_environment_names() {
+    let app = TestApp::selling(5).await;
+    let run = |arguments: &str, url: &str| {
+        // The settings name the other one.
+        let (named, other) = (url, if url == ELSEWHERE { app.addr.to_string() } else { "127.0.0.1:1".to_owned() });
+        let mut program = command(Path::new("unused"));
+        program.env("FLASHSALE_URL", named).env("FLASHSALE_HTTP__ADDR", other);
+        program.env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN).args(arguments.split(' ')).output().unwrap()
+    };
+    for arguments in ASKING {
+        let nobody = run(arguments, ELSEWHERE);
+        let said = format!("{}{}", String::from_utf8_lossy(&nobody.stdout), complaint(&nobody).1);
+        // An empty file of products is no reason to ask anybody.
+        let asks = !arguments.starts_with("import");
+        assert!(!nobody.status.success() && (!asks || said.contains(ELSEWHERE)), "{arguments}: {said}");
+        let (status, said) = complaint(&run(arguments, ""));
+        assert!(status == 2 && said.contains("FLASHSALE_URL: "), "{arguments}: {said}");
+    }
+    assert_eq!(app.stock(1).await, [5, 0, 0, 0], "the one that the settings name was let alone");
+    let url = format!("http://{}", app.addr);
+    for arguments in ["healthcheck", "sale list", "product list", "audit", "export"] {
+        assert_eq!(complaint(&run(arguments, &url)), (0, String::new()), "{arguments}");
+    }
+    for arguments in ["rush --product 1 --buyers 6", "trigger paid order_x"] {
+        let (status, said) = complaint(&run(arguments, &url));
+        assert!(
+            status == 0 && said.lines().next().is_some_and(|line| line.ends_with(&format!(" go to {url}"))),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_product_makes_a_new_sale_only_when_that_is_meant() {
+    let app = TestApp::start();
+    let product = "product create 1 --sale drop-typo --name A --price 1.00 --total-stock 5";
+    let words: &[&str] =
+        &["no sale drop-typo", "sale create drop-typo", "--new-sale", "live at once", "404 sale_not_found"];
+    all_fail(
+        &app,
+        &[(product, 1, words), ("product create --new-sale --name A --price 1.00 --total-stock 5", 2, &["--sale"])],
+    );
+    assert_eq!(done(&app, "sale list"), "no sales yet; `flashsale sale create` makes one\n");
+    assert!(done(&app, &format!("{product} --new-sale")).starts_with("product 1: live\n"));
+    done(&app, "product create 2 --sale drop-typo --name B --price 1.00 --total-stock 5");
+    done(&app, "product create 3 --name C --price 1.00 --total-stock 5");
+    app.add_product(json!({"sale": "by-wire", "name": "D", "price": "1.00", "total_stock": 1})).await;
+}
+
+#[tokio::test]
+async fn an_empty_value_means_nothing_and_not_everything() {
+    let app = TestApp::selling(5).await;
+    redis::cmd("HINCRBY").arg("fs1:{p1}:stock").arg("1:sold").arg(2).exec(&mut app.redis.connect()).unwrap();
+    for arguments in [
+        "audit --repair --sale ",
+        "export --sale ",
+        "export --status ",
+        "export -o ",
+        "product list --sale ",
+        "product show ",
+        "product create --name A --price 1.00 --total-stock 5 --sale ",
+        "product change 1 --name ",
+        "product restock 1 --delta 1 --key ",
+        "sale show ",
+        "sale create ",
+        "sale pause ",
+        "sale change p1 --ends-at ",
+        "sale list --token ",
+        "sale list --url ",
+        "trigger paid ",
+        "trigger paid order_x --payment-id ",
+        "rush --product 1 --url ",
+        "rush --admin-token ",
+        "healthcheck --addr ",
+        "import ",
+    ] {
+        let (status, said) = complaint(&flashsale(&app, arguments));
+        assert_eq!(status, 2, "{arguments}: {said}");
+    }
+    for missing in ["trigger paid ", "trigger paid"] {
+        let (status, said) = complaint(&flashsale(&app, missing));
+        assert!(status == 2 && said.contains("<ORDER_ID>") && !said.contains("<STATUS>..."), "{missing}: {said}");
+    }
+    assert_eq!(flashsale(&app, "audit").status.code(), Some(1), "nothing was repaired");
+    done(&app, "audit --repair --sale p1");
+}
+
+#[tokio::test]
+async fn that_nobody_knows_is_told_apart_from_a_refusal() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300")]);
+    app.add_product(json!({"id": 1, "name": "A", "price": "1.00", "total_stock": 5})).await;
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let asked = ["audit", "sale list", "product show 1", "product restock 1 --delta 1", "sale pause p1"]
+        .map(|arguments| (arguments, complaint(&flashsale(&app, arguments))));
+    signal_process(redis, "CONT");
+    for (arguments, (status, said)) in asked {
+        assert!(status == 2 && said.contains("(503 store_"), "{arguments}: {status} {said}");
+    }
+    // What was sent before may still be done.
+    done(&app, "audit");
+}
+
+#[tokio::test]
+async fn an_output_that_is_full_is_noticed_and_one_that_was_closed_is_not_a_failure() {
+    let app = TestApp::selling(5).await;
+    for arguments in [
+        "sale list",
+        "product list --json",
+        "audit",
+        "config",
+        "healthcheck",
+        "rush --product 1 --buyers 1",
+        "trigger paid order_x",
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = program(&app).args(arguments.split(' ')).stdout(full).output().unwrap();
+        let (status, said) = complaint(&output);
+        assert!(status == 2 && said.contains("stdout takes no more: No space left"), "{arguments}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program(&app).args(arguments.split(' ')).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let (status, said) = complaint(&output);
+        assert!(status == 0 && !said.contains("flashsale:"), "{arguments}: {said}");
+    }
+}
+
+#[test]
+fn help_fits_a_terminal_and_teaches_the_exit_status() {
+    let help = |arguments: &str| {
+        let output = command(Path::new("unused")).args(arguments.split(' ')).arg("--help").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for arguments in [
+        "serve",
+        "healthcheck",
+        "rush",
+        "trigger",
+        "sale",
+        "sale create",
+        "sale change",
+        "product",
+        "product create",
+        "product restock",
+        "product list",
+        "audit",
+    ] {
+        let help = help(arguments);
+        let widest = help.lines().max_by_key(|line| line.chars().count()).unwrap();
+        assert!(widest.chars().count() <= 100, "{arguments}: {widest}");
+        let teaches_the_status = help.contains("Exit status") || arguments.contains(' ');
+        let mut examples =
+            help.lines().skip_while(|line| !line.starts_with("Example")).skip(1).take_while(|line| !line.is_empty());
+        let is_whole = examples.all(|line| line.starts_with("  "));
+        assert!(teaches_the_status && is_whole, "{arguments}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn one_long_name_does_not_push_a_list_aside_or_turn_it_around() {
+    let app = TestApp::start();
+    let name = format!("\u{202e}{}", "n".repeat(199));
+    app.add_product(json!({"id": 1, "name": name, "price": "1.00", "total_stock": 5})).await;
+    let listed = done(&app, "product list");
+    assert!(listed.lines().all(|line| line.chars().count() <= 120), "{listed}");
+    assert!(listed.contains("nnn…") && !listed.contains('\u{202e}'), "{listed}");
+    assert!(done(&app, "product show 1").contains(&"n".repeat(199)));
+}
