@@ -26,11 +26,13 @@ Examples:
   flashsale audit --repair             and put right what can be put right
   flashsale audit --json | jq .ok
 
-Counters, buckets, customers and indexes are recomputed from the records: live holds and orders. It may run while you sell;
-then what moves is looked at again, and only what differs each time is told. Only a sale in which nothing is written for a
-moment is repaired: pause it if it never rests. Each repair is an event (sale.repaired).
+Counters, buckets, customers and indexes are recomputed from the records: live holds and orders.
+It may run while you sell; then what moves is looked at again, and only what differs each time
+is told. Only a sale in which nothing is written for a moment is repaired: pause it if it never
+rests. Each repair is an event (sale.repaired).
 
-Exit status: 0 all is as the records say; 1 something differs, or the service refused; 2 it could not be asked.";
+Exit status: 0 all is as the records say; 1 something differs, or the service refused; 2 it
+could not be asked.";
 
 /// Recompute everything from the records, and compare
 #[derive(Args)]

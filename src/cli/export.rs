@@ -31,15 +31,18 @@ Examples:
   flashsale export --format ndjson | jq -r 'select(.status == \"refund_required\").id'
   flashsale export --sale drop-1 --format ndjson | gzip > drop-1.ndjson.gz
 
-Orders come by sale and time, each as it stands when it is read; orders made meanwhile may be among them. In CSV a cell that a
-spreadsheet would take for a formula has an apostrophe in front, and so has one that begins with an apostrophe.
+Orders come by sale and time, each as it stands when it is read; orders made meanwhile may be
+among them. In CSV a cell that a spreadsheet would take for a formula has an apostrophe in
+front, and so has one that begins with an apostrophe.
 
-With -o the orders go to FILE.part, which becomes FILE when all of them are there. A file that is replaced keeps its mode; a new
-one has 600, for it names customers. Behind a symlink it is the target that is replaced, with its .part beside it. What is no
-file (a device, a FIFO) is written to as it is, and - is stdout. A reading token is enough.
+With -o the orders go to FILE.part, which becomes FILE when all of them are there. A file that
+is replaced keeps its mode; a new one has 600, for it names customers. Behind a symlink it is
+the target that is replaced, with its .part beside it. What is no file (a device, a FIFO) is
+written to as it is, and - is stdout. A reading token is enough.
 
-Exit status: 0 the export is whole; 1 the service refused; 2 it is not whole, or nothing came; 141 the reader of the pipe left,
-as `head` does (other programs end by SIGPIPE then, which a shell tells by the same number).";
+Exit status: 0 the export is whole; 1 the service refused; 2 it is not whole, or nothing came;
+141 the reader of the pipe left, as `head` does (other programs end by SIGPIPE then, which a
+shell tells by the same number).";
 /// 128 and the number of SIGPIPE.
 const READER_LEFT: u8 = 141;
 

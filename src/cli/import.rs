@@ -34,25 +34,29 @@ Examples:
   flashsale import - --format csv < products.csv
   flashsale import products.csv --json | jq -c '.rows[] | select(.status == \"failed\")'
 
-A table names its columns in the first row, in any order; an empty cell is as if it were not there:
+A table names its columns in the first row, in any order; an empty cell is as if it were not
+there:
 
   id,sale,name,price,currency,total_stock,max_per_hold,max_per_customer
   1,drop-1,\"Sneaker, black\",120.00,USD,500,2,2
   2,drop-1,Poster,15.00,USD,80,,
 
-name, price and total_stock must be there. Lines of NDJSON are the bodies of POST /api/admin/products.
+name, price and total_stock must be there. Lines of NDJSON are the bodies of POST
+/api/admin/products.
 
-A sale that is not there is made with its first product, with the default terms, and is live at once: mistype one and buyers can
-get the product. The report ends with the sales that were new. To make sure, create the sale first, paused:
-flashsale sale create drop-1 --paused.
+A sale that is not there is made with its first product, with the default terms, and is live at
+once: mistype one and buyers can get the product. The report ends with the sales that were new.
+To make sure, create the sale first, paused: flashsale sale create drop-1 --paused.
 
-A bad row is told with its number and field and stops no other. Rows count from 1, without the header and empty lines; of NDJSON
-it is the number of the line. Give ids: then the same file can be sent again. What is there counts as already there and stays as
-it is; where it differs from its row, that is told. Every row is in one count: created, already there, failed, unknown (its answer
-was lost) or not tried. --json has the counts, the new sales and all rows.
+A bad row is told with its number and field and stops no other. Rows count from 1, without the
+header and empty lines; of NDJSON it is the number of the line. Give ids: then the same file can
+be sent again. What is there counts as already there and stays as it is; where it differs from
+its row, that is told. Every row is in one count: created, already there, failed, unknown (its
+answer was lost) or not tried. --json has the counts, the new sales and all rows.
 
-Exit status: 0 all products are there (some perhaps with another stock, which changes as they sell); 1 a row failed or is another
-product than the one that is there, or the service refused the file; 2 it did not come to its end.";
+Exit status: 0 all products are there (some perhaps with another stock, which changes as they
+sell); 1 a row failed or is another product than the one that is there, or the service refused
+the file; 2 it did not come to its end.";
 
 /// A file of products, and of what form it is
 #[derive(Args)]
