@@ -124,7 +124,7 @@ if ends and now >= ends then
   closed = { 'sale_ended', starts or 0 }
 elseif starts and now < starts then
   closed = { 'sale_not_started', starts }
-elseif sale[6] == '1' then
+elseif sale[6] and sale[6] ~= '0' and sale[6] ~= '' then
   closed = { 'sale_paused', starts or 0 }
 end
 

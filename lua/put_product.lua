@@ -21,7 +21,8 @@ local TERMS = 10
 local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'currency')
 local now = guarded_now(sale[1])
 local sale_exists, sale_currency = sale[2], sale[3]
-local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1
+-- One whose counters were lost is there too: buyers may have been promised its units.
+local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1 or redis.call('EXISTS', product_key) == 1
 
 -- decision
 if exists then return { 'already_exists' } end

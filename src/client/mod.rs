@@ -62,9 +62,18 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with the URL, or that its host is unknown.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = || format!("\"{url}\" must be http:// or https:// with a host, such as http://127.0.0.1:8080");
+        let wrong = || {
+            format!(
+                "\"{url}\" must be http:// or https:// with a host and perhaps a port, such as http://127.0.0.1:8080"
+            )
+        };
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
+        let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        let has_strange_port = !after_host.is_empty() && authority.port_u16().is_none();
+        if has_strange_port || uri.query().is_some() || url.contains('#') {
+            return Err(wrong());
+        }
         let (secure, port) = match uri.scheme_str() {
             Some("http") => (false, 80),
             Some("https") => (true, 443),
@@ -322,4 +331,22 @@ pub fn with_header(mut request: Ask, name: &'static str, value: &str) -> Ask {
         request.headers_mut().insert(HeaderName::from_static(name), value);
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endpoint;
+
+    #[test]
+    fn a_url_goes_where_it_says_or_nowhere() {
+        for url in ["http://127.0.0.1", "http://127.0.0.1:8080/", "http://[::1]:80/shop", "http://localhost:65535"] {
+            assert!(Endpoint::parse(url).is_ok(), "{url}");
+        }
+        let strange_ports = ["99999", "65536", "abc", "-1", ""].map(|port| format!("http://127.0.0.1:{port}"));
+        let others =
+            ["ftp://127.0.0.1", "127.0.0.1:80", "http://a@127.0.0.1", "http://127.0.0.1/?x=1", "http://127.0.0.1/#x"];
+        for url in strange_ports.iter().map(String::as_str).chain(others) {
+            assert!(Endpoint::parse(url).is_err(), "{url}");
+        }
+    }
 }

@@ -287,7 +287,11 @@ impl From<Failure> for Problem {
                 Code::StoreTimeout,
                 "the store did not answer in time; whether a change took effect is unknown: send it again, with its key if it has one",
             ),
-            Failure::Unavailable(_) | Failure::Unreadable(_) => Self::new(
+            Failure::Unreadable(_) => Self::new(
+                Code::StoreUnavailable,
+                "something that is stored cannot be read: the log of the service says what, and an audit what else is damaged",
+            ),
+            Failure::Unavailable(_) => Self::new(
                 Code::StoreUnavailable,
                 "the store cannot be used at the moment; send the request again, with its key if it has one",
             ),

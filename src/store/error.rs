@@ -28,12 +28,28 @@ impl Failure {
         }
         match error.kind() {
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unreadable(error.to_string()),
+            // A key that somebody made something else of.
+            _ if error.code() == Some("WRONGTYPE") => Self::Unreadable(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }
 
     pub fn unreadable(what: impl Into<String>) -> Self {
         Self::Unreadable(what.into())
+    }
+
+    /// `None` where something is there and cannot be read, which is said in the log with whose it is.
+    ///
+    /// # Errors
+    /// All other failures.
+    pub(super) fn or_damage<T>(done: Result<T, Self>, whose: impl Display) -> Result<Option<T>, Self> {
+        match done {
+            Err(Self::Unreadable(what)) => {
+                tracing::error!(whose = %whose, cause = %what, "cannot be read");
+                Ok(None)
+            }
+            done => done.map(Some),
+        }
     }
 
     /// Says of what it is that something could not be read.

@@ -80,10 +80,10 @@ pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> 
     })
 }
 
-/// When a sale takes holds, from its stored terms; empty: no start, no end.
+/// When a sale takes holds, from its stored terms; empty: no start, no end. What says neither yes nor no is paused.
 pub(super) fn window(starts: &str, ends: &str, paused: &str) -> Result<Window, Failure> {
     let some = |text: &str| (!text.is_empty()).then(|| instant(text)).transpose();
-    Ok(Window { starts_ms: some(starts)?, ends_ms: some(ends)?, paused: paused == "1" })
+    Ok(Window { starts_ms: some(starts)?, ends_ms: some(ends)?, paused: !matches!(paused, "" | "0") })
 }
 
 /// `1=2,7=1`

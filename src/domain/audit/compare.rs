@@ -29,16 +29,24 @@ pub fn compare(before: &Stored, after: &Stored, tally: &Tally) -> Look {
     let right = right_counters(before, after, tally, &wrong);
     let expected = if is_exact { right.clone() } else { right_counters(before, after, tally, &BTreeMap::new()) };
     differences.extend(wrong_counters(after, &expected));
-    differences.extend(unreadable(after, tally, &right));
+    differences.extend(unreadable(before, after, tally, &right));
     differences.sort_by_key(|difference| (difference.product, difference.what, difference.deadline_ms));
     mark_what_cannot_be_repaired(&mut differences, &right, &wrong);
     Look { is_exact, differences }
 }
 
-/// What cannot be read of the units, and products whose counters are gone.
-fn unreadable(after: &Stored, tally: &Tally, right: &BTreeMap<ProductId, Counters>) -> Vec<Difference> {
-    let gone = tally.products.iter().chain(right.keys()).filter(|product| !after.products.contains_key(product));
-    let all: BTreeSet<Option<ProductId>> = after.unreadable.iter().copied().chain(gone.copied().map(Some)).collect();
+/// What cannot be read of the units, products whose counters are gone, and products whose names are.
+fn unreadable(
+    before: &Stored,
+    after: &Stored,
+    tally: &Tally,
+    right: &BTreeMap<ProductId, Counters>,
+) -> Vec<Difference> {
+    let is_there = |stored: &Stored, product: &ProductId| stored.products.contains_key(product);
+    let gone = tally.products.iter().chain(right.keys()).filter(|product| !is_there(after, product));
+    let nameless =
+        after.products.keys().filter(|product| is_there(before, product) && !tally.products.contains(product));
+    let all: BTreeSet<_> = after.unreadable.iter().copied().chain(gone.chain(nameless).copied().map(Some)).collect();
     all.into_iter().map(|product| Difference { product, ..Difference::new(What::Record, 1, 0) }).collect()
 }
 

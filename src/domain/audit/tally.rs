@@ -31,6 +31,14 @@ impl Tally {
         self.products.insert(product);
     }
 
+    /// Something of the sale that cannot be read at all.
+    pub fn add_damage(&mut self) {
+        let damage = Difference::new(What::Record, 1, 0);
+        if !self.differences.contains(&damage) {
+            self.differences.push(damage);
+        }
+    }
+
     /// Units of a live hold or a pending order.
     pub fn owe(&mut self, bucket: Bucket, units: i64, customer: Option<&CustomerId>) {
         *self.buckets.entry(bucket).or_default() += units;

@@ -37,12 +37,15 @@ impl Store {
         let connections = self.runner.connections();
         let mut records = Records::of(self, sales);
         for audit in earlier.values().flatten() {
-            self.watch_customers(audit, records.tally(&audit.sale)).await?;
+            let watched = self.watch_customers(audit, records.tally(&audit.sale)).await;
+            Failure::or_damage(watched, &audit.sale)?;
         }
         let mut tallies = records.read().await?;
         for sale in sales {
             let (Some(tally), Some(before)) = (tallies.get_mut(sale), before.get(sale)) else { continue };
-            self.compare_customers(sale, tally, before.now_ms).await?;
+            if Failure::or_damage(self.compare_customers(sale, tally, before.now_ms).await, sale)?.is_none() {
+                tally.add_damage();
+            }
         }
         let after = self.stored_of(sales).await?;
         // Another server, or the same one after a restart, goes on with a walk from somewhere else, and leaves out records.
@@ -74,12 +77,13 @@ impl Store {
 
     /// In the millisecond of the last write another may follow unseen; a moment later none can.
     async fn stored(&self, sale: &SaleId) -> Result<Stored, Failure> {
-        let stored = self.stored_now(sale).await?;
+        let damaged = || Stored { unreadable: [None].into(), ..Stored::default() };
+        let Some(stored) = Failure::or_damage(self.stored_now(sale).await, sale)? else { return Ok(damaged()) };
         if stored.now_ms > stored.last_now_ms {
             return Ok(stored);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
-        self.stored_now(sale).await
+        Ok(Failure::or_damage(self.stored_now(sale).await, sale)?.unwrap_or_else(damaged))
     }
 
     async fn stored_now(&self, sale: &SaleId) -> Result<Stored, Failure> {

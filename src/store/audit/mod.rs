@@ -19,6 +19,7 @@ use super::{
 use crate::domain::{
     audit::{AuditOutcome, Difference, SaleAudit, Turn, What},
     ids::SaleId,
+    outcome::FindSaleOutcome,
 };
 
 /// Looks at a sale that moves, before what differed in all of them is reported.
@@ -41,7 +42,7 @@ impl Store {
         let _turn = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let audits = self.audit_sales(sales.keys().cloned().collect()).await?;
-        Ok(AuditOutcome::Audited { sales: self.with_unlisted(audits, &sales).await?, repaired: Vec::new() })
+        Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired: Vec::new() })
     }
 
     /// Audits one sale, or all, repairs what can be repaired, and audits again. Only a sale that rests is repaired.
@@ -67,7 +68,7 @@ impl Store {
                 audits.iter_mut().filter(|audit| audit.sale == newer.sale).for_each(|audit| *audit = newer.clone());
             }
         }
-        Ok(AuditOutcome::Audited { sales: self.with_unlisted(audits, &sales).await?, repaired })
+        Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired })
     }
 
     /// The sale, or all sales: those that are listed, and those of products whose sale is not. Each with whether it is listed.
@@ -90,15 +91,19 @@ impl Store {
         Ok(Some(sales))
     }
 
-    /// Tells of the sales that are in no list still, though they have products. One that is being made is listed a moment after
-    /// its product is named.
-    async fn with_unlisted(
+    /// Tells of sales whose terms cannot be read, or are gone, or that are in no list, though they have products. One that is
+    /// being made is listed a moment after its product is named.
+    async fn with_terms(
         &self,
         mut audits: Vec<SaleAudit>,
         sales: &BTreeMap<SaleId, bool>,
     ) -> Result<Vec<SaleAudit>, Failure> {
-        for audit in audits.iter_mut().filter(|audit| audit.products > 0 && sales.get(&audit.sale) == Some(&false)) {
-            if self.sales(Some(&audit.sale)).await?.is_none() {
+        for audit in audits.iter_mut().filter(|audit| audit.products > 0) {
+            let found = Failure::or_damage(self.find_sale(&audit.sale).await, &audit.sale)?;
+            if !matches!(found, Some(FindSaleOutcome::Found(_))) {
+                audit.differences.push(Difference::new(What::Record, 1, 0));
+            }
+            if sales.get(&audit.sale) == Some(&false) && self.sales(Some(&audit.sale)).await?.is_none() {
                 audit.differences.push(Difference::new(What::SaleIndex, 0, 1));
             }
         }

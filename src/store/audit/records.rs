@@ -101,11 +101,13 @@ impl<'a> Records<'a> {
         for (sale, of) in &mut self.sales {
             while of.holds.len() >= least {
                 let some = of.holds.split_off(of.holds.len().saturating_sub(READ_MAX));
-                self.store.add_holds(sale, &some, &mut of.tally).await?;
+                let added = self.store.add_holds(sale, &some, &mut of.tally).await;
+                Failure::or_damage(added, sale)?.unwrap_or_else(|| of.tally.add_damage());
             }
             while of.orders.len() >= least {
                 let some = of.orders.split_off(of.orders.len().saturating_sub(READ_MAX));
-                self.store.add_orders(sale, &some, &mut of.tally).await?;
+                let added = self.store.add_orders(sale, &some, &mut of.tally).await;
+                Failure::or_damage(added, sale)?.unwrap_or_else(|| of.tally.add_damage());
             }
         }
         Ok(())

@@ -51,3 +51,51 @@ async fn a_sale_that_is_in_no_list_is_audited_all_the_same() {
     let repaired = app.admin(Method::POST, "/api/admin/audit", Value::Null).await.body;
     assert_eq!((&repaired["ok"], app.stock(1).await), (&json!(true), [10, 0, 0, 0]));
 }
+
+#[tokio::test]
+async fn keys_that_somebody_made_something_else_of_or_lost_are_told_and_the_rest_is_audited() {
+    let app = TestApp::selling(10).await;
+    app.post("/api/holds", json!({"product_id": 1, "quantity": 1, "customer_id": "ann"})).await;
+    assert_eq!(app.order(&app.held().await).await.status, 201);
+    app.add_product(json!({"id": 2, "name": "Other", "price": "5.00", "total_stock": 3})).await;
+    let mut redis = app.redis.connect();
+    for name in ["sale", "stock", "lapses", "deadlines", "customers", "orders", "due", "product:1"] {
+        let key = format!("fs1:{{p1}}:{name}");
+        run(&mut redis, &format!("RENAME {key} kept"));
+        // Names are not read; of the others some may rightly be absent.
+        let damages: &[&str] = match name {
+            "product:1" => &["DEL"],
+            "sale" | "stock" => &["SET", "DEL"],
+            _ => &["SET"],
+        };
+        for damage in damages {
+            if *damage == "SET" {
+                run(&mut redis, &format!("SET {key} nonsense"));
+            } else {
+                run(&mut redis, &format!("DEL {key}"));
+            }
+            let answer = app.admin(Method::GET, "/api/admin/audit", Value::Null).await;
+            assert_eq!((answer.status, &answer.body["ok"]), (200, &json!(false)), "{damage} {name}: {answer:?}");
+            let found = answer.body["differences"].as_array().unwrap();
+            assert!(found.iter().any(|row| row["what"] == "record"), "{damage} {name}: {found:#?}");
+            assert_eq!(answer.body["sales"][1]["ok"], true, "{damage} {name}");
+        }
+        run(&mut redis, &format!("DEL {key}"));
+        run(&mut redis, &format!("RENAME kept {key}"));
+    }
+}
+
+#[tokio::test]
+async fn a_product_whose_counters_are_lost_is_not_made_again_and_a_pause_that_cannot_be_read_is_one() {
+    let app = TestApp::selling(10).await;
+    app.held().await;
+    let mut redis = app.redis.connect();
+    run(&mut redis, "RENAME fs1:{p1}:stock kept");
+    let again = json!({"id": 1, "name": "Item", "price": "5.00", "total_stock": 10});
+    let refused = app.admin(Method::POST, "/api/admin/products", again).await;
+    assert_eq!(refused.refusal(), (409, "already_exists"), "a unit of it is promised");
+    run(&mut redis, "RENAME kept fs1:{p1}:stock");
+    run(&mut redis, "HSET fs1:{p1}:sale paused maybe");
+    assert_eq!(app.hold(1).await.refusal(), (409, "sale_paused"));
+    assert_eq!(app.get("/api/products/1").await.body["status"], "paused");
+}
