@@ -128,7 +128,7 @@ impl Report {
         if self.is_empty() {
             return "no rows".to_owned();
         }
-        format!("{}{}{}", self.table(), self.counts(), self.sales())
+        format!("{}{}{}{}", self.table(), self.counts(), self.sales(), self.doubt())
     }
 
     /// `created 1,998, failed 2`: these two always, the others where there are any.
@@ -170,6 +170,14 @@ impl Report {
             String::new()
         };
         format!("{}{more}\n\n", table.text())
+    }
+
+    /// Whatever was made by the rows whose answer was lost, nobody will be told again.
+    fn doubt(&self) -> &'static str {
+        if self.unknown == 0 {
+            return "";
+        }
+        "\n  Products of the unknown rows may be there, and new sales that they name: `flashsale sale list` shows which are live."
     }
 
     /// The sales that were made with their first product: perhaps by a slip of the pen.
