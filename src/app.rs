@@ -19,11 +19,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     config::{RedisSource, Secret, Settings},
-    http::{self, Admins, BodyLimits, Desk, Draining, Gate, Lane},
-    store::{
-        Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit,
-        embedded::{Embedded, EmbeddedError},
-    },
+    embedded::{Embedded, EmbeddedError},
+    http::{self, Admins, BodyLimits, Desk, Draining, FastPath, Gate},
+    store::{Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit},
     webhook::{Provider, signature::Verifier},
 };
 
@@ -256,7 +254,7 @@ fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk:
             .app_data(Data::new(desk.clone()))
             .wrap(from_fn(http::frame))
             .configure(move |config| http::routes::configure(config, &routes_desk));
-        Lane::beside(app.into_factory(), store, &desk)
+        FastPath::beside(app.into_factory(), store, &desk)
     });
     Ok(server
         .workers(http.workers)

@@ -5,12 +5,11 @@
 
 pub mod app;
 pub mod cli;
-pub mod client;
 pub mod config;
 pub mod domain;
+pub mod embedded;
 pub mod http;
-pub mod rush;
 pub mod store;
 pub mod telemetry;
-pub mod trigger;
+pub mod tools;
 pub mod webhook;

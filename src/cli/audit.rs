@@ -11,7 +11,7 @@ use super::{
     service::ServiceArgs,
     table::{Column, Table, cell, short_time},
 };
-use crate::client::admin::{Call, escape};
+use crate::tools::client::admin::{Call, escape};
 
 /// Ten million records are looked at in less.
 const PATIENCE: Duration = Duration::from_mins(10);

@@ -17,7 +17,7 @@ use super::{
     service::ServiceArgs,
     tell,
 };
-use crate::client::{
+use crate::tools::client::{
     Stream,
     admin::{Admin, Call, Trouble, escape},
 };

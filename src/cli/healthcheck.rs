@@ -7,8 +7,8 @@ use tokio::task::LocalSet;
 
 use super::{CommonArgs, UNUSABLE, complain, endpoint, environment, filled, say};
 use crate::{
-    client::{Bounds, Endpoint, Line},
     config::{self, Overrides},
+    tools::client::{Bounds, Endpoint, Line},
 };
 
 const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(3), body_bytes_max: 8_192 };

@@ -18,7 +18,7 @@ use super::{
     say,
     service::{ServiceArgs, plain},
 };
-use crate::client::{
+use crate::tools::client::{
     Lost,
     admin::{Admin, Call, Trouble},
 };

@@ -9,7 +9,7 @@ use super::{
     rows::Row,
     table::{Column, Table, cell},
 };
-use crate::{client::admin::Trouble, domain::ids::SaleId};
+use crate::{domain::ids::SaleId, tools::client::admin::Trouble};
 
 /// Rows that are printed; `--json` has all of them.
 const SHOWN_MAX: usize = 100;

@@ -30,9 +30,9 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    client::Endpoint,
     config::{self, Overrides, Secret, Settings},
-    store::embedded,
+    embedded,
+    tools::client::Endpoint,
 };
 
 /// Sells a hundred things to ten thousand people: exact stock, holds with a time limit, orders and payments.

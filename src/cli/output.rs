@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::client::admin::Trouble;
+use crate::tools::client::admin::Trouble;
 
 /// Of a new file: the ids of customers are for its owner.
 const MODE: u32 = 0o600;

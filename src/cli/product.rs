@@ -12,7 +12,7 @@ use super::{
     table::{Column, Table, cell, sheet, short_name, short_time},
     tell,
 };
-use crate::client::{
+use crate::tools::client::{
     Lost,
     admin::{Admin, Call, Reply, Trouble, escape},
 };

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{CommonArgs, api_key, complain, count, endpoint, environment, filled, product_id, say, tell, whole};
 use crate::{
     config::{self, Overrides, Secret, Settings},
-    rush::{
+    tools::rush::{
         self, Progress,
         plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, Pace, Plan, RATE_MAX, Scenario, Wanted},
         report::Report,

@@ -13,8 +13,8 @@ use super::{
     table::{Column, Table, cell, sheet, short_name, short_time},
 };
 use crate::{
-    client::admin::{Admin, Call, Trouble, escape},
     domain::sale::{SaleStatus, Window},
+    tools::client::admin::{Admin, Call, Trouble, escape},
 };
 
 const SALES: &str = "/api/admin/sales";

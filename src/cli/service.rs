@@ -8,11 +8,11 @@ use tokio::task::LocalSet;
 
 use super::{CommonArgs, complain, endpoint, environment, filled, say};
 use crate::{
-    client::{
+    config::{self, Overrides, Secret, Settings},
+    tools::client::{
         Lost,
         admin::{Admin, Refusal, Reply, Trouble},
     },
-    config::{self, Overrides, Secret, Settings},
 };
 
 const HEADING: &str = "Service and output";

@@ -11,7 +11,7 @@ use crate::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
-    trigger::{self, Plan, Sent},
+    tools::trigger::{self, Plan, Sent},
     webhook::{signature::Signer, standard, stripe},
 };
 

@@ -5,12 +5,12 @@ mod answer;
 mod body;
 mod digests;
 mod extract;
+mod fast_path;
 mod fields;
 mod frame;
 mod gate;
 mod health;
 mod holds;
-mod lane;
 mod orders;
 mod payments;
 pub mod problem;
@@ -31,9 +31,9 @@ use std::{
 use crate::webhook::signature::Verifier;
 
 pub use admin::Admins;
+pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;
-pub use lane::Lane;
 
 /// What all workers share on this floor.
 #[derive(Clone)]

@@ -3,8 +3,8 @@
 use super::{
     Call, Failure, Op, Reply, Store, Terms,
     batch::Work,
+    idempotency::{self, Use},
     keys::SaleKeys,
-    once::{self, Use},
     unknown_word,
 };
 use crate::domain::{
@@ -74,7 +74,7 @@ impl HoldAsk {
         }
         let hold_ms = command.hold_ms.unwrap_or(0);
         match &command.idempotency_key {
-            Some(_) => format!("{wish}\n{hold_ms} {} {}", once::fingerprint_of_hold(command), self.key.as_str()),
+            Some(_) => format!("{wish}\n{hold_ms} {} {}", idempotency::fingerprint_of_hold(command), self.key.as_str()),
             None if hold_ms > 0 => format!("{wish}\n{hold_ms}"),
             None => wish,
         }
@@ -93,7 +93,7 @@ impl Work for Holds {
         let mut call = Call::of(Op::Hold).keys(keys.holding());
         call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, ask.key.as_str()));
         let claimed = asks.iter().filter_map(|ask| ask.command.idempotency_key.as_ref());
-        call = claimed.fold(call, |call, key| call.key(keys.once(&once::hash(Use::Hold, key))));
+        call = claimed.fold(call, |call, key| call.key(keys.once(&idempotency::hash(Use::Hold, key))));
         call = call.number(asks.len() as u64).number(self.terms.idempotency_ms);
         let runs = asks.chunk_by(HoldAsk::wants_the_same);
         runs.fold(call, |call, run| call.number(run.len() as u64).arg(run[0].wish()))

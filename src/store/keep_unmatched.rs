@@ -2,8 +2,8 @@
 
 use super::{
     Call, Failure, Op, Store,
+    idempotency::{self, Use},
     keys::SaleKeys,
-    once::{self, Use},
     settle, unknown_word,
 };
 use crate::domain::{
@@ -18,7 +18,7 @@ const OPEN_MAX: u64 = 100_000;
 
 impl Store {
     pub(super) async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let once = once::hash(Use::Payment, &event.key);
+        let once = idempotency::hash(Use::Payment, &event.key);
         let once_key = SaleKeys(&self.nowhere).once(&once);
         let (word, _) = self.runner.call(self.keep_call(event, &once)).await?;
         let outcome = match word.as_str() {
@@ -45,8 +45,8 @@ impl Store {
             .for_book(call)
             .number(self.terms.event_ms)
             .number(OPEN_MAX)
-            .arg(once::fingerprint_of_event(event))
-            .arg(once::review(&named, event))
+            .arg(idempotency::fingerprint_of_event(event))
+            .arg(idempotency::review(&named, event))
             .arg(event.status.as_str())
             .arg(named)
             .arg(event.key.as_str())

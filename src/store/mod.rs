@@ -1,39 +1,29 @@
 //! All that the service knows of Redis: one file per operation, each of which makes its call and reads the outcome.
 
 mod audit;
-mod batch;
 mod cancel;
 mod change_product;
 mod confirm;
-mod durability;
-pub mod embedded;
-mod error;
 mod expire;
 mod extend;
 mod find_hold;
 mod find_order;
 mod hold;
+mod idempotency;
 mod keep_unmatched;
-mod keys;
 mod list_events;
 mod list_orders;
 mod list_reviews;
-mod once;
 mod order;
 mod put_product;
-mod record;
+mod redis;
 mod release;
-mod reply;
 mod resolve;
 mod restock;
-mod runner;
 mod sale;
-pub mod script;
 mod settle;
-mod standing;
 mod start_payment;
 mod stock;
-mod topology;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
@@ -45,25 +35,29 @@ use crate::domain::{
 };
 
 use self::{
-    batch::{Batcher, Patience},
     confirm::Confirms,
-    durability::Barrier,
     hold::Holds,
-    keys::{PRODUCTS, SALES, SaleKeys},
     order::Orders,
-    reply::{Fields, Reply},
-    runner::{Call, Runner},
-    script::Op,
+    redis::{
+        batch::{self, Batcher, Patience},
+        durability::Barrier,
+        keys::{self, PRODUCTS, SALES, SaleKeys},
+        record,
+        reply::{self, Fields, Reply},
+        runner::{Call, Runner},
+    },
     settle::Settles,
     stock::Reads,
 };
 pub use self::{
-    durability::{Demand, Durability},
-    error::Failure,
     list_orders::OrderWalk,
-    script::Catalogue,
-    standing::{Standing, Unfit},
-    topology::{Limits, Topology},
+    redis::{
+        catalogue::{Catalogue, Op},
+        durability::{Demand, Durability},
+        error::Failure,
+        preflight::{Standing, Unfit},
+        topology::{Limits, Topology},
+    },
 };
 
 /// Products whose sale a worker remembers; beyond that it asks Redis.
@@ -173,11 +167,11 @@ impl Store {
     /// kept in a sale of its own.
     async fn sales(&self, one: Option<&SaleId>) -> Result<Option<Vec<SaleId>>, Failure> {
         if let Some(sale) = one {
-            let found = self.runner.plain(redis::cmd("SISMEMBER").arg(SALES).arg(sale.as_str())).await?;
+            let found = self.runner.plain(::redis::cmd("SISMEMBER").arg(SALES).arg(sale.as_str())).await?;
             let known = Reply::one(found).int()? == 1 || *sale == self.nowhere;
             return Ok(known.then(|| vec![sale.clone()]));
         }
-        let mut names = Reply::read(self.runner.plain(redis::cmd("SMEMBERS").arg(SALES)).await?)?;
+        let mut names = Reply::read(self.runner.plain(::redis::cmd("SMEMBERS").arg(SALES)).await?)?;
         let mut sales = vec![self.nowhere.clone()];
         while !names.is_empty() {
             sales.push(SaleId::parse(&names.text()?).ok_or_else(|| Failure::unreadable("a sale id"))?);
@@ -208,8 +202,8 @@ impl Store {
     }
 
     async fn look_up_sale(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
-        let found = self.runner.plain(redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
-        let redis::Value::BulkString(bytes) = found else { return Ok(None) };
+        let found = self.runner.plain(::redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
+        let ::redis::Value::BulkString(bytes) = found else { return Ok(None) };
         let sale = std::str::from_utf8(&bytes).ok().and_then(SaleId::parse);
         let sale = sale.ok_or_else(|| Failure::unreadable("a sale id"))?;
         self.remember(product, &sale);

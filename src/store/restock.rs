@@ -2,8 +2,8 @@
 
 use super::{
     Call, Failure, Op, Store,
+    idempotency::{self, Use},
     keys::SaleKeys,
-    once::{self, Use},
     stock, unknown_word,
 };
 use crate::domain::{
@@ -42,12 +42,12 @@ impl Store {
         };
         let mut call = Call::of(Op::Restock).keys(keys.book()).key(keys.product(id));
         if let Some(key) = key {
-            call = call.key(keys.once(&once::hash(Use::Restock, key)));
+            call = call.key(keys.once(&idempotency::hash(Use::Restock, key)));
         }
         let call = self.terms.for_book(call).number(id.get()).arg(how).arg(&units).number(TOTAL_MAX);
         if key.is_none() {
             return call;
         }
-        call.arg(once::fingerprint_of_restock(id, how, &units)).number(self.terms.idempotency_ms)
+        call.arg(idempotency::fingerprint_of_restock(id, how, &units)).number(self.terms.idempotency_ms)
     }
 }

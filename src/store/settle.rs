@@ -3,8 +3,8 @@
 use super::{
     Call, Failure, Op, Reply, Store, Terms,
     batch::Work,
+    idempotency::{self, Use},
     keys::SaleKeys,
-    once::{self, Use},
     record,
     reply::Fields,
     unknown_word,
@@ -68,10 +68,10 @@ pub(super) struct SettleAsk {
 impl SettleAsk {
     fn new(hold: HoldId, event: &PaymentEvent) -> Self {
         let (payment, amount, currency) = money(event);
-        let (fingerprint, review) = (once::fingerprint_of_event(event), once::review(hold.key(), event));
+        let (fingerprint, review) = (idempotency::fingerprint_of_event(event), idempotency::review(hold.key(), event));
         let words =
             [event.status.as_str(), &fingerprint, event.key.as_str(), payment, &amount, currency, &review].join("\n");
-        Self { hold, once: once::hash(Use::Payment, &event.key), text: words }
+        Self { hold, once: idempotency::hash(Use::Payment, &event.key), text: words }
     }
 }
 

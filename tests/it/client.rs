@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use flashsale::client::{
+use flashsale::tools::client::{
     Endpoint, Lost,
     admin::{Admin, Call, Trouble},
 };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp, run_service},
-    eventually, law,
+    eventually, invariants,
     redis::{ServerProcess, newer_server, signal_process},
 };
 
@@ -68,7 +68,7 @@ impl Shop {
     fn close(self, server: &ServerProcess) {
         drop(self.handle.stop(true));
         self.thread.join().unwrap();
-        law::check(&mut redis::Client::open(server.url()).unwrap().get_connection().unwrap());
+        invariants::check(&mut redis::Client::open(server.url()).unwrap().get_connection().unwrap());
     }
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::{
     support::{
         app::TestApp,
-        eventually, law,
+        eventually, invariants,
         process::ServiceProcess,
         redis::{pid, signal_process},
     },
@@ -34,7 +34,7 @@ async fn the_embedded_server_ends_in_order_with_the_last_service_and_nothing_is_
     let again = ServiceProcess::start(folder.path());
     let stock: u64 = connect(folder.path()).hget("fs1:{p1}:stock", "1:held").unwrap();
     assert_eq!(stock, 11);
-    law::check(&mut connect(folder.path()));
+    invariants::check(&mut connect(folder.path()));
     assert!(again.stop());
 }
 

@@ -8,10 +8,10 @@
 
 mod api;
 mod cli_audit;
-mod cli_care;
 mod cli_export;
-mod cli_port;
-mod cli_shop;
+mod cli_import_export;
+mod cli_mistakes;
+mod cli_sale_product;
 mod client;
 mod docs;
 mod durability;

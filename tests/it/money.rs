@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::ADMIN_TOKEN,
-    eventually, law,
+    eventually, invariants,
     process::{ServiceProcess, command},
     random_cases,
     redis::free_port,
@@ -169,7 +169,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
     let audits = auditor.await.unwrap();
     println!("{audits} audits found nothing that differs");
     check(&client, &orders, &log).await;
-    law::check(
+    invariants::check(
         &mut redis::Client::open(format!("unix://{}/redis.sock", folder.path().display()))
             .unwrap()
             .get_connection()

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
-    liar::{self, Lie},
+    faulty_service::{self, Lie},
     process::{ServiceProcess, command},
 };
 
@@ -250,7 +250,7 @@ fn a_rush_that_is_interrupted_reports_what_there_was() {
 
 #[test]
 fn a_service_that_lies_is_found_out() {
-    let honest = liar::start(Lie::None);
+    let honest = faulty_service::start(Lie::None);
     assert_eq!(rush(&format!("http://{honest}"), "--product 1 --buyers 30").status.code(), Some(0));
     let cases = [
         (Lie::Oversells, "rush", "nothing was oversold"),
@@ -262,7 +262,7 @@ fn a_service_that_lies_is_found_out() {
         (Lie::None, "abandon --duration 1s", "all units came back"),
     ];
     for (lie, scenario, found) in cases {
-        let addr = liar::start(lie);
+        let addr = faulty_service::start(lie);
         let output = rush(&format!("http://{addr}"), &format!("--product 1 --buyers 30 --scenario {scenario}"));
         let printed = String::from_utf8(output.stdout.clone()).unwrap();
         assert_eq!(output.status.code(), Some(1), "{lie:?}: {output:?}");

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale::store::embedded::Embedded;
+use flashsale::embedded::Embedded;
 use futures_util::future::join_all;
 use redis::Commands;
 use reqwest::Method;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::{
     app::{Answer, TestApp},
-    eventually, law,
+    eventually, invariants,
     process::{ServiceProcess, command},
     redis::{PROGRAM, PrivateRedis, ServerProcess, free_port, signal_process},
 };
@@ -71,7 +71,7 @@ async fn a_service_that_is_killed_among_105_buyers_still_sells_exactly_100() {
     assert_eq!((held.len(), distinct.len()), (100, 100));
     let stock: Vec<u64> = connect(folder.path()).hmget("fs1:{p1}:stock", &["1:available", "1:held"]).unwrap();
     assert_eq!(stock, [0, 100]);
-    law::check(&mut connect(folder.path()));
+    invariants::check(&mut connect(folder.path()));
     assert!(service.stop());
 }
 
@@ -124,7 +124,7 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     assert!(replayed.headers().contains_key("idempotency-replayed"));
     drop(handle.stop(true));
     thread.join().unwrap();
-    law::check(
+    invariants::check(
         &mut redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap().get_connection().unwrap(),
     );
 }

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use flashsale::store::{Catalogue, script::Op};
+use flashsale::store::{Catalogue, Op};
 
 use crate::stand::Redis;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use super::lane::{read_heads, request};
+use super::fast_path::{read_heads, request};
 use crate::support::{
     app::{Answer, TestApp},
     process::{ServiceProcess, command},

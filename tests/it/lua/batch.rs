@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use flashsale::store::script::Op;
+use flashsale::store::Op;
 use proptest::prelude::*;
 use redis::Value;
 

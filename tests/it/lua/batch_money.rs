@@ -3,12 +3,12 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use flashsale::store::script::Op;
+use flashsale::store::Op;
 use proptest::prelude::*;
 use redis::{Commands, Value};
 
 use super::{BOOK, Bench, book, key, word};
-use crate::support::{law, random_cases};
+use crate::support::{invariants, random_cases};
 
 const HOLDS: usize = 6;
 const DAY: &str = "86400000";
@@ -216,7 +216,7 @@ fn batches_of_orders_and_payment_events_are_decided_as_one_by_one() {
         }
         prop_assert_eq!(kept(batched), kept(single));
         if !steps.iter().any(|step| matches!(step, Step::Policy("restock_refunds", "0"))) {
-            law::check(&mut batched.redis);
+            invariants::check(&mut batched.redis);
         }
     });
     // Nothing is left for the check at the end of a bench: with units that were refunded and not restocked the books do not show

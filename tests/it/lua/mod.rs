@@ -7,10 +7,10 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use flashsale::store::{Catalogue, script::Op};
+use flashsale::store::{Catalogue, Op};
 use redis::{Connection, Value};
 
-use crate::support::{clock, law, redis::PrivateRedis};
+use crate::support::{clock, invariants, redis::PrivateRedis};
 
 /// A sale `s` with product 1 (10 units, 5 in a hold) and product 2 (1 unit), holds of 100 s and payments in 50 s.
 pub struct Bench {
@@ -138,7 +138,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            law::check(&mut self.redis);
+            invariants::check(&mut self.redis);
         }
     }
 }

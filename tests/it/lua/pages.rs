@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, process::Command};
 
-use flashsale::store::{Catalogue, script::Op};
+use flashsale::store::{Catalogue, Op};
 use redis::{Commands, Value};
 
 use super::{key, list, word};

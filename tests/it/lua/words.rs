@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use flashsale::store::script::Op;
+use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{BOOK, Bench, TERMS, book, holding, key, list, units, word};

@@ -32,7 +32,7 @@ use super::reference::{
     Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference, Transition,
     Wish,
 };
-use crate::support::{clock, law, redis::PrivateRedis};
+use crate::support::{clock, invariants, redis::PrivateRedis};
 
 thread_local! {
     /// How often each outcome was seen.
@@ -104,7 +104,7 @@ impl StateMachineTest for SaleTest {
 
     fn teardown(mut test: Self, reference: SaleReference) {
         assert_eq!(test.replay_events(), reference.told_by_events(), "the log of events alone tells the states");
-        law::check(&mut test.redis);
+        invariants::check(&mut test.redis);
         let audited = test.runtime.block_on(test.store.audit(None)).unwrap();
         let AuditOutcome::Audited { sales, .. } = &audited else { panic!("{audited:?}") };
         assert!(sales.len() == 2 && sales.iter().all(|sale| sale.differences.is_empty()), "{sales:#?}");

@@ -7,7 +7,7 @@ mod reference;
 
 use std::collections::BTreeMap;
 
-use flashsale::store::script::Op;
+use flashsale::store::Op;
 use proptest::test_runner::TestRunner;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 

@@ -13,7 +13,7 @@ use flashsale::{app::Application, config, store::Catalogue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{law, redis::PrivateRedis};
+use super::{invariants, redis::PrivateRedis};
 
 pub const ADMIN_TOKEN: &str = "a-token-for-tests-only";
 
@@ -130,7 +130,7 @@ impl Drop for TestApp {
             }
             ended.unwrap();
         }
-        law::check(&mut self.redis.connect());
+        invariants::check(&mut self.redis.connect());
         // Where the service could be asked: some tests take its Redis away.
         assert!(audited.as_ref().is_none_or(|audit| audit["ok"] == true), "{audited:#?}");
     }

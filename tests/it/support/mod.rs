@@ -3,8 +3,8 @@
 pub mod app;
 pub mod clock;
 pub mod commands;
-pub mod law;
-pub mod liar;
+pub mod faulty_service;
+pub mod invariants;
 pub mod process;
 pub mod redis;
 pub mod seed;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale::store::embedded::Embedded;
+use flashsale::embedded::Embedded;
 use tempfile::TempDir;
 
 /// The program under test, which also guards embedded servers.

@@ -5,12 +5,18 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use redis::Value;
 
 use super::{
-    Blueprint, Catalogue, Demand, Durability, Failure, Terms, Topology,
-    durability::{Barrier, Fsyncs, fsync_always},
+    catalogue::Catalogue,
+    durability::{Barrier, Demand, Durability, Fsyncs, fsync_always},
+    error::Failure,
     keys::{SCHEMA, SECRET},
+    reply::Reply,
     runner::Runner,
+    topology::Topology,
 };
-use crate::domain::ids::IdSigner;
+use crate::{
+    domain::ids::IdSigner,
+    store::{Blueprint, Terms},
+};
 
 const SCHEMA_VERSION: &str = "1";
 const VERSION_MIN: (u32, u32) = (7, 0);
@@ -137,7 +143,7 @@ async fn barrier(runner: &Runner, standing: &Standing, demand: Demand) -> Result
 async fn fsyncs_always(runner: &Runner) -> Result<bool, Failure> {
     // A hosted server may refuse the question; then nobody knows.
     let asked = runner.plain(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await;
-    let policy = asked.and_then(|value| super::Reply::read(value)?.fields());
+    let policy = asked.and_then(|value| Reply::read(value)?.fields());
     Ok(policy.is_ok_and(|policy| policy.get("appendfsync") == Some("always")))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Report;
-use crate::rush::{
+use crate::tools::rush::{
     figures::{latency, thousands},
     tally::Outcome,
 };

@@ -42,7 +42,7 @@ impl Failure {
     ///
     /// # Errors
     /// All other failures.
-    pub(super) fn or_damage<T>(done: Result<T, Self>, whose: impl Display) -> Result<Option<T>, Self> {
+    pub(in crate::store) fn or_damage<T>(done: Result<T, Self>, whose: impl Display) -> Result<Option<T>, Self> {
         match done {
             Err(Self::Unreadable(what)) => {
                 tracing::error!(whose = %whose, cause = %what, "cannot be read");
@@ -53,7 +53,7 @@ impl Failure {
     }
 
     /// Says of what it is that something could not be read.
-    pub(super) fn of(self, whose: impl Display) -> Self {
+    pub(in crate::store) fn of(self, whose: impl Display) -> Self {
         match self {
             Self::Unreadable(what) => Self::Unreadable(format!("{whose}: {what}")),
             other => other,
@@ -62,7 +62,7 @@ impl Failure {
 }
 
 /// Whether the connection that gave this error is of no more use: it is broken, or leads to a server that was demoted.
-pub(super) fn ends_connection(error: &RedisError) -> bool {
+pub(in crate::store) fn ends_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_connection_dropped()
         || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::tally::{Class, Step};
 use crate::{
-    client::{Answer, Ask, Endpoint, Lost, with_header},
+    tools::client::{Answer, Ask, Endpoint, Lost, with_header},
     webhook::{signature::Signer, standard},
 };
 

@@ -1,7 +1,7 @@
 //! Reads the records of holds, orders and reviews as the scripts write them (`lua/lib/records.lua` and
 //! `lua/lib/reviews.lua` have the grammar).
 
-use super::{Failure, reply::Fields};
+use super::{error::Failure, reply::Fields};
 use crate::domain::{
     hold::{Line, Lines},
     ids::{HoldId, IdSigner, ProductId, SaleId},
@@ -15,7 +15,7 @@ use crate::domain::{
 };
 
 /// The order that this hold became, as it stands at `now_ms`; `None` when there are no fields.
-pub(super) fn order_if_any(
+pub(in crate::store) fn order_if_any(
     ids: &IdSigner,
     hold: &HoldId,
     now_ms: i64,
@@ -49,12 +49,12 @@ fn read_order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Re
 }
 
 /// As [`order_if_any`], where there must be one.
-pub(super) fn order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<Order, Failure> {
+pub(in crate::store) fn order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<Order, Failure> {
     order_if_any(ids, hold, now_ms, fields)?.ok_or_else(|| Failure::unreadable("an order without fields"))
 }
 
 /// A review of the sale, from its key and its lines.
-pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> Result<Review, Failure> {
+pub(in crate::store) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> Result<Review, Failure> {
     let mut lines = record.splitn(10, '\n');
     let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review"));
     let (reason, status, target, event, payment) = (next()?, next()?, next()?, next()?, next()?);
@@ -81,18 +81,18 @@ pub(super) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> 
 }
 
 /// When a sale takes holds, from its stored terms; empty: no start, no end. What says neither yes nor no is paused.
-pub(super) fn window(starts: &str, ends: &str, paused: &str) -> Result<Window, Failure> {
+pub(in crate::store) fn window(starts: &str, ends: &str, paused: &str) -> Result<Window, Failure> {
     let some = |text: &str| (!text.is_empty()).then(|| instant(text)).transpose();
     Ok(Window { starts_ms: some(starts)?, ends_ms: some(ends)?, paused: !matches!(paused, "" | "0") })
 }
 
 /// `1=2,7=1`
-pub(super) fn lines(text: &str) -> Result<Lines, Failure> {
+pub(in crate::store) fn lines(text: &str) -> Result<Lines, Failure> {
     let lines = text.split(',').map(line).collect::<Result<Vec<_>, _>>()?;
     Lines::new(lines).map_err(|error| Failure::unreadable(error.to_string()))
 }
 
-pub(super) fn customer(text: &str) -> Option<CustomerId> {
+pub(in crate::store) fn customer(text: &str) -> Option<CustomerId> {
     CustomerId::parse(text)
 }
 
@@ -105,7 +105,7 @@ fn line(text: &str) -> Result<Line, Failure> {
 }
 
 /// `1=2@500000,7=1@9900`
-pub(super) fn priced_lines(text: &str) -> Result<Vec<PricedLine>, Failure> {
+pub(in crate::store) fn priced_lines(text: &str) -> Result<Vec<PricedLine>, Failure> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
@@ -130,7 +130,7 @@ fn instant(digits: &str) -> Result<i64, Failure> {
     digits.parse().map_err(|_| Failure::unreadable("an instant"))
 }
 
-pub(super) fn currency(code: &str) -> Result<Currency, Failure> {
+pub(in crate::store) fn currency(code: &str) -> Result<Currency, Failure> {
     Currency::parse(code).ok_or_else(|| Failure::unreadable("a currency"))
 }
 

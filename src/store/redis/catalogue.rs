@@ -47,7 +47,7 @@ struct Entry {
 
 macro_rules! entry {
     ($name:literal, $resend:literal) => {
-        Entry { name: $name, file: include_str!(concat!("../../lua/", $name, ".lua")), resend: $resend }
+        Entry { name: $name, file: include_str!(concat!("../../../lua/", $name, ".lua")), resend: $resend }
     };
 }
 
@@ -85,16 +85,16 @@ const ENTRIES: [Entry; 30] = [
 ];
 
 const FRAGMENTS: [(&str, &str); 10] = [
-    ("clock", include_str!("../../lua/lib/clock.lua")),
-    ("pages", include_str!("../../lua/lib/pages.lua")),
-    ("units", include_str!("../../lua/lib/units.lua")),
-    ("customers", include_str!("../../lua/lib/customers.lua")),
-    ("records", include_str!("../../lua/lib/records.lua")),
-    ("book", include_str!("../../lua/lib/book.lua")),
-    ("orders", include_str!("../../lua/lib/orders.lua")),
-    ("reviews", include_str!("../../lua/lib/reviews.lua")),
-    ("products", include_str!("../../lua/lib/products.lua")),
-    ("sales", include_str!("../../lua/lib/sales.lua")),
+    ("clock", include_str!("../../../lua/lib/clock.lua")),
+    ("pages", include_str!("../../../lua/lib/pages.lua")),
+    ("units", include_str!("../../../lua/lib/units.lua")),
+    ("customers", include_str!("../../../lua/lib/customers.lua")),
+    ("records", include_str!("../../../lua/lib/records.lua")),
+    ("book", include_str!("../../../lua/lib/book.lua")),
+    ("orders", include_str!("../../../lua/lib/orders.lua")),
+    ("reviews", include_str!("../../../lua/lib/reviews.lua")),
+    ("products", include_str!("../../../lua/lib/products.lua")),
+    ("sales", include_str!("../../../lua/lib/sales.lua")),
 ];
 
 /// A script, ready to be called by its hash.

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use crate::{
-    client::{Answer, Endpoint, Line, dice::Dice, with_header},
     domain::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
+    tools::client::{Answer, Endpoint, Line, dice::Dice, with_header},
     webhook::{Provider, Sample, signature::Signer},
 };
 

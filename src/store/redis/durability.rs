@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
-use super::Failure;
+use super::error::Failure;
 
 /// What an answer to a payment event means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

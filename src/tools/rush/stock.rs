@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use crate::client::{Ask, Endpoint, Line, with_header};
+use crate::tools::client::{Ask, Endpoint, Line, with_header};
 
 /// Between two looks: short at first, so that a rush that is over at once has a picture too.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

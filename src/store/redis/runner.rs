@@ -14,10 +14,10 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::Multiplexed
 use tokio::sync::Mutex;
 
 use super::{
+    catalogue::{Catalogue, Op, Script},
     durability::Barrier,
     error::{Failure, ends_connection},
     reply::Reply,
-    script::{Catalogue, Op, Script},
     topology::{Limits, Topology},
 };
 

@@ -40,7 +40,7 @@ use self::{
     tally::Tally,
 };
 
-use crate::client::{Endpoint, Line, dice::Dice};
+use crate::tools::client::{Endpoint, Line, dice::Dice};
 
 /// How often it is told how far the rush is.
 const TELLING: Duration = Duration::from_millis(100);

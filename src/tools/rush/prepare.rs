@@ -6,7 +6,7 @@ use super::{
     plan::{Plan, Wanted},
     stock::{Stock, Window},
 };
-use crate::client::{Answer, Ask, Line, with_header};
+use crate::tools::client::{Answer, Ask, Line, with_header};
 
 const NAME: &str = "Rehearsal";
 const PRICE: &str = "50.00";

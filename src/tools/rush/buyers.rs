@@ -16,7 +16,7 @@ use super::{
     shop::{Heard, Shop},
     tally::{Class, Step, Tally},
 };
-use crate::client::{Ask, Line, dice::Dice};
+use crate::tools::client::{Ask, Line, dice::Dice};
 
 /// How often something is asked again, with the same key, when it is unknown whether it happened.
 const RETRIES: u32 = 2;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::rush::figures;
+use crate::tools::rush::figures;
 
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 260.0;

@@ -25,20 +25,20 @@ use crate::{domain::ids::ProductId, store::Store};
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// An application with a fast lane beside it.
-pub struct Lane<A> {
+pub struct FastPath<A> {
     app: A,
     store: Data<Store>,
     limits: BodyLimits,
     gate: Option<Arc<Gate>>,
 }
 
-impl<A> Lane<A> {
+impl<A> FastPath<A> {
     pub fn beside(app: A, store: Data<Store>, desk: &Desk) -> Self {
         Self { app, store, limits: desk.limits, gate: desk.gate.clone() }
     }
 }
 
-impl<A> ServiceFactory<Request> for Lane<A>
+impl<A> ServiceFactory<Request> for FastPath<A>
 where
     A: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse, Error = Error>,
     A::Future: 'static,
@@ -47,18 +47,18 @@ where
     type Response = Response<BoxBody>;
     type Error = Error;
     type Config = AppConfig;
-    type Service = Lane<A::Service>;
+    type Service = FastPath<A::Service>;
     type InitError = A::InitError;
     type Future = LocalBoxFuture<Result<Self::Service, A::InitError>>;
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let app = self.app.new_service(config);
         let (store, limits, gate) = (self.store.clone(), self.limits, self.gate.clone());
-        Box::pin(async move { Ok(Lane { app: app.await?, store, limits, gate }) })
+        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate }) })
     }
 }
 
-impl<A> Service<Request> for Lane<A>
+impl<A> Service<Request> for FastPath<A>
 where
     A: Service<Request, Response = ServiceResponse, Error = Error>,
     A::Future: 'static,

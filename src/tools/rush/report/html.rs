@@ -7,7 +7,7 @@ use super::{
     plot::{Axis, Scale, Series, Unit, plot, steps},
     text::name,
 };
-use crate::rush::{
+use crate::tools::rush::{
     figures::{latency, thousands},
     stock::{Sample, Stock},
     tally::Class,

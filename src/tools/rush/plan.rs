@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{client::Endpoint, webhook::signature::Signer};
+use crate::{tools::client::Endpoint, webhook::signature::Signer};
 
 pub const BUYERS_MAX: u64 = 10_000_000;
 pub const CONCURRENCY_MAX: u64 = 8_192;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Latency, Report};
-use crate::rush::{plan::Pace, stock::Sample, tally::Outcome, timeline::Row};
+use crate::tools::rush::{plan::Pace, stock::Sample, tally::Outcome, timeline::Row};
 
 pub(super) fn render(report: &Report) -> String {
     let (pace, rate) = match report.pace {

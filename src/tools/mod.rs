@@ -1,0 +1,5 @@
+//! What talks to a running service from outside, by its HTTP interface alone.
+
+pub mod client;
+pub mod rush;
+pub mod trigger;
