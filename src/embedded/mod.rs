@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -25,6 +26,8 @@ use tokio::{
 /// Names that a server may have, and where `scripts/bootstrap` puts one when the machine has none.
 const SERVER_NAMES: [&str; 2] = ["redis-server", "valkey-server"];
 const BOOTSTRAPPED: &str = ".cache/bin";
+/// All bytes but those that a path in a URL may have as they are.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Longest path of a unix socket that every system takes.
 const SOCKET_PATH_MAX: usize = 100;
 /// How long the server may take to answer, apart from loading its data.
@@ -210,12 +213,9 @@ impl Folder {
         self.0.join("guard.log")
     }
 
-    /// The path with what is special in a URL escaped.
     fn url(&self) -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-        let escaped = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-        let path: String = self.socket().as_os_str().as_bytes().iter().map(|byte| escaped(*byte)).collect();
-        format!("unix://{path}")
+        let socket = self.socket();
+        format!("unix://{}", percent_encode(socket.as_os_str().as_bytes(), PATH))
     }
 
     fn server_pid(&self) -> Option<u32> {

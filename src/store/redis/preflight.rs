@@ -162,8 +162,8 @@ async fn claim_schema(runner: &Runner) -> Result<(), Unfit> {
 async fn secret(runner: &Runner) -> Result<[u8; 32], Unfit> {
     let mut fresh = [0_u8; 32];
     getrandom::fill(&mut fresh).map_err(|e| Failure::Unavailable(format!("no random numbers: {e}")))?;
-    let kept = get_or_set(runner, SECRET, &to_hex(&fresh)).await?;
-    from_hex(&kept).ok_or(Unfit::Secret)
+    let kept = get_or_set(runner, SECRET, &hex::encode(fresh)).await?;
+    read_secret(&kept).ok_or(Unfit::Secret)
 }
 
 impl Runner {
@@ -171,7 +171,7 @@ impl Runner {
     pub async fn secret(&self) -> Result<Option<[u8; 32]>, Failure> {
         match self.plain(redis::cmd("GET").arg(SECRET)).await? {
             Value::Nil => Ok(None),
-            value => Ok(from_hex(&as_text(value)?)),
+            value => Ok(read_secret(&as_text(value)?)),
         }
     }
 }
@@ -190,17 +190,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn to_hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-}
-
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
+fn read_secret(text: &str) -> Option<[u8; 32]> {
+    let mut secret = [0; 32];
+    hex::decode_to_slice(text, &mut secret).ok().map(|()| secret)
 }
