@@ -1,8 +1,11 @@
-//! POST /api/payments/webhook, and /api/payments/webhooks/… for providers with events of their own.
+//! The webhooks of all payment providers: `POST` to the path of each.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::header::HeaderValue, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header::{HeaderMap, HeaderValue},
+    web::Data,
+};
 use serde_json::json;
 
 use super::{
@@ -17,8 +20,9 @@ use crate::{
     domain::{order::Order, outcome::SettleOutcome, payment::PaymentEvent},
     store::Store,
     webhook::{
+        self, Headers, Message,
         event::EventError,
-        signature::{Distrust, Verifier},
+        signature::{Distrust, Refusal, Verifier},
     },
 };
 
@@ -39,36 +43,39 @@ pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent
     }
 }
 
-/// Read only when its signature is good.
 impl Ask for PaymentEvent {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let desk = extract::desk(&request);
         let (verifier, limits) = (verifier(&desk, &request)?, desk.limits);
-        let bytes = body::read(&request, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
-        let headers = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
-        verifier.verify(&headers, &bytes, now_seconds()).map_err(|reason| distrusted(verifier, reason))?;
-        (verifier.provider.read)(&bytes, &headers).map_err(misread)
+        let body = body::read(&request, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
+        let message = Message { headers: request.headers(), body: &body, now_seconds: webhook::now_seconds() };
+        verifier.open(message).await.map_err(|refusal| match refusal {
+            Refusal::Distrusted(reason) => distrusted(verifier, reason),
+            Refusal::Misread(error) => misread(error),
+        })
     }
 }
 
-/// Of the sender whose events come in here.
+impl Headers for HeaderMap {
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        self.get(name).map(HeaderValue::as_bytes)
+    }
+}
+
+/// The verifier of the provider that sends to this path.
 fn verifier<'a>(desk: &'a Desk, request: &HttpRequest) -> Result<&'a Verifier, Problem> {
     let path = request.match_pattern().unwrap_or_default();
     let found = desk.verifiers.iter().find(|verifier| verifier.provider.path == path);
-    found.ok_or_else(|| Problem::new(Code::NotFound, "nobody sends payment events here"))
+    found.ok_or_else(|| Problem::new(Code::NotFound, "no provider sends payment events to this path"))
 }
 
-fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// The reason goes to the log alone: who tries to forge an event learns nothing from it.
+/// Only the log gets the reason, so that an attacker who forges events learns nothing from the answer.
 fn distrusted(verifier: &Verifier, reason: Distrust) -> Problem {
     if let Some(unsaid) = REFUSALS.with(Throttle::pass) {
         tracing::warn!(%reason, path = verifier.provider.path, unsaid, "payment event refused");
     }
     let code = match reason {
-        Distrust::HeaderMissing | Distrust::HeaderIncomplete => Code::SignatureMissing,
+        Distrust::Unsigned | Distrust::HeaderIncomplete => Code::SignatureMissing,
         Distrust::TooOld | Distrust::InFuture => Code::TimestampOutOfTolerance,
         Distrust::HeaderUnreadable
         | Distrust::HeaderTooLong
