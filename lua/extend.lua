@@ -10,28 +10,32 @@
 --        extension_limit_reached, deadline      it has the latest deadline that the sale allows
 --        extended, now, deadline, lines, customer
 -- cost   O(lines)
+-- e.g.   ?
 
 -- names
-local hold_key, order_key, more_ms = KEYS[BOOK + 1], KEYS[BOOK + 2], tonumber(ARGV[3])
+local hold_key, order_key, more_ms = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2], tonumber(ARGV[3])
+if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 3 then
+  return redis.error_reply('ERR extend: wrong number of keys or arguments')
+end
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_max_ms')
-local now = guarded_now(sale[1])
+local last_now, hold_max_ms = unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_max_ms'))
+local now = guarded_now(last_now)
 local converted = redis.call('EXISTS', order_key) == 1
 local hold = hold_at(hold_key, now)
 
 -- decision
 if converted then return { 'hold_converted' } end
 if not hold then return { 'hold_expired' } end
-local latest = deadline_after(hold.made, tonumber(sale[2]))
+local latest = deadline_after(hold.made, tonumber(hold_max_ms))
 local deadline = math.min(deadline_after(hold.deadline, more_ms), latest)
 if deadline <= hold.deadline then return { 'extension_limit_reached', hold.deadline } end
 
 -- effects
 redis.call('PEXPIREAT', hold_key, int(deadline))
 each_line(hold.lines, function(product, units)
-  plan_owe(hold.customer, hold.deadline, product, 'h', -units, now)
-  plan_owe(hold.customer, deadline, product, 'h', units, now)
+  plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
+  plan_due_back(hold.customer, deadline, product, 'h', units, now)
 end)
 write_book(now)
 return { 'extended', now, deadline, hold.lines, hold.customer }

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- find_hold: a hold as it stands.
+-- find_hold: reads a hold.
 --
 -- uses   clock, records
 -- KEYS   1 sale HASH, 2 hold STRING, 3 order HASH
@@ -8,16 +8,20 @@
 --        hold_expired, now                       it lapsed or was released
 --        active, now, deadline, lines, customer
 -- cost   O(1)
+-- e.g.   ?
 
 -- names
 local sale_key, hold_key, order_key = KEYS[1], KEYS[2], KEYS[3]
+if #KEYS ~= 3 or #ARGV ~= 0 then
+  return redis.error_reply('ERR find_hold: wrong number of keys or arguments')
+end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
-local converted = redis.call('EXISTS', order_key) == 1
+local order = redis.call('HGETALL', order_key)
 local hold = live_hold(hold_key, now)
 
 -- decision
-if converted then return order_reply('converted', now, order_key) end
+if #order > 0 then return { 'converted', now, order } end
 if not hold then return { 'hold_expired', now } end
 return { 'active', now, hold.deadline, hold.lines, hold.customer }

@@ -9,9 +9,13 @@
 --        hold_expired      it lapsed or was released
 --        released
 -- cost   O(lines)
+-- e.g.   ?
 
 -- names
-local hold_key, order_key = KEYS[BOOK + 1], KEYS[BOOK + 2]
+local hold_key, order_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2]
+if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 2 then
+  return redis.error_reply('ERR release: wrong number of keys or arguments')
+end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- resolve: a person has dealt with a review.
+-- resolve: closes a review that a person has dealt with.
 --
 -- uses   clock, units, customers, records, book, reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
@@ -9,9 +9,13 @@
 --        already_resolved, record    its first note stays
 --        resolved, record
 -- cost   O(log reviews)
+-- e.g.   ?
 
 -- names
 local id, note = ARGV[3], ARGV[4]
+if #KEYS ~= BOOK_KEYS + 3 or #ARGV ~= 4 then
+  return redis.error_reply('ERR resolve: wrong number of keys or arguments')
+end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
