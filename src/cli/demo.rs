@@ -25,7 +25,7 @@ const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
 /// Lets unsigned payment events in, and makes an admin token where there is none.
 pub(super) fn adapt(settings: &mut Settings) {
     settings.webhook.allow_unsigned = true;
-    settings.admin_token.get_or_insert_with(|| {
+    settings.admin.token.get_or_insert_with(|| {
         let mut random = [0; 16];
         getrandom::fill(&mut random).expect("the operating system gives random numbers");
         Secret::new(format!("{:024x}", u128::from_le_bytes(random) >> 32))
@@ -53,15 +53,15 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
 /// The proof for this service, which need not be at the usual place.
 fn proof(url: &str, settings: &Settings) -> String {
     let place = if url == USUAL_URL { String::new() } else { format!(" URL={url}") };
-    let key = settings.http.gate.api_keys.first();
+    let key = settings.http.api_keys.first();
     format!("make proof{place}{}", key.map_or_else(String::new, |key| format!(" API_KEY='{}'", key.expose())))
 }
 
 /// URLs, the token, and the next curl to try.
 pub(super) fn welcome(application: &Application, settings: &Settings) -> String {
     let url = format!("http://{}", application.addr());
-    let token = settings.admin_token.as_ref().map_or("", Secret::expose);
-    let key = settings.http.gate.api_keys.first();
+    let token = settings.admin.token.as_ref().map_or("", Secret::expose);
+    let key = settings.http.api_keys.first();
     let key = key.map_or_else(String::new, |key| format!(" -H 'X-Api-Key: {}'", key.expose()));
     let redis = application.embedded_socket().map_or_else(
         || "your own, by redis.url".to_owned(),

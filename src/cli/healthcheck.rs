@@ -5,11 +5,8 @@ use std::{process::ExitCode, rc::Rc, time::Duration};
 use clap::Args;
 use tokio::task::LocalSet;
 
-use super::{CommonArgs, UNUSABLE, complain, endpoint, environment, filled, say};
-use crate::{
-    config::{self, Overrides},
-    tools::client::{Bounds, Endpoint, Line},
-};
+use super::{CommonArgs, UNUSABLE, complain, endpoint, filled, load_settings, say};
+use crate::tools::client::{Bounds, Endpoint, Line};
 
 const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(3), body_bytes_max: 8_192 };
 /// It answered that it is not, or not at all.
@@ -47,7 +44,7 @@ fn which(common: &CommonArgs, args: &HealthcheckArgs) -> Result<Endpoint, String
         let endpoint = is_whole.then(|| Endpoint::parse(&format!("http://{addr}")).ok()).flatten();
         return endpoint.ok_or_else(|| "--addr must be a host and port such as 127.0.0.1:8080".to_owned());
     }
-    let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
+    let settings = load_settings(common);
     endpoint(args.url.as_deref(), &settings.map_err(|complaints| complaints.to_string())?)
 }
 

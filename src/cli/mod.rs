@@ -30,7 +30,8 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Overrides, Secret, Settings},
+    app,
+    config::{self, Complaints, Loaded, Overrides, Secret, Settings, Sources},
     embedded,
     tools::client::Endpoint,
 };
@@ -158,9 +159,19 @@ fn dispatch() -> ExitCode {
 }
 
 fn show_config(common: &CommonArgs) -> Result<(), String> {
-    let shown = config::effective(common.config.as_deref(), &environment(), &Overrides::new());
-    say(&shown.map_err(|e| e.to_string())?);
+    let loaded = load(common, &Overrides::new()).map_err(|complaints| complaints.to_string())?;
+    say(&loaded.render());
     Ok(())
+}
+
+/// The settings of the file, the environment and these flags.
+fn load(common: &CommonArgs, flags: &Overrides) -> Result<Loaded, Complaints> {
+    app::load_settings(Sources { file: common.config.as_deref(), environment: &environment(), flags })
+}
+
+/// The settings for a command that asks a running service.
+fn load_settings(common: &CommonArgs) -> Result<Settings, Complaints> {
+    load(common, &Overrides::new()).map(|loaded| loaded.settings)
 }
 
 /// Names the settings file, where no flag does. Read here and not by clap, whose usage would show the flag as one that must be.
@@ -217,7 +228,7 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
 
 /// The one that is shown to the gate of the service.
 fn api_key<'a>(flag: Option<&'a str>, settings: &'a Settings) -> Option<&'a str> {
-    flag.or_else(|| settings.http.gate.api_keys.first().map(Secret::expose))
+    flag.or_else(|| settings.http.api_keys.first().map(Secret::expose))
 }
 
 /// For clap, of the id of a product.

@@ -11,9 +11,9 @@ use std::{
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CommonArgs, api_key, complain, count, endpoint, environment, filled, product_id, say, tell, whole};
+use super::{CommonArgs, api_key, complain, count, endpoint, filled, load_settings, product_id, say, tell, whole};
 use crate::{
-    config::{self, Overrides, Secret, Settings},
+    config::{Secret, Settings},
     tools::rush::{
         self, Progress,
         plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, Pace, Plan, RATE_MAX, Scenario, Wanted},
@@ -127,7 +127,7 @@ pub(super) fn run(common: &CommonArgs, args: &RushArgs) -> ExitCode {
 }
 
 fn rehearse(common: &CommonArgs, args: &RushArgs) -> Result<Report, String> {
-    let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
+    let settings = load_settings(common);
     let plan = plan(args, &settings.map_err(|complaints| complaints.to_string())?)?;
     // Made first: nobody wants to learn after the rush that there is no such folder.
     let page = args.report.as_ref().map(|path| File::create(path).map_err(|error| unwritable(path, &error)));
@@ -152,8 +152,13 @@ fn unwritable(path: &std::path::Path, error: &io::Error) -> String {
 }
 
 fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
-    let secret =
-        || settings.webhook.secrets.first().and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()));
+    let secret = || {
+        settings
+            .webhook
+            .secrets_of(standard::PROVIDER.setting)
+            .first()
+            .and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()))
+    };
     let scenario = args.scenario.into();
     Ok(Plan {
         endpoint: endpoint(args.url.as_deref(), settings)?.with_api_key(api_key(args.api_key.as_deref(), settings))?,
@@ -169,7 +174,7 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
         admin_token: args
             .admin_token
             .clone()
-            .or_else(|| settings.admin_token.as_ref().map(|t| Secret::expose(t).into())),
+            .or_else(|| settings.admin.token.as_ref().map(|t| Secret::expose(t).into())),
         signer: args.webhook_secret.clone().or_else(secret),
         seed: args.seed.map_or_else(|| getrandom::u64().map(|random| random % SEEDS), Ok).map_err(|e| e.to_string())?,
     })

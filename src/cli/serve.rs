@@ -1,20 +1,14 @@
 //! `flashsale serve`.
 
-use super::{CommonArgs, FAILED, ServeArgs, UNUSABLE, demo, environment, say};
-use crate::{
-    app::Application,
-    config::{self, Overrides},
-    store::Catalogue,
-    telemetry,
-};
+use super::{CommonArgs, FAILED, ServeArgs, UNUSABLE, demo, load, say};
+use crate::{app::Application, config::Overrides, store::Catalogue, telemetry};
 
 /// The exit status of what went wrong comes with it.
 pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (u8, String)> {
-    let environment = environment();
     let mut flags = Overrides::new();
     flags.extend(args.addr.clone().map(|addr| ("http.addr", addr)));
-    let settings = config::load(common.config.as_deref(), &environment, &flags);
-    let mut settings = settings.map_err(|complaints| (UNUSABLE, complaints.to_string()))?;
+    let loaded = load(common, &flags).map_err(|complaints| (UNUSABLE, complaints.to_string()))?;
+    let mut settings = loaded.settings;
     if args.demo {
         demo::adapt(&mut settings);
     }

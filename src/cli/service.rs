@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::Value;
 use tokio::task::LocalSet;
 
-use super::{CommonArgs, complain, endpoint, environment, filled, say};
+use super::{CommonArgs, complain, endpoint, filled, load_settings, say};
 use crate::{
-    config::{self, Overrides, Secret, Settings},
+    config::{Secret, Settings},
     tools::client::{
         Lost,
         admin::{Admin, Refusal, Reply, Trouble},
@@ -80,7 +80,7 @@ impl ServiceArgs {
     }
 
     fn client(&self, common: &CommonArgs) -> Result<Admin, String> {
-        let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
+        let settings = load_settings(common);
         let settings = settings.map_err(|complaints| complaints.to_string())?;
         let endpoint = endpoint(self.url.as_deref(), &settings)?;
         Admin::new(endpoint, self.token.as_deref().or_else(|| known_token(&settings)))
@@ -93,7 +93,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 
 /// One that may change things, if there is one.
 fn known_token(settings: &Settings) -> Option<&str> {
-    let all = settings.admin_token.iter().chain(&settings.admin_tokens).chain(&settings.admin_read_tokens);
+    let all = settings.admin.token.iter().chain(&settings.admin.tokens).chain(&settings.admin.read_tokens);
     all.map(Secret::expose).next()
 }
 

@@ -7,9 +7,9 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use super::{CommonArgs, api_key, complain, count, endpoint, environment, filled, say, tell, whole};
+use super::{CommonArgs, api_key, complain, count, endpoint, filled, load_settings, say, tell, whole};
 use crate::{
-    config::{self, Overrides, Secret, Settings},
+    config::Settings,
     domain::{
         money::{Amount, Currency},
         payment::PaymentStatus,
@@ -142,7 +142,7 @@ pub(super) fn run(common: &CommonArgs, args: &TriggerArgs) -> ExitCode {
 
 /// Returns whether every answer was a success.
 fn trigger(common: &CommonArgs, args: &TriggerArgs) -> Result<bool, String> {
-    let settings = config::load(common.config.as_deref(), &environment(), &Overrides::new());
+    let settings = load_settings(common);
     let plan = plan(args, &settings.map_err(|complaints| complaints.to_string())?)?;
     if let Some(seed) = plan.shuffle_seed {
         let repeat = format!("--seed {seed} repeats this order");
@@ -163,8 +163,8 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
     let provider = args.provider;
     let random = || getrandom::u64().map_err(|error| error.to_string());
     let secret = args.secret.clone().or_else(|| {
-        let row = settings.webhook.providers().into_iter().find(|(setting, ..)| *setting == provider.setting);
-        row.and_then(|(.., secrets)| Some(Secret::expose(secrets.first()?).to_owned()))
+        let known = settings.webhook.secrets_of(provider.setting).first();
+        known.map(|secret| secret.expose().to_owned())
     });
     let signer = |secret: String| {
         Signer::new(provider, &secret).ok_or_else(|| format!("--secret must be {}", provider.secret_form))

@@ -1,39 +1,46 @@
 //! Gathers the layers with the `config` crate, and reads them key by key so that every complaint is made.
 
-use std::{collections::BTreeMap, path::Path, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    str::FromStr,
+};
 
 use config::{Config, File, FileFormat, Value, ValueKind};
 
-use super::{Complaints, DEFAULTS, Environment, FILE, Overrides, Secret};
+use super::{Complaints, DEFAULTS, Environment, FILE, HIDDEN, Secret, Sources, without_credentials};
 
 const PREFIX: &str = "FLASHSALE_";
-/// Keys whose values are never printed.
-const HIDDEN_TEXT: &str = "admin.token";
-const HIDDEN_LISTS: [&str; 5] =
-    ["webhook.secrets", "webhook.stripe_secrets", "admin.tokens", "admin.read_tokens", "http.api_keys"];
 
-/// All settings by their dotted key, in force, and what is wrong with them.
+/// The values in force, by dotted key, and everything that is wrong with them.
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
-    complaints: Vec<String>,
+    /// How [`Reader::render`] hides what was read as a secret.
+    hidden: BTreeMap<String, Hides>,
+    pub(super) complaints: Complaints,
+}
+
+#[derive(Clone, Copy)]
+enum Hides {
+    Text,
+    List,
+    /// A URL shows where it leads.
+    Credentials,
 }
 
 impl Reader {
-    pub(super) fn gather(
-        file: Option<&Path>,
-        environment: &Environment,
-        flags: &Overrides,
-    ) -> Result<Self, Complaints> {
-        let stop = |error: config::ConfigError| Complaints(vec![error.to_string()]);
+    pub(super) fn gather(sources: Sources<'_>) -> Result<Self, Complaints> {
+        let stop = |error: config::ConfigError| Complaints(vec![without_excerpt(&error.to_string())]);
         let defaults =
-            flat(Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().map_err(stop)?);
-        let mut reader = Self { values: defaults, complaints: Vec::new() };
-        let named = File::from(file.unwrap_or(Path::new(FILE))).format(FileFormat::Toml).required(file.is_some());
-        for (key, value) in flat(Config::builder().add_source(named).build().map_err(stop)?) {
+            Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().map_err(stop)?;
+        let mut reader = Self { values: flat(defaults), hidden: BTreeMap::new(), complaints: Complaints::default() };
+        let path = sources.file.unwrap_or(Path::new(FILE));
+        let file = File::from(path).format(FileFormat::Toml).required(sources.file.is_some());
+        for (key, value) in flat(Config::builder().add_source(file).build().map_err(stop)?) {
             reader.put(&key, value, "the file");
         }
-        reader.put_environment(environment);
-        for (key, value) in flags {
+        reader.put_environment(sources.environment);
+        for (key, value) in sources.flags {
             reader.put(key, Value::from(value.clone()), "a flag");
         }
         Ok(reader)
@@ -42,7 +49,7 @@ impl Reader {
     fn put_environment(&mut self, environment: &Environment) {
         let mut names: Vec<_> = environment.iter().collect();
         names.sort();
-        // Read first, so that our own name wins.
+        // First, so that FLASHSALE_REDIS__URL overrides it.
         if let Some(url) = environment.get("REDIS_URL") {
             self.put("redis.url", Value::from(url.clone()), "REDIS_URL");
         }
@@ -56,11 +63,11 @@ impl Reader {
     fn put(&mut self, key: &str, value: Value, from: &str) {
         match self.values.get_mut(key) {
             Some(slot) => *slot = value,
-            None => self.complaints.push(format!("{key} ({from}): there is no such setting{}", self.nearest(key))),
+            None => self.complaints.0.push(format!("{key} ({from}): there is no such setting{}", self.nearest(key))),
         }
     }
 
-    /// A hint, when another key ends or begins alike.
+    /// A hint at a setting whose name ends or begins alike.
     fn nearest(&self, key: &str) -> String {
         let last = key.rsplit('.').next().unwrap_or(key);
         let alike = self.values.keys().find(|known| known.ends_with(&format!(".{last}")) || known.starts_with(key));
@@ -68,11 +75,12 @@ impl Reader {
     }
 
     pub(super) fn complain(&mut self, key: &str, what: &str) {
-        self.complaints.push(format!("{key} {what}"));
+        self.complaints.add(key, what);
     }
 
-    pub(super) fn finish<T>(self, settings: T) -> Result<T, Complaints> {
-        if self.complaints.is_empty() { Ok(settings) } else { Err(Complaints(self.complaints)) }
+    /// The settings that were read as secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.hidden.keys().map(String::as_str)
     }
 
     pub(super) fn text(&mut self, key: &str) -> String {
@@ -121,14 +129,35 @@ impl Reader {
     }
 
     pub(super) fn secret(&mut self, key: &str) -> Option<Secret> {
-        Some(self.text(key)).filter(|text| !text.is_empty()).map(Secret)
+        self.hidden.insert(key.to_owned(), Hides::Text);
+        Some(self.text(key)).filter(|text| !text.is_empty()).map(Secret::new)
     }
 
-    pub(super) fn secrets(&mut self, key: &str) -> Vec<Secret> {
-        self.list(key).into_iter().filter(|text| !text.is_empty()).map(Secret).collect()
+    /// A list of secrets, of which some may be empty.
+    pub(super) fn secrets_of(&mut self, key: &str) -> Vec<Secret> {
+        self.hidden.insert(key.to_owned(), Hides::List);
+        self.list(key).into_iter().map(Secret::new).collect()
     }
 
-    /// A list in a file, or a text separated by commas; a part may be empty.
+    /// A list of secrets without the empty ones.
+    pub(super) fn filled_secrets(&mut self, key: &str) -> Vec<Secret> {
+        self.secrets_of(key).into_iter().filter(|secret| !secret.expose().is_empty()).collect()
+    }
+
+    /// All lists of secrets of a section: the settings whose names end in `secrets`.
+    pub(super) fn secrets_in(&mut self, section: &str) -> HashMap<String, Vec<Secret>> {
+        let is_meant = |key: &&String| key.starts_with(section) && key.ends_with("secrets");
+        let keys: Vec<String> = self.values.keys().filter(is_meant).cloned().collect();
+        keys.into_iter().map(|key| (key.clone(), self.filled_secrets(&key))).collect()
+    }
+
+    /// A URL that may hold credentials.
+    pub(super) fn secret_url(&mut self, key: &str) -> Option<Secret> {
+        self.hidden.insert(key.to_owned(), Hides::Credentials);
+        Some(self.text(key)).filter(|text| !text.is_empty()).map(Secret::new)
+    }
+
+    /// A list in a file, or a text separated by commas. A part may be empty.
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
         let value = self.values.get(key).cloned();
         match value.map(|value| value.kind) {
@@ -154,7 +183,7 @@ impl Reader {
         }
     }
 
-    /// As TOML, in the order of the defaults.
+    /// TOML, in the order of the defaults.
     pub(super) fn render(&self) -> String {
         let mut out = String::new();
         let mut section = "";
@@ -178,10 +207,14 @@ impl Reader {
             ValueKind::Array(values) => !values.is_empty(),
             kind => !kind.to_string().is_empty(),
         };
+        if let Some(hides) = self.hidden.get(key).filter(|_| is_set) {
+            return match hides {
+                Hides::Text => format!("{HIDDEN:?}"),
+                Hides::List => format!("[{HIDDEN:?}]"),
+                Hides::Credentials => format!("{:?}", without_credentials(&value.kind.to_string())),
+            };
+        }
         match &value.kind {
-            ValueKind::String(url) if key == "redis.url" => format!("{:?}", without_user(url)),
-            _ if key == HIDDEN_TEXT && is_set => "\"[hidden]\"".to_owned(),
-            _ if HIDDEN_LISTS.contains(&key) && is_set => "[\"[hidden]\"]".to_owned(),
             ValueKind::Array(values) => {
                 let shown: Vec<_> = values.iter().map(|value| format!("{:?}", value.kind.to_string())).collect();
                 format!("[{}]", shown.join(", "))
@@ -194,15 +227,14 @@ impl Reader {
     }
 }
 
-/// A URL without user and password.
-fn without_user(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://[hidden]@{place}"),
-        _ => url.to_owned(),
-    }
+/// An error of the TOML reader without the lines of the file that it quotes: a secret may stand there.
+fn without_excerpt(error: &str) -> String {
+    let is_excerpt =
+        |line: &str| line.trim_start_matches([' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('|');
+    error.lines().filter(|line| !is_excerpt(line)).collect::<Vec<_>>().join(": ")
 }
 
-/// What came from the environment is text; numbers and truth values are shown as such.
+/// Values from the environment are texts. Numbers and truth values are printed without quotes, as TOML has them.
 fn bare_or_quoted(text: &str) -> String {
     let bare = text.parse::<i64>().is_ok() || text.parse::<bool>().is_ok();
     if bare { text.to_owned() } else { format!("{text:?}") }

@@ -8,7 +8,7 @@ mod extract;
 mod fast_path;
 mod fields;
 mod frame;
-mod gate;
+pub mod gate;
 mod health;
 mod holds;
 mod orders;

@@ -22,6 +22,7 @@ mod lua;
 mod model;
 mod money;
 mod rush;
+mod secrets;
 mod support;
 mod topology;
 mod trigger;

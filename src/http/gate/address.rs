@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::Network;
+use super::network::Network;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Proxies behind one another that are looked at, from the nearest on.

@@ -3,7 +3,9 @@
 use std::{
     collections::HashMap,
     mem,
+    num::NonZeroU32,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use governor::{
@@ -15,7 +17,21 @@ use governor::{
 };
 
 use super::address::Client;
-use crate::config::Rate;
+
+/// What one client may ask: `burst` requests at once, and another one each `period`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    pub period: Duration,
+    pub burst: NonZeroU32,
+}
+
+impl Rate {
+    /// `None` when the burst is 0, or the rate is no positive number.
+    pub fn new(per_second: f64, burst: u32) -> Option<Self> {
+        let period = Duration::try_from_secs_f64(1.0 / per_second).ok().filter(|period| !period.is_zero())?;
+        Some(Self { period, burst: NonZeroU32::new(burst)? })
+    }
+}
 
 /// Clients of one generation, of two. Both full are about 4 MB.
 const GENERATION: usize = 50_000;
@@ -30,7 +46,7 @@ impl Limit {
 
 impl<C: Clock> Limit<C> {
     fn with(rate: Rate, clock: C, generation: usize) -> Self {
-        let quota = Quota::with_period(rate.period).expect("the settings allow no rate without a period");
+        let quota = Quota::with_period(rate.period).expect("the period of a rate is not zero");
         Self(RateLimiter::new(quota.allow_burst(rate.burst), Memory::new(generation), clock))
     }
 

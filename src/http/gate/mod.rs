@@ -3,6 +3,7 @@
 
 mod address;
 mod limit;
+mod network;
 
 use actix_web::{
     Error,
@@ -13,12 +14,12 @@ use actix_web::{
 };
 
 use self::{address::Proxies, limit::Limit};
+pub use self::{limit::Rate, network::Network};
 use super::{
     digests::{Digests, digest},
     extract,
     problem::{Code, Problem},
 };
-use crate::config::{self, Secret};
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// How to be let in, for `WWW-Authenticate`; no scheme that is registered has a header of its own.
@@ -31,12 +32,15 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// `None` when there is nothing to look at.
-    pub fn new(settings: &config::Gate) -> Option<Self> {
-        let limit = settings.rate.map(|rate| (Limit::new(rate), Proxies::new(settings.trusted_proxies.clone())));
-        let keys = Digests::of(settings.api_keys.iter().map(Secret::expose));
-        let gate = Self { limit, keys: Some(keys).filter(|keys| !keys.is_empty()) };
-        (gate.limit.is_some() || gate.keys.is_some()).then_some(gate)
+    /// `None` when there is neither a rate nor a key: then every request passes.
+    pub fn new<'a>(
+        api_keys: impl Iterator<Item = &'a str>,
+        rate: Option<Rate>,
+        trusted_proxies: Vec<Network>,
+    ) -> Option<Self> {
+        let limit = rate.map(|rate| (Limit::new(rate), Proxies::new(trusted_proxies)));
+        let keys = Some(Digests::of(api_keys)).filter(|keys| !keys.is_empty());
+        (limit.is_some() || keys.is_some()).then_some(Self { limit, keys })
     }
 
     /// # Errors

@@ -9,7 +9,11 @@ use std::{
 };
 
 use actix_web::dev::ServerHandle;
-use flashsale::{app::Application, config, store::Catalogue};
+use flashsale::{
+    app::{Application, load_settings},
+    config::{Environment, Sources},
+    store::Catalogue,
+};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -187,7 +191,7 @@ impl Answer {
 
 /// Runs the service on a thread of its own, until its handle stops it.
 pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, ServerHandle, JoinHandle<()>) {
-    let mut environment: config::Environment =
+    let mut environment: Environment =
         settings.iter().map(|(name, value)| (format!("FLASHSALE_{name}"), (*value).to_owned())).collect();
     for (name, value) in [
         ("FLASHSALE_HTTP__ADDR", "127.0.0.1:0"),
@@ -199,7 +203,8 @@ pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, S
         environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     let no_file = tempfile::NamedTempFile::new().unwrap();
-    let settings = config::load(Some(no_file.path()), &environment, &vec![]).unwrap();
+    let settings = load_settings(Sources { file: Some(no_file.path()), environment: &environment, flags: &vec![] });
+    let settings = settings.unwrap().settings;
     flashsale::telemetry::init(&settings.log);
     let (tell, told) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {

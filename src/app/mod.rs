@@ -1,0 +1,204 @@
+//! The application: settings in, a running server out.
+
+mod parts;
+mod signals;
+mod start;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_service::IntoServiceFactory;
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, ServerHandle},
+    middleware::from_fn,
+    web::Data,
+};
+
+pub use self::parts::load_settings;
+use self::{parts::Parts, signals::StopSignals};
+use crate::{
+    config::{Complaints, Secret, Settings},
+    embedded::{Embedded, EmbeddedError},
+    http::{self, Admins, BodyLimits, Desk, Draining, FastPath, Gate},
+    store::{Blueprint, Catalogue, Store, Unfit},
+    webhook::{PROVIDERS, signature::Verifier},
+};
+
+/// Connections that one worker serves at the same time. More wait to be accepted.
+const CONNECTIONS_MAX: usize = 25_000;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Settings(#[from] Complaints),
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("redis.url cannot be read: use redis://, rediss:// or unix://, with a host and port or a path")]
+    Url,
+    #[error("{address}: {unfit}")]
+    Unfit { address: String, unfit: Unfit },
+    #[error("cannot listen on {0}: {1}; --addr or http.addr names another address")]
+    Listen(SocketAddr, io::Error),
+    #[error("cannot start the server: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A service that is about to run.
+pub struct Application {
+    server: Server,
+    addr: SocketAddr,
+    blueprint: Blueprint,
+    draining: Draining,
+    drain: Duration,
+    /// The pause between two sweeps for orders that have lapsed.
+    sweep: Duration,
+    signals: StopSignals,
+    /// Keeps the embedded Redis running as long as the service.
+    embedded: Option<Embedded>,
+}
+
+impl Application {
+    /// Finds Redis, checks that it is fit, and listens. Requests are answered once the application runs.
+    ///
+    /// # Errors
+    /// [`StartError`], each saying what to do.
+    pub async fn build(settings: &Settings, catalogue: Catalogue) -> Result<Self, StartError> {
+        let mut complaints = Complaints::default();
+        let parts = Parts::new(settings, &mut complaints);
+        if !complaints.0.is_empty() {
+            return Err(complaints.into());
+        }
+        // A first look at the port, so that one that is taken leaves no Redis and no data folder behind. The service listens
+        // only when it can answer requests.
+        drop(listen(settings.http.addr)?);
+        let (topology, embedded) = start::find_redis(settings, parts.redis)?;
+        let catalogue = Arc::new(catalogue);
+        let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
+        let draining = Draining::default();
+        let desk = desk(settings, parts.verifiers, parts.gate, draining.clone());
+        let listener = listen(settings.http.addr)?;
+        let addr = listener.local_addr()?;
+        let server = serve(settings, listener, blueprint.clone(), desk)?;
+        tracing::info!(%addr, workers = settings.http.workers, "listening");
+        let drain = Duration::from_secs(settings.http.drain_seconds);
+        let sweep = Duration::from_millis(settings.events.sweep_ms);
+        // From here on a signal drains the service. Before, it just ends the process.
+        let signals = StopSignals::listen()?;
+        Ok(Self { server, addr, blueprint, draining, drain, sweep, signals, embedded })
+    }
+
+    /// The address that it listens on. The system chose the port when the settings said 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The socket of the embedded server, if there is one.
+    pub fn embedded_socket(&self) -> Option<std::path::PathBuf> {
+        self.embedded.as_ref().map(Embedded::socket)
+    }
+
+    /// A store of its own for the calling thread.
+    pub fn store(&self) -> Store {
+        Store::new(&self.blueprint)
+    }
+
+    /// Stops a running application in order, from anywhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Runs until SIGTERM, SIGINT or its handle stops it. Drains first.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn run_until_stopped(self) -> io::Result<()> {
+        let handle = self.server.handle();
+        let (draining, drain, mut signals) = (self.draining, self.drain, self.signals);
+        let sweeping = actix_web::rt::spawn(sweep(Store::new(&self.blueprint), self.sweep));
+        let watch = actix_web::rt::spawn(async move {
+            signals.received().await;
+            tracing::info!(drain_seconds = drain.as_secs(), "stopping");
+            draining.begin();
+            tokio::time::sleep(drain).await;
+            handle.stop(true).await;
+        });
+        let result = self.server.await;
+        watch.abort();
+        sweeping.abort();
+        drop(self.embedded);
+        tracing::info!("stopped");
+        result
+    }
+}
+
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr).map_err(|error| StartError::Listen(addr, error))
+}
+
+/// Writes the events of pending orders that have lapsed, until it is aborted.
+async fn sweep(store: Store, pause: Duration) {
+    if pause.is_zero() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(pause).await;
+        match store.sweep_in_turn(pause).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::debug!(expired, "orders have lapsed"),
+            // Requests report a Redis that is gone. Here it is enough that the next turn comes.
+            Err(failure) => tracing::debug!(cause = %failure, "the sweep for lapsed orders failed"),
+        }
+    }
+}
+
+fn desk(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, draining: Draining) -> Desk {
+    if settings.webhook.allow_unsigned {
+        tracing::warn!("webhook.allow_unsigned is on: anybody can mark an order as paid");
+    } else if !verifiers.iter().any(Verifier::trusts_something) {
+        let settings = PROVIDERS.map(|provider| provider.setting).join(" and ");
+        tracing::warn!("nothing in {settings}: every payment event will be refused");
+    }
+    Desk {
+        limits: BodyLimits {
+            body_bytes_max: settings.http.body_bytes_max,
+            webhook_bytes_max: settings.http.webhook_bytes_max,
+            read_timeout: Duration::from_millis(settings.http.read_timeout_ms),
+        },
+        verifiers: verifiers.into(),
+        admins: Admins::new(
+            settings.admin.token.iter().chain(&settings.admin.tokens).map(Secret::expose),
+            settings.admin.read_tokens.iter().map(Secret::expose),
+        ),
+        gate: gate.map(Arc::new),
+        draining,
+    }
+}
+
+fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk: Desk) -> io::Result<Server> {
+    let http = &settings.http;
+    let server = HttpServer::new(move || {
+        let store = Data::new(Store::new(&blueprint));
+        let routes_desk = desk.clone();
+        let app = App::new()
+            .app_data(store.clone())
+            .app_data(Data::new(desk.clone()))
+            .wrap(from_fn(http::frame))
+            .configure(move |config| http::routes::configure(config, &routes_desk));
+        FastPath::beside(app.into_factory(), store, &desk)
+    });
+    Ok(server
+        .workers(http.workers)
+        .max_connections(CONNECTIONS_MAX)
+        .keep_alive(Duration::from_secs(http.keep_alive_seconds))
+        .client_request_timeout(Duration::from_millis(http.read_timeout_ms))
+        .shutdown_timeout(http.shutdown_seconds)
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}

@@ -1,0 +1,70 @@
+//! Start-up: finds Redis, waits for it, and prepares what all workers share.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    StartError,
+    parts::{Redis, limits, terms},
+};
+use crate::{
+    config::{RedisSource, Settings},
+    embedded::Embedded,
+    store::{Blueprint, Catalogue, Demand, Durability, Failure, Topology, Unfit},
+};
+
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where Redis is. The embedded server is started for it.
+pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology, Option<Embedded>), StartError> {
+    if let RedisSource::Standalone { url } = &settings.redis.source
+        && url.expose().starts_with("rediss://")
+    {
+        let _already_there = rustls::crypto::ring::default_provider().install_default();
+    }
+    match (redis, &settings.redis.source) {
+        (Redis::At(topology), _) => Ok((topology, None)),
+        (Redis::Embedded, RedisSource::Embedded { data_dir, server }) => {
+            let embedded = Embedded::start(data_dir, server.as_deref(), &std::env::current_exe()?)?;
+            let topology = Topology::single(&embedded.url(), limits(settings)).map_err(|_| StartError::Url)?;
+            Ok((topology, Some(embedded)))
+        }
+        (Redis::Embedded, RedisSource::Standalone { .. }) => Err(StartError::Url),
+    }
+}
+
+/// Waits for a Redis that is still starting, as it happens when both start together.
+pub(super) async fn prepare(
+    settings: &Settings,
+    topology: Topology,
+    catalogue: Arc<Catalogue>,
+    payments: Durability,
+    is_ours: bool,
+) -> Result<Blueprint, StartError> {
+    let timeout = Duration::from_millis(settings.durability.timeout_ms);
+    let demand = Demand { payments, timeout, is_ours };
+    let wait_max = Duration::from_secs(settings.redis.startup_seconds);
+    let started = Instant::now();
+    let mut has_warned = false;
+    loop {
+        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), demand).await {
+            Ok((blueprint, standing)) => {
+                tracing::info!("store: {standing}");
+                standing.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
+                return Ok(blueprint);
+            }
+            Err(Unfit::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
+                if started.elapsed() < wait_max =>
+            {
+                if !has_warned {
+                    tracing::warn!(cause = %failure, "waiting up to {} s for Redis", wait_max.as_secs());
+                    has_warned = true;
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            Err(unfit) => return Err(StartError::Unfit { address: topology.address(), unfit }),
+        }
+    }
+}

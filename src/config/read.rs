@@ -1,0 +1,157 @@
+//! Reads each setting, with the bounds of its value.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{
+    Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook,
+    reader::Reader,
+};
+
+/// Shorter tokens and keys could be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+const RATE_MIN: f64 = 0.0001;
+const RATE_MAX: f64 = 1_000_000.0;
+const BURST_MAX: u64 = 100_000;
+
+pub(super) fn settings(r: &mut Reader) -> Settings {
+    Settings {
+        http: http(r),
+        redis: redis(r),
+        admin: admin(r),
+        webhook: webhook(r),
+        sale: sale(r),
+        durability: Durability {
+            payments: r.text("durability.payments"),
+            timeout_ms: r.number("durability.timeout_ms", 10, 60_000),
+        },
+        events: Events {
+            keep_max: r.number("events.keep_max", 100, 1_000_000_000),
+            sweep_ms: r.number("events.sweep_ms", 0, 3_600_000),
+        },
+        log: log(r),
+    }
+}
+
+fn http(r: &mut Reader) -> Http {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    Http {
+        addr: r.parsed("http.addr", "an address and port such as 127.0.0.1:8080", any_port),
+        workers: match r.count("http.workers", 0, 1024) {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            workers => workers,
+        },
+        body_bytes_max: r.count("http.body_bytes_max", 256, 1 << 24),
+        webhook_bytes_max: r.count("http.webhook_bytes_max", 256, 1 << 24),
+        read_timeout_ms: r.number("http.read_timeout_ms", 10, 600_000),
+        keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 3_600),
+        drain_seconds: r.number("http.drain_seconds", 0, 3_600),
+        shutdown_seconds: r.number("http.shutdown_seconds", 1, 3_600),
+        api_keys: api_keys(r),
+        rate_limit_per_second: r.rate("http.rate_limit_per_second", RATE_MIN, RATE_MAX),
+        rate_limit_burst: u32::try_from(r.number("http.rate_limit_burst", 1, BURST_MAX)).unwrap_or(u32::MAX),
+        trusted_proxies: r.list("http.trusted_proxies"),
+    }
+}
+
+/// An empty key among others is a mistake. A setting that is empty as a whole means no keys.
+fn api_keys(r: &mut Reader) -> Vec<Secret> {
+    let keys = r.secrets_of("http.api_keys");
+    let is_good = |key: &Secret| {
+        let key = key.expose();
+        key.len() >= TOKEN_CHARS_MIN && key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let bad = keys.iter().enumerate().filter(|(_, key)| !is_good(key)).map(|(at, _)| (at + 1).to_string());
+    let bad = bad.collect::<Vec<_>>().join(", ");
+    if !bad.is_empty() {
+        let what = format!("number {bad} must have at least {TOKEN_CHARS_MIN} characters, all of visible ASCII");
+        r.complain("http.api_keys", &what);
+    }
+    keys
+}
+
+fn redis(r: &mut Reader) -> Redis {
+    Redis {
+        source: redis_source(r),
+        connect_timeout_ms: r.number("redis.connect_timeout_ms", 10, 60_000),
+        call_timeout_ms: r.number("redis.call_timeout_ms", 10, 60_000),
+        in_flight_max: r.count("redis.in_flight_max", 1, 1_000_000),
+        queue_max: r.count("redis.queue_max", 1, 1_000_000),
+        startup_seconds: r.number("redis.startup_seconds", 0, 3_600),
+    }
+}
+
+fn redis_source(r: &mut Reader) -> RedisSource {
+    let (mode, url) = (r.text("redis.mode"), r.secret_url("redis.url"));
+    let wrong = match (mode.as_str(), url) {
+        ("" | "standalone", Some(url)) => return RedisSource::Standalone { url },
+        ("" | "embedded", None) => None,
+        ("embedded", Some(_)) => Some(("redis.mode", "is embedded, but redis.url names a server: drop one of them")),
+        ("standalone", None) => {
+            Some(("redis.url", "is needed when redis.mode is standalone, as in redis://127.0.0.1:6379"))
+        }
+        _ => Some(("redis.mode", "must be embedded, standalone or empty")),
+    };
+    if let Some((key, what)) = wrong {
+        r.complain(key, what);
+    }
+    RedisSource::Embedded {
+        data_dir: PathBuf::from(r.present("redis.data_dir")),
+        server: Some(r.text("redis.server")).filter(|path| !path.is_empty()).map(PathBuf::from),
+    }
+}
+
+fn admin(r: &mut Reader) -> Admin {
+    let admin = Admin {
+        token: r.secret("admin.token"),
+        tokens: r.filled_secrets("admin.tokens"),
+        read_tokens: r.filled_secrets("admin.read_tokens"),
+    };
+    let is_short = |token: &Secret| token.expose().len() < TOKEN_CHARS_MIN;
+    for (key, has_short) in [
+        ("admin.token", admin.token.iter().any(is_short)),
+        ("admin.tokens", admin.tokens.iter().any(is_short)),
+        ("admin.read_tokens", admin.read_tokens.iter().any(is_short)),
+    ] {
+        if has_short {
+            r.complain(key, &format!("must have at least {TOKEN_CHARS_MIN} characters"));
+        }
+    }
+    admin
+}
+
+fn webhook(r: &mut Reader) -> Webhook {
+    Webhook {
+        secrets: r.secrets_in("webhook."),
+        allow_unsigned: r.flag("webhook.allow_unsigned"),
+        tolerance_seconds: r.number("webhook.tolerance_seconds", 1, 86_400),
+        remember_seconds: r.number("webhook.remember_seconds", 60, 31_536_000),
+    }
+}
+
+fn sale(r: &mut Reader) -> Sale {
+    Sale {
+        hold_seconds: r.number("sale.hold_seconds", 1, 86_400),
+        hold_seconds_max: r.number("sale.hold_seconds_max", 1, 604_800),
+        payment_seconds: r.number("sale.payment_seconds", 1, 604_800),
+        payment_seconds_max: r.number("sale.payment_seconds_max", 1, 604_800),
+        idempotency_seconds: r.number("sale.idempotency_seconds", 60, 31_536_000),
+        retention_seconds: r.number("sale.retention_seconds", 60, 315_360_000),
+    }
+}
+
+fn log(r: &mut Reader) -> Log {
+    let format = match r.text("log.format").as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        "auto" => LogFormat::Auto,
+        _ => {
+            r.complain("log.format", "must be text, json or auto");
+            LogFormat::Auto
+        }
+    };
+    let filter = r.text("log.filter");
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+        r.complain("log.filter", &format!("is no filter: {error}"));
+    }
+    Log { filter, format }
+}

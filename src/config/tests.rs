@@ -1,0 +1,97 @@
+//! The layers, and the form of single values. What the values mean is tested where `app` makes parts of them.
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn load_from(text: &str, pairs: &[(&str, &str)], flags: &Overrides) -> Result<Loaded, Complaints> {
+    load(Sources { file: Some(file(text).path()), environment: &environment(pairs), flags }, |_, _| ())
+}
+
+#[test]
+fn the_defaults_are_good() {
+    let settings = load_from("", &[], &vec![]).unwrap().settings;
+    assert_eq!(settings.http.addr.to_string(), "127.0.0.1:8080");
+    assert!(matches!(settings.redis.source, RedisSource::Embedded { .. }));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let file = "[http]\naddr = \"127.0.0.1:1\"\nworkers = 1\n[sale]\nhold_seconds = 7\n";
+    let pairs = [("FLASHSALE_HTTP__ADDR", "127.0.0.1:2"), ("FLASHSALE_HTTP__WORKERS", "3")];
+    let settings = load_from(file, &pairs, &vec![("http.addr", "127.0.0.1:4".to_owned())]).unwrap().settings;
+    assert_eq!(settings.http.addr.port(), 4);
+    assert_eq!(settings.http.workers, 3);
+    assert_eq!(settings.sale.hold_seconds, 7);
+}
+
+#[test]
+fn all_complaints_are_made_together() {
+    let file = "[http]\nadr = 1\n[sale]\nhold_seconds = 0\n";
+    let pairs = [("FLASHSALE_REDIS__MODE", "memory"), ("FLASHSALE_NOISE", "1")];
+    let flags = vec![("http.addr", "here".to_owned())];
+    let Err(Complaints(complaints)) = load_from(file, &pairs, &flags) else { panic!("all of it was taken") };
+    for key in ["http.adr", "noise", "redis.mode", "http.addr", "sale.hold_seconds"] {
+        assert!(complaints.iter().any(|c| c.starts_with(key)), "{key} is missing in {complaints:?}");
+    }
+    assert_eq!(complaints.len(), 5);
+}
+
+#[test]
+fn the_check_of_the_caller_adds_to_the_complaints() {
+    let none = file("");
+    let pairs = environment(&[("FLASHSALE_HTTP__WORKERS", "many")]);
+    let sources = Sources { file: Some(none.path()), environment: &pairs, flags: &vec![] };
+    let Err(Complaints(complaints)) = load(sources, |_, complaints| complaints.add("redis.url", "is odd")) else {
+        panic!("both were taken")
+    };
+    assert_eq!(complaints, ["http.workers must be a whole number from 0 to 1024", "redis.url is odd"]);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_a_complaint_that_quotes_no_line_of_it() {
+    for text in ["[admin]\ntoken = \"hunter2", "[admin]\ntoken = hunter2", "[admin]\ntoken \"hunter2\"\n", "hunter2"] {
+        let Err(Complaints(complaints)) = load_from(text, &[], &vec![]) else { panic!("{text} was taken") };
+        assert!(complaints.concat().contains("line") && !complaints.concat().contains("hunter2"), "{complaints:?}");
+    }
+}
+
+#[test]
+fn a_redis_url_makes_it_standalone_and_secrets_are_never_printed() {
+    let pairs = [
+        ("REDIS_URL", "redis://user:hunter2@127.0.0.1:1"),
+        ("FLASHSALE_WEBHOOK__SECRETS", "whsec_hunter2, whsec_hunter3"),
+        ("FLASHSALE_ADMIN__TOKEN", "hunter2hunter2hunter2"),
+        ("FLASHSALE_HTTP__API_KEYS", "hunter2hunter2hunter2"),
+    ];
+    let loaded = load_from("", &pairs, &vec![]).unwrap();
+    assert!(matches!(loaded.settings.redis.source, RedisSource::Standalone { .. }));
+    assert_eq!(loaded.settings.webhook.secrets_of("webhook.secrets").len(), 2);
+    let printed = loaded.render() + &format!("{:?}", loaded.settings);
+    assert!(!printed.contains("hunter"), "{printed}");
+    assert!(printed.contains("redis://[hidden]@127.0.0.1:1"), "where Redis is may be seen: {printed}");
+    assert!(printed.contains("api_keys = [\"[hidden]\"]\n"), "a list is printed as a list: {printed}");
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    let pairs = [
+        ("FLASHSALE_HTTP__WORKERS", "3"),
+        ("FLASHSALE_HTTP__TRUSTED_PROXIES", "10.0.0.0/8,::1"),
+        ("FLASHSALE_HTTP__RATE_LIMIT_PER_SECOND", "0.25"),
+        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true"),
+    ];
+    let printed = load_from("", &pairs, &vec![]).unwrap().render();
+    let again = load_from(&printed, &[], &vec![]).unwrap().settings;
+    assert_eq!((again.http.workers, again.http.trusted_proxies.len()), (3, 2));
+    assert_eq!(again.http.rate_limit_per_second, Some(0.25));
+    assert!(again.webhook.allow_unsigned);
+}
