@@ -188,7 +188,9 @@ mod tests {
         for script in Catalogue::compiled().iter() {
             let calls = |word: &str| script.source.contains(&format!("{word}("));
             let has = |word: &str| script.source.contains(&format!("local function {word}("));
-            for word in ["guarded_now", "reclaim", "live_hold", "quote", "write_book", "open_review", "product_row", "page_of"] {
+            for word in
+                ["guarded_now", "reclaim", "live_hold", "quote", "write_book", "open_review", "product_row", "page_of"]
+            {
                 assert_eq!(calls(word), has(word), "{}: {word}", script.name);
             }
         }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod batch_money;
+mod examples;
 mod pages;
 mod words;
 
