@@ -183,6 +183,18 @@ fn every_script_checks_its_arity_and_names_its_keys_and_arguments_at_its_head() 
 }
 
 #[test]
+fn the_numbers_of_a_header_are_read() {
+    let count = |script: &str| {
+        let text = file_of(script);
+        (numbers(&text, "\n-- KEYS ", "\n-- ARGV ").len(), numbers(&text, "\n-- ARGV ", "\n-- REPLY ").len())
+    };
+    assert_eq!(
+        (count("extend"), count("hold"), count("keep_unmatched"), count("confirm")),
+        ((10, 3), (5, 2), (12, 12), (1, 0))
+    );
+}
+
+#[test]
 fn fragments_name_keys_and_arguments_where_they_begin() {
     for path in files("lua/lib", "lua") {
         let text = read(&path);

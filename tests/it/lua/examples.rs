@@ -42,12 +42,12 @@ fn example(bench: &mut Bench, op: Op) -> Example {
     Example { keys: texts(&keys).into_iter().map(full).collect(), arguments: texts(&arguments), reply }
 }
 
-/// What lua/README.md says about the worked calls: two products, a hold h1, an order o1, and a review of a payment for a hold
+/// The state before a worked call, as lua/README.md describes it: two products, a hold h1, an order o1, and a review of a payment for a hold
 /// that was gone.
 fn set_scene(bench: &mut Bench, op: Op) {
     bench.now_ms = NOW_MS;
     bench.empty();
-    bench.wish("h1", "1=2 alice", None);
+    bench.request("h1", "1=2 alice", None);
     bench.hold("o1", &[("1", "1")]);
     assert_eq!(bench.order("o1"), "created");
     assert_eq!(bench.settle("gone", "paid", "e1", "pi_1", "500000"), "refund_required");
