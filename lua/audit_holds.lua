@@ -6,7 +6,7 @@
 -- ARGV   none
 -- REPLY  holds, and for each its deadline (0: it is gone, -1: it cannot be read), lines, customer
 -- cost   O(holds)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'hold:h1' }  ARGV = {}  ->  { 'holds', 4102444900000, '1=2', 'alice' }
 
 -- names
 local sale_key = KEYS[1]

@@ -7,7 +7,8 @@
 -- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '',
 --        1 or 0: whether the review that it names exists, and its fields as a list, which is empty when it is gone
 -- cost   O(orders)
--- e.g.   ?
+-- e.g.   KEYS = { 'orders', 'due', 'review_records', 'order:o1' }  ARGV = { 'o1' }
+--        ->  { 'orders', '4102444800000', '4102444850000', 0, { 'status', 'pending', ... } }
 
 -- names
 local orders_key, due_key, records_key = KEYS[1], KEYS[2], KEYS[3]

@@ -7,7 +7,9 @@
 -- REPLY  too_many, now, last_now     there are more: read them page by page instead
 --        units, now, last_now, stock and lapses as lists of field and value, deadlines as a list of member and score
 -- cost   O(fields and members)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines' }  ARGV = { 2048 }
+--        ->  { 'units', 4102444800000, 4102444800000, { '1:price', '500000', ... },
+--              { '4102444900000:1:h', '2', ... }, { '4102444850000:1:p', '4102444850000', ... } }
 
 -- names
 local sale_key, stock_key, lapses_key, deadlines_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]

@@ -10,7 +10,8 @@
 --        already_cancelled, now, order
 --        cancelled, now, order                 an expired one too; its units came back when it lapsed
 -- cost   O(lines)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'order:o1' }  ARGV = { 60000, 1000, 'customer' }
+--        ->  { 'cancelled', 4102444800000, 'status\ncancelled\nlines\n1=1@500000...' }
 
 -- names
 local order_key, by = KEYS[BOOK_KEYS + 1], ARGV[3]

@@ -11,7 +11,8 @@
 --        price_too_large          price times max_per_hold
 --        changed, now, currency, starts, ends, paused, product row
 -- cost   O(1 + due buckets)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'product:1' }  ARGV = { 60000, 1000, '1', 500000000000000, 'price', 490000 }
+--        ->  { 'changed', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '490000', '10', ... } }
 
 -- names
 local product_key, id, line_total_max = KEYS[BOOK_KEYS + 1], ARGV[3], tonumber(ARGV[4])

@@ -9,7 +9,7 @@
 --        terms_conflict, field    the field would be more than its maximum, or the window would end before it begins
 --        changed, the terms as a list
 -- cost   O(terms)
--- e.g.   ?
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 'paused', 1 }  ->  { 'changed', { ... } }
 
 -- names
 local TERMS = 3

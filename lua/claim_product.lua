@@ -9,7 +9,7 @@
 -- REPLY  already_exists          the id is taken by a product of another sale
 --        claimed, id, sale
 -- cost   O(1); without an id O(explicit ids above the count)
--- e.g.   ?
+-- e.g.   KEYS = { 'products' }  ARGV = { '', '' }  ->  { 'claimed', '1', 'p1' }
 
 -- names
 local products_key, id, sale = KEYS[1], ARGV[1], ARGV[2]

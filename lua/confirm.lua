@@ -9,7 +9,7 @@
 -- ARGV   none
 -- REPLY  marked, and for each event 1, or 0: it was lost with a server that went away
 -- cost   O(events)
--- e.g.   ?
+-- e.g.   KEYS = { 'mark', 'once:e1', 'once:lost' }  ARGV = {}  ->  { 'marked', 1, 0 }
 
 -- names
 local mark_key = KEYS[1]

@@ -8,7 +8,7 @@
 -- REPLY  behind            lapsed units are left to reclaim: nothing was decided, call again
 --        expired, number   how many of these orders were recorded as lapsed now
 -- cost   O(orders + due buckets)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'order:o1' }  ARGV = { 60000, 1000 }  ->  { 'expired', 1 }
 
 -- names
 local ORDERS = BOOK_KEYS + 1

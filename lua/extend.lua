@@ -10,7 +10,8 @@
 --        extension_limit_reached, deadline      it has the latest deadline that the sale allows
 --        extended, now, deadline, lines, customer
 -- cost   O(lines)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000, 30000 }
+--        ->  { 'extended', 4102444800000, 4102444930000, '1=2', 'alice' }
 
 -- names
 local hold_key, order_key, more_ms = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2], tonumber(ARGV[3])

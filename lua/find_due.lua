@@ -6,7 +6,7 @@
 -- ARGV   1 most ids to answer
 -- REPLY  due, and their ids
 -- cost   O(log pending orders + ids)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'due' }  ARGV = { 64 }  ->  { 'due', 'o1' }
 
 -- names
 local sale_key, due_key, most = KEYS[1], KEYS[2], ARGV[1]

@@ -8,7 +8,7 @@
 --        hold_expired, now                       it lapsed or was released
 --        active, now, deadline, lines, customer
 -- cost   O(1)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'hold:h1', 'order:h1' }  ARGV = {}  ->  { 'active', 4102444800000, 4102444900000, '1=2', 'alice' }
 
 -- names
 local sale_key, hold_key, order_key = KEYS[1], KEYS[2], KEYS[3]

@@ -7,7 +7,8 @@
 -- REPLY  order_not_found, now     its record is gone
 --        found, now, order
 -- cost   O(1)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'order:o1' }  ARGV = {}
+--        ->  { 'found', 4102444800000, { 'status', 'pending', 'lines', '1=1@500000', 'total', '500000', ... } }
 
 -- names
 local sale_key, order_key = KEYS[1], KEYS[2]

@@ -7,7 +7,7 @@
 -- REPLY  sale_not_found
 --        found, the terms as a list
 -- cost   O(terms)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale' }  ARGV = {}  ->  { 'found', { ... } }
 
 -- names
 local sale_key = KEYS[1]

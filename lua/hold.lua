@@ -26,7 +26,9 @@
 --          insufficient_stock, product, available, coming back (held + pending), next release in ms or 0
 --          held, deadline                        also when this hold exists: the call was sent twice
 -- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers', 'hold:a', 'hold:b', 'hold:c', 'once:k' }
+--        ARGV = { 3, 60000, 2, '1=2', 1, '2=1 bob\n30000 fingerprint c' }
+--        ->  { 'decided', 4102444800000, 2, { 'held', 4102444900000 }, 1, { 'held', 4102444830000 } }
 
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]

@@ -13,7 +13,9 @@
 --        full                      so many reviews are open already: nothing was kept
 --        unmatched
 -- cost   O(log reviews)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'once:e2' }
+--        ARGV = { 60000, 1000, 60000, 10000, 'fingerprint', 'paid-pi_2', 'paid', 'cart 7', 'e2', 'pi_2', 500000, 'USD' }
+--        ->  { 'unmatched' }
 
 -- names
 local once_key = KEYS[BOOK_KEYS + 4]

@@ -7,7 +7,7 @@
 -- REPLY  trimmed        the event seen is not in the log any more, and perhaps others behind it
 --        events, and for each its id and its fields as a list
 -- cost   O(events answered)
--- e.g.   ?
+-- e.g.   KEYS = { 'events' }  ARGV = { '1-0', 100 }  ->  { 'events', '2-0', { 'type', 'order.created', ... } }
 
 -- names
 local events_key, after, most = KEYS[1], ARGV[1], ARGV[2]

@@ -6,7 +6,7 @@
 -- ARGV   1 time and 2 id of the last order of the page before (0 and '': none), 3 most orders to answer
 -- REPLY  orders, and for each its id and its time
 -- cost   O(log orders + orders answered + those of the same millisecond on earlier pages)
--- e.g.   ?
+-- e.g.   KEYS = { 'orders' }  ARGV = { 4102444800000, 'gone', 100 }  ->  { 'orders', 'o1', '4102444800000' }
 
 -- names
 local orders_key, after_ms, after_id, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])

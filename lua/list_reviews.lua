@@ -6,7 +6,8 @@
 -- ARGV   1 time and 2 id of the last review of the page before (0 and '': none), 3 most reviews to answer
 -- REPLY  reviews, and for each its id, its time in the index, and its record
 -- cost   O(log reviews + reviews answered + those of the same millisecond on earlier pages)
--- e.g.   ?
+-- e.g.   KEYS = { 'reviews', 'review_records' }  ARGV = { 0, '', 100 }
+--        ->  { 'reviews', 'review-e1', '4102444800000', 'hold_expired\npaid\ngone\ne1\npi_1\n500000...' }
 
 -- names
 local index_key, records_key = KEYS[1], KEYS[2]

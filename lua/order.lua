@@ -10,7 +10,8 @@
 --          hold_expired    it lapsed or was released; there is no order
 --          created
 -- cost   O(lines of all holds)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000 }
+--        ->  { 'decided', 4102444800000, 'created', 'status\npending\nlines\n1=2@500000\ntotal\n1000000...' }
 
 -- names
 local HOLDS = BOOK_KEYS + 1

@@ -10,7 +10,8 @@
 --        currency_differs, currency     all products of a sale have the sale's currency
 --        created, now, currency, starts, ends, paused, product row, 1 where the sale was made with it, else 0
 -- cost   O(1)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'product:3' }  ARGV = { 60000, 1000, '3', 'Cap', 190000, 'USD', 50, 2, '' }
+--        ->  { 'created', 4102444800000, 'USD', '', '', '0', { '3', 'Cap', '190000', '50', '50', ... }, 0 }
 
 -- names
 local product_key = KEYS[BOOK_KEYS + 1]

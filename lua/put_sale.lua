@@ -8,7 +8,7 @@
 -- REPLY  already_exists
 --        created, the terms as a list
 -- cost   O(terms)
--- e.g.   ?
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 'name', 'Drop', 'hold_ms', 100000 }  ->  { 'created', { ... } }
 
 -- names
 local TERMS = 3

@@ -6,7 +6,8 @@
 -- ARGV   none
 -- REPLY  orders, now, and for each its fields as a list, which is empty when its record is gone
 -- cost   O(orders)
--- e.g.   ?
+-- e.g.   KEYS = { 'sale', 'order:o1', 'order:lost' }  ARGV = {}
+--        ->  { 'orders', 4102444800000, { 'status', 'pending', ... }, {} }
 
 -- names
 local sale_key = KEYS[1]

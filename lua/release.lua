@@ -9,7 +9,7 @@
 --        hold_expired      it lapsed or was released
 --        released
 -- cost   O(lines)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000 }  ->  { 'released' }
 
 -- names
 local hold_key, order_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2]

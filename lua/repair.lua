@@ -11,7 +11,7 @@
 --        below_zero, product      fewer units than none would be available: more are promised than there are
 --        repaired, last_now
 -- cost   O(differences + entries of their customers)
--- e.g.   ?
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 4102444800000, 'held\n1\n\n\n\n2\n3' }  ->  { 'repaired', 4102444800001 }
 
 -- names
 local seen_now = ARGV[3]

@@ -9,7 +9,8 @@
 --        already_resolved, record    its first note stays
 --        resolved, record
 -- cost   O(log reviews)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved' }  ARGV = { 60000, 1000, 'review-e1', 'refunded by hand' }
+--        ->  { 'resolved', 'hold_expired\npaid\ngone...' }
 
 -- names
 local id, note = ARGV[3], ARGV[4]

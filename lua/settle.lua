@@ -18,7 +18,9 @@
 --          ignored
 --          applied
 -- cost   O(lines of all orders + due buckets)
--- e.g.   ?
+-- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'hold:h1', 'order:h1', 'once:e2' }
+--        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\npaid-pi_2' }
+--        ->  { 'decided', 4102444800000, 'applied', 'status\npaid\nlines\n1=2@500000...' }
 
 -- names
 local once_ms = ARGV[3]
