@@ -2,7 +2,7 @@
 //! constant time, and [`in_headers`] for a signature and a timestamp in headers. A provider that puts them elsewhere uses the
 //! keys alone.
 
-use std::{borrow::Cow, future, sync::Arc};
+use std::{future, sync::Arc};
 
 use futures_util::future::LocalBoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,7 +10,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Headers, Message, Verify,
+    Credentials, Headers, Message, Verdict, Verify,
     signature::{self, Distrust},
 };
 
@@ -79,7 +79,7 @@ pub fn in_headers(
     tolerance_seconds: u64,
     key: fn(&str) -> Option<Key>,
     claim: fn(&dyn Headers) -> Result<Claim, Distrust>,
-) -> Result<Arc<dyn Verify>, usize> {
+) -> Result<Credentials, usize> {
     Ok(Arc::new(InHeaders { keys: Keys::new(secrets, key)?, tolerance_seconds, claim }))
 }
 
@@ -90,7 +90,7 @@ struct InHeaders {
 }
 
 impl InHeaders {
-    fn check<'a>(&self, message: Message<'a>) -> Result<Cow<'a, [u8]>, Distrust> {
+    fn check<'a>(&self, message: Message<'a>) -> Verdict<'a> {
         let claim = (self.claim)(message.headers)?;
         signature::check_age(claim.sent, message.now_seconds, self.tolerance_seconds)?;
         self.keys.check(&claim.head, message.body, &claim.signatures)?;
@@ -99,7 +99,7 @@ impl InHeaders {
 }
 
 impl Verify for InHeaders {
-    fn verify<'a>(&'a self, message: Message<'a>) -> LocalBoxFuture<'a, Result<Cow<'a, [u8]>, Distrust>> {
+    fn verify<'a>(&'a self, message: Message<'a>) -> LocalBoxFuture<'a, Verdict<'a>> {
         Box::pin(future::ready(self.check(message)))
     }
 }

@@ -35,6 +35,8 @@ pub struct Provider {
     pub name: &'static str,
     /// The path that takes its events.
     pub path: &'static str,
+    /// The media type of its bodies.
+    pub media_type: &'static str,
     /// The setting with its secrets.
     pub setting: &'static str,
     /// The form of a secret, as the complaint about a wrong one gives it.
@@ -43,7 +45,7 @@ pub struct Provider {
     pub names_amount: bool,
     /// Takes the secrets of the setting, which may be none, and the tolerance for timestamps in seconds. The error is the
     /// position, from 1, of the first secret without the right form.
-    pub verify: fn(&[&str], u64) -> Result<Arc<dyn Verify>, usize>,
+    pub credentials: fn(&[&str], u64) -> Result<Credentials, usize>,
     /// Takes a secret to sign with. `None`: it does not have the right form.
     pub sign: fn(&str) -> Option<Arc<Sign>>,
     /// Reads an event from bytes that [`Verify`] answered. The headers may name the event.
@@ -52,14 +54,20 @@ pub struct Provider {
     pub write: fn(&Sample<'_>) -> String,
 }
 
-/// What a provider believes, with its credentials inside: nobody else knows whether these are keys, certificates or a token.
+/// The secrets of a provider. Only its file knows whether they are keys, certificates or a token.
+pub type Credentials = Arc<dyn Verify>;
+
+/// The bytes that are trusted, or why none are.
+pub type Verdict<'a> = Result<Cow<'a, [u8]>, Distrust>;
+
+/// How a provider's events are trusted.
 pub trait Verify: Send + Sync {
     /// Answers the bytes that are trusted: only these are read as an event. They are the body where the provider signs it. A
     /// provider without signatures, whose body is only a hint, asks its own interface and answers what it got from there. That
     /// is why this is a future, which holds up nobody else. A provider that asks puts a limit on the time that it waits.
     ///
     /// [`Distrust::Unsigned`] is left to the service, which may allow unsigned events.
-    fn verify<'a>(&'a self, message: Message<'a>) -> LocalBoxFuture<'a, Result<Cow<'a, [u8]>, Distrust>>;
+    fn verify<'a>(&'a self, message: Message<'a>) -> LocalBoxFuture<'a, Verdict<'a>>;
 }
 
 /// A request of a provider, not trusted yet.
@@ -108,10 +116,7 @@ pub fn now_seconds() -> u64 {
 #[cfg(test)]
 impl Headers for Vec<(&'static str, String)> {
     fn value(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value.as_bytes())
-            .filter(|value| !value.is_empty())
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_bytes())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Headers, Message, Provider, Sign, Signed, Verify, event::EventError};
+use super::{Credentials, Headers, Message, Provider, Sign, Signed, event::EventError};
 use crate::domain::payment::PaymentEvent;
 
 /// Signatures that a request may carry. A sender that rotates its secrets sends two.
@@ -49,7 +49,7 @@ pub enum Refusal {
 #[derive(Clone)]
 pub struct Verifier {
     pub provider: &'static Provider,
-    verify: Arc<dyn Verify>,
+    credentials: Credentials,
     has_secrets: bool,
     allow_unsigned: bool,
 }
@@ -64,8 +64,8 @@ impl Verifier {
         tolerance_seconds: u64,
     ) -> Result<Self, usize> {
         let secrets: Vec<&str> = secrets.into_iter().collect();
-        let verify = (provider.verify)(&secrets, tolerance_seconds)?;
-        Ok(Self { provider, verify, has_secrets: !secrets.is_empty(), allow_unsigned })
+        let credentials = (provider.credentials)(&secrets, tolerance_seconds)?;
+        Ok(Self { provider, credentials, has_secrets: !secrets.is_empty(), allow_unsigned })
     }
 
     /// Whether an event can be trusted at all.
@@ -80,7 +80,7 @@ impl Verifier {
     pub async fn open(&self, message: Message<'_>) -> Result<PaymentEvent, Refusal> {
         // Without a secret a signature can be neither right nor wrong, so the event counts as unsigned.
         let verified = if self.has_secrets || !self.allow_unsigned {
-            self.verify.verify(message).await
+            self.credentials.verify(message).await
         } else {
             Err(Distrust::Unsigned)
         };

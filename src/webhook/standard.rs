@@ -25,10 +25,11 @@ const KEY_BYTES_MIN: usize = 16;
 pub static PROVIDER: Provider = Provider {
     name: "standard",
     path: "/api/payments/webhook",
+    media_type: "application/json",
     setting: "webhook.secrets",
     secret_form: "whsec_ followed by base64 of at least 16 bytes",
     names_amount: false,
-    verify: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
+    credentials: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
     sign,
     read: |body, headers| {
         let id = named(headers, "id").ok().flatten();
@@ -96,9 +97,13 @@ mod tests {
     /// Judges the example with some headers changed (or dropped, when empty), at another time.
     fn judge(changed: &[(&'static str, &str)], now: u64) -> Result<(), Distrust> {
         let example = [("webhook-id", ID), ("webhook-timestamp", "1614265330"), ("webhook-signature", SIGNATURE)];
-        // The first of a name counts.
-        let all = changed.iter().chain(&example).map(|(name, value)| (*name, (*value).to_owned()));
-        let headers: Vec<_> = all.collect();
+        let mut headers: Vec<(&str, String)> = Vec::new();
+        for (name, value) in changed.iter().chain(&example) {
+            if !headers.iter().any(|(other, _)| other == name) {
+                headers.push((name, (*value).to_owned()));
+            }
+        }
+        headers.retain(|(_, value)| !value.is_empty());
         let verifier = verifier(&["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET], false);
         signature::judge(&verifier, &headers, BODY, now)
     }

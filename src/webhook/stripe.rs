@@ -31,10 +31,11 @@ const RAW_CHARS_MAX: usize = 30;
 pub static PROVIDER: Provider = Provider {
     name: "stripe",
     path: "/api/payments/webhooks/stripe",
+    media_type: "application/json",
     setting: "webhook.stripe_secrets",
     secret_form: "whsec_ followed by at least 16 characters, as Stripe shows it for an endpoint",
     names_amount: true,
-    verify: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
+    credentials: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
     sign,
     read: |body, _| read(body),
     write,

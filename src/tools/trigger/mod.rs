@@ -128,6 +128,7 @@ async fn send(line: &mut Line, plan: &Plan, event: &Event) -> Result<(u16, Value
         None => Signed { headers: Vec::new(), body },
     };
     let request = plan.endpoint.post(plan.provider.path, signed.body);
+    let request = with_header(request, "content-type", plan.provider.media_type);
     let request = signed.headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
     line.send(request).await.map(|answer| read(&answer)).map_err(|lost| lost.to_string())
 }
