@@ -21,7 +21,7 @@ use crate::{
     config::{RedisSource, Secret, Settings},
     embedded::{Embedded, EmbeddedError},
     http::{self, Admins, BodyLimits, Desk, Draining, FastPath, Gate},
-    store::{Blueprint, Catalogue, Demand, Failure, Limits, Store, Terms, Topology, Unfit},
+    store::{Blueprint, Catalogue, DurabilityWanted, Failure, Limits, PreflightError, ServiceTerms, Store, Topology},
     webhook::{Provider, signature::Verifier},
 };
 
@@ -36,8 +36,8 @@ pub enum StartError {
     Embedded(#[from] EmbeddedError),
     #[error("redis.url cannot be read: use redis://, rediss:// or unix://, with a host and port or a path")]
     Url,
-    #[error("{address}: {unfit}")]
-    Unfit { address: String, unfit: Unfit },
+    #[error("{address}: {error}")]
+    Preflight { address: String, error: PreflightError },
     #[error("{setting}: number {number} is not {form}")]
     Secret { setting: &'static str, number: usize, form: &'static str },
     #[error("cannot listen on {0}: {1}; --addr or http.addr names another address")]
@@ -160,18 +160,18 @@ async fn prepare(
     is_ours: bool,
 ) -> Result<Blueprint, StartError> {
     let timeout = Duration::from_millis(settings.durability.timeout_ms);
-    let demand = Demand { payments: settings.durability.payments, timeout, is_ours };
+    let wanted = DurabilityWanted { payments: settings.durability.payments, timeout, is_ours };
     let patience = Duration::from_secs(settings.redis.startup_seconds);
     let started = Instant::now();
     let mut said = false;
     loop {
-        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), demand).await {
-            Ok((blueprint, standing)) => {
-                tracing::info!("store: {standing}");
-                standing.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
+        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), wanted).await {
+            Ok((blueprint, report)) => {
+                tracing::info!("store: {report}");
+                report.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
                 return Ok(blueprint);
             }
-            Err(Unfit::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
+            Err(PreflightError::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
                 if started.elapsed() < patience =>
             {
                 if !said {
@@ -180,13 +180,13 @@ async fn prepare(
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
-            Err(unfit) => return Err(StartError::Unfit { address: topology.address(), unfit }),
+            Err(error) => return Err(StartError::Preflight { address: topology.address(), error }),
         }
     }
 }
 
-fn terms(settings: &Settings) -> Terms {
-    Terms {
+fn terms(settings: &Settings) -> ServiceTerms {
+    ServiceTerms {
         hold_ms: settings.sale.hold_seconds * 1_000,
         hold_max_ms: settings.sale.hold_seconds_max * 1_000,
         payment_ms: settings.sale.payment_seconds * 1_000,

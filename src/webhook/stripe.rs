@@ -14,7 +14,7 @@ use super::{
     signature::{self, Claim, Distrust, Key},
 };
 use crate::domain::{
-    ids::{Hold, Kind, Order},
+    ids::{HoldKind, IdKind, OrderKind},
     money::{Amount, Currency},
     payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
     text::IdempotencyKey,
@@ -105,7 +105,7 @@ fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &V
     // would be forgotten; as unmatched it is kept with what was said, and a person reads it.
     let doubt = sum.as_ref().err().filter(|_| is_money).map_or_else(String::new, |raw| format!(" ({raw})"));
     let text = format!("{id}{doubt}");
-    let target = if id.starts_with(Hold::PREFIX) { Target::Hold(text) } else { Target::Order(text) };
+    let target = if id.starts_with(HoldKind::PREFIX) { Target::Hold(text) } else { Target::Order(text) };
     let status = if is_heard { status } else { PaymentStatus::Ignored };
     let (amount, currency) = sum.ok().unzip();
     PaymentEvent { key, status, target, payment: payment(object), amount, currency }
@@ -115,7 +115,7 @@ fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &V
 fn named(object: &Value) -> (&str, bool) {
     let in_metadata = |name| object.get("metadata").and_then(|metadata| text(metadata, name));
     let places = [in_metadata("order_id"), in_metadata("hold_id"), text(object, "client_reference_id")];
-    let ours = |id: &&str| id.starts_with(Order::PREFIX) || id.starts_with(Hold::PREFIX);
+    let ours = |id: &&str| id.starts_with(OrderKind::PREFIX) || id.starts_with(HoldKind::PREFIX);
     let mut there = places.into_iter().flatten();
     let first = there.clone().next().unwrap_or("");
     there.find(ours).map_or((first, false), |id| (id, true))
@@ -190,7 +190,7 @@ fn write(sample: &Sample<'_>) -> String {
     let minor_units = money.map(|(amount, currency)| amount.ten_thousandths() / 10_u64.pow(4 - decimals(currency)));
     let currency = money.map(|(_, currency)| currency.code().to_ascii_lowercase());
     let metadata =
-        if target.starts_with(Hold::PREFIX) { json!({"hold_id": target}) } else { json!({"order_id": target}) };
+        if target.starts_with(HoldKind::PREFIX) { json!({"hold_id": target}) } else { json!({"order_id": target}) };
     let received = if status == PaymentStatus::Paid { minor_units } else { Some(0) };
     let intent = |status: &str| {
         json!({

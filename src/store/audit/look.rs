@@ -14,7 +14,7 @@ use crate::{
         ids::SaleId,
         text::CustomerId,
     },
-    store::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word},
+    store::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word},
 };
 
 /// Sales that are read at the same time.
@@ -50,7 +50,7 @@ impl Store {
         let after = self.stored_of(sales).await?;
         // Another server, or the same one after a restart, goes on with a walk from somewhere else, and leaves out records.
         if self.runner.connections() != connections {
-            return Err(Failure::Unavailable("the connection was lost during an audit".to_owned()));
+            return Err(Failure::unavailable("the connection was lost during an audit"));
         }
         let audit = |sale: &SaleId| {
             let (before, after, tally) = (before.get(sale)?, after.get(sale)?, tallies.get(sale)?);
@@ -88,7 +88,7 @@ impl Store {
 
     async fn stored_now(&self, sale: &SaleId) -> Result<Stored, Failure> {
         let keys = SaleKeys(sale).units();
-        let (word, mut reply) = self.runner.call(Call::of(Op::AuditUnits).keys(&keys).number(TOLD_MAX)).await?;
+        let (word, mut reply) = self.runner.call(ScriptCall::of(Op::AuditUnits).keys(&keys).number(TOLD_MAX)).await?;
         let mut stored = Stored { now_ms: reply.int()?, last_now_ms: reply.int()?, ..Stored::default() };
         match word.as_str() {
             "units" => {

@@ -12,7 +12,7 @@ mod records;
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Call, Failure, Op, Reply, Store,
+    Failure, Op, Reply, ScriptCall, Store,
     keys::{PRODUCTS, SaleKeys},
     unknown_word,
 };
@@ -75,7 +75,7 @@ impl Store {
     async fn sales_to_audit(&self, one: Option<&SaleId>) -> Result<Option<BTreeMap<SaleId, bool>>, Failure> {
         let Some(listed) = self.sales(one).await? else { return Ok(None) };
         // No product can be in the sale that keeps what was never made here.
-        let listed = listed.into_iter().filter(|sale| *sale != self.nowhere);
+        let listed = listed.into_iter().filter(|sale| *sale != self.unmatched_sale);
         let mut sales: BTreeMap<SaleId, bool> = listed.map(|sale| (sale, true)).collect();
         if one.is_some() {
             return Ok(Some(sales).filter(|sales| !sales.is_empty()));
@@ -142,7 +142,7 @@ impl Store {
         let mut last_now_ms = audit.last_now_ms;
         for some in calls_of(wanted) {
             tokio::time::sleep(MOMENT).await;
-            let call = self.terms.for_book(Call::of(Op::Repair).keys(SaleKeys(&audit.sale).book()));
+            let call = self.terms.for_book(ScriptCall::of(Op::Repair).keys(SaleKeys(&audit.sale).book()));
             let call = call.arg(last_now_ms.to_string());
             let call = some.iter().fold(call, |call, difference| call.arg(read::lines_of(difference)));
             let (word, mut reply) = self.runner.call(call).await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::{
-    Call, Failure, Op, Reply, Store,
+    Failure, Op, Reply, ScriptCall, Store,
     keys::{self, SaleKeys},
     record,
     reply::Fields,
@@ -140,7 +140,7 @@ fn text(key: &Key) -> &str {
 impl Store {
     async fn add_holds(&self, sale: &SaleId, some: &[Key], tally: &mut Tally) -> Result<(), Failure> {
         let keys = SaleKeys(sale);
-        let call = Call::of(Op::AuditHolds).key(keys.sale()).keys(some.iter().map(|key| keys.hold(text(key))));
+        let call = ScriptCall::of(Op::AuditHolds).key(keys.sale()).keys(some.iter().map(|key| keys.hold(text(key))));
         let (word, mut reply) = self.runner.call(call).await?;
         if word != "holds" {
             return Err(unknown_word(Op::AuditHolds, &word));
@@ -165,9 +165,9 @@ impl Store {
 
     async fn add_orders(&self, sale: &SaleId, some: &[Key], tally: &mut Tally) -> Result<(), Failure> {
         let keys = SaleKeys(sale);
-        let call = Call::of(Op::AuditOrders).keys([keys.orders(), keys.due(), keys.review_records()]);
+        let call = ScriptCall::of(Op::AuditOrders).keys([keys.orders(), keys.due(), keys.review_records()]);
         let call = call.keys(some.iter().map(|key| keys.order(text(key))));
-        let (word, mut reply) = self.runner.call(some.iter().fold(call, Call::arg)).await?;
+        let (word, mut reply) = self.runner.call(some.iter().fold(call, ScriptCall::arg)).await?;
         if word != "orders" {
             return Err(unknown_word(Op::AuditOrders, &word));
         }
@@ -211,7 +211,7 @@ struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     fn read(fields: &'a Fields) -> Result<Self, Failure> {
-        let lines = record::priced_lines(fields.text("lines")?)?;
+        let lines = record::order::priced_lines(fields.text("lines")?)?;
         let status = fields.text("status")?;
         if !STATUSES.contains(&status) {
             return Err(Failure::unreadable("an order status"));
