@@ -25,7 +25,7 @@ use crate::{
     config::{Complaints, Secret, Settings},
     embedded::{Embedded, EmbeddedError},
     http::{self, Admins, BodyLimits, Desk, Draining, FastPath, Gate},
-    store::{Blueprint, Catalogue, Store, Unfit},
+    store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
 
@@ -41,8 +41,8 @@ pub enum StartError {
     Embedded(#[from] EmbeddedError),
     #[error("redis.url cannot be read: use redis://, rediss:// or unix://, with a host and port or a path")]
     Url,
-    #[error("{address}: {unfit}")]
-    Unfit { address: String, unfit: Unfit },
+    #[error("{address}: {error}")]
+    Preflight { address: String, error: PreflightError },
     #[error("cannot listen on {0}: {1}; --addr or http.addr names another address")]
     Listen(SocketAddr, io::Error),
     #[error("cannot start the server: {0}")]

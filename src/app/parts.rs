@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     config::{Complaints, Loaded, RedisSource, Secret, Settings, Sources, load},
     http::gate::{Gate, Network, Rate},
-    store::{Durability, Limits, Terms, Topology},
+    store::{Durability, Limits, ServiceTerms, Topology},
     webhook::{PROVIDERS, Provider, signature::Verifier},
 };
 
@@ -56,8 +56,8 @@ pub(super) fn limits(settings: &Settings) -> Limits {
 }
 
 /// The terms of new sales, and how long things are remembered.
-pub(super) fn terms(settings: &Settings) -> Terms {
-    Terms {
+pub(super) fn terms(settings: &Settings) -> ServiceTerms {
+    ServiceTerms {
         hold_ms: settings.sale.hold_seconds * 1_000,
         hold_max_ms: settings.sale.hold_seconds_max * 1_000,
         payment_ms: settings.sale.payment_seconds * 1_000,
@@ -81,14 +81,14 @@ fn check_sale(settings: &Settings, complaints: &mut Complaints) {
 
 fn redis(settings: &Settings, complaints: &mut Complaints) -> Redis {
     let RedisSource::Standalone { url } = &settings.redis.source else { return Redis::Embedded };
-    match Topology::single(url.expose(), limits(settings)) {
-        Ok(topology) => Redis::At(topology),
-        Err(_) => {
+    Topology::single(url.expose(), limits(settings)).map_or_else(
+        |_| {
             let what = "must be redis://, rediss:// or unix://, with a host and port or a path that can be read";
             complaints.add("redis.url", what);
             Redis::Embedded
-        }
-    }
+        },
+        Redis::At,
+    )
 }
 
 fn durability(settings: &Settings, complaints: &mut Complaints) -> Durability {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{RedisSource, Settings},
     embedded::Embedded,
-    store::{Blueprint, Catalogue, Demand, Durability, Failure, Topology, Unfit},
+    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Failure, PreflightError, Topology},
 };
 
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -44,18 +44,18 @@ pub(super) async fn prepare(
     is_ours: bool,
 ) -> Result<Blueprint, StartError> {
     let timeout = Duration::from_millis(settings.durability.timeout_ms);
-    let demand = Demand { payments, timeout, is_ours };
+    let wanted = DurabilityWanted { payments, timeout, is_ours };
     let wait_max = Duration::from_secs(settings.redis.startup_seconds);
     let started = Instant::now();
     let mut has_warned = false;
     loop {
-        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), demand).await {
-            Ok((blueprint, standing)) => {
-                tracing::info!("store: {standing}");
-                standing.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
+        match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), wanted).await {
+            Ok((blueprint, report)) => {
+                tracing::info!("store: {report}");
+                report.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
                 return Ok(blueprint);
             }
-            Err(Unfit::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
+            Err(PreflightError::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))
                 if started.elapsed() < wait_max =>
             {
                 if !has_warned {
@@ -64,7 +64,7 @@ pub(super) async fn prepare(
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
-            Err(unfit) => return Err(StartError::Unfit { address: topology.address(), unfit }),
+            Err(error) => return Err(StartError::Preflight { address: topology.address(), error }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The event log: what happened to orders, reviews, products and sales, each event once and in order for each sale.
+//! The event log: what happened to orders, reviews, products and sales. The events of a sale are in order, each once.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,7 +11,7 @@ pub struct Position {
     number: u64,
 }
 
-/// The scripts compare positions as numbers, which are exact below this; Redis makes none that is higher.
+/// The scripts compare positions as numbers, which are exact below this. Redis makes none that is higher.
 const PART_MAX: u64 = 1 << 53;
 
 impl Position {
@@ -32,12 +32,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// What a reader of the log has seen: the last event of each sale. `sale:position`, several joined by `~`.
+/// The last event of each sale that a reader has seen: `sale:position`, joined by `~`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventCursor(BTreeMap<SaleId, Position>);
 
 impl EventCursor {
-    /// Sales that one cursor may follow: it has to fit into an address.
+    /// Sales that one cursor may follow, so that it fits into a URL.
     pub const SALES_MAX: usize = 100;
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -49,12 +49,12 @@ impl EventCursor {
         (seen.len() <= Self::SALES_MAX).then_some(Self(seen))
     }
 
-    /// The last event of the sale that was seen; the beginning of its log when none was.
+    /// The last event of the sale that the reader has seen. The beginning of its log when it has seen none.
     pub fn seen(&self, sale: &SaleId) -> Position {
         self.0.get(sale).copied().unwrap_or_default()
     }
 
-    /// Of one sale alone.
+    /// The cursor of a reader of this one sale.
     #[must_use]
     pub fn only(&self, sale: &SaleId) -> Self {
         Self(self.0.get(sale).map(|position| (sale.clone(), *position)).into_iter().collect())
@@ -74,15 +74,35 @@ impl fmt::Display for EventCursor {
     }
 }
 
-/// What an event is about, as it was then.
+/// The subject of an event, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     Order(Order),
     Review(Review),
     Product(Product),
     Sale(Sale),
-    /// Of an audit: what was put right.
+    /// A difference that an audit repaired.
     Repair(Difference),
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    OrderCreated,
+    OrderPaymentStarted,
+    OrderPaid,
+    OrderCancelled,
+    OrderExpired,
+    OrderRefundRequired,
+    OrderRefunded,
+    ProductCreated,
+    ProductChanged,
+    ProductRestocked,
+    ReviewOpened,
+    ReviewResolved,
+    SaleCreated,
+    SaleChanged,
+    SaleRepaired,
 }
 
 /// An event of the log.
@@ -90,8 +110,7 @@ pub enum About {
 pub struct Event {
     pub sale: SaleId,
     pub position: Position,
-    /// `order.created`, `order.paid`, and so on.
-    pub kind: String,
+    pub kind: EventKind,
     /// Epoch milliseconds of the Redis clock.
     pub at_ms: i64,
     pub about: About,
@@ -102,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_and_tells_what_was_seen() {
+    fn a_cursor_is_read_back_and_has_what_was_seen() {
         let mut cursor = EventCursor::default();
         let [one, other] = ["p1", "drop"].map(|text| SaleId::parse(text).unwrap());
         cursor.see(&one, Position::parse("17-3").unwrap());
@@ -110,7 +129,7 @@ mod tests {
         assert_eq!(cursor.to_string(), "drop:9-0~p1:17-3");
         assert_eq!(EventCursor::parse("drop:9-0~p1:17-3"), Some(cursor.clone()));
         assert_eq!(cursor.only(&one).to_string(), "p1:17-3");
-        assert_eq!(cursor.seen(&SaleId::nowhere()), Position::default());
+        assert_eq!(cursor.seen(&SaleId::unmatched()), Position::default());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Orders: what a hold becomes.
+//! Orders: holds that were converted.
 
 use super::{
     hold::Line,
@@ -8,7 +8,7 @@ use super::{
     text::CustomerId,
 };
 
-/// `Expired` is never stored: it is what a pending order is after its payment deadline.
+/// `Expired` is never stored. A pending order is expired once its payment deadline has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderStatus {
     Pending,
@@ -30,9 +30,7 @@ impl OrderStatus {
             Self::Refunded => "refunded",
         }
     }
-}
 
-impl OrderStatus {
     pub fn parse(text: &str) -> Option<Self> {
         use OrderStatus::{Cancelled, Expired, Paid, Pending, RefundRequired, Refunded};
         [Pending, Paid, Cancelled, Expired, RefundRequired, Refunded].into_iter().find(|status| status.as_str() == text)
@@ -62,13 +60,13 @@ pub struct PricedLine {
     pub price: Amount,
 }
 
-/// An order as it stands. Times are epoch milliseconds of the Redis clock.
+/// An order as it is now. Times are epoch milliseconds of the Redis clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub id: OrderId,
     pub hold: HoldId,
     pub status: OrderStatus,
-    /// Empty when a payment came for a hold that was gone: nobody knows any more what it was for.
+    /// Empty when a payment came for a hold that was gone: its lines are no longer stored.
     pub lines: Vec<PricedLine>,
     /// The sum and its currency; `None` when there are no lines.
     pub total: Option<(Amount, Currency)>,
@@ -76,14 +74,14 @@ pub struct Order {
     pub created_ms: i64,
     pub payment_due_ms: i64,
     pub paid_ms: Option<i64>,
-    /// What the provider calls the payment whose money came; `None` where none came, or it has no name.
+    /// The provider's id of the payment that paid. `None` when none did, or it has no id.
     pub payment: Option<PaymentId>,
-    /// When the buyer was seen to pay, which moved the deadline.
+    /// When the buyer began to pay, which moved the deadline.
     pub started_ms: Option<i64>,
     /// Paid after its deadline, with units that were still there.
     pub late: bool,
-    /// The deadline of the hold that it was; `None` when the hold was gone.
+    /// The deadline of the hold that became this order. `None` when the hold was gone.
     pub hold_deadline_ms: Option<i64>,
-    /// When Redis said so.
+    /// The time of the answer.
     pub now_ms: i64,
 }

@@ -8,10 +8,10 @@ use super::{
     payment::PaymentStatus,
 };
 
-/// Characters of the part behind the sale.
+/// Characters of the key.
 const KEY_CHARS: usize = 20;
 
-/// `review_<sale>_<key>`, where the key is made of the id of the payment event that opened it.
+/// `review_<sale>_<key>`. The key is a hash of the payment, or of the event where it names no payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewId {
     pub sale: SaleId,
@@ -43,36 +43,53 @@ impl fmt::Display for ReviewId {
     }
 }
 
-/// What the event was about.
+/// What the event named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     Order(OrderId),
-    /// An id that was never made here, as the event named it.
+    /// An id that this service never made.
     Unmatched(String),
 }
 
-/// A review as it stands. Times are epoch milliseconds of the Redis clock.
+/// Why a person must look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewReason {
+    /// The amount or the currency differs from that of the order.
+    AmountMismatch,
+    /// Another payment paid the order before.
+    DuplicatePayment,
+    /// A refund of another payment or another amount.
+    RefundMismatch,
+    /// The money came after the hold was gone, so a refund is due.
+    HoldExpired,
+    /// The money came after the order had expired and its units were sold to others, so a refund is due.
+    UnitsGone,
+    /// The money came after the order was cancelled, so a refund is due.
+    OrderCancelled,
+    /// The event names nothing that this service made.
+    Unmatched,
+}
+
+/// A review as it is now. Times are epoch milliseconds of the Redis clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Review {
     pub id: ReviewId,
-    /// Why: `amount_mismatch`, `duplicate_payment`, `refund_mismatch`, `hold_expired`, `units_gone`, `order_cancelled` or
-    /// `unmatched`.
-    pub reason: String,
+    pub reason: ReviewReason,
     /// What happened to the money.
     pub status: PaymentStatus,
     pub subject: Subject,
-    /// The provider's names for the event and the payment, where given.
+    /// The provider's id of the event, and that of the payment where it has one.
     pub event: String,
     pub payment: Option<String>,
     pub amount: Option<Amount>,
     pub currency: Option<Currency>,
     pub opened_ms: i64,
     pub resolved_ms: Option<i64>,
-    /// What was written when it was resolved.
+    /// The note of the person who resolved it.
     pub note: Option<String>,
 }
 
-/// Which reviews a list has.
+/// The reviews of a list: those that wait for a person, or the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReviewStatus {
     #[default]
@@ -90,7 +107,7 @@ impl ReviewStatus {
     }
 }
 
-/// What a person writes on resolving: 1 to 1,000 characters, line breaks and tabs but no other control characters.
+/// The note of the person who resolves a review: 1 to 1,000 characters. Line breaks and tabs are the only control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note(String);
 

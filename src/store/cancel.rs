@@ -1,20 +1,20 @@
 //! `cancel`: cancels an order that is not paid.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{ids::OrderId, order::CancelledBy, outcome::CancelOutcome};
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the order may be cancelled. The same call then says so.
+    /// [`Failure`]; after a timeout the order may be cancelled. The same call then answers that.
     pub async fn cancel(&self, order: &OrderId, by: CancelledBy) -> Result<CancelOutcome, Failure> {
         let keys = SaleKeys(order.sale());
-        let call = self.terms.for_book(Call::of(Op::Cancel).keys(keys.book()).key(keys.order(order.key())));
+        let call = self.terms.for_book(ScriptCall::of(Op::Cancel).keys(keys.book()).key(keys.order(order.key())));
         let (word, mut reply) = self.runner.call(call.arg(by.as_str())).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
-            "cancelled" => Ok(CancelOutcome::Cancelled(self.read_told_order(&hold, &mut reply)?)),
-            "already_cancelled" => Ok(CancelOutcome::AlreadyCancelled(self.read_told_order(&hold, &mut reply)?)),
-            "order_not_cancellable" => Ok(CancelOutcome::OrderNotCancellable(self.read_told_order(&hold, &mut reply)?)),
+            "cancelled" => Ok(CancelOutcome::Cancelled(self.read_order_text(&hold, &mut reply)?)),
+            "already_cancelled" => Ok(CancelOutcome::AlreadyCancelled(self.read_order_text(&hold, &mut reply)?)),
+            "order_not_cancellable" => Ok(CancelOutcome::OrderNotCancellable(self.read_order_text(&hold, &mut reply)?)),
             "order_not_found" => Ok(CancelOutcome::OrderNotFound),
             word => Err(unknown_word(Op::Cancel, word)),
         }

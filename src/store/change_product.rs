@@ -1,11 +1,12 @@
 //! `change_product`: name, price and limits of a product.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, stock, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     ids::{ProductId, SaleId},
-    money::{Currency, LINE_TOTAL_MAX},
+    money::LINE_TOTAL_MAX,
     outcome::ChangeProductOutcome,
     product::ProductChange,
+    quantity::Quantity,
 };
 
 impl Store {
@@ -19,37 +20,26 @@ impl Store {
         {
             return Ok(ChangeProductOutcome::PriceTooFine(currency));
         }
-        let (word, mut reply) = self.runner.call(self.change_call(id, &sale, change)).await?;
+        let (word, mut reply) = self.runner.call(self.change_product_call(id, &sale, change)).await?;
         match word.as_str() {
-            "changed" => Ok(ChangeProductOutcome::Changed(stock::read_one(&sale, &mut reply)?)),
+            "changed" => Ok(ChangeProductOutcome::Changed(record::product::only_product(&sale, &mut reply)?)),
             "product_not_found" => Ok(ChangeProductOutcome::ProductNotFound),
             "price_too_large" => Ok(ChangeProductOutcome::PriceTooLarge),
             word => Err(unknown_word(Op::ChangeProduct, word)),
         }
     }
 
-    /// That of all products of the sale; it never changes.
-    pub(super) async fn currency_of(&self, sale: &SaleId) -> Result<Option<Currency>, Failure> {
-        let found = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("currency")).await?;
-        let redis::Value::BulkString(code) = found else { return Ok(None) };
-        let code = String::from_utf8(code).map_err(|error| Failure::unreadable(error.to_string()))?;
-        super::record::currency(&code).map(Some)
-    }
-
-    fn change_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange) -> Call {
+    fn change_product_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange) -> ScriptCall {
         let keys = SaleKeys(sale);
-        let call = Call::of(Op::ChangeProduct).keys(keys.book()).key(keys.product(id));
+        let call = ScriptCall::of(Op::ChangeProduct).keys(keys.book()).key(keys.product(id));
         let call = self.terms.for_book(call).number(id.get()).number(LINE_TOTAL_MAX);
-        let limit = |limit: Option<crate::domain::quantity::Quantity>| {
-            limit.map_or_else(String::new, |units| units.get().to_string())
-        };
+        let limit = |limit: Option<Quantity>| limit.map_or_else(String::new, |units| units.get().to_string());
         let changes = [
             ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),
             ("price", change.price.map(|price| price.ten_thousandths().to_string())),
             ("max_per_hold", change.max_per_hold.map(|most| limit(Some(most)))),
             ("max_per_customer", change.max_per_customer.map(limit)),
         ];
-        let changes = changes.into_iter().filter_map(|(field, value)| Some((field, value?)));
-        changes.fold(call, |call, (field, value)| call.arg(field).arg(value))
+        call.pairs(changes.into_iter().filter_map(|(field, value)| Some((field, value?))))
     }
 }

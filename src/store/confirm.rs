@@ -1,35 +1,59 @@
-//! `confirm`: waits until what was settled is as durable as was asked for, on connections that holds never wait for.
+//! `confirm`: waits until settled payment events are as durable as the settings ask for, on connections that holds never use.
 //!
-//! The script looks whether the settled events are still there and leaves a mark behind them; the runner waits for that mark
-//! on the same connection. So a server that went away between settling and waiting cannot be taken for one that kept the
-//! effect. All who settled before a call share its wait.
+//! The script checks whether the settled events are still there, and writes a mark after them. The runner then waits, on the
+//! same connection, until that mark is durable. So a server that took over between settling and waiting is never mistaken for
+//! one that kept the effect. All events that were settled before a call share its wait.
+//!
+//! This is the one script that spans sales: its keys are the mark, and events of any sales, in any hash slots. That is sound
+//! because it decides nothing and because one server has all keys. With several primaries it needs a queue, and a mark, for each
+//! of them.
 
-use super::{Call, Failure, Op, Reply, Store, batch::Work, keys::MARK, unknown_word};
+use std::{rc::Rc, sync::Arc};
+
+use super::{
+    Blueprint, Failure, Op, Reply, ScriptCall, Store,
+    batch::{Batcher, Timeouts, Work},
+    keys::MARK,
+    redis::runner::Runner,
+    unknown_word,
+};
 
 impl Store {
-    /// `once_key` names the event that was settled.
-    pub(super) async fn confirmed(&self, once_key: String) -> Result<(), Failure> {
+    /// `once_key` is the key of the event that was settled.
+    pub(super) async fn confirm(&self, once_key: String) -> Result<(), Failure> {
         let Some(confirms) = &self.confirms else { return Ok(()) };
-        if confirms.ask(&(), once_key).await? {
+        if confirms.submit(&(), once_key).await? {
             return Ok(());
         }
-        Err(Failure::Unavailable(
-            "a server went away with the effect of a payment event; it must be sent again".to_owned(),
-        ))
+        Err(Failure::unavailable("a server went away with the effect of a payment event; it must be sent again"))
     }
 }
 
-/// Confirming: one queue for all.
+/// Confirms events: one queue for all sales.
 pub(super) struct Confirms;
+
+impl Confirms {
+    /// On a runner of its own, because its connection waits for disks and replicas. `None` where there is nothing to wait for.
+    pub(super) fn batcher(blueprint: &Blueprint) -> Option<Rc<Batcher<Self>>> {
+        let barrier = blueprint.barrier?;
+        let mut topology = blueprint.topology.clone();
+        topology.limits.call += barrier.timeout();
+        let limits = topology.limits;
+        let runner = Runner::new(&topology, Arc::clone(&blueprint.catalogue)).with_barrier(barrier);
+        // An event that comes during one wait sits through the rest of it, and then through its own.
+        let timeouts = Timeouts { wait: 2 * limits.call, queue_max: limits.queue_max };
+        Some(Batcher::new(Rc::new(runner), Self, timeouts))
+    }
+}
 
 impl Work for Confirms {
     type Key = ();
-    type Ask = String;
+    type Item = String;
     type Answer = bool;
     const BATCH_MAX: usize = 512;
 
-    fn call(&self, _key: &(), once_keys: &[String]) -> Call {
-        Call::of(Op::Confirm).key(MARK).keys(once_keys)
+    fn call(&self, _key: &(), once_keys: &[String]) -> ScriptCall {
+        ScriptCall::of(Op::Confirm).key(MARK).keys(once_keys)
     }
 
     fn read(&self, _key: &(), once_keys: Vec<String>, word: &str, mut reply: Reply) -> Result<Vec<bool>, Failure> {

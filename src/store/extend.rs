@@ -1,14 +1,14 @@
-//! `extend`: a later deadline for a live hold.
+//! `extend`: moves the deadline of a live hold.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{hold::Hold, ids::HoldId, outcome::ExtendOutcome};
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the hold may be longer.
+    /// [`Failure`]; after a timeout its deadline may have moved.
     pub async fn extend(&self, id: &HoldId, more_ms: u64) -> Result<ExtendOutcome, Failure> {
         let keys = SaleKeys(id.sale());
-        let call = Call::of(Op::Extend).keys(keys.book()).key(keys.hold(id.key())).key(keys.order(id.key()));
+        let call = ScriptCall::of(Op::Extend).keys(keys.book()).key(keys.hold(id.key())).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(self.terms.for_book(call).number(more_ms)).await?;
         match word.as_str() {
             "extended" => {

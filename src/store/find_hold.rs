@@ -1,6 +1,6 @@
-//! `find_hold`: a hold as it stands.
+//! `find_hold`: a hold as it is now.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{hold::Hold, ids::HoldId, outcome::FindHoldOutcome};
 
 impl Store {
@@ -8,7 +8,7 @@ impl Store {
     /// [`Failure`].
     pub async fn find_hold(&self, id: &HoldId) -> Result<FindHoldOutcome, Failure> {
         let keys = SaleKeys(id.sale());
-        let call = Call::of(Op::FindHold).key(keys.sale()).key(keys.hold(id.key())).key(keys.order(id.key()));
+        let call = ScriptCall::of(Op::FindHold).key(keys.sale()).key(keys.hold(id.key())).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
             "active" => {

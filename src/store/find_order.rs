@@ -1,6 +1,6 @@
-//! `find_order`: an order as it stands.
+//! `find_order`: an order as it is now.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{ids::OrderId, outcome::FindOrderOutcome};
 
 impl Store {
@@ -8,7 +8,7 @@ impl Store {
     /// [`Failure`].
     pub async fn find_order(&self, id: &OrderId) -> Result<FindOrderOutcome, Failure> {
         let keys = SaleKeys(id.sale());
-        let call = Call::of(Op::FindOrder).key(keys.sale()).key(keys.order(id.key()));
+        let call = ScriptCall::of(Op::FindOrder).key(keys.sale()).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
             "found" => Ok(FindOrderOutcome::Found(self.read_order(&self.ids().hold_of(id), &mut reply)?)),

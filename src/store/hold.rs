@@ -1,15 +1,16 @@
-//! `hold`: takes units out of what is available, until a deadline. Holds of one sale are decided in batches.
+//! `hold`: sets units aside until a deadline. One call decides a batch of holds of one sale.
 
 use super::{
-    Call, Failure, Op, Reply, Store, Terms,
+    Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
     idempotency::{self, Use},
+    ids::{IdPart, IdSigner},
     keys::SaleKeys,
     unknown_word,
 };
 use crate::domain::{
     hold::{Hold, HoldCommand},
-    ids::{IdSigner, Part, ProductId, SaleId},
+    ids::{ProductId, SaleId},
     outcome::{HoldOutcome, Shortage},
     sale::SaleStatus,
 };
@@ -22,12 +23,12 @@ impl Store {
             Ok(sale) => sale,
             Err(refusal) => return Ok(refusal),
         };
-        // Made before the call: the script knows by it when the same call comes twice.
-        let key = IdSigner::mint();
-        self.holds.ask(&sale, HoldAsk { key, command }).await
+        // Before the call, so that the script recognizes the key when the runner sends the call again.
+        let key = IdPart::random();
+        self.holds.submit(&sale, HoldItem { key, command }).await
     }
 
-    /// The sale of all products of the command, or why there is no such sale.
+    /// The sale of all products of the command, or the refusal where they are not of one sale.
     async fn one_sale(&self, command: &HoldCommand) -> Result<Result<SaleId, HoldOutcome>, Failure> {
         let mut common: Option<SaleId> = None;
         for line in command.lines.as_slice() {
@@ -41,21 +42,21 @@ impl Store {
     }
 }
 
-/// Deciding holds: a queue for each sale.
+/// Decides holds: a queue for each sale.
 pub(super) struct Holds {
-    pub(super) terms: Terms,
+    pub(super) terms: ServiceTerms,
     pub(super) ids: IdSigner,
 }
 
-pub(super) struct HoldAsk {
-    /// Of the hold that it will be.
-    key: Part,
+pub(super) struct HoldItem {
+    /// The key of the hold that it may become.
+    key: IdPart,
     command: HoldCommand,
 }
 
-impl HoldAsk {
-    /// Whether the script may decide both together: they want the same, and no key makes one of them special.
-    fn wants_the_same(&self, other: &Self) -> bool {
+impl HoldItem {
+    /// Whether the script may decide both as one run: they ask for the same, and neither has an idempotency key.
+    fn joins_run_of(&self, other: &Self) -> bool {
         let (a, b) = (&self.command, &other.command);
         a.idempotency_key.is_none()
             && b.idempotency_key.is_none()
@@ -64,45 +65,47 @@ impl HoldAsk {
             && a.customer == b.customer
     }
 
-    /// As `lua/hold.lua` reads it.
-    fn wish(&self) -> String {
+    /// The argument that `lua/hold.lua` reads.
+    fn argument(&self) -> String {
         let command = &self.command;
         let lines = command.lines.as_slice().iter().map(|line| format!("{}={}", line.product, line.quantity.get()));
-        let mut wish = lines.collect::<Vec<_>>().join(",");
+        let mut argument = lines.collect::<Vec<_>>().join(",");
         if let Some(customer) = &command.customer {
-            wish = format!("{wish} {}", customer.as_str());
+            argument = format!("{argument} {}", customer.as_str());
         }
         let hold_ms = command.hold_ms.unwrap_or(0);
         match &command.idempotency_key {
-            Some(_) => format!("{wish}\n{hold_ms} {} {}", idempotency::fingerprint_of_hold(command), self.key.as_str()),
-            None if hold_ms > 0 => format!("{wish}\n{hold_ms}"),
-            None => wish,
+            Some(_) => {
+                format!("{argument}\n{hold_ms} {} {}", idempotency::fingerprint_of_hold(command), self.key.as_str())
+            }
+            None if hold_ms > 0 => format!("{argument}\n{hold_ms}"),
+            None => argument,
         }
     }
 }
 
 impl Work for Holds {
     type Key = SaleId;
-    type Ask = HoldAsk;
+    type Item = HoldItem;
     type Answer = HoldOutcome;
     const BATCH_MAX: usize = 128;
 
-    fn call(&self, sale: &SaleId, asks: &[HoldAsk]) -> Call {
+    fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");
-        let mut call = Call::of(Op::Hold).keys(keys.holding());
-        call = asks.iter().fold(call, |call, ask| call.key_of(&prefix, ask.key.as_str()));
-        let claimed = asks.iter().filter_map(|ask| ask.command.idempotency_key.as_ref());
+        let mut call = ScriptCall::of(Op::Hold).keys(keys.holding());
+        call = items.iter().fold(call, |call, item| call.key_of(&prefix, item.key.as_str()));
+        let claimed = items.iter().filter_map(|item| item.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&idempotency::hash(Use::Hold, key))));
-        call = call.number(asks.len() as u64).number(self.terms.idempotency_ms);
-        let runs = asks.chunk_by(HoldAsk::wants_the_same);
-        runs.fold(call, |call, run| call.number(run.len() as u64).arg(run[0].wish()))
+        call = call.number(items.len() as u64).number(self.terms.idempotency_ms);
+        let runs = items.chunk_by(HoldItem::joins_run_of);
+        runs.fold(call, |call, run| call.number(run.len() as u64).arg(run[0].argument()))
     }
 
     fn read(
         &self,
         sale: &SaleId,
-        asks: Vec<HoldAsk>,
+        items: Vec<HoldItem>,
         word: &str,
         mut reply: Reply,
     ) -> Result<Vec<HoldOutcome>, Failure> {
@@ -110,14 +113,14 @@ impl Work for Holds {
             return Err(unknown_word(Op::Hold, word));
         }
         let now_ms = reply.int()?;
-        let mut outcomes = Vec::with_capacity(asks.len());
-        let mut asks = asks.into_iter();
+        let mut outcomes = Vec::with_capacity(items.len());
+        let mut items = items.into_iter();
         while !reply.is_empty() {
             let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
-            let run = asks.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX));
-            outcomes.extend(run.map(|ask| self.outcome(sale, ask, &decision, now_ms)));
+            let run = items.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX));
+            outcomes.extend(run.map(|item| self.outcome(sale, item, &decision, now_ms)));
         }
-        if asks.next().is_some() {
+        if items.next().is_some() {
             return Err(Failure::unreadable("fewer decisions than holds"));
         }
         Ok(outcomes)
@@ -125,8 +128,8 @@ impl Work for Holds {
 }
 
 impl Holds {
-    fn outcome(&self, sale: &SaleId, ask: HoldAsk, decision: &Decision, now_ms: i64) -> HoldOutcome {
-        let HoldAsk { key: own_key, command: HoldCommand { lines, customer, .. } } = ask;
+    fn outcome(&self, sale: &SaleId, item: HoldItem, decision: &Decision, now_ms: i64) -> HoldOutcome {
+        let HoldItem { key: own_key, command: HoldCommand { lines, customer, .. } } = item;
         let hold = |key: &str, deadline_ms| {
             let id = self.ids.hold(sale, key);
             Hold { id, lines, customer, deadline_ms, now_ms }
@@ -139,7 +142,7 @@ impl Holds {
     }
 }
 
-/// What the script decided, for one hold or for a run of them.
+/// The decision of the script about a run of holds.
 enum Decision {
     Held { deadline_ms: i64 },
     Replayed { deadline_ms: i64, key: String },

@@ -1,4 +1,4 @@
-//! Names of what must happen once: a hash names the key, a fingerprint says what it was used for.
+//! Idempotency: a hash names a key in Redis, and a fingerprint says what the key was used for.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use crate::domain::{
     text::IdempotencyKey,
 };
 
-/// What a key is used for; the same text may name a hold and a payment event.
+/// The use of a key. The same text may be the key of a hold and of a payment event.
 #[derive(Clone, Copy, Debug)]
 pub enum Use {
     Hold,
@@ -18,7 +18,7 @@ pub enum Use {
     Restock,
 }
 
-/// The part of the key's name in Redis: 120 bits.
+/// The name of the key in Redis: 120 bits.
 pub fn hash(used_for: Use, key: &IdempotencyKey) -> String {
     let kind = match used_for {
         Use::Hold => "hold",
@@ -28,7 +28,7 @@ pub fn hash(used_for: Use, key: &IdempotencyKey) -> String {
     digest([kind, key.as_str()], 15)
 }
 
-/// What a hold asks for: 72 bits, the same for every spelling of the same wish.
+/// What a hold asks for: 72 bits, the same for every spelling of the same command.
 pub fn fingerprint_of_hold(command: &HoldCommand) -> String {
     let mut parts: Vec<String> =
         command.lines.as_slice().iter().map(|l| format!("{}={}", l.product, l.quantity.get())).collect();
@@ -42,7 +42,7 @@ pub fn fingerprint_of_restock(product: ProductId, how: &str, units: &str) -> Str
     digest([product.to_string().as_str(), how, units], 9)
 }
 
-/// What an event says, as far as we understand it: fields that we ignore may differ when a provider sends it again.
+/// The parts of an event that the service understands. Other fields may differ when a provider sends the event again.
 pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
     let (order, hold) = match &event.target {
         Target::Order(order) => (with_doubt(order, event), String::new()),
@@ -63,10 +63,10 @@ pub fn with_doubt(id: &str, event: &PaymentEvent) -> String {
     }
 }
 
-/// The part behind the sale of the id of the review that an event would open: of its payment, whatever event tells of it, or
-/// of the event where it names none. A payment may be refunded in parts, each of which says how much it has become, so what is
-/// said of a refund belongs to its id. `about` is what the event is about.
-pub fn review(about: &str, event: &PaymentEvent) -> String {
+/// The key of the review that an event would open. All events about one payment share a review. An event without a payment id
+/// has its own. A payment may be refunded in parts, so a refund's key includes its amount. `about` is the key of the hold, or
+/// the foreign id, that the event names.
+pub fn review_key(about: &str, event: &PaymentEvent) -> String {
     match &event.payment {
         Some(payment) if event.status == PaymentStatus::Refunded => {
             let amount = event.amount.known().map_or_else(String::new, |a| a.ten_thousandths().to_string());

@@ -1,7 +1,7 @@
-//! `keep_unmatched`: payment events about ids that were never made here wait for a person.
+//! `keep_unmatched`: opens a review for a payment event about an id that this service never made.
 
 use super::{
-    Call, Failure, Op, Store,
+    Failure, Op, ScriptCall, Store,
     idempotency::{self, Use},
     keys::SaleKeys,
     settle, unknown_word,
@@ -11,34 +11,34 @@ use crate::domain::{
     payment::{PaymentEvent, Target},
 };
 
-/// Of an id that is not ours only so much is kept.
+/// Characters of a foreign id that a review keeps.
 const TARGET_CHARS_MAX: usize = 200;
-/// While so many are open the provider is told to try later, so that nothing is dropped and memory has a bound.
+/// Open reviews of this kind. Beyond that the answer asks the provider to try later: nothing is lost, and memory has a bound.
 const OPEN_MAX: u64 = 100_000;
 
 impl Store {
     pub(super) async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let once = idempotency::hash(Use::Payment, &event.key);
-        let once_key = SaleKeys(&self.nowhere).once(&once);
-        let (word, _) = self.runner.call(self.keep_call(event, &once)).await?;
+        let once_key = SaleKeys(&self.unmatched_sale).once(&once);
+        let (word, _) = self.runner.call(self.keep_unmatched_call(event, &once)).await?;
         let outcome = match word.as_str() {
             "unmatched" => SettleOutcome::Unmatched,
             "duplicate" => SettleOutcome::Duplicate(None),
             "idempotency_key_reused" => SettleOutcome::IdempotencyKeyReused,
             "full" => {
-                return Err(Failure::Unavailable(format!(
+                return Err(Failure::unavailable(format!(
                     "{OPEN_MAX} payment events for unknown ids wait in the reviews: look at them and resolve them"
                 )));
             }
             word => return Err(unknown_word(Op::KeepUnmatched, word)),
         };
-        self.confirmed(once_key).await?;
+        self.confirm(once_key).await?;
         Ok(outcome)
     }
 
-    fn keep_call(&self, event: &PaymentEvent, once: &str) -> Call {
-        let keys = SaleKeys(&self.nowhere);
-        let call = Call::of(Op::KeepUnmatched).keys(keys.book()).keys(keys.reviews()).key(keys.once(once));
+    fn keep_unmatched_call(&self, event: &PaymentEvent, once: &str) -> ScriptCall {
+        let keys = SaleKeys(&self.unmatched_sale);
+        let call = ScriptCall::of(Op::KeepUnmatched).keys(keys.book()).keys(keys.reviews()).key(keys.once(once));
         let (payment, amount, currency) = settle::money(event);
         let named = named(event);
         self.terms
@@ -46,7 +46,7 @@ impl Store {
             .number(self.terms.event_ms)
             .number(OPEN_MAX)
             .arg(idempotency::fingerprint_of_event(event))
-            .arg(idempotency::review(&named, event))
+            .arg(idempotency::review_key(&named, event))
             .arg(event.status.as_str())
             .arg(named)
             .arg(event.key.as_str())

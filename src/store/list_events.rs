@@ -1,9 +1,8 @@
-//! `list_events`: the event log of one sale, or of all of them together. Within a sale the order is that of the log; sales are
-//! merged by time.
+//! `list_events`: the event log of one sale, or of all sales merged by time. The events of a sale keep the order of its log.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Call, Failure, Op, Reply, Store, keys::SaleKeys, record, reply::Fields, sale, stock, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record, reply::Fields, unknown_word};
 use crate::domain::{
     event::{About, Event, EventCursor, Position},
     ids::SaleId,
@@ -20,7 +19,7 @@ enum Page {
 }
 
 impl Store {
-    /// At most `limit` events behind what the cursor has seen.
+    /// At most `limit` events after those that the cursor has seen.
     ///
     /// # Errors
     /// [`Failure`].
@@ -49,7 +48,7 @@ impl Store {
     }
 
     async fn events_of(&self, sale: &SaleId, after: Position, limit: usize) -> Result<Page, Failure> {
-        let call = Call::of(Op::ListEvents).key(SaleKeys(sale).events()).arg(after.to_string());
+        let call = ScriptCall::of(Op::ListEvents).key(SaleKeys(sale).events()).arg(after.to_string());
         let (word, mut reply) = self.runner.call(call.number(limit as u64)).await?;
         match word.as_str() {
             "trimmed" => return Ok(Page::Trimmed(sale.clone())),
@@ -68,7 +67,7 @@ impl Store {
         let fields = reply.list()?.fields()?;
         let at_ms = fields.int("at")?;
         let about = self.read_about(sale, at_ms, &fields)?;
-        Ok(Event { sale: sale.clone(), position, kind: fields.text("type")?.to_owned(), at_ms, about })
+        Ok(Event { sale: sale.clone(), position, kind: record::event::kind(fields.text("type")?)?, at_ms, about })
     }
 
     fn read_about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {
@@ -76,16 +75,16 @@ impl Store {
             return Ok(About::Repair(self.read_repair(sale, fields)?));
         }
         if let Some(key) = fields.get("review") {
-            return Ok(About::Review(record::review(self.ids(), sale, key, fields.text("record")?)?));
+            return Ok(About::Review(record::review::review(self.ids(), sale, key, fields.text("record")?)?));
         }
         if fields.get("terms").is_some() {
-            return Ok(About::Sale(sale::sale_of(sale, fields)?));
+            return Ok(About::Sale(record::sale::from_fields(sale, fields)?));
         }
         if fields.get("product").is_some() {
-            return Ok(About::Product(stock::from_event(sale, at_ms, fields)?));
+            return Ok(About::Product(record::product::from_event(sale, at_ms, fields)?));
         }
         let hold = self.ids().hold(sale, fields.text("order")?);
-        let told = Fields::of_lines(fields.text("record")?)?;
-        Ok(About::Order(record::order(self.ids(), &hold, at_ms, &told)?))
+        let record = Fields::from_lines(fields.text("record")?)?;
+        Ok(About::Order(record::order::order(self.ids(), &hold, at_ms, &record)?))
     }
 }

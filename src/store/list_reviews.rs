@@ -1,7 +1,7 @@
-//! `list_reviews`: what a person must look at, page by page. Sales by name, within a sale by time; what is opened or resolved
-//! meanwhile makes no other review come twice or not at all.
+//! `list_reviews`: reviews page by page: sales by name, and the reviews of a sale by time. Reviews that are opened or resolved
+//! meanwhile make no other review come twice or not at all.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     cursor::ListCursor,
     ids::SaleId,
@@ -26,7 +26,7 @@ impl Store {
         let mut next = None;
         for sale in sales.iter().filter(|sale| after.is_none_or(|after| **sale >= after.sale)) {
             let after = after.filter(|after| after.sale == *sale);
-            // One more than asked for tells whether there is another page.
+            // One more than `limit` shows whether there is another page.
             for (cursor, review) in self.reviews_of(sale, status, after, limit + 1 - reviews.len()).await? {
                 if reviews.len() == limit {
                     return Ok(ListReviewsOutcome::Reviews { reviews, next });
@@ -50,16 +50,15 @@ impl Store {
             ReviewStatus::Open => keys.open_reviews(),
             ReviewStatus::Resolved => keys.resolved(),
         };
-        let call = Call::of(Op::ListReviews).key(index).key(keys.review_records());
-        let call = call.arg(after.map_or(0, |after| after.ms).to_string()).arg(after.map_or("", |after| &after.key));
-        let (word, mut reply) = self.runner.call(call.number(limit as u64)).await?;
+        let call = ScriptCall::of(Op::ListReviews).key(index).key(keys.review_records());
+        let (word, mut reply) = self.runner.call(call.after(after).number(limit as u64)).await?;
         if word != "reviews" {
             return Err(unknown_word(Op::ListReviews, &word));
         }
         let mut found = Vec::new();
         while !reply.is_empty() {
             let (key, ms) = (reply.text()?, reply.int()?);
-            let review = record::review(self.ids(), sale, &key, &reply.text()?)?;
+            let review = record::review::review(self.ids(), sale, &key, &reply.text()?)?;
             found.push((ListCursor { sale: sale.clone(), ms, key }, review));
         }
         Ok(found)

@@ -1,35 +1,38 @@
-//! `order`: turns live holds into pending orders. Orders of one sale are made in batches.
+//! `order`: turns live holds into pending orders. One call makes a batch of orders of one sale.
 
-use super::{Call, Failure, Op, Reply, Store, Terms, batch::Work, keys::SaleKeys, record, reply::Fields, unknown_word};
+use super::{
+    Failure, IdSigner, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, keys::SaleKeys, record, reply::Fields,
+    unknown_word,
+};
 use crate::domain::{
-    ids::{HoldId, IdSigner, SaleId},
+    ids::{HoldId, SaleId},
     outcome::OrderOutcome,
 };
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the order may exist. The same call then finds it.
+    /// [`Failure`]; after a timeout the order may exist. The same call then returns it.
     pub async fn order(&self, hold: HoldId) -> Result<OrderOutcome, Failure> {
         let sale = hold.sale().clone();
-        self.orders.ask(&sale, hold).await
+        self.orders.submit(&sale, hold).await
     }
 }
 
-/// Making orders: a queue for each sale.
+/// Makes orders: a queue for each sale.
 pub(super) struct Orders {
-    pub(super) terms: Terms,
+    pub(super) terms: ServiceTerms,
     pub(super) ids: IdSigner,
 }
 
 impl Work for Orders {
     type Key = SaleId;
-    type Ask = HoldId;
+    type Item = HoldId;
     type Answer = OrderOutcome;
     const BATCH_MAX: usize = 64;
 
-    fn call(&self, sale: &SaleId, holds: &[HoldId]) -> Call {
+    fn call(&self, sale: &SaleId, holds: &[HoldId]) -> ScriptCall {
         let keys = SaleKeys(sale);
-        let call = Call::of(Op::Order).keys(keys.book());
+        let call = ScriptCall::of(Op::Order).keys(keys.book());
         let call = holds.iter().fold(call, |call, hold| call.key(keys.hold(hold.key())).key(keys.order(hold.key())));
         self.terms.for_book(call)
     }
@@ -46,8 +49,8 @@ impl Work for Orders {
         }
         let now_ms = reply.int()?;
         let read = |hold: HoldId| {
-            let (word, fields) = (reply.text()?, Fields::of_lines(&reply.text()?)?);
-            let order = || record::order(&self.ids, &hold, now_ms, &fields);
+            let (word, fields) = (reply.text()?, Fields::from_lines(&reply.text()?)?);
+            let order = || record::order::order(&self.ids, &hold, now_ms, &fields);
             match word.as_str() {
                 "created" => Ok(OrderOutcome::Created(order()?)),
                 "exists" => Ok(OrderOutcome::Exists(order()?)),

@@ -1,11 +1,7 @@
-//! `claim_product`, then `put_product`: makes a product. The id is claimed first, in the directory, which is another hash
-//! slot; after a crash in between, the same call finishes what was begun.
+//! `put_product`: makes a product. `claim_product` takes the id first, in the directory, which is another hash slot. After a
+//! crash in between, the same call finishes the product.
 
-use super::{
-    Call, Failure, Op, Store,
-    keys::{PRODUCTS, SALES, SaleKeys},
-    sale, stock, unknown_word,
-};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::PutProductOutcome,
@@ -17,18 +13,18 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may exist.
     pub async fn put_product(&self, product: &NewProduct) -> Result<PutProductOutcome, Failure> {
-        // Looked at before the claim too, so that a product which will be refused takes no id.
+        // Also before the claim, so that a product that will be refused takes no id.
         if let Some(sale) = &product.sale
             && let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency)
         {
             return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency.code().to_owned() });
         }
-        let Some((id, sale)) = self.claim(product).await? else { return Ok(PutProductOutcome::AlreadyExists) };
-        self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await?;
-        let (word, mut reply) = self.runner.call(self.put_call(id, &sale, product)).await?;
+        let Some((id, sale)) = self.claim_product(product).await? else { return Ok(PutProductOutcome::AlreadyExists) };
+        self.add_to_sales(&sale).await?;
+        let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product)).await?;
         match word.as_str() {
             "created" => {
-                let product = stock::read_one(&sale, &mut reply)?;
+                let product = record::product::only_product(&sale, &mut reply)?;
                 Ok(PutProductOutcome::Created { product, new_sale: reply.int()? == 1 })
             }
             "already_exists" => Ok(PutProductOutcome::AlreadyExists),
@@ -37,26 +33,9 @@ impl Store {
         }
     }
 
-    async fn claim(&self, product: &NewProduct) -> Result<Option<(ProductId, SaleId)>, Failure> {
-        let call = Call::of(Op::ClaimProduct)
-            .key(PRODUCTS)
-            .arg(product.id.map_or_else(String::new, |id| id.to_string()))
-            .arg(product.sale.as_ref().map_or("", |sale| sale.as_str()));
-        let (word, mut reply) = self.runner.call(call).await?;
-        match word.as_str() {
-            "claimed" => {
-                let id = ProductId::parse(&reply.text()?).ok_or_else(|| Failure::unreadable("a product id"))?;
-                let sale = SaleId::parse(&reply.text()?).ok_or_else(|| Failure::unreadable("a sale id"))?;
-                Ok(Some((id, sale)))
-            }
-            "already_exists" => Ok(None),
-            word => Err(unknown_word(Op::ClaimProduct, word)),
-        }
-    }
-
-    fn put_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct) -> Call {
+    fn put_product_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct) -> ScriptCall {
         let keys = SaleKeys(sale);
-        let call = Call::of(Op::PutProduct).keys(keys.book()).key(keys.product(id));
+        let call = ScriptCall::of(Op::PutProduct).keys(keys.book()).key(keys.product(id));
         let call = self
             .terms
             .for_book(call)
@@ -67,6 +46,6 @@ impl Store {
             .number(product.total)
             .number(product.max_per_hold.get())
             .arg(product.max_per_customer.map_or_else(String::new, |most| most.get().to_string()));
-        sale::with_terms(call, sale::stored(&self.terms.of_new_sale(sale, &SaleChange::default())))
+        call.pairs(record::sale::stored_terms(&self.terms.of_new_sale(sale, &SaleChange::default())))
     }
 }

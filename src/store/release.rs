@@ -1,6 +1,6 @@
-//! `release`: gives the units of a live hold back.
+//! `release`: gives back the units of a live hold.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{ids::HoldId, outcome::ReleaseOutcome};
 
 impl Store {
@@ -8,7 +8,7 @@ impl Store {
     /// [`Failure`]; after a timeout the hold may be released.
     pub async fn release(&self, hold: &HoldId) -> Result<ReleaseOutcome, Failure> {
         let keys = SaleKeys(hold.sale());
-        let call = Call::of(Op::Release).keys(keys.book()).key(keys.hold(hold.key())).key(keys.order(hold.key()));
+        let call = ScriptCall::of(Op::Release).keys(keys.book()).key(keys.hold(hold.key())).key(keys.order(hold.key()));
         let (word, _) = self.runner.call(self.terms.for_book(call)).await?;
         match word.as_str() {
             "released" => Ok(ReleaseOutcome::Released),

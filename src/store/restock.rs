@@ -1,10 +1,10 @@
-//! `restock`: more or fewer units of a product, while it sells.
+//! `restock`: adds or takes units of a product while it sells.
 
 use super::{
-    Call, Failure, Op, Store,
+    Failure, Op, ScriptCall, Store,
     idempotency::{self, Use},
     keys::SaleKeys,
-    stock, unknown_word,
+    record, unknown_word,
 };
 use crate::domain::{
     ids::{ProductId, SaleId},
@@ -15,7 +15,7 @@ use crate::domain::{
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the units may be there. The same call with its idempotency key then adds none again.
+    /// [`Failure`]; after a timeout the units may have changed. The same call with its idempotency key then changes nothing more.
     pub async fn restock(
         &self,
         id: ProductId,
@@ -25,7 +25,7 @@ impl Store {
         let Some(sale) = self.sale_of(id).await? else { return Ok(RestockOutcome::ProductNotFound) };
         let (word, mut reply) = self.runner.call(self.restock_call(id, &sale, restock, key)).await?;
         match word.as_str() {
-            "restocked" => Ok(RestockOutcome::Restocked(stock::read_one(&sale, &mut reply)?)),
+            "restocked" => Ok(RestockOutcome::Restocked(record::product::only_product(&sale, &mut reply)?)),
             "product_not_found" => Ok(RestockOutcome::ProductNotFound),
             "idempotency_key_reused" => Ok(RestockOutcome::IdempotencyKeyReused),
             "below_promised" => Ok(RestockOutcome::BelowPromised { floor: reply.count()? }),
@@ -34,13 +34,13 @@ impl Store {
         }
     }
 
-    fn restock_call(&self, id: ProductId, sale: &SaleId, restock: Restock, key: Option<&IdempotencyKey>) -> Call {
+    fn restock_call(&self, id: ProductId, sale: &SaleId, restock: Restock, key: Option<&IdempotencyKey>) -> ScriptCall {
         let keys = SaleKeys(sale);
         let (how, units) = match restock {
             Restock::Delta(units) => ("delta", units.to_string()),
             Restock::Total(units) => ("total", units.to_string()),
         };
-        let mut call = Call::of(Op::Restock).keys(keys.book()).key(keys.product(id));
+        let mut call = ScriptCall::of(Op::Restock).keys(keys.book()).key(keys.product(id));
         if let Some(key) = key {
             call = call.key(keys.once(&idempotency::hash(Use::Restock, key)));
         }

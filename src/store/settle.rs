@@ -1,22 +1,23 @@
-//! `settle`: what payment events do, decided in batches for each sale; `keep_unmatched`: what names nothing of ours.
+//! `settle`: decides what payment events do. One call decides a batch of events of one sale.
 
 use super::{
-    Call, Failure, Op, Reply, Store, Terms,
+    Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
     idempotency::{self, Use},
+    ids::IdSigner,
     keys::SaleKeys,
     record,
     reply::Fields,
     unknown_word,
 };
 use crate::domain::{
-    ids::{HoldId, IdSigner, SaleId},
+    ids::{HoldId, SaleId},
     outcome::SettleOutcome,
     payment::{PaymentEvent, StatedAmount, Target},
 };
 
 impl Store {
-    /// Once it answers with an outcome, the effect is stored as durably as was asked for.
+    /// When this returns an outcome, its effect is as durable as the settings ask for.
     ///
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
@@ -28,10 +29,10 @@ impl Store {
             Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
         };
         let sale = hold.sale().clone();
-        let ask = SettleAsk::new(hold, event);
-        let once_key = SaleKeys(&sale).once(&ask.once);
-        let outcome = self.settles.ask(&sale, ask).await?;
-        self.confirmed(once_key).await?;
+        let item = SettleItem::new(hold, event);
+        let once_key = SaleKeys(&sale).once(&item.once);
+        let outcome = self.settles.submit(&sale, item).await?;
+        self.confirm(once_key).await?;
         Ok(outcome)
     }
 
@@ -51,31 +52,32 @@ impl Store {
 
 struct TargetsDiffer;
 
-/// Settling: a queue for each sale.
+/// Settles events: a queue for each sale.
 pub(super) struct Settles {
-    pub(super) terms: Terms,
+    pub(super) terms: ServiceTerms,
     pub(super) ids: IdSigner,
 }
 
-pub(super) struct SettleAsk {
+pub(super) struct SettleItem {
     hold: HoldId,
-    /// Names the event in Redis.
+    /// The hash that names the event in Redis.
     once: String,
-    /// The event as `lua/settle.lua` reads it.
+    /// The argument that `lua/settle.lua` reads.
     text: String,
 }
 
-impl SettleAsk {
+impl SettleItem {
     fn new(hold: HoldId, event: &PaymentEvent) -> Self {
         let (payment, amount, currency) = money(event);
-        let (fingerprint, review) = (idempotency::fingerprint_of_event(event), idempotency::review(hold.key(), event));
-        let words =
+        let (fingerprint, review) =
+            (idempotency::fingerprint_of_event(event), idempotency::review_key(hold.key(), event));
+        let lines =
             [event.status.as_str(), &fingerprint, event.key.as_str(), payment, &amount, currency, &review].join("\n");
-        Self { hold, once: idempotency::hash(Use::Payment, &event.key), text: words }
+        Self { hold, once: idempotency::hash(Use::Payment, &event.key), text: lines }
     }
 }
 
-/// Payment id, amount in ten-thousandths, and currency of an event, each empty where it is not said.
+/// Payment id, amount in ten-thousandths, and currency of an event. Each is empty where the event has none.
 pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
     (
         event.payment.as_ref().map_or("", |payment| payment.as_str()),
@@ -86,24 +88,24 @@ pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
 
 impl Work for Settles {
     type Key = SaleId;
-    type Ask = SettleAsk;
+    type Item = SettleItem;
     type Answer = SettleOutcome;
     const BATCH_MAX: usize = 64;
 
-    fn call(&self, sale: &SaleId, asks: &[SettleAsk]) -> Call {
+    fn call(&self, sale: &SaleId, items: &[SettleItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
-        let mut call = Call::of(Op::Settle).keys(keys.book()).keys(keys.reviews());
-        for SettleAsk { hold, once, .. } in asks {
+        let mut call = ScriptCall::of(Op::Settle).keys(keys.book()).keys(keys.reviews());
+        for SettleItem { hold, once, .. } in items {
             call = call.key(keys.hold(hold.key())).key(keys.order(hold.key())).key(keys.once(once));
         }
         let call = self.terms.for_book(call).number(self.terms.event_ms);
-        asks.iter().fold(call, |call, ask| call.arg(&ask.text))
+        items.iter().fold(call, |call, item| call.arg(&item.text))
     }
 
     fn read(
         &self,
         _sale: &SaleId,
-        asks: Vec<SettleAsk>,
+        items: Vec<SettleItem>,
         word: &str,
         mut reply: Reply,
     ) -> Result<Vec<SettleOutcome>, Failure> {
@@ -111,9 +113,9 @@ impl Work for Settles {
             return Err(unknown_word(Op::Settle, word));
         }
         let now_ms = reply.int()?;
-        let read = |ask: SettleAsk| {
-            let (word, fields) = (reply.text()?, Fields::of_lines(&reply.text()?)?);
-            let order = || record::order_if_any(&self.ids, &ask.hold, now_ms, &fields);
+        let read = |item: SettleItem| {
+            let (word, fields) = (reply.text()?, Fields::from_lines(&reply.text()?)?);
+            let order = || record::order::order_if_any(&self.ids, &item.hold, now_ms, &fields);
             match word.as_str() {
                 "applied" => Ok(SettleOutcome::Applied(order()?)),
                 "duplicate" => Ok(SettleOutcome::Duplicate(order()?)),
@@ -124,6 +126,6 @@ impl Work for Settles {
                 word => Err(unknown_word(Op::Settle, word)),
             }
         };
-        asks.into_iter().map(read).collect()
+        items.into_iter().map(read).collect()
     }
 }

@@ -1,20 +1,20 @@
-//! `start_payment`: the buyer is paying, so the deadline of the order moves once.
+//! `start_payment`: moves the deadline of an order once, because its buyer has begun to pay.
 
-use super::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{ids::OrderId, outcome::StartPaymentOutcome};
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the payment may have started. The same call then says so.
+    /// [`Failure`]; after a timeout the payment may have started. The same call then answers that.
     pub async fn start_payment(&self, order: &OrderId) -> Result<StartPaymentOutcome, Failure> {
         let keys = SaleKeys(order.sale());
-        let call = self.terms.for_book(Call::of(Op::StartPayment).keys(keys.book()).key(keys.order(order.key())));
+        let call = self.terms.for_book(ScriptCall::of(Op::StartPayment).keys(keys.book()).key(keys.order(order.key())));
         let (word, mut reply) = self.runner.call(call).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
-            "started" => Ok(StartPaymentOutcome::Started(self.read_told_order(&hold, &mut reply)?)),
-            "already_started" => Ok(StartPaymentOutcome::AlreadyStarted(self.read_told_order(&hold, &mut reply)?)),
-            "order_not_pending" => Ok(StartPaymentOutcome::OrderNotPending(self.read_told_order(&hold, &mut reply)?)),
+            "started" => Ok(StartPaymentOutcome::Started(self.read_order_text(&hold, &mut reply)?)),
+            "already_started" => Ok(StartPaymentOutcome::AlreadyStarted(self.read_order_text(&hold, &mut reply)?)),
+            "order_not_pending" => Ok(StartPaymentOutcome::OrderNotPending(self.read_order_text(&hold, &mut reply)?)),
             "order_not_found" => Ok(StartPaymentOutcome::OrderNotFound),
             word => Err(unknown_word(Op::StartPayment, word)),
         }

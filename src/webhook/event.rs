@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Sample;
 use crate::domain::{
-    ids::{Hold, Kind},
+    ids::{HoldKind, IdKind},
     money::{Amount, Currency},
     payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
     text::IdempotencyKey,
@@ -109,7 +109,7 @@ fn currency(payload: &Value) -> Result<Option<Currency>, EventError> {
 
 /// Writes an event as the webhook takes it.
 pub(super) fn write(sample: &Sample<'_>) -> String {
-    let target = if sample.target.starts_with(Hold::PREFIX) { "hold_id" } else { "order_id" };
+    let target = if sample.target.starts_with(HoldKind::PREFIX) { "hold_id" } else { "order_id" };
     let mut payload = json!({"status": sample.status.as_str(), target: sample.target, "payment_id": sample.payment});
     if let Some((amount, currency)) = sample.money {
         payload["amount"] = amount.in_currency(&currency).to_string().into();

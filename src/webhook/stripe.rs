@@ -17,7 +17,7 @@ use super::{
     signature::{self, Distrust},
 };
 use crate::domain::{
-    ids::{Hold, Kind, Order},
+    ids::{HoldKind, IdKind, OrderKind},
     money::{Amount, Currency},
     payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
     text::IdempotencyKey,
@@ -100,7 +100,8 @@ fn status(kind: &str, object: &Value) -> PaymentStatus {
 fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &Value) -> PaymentEvent {
     let is_money = matches!(status, PaymentStatus::Paid | PaymentStatus::Refunded);
     let (id, is_ours) = named(object);
-    let target = if id.starts_with(Hold::PREFIX) { Target::Hold(id.to_owned()) } else { Target::Order(id.to_owned()) };
+    let target =
+        if id.starts_with(HoldKind::PREFIX) { Target::Hold(id.to_owned()) } else { Target::Order(id.to_owned()) };
     // Money for an id that is not ours is kept as unmatched. An event that no money came for such an id is of no use.
     let matters = is_ours || is_money && !is_free(object);
     let (amount, currency) = match sum(kind, object) {
@@ -122,7 +123,7 @@ fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &V
 fn named(object: &Value) -> (&str, bool) {
     let in_metadata = |name| object.get("metadata").and_then(|metadata| text(metadata, name));
     let places = [in_metadata("order_id"), in_metadata("hold_id"), text(object, "client_reference_id")];
-    let ours = |id: &&str| id.starts_with(Order::PREFIX) || id.starts_with(Hold::PREFIX);
+    let ours = |id: &&str| id.starts_with(OrderKind::PREFIX) || id.starts_with(HoldKind::PREFIX);
     let mut there = places.into_iter().flatten();
     let first = there.clone().next().unwrap_or("");
     there.find(ours).map_or((first, false), |id| (id, true))
@@ -197,7 +198,7 @@ fn write(sample: &Sample<'_>) -> String {
     let minor_units = money.map(|(amount, currency)| amount.ten_thousandths() / 10_u64.pow(4 - decimals(currency)));
     let currency = money.map(|(_, currency)| currency.code().to_ascii_lowercase());
     let metadata =
-        if target.starts_with(Hold::PREFIX) { json!({"hold_id": target}) } else { json!({"order_id": target}) };
+        if target.starts_with(HoldKind::PREFIX) { json!({"hold_id": target}) } else { json!({"order_id": target}) };
     let received = if status == PaymentStatus::Paid { minor_units } else { Some(0) };
     let intent = |status: &str| {
         json!({

@@ -18,6 +18,7 @@ mod durability;
 mod embedded;
 mod house;
 mod house_lua;
+mod house_store;
 mod logs;
 mod lua;
 mod model;

@@ -68,7 +68,7 @@ fn settings_file(folder: &Path, settings: &[(String, String)]) -> String {
     for (name, value) in settings {
         let (section, key) = name.split_once('.').unwrap();
         let value = if key.ends_with('s') { format!("[{value:?}]") } else { format!("{value:?}") };
-        text.push_str(&format!("{section}.{key} = {value}\n"));
+        text.extend([section, ".", key, " = ", &value, "\n"]);
     }
     let path = folder.join("settings.toml");
     fs::write(&path, text).unwrap();

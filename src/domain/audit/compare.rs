@@ -1,151 +1,187 @@
-//! Compares what is stored of a sale with what its records say.
+//! Compares the stored units of a sale with its records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Bucket, Counters, Difference, Stored, Tally, What};
+use super::{Bucket, Counters, Difference, DifferenceKind, Stored, Tally};
 use crate::domain::ids::ProductId;
 
-/// What one look at a sale found.
+/// The result of one look at a sale.
 #[derive(Debug)]
 pub struct Look {
-    /// Nothing was written meanwhile: what differs is wrong. Else it may only have moved.
+    /// No script wrote during the look, so every difference is an error. Otherwise it may be a change in progress.
     pub is_exact: bool,
     pub differences: Vec<Difference>,
 }
 
-/// Compares what was stored before and after the records were read with what they say. What moved in between is not judged.
+/// Compares the units that were stored before and after the records were read with the records. Units that changed in between
+/// are not judged.
 pub fn compare(before: &Stored, after: &Stored, tally: &Tally) -> Look {
-    let ahead = |difference: &&Difference| {
-        difference.customer.is_none() || difference.deadline_ms.is_none_or(|deadline_ms| deadline_ms > after.now_ms)
-    };
-    let mut differences: Vec<_> = tally.differences.iter().filter(ahead).cloned().collect();
-    let wrong = wrong_buckets(before, after, tally);
-    for (bucket, recomputed) in &wrong {
-        let what = bucket.either(What::HeldUntil, What::PendingUntil);
-        differences.push(Difference::new(what, after.units(bucket), *recomputed).of_bucket(bucket));
-    }
-    differences.extend(wrong_deadlines(after, &wrong));
     let is_exact = before.rests_until(after);
-    let right = right_counters(before, after, tally, &wrong);
-    let expected = if is_exact { right.clone() } else { right_counters(before, after, tally, &BTreeMap::new()) };
-    differences.extend(wrong_counters(after, &expected));
-    differences.extend(unreadable(before, after, tally, &right));
-    differences.sort_by_key(|difference| (difference.product, difference.what, difference.deadline_ms));
-    mark_what_cannot_be_repaired(&mut differences, &right, &wrong);
+    let corrections = bucket_corrections(before, after, tally);
+    let repaired_buckets: BTreeMap<Bucket, i64> =
+        after.buckets.iter().chain(&corrections).map(|(bucket, units)| (*bucket, *units)).collect();
+    let repaired_counters = counters_of(before, after, tally, &repaired_buckets);
+    // Scripts change counters and stored buckets together. While they write, only the sum of the stored buckets is comparable.
+    let expected_counters =
+        if is_exact { &repaired_counters } else { &counters_of(before, after, tally, &after.buckets) };
+
+    let mut differences = record_differences(after, tally);
+    differences.extend(bucket_differences(after, &corrections));
+    differences.extend(deadline_differences(after, &repaired_buckets));
+    differences.extend(counter_differences(after, expected_counters));
+    differences.extend(unreadable_products(before, after, tally, &repaired_counters));
+    differences.sort_by_key(|difference| (difference.product, difference.kind, difference.deadline_ms));
+    mark_unrepairable(&mut differences, &repaired_counters, &corrections);
     Look { is_exact, differences }
 }
 
-/// What cannot be read of the units, products whose counters are gone, and products whose names are.
-fn unreadable(
-    before: &Stored,
-    after: &Stored,
-    tally: &Tally,
-    right: &BTreeMap<ProductId, Counters>,
-) -> Vec<Difference> {
-    let is_there = |stored: &Stored, product: &ProductId| stored.products.contains_key(product);
-    let gone = tally.products.iter().chain(right.keys()).filter(|product| !is_there(after, product));
-    let nameless =
-        after.products.keys().filter(|product| is_there(before, product) && !tally.products.contains(product));
-    let all: BTreeSet<_> = after.unreadable.iter().copied().chain(gone.chain(nameless).copied().map(Some)).collect();
-    all.into_iter().map(|product| Difference { product, ..Difference::new(What::Record, 1, 0) }).collect()
-}
-
-/// Those whose deadline is ahead; of the others the records are gone.
-fn wrong_buckets(before: &Stored, after: &Stored, tally: &Tally) -> BTreeMap<Bucket, i64> {
-    let ahead = |bucket: &&Bucket| bucket.deadline_ms > after.now_ms;
-    let all: BTreeSet<&Bucket> = after.buckets.keys().chain(tally.buckets.keys()).filter(ahead).collect();
-    let recomputed = |bucket| tally.buckets.get(bucket).copied().unwrap_or(0);
-    all.into_iter()
-        .filter(|bucket| before.units(bucket) == after.units(bucket))
-        .map(|bucket| (*bucket, recomputed(bucket)))
-        .filter(|(bucket, recomputed)| after.units(bucket) != *recomputed)
-        .collect()
-}
-
-/// Each bucket is in the index, as it will be when it is right, and nothing else is.
-fn wrong_deadlines(after: &Stored, wrong: &BTreeMap<Bucket, i64>) -> Vec<Difference> {
-    let all: BTreeSet<&Bucket> = after.buckets.keys().chain(after.deadlines.keys()).chain(wrong.keys()).collect();
-    let difference = |bucket: &Bucket| {
-        let units = wrong.get(bucket).copied().unwrap_or_else(|| after.units(bucket));
-        let expected = if units > 0 { bucket.deadline_ms } else { 0 };
-        let stored = after.deadlines.get(bucket).copied().unwrap_or(0);
-        let what = bucket.either(What::HeldDeadline, What::PendingDeadline);
-        (stored != expected).then(|| Difference::new(what, stored, expected).of_bucket(bucket))
+/// The differences that were found with the records, without shares of customers that have lapsed since.
+fn record_differences(after: &Stored, tally: &Tally) -> Vec<Difference> {
+    let has_lapsed = |difference: &Difference| {
+        difference.customer.is_some() && difference.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= after.now_ms)
     };
-    all.into_iter().filter_map(difference).collect()
+    tally.differences.iter().filter(|difference| !has_lapsed(difference)).cloned().collect()
 }
 
-/// What the counters must be when the buckets are, also of products that have none. Products without a total have 0.
-fn right_counters(
+/// Buckets with wrong units, and the right units. Only buckets whose deadline is ahead count: the records of the others are gone.
+fn bucket_corrections(before: &Stored, after: &Stored, tally: &Tally) -> BTreeMap<Bucket, i64> {
+    let buckets: BTreeSet<&Bucket> = after.buckets.keys().chain(tally.buckets.keys()).collect();
+    let mut corrections = BTreeMap::new();
+    for bucket in buckets {
+        let is_ahead = bucket.deadline_ms > after.now_ms;
+        let has_rested = before.units(bucket) == after.units(bucket);
+        let recomputed = tally.buckets.get(bucket).copied().unwrap_or(0);
+        if is_ahead && has_rested && after.units(bucket) != recomputed {
+            corrections.insert(*bucket, recomputed);
+        }
+    }
+    corrections
+}
+
+fn bucket_differences(after: &Stored, corrections: &BTreeMap<Bucket, i64>) -> Vec<Difference> {
+    let difference = |(bucket, recomputed): (&Bucket, &i64)| {
+        let kind = bucket.either(DifferenceKind::HeldUntil, DifferenceKind::PendingUntil);
+        Difference::new(kind, after.units(bucket), *recomputed).of_bucket(bucket)
+    };
+    corrections.iter().map(difference).collect()
+}
+
+/// The index of deadlines must have each bucket that has units once the buckets are repaired, and nothing else.
+fn deadline_differences(after: &Stored, repaired_buckets: &BTreeMap<Bucket, i64>) -> Vec<Difference> {
+    let buckets: BTreeSet<&Bucket> = repaired_buckets.keys().chain(after.deadlines.keys()).collect();
+    let mut found = Vec::new();
+    for bucket in buckets {
+        let has_units = repaired_buckets.get(bucket).is_some_and(|units| *units > 0);
+        let expected = if has_units { bucket.deadline_ms } else { 0 };
+        let stored = after.deadlines.get(bucket).copied().unwrap_or(0);
+        if stored != expected {
+            let kind = bucket.either(DifferenceKind::HeldDeadline, DifferenceKind::PendingDeadline);
+            found.push(Difference::new(kind, stored, expected).of_bucket(bucket));
+        }
+    }
+    found
+}
+
+/// The right counters for these buckets, also of products without stored counters, whose total is 0.
+fn counters_of(
     before: &Stored,
     after: &Stored,
     tally: &Tally,
-    wrong: &BTreeMap<Bucket, i64>,
+    buckets: &BTreeMap<Bucket, i64>,
 ) -> BTreeMap<ProductId, Counters> {
-    let mut right: BTreeMap<ProductId, Counters> = BTreeMap::new();
+    let mut products: BTreeMap<ProductId, Counters> = BTreeMap::new();
     for (product, stored) in &after.products {
-        right.insert(*product, Counters { total: stored.total, ..Counters::default() });
+        products.insert(*product, Counters { total: stored.total, ..Counters::default() });
     }
-    let buckets: BTreeSet<&Bucket> = after.buckets.keys().chain(wrong.keys()).collect();
-    for bucket in buckets {
-        let counters = right.entry(bucket.product).or_default();
-        let units = wrong.get(bucket).copied().unwrap_or_else(|| after.units(bucket));
+    for (bucket, units) in buckets {
+        let counters = products.entry(bucket.product).or_default();
         *bucket.either(&mut counters.held, &mut counters.pending) += units;
     }
     for (product, units) in &tally.sold {
-        right.entry(*product).or_default().sold = *units;
+        products.entry(*product).or_default().sold = *units;
     }
-    for (product, counters) in &mut right {
+    for (product, counters) in &mut products {
+        // Sold while the records were read: the tally may or may not have it.
         if let Some(sold) = after.sold(*product).filter(|sold| before.sold(*product) != Some(*sold)) {
             counters.sold = sold;
         }
         counters.available = counters.total - counters.held - counters.pending - counters.sold;
     }
-    right
+    products
 }
 
-fn wrong_counters(after: &Stored, right: &BTreeMap<ProductId, Counters>) -> Vec<Difference> {
+fn counter_differences(after: &Stored, expected: &BTreeMap<ProductId, Counters>) -> Vec<Difference> {
     let mut found = Vec::new();
-    let is_read = |product: &ProductId| !after.unreadable.contains(&Some(*product));
-    for (product, stored) in after.products.iter().filter(|(product, _)| is_read(product)) {
-        let Some(right) = right.get(product) else { continue };
-        let mut check = |what, stored: i64, recomputed: i64| {
+    let is_readable = |product: &ProductId| !after.unreadable.contains(&Some(*product));
+    for (product, stored) in after.products.iter().filter(|(product, _)| is_readable(product)) {
+        let Some(expected) = expected.get(product) else { continue };
+        let mut check = |kind, stored: i64, recomputed: i64| {
             if stored != recomputed {
-                found.push(Difference::new(what, stored, recomputed).of_product(*product));
+                found.push(Difference::new(kind, stored, recomputed).of_product(*product));
             }
         };
-        check(What::Available, stored.available, right.available);
-        check(What::Held, stored.held, right.held);
-        check(What::Pending, stored.pending, right.pending);
-        check(What::Sold, stored.sold, right.sold);
+        check(DifferenceKind::Available, stored.available, expected.available);
+        check(DifferenceKind::Held, stored.held, expected.held);
+        check(DifferenceKind::Pending, stored.pending, expected.pending);
+        check(DifferenceKind::Sold, stored.sold, expected.sold);
     }
     found
 }
 
-/// No repair takes units that are not there: then more are promised than the product has, which a person must settle. Nor
-/// does one give back what is promised by a record that cannot be read.
-fn mark_what_cannot_be_repaired(
+/// Products with unreadable counters, products whose counters are gone, and products whose record is gone.
+fn unreadable_products(
+    before: &Stored,
+    after: &Stored,
+    tally: &Tally,
+    counters: &BTreeMap<ProductId, Counters>,
+) -> Vec<Difference> {
+    let mut products: BTreeSet<Option<ProductId>> = after.unreadable.clone();
+    for product in tally.products.iter().chain(counters.keys()) {
+        if !after.products.contains_key(product) {
+            products.insert(Some(*product));
+        }
+    }
+    for product in after.products.keys() {
+        // Not one that was made during the look: its record may have come after the walk.
+        if before.products.contains_key(product) && !tally.products.contains(product) {
+            products.insert(Some(*product));
+        }
+    }
+    products.into_iter().map(|product| Difference { product, ..Difference::record() }).collect()
+}
+
+/// No repair takes units that are not there: then more is promised than the product has, and a person must decide. No repair
+/// gives back units that an unreadable record may promise.
+fn mark_unrepairable(
     differences: &mut [Difference],
-    right: &BTreeMap<ProductId, Counters>,
-    wrong: &BTreeMap<Bucket, i64>,
+    repaired_counters: &BTreeMap<ProductId, Counters>,
+    corrections: &BTreeMap<Bucket, i64>,
 ) {
-    let all_is_read = !differences.iter().any(|d| d.what == What::Record && (d.hold.is_some() || d.product.is_none()));
+    let is_unread_promise = |difference: &Difference| {
+        difference.kind == DifferenceKind::Record && (difference.hold.is_some() || difference.product.is_none())
+    };
+    let all_is_read = !differences.iter().any(is_unread_promise);
     let has_enough = |product: Option<ProductId>| {
-        product.and_then(|product| right.get(&product)).is_some_and(|counters| counters.available >= 0)
+        product.and_then(|product| repaired_counters.get(&product)).is_some_and(|counters| counters.available >= 0)
     };
     for difference in differences {
-        let product = difference.product;
-        difference.repairable = match difference.what {
-            What::Available | What::Held | What::Pending | What::Sold | What::HeldUntil | What::PendingUntil => {
-                all_is_read && has_enough(product)
+        let moves_units_safely = all_is_read && has_enough(difference.product);
+        difference.repairable = match difference.kind {
+            DifferenceKind::Available
+            | DifferenceKind::Held
+            | DifferenceKind::Pending
+            | DifferenceKind::Sold
+            | DifferenceKind::HeldUntil
+            | DifferenceKind::PendingUntil => moves_units_safely,
+            // The index of a bucket is repaired together with its units, if these are wrong too.
+            DifferenceKind::HeldDeadline | DifferenceKind::PendingDeadline => {
+                moves_units_safely || difference.bucket().is_none_or(|bucket| !corrections.contains_key(&bucket))
             }
-            What::HeldDeadline | What::PendingDeadline => {
-                difference.bucket().is_none_or(|bucket| !wrong.contains_key(&bucket))
-                    || (all_is_read && has_enough(product))
+            DifferenceKind::CustomerHeld | DifferenceKind::CustomerPending | DifferenceKind::CustomerBought => {
+                all_is_read
             }
-            What::CustomerHeld | What::CustomerPending | What::CustomerBought => all_is_read,
-            What::OrderIndex | What::DueIndex => true,
-            What::Review | What::SaleIndex | What::Record => false,
+            DifferenceKind::OrderIndex | DifferenceKind::DueIndex => true,
+            DifferenceKind::Review | DifferenceKind::SaleIndex | DifferenceKind::Record => false,
         };
     }
 }

@@ -128,7 +128,7 @@ impl<'a> DifferenceBody<'a> {
     pub(super) fn of(store: &Store, sale: &'a SaleId, difference: &'a Difference) -> Self {
         Self {
             sale: sale.as_str(),
-            what: difference.what.as_str(),
+            what: difference.kind.as_str(),
             product_id: difference.product.map(ProductId::get),
             customer_id: difference.customer.as_ref().map(CustomerId::as_str),
             hold_id: difference.hold.as_ref().map(SignedId::as_str),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Parameters, audit::DifferenceBody, authorize, reviews::ReviewBody, sale_not_found, sales::SaleBody};
 use crate::{
     domain::{
-        event::{About, Event, EventCursor},
+        event::{About, Event, EventCursor, EventKind},
         ids::SaleId,
         outcome::ListEventsOutcome,
     },
@@ -81,7 +81,7 @@ fn too_many_sales(sales: usize) -> Problem {
 #[derive(Serialize)]
 struct EventBody<'a> {
     id: String,
-    r#type: &'a str,
+    r#type: &'static str,
     at: String,
     sale: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ impl<'a> EventBody<'a> {
         let (at, sale) = (rfc3339(event.at_ms), event.sale.as_str());
         let mut body = Self {
             id,
-            r#type: &event.kind,
+            r#type: type_word(event.kind),
             at,
             sale,
             order: None,
@@ -120,5 +120,25 @@ impl<'a> EventBody<'a> {
             About::Repair(difference) => body.repair = Some(DifferenceBody::of(store, &event.sale, difference)),
         }
         body
+    }
+}
+
+fn type_word(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::OrderCreated => "order.created",
+        EventKind::OrderPaymentStarted => "order.payment_started",
+        EventKind::OrderPaid => "order.paid",
+        EventKind::OrderCancelled => "order.cancelled",
+        EventKind::OrderExpired => "order.expired",
+        EventKind::OrderRefundRequired => "order.refund_required",
+        EventKind::OrderRefunded => "order.refunded",
+        EventKind::ProductCreated => "product.created",
+        EventKind::ProductChanged => "product.changed",
+        EventKind::ProductRestocked => "product.restocked",
+        EventKind::ReviewOpened => "review.opened",
+        EventKind::ReviewResolved => "review.resolved",
+        EventKind::SaleCreated => "sale.created",
+        EventKind::SaleChanged => "sale.changed",
+        EventKind::SaleRepaired => "sale.repaired",
     }
 }

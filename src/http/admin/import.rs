@@ -57,7 +57,7 @@ pub(in crate::http) async fn products(
     let (mut report, started) = (Report::default(), Instant::now());
     for row in rows {
         if report.stopped.is_none() && started.elapsed() > TIME_MAX {
-            report.stopped = Some(Failure::TimedOut("all rows of an import together took too long".to_owned()).into());
+            report.stopped = Some(Failure::timed_out("all rows of an import together took too long").into());
         }
         report.add(match row {
             Ok(product) if report.stopped.is_none() => make(&store, &product).await.map(Some),

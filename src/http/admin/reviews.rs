@@ -10,7 +10,7 @@ use crate::{
         cursor::ListCursor,
         ids::SaleId,
         outcome::{ListReviewsOutcome, ResolveOutcome},
-        review::{Note, Review, ReviewId, ReviewStatus, Subject},
+        review::{Note, Review, ReviewId, ReviewReason, ReviewStatus, Subject},
     },
     http::{
         body,
@@ -95,7 +95,7 @@ fn not_found() -> Problem {
 pub(super) struct ReviewBody<'a> {
     id: String,
     status: &'static str,
-    reason: &'a str,
+    reason: &'static str,
     sale: Option<&'a str>,
     order_id: Option<&'a str>,
     reference: Option<&'a str>,
@@ -118,7 +118,7 @@ impl<'a> ReviewBody<'a> {
         Self {
             id: review.id.to_string(),
             status: if review.resolved_ms.is_some() { "resolved" } else { "open" },
-            reason: &review.reason,
+            reason: reason_word(review.reason),
             sale,
             order_id,
             reference,
@@ -131,5 +131,17 @@ impl<'a> ReviewBody<'a> {
             resolved_at: review.resolved_ms.map(rfc3339),
             note: review.note.as_deref(),
         }
+    }
+}
+
+fn reason_word(reason: ReviewReason) -> &'static str {
+    match reason {
+        ReviewReason::AmountMismatch => "amount_mismatch",
+        ReviewReason::DuplicatePayment => "duplicate_payment",
+        ReviewReason::RefundMismatch => "refund_mismatch",
+        ReviewReason::HoldExpired => "hold_expired",
+        ReviewReason::UnitsGone => "units_gone",
+        ReviewReason::OrderCancelled => "order_cancelled",
+        ReviewReason::Unmatched => "unmatched",
     }
 }

@@ -45,7 +45,8 @@ pub(in crate::http) async fn create(
     store: Data<Store>,
     Asked(ask): Asked<CreateRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.put_sale(&ask.id, &ask.terms).await? {
+    let id = ask.id.unwrap_or_else(|| store.ids().new_sale());
+    match store.put_sale(&id, &ask.terms).await? {
         PutSaleOutcome::Created(sale) => Ok(HttpResponse::Created().json(SaleBody::of(&sale))),
         PutSaleOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a sale with this id already; PATCH changes it"))
@@ -82,7 +83,7 @@ pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequ
 }
 
 pub(in crate::http) struct CreateRequest {
-    id: SaleId,
+    id: Option<SaleId>,
     terms: SaleChange,
 }
 
@@ -144,7 +145,7 @@ fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateReque
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
     let terms = read_terms(&mut object);
-    Some(CreateRequest { id: id.unwrap_or_else(SaleId::mint), terms })
+    Some(CreateRequest { id, terms })
 }
 
 fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {

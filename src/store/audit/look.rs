@@ -1,4 +1,4 @@
-//! One look at many sales.
+//! One look of an audit at many sales.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,20 +14,18 @@ use crate::{
         ids::SaleId,
         text::CustomerId,
     },
-    store::{Call, Failure, Op, Store, keys::SaleKeys, unknown_word},
+    store::{Failure, Store, keys::SaleKeys},
 };
 
 /// Sales that are read at the same time.
 const CALLS_AT_ONCE: usize = 8;
-/// Fields and members that one call may ask for.
-const TOLD_MAX: u64 = 2_048;
-/// Customers of one call.
+/// Customers that one call reads.
 const WATCHED_MAX: usize = 500;
-/// Of a page, when there are more.
+/// Entries of one page.
 const PAGE: u64 = 1_000;
 
 impl Store {
-    /// Sales, each with what an earlier look found to differ.
+    /// Each sale comes with the result of an earlier look, if there was one.
     pub(super) async fn look_at(
         &self,
         earlier: &BTreeMap<SaleId, Option<SaleAudit>>,
@@ -48,9 +46,9 @@ impl Store {
             }
         }
         let after = self.stored_of(sales).await?;
-        // Another server, or the same one after a restart, goes on with a walk from somewhere else, and leaves out records.
+        // Another server, or the same one after a restart, would go on with the walk elsewhere and leave out records.
         if self.runner.connections() != connections {
-            return Err(Failure::Unavailable("the connection was lost during an audit".to_owned()));
+            return Err(Failure::unavailable("the connection was lost during an audit"));
         }
         let audit = |sale: &SaleId| {
             let (before, after, tally) = (before.get(sale)?, after.get(sale)?, tallies.get(sale)?);
@@ -75,37 +73,15 @@ impl Store {
         stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await
     }
 
-    /// In the millisecond of the last write another may follow unseen; a moment later none can.
+    /// Reads the units a moment after the last write, because another write in the same millisecond would leave no trace.
     async fn stored(&self, sale: &SaleId) -> Result<Stored, Failure> {
         let damaged = || Stored { unreadable: [None].into(), ..Stored::default() };
-        let Some(stored) = Failure::or_damage(self.stored_now(sale).await, sale)? else { return Ok(damaged()) };
+        let Some(stored) = Failure::or_damage(self.audit_units(sale).await, sale)? else { return Ok(damaged()) };
         if stored.now_ms > stored.last_now_ms {
             return Ok(stored);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
-        Ok(Failure::or_damage(self.stored_now(sale).await, sale)?.unwrap_or_else(damaged))
-    }
-
-    async fn stored_now(&self, sale: &SaleId) -> Result<Stored, Failure> {
-        let keys = SaleKeys(sale).units();
-        let (word, mut reply) = self.runner.call(Call::of(Op::AuditUnits).keys(&keys).number(TOLD_MAX)).await?;
-        let mut stored = Stored { now_ms: reply.int()?, last_now_ms: reply.int()?, ..Stored::default() };
-        match word.as_str() {
-            "units" => {
-                read::counters(&mut stored, reply.list()?.fields()?)?;
-                read::units_owed(&mut stored, reply.list()?.fields()?)?;
-                read::deadlines(&mut stored, reply.list()?.fields()?)?;
-            }
-            "too_many" => {
-                let [_, stock, lapses, deadlines] = &keys;
-                let all = &mut stored;
-                self.each_page("HSCAN", stock, |page| read::counters(all, page.fields()?)).await?;
-                self.each_page("HSCAN", lapses, |page| read::units_owed(all, page.fields()?)).await?;
-                self.each_page("ZSCAN", deadlines, |page| read::deadlines(all, page.fields()?)).await?;
-            }
-            word => return Err(unknown_word(Op::AuditUnits, word)),
-        }
-        Ok(stored)
+        Ok(Failure::or_damage(self.audit_units(sale).await, sale)?.unwrap_or_else(damaged))
     }
 
     async fn watch_customers(&self, audit: &SaleAudit, tally: &mut Tally) -> Result<(), Failure> {
@@ -141,7 +117,7 @@ impl Store {
         Ok(())
     }
 
-    /// All of a hash or an index, in pages that may repeat themselves.
+    /// All of a hash or an index, page by page. An entry may come twice.
     pub(super) async fn each_page(
         &self,
         command: &str,

@@ -1,56 +1,51 @@
-//! `audit_units`, `audit_holds`, `audit_orders` and `repair`: recomputes what is stored of sales from their records, and puts
-//! right what differs.
+//! The audit: recomputes the units of sales from their records, and repairs what differs. One file for each of its scripts:
+//! `audit_units`, `audit_holds`, `audit_orders` and `repair`.
 //!
-//! A look reads the units, walks over all keys for the records, reads the customers, and reads the units again. If nothing was
-//! written meanwhile it is exact. Else what differs may only have moved, and the sale is looked at again. No call asks Redis for
-//! more than a few thousand values.
+//! A look reads the units, walks over all keys for the records, reads the customers, and reads the units again. It is exact if no
+//! script wrote meanwhile. Otherwise a difference may be a change in progress, so the audit looks again and keeps only what
+//! differs by as much each time. No call asks Redis for more than a few thousand values.
 
+mod audit_holds;
+mod audit_orders;
+mod audit_units;
 mod look;
 mod read;
 mod records;
+mod repair;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    Call, Failure, Op, Reply, Store,
-    keys::{PRODUCTS, SaleKeys},
-    unknown_word,
-};
+use super::{Failure, Reply, Store, keys::PRODUCTS};
 use crate::domain::{
-    audit::{AuditOutcome, Difference, SaleAudit, Turn, What},
+    audit::{AuditOutcome, Difference, DifferenceKind, SaleAudit},
     ids::SaleId,
     outcome::FindSaleOutcome,
 };
 
-/// Looks at a sale that moves, before what differed in all of them is reported.
+/// Looks at a sale that changes all the time.
 const LOOKS: u32 = 5;
-/// Between two looks, so that what moves can.
+/// Pause between two looks, so that changes in progress end.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Times that an audit and its repairs are made again, because something was written in between.
+/// Rounds of repairs and audits of them. A script that writes in between makes another round necessary.
 const ROUNDS: u32 = 5;
-/// Differences that one call repairs; a few more, if they are of one product.
-const REPAIRS_MAX: usize = 64;
-/// Before each repair, so that its instant differs from that of whatever was written before.
-const MOMENT: Duration = Duration::from_millis(2);
-
 impl Store {
-    /// Audits one sale, or all. One audit at a time: others of this service wait.
+    /// Audits one sale, or all. A service makes one audit at a time.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn audit(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
-        let _turn = self.audits.lock().await;
+        let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let audits = self.audit_sales(sales.keys().cloned().collect()).await?;
         Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired: Vec::new() })
     }
 
-    /// Audits one sale, or all, repairs what can be repaired, and audits again. Only a sale that rests is repaired.
+    /// Audits one sale, or all, repairs the repairable differences, and audits again. A sale is repaired only while it rests.
     ///
     /// # Errors
-    /// [`Failure`]; some of it may be repaired then. The same call goes on.
+    /// [`Failure`]; some differences may be repaired then. The same call goes on.
     pub async fn audit_and_repair(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
-        let _turn = self.audits.lock().await;
+        let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let mut repaired = Vec::new();
         let mut audits = self.audit_sales(sales.keys().cloned().collect()).await?;
@@ -71,19 +66,19 @@ impl Store {
         Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired })
     }
 
-    /// The sale, or all sales: those that are listed, and those of products whose sale is not. Each with whether it is listed.
+    /// The sale, or all sales: the listed ones, and those that only products name. Each with whether it is listed.
     async fn sales_to_audit(&self, one: Option<&SaleId>) -> Result<Option<BTreeMap<SaleId, bool>>, Failure> {
         let Some(listed) = self.sales(one).await? else { return Ok(None) };
-        // No product can be in the sale that keeps what was never made here.
-        let listed = listed.into_iter().filter(|sale| *sale != self.nowhere);
+        // That sale can have no products.
+        let listed = listed.into_iter().filter(|sale| *sale != self.unmatched_sale);
         let mut sales: BTreeMap<SaleId, bool> = listed.map(|sale| (sale, true)).collect();
         if one.is_some() {
             return Ok(Some(sales).filter(|sales| !sales.is_empty()));
         }
         let add = |mut page: Reply| {
             while !page.is_empty() {
-                let (_product, sale) = (page.text()?, page.text()?);
-                sales.entry(SaleId::parse(&sale).ok_or_else(|| Failure::unreadable("a sale id"))?).or_insert(false);
+                let (_product, sale) = (page.text()?, page.sale_id()?);
+                sales.entry(sale).or_insert(false);
             }
             Ok(())
         };
@@ -91,8 +86,8 @@ impl Store {
         Ok(Some(sales))
     }
 
-    /// Tells of sales whose terms cannot be read, or are gone, or that are in no list, though they have products. One that is
-    /// being made is listed a moment after its product is named.
+    /// Adds differences for sales that have products, and whose terms cannot be read or are gone, or that are not listed. A sale
+    /// that is being made is listed a moment after its product.
     async fn with_terms(
         &self,
         mut audits: Vec<SaleAudit>,
@@ -101,10 +96,10 @@ impl Store {
         for audit in audits.iter_mut().filter(|audit| audit.products > 0) {
             let found = Failure::or_damage(self.find_sale(&audit.sale).await, &audit.sale)?;
             if !matches!(found, Some(FindSaleOutcome::Found(_))) {
-                audit.differences.push(Difference::new(What::Record, 1, 0));
+                audit.differences.push(Difference::record());
             }
             if sales.get(&audit.sale) == Some(&false) && self.sales(Some(&audit.sale)).await?.is_none() {
-                audit.differences.push(Difference::new(What::SaleIndex, 0, 1));
+                audit.differences.push(Difference::new(DifferenceKind::SaleIndex, 0, 1));
             }
         }
         Ok(audits)
@@ -134,43 +129,4 @@ impl Store {
         }
         Ok(done.into_values().collect())
     }
-
-    /// Gives what was repaired: nothing, if something was written since the audit.
-    async fn repair(&self, audit: &SaleAudit) -> Result<Vec<Difference>, Failure> {
-        let mut repaired = Vec::new();
-        let wanted = audit.differences.iter().filter(|d| d.repairable && audit.is_exact).collect();
-        let mut last_now_ms = audit.last_now_ms;
-        for some in calls_of(wanted) {
-            tokio::time::sleep(MOMENT).await;
-            let call = self.terms.for_book(Call::of(Op::Repair).keys(SaleKeys(&audit.sale).book()));
-            let call = call.arg(last_now_ms.to_string());
-            let call = some.iter().fold(call, |call, difference| call.arg(read::lines_of(difference)));
-            let (word, mut reply) = self.runner.call(call).await?;
-            match word.as_str() {
-                "repaired" => last_now_ms = reply.int()?,
-                "moved" | "below_zero" => break,
-                word => return Err(unknown_word(Op::Repair, word)),
-            }
-            repaired.extend(some.into_iter().cloned());
-        }
-        Ok(repaired)
-    }
-}
-
-/// What is repaired together, in the order of the turns.
-fn calls_of(mut wanted: Vec<&Difference>) -> Vec<Vec<&Difference>> {
-    wanted.sort_by_key(|difference| difference.turn());
-    let mut calls: Vec<Vec<&Difference>> = Vec::new();
-    for difference in wanted {
-        let joins = |call: &&mut Vec<&Difference>| {
-            let is_one_product = call.last().is_some_and(|last| last.product == difference.product);
-            call[0].turn() == difference.turn()
-                && (call.len() < REPAIRS_MAX || (difference.turn() == Turn::Counters && is_one_product))
-        };
-        match calls.last_mut().filter(joins) {
-            Some(call) => call.push(difference),
-            None => calls.push(vec![difference]),
-        }
-    }
-    calls
 }

@@ -1,15 +1,15 @@
-//! Reads what an audit compares as it is stored, and writes and reads differences as the script `repair` reads and logs them.
+//! The stored texts that an audit compares, and differences as `repair` takes and logs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Failure, Store, record, reply::Fields};
 use crate::domain::{
-    audit::{Bucket, Difference, Kind, Share, Stored, What},
+    audit::{Bucket, BucketKind, Difference, DifferenceKind, Share, Stored},
     ids::{ProductId, SaleId},
 };
 
-/// `1:available`; other fields are no counters. What cannot be read is kept as that.
-#[expect(clippy::unnecessary_wraps, reason = "each is handed to what reads page by page")]
+/// Counters, such as `1:available`. A field that cannot be read makes its product unreadable.
+#[expect(clippy::unnecessary_wraps, reason = "`each_page` takes functions that can fail")]
 pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failure> {
     for (field, value) in fields {
         let (product, name) = field.split_once(':').unwrap_or_default();
@@ -35,17 +35,17 @@ pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failur
 }
 
 /// Buckets with their units.
-pub(super) fn units_owed(stored: &mut Stored, pairs: Fields) -> Result<(), Failure> {
-    buckets(&mut stored.buckets, &mut stored.unreadable, pairs)
+pub(super) fn buckets(stored: &mut Stored, pairs: Fields) -> Result<(), Failure> {
+    add_buckets(&mut stored.buckets, &mut stored.unreadable, pairs)
 }
 
-/// Buckets with their place in the index of deadlines.
+/// Buckets with their deadline in the index.
 pub(super) fn deadlines(stored: &mut Stored, pairs: Fields) -> Result<(), Failure> {
-    buckets(&mut stored.deadlines, &mut stored.unreadable, pairs)
+    add_buckets(&mut stored.deadlines, &mut stored.unreadable, pairs)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as `counters`")]
-fn buckets(
+fn add_buckets(
     into: &mut BTreeMap<Bucket, i64>,
     unreadable: &mut BTreeSet<Option<ProductId>>,
     pairs: Fields,
@@ -63,11 +63,11 @@ fn buckets(
 pub(super) fn shares(text: &str) -> Result<BTreeMap<Share, i64>, Failure> {
     let share = |entry: &str| {
         let (name, units) = entry.split_once('=')?;
-        let share = bucket(name).map(Share::Owed).or_else(|| ProductId::parse(name).map(Share::Bought))?;
+        let share = bucket(name).map(Share::DueBack).or_else(|| ProductId::parse(name).map(Share::Bought))?;
         Some((share, units.parse().ok()?))
     };
     let entries = text.split(' ').filter(|entry| !entry.is_empty() && !entry.starts_with("abandoned="));
-    entries.map(|entry| share(entry).ok_or_else(|| Failure::unreadable("what is kept of a customer"))).collect()
+    entries.map(|entry| share(entry).ok_or_else(|| Failure::unreadable("the units of a customer"))).collect()
 }
 
 /// `1795716624000:7:h`
@@ -75,8 +75,8 @@ fn bucket(name: &str) -> Option<Bucket> {
     let mut parts = name.splitn(3, ':');
     let (deadline, product, kind) = (parts.next()?, parts.next()?, parts.next()?);
     let kind = match kind {
-        "h" => Kind::Held,
-        "p" => Kind::Pending,
+        "h" => BucketKind::Held,
+        "p" => BucketKind::Pending,
         _ => return None,
     };
     Some(Bucket { deadline_ms: deadline.parse().ok()?, product: ProductId::parse(product)?, kind })
@@ -86,11 +86,11 @@ fn product_id(text: &str) -> Result<ProductId, Failure> {
     ProductId::parse(text).ok_or_else(|| Failure::unreadable("the id of a product"))
 }
 
-/// What, product, customer, order, instant, stored, recomputed: a line each.
-pub(super) fn lines_of(difference: &Difference) -> String {
+/// Kind, product, customer, order, instant, stored, recomputed: a line each.
+pub(super) fn difference_argument(difference: &Difference) -> String {
     let or_empty = |value: Option<String>| value.unwrap_or_default();
     [
-        difference.what.as_str().to_owned(),
+        difference.kind.as_str().to_owned(),
         or_empty(difference.product.map(|product| product.to_string())),
         or_empty(difference.customer.as_ref().map(|customer| customer.as_str().to_owned())),
         or_empty(difference.hold.as_ref().map(|hold| hold.key().to_owned())),
@@ -102,16 +102,17 @@ pub(super) fn lines_of(difference: &Difference) -> String {
 }
 
 impl Store {
-    /// What an event says was put right.
+    /// The difference that an event of a repair is about.
     pub(in crate::store) fn read_repair(&self, sale: &SaleId, fields: &Fields) -> Result<Difference, Failure> {
         let some = |name: &str| fields.get(name).filter(|text| !text.is_empty());
-        let what = What::parse(fields.text("repair")?).ok_or_else(|| Failure::unreadable("what was repaired"))?;
+        let kind =
+            DifferenceKind::parse(fields.text("repair")?).ok_or_else(|| Failure::unreadable("what was repaired"))?;
         Ok(Difference {
             product: some("product").map(product_id).transpose()?,
             customer: some("customer").and_then(record::customer),
             hold: some("order").map(|key| self.ids().hold(sale, key)),
             deadline_ms: some("instant").map(|_| fields.int("instant")).transpose()?,
-            ..Difference::new(what, fields.int("stored")?, fields.int("recomputed")?)
+            ..Difference::new(kind, fields.int("stored")?, fields.int("recomputed")?)
         })
     }
 }

@@ -1,44 +1,35 @@
-//! Reads all holds and orders of some sales, and adds them up.
+//! Walks over all keys, reads the holds and orders of some sales, and adds them up.
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::super::{
-    Call, Failure, Op, Reply, Store,
-    keys::{self, SaleKeys},
-    record,
-    reply::Fields,
-    unknown_word,
-};
+use super::super::{Failure, Reply, Store, keys};
 use crate::domain::{
-    audit::{Bucket, Difference, Kind, Tally, What},
+    audit::{Difference, Tally},
+    hold::Line,
     ids::{ProductId, SaleId},
-    text::CustomerId,
 };
 
-/// Keys that one step over the key space looks at.
+/// Keys that one step of the walk examines.
 const STEP: u64 = 250;
-/// Records of one call.
+/// Records that one call reads.
 const READ_MAX: usize = 64;
 
-/// As they are stored.
-const STATUSES: [&str; 5] = ["pending", "paid", "cancelled", "refund_required", "refunded"];
-
 /// The random part of an id: 12 characters.
-type Key = [u8; 12];
+pub(super) type RecordKey = [u8; 12];
 
-/// Walks over the key space once, whatever number of sales there is.
+/// One walk over all keys, however many sales there are.
 pub(super) struct Records<'a> {
     store: &'a Store,
-    sales: BTreeMap<&'a SaleId, OfSale>,
+    sales: BTreeMap<&'a SaleId, SaleRecords>,
 }
 
 #[derive(Default)]
-struct OfSale {
+struct SaleRecords {
     tally: Tally,
-    /// A walk may come by a key twice. All keys that were seen, in 13 bytes each.
-    seen: HashSet<(RecordKind, Key)>,
-    holds: Vec<Key>,
-    orders: Vec<Key>,
+    /// All keys that were seen, in 13 bytes each, because a walk may meet a key twice.
+    seen: HashSet<(RecordKind, RecordKey)>,
+    holds: Vec<RecordKey>,
+    orders: Vec<RecordKey>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,10 +40,10 @@ enum RecordKind {
 
 impl<'a> Records<'a> {
     pub(super) fn of(store: &'a Store, sales: &'a [SaleId]) -> Self {
-        Self { store, sales: sales.iter().map(|sale| (sale, OfSale::default())).collect() }
+        Self { store, sales: sales.iter().map(|sale| (sale, SaleRecords::default())).collect() }
     }
 
-    /// Where the records of a sale will be added up.
+    /// The tally that will have the records of this sale.
     pub(super) fn tally(&mut self, sale: &'a SaleId) -> &mut Tally {
         &mut self.sales.entry(sale).or_default().tally
     }
@@ -78,35 +69,35 @@ impl<'a> Records<'a> {
         Ok(self.sales.into_iter().map(|(sale, of)| (sale.clone(), of.tally)).collect())
     }
 
-    /// Keeps the keys of records that were not seen before, sale by sale.
+    /// Sorts new keys of records by sale.
     fn sort(&mut self, mut found: Reply) -> Result<(), Failure> {
         while !found.is_empty() {
             let text = found.text()?;
             let Some((sale, named)) = split(&text) else { continue };
             let Some(of) = self.sales.get_mut(&sale) else { continue };
             match named {
-                Named::Product(product) => of.tally.add_product(product),
-                Named::Record(kind, key) if of.seen.insert((kind, key)) => match kind {
+                KeyContent::Product(product) => of.tally.add_product(product),
+                KeyContent::Record(kind, key) if of.seen.insert((kind, key)) => match kind {
                     RecordKind::Hold => of.holds.push(key),
                     RecordKind::Order => of.orders.push(key),
                 },
-                Named::Record(..) => {}
+                KeyContent::Record(..) => {}
             }
         }
         Ok(())
     }
 
-    /// Reads the records of which at least so many are waiting.
+    /// Reads the records of each sale that has at least so many waiting.
     async fn add_full(&mut self, least: usize) -> Result<(), Failure> {
         for (sale, of) in &mut self.sales {
             while of.holds.len() >= least {
                 let some = of.holds.split_off(of.holds.len().saturating_sub(READ_MAX));
-                let added = self.store.add_holds(sale, &some, &mut of.tally).await;
+                let added = self.store.audit_holds(sale, &some, &mut of.tally).await;
                 Failure::or_damage(added, sale)?.unwrap_or_else(|| of.tally.add_damage());
             }
             while of.orders.len() >= least {
                 let some = of.orders.split_off(of.orders.len().saturating_sub(READ_MAX));
-                let added = self.store.add_orders(sale, &some, &mut of.tally).await;
+                let added = self.store.audit_orders(sale, &some, &mut of.tally).await;
                 Failure::or_damage(added, sale)?.unwrap_or_else(|| of.tally.add_damage());
             }
         }
@@ -114,153 +105,37 @@ impl<'a> Records<'a> {
     }
 }
 
-/// What a key names that an audit looks at.
-enum Named {
+/// The content of a key that an audit reads.
+enum KeyContent {
     Product(ProductId),
-    Record(RecordKind, Key),
+    Record(RecordKind, RecordKey),
 }
 
-fn split(key: &str) -> Option<(SaleId, Named)> {
+fn split(key: &str) -> Option<(SaleId, KeyContent)> {
     let (sale, name) = keys::split(key)?;
     let (word, id) = name.split_once(':')?;
-    let record = |kind| Some(Named::Record(kind, id.as_bytes().try_into().ok()?));
+    let record = |kind| Some(KeyContent::Record(kind, id.as_bytes().try_into().ok()?));
     let named = match word {
         "hold" => record(RecordKind::Hold),
         "order" => record(RecordKind::Order),
-        "product" => ProductId::parse(id).map(Named::Product),
+        "product" => ProductId::parse(id).map(KeyContent::Product),
         _ => None,
     };
     Some((SaleId::parse(sale)?, named?))
 }
 
-fn text(key: &Key) -> &str {
+pub(super) fn units(line: &Line) -> i64 {
+    i64::try_from(line.quantity.get()).unwrap_or(i64::MAX)
+}
+
+/// The text of a key.
+pub(super) fn text(key: &RecordKey) -> &str {
     std::str::from_utf8(key).unwrap_or_default()
 }
 
 impl Store {
-    async fn add_holds(&self, sale: &SaleId, some: &[Key], tally: &mut Tally) -> Result<(), Failure> {
-        let keys = SaleKeys(sale);
-        let call = Call::of(Op::AuditHolds).key(keys.sale()).keys(some.iter().map(|key| keys.hold(text(key))));
-        let (word, mut reply) = self.runner.call(call).await?;
-        if word != "holds" {
-            return Err(unknown_word(Op::AuditHolds, &word));
-        }
-        for key in some {
-            let (deadline_ms, lines, customer) = (reply.int()?, reply.text()?, reply.text()?);
-            if deadline_ms == 0 {
-                continue;
-            }
-            tally.holds += 1;
-            let Ok(lines) = record::lines(&lines) else {
-                self.add_unreadable(sale, key, tally);
-                continue;
-            };
-            for line in lines.as_slice() {
-                let bucket = Bucket { deadline_ms, product: line.product, kind: Kind::Held };
-                tally.owe(bucket, units(line.quantity.get()), record::customer(&customer).as_ref());
-            }
-        }
-        Ok(())
-    }
-
-    async fn add_orders(&self, sale: &SaleId, some: &[Key], tally: &mut Tally) -> Result<(), Failure> {
-        let keys = SaleKeys(sale);
-        let call = Call::of(Op::AuditOrders).keys([keys.orders(), keys.due(), keys.review_records()]);
-        let call = call.keys(some.iter().map(|key| keys.order(text(key))));
-        let (word, mut reply) = self.runner.call(some.iter().fold(call, Call::arg)).await?;
-        if word != "orders" {
-            return Err(unknown_word(Op::AuditOrders, &word));
-        }
-        for key in some {
-            let (place, due, has_review) = (reply.text()?, reply.text()?, reply.int()? == 1);
-            let fields = reply.list()?.fields()?;
-            if fields.is_empty() {
-                continue;
-            }
-            tally.orders += 1;
-            let of = |difference: Difference| difference.of_hold(self.ids().hold(sale, text(key)));
-            match Kept::read(&fields) {
-                Ok(order) => {
-                    order.add_to(tally);
-                    let wrong = order.misplaced(&place, &due, has_review);
-                    tally.differences.extend(wrong.into_iter().map(of));
-                }
-                Err(_) => self.add_unreadable(sale, key, tally),
-            }
-        }
-        Ok(())
-    }
-
-    fn add_unreadable(&self, sale: &SaleId, key: &Key, tally: &mut Tally) {
+    pub(super) fn add_unreadable(&self, sale: &SaleId, key: &RecordKey, tally: &mut Tally) {
         let hold = self.ids().hold(sale, text(key));
-        tally.differences.push(Difference::new(What::Record, 1, 0).of_hold(hold));
+        tally.differences.push(Difference::record().of_hold(hold));
     }
-}
-
-/// What an audit asks of an order.
-struct Kept<'a> {
-    status: &'a str,
-    lines: Vec<(ProductId, i64)>,
-    customer: Option<CustomerId>,
-    created_ms: i64,
-    due_ms: i64,
-    lapse_was_told: bool,
-    was_restocked: Option<&'a str>,
-    review: Option<&'a str>,
-}
-
-impl<'a> Kept<'a> {
-    fn read(fields: &'a Fields) -> Result<Self, Failure> {
-        let lines = record::priced_lines(fields.text("lines")?)?;
-        let status = fields.text("status")?;
-        if !STATUSES.contains(&status) {
-            return Err(Failure::unreadable("an order status"));
-        }
-        Ok(Self {
-            status,
-            lines: lines.iter().map(|priced| (priced.line.product, units(priced.line.quantity.get()))).collect(),
-            customer: record::customer(fields.text("customer")?),
-            created_ms: fields.int("created")?,
-            due_ms: fields.int("due")?,
-            lapse_was_told: fields.get("expired_at").is_some(),
-            was_restocked: fields.get("restocked"),
-            review: fields.get("review"),
-        })
-    }
-
-    fn add_to(&self, tally: &mut Tally) {
-        for (product, units) in &self.lines {
-            match self.status {
-                "pending" => {
-                    let bucket = Bucket { deadline_ms: self.due_ms, product: *product, kind: Kind::Pending };
-                    tally.owe(bucket, *units, self.customer.as_ref());
-                }
-                "paid" => tally.buy(*product, *units, self.customer.as_ref()),
-                "refunded" if self.was_restocked == Some("0") => tally.keep_sold(*product, *units),
-                _ => {}
-            }
-        }
-    }
-
-    /// Where it is not to be found, or should not be.
-    fn misplaced(&self, place: &str, due: &str, has_review: bool) -> Vec<Difference> {
-        let instant = |text: &str| text.parse().unwrap_or(0);
-        let waits = self.status == "pending" && !self.lapse_was_told;
-        let mut found = Vec::new();
-        let mut check = |what, stored: i64, expected: i64| {
-            if stored != expected {
-                found.push(Difference::new(what, stored, expected));
-            }
-        };
-        check(What::OrderIndex, instant(place), self.created_ms);
-        check(What::DueIndex, instant(due), if waits { self.due_ms } else { 0 });
-        if self.review.is_some() {
-            check(What::Review, i64::from(has_review), 1);
-        }
-        found
-    }
-}
-
-fn units(quantity: u64) -> i64 {
-    i64::try_from(quantity).unwrap_or(i64::MAX)
 }

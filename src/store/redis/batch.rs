@@ -1,5 +1,5 @@
-//! Batching without a timer: what arrives while a call is in flight waits in a bounded queue, and goes out together as the
-//! next call. An idle worker sends a lone ask at once, a busy one fills its batches by itself.
+//! Batching without a timer: items that arrive while a call is in flight wait in a bounded queue, and the next call takes them
+//! together. An idle worker sends a lone item at once. A busy worker fills its batches by itself.
 //!
 //! A batcher belongs to one thread.
 
@@ -17,28 +17,28 @@ use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 use super::{
     error::Failure,
     reply::Reply,
-    runner::{Call, Runner},
+    runner::{Runner, ScriptCall},
 };
 
-/// Something that one call can do for many.
+/// An operation that one call does for many items.
 pub trait Work: 'static {
-    /// Whatever has a queue of its own.
+    /// Each key has a queue of its own.
     type Key: Clone + Eq + Hash;
-    type Ask;
+    type Item;
     type Answer;
-    /// Asks of one call. A script with 300 arguments takes under a millisecond, one with 3,000 a hundred.
+    /// Items of one call. A script with 300 arguments takes less than a millisecond, one with 3,000 takes a hundred.
     const BATCH_MAX: usize;
 
-    fn call(&self, key: &Self::Key, asks: &[Self::Ask]) -> Call;
+    fn call(&self, key: &Self::Key, items: &[Self::Item]) -> ScriptCall;
 
-    /// An answer for each ask, in their order.
+    /// An answer for each item, in their order.
     ///
     /// # Errors
     /// [`Failure::Unreadable`], for all of them.
     fn read(
         &self,
         key: &Self::Key,
-        asks: Vec<Self::Ask>,
+        items: Vec<Self::Item>,
         word: &str,
         reply: Reply,
     ) -> Result<Vec<Self::Answer>, Failure>;
@@ -46,63 +46,63 @@ pub trait Work: 'static {
 
 /// Bounds on waiting.
 #[derive(Clone, Copy)]
-pub struct Patience {
-    /// From arrival to answer, the wait in the queue included.
+pub struct Timeouts {
+    /// From arrival to answer, including the wait in the queue.
     pub wait: Duration,
-    /// Asks that may wait in one queue.
+    /// Items that may wait in one queue.
     pub queue_max: usize,
 }
 
-/// Who waits for an answer, and until when.
+/// A caller that waits for an answer, and until when.
 struct Waiter<A> {
     deadline: Instant,
     answer: oneshot::Sender<Result<A, Failure>>,
 }
 
-/// The asks that wait for a key. It is there exactly as long as a call is in flight.
-type Queue<W> = VecDeque<(<W as Work>::Ask, Waiter<<W as Work>::Answer>)>;
+/// The items that wait for a key. The queue exists exactly as long as a call is in flight.
+type Queue<W> = VecDeque<(<W as Work>::Item, Waiter<<W as Work>::Answer>)>;
 
-/// Asks that go out together, and who waits for each.
+/// Items of one call, and the caller that waits for each.
 struct Batch<W: Work> {
-    asks: Vec<W::Ask>,
+    items: Vec<W::Item>,
     waiters: VecDeque<Waiter<W::Answer>>,
 }
 
 pub struct Batcher<W: Work> {
     runner: Rc<Runner>,
     work: W,
-    patience: Patience,
+    timeouts: Timeouts,
     queues: RefCell<HashMap<W::Key, Queue<W>>>,
 }
 
 impl<W: Work> Batcher<W> {
-    pub fn new(runner: Rc<Runner>, work: W, patience: Patience) -> Rc<Self> {
-        Rc::new(Self { runner, work, patience, queues: RefCell::default() })
+    pub fn new(runner: Rc<Runner>, work: W, timeouts: Timeouts) -> Rc<Self> {
+        Rc::new(Self { runner, work, timeouts, queues: RefCell::default() })
     }
 
     /// Waits for the answer of a call that starts after this.
     ///
     /// # Errors
-    /// [`Failure`]: after `Overloaded` the ask was never sent; after `TimedOut` and `Unavailable` the outcome is unknown.
-    pub async fn ask(self: &Rc<Self>, key: &W::Key, ask: W::Ask) -> Result<W::Answer, Failure> {
+    /// [`Failure`]: after `Overloaded` the item was never sent; after `TimedOut` and `Unavailable` the outcome is unknown.
+    pub async fn submit(self: &Rc<Self>, key: &W::Key, item: W::Item) -> Result<W::Answer, Failure> {
         let (answer, answered) = oneshot::channel();
-        let waiter = Waiter { deadline: Instant::now() + self.patience.wait, answer };
-        self.enqueue(key, ask, waiter)?;
+        let waiter = Waiter { deadline: Instant::now() + self.timeouts.wait, answer };
+        self.enqueue(key, item, waiter)?;
         answered.await.unwrap_or_else(|_| Err(Failure::unreadable("a batch was dropped")))
     }
 
-    fn enqueue(self: &Rc<Self>, key: &W::Key, ask: W::Ask, waiter: Waiter<W::Answer>) -> Result<(), Failure> {
+    fn enqueue(self: &Rc<Self>, key: &W::Key, item: W::Item, waiter: Waiter<W::Answer>) -> Result<(), Failure> {
         let mut queues = self.queues.borrow_mut();
         if let Some(queue) = queues.get_mut(key) {
-            if queue.len() >= self.patience.queue_max {
-                return Err(Failure::Overloaded(format!("{} wait for the same already", queue.len())));
+            if queue.len() >= self.timeouts.queue_max {
+                return Err(Failure::overloaded(format!("{} wait for the same already", queue.len())));
             }
-            queue.push_back((ask, waiter));
+            queue.push_back((item, waiter));
             return Ok(());
         }
-        queues.insert(key.clone(), VecDeque::from([(ask, waiter)]));
+        queues.insert(key.clone(), VecDeque::from([(item, waiter)]));
         drop(queues);
-        // It runs after the requests that the worker has read already, which so come into its first batch.
+        // The task runs after the requests that the worker has read already, so they come into its first batch.
         spawn_local(InFlight { batcher: Rc::clone(self), key: key.clone() }.drain());
         Ok(())
     }
@@ -116,50 +116,50 @@ impl<W: Work> Batcher<W> {
             return None;
         }
         let size = queue.len().min(W::BATCH_MAX);
-        let (asks, waiters) = queue.drain(..size).unzip();
-        Some(Batch { asks, waiters })
+        let (items, waiters) = queue.drain(..size).unzip();
+        Some(Batch { items, waiters })
     }
 
     async fn decide(&self, key: &W::Key, batch: Batch<W>) {
-        let Batch { asks, mut waiters } = batch;
+        let Batch { items, mut waiters } = batch;
         let size = waiters.len();
-        let mut call = pin!(self.runner.call(self.work.call(key, &asks)));
+        let mut call = pin!(self.runner.call(self.work.call(key, &items)));
         let reply = loop {
-            let alarm = waiters.front().map_or_else(|| Instant::now() + self.patience.wait, |first| first.deadline);
+            let alarm = waiters.front().map_or_else(|| Instant::now() + self.timeouts.wait, |first| first.deadline);
             tokio::select! {
                 biased;
                 reply = &mut call => break reply,
-                () = sleep_until(alarm.into()) => self.give_up_on_the_late(key, &mut waiters),
+                () = sleep_until(alarm.into()) => self.time_out(key, &mut waiters),
             }
         };
-        let answers = reply.and_then(|(word, reply)| self.work.read(key, asks, &word, reply));
-        // Those who were given up on stood in front.
+        let answers = reply.and_then(|(word, reply)| self.work.read(key, items, &word, reply));
+        // The waiters whose time was up were in front.
         let late = size - waiters.len();
         match answers {
             Ok(answers) => {
-                answers.into_iter().skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.tell(Ok(answer)));
+                answers.into_iter().skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.answer(Ok(answer)));
             }
-            Err(failure) => waiters.into_iter().for_each(|waiter| waiter.tell(Err(failure.clone()))),
+            Err(failure) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(failure.clone()))),
         }
     }
 
-    /// Answers those whose deadline has passed: the front of the batch in flight, and of the queue behind it.
-    fn give_up_on_the_late(&self, key: &W::Key, in_flight: &mut VecDeque<Waiter<W::Answer>>) {
+    /// Answers the waiters whose deadline has passed: in the batch in flight, and in the queue behind it.
+    fn time_out(&self, key: &W::Key, in_flight: &mut VecDeque<Waiter<W::Answer>>) {
         let now = Instant::now();
         while let Some(waiter) = in_flight.pop_front_if(|waiter| waiter.deadline <= now) {
-            waiter.tell(Err(Failure::TimedOut("the call is still in flight".to_owned())));
+            waiter.answer(Err(Failure::timed_out("the call is still in flight")));
         }
         let mut queues = self.queues.borrow_mut();
         let Some(queue) = queues.get_mut(key) else { return };
         while let Some((_, waiter)) = queue.pop_front_if(|(_, waiter)| waiter.deadline <= now) {
-            waiter.tell(Err(Failure::Overloaded("its turn did not come in time".to_owned())));
+            waiter.answer(Err(Failure::overloaded("its turn did not come in time")));
         }
     }
 }
 
 impl<A> Waiter<A> {
-    fn tell(self, answer: Result<A, Failure>) {
-        // The client may have gone; what was decided stands.
+    fn answer(self, answer: Result<A, Failure>) {
+        // The client may have gone. The decision stands.
         let _gone = self.answer.send(answer);
     }
 }
@@ -178,7 +178,7 @@ impl<W: Work> InFlight<W> {
     }
 }
 
-/// However it ends, the next ask starts anew.
+/// However it ends, the next item starts a new queue.
 impl<W: Work> Drop for InFlight<W> {
     fn drop(&mut self) {
         self.batcher.queues.borrow_mut().remove(&self.key);

@@ -1,4 +1,4 @@
-//! Durability of money: what must have happened to the effect of a payment event before it is answered.
+//! Durability of money: where the effect of a payment event must be before the service answers the event.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::error::Failure;
 /// What an answer to a payment event means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Redis has it; how long that lasts is up to its own settings.
+    /// In Redis. Its own settings decide how soon it is on disk.
     Memory,
-    /// It is on the disk of the primary.
+    /// On the disk of the primary.
     Fsync,
-    /// So many replicas have it in memory.
+    /// In the memory of so many replicas.
     Replicas(u32),
 }
 
@@ -31,95 +31,98 @@ impl Durability {
     }
 }
 
-/// What is asked of Redis, and how long to wait for it.
+/// The durability that the settings ask for, and how long the service waits for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand {
+pub struct DurabilityWanted {
     pub payments: Durability,
     pub timeout: Duration,
-    /// The server is embedded, so that its settings are ours.
+    /// The server is embedded, so the service may change its settings.
     pub is_ours: bool,
 }
 
-/// What a server can do for what is on disk.
+/// How a server makes sure that something is on its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fsyncs {
-    /// It can be waited for.
-    WhenAsked,
-    /// Its settings say that it answers nothing else.
-    Always,
-    /// As `Always`, but by our word, which it forgets when it ends: whoever connects says it again.
-    WhenTold,
+pub enum FsyncSupport {
+    /// It has WAITAOF.
+    Waitaof,
+    /// Its own settings say `appendfsync always`.
+    AlwaysConfigured,
+    /// The service sets `appendfsync always`. A server forgets that when it ends, so each new connection sets it again.
+    AlwaysSetByUs,
 }
 
-/// What makes an answer to a call durable, on the connection of that call.
+/// A wait behind a call, on the same connection, until the writes of that call are durable.
 #[derive(Clone, Copy, Debug)]
 pub struct Barrier {
-    reach: Reach,
+    guarantee: Guarantee,
     timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Reach {
-    Replicas(u32),
-    Disk,
-    DiskBeforeAnswer,
+enum Guarantee {
+    Wait {
+        replicas: u32,
+    },
+    Waitaof,
+    /// The server answers only what is on its disk, so there is nothing to wait for.
+    AppendfsyncAlways,
 }
 
 impl Barrier {
-    /// `None` where an answer means enough as it is.
-    pub fn of(demand: Demand, fsyncs: Fsyncs) -> Option<Self> {
-        let reach = match (demand.payments, fsyncs) {
-            (Durability::Memory, _) | (Durability::Fsync, Fsyncs::Always) => return None,
-            (Durability::Fsync, Fsyncs::WhenAsked) => Reach::Disk,
-            (Durability::Fsync, Fsyncs::WhenTold) => Reach::DiskBeforeAnswer,
-            (Durability::Replicas(count), _) => Reach::Replicas(count),
+    /// `None` where every answer of the server is durable enough.
+    pub fn of(wanted: DurabilityWanted, fsync: FsyncSupport) -> Option<Self> {
+        let guarantee = match (wanted.payments, fsync) {
+            (Durability::Memory, _) | (Durability::Fsync, FsyncSupport::AlwaysConfigured) => return None,
+            (Durability::Fsync, FsyncSupport::Waitaof) => Guarantee::Waitaof,
+            (Durability::Fsync, FsyncSupport::AlwaysSetByUs) => Guarantee::AppendfsyncAlways,
+            (Durability::Replicas(replicas), _) => Guarantee::Wait { replicas },
         };
-        Some(Self { reach, timeout: demand.timeout })
+        Some(Self { guarantee, timeout: wanted.timeout })
     }
 
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// What is said once on a connection, before its first call.
-    pub fn greeting(&self) -> Option<Cmd> {
-        matches!(self.reach, Reach::DiskBeforeAnswer).then(fsync_always)
+    /// The command that a new connection sends before its first call.
+    pub fn setup(&self) -> Option<Cmd> {
+        matches!(self.guarantee, Guarantee::AppendfsyncAlways).then(fsync_always)
     }
 
-    /// What is waited for behind a call. WAITAOF or WAIT: both wait for the last write of the connection that sends them.
+    /// The command behind a call: WAITAOF or WAIT. Both wait for the last write of the connection that sends them.
     pub fn command(&self) -> Option<Cmd> {
         let ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let mut wait;
-        match self.reach {
-            Reach::Replicas(count) => {
+        match self.guarantee {
+            Guarantee::Wait { replicas } => {
                 wait = redis::cmd("WAIT");
-                wait.arg(count).arg(ms);
+                wait.arg(replicas).arg(ms);
             }
-            Reach::Disk => {
+            Guarantee::Waitaof => {
                 wait = redis::cmd("WAITAOF");
                 wait.arg(1).arg(0).arg(ms);
             }
-            Reach::DiskBeforeAnswer => return None,
+            Guarantee::AppendfsyncAlways => return None,
         }
         Some(wait)
     }
 
     /// # Errors
-    /// [`Failure::TimedOut`] when it was not reached in time.
-    pub fn check(&self, reached: &Value) -> Result<(), Failure> {
+    /// [`Failure::TimedOut`] when the writes were not durable in time.
+    pub fn check(&self, reply: &Value) -> Result<(), Failure> {
         let ms = self.timeout.as_millis();
-        match (self.reach, reached) {
-            (Reach::Replicas(count), Value::Int(acknowledged)) if *acknowledged >= i64::from(count) => Ok(()),
-            (Reach::Replicas(count), _) => {
-                Err(Failure::TimedOut(format!("fewer than {count} replicas have the payment after {ms} ms")))
+        match (self.guarantee, reply) {
+            (Guarantee::Wait { replicas }, Value::Int(acknowledged)) if *acknowledged >= i64::from(replicas) => Ok(()),
+            (Guarantee::Wait { replicas }, _) => {
+                Err(Failure::timed_out(format!("fewer than {replicas} replicas have the payment after {ms} ms")))
             }
             (_, Value::Array(counts)) if matches!(counts.first(), Some(Value::Int(1..))) => Ok(()),
-            _ => Err(Failure::TimedOut(format!("the payment is not on disk after {ms} ms"))),
+            _ => Err(Failure::timed_out(format!("the payment is not on disk after {ms} ms"))),
         }
     }
 }
 
-/// Tells a server to answer only what is on its disk.
+/// Makes a server answer only what is on its disk.
 pub fn fsync_always() -> Cmd {
     let mut set = redis::cmd("CONFIG");
     set.arg("SET").arg("appendfsync").arg("always");

@@ -1,6 +1,6 @@
-//! Failures: what went wrong on the way to a decision. None of them says that nothing happened, except where noted.
+//! Failures: what went wrong on the way to a decision. A failure leaves open whether something happened, except where noted.
 
-use std::fmt::Display;
+use std::{error::Error, fmt, fmt::Display, sync::Arc};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -9,61 +9,125 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 pub enum Failure {
     /// Redis cannot be reached, or refuses to work.
     #[error("Redis is not available: {0}")]
-    Unavailable(String),
+    Unavailable(#[source] Cause),
     /// No answer in time: the outcome is unknown.
     #[error("Redis did not answer in time: {0}")]
-    TimedOut(String),
-    /// Too much waits for Redis already; nothing was sent.
+    TimedOut(#[source] Cause),
+    /// Too much waits for Redis already. Nothing was sent.
     #[error("too much waits for Redis: {0}")]
-    Overloaded(String),
-    /// Redis answered what the service cannot read: different versions of the service, or a bug.
+    Overloaded(#[source] Cause),
+    /// The service cannot read the answer of Redis: different versions of the service, damaged data, or a bug.
     #[error("Redis answered something unexpected: {0}")]
-    Unreadable(String),
+    Unreadable(#[source] Cause),
+}
+
+/// What happened, for a log line. Where another error caused it, the text includes that error's.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    text: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Cause {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), source: None }
+    }
+
+    /// An error of Redis, after words that say what failed.
+    fn of(error: &RedisError, prefix: &str) -> Self {
+        Self { text: format!("{prefix}{error}"), source: Some(Arc::new(error.clone())) }
+    }
+}
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
 }
 
 impl Failure {
-    pub fn from_redis(error: &RedisError) -> Self {
-        if error.is_timeout() {
-            return Self::TimedOut(error.to_string());
-        }
-        match error.kind() {
-            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unreadable(error.to_string()),
-            // A key that somebody made something else of.
-            _ if error.code() == Some("WRONGTYPE") => Self::Unreadable(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
+    pub fn unavailable(text: impl Into<String>) -> Self {
+        Self::Unavailable(Cause::new(text))
+    }
+
+    pub fn timed_out(text: impl Into<String>) -> Self {
+        Self::TimedOut(Cause::new(text))
+    }
+
+    pub fn overloaded(text: impl Into<String>) -> Self {
+        Self::Overloaded(Cause::new(text))
     }
 
     pub fn unreadable(what: impl Into<String>) -> Self {
-        Self::Unreadable(what.into())
+        Self::Unreadable(Cause::new(what))
     }
 
-    /// `None` where something is there and cannot be read, which is said in the log with whose it is.
+    /// There was no connection, so nothing was sent. A timeout of connecting is no `TimedOut`, whose outcome is unknown.
+    pub fn cannot_connect(error: &RedisError) -> Self {
+        Self::Unavailable(Cause::of(error, "cannot connect: "))
+    }
+
+    pub fn from_redis(error: &RedisError) -> Self {
+        let cause = Cause::of(error, "");
+        if error.is_timeout() {
+            return Self::TimedOut(cause);
+        }
+        match error.kind() {
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unreadable(cause),
+            // Somebody replaced a key by one of another type.
+            _ if error.code() == Some("WRONGTYPE") => Self::Unreadable(cause),
+            _ => Self::Unavailable(cause),
+        }
+    }
+
+    /// `None` in place of what cannot be read. The log says whose it is.
     ///
     /// # Errors
     /// All other failures.
     pub(in crate::store) fn or_damage<T>(done: Result<T, Self>, whose: impl Display) -> Result<Option<T>, Self> {
         match done {
-            Err(Self::Unreadable(what)) => {
-                tracing::error!(whose = %whose, cause = %what, "cannot be read");
+            Err(Self::Unreadable(cause)) => {
+                tracing::error!(whose = %whose, %cause, "cannot be read");
                 Ok(None)
             }
             done => done.map(Some),
         }
     }
 
-    /// Says of what it is that something could not be read.
-    pub(in crate::store) fn of(self, whose: impl Display) -> Self {
+    /// Adds what could not be read.
+    pub(in crate::store) fn about(self, what: impl Display) -> Self {
         match self {
-            Self::Unreadable(what) => Self::Unreadable(format!("{whose}: {what}")),
+            Self::Unreadable(cause) => Self::Unreadable(Cause { text: format!("{what}: {cause}"), ..cause }),
             other => other,
         }
     }
 }
 
-/// Whether the connection that gave this error is of no more use: it is broken, or leads to a server that was demoted.
+/// Whether the connection that gave this error is useless now: it is broken, or leads to a server that was demoted.
 pub(in crate::store) fn ends_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_connection_dropped()
         || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_keeps_the_error_that_caused_it() {
+        let refused = RedisError::from((ErrorKind::Client, "refused"));
+        let failure = Failure::cannot_connect(&refused);
+        let cause = failure.source().unwrap();
+        assert!(failure.to_string().ends_with(&format!("cannot connect: {refused}")), "{failure}");
+        assert!(cause.source().unwrap().downcast_ref::<RedisError>().is_some());
+        let unreadable = Failure::unreadable("a word").about("order 7");
+        assert_eq!(unreadable.to_string(), "Redis answered something unexpected: order 7: a word");
+    }
 }

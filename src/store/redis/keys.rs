@@ -1,4 +1,4 @@
-//! The names of all keys. Nobody else spells one; `lua/README.md` says what is in them.
+//! The names of all keys. No other file spells one. `lua/README.md` says what each key has.
 
 use crate::domain::ids::{ProductId, SaleId};
 
@@ -6,16 +6,16 @@ use crate::domain::ids::{ProductId, SaleId};
 pub const PRODUCTS: &str = "fs1:products";
 /// All sales.
 pub const SALES: &str = "fs1:sales";
-/// Written behind payment events that were settled, to wait for.
+/// `confirm` writes it after settled payment events, and waits until it is durable.
 pub const MARK: &str = "fs1:mark";
-/// Taken for a moment by the service whose turn it is to say which orders have lapsed.
+/// Set for a moment by the service whose turn it is to sweep.
 pub const SWEPT: &str = "fs1:swept";
 /// The version of the key schema.
 pub const SCHEMA: &str = "fs1:schema";
 /// The secret that signs the ids of holds and orders, in hex.
 pub const SECRET: &str = "fs1:secret";
 
-/// All keys of all sales, as a pattern of SCAN. Braces mean nothing special there.
+/// All keys of all sales, as a pattern of SCAN. Braces are plain characters there.
 pub const PATTERN: &str = "fs1:{*}:*";
 
 /// All keys of one sale, as a pattern of SCAN.
@@ -23,7 +23,7 @@ pub fn pattern_of(sale: &SaleId) -> String {
     SaleKeys(sale).named("*")
 }
 
-/// The sale whose key it is, and what its name is there; `None` for others.
+/// The sale that a key belongs to, and the rest of its name. `None` for keys of no sale.
 pub fn split(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix("fs1:{")?.split_once("}:")
 }
@@ -33,22 +33,22 @@ pub fn split(key: &str) -> Option<(&str, &str)> {
 pub struct SaleKeys<'a>(pub &'a SaleId);
 
 impl SaleKeys<'_> {
-    /// What every script that moves units declares first: sale, stock, lapses, deadlines.
+    /// The first keys of every script that moves units: sale, stock, lapses, deadlines.
     pub fn units(self) -> [String; 4] {
         ["sale", "stock", "lapses", "deadlines"].map(|name| self.named(name))
     }
 
-    /// What `hold` declares first: the keys of `units`, and customers.
+    /// The first keys of `hold`: those of `units`, and customers.
     pub fn holding(self) -> [String; 5] {
         ["sale", "stock", "lapses", "deadlines", "customers"].map(|name| self.named(name))
     }
 
-    /// What every script with a book declares first: the keys of `holding`, events, due and orders.
+    /// The first keys of every script with a book: those of `holding`, events, due and orders.
     pub fn book(self) -> [String; 8] {
         ["sale", "stock", "lapses", "deadlines", "customers", "events", "due", "orders"].map(|name| self.named(name))
     }
 
-    /// What every script that opens or closes reviews declares behind the keys of its book.
+    /// The keys behind those of the book in every script that opens or closes reviews.
     pub fn reviews(self) -> [String; 3] {
         [self.open_reviews(), self.review_records(), self.resolved()]
     }
@@ -90,7 +90,7 @@ impl SaleKeys<'_> {
         format!("fs1:{{{}}}:hold:{key}", self.0)
     }
 
-    /// `key` is that of the hold which the order was.
+    /// `key` is the key of the hold that became the order.
     pub fn order(self, key: &str) -> String {
         format!("fs1:{{{}}}:order:{key}", self.0)
     }

@@ -9,4 +9,5 @@ pub mod preflight;
 pub mod record;
 pub mod reply;
 pub mod runner;
+pub mod secret;
 pub mod topology;

@@ -1,10 +1,11 @@
-//! Reads replies: a word, then integers, strings and lists.
+//! Replies: a word, then integers, strings and lists.
 
 use redis::Value;
 
 use super::error::Failure;
+use crate::domain::ids::SaleId;
 
-/// A reply of a script, read from front to back.
+/// The values of a reply that were not read yet. The readers take them from the front.
 #[derive(Debug)]
 pub struct Reply {
     rest: std::vec::IntoIter<Value>,
@@ -20,7 +21,7 @@ impl Reply {
         }
     }
 
-    /// A reply that is one value.
+    /// The reply of a command that answers with one value.
     pub fn one(value: Value) -> Self {
         Self { rest: vec![value].into_iter() }
     }
@@ -66,7 +67,7 @@ impl Reply {
     }
 
     /// # Errors
-    /// As [`Reply::text`]; a value that is not there is none.
+    /// As [`Reply::text`]. A nil is `None`.
     pub fn text_or_none(&mut self) -> Result<Option<String>, Failure> {
         if let Some(Value::Nil) = self.rest.as_slice().first() {
             self.rest.next();
@@ -76,12 +77,18 @@ impl Reply {
     }
 
     /// # Errors
+    /// [`Failure::Unreadable`] when the next value is no sale id.
+    pub fn sale_id(&mut self) -> Result<SaleId, Failure> {
+        SaleId::parse(&self.text()?).ok_or_else(|| Failure::unreadable("a sale id"))
+    }
+
+    /// # Errors
     /// [`Failure::Unreadable`] when the next value is no list.
     pub fn list(&mut self) -> Result<Self, Failure> {
         self.rest.next().map_or_else(|| Err(Failure::unreadable("a list is missing")), Self::read)
     }
 
-    /// The rest as field and value, as HGETALL gives it.
+    /// The rest as fields and values, the form of HGETALL.
     ///
     /// # Errors
     /// [`Failure::Unreadable`] when something is no string.
@@ -94,25 +101,7 @@ impl Reply {
     }
 }
 
-impl Fields {
-    /// Fields and values, a line each.
-    ///
-    /// # Errors
-    /// [`Failure::Unreadable`] when a value is missing.
-    pub fn of_lines(text: &str) -> Result<Self, Failure> {
-        if text.is_empty() {
-            return Ok(Self(Vec::new()));
-        }
-        let mut lines = text.split('\n').map(str::to_owned);
-        let mut fields = Vec::with_capacity(12);
-        while let Some(name) = lines.next() {
-            fields.push((name, lines.next().ok_or_else(|| Failure::unreadable("a field without a value"))?));
-        }
-        Ok(Self(fields))
-    }
-}
-
-/// A hash as it was stored.
+/// The fields of a hash.
 #[derive(Debug)]
 pub struct Fields(Vec<(String, String)>);
 
@@ -126,6 +115,22 @@ impl IntoIterator for Fields {
 }
 
 impl Fields {
+    /// Fields and values, a line each.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] when a value is missing.
+    pub fn from_lines(text: &str) -> Result<Self, Failure> {
+        if text.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let mut lines = text.split('\n').map(str::to_owned);
+        let mut fields = Vec::with_capacity(12);
+        while let Some(name) = lines.next() {
+            fields.push((name, lines.next().ok_or_else(|| Failure::unreadable("a field without a value"))?));
+        }
+        Ok(Self(fields))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -141,7 +146,7 @@ impl Fields {
     }
 
     /// # Errors
-    /// [`Failure::Unreadable`] when the field is there and no integer.
+    /// [`Failure::Unreadable`] when the field exists and is no integer.
     pub fn int_or_none(&self, name: &str) -> Result<Option<i64>, Failure> {
         self.get(name).map(|value| digits(value.as_bytes())).transpose()
     }

@@ -1,4 +1,4 @@
-//! Runs scripts: one multiplexed connection per worker, checked out of the worker's own pool, with every wait bounded.
+//! Runs scripts, on one multiplexed connection per worker from the worker's own pool. Every wait has a bound.
 //!
 //! A runner belongs to one thread, whose runtime drives its connection.
 
@@ -20,22 +20,23 @@ use super::{
     reply::Reply,
     topology::{Limits, Topology},
 };
+use crate::domain::cursor::ListCursor;
 
-/// Times that one call may be made again because lapsed units were left to reclaim: each gives back 512 buckets.
+/// Times that one call is repeated because lapsed units are left to reclaim. Each time reclaims 512 buckets.
 const BEHIND_MAX: usize = 1_000;
-/// Timeouts in a row after which the connection is given up: the server may have been demoted or cut off.
+/// Timeouts in a row after which the runner drops the connection: the server may have been demoted or cut off.
 const TIMEOUTS_MAX: u32 = 3;
 
-/// A call of a script: first all keys, then all arguments, packed one behind the other.
-pub struct Call {
+/// A call of a script: all keys, then all arguments, in one buffer.
+pub struct ScriptCall {
     op: Op,
     keys: usize,
     packed: Vec<u8>,
-    /// Where each word ends.
+    /// The end of each key and argument in the buffer.
     ends: Vec<usize>,
 }
 
-impl Call {
+impl ScriptCall {
     pub fn of(op: Op) -> Self {
         Self { op, keys: 0, packed: Vec::with_capacity(256), ends: Vec::with_capacity(16) }
     }
@@ -66,6 +67,16 @@ impl Call {
         self.arg(number.to_string())
     }
 
+    /// Fields and values.
+    pub fn pairs<F: AsRef<[u8]>, V: AsRef<[u8]>>(self, pairs: impl IntoIterator<Item = (F, V)>) -> Self {
+        pairs.into_iter().fold(self, |call, (field, value)| call.arg(field).arg(value))
+    }
+
+    /// The place after which a page of a list begins.
+    pub fn after(self, cursor: Option<&ListCursor>) -> Self {
+        self.arg(cursor.map_or(0, |cursor| cursor.ms).to_string()).arg(cursor.map_or("", |cursor| &cursor.key))
+    }
+
     fn command(&self, script: &Script) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.sha).arg(self.keys);
@@ -92,9 +103,9 @@ pub struct Runner {
     connected: Cell<u64>,
     timeouts: Cell<u32>,
     in_flight: Rc<Cell<usize>>,
-    /// What is waited for behind each script.
+    /// The wait behind each script.
     barrier: Option<Barrier>,
-    /// Held by the one who connects; remembers the last failure for those who waited meanwhile.
+    /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
 }
 
@@ -113,19 +124,19 @@ impl Runner {
         }
     }
 
-    /// Answers of scripts come only once the barrier is passed.
+    /// Answers of scripts then come only after the barrier.
     #[must_use]
     pub fn with_barrier(mut self, barrier: Barrier) -> Self {
         self.barrier = Some(barrier);
         self
     }
 
-    /// Calls a script until it has decided; gives the reply after its first word, and that word.
+    /// Calls a script until it has decided. Returns the first word of the reply, and the rest.
     ///
     /// # Errors
     /// [`Failure`]: after `TimedOut` and `Unavailable` the outcome is unknown.
-    pub async fn call(&self, call: Call) -> Result<(String, Reply), Failure> {
-        let _place = self.place()?;
+    pub async fn call(&self, call: ScriptCall) -> Result<(String, Reply), Failure> {
+        let _in_flight = self.enter()?;
         let script = self.catalogue.script(call.op);
         let command = call.command(script);
         let started = Instant::now();
@@ -139,19 +150,19 @@ impl Runner {
                 break;
             }
         }
-        Err(Failure::TimedOut(format!("{} has too much to reclaim", script.name)))
+        Err(Failure::timed_out(format!("{} has too much to reclaim", script.name)))
     }
 
-    /// Runs a plain command, for what needs no decision. It may be sent twice, so it must be one that does no harm then.
+    /// Runs a plain command, where nothing needs a decision. The runner may send it twice, so it must be harmless then.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn plain(&self, command: &Cmd) -> Result<Value, Failure> {
-        let _place = self.place()?;
+        let _in_flight = self.enter()?;
         self.send(command, None).await
     }
 
-    /// How many connections there were. As long as it is the same, so is the server, and it was not started again.
+    /// The number of connections so far. While it stays the same, so does the server, and it was not restarted.
     pub fn connections(&self) -> u64 {
         self.connected.get()
     }
@@ -166,20 +177,21 @@ impl Runner {
         for script in self.catalogue.iter() {
             exists.arg(&script.sha);
         }
-        let mut there = Reply::read(self.plain(&exists).await?)?;
+        let mut exists = Reply::read(self.plain(&exists).await?)?;
         for script in self.catalogue.iter() {
-            if there.int()? == 0 {
+            if exists.int()? == 0 {
                 self.plain(redis::cmd("SCRIPT").arg("LOAD").arg(&script.source)).await?;
             }
         }
         Ok(())
     }
 
-    /// Sends a command, and sends it again when the connection was lost and that does no harm: perhaps only the connection
-    /// is gone, and Redis may have decided already.
+    /// Sends a command. If the connection is lost, sends it again where that does no harm: Redis may have decided already.
     async fn send(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Failure> {
         match self.send_once(command, script).await {
-            Err(Attempt::Lost(_)) if script.is_none_or(|script| script.resend) => self.send_once(command, script).await,
+            Err(Attempt::ConnectionLost(_)) if script.is_none_or(|script| script.resend) => {
+                self.send_once(command, script).await
+            }
             first => first,
         }
         .map_err(Attempt::into_failure)
@@ -193,29 +205,34 @@ impl Runner {
         {
             answer = Box::pin(load_and_send(script, command, &mut connection)).await;
         }
-        let answer = self.heard(number, answer).map_err(|error| Attempt::of(&error))?;
+        let answer = self.note(number, answer).map_err(|error| Attempt::of(&error))?;
         if let (Some(barrier), Some(_)) = (self.barrier, script) {
-            self.pass(barrier, number, &mut connection).await?;
+            self.wait_behind(barrier, number, &mut connection).await?;
         }
         Ok(answer)
     }
 
-    /// On the connection of the call: a server waits for what that connection wrote.
-    async fn pass(&self, barrier: Barrier, number: u64, connection: &mut MultiplexedConnection) -> Result<(), Attempt> {
+    /// Waits on the connection of the call, because a server waits for the writes of the connection that asks.
+    async fn wait_behind(
+        &self,
+        barrier: Barrier,
+        number: u64,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), Attempt> {
         let Some(command) = barrier.command() else { return Ok(()) };
-        let reached = self.heard(number, command.query_async(connection).await).map_err(|error| Attempt::of(&error))?;
-        barrier.check(&reached).map_err(Attempt::Failed)
+        let reply = self.note(number, command.query_async(connection).await).map_err(|error| Attempt::of(&error))?;
+        barrier.check(&reply).map_err(Attempt::Failed)
     }
 
-    /// Learns from an answer whether the connection is still worth keeping.
-    fn heard<T>(&self, number: u64, answer: Result<T, RedisError>) -> Result<T, RedisError> {
+    /// Drops the connection when its answer shows that it is useless.
+    fn note<T>(&self, number: u64, answer: Result<T, RedisError>) -> Result<T, RedisError> {
         match &answer {
             Ok(_) => self.timeouts.set(0),
             Err(error) if error.is_timeout() => self.timeouts.set(self.timeouts.get() + 1),
             Err(_) => {}
         }
-        let worn_out = self.timeouts.get() >= TIMEOUTS_MAX;
-        if worn_out || matches!(&answer, Err(error) if ends_connection(error)) {
+        let timed_out_often = self.timeouts.get() >= TIMEOUTS_MAX;
+        if timed_out_often || matches!(&answer, Err(error) if ends_connection(error)) {
             self.timeouts.set(0);
             self.forget(number);
         }
@@ -227,17 +244,17 @@ impl Runner {
         if current.as_ref().is_some_and(|c| c.number == number)
             && let Some(Current { connection, .. }) = current.take()
         {
-            // Taken out of the pool, which would otherwise keep it for the next check-out.
+            // Out of the pool, which would otherwise keep the connection for the next check-out.
             drop(Connection::take(connection));
         }
     }
 
-    /// The connection in use; where there is none, one caller connects and the others share its luck.
+    /// The connection in use. If there is none, one caller opens it. The others wait, and get the same result.
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), Failure> {
         if let Some(current) = self.in_use() {
             return Ok(current);
         }
-        // Boxed, as all that is rare, so that the futures of calls are small.
+        // Boxed, because it is rare, and the futures of calls stay small.
         Box::pin(self.connect()).await
     }
 
@@ -267,13 +284,13 @@ impl Runner {
         }
     }
 
-    /// One that was greeted, where the barrier wants that.
+    /// A connection that has sent the setup command of the barrier, if there is one.
     async fn new_connection(&self) -> Result<Connection, Failure> {
         let mut connection = self.pool.get().await.map_err(|error| connect_failure(&error))?;
-        if let Some(greeting) = self.barrier.and_then(|barrier| barrier.greeting())
-            && let Err(error) = greeting.query_async::<Value>(&mut *connection).await
+        if let Some(setup) = self.barrier.and_then(|barrier| barrier.setup())
+            && let Err(error) = setup.query_async::<Value>(&mut *connection).await
         {
-            // Not back into the pool: nobody shall use it ungreeted.
+            // Out of the pool, so that no call uses it without its setup.
             drop(Connection::take(connection));
             return Err(Failure::from_redis(&error));
         }
@@ -284,13 +301,13 @@ impl Runner {
         self.current.borrow().as_ref().map(|c| (c.number, (*c.connection).clone()))
     }
 
-    fn place(&self) -> Result<Place, Failure> {
+    fn enter(&self) -> Result<InFlight, Failure> {
         let taken = self.in_flight.get();
         if taken >= self.limits.in_flight_max {
-            return Err(Failure::Overloaded(format!("{taken} calls wait for Redis already")));
+            return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
         }
         self.in_flight.set(taken + 1);
-        Ok(Place(Rc::clone(&self.in_flight)))
+        Ok(InFlight(Rc::clone(&self.in_flight)))
     }
 }
 
@@ -303,37 +320,36 @@ async fn load_and_send(
     command.query_async(connection).await
 }
 
-/// Connecting failed, so nothing was sent: even a timeout is a plain absence.
 fn connect_failure(error: &PoolError) -> Failure {
     match error {
-        PoolError::Backend(cause) => Failure::Unavailable(format!("cannot connect: {cause}")),
-        other => Failure::Unavailable(format!("cannot connect: {other}")),
+        PoolError::Backend(cause) => Failure::cannot_connect(cause),
+        other => Failure::unavailable(format!("cannot connect: {other}")),
     }
 }
 
 enum Attempt {
-    /// The connection broke; the call may or may not have been decided.
-    Lost(Failure),
+    /// The connection broke. Redis may or may not have decided the call.
+    ConnectionLost(Failure),
     Failed(Failure),
 }
 
 impl Attempt {
     fn of(error: &RedisError) -> Self {
         let failure = Failure::from_redis(error);
-        if error.is_connection_dropped() { Self::Lost(failure) } else { Self::Failed(failure) }
+        if error.is_connection_dropped() { Self::ConnectionLost(failure) } else { Self::Failed(failure) }
     }
 
     fn into_failure(self) -> Failure {
         match self {
-            Self::Lost(failure) | Self::Failed(failure) => failure,
+            Self::ConnectionLost(failure) | Self::Failed(failure) => failure,
         }
     }
 }
 
-/// A place among the calls in flight, given back on drop.
-struct Place(Rc<Cell<usize>>);
+/// Counts as one call in flight until it is dropped.
+struct InFlight(Rc<Cell<usize>>);
 
-impl Drop for Place {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }

@@ -1,4 +1,4 @@
-//! Where Redis is, and how it is spoken to: one address today; sentinels and clusters have their place here.
+//! Where Redis is, and how to connect to it: one server, at one address.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ const POOL_SIZE: usize = 2;
 pub struct Limits {
     pub connect: Duration,
     pub call: Duration,
-    /// Calls of one worker that may wait for an answer at the same time.
+    /// Calls of one worker that may be in flight at the same time.
     pub in_flight_max: usize,
-    /// Requests of one worker that may wait for their turn in one queue: holds of one sale, readers of one product.
+    /// Requests of one worker that may wait in one queue: holds of one sale, readers of one product.
     pub queue_max: usize,
 }
 
@@ -33,7 +33,7 @@ impl Topology {
     /// One server: `redis://`, `rediss://` or `unix://`, with user, password and database where the URL has them.
     ///
     /// # Errors
-    /// When the URL cannot be read; the error does not repeat it, for it may hold a password.
+    /// When the URL cannot be read. The error does not repeat it, because it may have a password.
     pub fn single(url: &str, limits: Limits) -> Result<Self, RedisError> {
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
@@ -47,7 +47,7 @@ impl Topology {
         url.into_connection_info().is_ok_and(|info| Client::open(info).is_ok())
     }
 
-    /// A pool for one worker. Its connections are driven by the runtime that makes them, hence never shared.
+    /// A pool for one worker. The runtime that makes a connection drives it, so workers share none.
     pub fn pool(&self) -> Pool {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.limits.connect))
@@ -63,7 +63,7 @@ impl Topology {
             .expect("a runtime for the timeouts is given")
     }
 
-    /// Where Redis is, without user and password.
+    /// The address, without user and password.
     pub fn address(&self) -> String {
         self.info.addr().to_string()
     }

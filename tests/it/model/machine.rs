@@ -23,7 +23,7 @@ use flashsale::{
         sale::SaleChange,
         text::{CustomerId, IdempotencyKey, Name},
     },
-    store::{Blueprint, Demand, Durability, Limits, Store, Terms, Topology},
+    store::{Blueprint, Durability, DurabilityWanted, Limits, ServiceTerms, Store, Topology},
 };
 use proptest_state_machine::StateMachineTest;
 use redis::Commands;
@@ -64,8 +64,8 @@ impl StateMachineTest for SaleTest {
             queue_max: 10,
         };
         let topology = Topology::single(&url, limits).unwrap();
-        let demand = Demand { payments: Durability::Memory, timeout: Duration::from_secs(1), is_ours: true };
-        let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms(), demand));
+        let wanted = DurabilityWanted { payments: Durability::Memory, timeout: Duration::from_secs(1), is_ours: true };
+        let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms(), wanted));
         let mut test = Self { runtime, store: Store::new(&prepared.unwrap().0), redis, start_ms, holds: Vec::new() };
         test.set_clock(reference);
         for (id, product) in &reference.products {
@@ -440,9 +440,9 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
     }
 }
 
-fn terms() -> Terms {
+fn terms() -> ServiceTerms {
     let ms = |ms: i64| u64::try_from(ms).unwrap();
-    Terms {
+    ServiceTerms {
         hold_ms: ms(HOLD_MS),
         hold_max_ms: ms(HOLD_MAX_MS),
         payment_ms: ms(PAYMENT_MS),

@@ -10,7 +10,7 @@ use flashsale::{
         quantity::Quantity,
         text::CustomerId,
     },
-    store::{Blueprint, Catalogue, Demand, Durability, Limits, Store, Terms, Topology},
+    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Limits, ServiceTerms, Store, Topology},
 };
 use futures_util::{StreamExt, stream};
 use tokio::task::LocalSet;
@@ -45,7 +45,7 @@ async fn order(store: &Store, product: u64, number: usize) {
 async fn store(redis_url: &str) -> Store {
     let patience = Duration::from_secs(30);
     let limits = Limits { connect: patience, call: patience, in_flight_max: AT_ONCE, queue_max: AT_ONCE };
-    let terms = Terms {
+    let terms = ServiceTerms {
         hold_ms: HOUR_MS,
         hold_max_ms: HOUR_MS,
         payment_ms: HOUR_MS,
@@ -56,7 +56,7 @@ async fn store(redis_url: &str) -> Store {
         events_max: 1_000,
     };
     let topology = Topology::single(redis_url, limits).unwrap();
-    let demand = Demand { payments: Durability::Memory, timeout: patience, is_ours: true };
-    let prepared = Blueprint::prepare(topology, Arc::new(Catalogue::compiled()), terms, demand).await;
+    let wanted = DurabilityWanted { payments: Durability::Memory, timeout: patience, is_ours: true };
+    let prepared = Blueprint::prepare(topology, Arc::new(Catalogue::compiled()), terms, wanted).await;
     Store::new(&prepared.unwrap().0)
 }

@@ -1,0 +1,90 @@
+//! The guard: the process that keeps the server of a data folder running, and ends it after its last user.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use super::{EmbeddedError, folder::Folder, locks::Lock, server};
+
+/// How often the guard checks whether the server runs and somebody uses it.
+const GUARD_POLL: Duration = Duration::from_millis(100);
+/// Pause before a server that died is started again. It doubles each time up to the maximum, until a server has lived that long.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Starts the guard in a process of its own. `program` is this program.
+pub fn spawn(folder: &Folder, server: &Path, program: &Path) -> Result<Child, EmbeddedError> {
+    let mut command = Command::new(program);
+    command.arg("guard").arg("--data-dir").arg(folder.path()).arg("--server").arg(server);
+    // A process group of its own, because the interrupt key stops the service, which still needs Redis while it drains.
+    let log = File::create(folder.guard_log());
+    let log = log.map_err(|source| EmbeddedError::Folder { folder: folder.guard_log(), source })?;
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })
+}
+
+/// Runs the guard of a data folder until nobody uses the folder.
+///
+/// # Errors
+/// [`EmbeddedError`].
+pub fn guard(data_dir: &Path, server_program: &Path) -> Result<(), EmbeddedError> {
+    let folder = Folder::open(data_dir)?;
+    let _ignored =
+        ignore_signals().map_err(|source| EmbeddedError::Folder { folder: folder.path().to_owned(), source })?;
+    let users = folder.file(Lock::Users)?;
+    let guarding = folder.file(Lock::Guard)?;
+    if guarding.try_lock().is_err() {
+        return Ok(());
+    }
+    let mut child = None;
+    let kept = keep_running(&folder, server_program, &users, &mut child);
+    // Also if the folder was removed meanwhile, because no other process would end the server.
+    server::stop(&folder, child);
+    kept
+}
+
+/// Starts the server whenever none runs, for as long as somebody uses the folder.
+fn keep_running(
+    folder: &Folder,
+    server_program: &Path,
+    users: &File,
+    child: &mut Option<Child>,
+) -> Result<(), EmbeddedError> {
+    let (mut pause, mut started) = (RESTART_PAUSE, Instant::now());
+    while users.try_lock().is_err() {
+        let lock = folder.file(Lock::Server)?;
+        // Taken: our server runs, or one that outlived its guard.
+        if lock.try_lock().is_ok() {
+            if child.is_some() {
+                let lived = started.elapsed() > RESTART_PAUSE_MAX;
+                pause = if lived { RESTART_PAUSE } else { (2 * pause).min(RESTART_PAUSE_MAX) };
+                thread::sleep(pause);
+            }
+            server::reap(child.replace(server::spawn(folder, server_program, lock)?));
+            started = Instant::now();
+        }
+        thread::sleep(GUARD_POLL);
+    }
+    Ok(())
+}
+
+/// A signal to all processes of our name, or of our terminal, is for the service. The guard ends by itself after the service.
+fn ignore_signals() -> io::Result<(Runtime, Vec<Signal>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let signals: io::Result<Vec<Signal>> = {
+        let _inside = runtime.enter();
+        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal).into_iter().collect()
+    };
+    signals.map(|signals| (runtime, signals))
+}

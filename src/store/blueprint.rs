@@ -1,0 +1,42 @@
+//! What the stores of all workers share.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{
+    Catalogue, DurabilityWanted, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
+    redis::{durability::Barrier, preflight, runner::Runner, secret},
+};
+
+/// How to reach Redis, the scripts, the terms, and the signer with the secret that Redis keeps.
+#[derive(Clone)]
+pub struct Blueprint {
+    pub topology: Topology,
+    pub catalogue: Arc<Catalogue>,
+    pub terms: ServiceTerms,
+    pub(super) ids: IdSigner,
+    /// What the service waits for before it answers a payment event.
+    pub(super) barrier: Option<Barrier>,
+    pub(super) audits: Arc<Mutex<()>>,
+}
+
+impl Blueprint {
+    /// Checks Redis, claims the key schema, fetches or makes the secret, and loads the scripts.
+    ///
+    /// # Errors
+    /// [`PreflightError`].
+    pub async fn prepare(
+        topology: Topology,
+        catalogue: Arc<Catalogue>,
+        terms: ServiceTerms,
+        durability: DurabilityWanted,
+    ) -> Result<(Self, PreflightReport), PreflightError> {
+        let runner = Runner::new(&topology, Arc::clone(&catalogue));
+        let (report, barrier) = preflight::check(&runner, topology.address(), durability).await?;
+        preflight::claim_schema(&runner).await?;
+        let ids = IdSigner::new(&secret::find_or_make(&runner).await?);
+        runner.ensure_scripts().await?;
+        Ok((Self { topology, catalogue, terms, ids, barrier, audits: Arc::default() }, report))
+    }
+}

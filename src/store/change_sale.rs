@@ -1,0 +1,19 @@
+//! `change_sale`: other terms for a sale.
+
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use crate::domain::{ids::SaleId, outcome::ChangeSaleOutcome, sale::SaleChange};
+
+impl Store {
+    /// # Errors
+    /// [`Failure`]; after a timeout the terms may be changed. The same call then changes nothing more.
+    pub async fn change_sale(&self, id: &SaleId, change: &SaleChange) -> Result<ChangeSaleOutcome, Failure> {
+        let call = self.terms.for_book(ScriptCall::of(Op::ChangeSale).keys(SaleKeys(id).book()));
+        let (word, mut reply) = self.runner.call(call.pairs(record::sale::stored_change(change))).await?;
+        match word.as_str() {
+            "changed" => Ok(ChangeSaleOutcome::Changed(record::sale::read(id, &mut reply)?)),
+            "sale_not_found" => Ok(ChangeSaleOutcome::SaleNotFound),
+            "terms_conflict" => Ok(ChangeSaleOutcome::TermsConflict { field: reply.text()? }),
+            word => Err(unknown_word(Op::ChangeSale, word)),
+        }
+    }
+}

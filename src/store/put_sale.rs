@@ -1,0 +1,21 @@
+//! `put_sale`: makes a sale.
+
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use crate::domain::{ids::SaleId, outcome::PutSaleOutcome, sale::SaleChange};
+
+impl Store {
+    /// # Errors
+    /// [`Failure`]; after a timeout the sale may exist.
+    pub async fn put_sale(&self, id: &SaleId, wanted: &SaleChange) -> Result<PutSaleOutcome, Failure> {
+        // Before the sale itself, so that no sale is ever missing in the list.
+        self.add_to_sales(id).await?;
+        let call = self.terms.for_book(ScriptCall::of(Op::PutSale).keys(SaleKeys(id).book()));
+        let call = call.pairs(record::sale::stored_terms(&self.terms.of_new_sale(id, wanted)));
+        let (word, mut reply) = self.runner.call(call).await?;
+        match word.as_str() {
+            "created" => Ok(PutSaleOutcome::Created(record::sale::read(id, &mut reply)?)),
+            "already_exists" => Ok(PutSaleOutcome::AlreadyExists),
+            word => Err(unknown_word(Op::PutSale, word)),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Reads the records that the scripts write. `lua/lib/records.lua` and `lua/lib/reviews.lua` have the grammar.
+//!
+//! A stored word that no reader knows makes its record unreadable. It never becomes a default, because the default would be a
+//! statement about money.
+
+pub mod event;
+pub mod order;
+pub mod product;
+pub mod review;
+pub mod sale;
+
+use super::{
+    error::Failure,
+    reply::{Fields, Reply},
+};
+use crate::domain::{
+    hold::{Line, Lines},
+    ids::ProductId,
+    money::{Amount, Currency},
+    quantity::Quantity,
+    text::CustomerId,
+};
+
+/// `1=2,7=1`
+pub fn lines(text: &str) -> Result<Lines, Failure> {
+    let lines = text.split(',').map(line).collect::<Result<Vec<_>, _>>()?;
+    Lines::new(lines).map_err(|error| Failure::unreadable(error.to_string()))
+}
+
+pub fn line(text: &str) -> Result<Line, Failure> {
+    let read = || {
+        let (product, units) = text.split_once('=')?;
+        Some(Line { product: ProductId::parse(product)?, quantity: Quantity::new(units.parse().ok()?)? })
+    };
+    read().ok_or_else(|| Failure::unreadable("a line of a hold"))
+}
+
+pub fn customer(text: &str) -> Option<CustomerId> {
+    CustomerId::parse(text)
+}
+
+pub fn currency(code: &str) -> Result<Currency, Failure> {
+    Currency::parse(code).ok_or_else(|| Failure::unreadable("a currency"))
+}
+
+fn ten_thousandths(digits: &str) -> Result<Amount, Failure> {
+    let value = digits.parse().map_err(|_| Failure::unreadable("an amount"))?;
+    Ok(Amount::from_ten_thousandths(value))
+}
+
+fn instant(digits: &str) -> Result<i64, Failure> {
+    digits.parse().map_err(|_| Failure::unreadable("an instant"))
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,81 @@
+//! Products: the rows of `lua/lib/products.lua`, and what an event says of a product.
+
+use super::{Failure, Fields, Reply, currency, sale::window, some};
+use crate::domain::{
+    ids::{ProductId, SaleId},
+    money::Amount,
+    product::{Product, Stock},
+    sale::Window,
+};
+
+/// What a reply says once for all products of a sale.
+pub struct ProductHead {
+    now_ms: i64,
+    currency: String,
+    window: Window,
+}
+
+impl ProductHead {
+    pub fn read(reply: &mut Reply) -> Result<Self, Failure> {
+        let (now_ms, currency) = (reply.int()?, reply.text()?);
+        let window = window(&reply.text()?, &reply.text()?, &reply.text()?)?;
+        Ok(Self { now_ms, currency, window })
+    }
+
+    pub fn product(&self, sale: &SaleId, mut row: Reply) -> Result<Product, Failure> {
+        Ok(Product {
+            id: ProductId::new(row.count()?).ok_or_else(|| Failure::unreadable("a product id"))?,
+            sale: sale.clone(),
+            name: row.text()?,
+            price: Amount::from_ten_thousandths(row.count()?),
+            currency: currency(&self.currency)?,
+            stock: Stock {
+                total: row.count()?,
+                available: row.count()?,
+                held: row.count()?,
+                pending: row.count()?,
+                sold: row.count()?,
+            },
+            max_per_hold: row.count()?,
+            max_per_customer: limit(&row.text()?)?,
+            window: self.window,
+            now_ms: self.now_ms,
+            next_release_ms: row.instant_or_none()?,
+        })
+    }
+}
+
+/// The one product of a reply: the head, then its row.
+pub fn only_product(sale: &SaleId, reply: &mut Reply) -> Result<Product, Failure> {
+    let head = ProductHead::read(reply)?;
+    head.product(sale, reply.list()?)
+}
+
+/// The product that an event is about, as it was then.
+pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product, Failure> {
+    let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a product in an event"));
+    Ok(Product {
+        id: ProductId::new(count("product")?).ok_or_else(|| Failure::unreadable("a product id"))?,
+        sale: sale.clone(),
+        name: fields.text("name")?.to_owned(),
+        price: Amount::from_ten_thousandths(count("price")?),
+        currency: currency(fields.text("currency")?)?,
+        stock: Stock {
+            total: count("total")?,
+            available: count("available")?,
+            held: count("held")?,
+            pending: count("pending")?,
+            sold: count("sold")?,
+        },
+        max_per_hold: count("max_per_hold")?,
+        max_per_customer: limit(fields.text("max_per_customer")?)?,
+        window: window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?,
+        now_ms: at_ms,
+        next_release_ms: Some(fields.int("next_release")?).filter(|ms| *ms > 0),
+    })
+}
+
+/// Empty: no limit.
+fn limit(text: &str) -> Result<Option<u64>, Failure> {
+    some(text).map(|digits| digits.parse().map_err(|_| Failure::unreadable("a limit"))).transpose()
+}

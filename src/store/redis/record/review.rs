@@ -1,0 +1,107 @@
+//! Reviews, as `lua/lib/reviews.lua` writes them: ten lines.
+
+use super::{Failure, currency, instant, some, ten_thousandths};
+use crate::{
+    domain::{
+        ids::SaleId,
+        payment::PaymentStatus,
+        review::{Review, ReviewId, ReviewReason, Subject},
+    },
+    store::ids::IdSigner,
+};
+
+/// The review of the sale with this key, from its record.
+pub fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> Result<Review, Failure> {
+    let id = ReviewId::new(sale.clone(), key).ok_or_else(|| Failure::unreadable("the id of a review"))?;
+    let place = format!("review {id}");
+    read(ids, id, record).map_err(|failure| failure.about(place))
+}
+
+fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
+    let mut lines = record.splitn(10, '\n');
+    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than ten lines"));
+    let (reason, status, target, event, payment) = (next()?, next()?, next()?, next()?, next()?);
+    let (amount, code, opened, resolved, note) = (next()?, next()?, next()?, next()?, next()?);
+    let reason = stored_reason(reason)?;
+    let subject = if reason == ReviewReason::Unmatched {
+        Subject::Unmatched(target.to_owned())
+    } else {
+        Subject::Order(ids.order_of(&ids.hold(&id.sale, target)))
+    };
+    Ok(Review {
+        id,
+        reason,
+        status: stored_payment_status(status)?,
+        subject,
+        event: event.to_owned(),
+        payment: some(payment).map(str::to_owned),
+        amount: some(amount).map(ten_thousandths).transpose()?,
+        currency: some(code).map(currency).transpose()?,
+        opened_ms: instant(opened)?,
+        resolved_ms: some(resolved).map(instant).transpose()?,
+        note: some(note).map(str::to_owned),
+    })
+}
+
+fn stored_reason(word: &str) -> Result<ReviewReason, Failure> {
+    Ok(match word {
+        "amount_mismatch" => ReviewReason::AmountMismatch,
+        "duplicate_payment" => ReviewReason::DuplicatePayment,
+        "refund_mismatch" => ReviewReason::RefundMismatch,
+        "hold_expired" => ReviewReason::HoldExpired,
+        "units_gone" => ReviewReason::UnitsGone,
+        "order_cancelled" => ReviewReason::OrderCancelled,
+        "unmatched" => ReviewReason::Unmatched,
+        word => return Err(Failure::unreadable(format!("the reason {word:?}"))),
+    })
+}
+
+/// Never `Ignored`: an event that the service ignores opens no review.
+fn stored_payment_status(word: &str) -> Result<PaymentStatus, Failure> {
+    PaymentStatus::parse(word).ok_or_else(|| Failure::unreadable("the payment status of a review"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "abcdefghij_-ABCDEFGH";
+
+    fn read_review(record: &str) -> Result<Review, Failure> {
+        review(&IdSigner::new(&[7; 32]), &SaleId::parse("p1").unwrap(), KEY, record)
+    }
+
+    fn record(reason: &str, status: &str) -> String {
+        format!("{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n1000\n\n")
+    }
+
+    #[test]
+    fn a_review_is_read_with_its_reason_and_its_payment_status() {
+        let review = read_review(&record("units_gone", "paid")).unwrap();
+        assert_eq!((review.reason, review.status), (ReviewReason::UnitsGone, PaymentStatus::Paid));
+        assert!(matches!(review.subject, Subject::Order(_)) && review.resolved_ms.is_none());
+        let review = read_review(&record("unmatched", "refunded")).unwrap();
+        assert_eq!(review.subject, Subject::Unmatched("abcdefghijkl".to_owned()));
+    }
+
+    #[test]
+    fn a_damaged_review_cannot_be_read() {
+        let whole = record("units_gone", "paid");
+        for damaged in [
+            record("", "paid"),
+            record("bored", "paid"),
+            record("units_gone", ""),
+            record("units_gone", "ignored"),
+            record("units_gone", "succeeded"),
+            whole.replace("500000", "much"),
+            whole.replace("USD", "???"),
+            whole.replace("1000\n", "then\n"),
+            whole.lines().take(5).collect::<Vec<_>>().join("\n"),
+            String::new(),
+        ] {
+            let failure = read_review(&damaged).unwrap_err();
+            assert!(matches!(&failure, Failure::Unreadable(_)), "{damaged:?}: {failure}");
+            assert!(failure.to_string().contains(KEY), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The terms of a sale, as `lua/lib/sales.lua` stores them: field and value.
+
+use super::{Failure, Fields, Reply, currency, instant, some};
+use crate::domain::{
+    ids::SaleId,
+    sale::{OnPaymentFailed, Sale, SaleChange, SaleTerms, Window},
+    text::Name,
+};
+
+/// The field and the value of a term.
+pub type StoredTerm = (&'static str, String);
+
+/// All terms of a new sale.
+pub fn stored_terms(terms: &SaleTerms) -> Vec<StoredTerm> {
+    stored_change(&SaleChange {
+        name: Some(terms.name.clone()),
+        starts_ms: Some(terms.window.starts_ms),
+        ends_ms: Some(terms.window.ends_ms),
+        paused: Some(terms.window.paused),
+        hold_ms: Some(terms.hold_ms),
+        hold_max_ms: Some(terms.hold_max_ms),
+        payment_ms: Some(terms.payment_ms),
+        payment_max_ms: Some(terms.payment_max_ms),
+        on_payment_failed: Some(terms.on_payment_failed),
+        restock_refunds: Some(terms.restock_refunds),
+        cooldown_holds: Some(terms.cooldown_holds),
+        cooldown_ms: Some(terms.cooldown_ms),
+    })
+}
+
+/// The terms that a change sets. An empty value takes a term away.
+pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
+    let instant = |ms: Option<i64>| ms.map_or_else(String::new, |ms| ms.to_string());
+    let flag = |is_set: bool| u8::from(is_set).to_string();
+    let number = |number: u64| number.to_string();
+    let terms = [
+        ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),
+        ("starts", change.starts_ms.map(instant)),
+        ("ends", change.ends_ms.map(instant)),
+        ("paused", change.paused.map(flag)),
+        ("hold_ms", change.hold_ms.map(number)),
+        ("hold_max_ms", change.hold_max_ms.map(number)),
+        ("payment_ms", change.payment_ms.map(number)),
+        ("payment_max_ms", change.payment_max_ms.map(number)),
+        ("on_payment_failed", change.on_payment_failed.map(|policy| policy.as_str().to_owned())),
+        ("restock_refunds", change.restock_refunds.map(flag)),
+        ("cooldown_holds", change.cooldown_holds.map(number)),
+        ("cooldown_ms", change.cooldown_ms.map(number)),
+    ];
+    terms.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+}
+
+/// The sale of a reply that ends with its terms.
+pub fn read(id: &SaleId, reply: &mut Reply) -> Result<Sale, Failure> {
+    from_fields(id, &reply.list()?.fields()?)
+}
+
+/// A sale from its stored terms.
+pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
+    let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a term of a sale"));
+    let unreadable = || Failure::unreadable("a term of a sale");
+    // A term that an older version of the service did not know has its default.
+    let or = |name: &str, instead: &'static str| fields.get(name).unwrap_or(instead).to_owned();
+    Ok(Sale {
+        id: id.clone(),
+        terms: SaleTerms {
+            name: Name::parse(fields.get("name").unwrap_or(id.as_str())).ok_or_else(unreadable)?,
+            window: window(&or("starts", ""), &or("ends", ""), &or("paused", "0"))?,
+            hold_ms: count("hold_ms")?,
+            hold_max_ms: count("hold_max_ms")?,
+            payment_ms: count("payment_ms")?,
+            payment_max_ms: count("payment_max_ms").or_else(|_| count("payment_ms"))?,
+            on_payment_failed: OnPaymentFailed::parse(fields.text("on_payment_failed")?).ok_or_else(unreadable)?,
+            restock_refunds: fields.text("restock_refunds")? != "0",
+            cooldown_holds: count("cooldown_holds").unwrap_or(0),
+            cooldown_ms: count("cooldown_ms").unwrap_or(0),
+        },
+        currency: fields.get("currency").map(currency).transpose()?,
+    })
+}
+
+/// When a sale takes holds. Empty: no start, no end. A flag that is neither yes nor no pauses the sale.
+pub fn window(starts: &str, ends: &str, paused: &str) -> Result<Window, Failure> {
+    Ok(Window {
+        starts_ms: some(starts).map(instant).transpose()?,
+        ends_ms: some(ends).map(instant).transpose()?,
+        paused: !matches!(paused, "" | "0"),
+    })
+}

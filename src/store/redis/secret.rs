@@ -1,0 +1,41 @@
+//! The secret that signs the ids of holds and orders. Redis keeps it, so that all services sign alike.
+
+use redis::Value;
+
+use super::{error::Failure, keys::SECRET, preflight::PreflightError, reply::Reply, runner::Runner};
+
+pub type Secret = [u8; 32];
+
+/// `None` when Redis has no secret, or none that can be read.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn find(runner: &Runner) -> Result<Option<Secret>, Failure> {
+    let found = runner.plain(redis::cmd("GET").arg(SECRET)).await?;
+    Ok(Reply::one(found).text_or_none()?.and_then(|text| parse(&text)))
+}
+
+/// The first service makes the secret. All others find it.
+///
+/// # Errors
+/// [`PreflightError::Secret`] when Redis has one that cannot be read: a new one would disown all ids.
+pub async fn find_or_make(runner: &Runner) -> Result<Secret, PreflightError> {
+    let mut fresh = Secret::default();
+    getrandom::fill(&mut fresh).map_err(|error| Failure::unavailable(format!("no random numbers: {error}")))?;
+    let kept = get_or_set(runner, SECRET, &hex::encode(fresh)).await?;
+    parse(&kept).ok_or(PreflightError::Secret)
+}
+
+/// The value of the key, which this sets unless it exists.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn get_or_set(runner: &Runner, key: &str, value: &str) -> Result<String, Failure> {
+    let earlier = runner.plain(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("GET")).await?;
+    if earlier == Value::Nil { Ok(value.to_owned()) } else { Reply::one(earlier).text() }
+}
+
+fn parse(text: &str) -> Option<Secret> {
+    let mut secret = Secret::default();
+    hex::decode_to_slice(text, &mut secret).ok().map(|()| secret)
+}

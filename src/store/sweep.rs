@@ -1,0 +1,46 @@
+//! The sweep: finds the pending orders of all sales that have lapsed, and logs an event for each.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::{Failure, Store, find_due::DUE_MAX, keys::SWEPT};
+
+/// Calls for one sale in one sweep. The next sweep does the rest.
+const CALLS_MAX: usize = 100;
+
+impl Store {
+    /// Sweeps, unless some service did so within the pause. Returns the number of orders that have lapsed.
+    ///
+    /// # Errors
+    /// [`Failure`]; the next sweep goes on.
+    pub async fn sweep_in_turn(&self, pause: Duration) -> Result<u64, Failure> {
+        if self.is_our_turn(pause).await? { self.sweep().await } else { Ok(0) }
+    }
+
+    /// Looks at all sales. Returns the number of orders that have lapsed.
+    ///
+    /// # Errors
+    /// [`Failure`]; the next sweep goes on.
+    pub async fn sweep(&self) -> Result<u64, Failure> {
+        let mut expired = 0;
+        for sale in self.sales(None).await?.unwrap_or_default() {
+            for _ in 0..CALLS_MAX {
+                let due = self.find_due(&sale).await?;
+                expired += if due.is_empty() { 0 } else { self.expire(&sale, &due).await? };
+                if due.len() < DUE_MAX {
+                    break;
+                }
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Several services share the work: the one that sets the key sweeps. It is harmless if two of them do.
+    async fn is_our_turn(&self, pause: Duration) -> Result<bool, Failure> {
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut set = redis::cmd("SET");
+        set.arg(SWEPT).arg(1).arg("NX").arg("PX").arg(pause_ms);
+        Ok(self.runner.plain(&set).await? != Value::Nil)
+    }
+}
