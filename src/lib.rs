@@ -13,3 +13,4 @@ pub mod store;
 pub mod telemetry;
 pub mod tools;
 pub mod webhook;
+pub mod wire;

@@ -24,7 +24,7 @@ use self::{parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Secret, Settings},
     embedded::{Embedded, EmbeddedError},
-    http::{self, Admins, BodyLimits, Desk, Draining, FastPath, Gate},
+    http::{self, Admins, BodyLimits, Draining, FastPath, Gate, HttpContext},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
@@ -81,10 +81,10 @@ impl Application {
         let catalogue = Arc::new(catalogue);
         let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
         let draining = Draining::default();
-        let desk = desk(settings, parts.verifiers, parts.gate, draining.clone());
+        let context = context(settings, parts.verifiers, parts.gate, draining.clone());
         let listener = listen(settings.http.addr)?;
         let addr = listener.local_addr()?;
-        let server = serve(settings, listener, blueprint.clone(), desk)?;
+        let server = serve(settings, listener, blueprint.clone(), context)?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
         let drain = Duration::from_secs(settings.http.drain_seconds);
         let sweep = Duration::from_millis(settings.events.sweep_ms);
@@ -157,14 +157,14 @@ async fn sweep(store: Store, pause: Duration) {
     }
 }
 
-fn desk(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, draining: Draining) -> Desk {
+fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, draining: Draining) -> HttpContext {
     if settings.webhook.allow_unsigned {
         tracing::warn!("webhook.allow_unsigned is on: anybody can mark an order as paid");
     } else if !verifiers.iter().any(Verifier::trusts_something) {
         let settings = PROVIDERS.map(|provider| provider.setting).join(" and ");
         tracing::warn!("nothing in {settings}: every payment event will be refused");
     }
-    Desk {
+    HttpContext {
         limits: BodyLimits {
             body_bytes_max: settings.http.body_bytes_max,
             webhook_bytes_max: settings.http.webhook_bytes_max,
@@ -180,17 +180,17 @@ fn desk(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, drain
     }
 }
 
-fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, desk: Desk) -> io::Result<Server> {
+fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, context: HttpContext) -> io::Result<Server> {
     let http = &settings.http;
     let server = HttpServer::new(move || {
         let store = Data::new(Store::new(&blueprint));
-        let routes_desk = desk.clone();
+        let routes_context = context.clone();
         let app = App::new()
             .app_data(store.clone())
-            .app_data(Data::new(desk.clone()))
+            .app_data(Data::new(context.clone()))
             .wrap(from_fn(http::frame))
-            .configure(move |config| http::routes::configure(config, &routes_desk));
-        FastPath::beside(app.into_factory(), store, &desk)
+            .configure(move |config| http::routes::configure(config, &routes_context));
+        FastPath::beside(app.into_factory(), store, &context)
     });
     Ok(server
         .workers(http.workers)

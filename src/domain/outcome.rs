@@ -58,13 +58,23 @@ pub struct Shortage {
     pub now_ms: i64,
 }
 
+/// Whether units may come back, and whether some are available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShortageReason {
+    /// No unit is available, and none can come back.
+    SoldOut,
+    /// No unit is available, and held or pending ones may come back.
+    AllHeld,
+    /// Fewer units are available than were asked for.
+    NotEnough,
+}
+
 impl Shortage {
-    /// `sold_out`: nothing can come back; `all_held`: something may; `not_enough`: there is some, but too little.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> ShortageReason {
         match (self.available, self.coming_back) {
-            (0, 0) => "sold_out",
-            (0, _) => "all_held",
-            _ => "not_enough",
+            (0, 0) => ShortageReason::SoldOut,
+            (0, _) => ShortageReason::AllHeld,
+            _ => ShortageReason::NotEnough,
         }
     }
 }
@@ -166,7 +176,7 @@ pub enum PutProductOutcome {
     },
     AlreadyExists,
     CurrencyDiffers {
-        sale_currency: String,
+        sale_currency: Currency,
     },
 }
 

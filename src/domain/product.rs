@@ -2,7 +2,7 @@
 
 use super::{
     ids::{ProductId, SaleId},
-    money::{Amount, Currency},
+    money::{Amount, Currency, LINE_TOTAL_MAX},
     quantity::Quantity,
     sale::Window,
     text::Name,
@@ -53,18 +53,30 @@ pub struct NewProduct {
     pub max_per_customer: Option<Quantity>,
 }
 
+/// A field in which two products may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProductField {
+    Sale,
+    Name,
+    Price,
+    Currency,
+    Total,
+    MaxPerHold,
+    MaxPerCustomer,
+}
+
 impl NewProduct {
-    /// The fields in which a product that is there already is another than this one would be.
-    pub fn differs_from(&self, there: &Product) -> Vec<&'static str> {
-        let is_same_sale = self.sale.as_ref().map_or(there.sale.is_reserved(), |sale| *sale == there.sale);
+    /// The fields in which this product would differ from an existing one.
+    pub fn differs_from(&self, existing: &Product) -> Vec<ProductField> {
+        let is_same_sale = self.sale.as_ref().map_or(existing.sale.is_reserved(), |sale| *sale == existing.sale);
         let same = [
-            ("sale", is_same_sale),
-            ("name", self.name.as_str() == there.name),
-            ("price", self.price == there.price),
-            ("currency", self.currency == there.currency),
-            ("total_stock", self.total == there.stock.total),
-            ("max_per_hold", self.max_per_hold.get() == there.max_per_hold),
-            ("max_per_customer", self.max_per_customer.map(Quantity::get) == there.max_per_customer),
+            (ProductField::Sale, is_same_sale),
+            (ProductField::Name, self.name.as_str() == existing.name),
+            (ProductField::Price, self.price == existing.price),
+            (ProductField::Currency, self.currency == existing.currency),
+            (ProductField::Total, self.total == existing.stock.total),
+            (ProductField::MaxPerHold, self.max_per_hold.get() == existing.max_per_hold),
+            (ProductField::MaxPerCustomer, self.max_per_customer.map(Quantity::get) == existing.max_per_customer),
         ];
         same.into_iter().filter_map(|(field, is_same)| (!is_same).then_some(field)).collect()
     }
@@ -86,6 +98,14 @@ pub enum Restock {
     /// So many more, or fewer.
     Delta(i64),
     Total(u64),
+}
+
+/// The `max_per_hold` of a product that names none.
+pub const MAX_PER_HOLD_DEFAULT: u64 = 10;
+
+/// Whether the largest hold of a product costs an amount that the scripts can compute exactly.
+pub fn fits_one_hold(price: Amount, max_per_hold: u64) -> bool {
+    price.times(max_per_hold).ten_thousandths() <= LINE_TOTAL_MAX
 }
 
 /// The most units of one product.

@@ -78,7 +78,7 @@ pub(super) async fn read_json<T>(
     payload: &mut Payload,
     read_object: impl FnOnce(Json<'_>, &mut Vec<FieldError>) -> Option<T>,
 ) -> Result<T, Problem> {
-    read_json_of(request.headers(), payload, extract::desk(request).limits, read_object).await
+    read_json_of(request.headers(), payload, extract::context(request).limits, read_object).await
 }
 
 /// As [`read_json`], of a request whose parts are at hand.

@@ -19,7 +19,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{BodyLimits, Desk, Gate, frame::Frame, holds, problem::Problem, products};
+use super::{BodyLimits, Gate, HttpContext, frame::Frame, holds, problem::Problem, products};
 use crate::{domain::ids::ProductId, store::Store};
 
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -33,8 +33,8 @@ pub struct FastPath<A> {
 }
 
 impl<A> FastPath<A> {
-    pub fn beside(app: A, store: Data<Store>, desk: &Desk) -> Self {
-        Self { app, store, limits: desk.limits, gate: desk.gate.clone() }
+    pub fn beside(app: A, store: Data<Store>, context: &HttpContext) -> Self {
+        Self { app, store, limits: context.limits, gate: context.gate.clone() }
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web::Data};
 use serde_json::json;
 
 use super::{
-    Desk,
+    HttpContext,
     problem::{Code, Problem},
 };
 use crate::store::Store;
@@ -13,8 +13,8 @@ pub(super) async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
-pub(super) async fn readyz(desk: Data<Desk>, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    if desk.draining.has_begun() {
+pub(super) async fn readyz(context: Data<HttpContext>, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    if context.draining.has_begun() {
         return Err(Problem::new(Code::Draining, "this worker is about to stop").retry_after(1));
     }
     store.ready().await?;

@@ -9,37 +9,34 @@ use actix_web::{
     },
     web::Data,
 };
-use serde::Serialize;
 
 use super::{
     BodyLimits, answer, body,
-    extract::{self, Ask, Asked},
+    extract::{self, FromHttp, Parsed},
     fields::{Json, Object},
-    problem::{Code, FieldError, Problem},
-    products, refusals,
-    time::rfc3339,
+    problem::{FieldError, Problem},
+    refusals,
 };
 use crate::{
     domain::{
         hold::{Hold, HoldCommand, Line, Lines},
-        ids::{HoldId, OrderId, ProductId},
-        order::Order,
+        ids::{HoldId, ProductId},
         outcome::{ExtendOutcome, FindHoldOutcome, HoldOutcome, ReleaseOutcome},
         quantity::Quantity,
-        text::{CustomerId, IdempotencyKey},
+        text::CustomerId,
     },
     store::Store,
+    wire::hold::HoldBody,
 };
 
 pub(super) const PATH: &str = "/api/holds";
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lines that a body may list; lines of the same product are summed.
 const ITEMS_MAX: usize = 64;
 /// The longest hold that can be asked for, in seconds; the sale caps it further.
 const TTL_SECONDS_MAX: u64 = 1_000_000_000;
 
-pub(super) async fn create(store: Data<Store>, Asked(command): Asked<HoldCommand>) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(store: Data<Store>, Parsed(command): Parsed<HoldCommand>) -> Result<HttpResponse, Problem> {
     hold(&store, command).await
 }
 
@@ -47,8 +44,8 @@ pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResp
     match store.hold(command).await? {
         HoldOutcome::Held(hold) => Ok(created(&hold)),
         HoldOutcome::Replayed(hold) => Ok(replayed(&hold)),
-        HoldOutcome::IdempotencyKeyReused => Err(key_reused()),
-        HoldOutcome::ProductNotFound(product) => Err(products::not_found().with("product_id", product.get())),
+        HoldOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
+        HoldOutcome::ProductNotFound(product) => Err(refusals::product_not_found().with("product_id", product.get())),
         HoldOutcome::ProductsOfDifferentSales => Err(refusals::different_sales()),
         HoldOutcome::QuantityAboveLimit { product, max_per_hold } => Err(refusals::above_limit(product, max_per_hold)),
         HoldOutcome::SaleNotOpen { status, starts_ms, now_ms } => {
@@ -67,24 +64,27 @@ pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<Htt
     match store.find_hold(&hold_id(&request, &store)?).await? {
         FindHoldOutcome::Active(hold) => Ok(found(&HoldBody::of(&hold, Some("active")))),
         FindHoldOutcome::Converted(order) => Ok(found(&HoldBody::of_converted(&order))),
-        FindHoldOutcome::HoldExpired => Err(expired()),
+        FindHoldOutcome::HoldExpired => Err(refusals::hold_expired()),
     }
 }
 
 pub(super) async fn release(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     match store.release(&hold_id(&request, &store)?).await? {
         ReleaseOutcome::Released => Ok(HttpResponse::NoContent().finish()),
-        ReleaseOutcome::HoldConverted(order) => Err(converted(&order)),
-        ReleaseOutcome::HoldExpired => Err(expired()),
+        ReleaseOutcome::HoldConverted(order) => Err(refusals::hold_converted(&order)),
+        ReleaseOutcome::HoldExpired => Err(refusals::hold_expired()),
     }
 }
 
-pub(super) async fn extend(store: Data<Store>, Asked(ask): Asked<ExtendRequest>) -> Result<HttpResponse, Problem> {
-    match store.extend(&ask.hold, ask.more_ms).await? {
+pub(super) async fn extend(
+    store: Data<Store>,
+    Parsed(request): Parsed<ExtendRequest>,
+) -> Result<HttpResponse, Problem> {
+    match store.extend(&request.hold, request.more_ms).await? {
         ExtendOutcome::Extended(hold) => Ok(found(&HoldBody::of(&hold, Some("active")))),
         ExtendOutcome::ExtensionLimitReached { deadline_ms } => Err(refusals::extension_limit_reached(deadline_ms)),
-        ExtendOutcome::HoldConverted(order) => Err(converted(&order)),
-        ExtendOutcome::HoldExpired => Err(expired()),
+        ExtendOutcome::HoldConverted(order) => Err(refusals::hold_converted(&order)),
+        ExtendOutcome::HoldExpired => Err(refusals::hold_expired()),
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) struct ExtendRequest {
     more_ms: u64,
 }
 
-impl Ask for ExtendRequest {
+impl FromHttp for ExtendRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let store = request.app_data::<Data<Store>>().expect("the application registers its store").clone();
         let hold = hold_id(&request, &store)?;
@@ -108,9 +108,9 @@ fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
     Some(seconds * 1_000)
 }
 
-impl Ask for HoldCommand {
+impl FromHttp for HoldCommand {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        command(request.headers(), &mut payload, extract::desk(&request).limits).await
+        command(request.headers(), &mut payload, extract::context(&request).limits).await
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn command(
     payload: &mut Payload,
     limits: BodyLimits,
 ) -> Result<HoldCommand, Problem> {
-    let idempotency_key = idempotency_key(headers)?;
+    let idempotency_key = extract::idempotency_key(headers)?;
     let command = body::read_json_of(headers, payload, limits, read_command).await?;
     Ok(HoldCommand { idempotency_key, ..command })
 }
@@ -168,39 +168,9 @@ fn read_line(object: &mut Object<'_, '_>) -> Option<Line> {
     Some(Line { product: product?, quantity: quantity? })
 }
 
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let mut given = headers.get_all(IDEMPOTENCY_KEY);
-    let Some(first) = given.next() else { return Ok(None) };
-    let key = first.to_str().ok().and_then(IdempotencyKey::parse).filter(|_| given.next().is_none());
-    key.map(Some).ok_or_else(|| {
-        Problem::of_fields(&[FieldError {
-            pointer: String::new(),
-            code: "invalid_idempotency_key",
-            detail: "the header Idempotency-Key must be given once, with 1 to 255 visible ASCII characters".into(),
-        }])
-    })
-}
-
-/// The id in the path; one that was never made here is refused without asking Redis.
+/// The id in the path. The signature tells ids that were never made here, without a call to Redis.
 fn hold_id(request: &HttpRequest, store: &Store) -> Result<HoldId, Problem> {
-    store.ids().parse(request.match_info().query("id")).ok_or_else(never_made)
-}
-
-pub(super) fn never_made() -> Problem {
-    Problem::new(Code::HoldNotFound, "no hold with this id was ever made here")
-}
-
-pub(super) fn expired() -> Problem {
-    Problem::new(Code::HoldExpired, "the hold has lapsed or was released; its units are available again")
-}
-
-fn converted(order: &OrderId) -> Problem {
-    Problem::new(Code::HoldConverted, "the hold is an order already; cancel the order instead")
-        .with("order_id", order.as_str())
-}
-
-pub(super) fn key_reused() -> Problem {
-    Problem::new(Code::IdempotencyKeyReused, "this idempotency key came before with another request")
+    store.ids().parse(request.match_info().query("id")).ok_or_else(refusals::hold_not_found)
 }
 
 fn created(hold: &Hold) -> HttpResponse {
@@ -215,79 +185,4 @@ fn replayed(hold: &Hold) -> HttpResponse {
 
 fn found(body: &HoldBody<'_>) -> HttpResponse {
     answer::fresh_json(StatusCode::OK, body)
-}
-
-/// A line on the wire.
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct ItemBody {
-    pub(super) product_id: u64,
-    pub(super) quantity: u64,
-}
-
-impl ItemBody {
-    pub(super) fn of(line: &Line) -> Self {
-        Self { product_id: line.product.get(), quantity: line.quantity.get() }
-    }
-}
-
-/// A hold on the wire. `product_id` and `quantity` are there when there is one line.
-#[derive(Serialize)]
-struct HoldBody<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    product_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quantity: Option<u64>,
-    items: Vec<ItemBody>,
-    customer_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order_id: Option<&'a str>,
-    expires_at: Option<String>,
-    expires_in: u64,
-}
-
-impl<'a> HoldBody<'a> {
-    fn of(hold: &'a Hold, status: Option<&'static str>) -> Self {
-        let items: Vec<_> = hold.lines.as_slice().iter().map(ItemBody::of).collect();
-        let (product_id, quantity) = single(&items);
-        Self {
-            id: hold.id.as_str(),
-            product_id,
-            quantity,
-            items,
-            customer_id: hold.customer.as_ref().map(CustomerId::as_str),
-            status,
-            order_id: None,
-            expires_at: Some(rfc3339(hold.deadline_ms)),
-            expires_in: whole_seconds(hold.deadline_ms - hold.now_ms),
-        }
-    }
-
-    fn of_converted(order: &'a Order) -> Self {
-        let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
-        let (product_id, quantity) = single(&items);
-        Self {
-            id: order.hold.as_str(),
-            product_id,
-            quantity,
-            items,
-            customer_id: order.customer.as_ref().map(CustomerId::as_str),
-            status: Some("converted"),
-            order_id: Some(order.id.as_str()),
-            expires_at: order.hold_deadline_ms.map(rfc3339),
-            expires_in: order.hold_deadline_ms.map_or(0, |deadline| whole_seconds(deadline - order.now_ms)),
-        }
-    }
-}
-
-/// `product_id` and `quantity`, when there is one line.
-pub(super) fn single(items: &[ItemBody]) -> (Option<u64>, Option<u64>) {
-    if let [item] = items { (Some(item.product_id), Some(item.quantity)) } else { (None, None) }
-}
-
-/// Seconds that are left, never too many.
-fn whole_seconds(ms: i64) -> u64 {
-    u64::try_from(ms / 1_000).unwrap_or(0)
 }

@@ -18,7 +18,6 @@ mod products;
 mod refusals;
 pub mod routes;
 mod throttle;
-mod time;
 
 use std::{
     sync::{
@@ -37,7 +36,7 @@ pub use gate::Gate;
 
 /// What all workers share on this floor.
 #[derive(Clone)]
-pub struct Desk {
+pub struct HttpContext {
     pub limits: BodyLimits,
     /// One for each sender of payment events.
     pub verifiers: Arc<[Verifier]>,

@@ -3,17 +3,18 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     dev::Payload,
-    http::header::{HeaderMap, HeaderValue},
+    http::{
+        StatusCode,
+        header::{HeaderMap, HeaderValue},
+    },
     web::Data,
 };
-use serde_json::json;
 
 use super::{
-    Desk, body,
-    extract::{self, Ask, Asked},
-    holds,
-    orders::OrderBody,
+    HttpContext, answer, body,
+    extract::{self, FromHttp, Parsed},
     problem::{Code, FieldError, Problem},
+    refusals,
     throttle::Throttle,
 };
 use crate::{
@@ -24,13 +25,14 @@ use crate::{
         event::EventError,
         signature::{Distrust, Refusal, Verifier},
     },
+    wire::{order::OrderBody, webhook::WebhookBody},
 };
 
 thread_local! {
     static REFUSALS: Throttle = const { Throttle::new() };
 }
 
-pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn webhook(store: Data<Store>, Parsed(event): Parsed<PaymentEvent>) -> Result<HttpResponse, Problem> {
     match store.settle(&event).await? {
         SettleOutcome::Applied(order) => Ok(received("applied", order.as_ref())),
         SettleOutcome::Duplicate(order) => Ok(received("duplicate", order.as_ref())),
@@ -39,14 +41,14 @@ pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent
         SettleOutcome::Review(order) => Ok(received("review", order.as_ref())),
         SettleOutcome::Unmatched => Ok(unmatched(&event)),
         SettleOutcome::TargetsDiffer => Err(targets_differ()),
-        SettleOutcome::IdempotencyKeyReused => Err(holds::key_reused()),
+        SettleOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
     }
 }
 
-impl Ask for PaymentEvent {
+impl FromHttp for PaymentEvent {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        let desk = extract::desk(&request);
-        let (verifier, limits) = (verifier(&desk, &request)?, desk.limits);
+        let context = extract::context(&request);
+        let (verifier, limits) = (verifier(&context, &request)?, context.limits);
         let (headers, media_type) = (request.headers(), verifier.provider.media_type);
         let (bytes_max, timeout) = (limits.webhook_bytes_max, limits.read_timeout);
         let body = body::read(headers, &mut payload, media_type, bytes_max, timeout).await?;
@@ -65,9 +67,9 @@ impl Headers for HeaderMap {
 }
 
 /// The verifier of the provider that sends to this path.
-fn verifier<'a>(desk: &'a Desk, request: &HttpRequest) -> Result<&'a Verifier, Problem> {
+fn verifier<'a>(context: &'a HttpContext, request: &HttpRequest) -> Result<&'a Verifier, Problem> {
     let path = request.match_pattern().unwrap_or_default();
-    let found = desk.verifiers.iter().find(|verifier| verifier.provider.path == path);
+    let found = context.verifiers.iter().find(|verifier| verifier.provider.path == path);
     found.ok_or_else(|| Problem::new(Code::NotFound, "no provider sends payment events to this path"))
 }
 
@@ -120,7 +122,7 @@ fn unmatched(event: &PaymentEvent) -> HttpResponse {
 
 fn received(outcome: &'static str, order: Option<&Order>) -> HttpResponse {
     let order = order.map(OrderBody::of);
-    HttpResponse::Ok().json(json!({"message": "Webhook received", "outcome": outcome, "order": order}))
+    answer::json(StatusCode::OK, &WebhookBody { message: "Webhook received".into(), outcome: outcome.into(), order })
 }
 
 #[cfg(test)]
@@ -141,13 +143,19 @@ mod tests {
     async fn answer(provider: &'static Provider, secret: &str, signed: &Signed) -> String {
         let verifiers = [Verifier::new(provider, [secret], false, 300).unwrap()];
         let limits = BodyLimits { body_bytes_max: 1, webhook_bytes_max: 4_096, read_timeout: Duration::from_secs(9) };
-        let desk =
-            Desk { limits, verifiers: verifiers.into(), admins: None, gate: None, draining: Draining::default() };
-        let name = |event: Result<Asked<PaymentEvent>, Problem>| async move {
-            event.map_or_else(|problem| problem.code().row().0.to_owned(), |Asked(event)| event.key.as_str().to_owned())
+        let context = HttpContext {
+            limits,
+            verifiers: verifiers.into(),
+            admins: None,
+            gate: None,
+            draining: Draining::default(),
+        };
+        let name = |event: Result<Parsed<PaymentEvent>, Problem>| async move {
+            event
+                .map_or_else(|problem| problem.code().row().0.to_owned(), |Parsed(event)| event.key.as_str().to_owned())
         };
         let route = web::resource(provider.path).route(web::post().to(name));
-        let app = test::init_service(App::new().app_data(Data::new(desk)).service(route)).await;
+        let app = test::init_service(App::new().app_data(Data::new(context)).service(route)).await;
         let request = test::TestRequest::post()
             .uri(provider.path)
             .insert_header(("content-type", provider.media_type))

@@ -12,9 +12,10 @@ use actix_web::{
     web::Bytes,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::store::Failure;
+use super::answer;
+use crate::{store::Failure, wire::problem::FieldErrorBody};
 
 /// Prefix of the `type` of a problem; the rest is its code with hyphens.
 const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
@@ -22,7 +23,6 @@ const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
 const BODY_BYTES: usize = 512;
 
 static PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 macro_rules! codes {
     ($($code:ident $word:literal $status:literal $title:literal;)*) => {
@@ -97,6 +97,13 @@ pub struct FieldError {
     pub detail: Cow<'static, str>,
 }
 
+impl FieldError {
+    fn body(&self) -> FieldErrorBody<'_> {
+        let Self { pointer, code, detail } = self;
+        FieldErrorBody { pointer: pointer.into(), code: (*code).into(), detail: detail.as_ref().into() }
+    }
+}
+
 /// An answer that is no success. Boxed, because nearly all answers are none of these.
 #[derive(Debug)]
 pub struct Problem(Box<Parts>);
@@ -165,8 +172,7 @@ impl Problem {
         let only_unknown = errors.iter().all(|error| error.code == "unknown_field");
         let code = if only_unknown { Code::UnknownField } else { Code::ValidationFailed };
         let detail = errors.iter().map(|error| error.detail.as_ref()).collect::<Vec<_>>().join("; ");
-        let list: Vec<Value> =
-            errors.iter().map(|e| json!({"pointer": e.pointer, "code": e.code, "detail": e.detail})).collect();
+        let list: Vec<Value> = errors.iter().map(|error| json!(error.body())).collect();
         Self::new(code, detail).with("errors", list)
     }
 
@@ -179,11 +185,10 @@ impl Problem {
         self.0.code
     }
 
-    /// What a program acts on, where a problem is one row of an answer: its code, what is wrong, and its further members.
-    pub fn row(&self) -> Value {
-        let mut row = json!({"code": self.code().row().0, "detail": self.0.detail});
-        self.0.extras.iter().for_each(|(name, value)| row[*name] = value.clone());
-        row
+    /// Code, detail and further members, for a problem that is one row of an answer.
+    pub fn parts(&self) -> (String, String, Map<String, Value>) {
+        let more = self.0.extras.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        (self.code().row().0.to_owned(), self.0.detail.clone().into_owned(), more)
     }
 
     /// The answer, with the id of the request in it.
@@ -195,7 +200,7 @@ impl Problem {
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON.clone());
-        headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
+        headers.insert(header::CACHE_CONTROL, answer::NO_STORE.clone());
         if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

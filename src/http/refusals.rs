@@ -1,10 +1,63 @@
-//! Why there is no hold, or no longer one: each refusal says what to do and when.
+//! The refusals of all resources. Each says what to do, and when where that is known.
 
-use super::{
-    problem::{Code, Problem},
-    time::rfc3339,
+use super::problem::{Code, Problem};
+use crate::{
+    domain::{
+        ids::{OrderId, ProductId},
+        order::Order,
+        outcome::{Shortage, ShortageReason},
+        sale::SaleStatus,
+    },
+    wire::time::rfc3339,
 };
-use crate::domain::{ids::ProductId, outcome::Shortage, sale::SaleStatus};
+
+/// The bound of `domain::money::LINE_TOTAL_MAX`, in units of the currency.
+pub(super) const PRICE_TOO_LARGE: &str = "price times max_per_hold must be at most 50000000000";
+
+pub(super) fn sale_not_found() -> Problem {
+    Problem::new(Code::SaleNotFound, "there is no such sale")
+}
+
+pub(super) fn product_not_found() -> Problem {
+    Problem::new(Code::ProductNotFound, "there is no such product")
+}
+
+pub(super) fn hold_not_found() -> Problem {
+    Problem::new(Code::HoldNotFound, "no hold with this id was ever made here")
+}
+
+pub(super) fn hold_expired() -> Problem {
+    Problem::new(Code::HoldExpired, "the hold has lapsed or was released; its units are available again")
+}
+
+pub(super) fn hold_converted(order: &OrderId) -> Problem {
+    Problem::new(Code::HoldConverted, "the hold is an order already; cancel the order instead")
+        .with("order_id", order.as_str())
+}
+
+pub(super) fn order_not_found() -> Problem {
+    Problem::new(Code::OrderNotFound, "there is no order with this id")
+}
+
+pub(super) fn order_not_cancellable(order: &Order) -> Problem {
+    let status = order.status.as_str();
+    Problem::new(Code::OrderNotCancellable, format!("the order is {status}: money was captured, refund it instead"))
+        .with("order_status", status)
+}
+
+pub(super) fn order_not_pending(order: &Order) -> Problem {
+    let status = order.status.as_str();
+    Problem::new(Code::OrderNotPending, format!("the order is {status}: its payment deadline cannot move any more"))
+        .with("order_status", status)
+}
+
+pub(super) fn review_not_found() -> Problem {
+    Problem::new(Code::ReviewNotFound, "there is no review with this id")
+}
+
+pub(super) fn key_reused() -> Problem {
+    Problem::new(Code::IdempotencyKeyReused, "this idempotency key came before with another request")
+}
 
 pub(super) fn different_sales() -> Problem {
     Problem::new(Code::ProductsOfDifferentSales, "products of one hold must be of one sale; make a hold for each sale")
@@ -17,21 +70,21 @@ pub(super) fn above_limit(product: ProductId, max_per_hold: u64) -> Problem {
 }
 
 pub(super) fn insufficient_stock(shortage: &Shortage) -> Problem {
-    let detail = match shortage.reason() {
-        "sold_out" => "all units are sold",
-        "all_held" => "all units are held or wait for a payment; some may come back",
-        _ => "there are fewer units than you ask for",
+    let (reason, detail) = match shortage.reason() {
+        ShortageReason::SoldOut => ("sold_out", "all units are sold"),
+        ShortageReason::AllHeld => ("all_held", "all units are held or wait for a payment; some may come back"),
+        ShortageReason::NotEnough => ("not_enough", "there are fewer units than you ask for"),
     };
     let problem = Problem::new(Code::InsufficientStock, detail)
         .with("product_id", shortage.product.get())
         .with("available_stock", shortage.available)
-        .with("reason", shortage.reason())
+        .with("reason", reason)
         .with("next_release_at", shortage.next_release_ms.map(rfc3339));
     let wait_ms = shortage.next_release_ms.map_or(1_000, |next| next - shortage.now_ms);
     if shortage.coming_back == 0 {
         return problem;
     }
-    // A unit is back as soon as its deadline has passed, hence one millisecond later, in whole seconds.
+    // A unit comes back one millisecond after its deadline. Rounded up to whole seconds.
     problem.retry_after(u64::try_from(wait_ms / 1_000 + 1).unwrap_or(1))
 }
 

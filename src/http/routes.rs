@@ -7,7 +7,7 @@ use actix_web::{
 };
 
 use super::{
-    Desk, admin,
+    HttpContext, admin,
     gate::gate,
     health, holds, orders, payments,
     problem::{Code, Problem},
@@ -15,21 +15,21 @@ use super::{
 };
 
 /// Adds all routes. The admin routes are there only when there is a token for them.
-pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
-    configure_storefront(config, desk);
-    for verifier in desk.verifiers.iter() {
+pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
+    configure_storefront(config, context);
+    for verifier in context.verifiers.iter() {
         config.service(resource(verifier.provider.path, "POST").route(web::post().to(payments::webhook)));
     }
     config.service(reading("/livez", health::livez)).service(reading("/readyz", health::readyz));
-    if desk.admins.is_some() {
+    if context.admins.is_some() {
         configure_admin(config);
     }
     config.default_service(web::to(not_found));
 }
 
 /// Each scope is behind the gate as a whole, also a path in it that is spelled with escapes.
-fn configure_storefront(config: &mut ServiceConfig, desk: &Desk) {
-    let behind_gate = |path| web::scope(path).wrap(Condition::new(desk.gate.is_some(), from_fn(gate)));
+fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
+    let behind_gate = |path| web::scope(path).wrap(Condition::new(context.gate.is_some(), from_fn(gate)));
     config
         .service(
             behind_gate(products::PATH).service(reading("", products::list)).service(reading("/{id}", products::read)),

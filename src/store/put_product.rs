@@ -17,7 +17,7 @@ impl Store {
         if let Some(sale) = &product.sale
             && let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency)
         {
-            return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency.code().to_owned() });
+            return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
         }
         let Some((id, sale)) = self.claim_product(product).await? else { return Ok(PutProductOutcome::AlreadyExists) };
         self.add_to_sales(&sale).await?;
@@ -28,7 +28,9 @@ impl Store {
                 Ok(PutProductOutcome::Created { product, new_sale: reply.int()? == 1 })
             }
             "already_exists" => Ok(PutProductOutcome::AlreadyExists),
-            "currency_differs" => Ok(PutProductOutcome::CurrencyDiffers { sale_currency: reply.text()? }),
+            "currency_differs" => {
+                Ok(PutProductOutcome::CurrencyDiffers { sale_currency: record::currency(&reply.text()?)? })
+            }
             word => Err(unknown_word(Op::PutProduct, word)),
         }
     }

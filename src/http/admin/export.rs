@@ -8,28 +8,26 @@ use actix_web::{
     dev::Payload,
     http::{
         Method, Version,
-        header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName},
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName},
     },
     web::{Bytes, Data},
 };
 use futures_util::{StreamExt, TryStream, TryStreamExt, stream};
 
-use super::{
-    Parameters, authorize,
-    orders::{OrderRow, PricedItem},
-    sale_not_found,
-};
+use super::{Parameters, authorize};
 use crate::{
     domain::{
         ids::SaleId,
         order::{Order, OrderStatus},
     },
     http::{
-        extract::{Ask, Asked},
+        answer,
+        extract::{FromHttp, Parsed},
         problem::{Code, Problem},
-        products::NO_STORE,
+        refusals,
     },
     store::{Failure, OrderWalk, Store},
+    wire::order::{OrderRow, PricedItem},
 };
 
 /// How many orders may come; only where all of them are asked for.
@@ -59,32 +57,34 @@ const FORMULA: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '\n', '\''];
 
 pub(in crate::http) async fn orders(
     store: Data<Store>,
-    Asked(ask): Asked<ExportRequest>,
+    Parsed(request): Parsed<ExportRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let Some(mut walk) = store.walk_orders(ask.sale.as_ref(), None).await? else { return Err(sale_not_found()) };
+    let Some(mut walk) = store.walk_orders(request.sale.as_ref(), None).await? else {
+        return Err(refusals::sale_not_found());
+    };
     let mut response = HttpResponse::Ok();
     response
-        .insert_header(NO_STORE)
-        .insert_header((CONTENT_TYPE, ask.format.media_type()))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", ask.file_name())));
-    if ask.status.is_none() {
+        .insert_header((CACHE_CONTROL, answer::NO_STORE.clone()))
+        .insert_header((CONTENT_TYPE, request.format.media_type()))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", request.file_name())));
+    if request.status.is_none() {
         response.insert_header((ORDERS_ESTIMATED.clone(), store.count_orders(&walk).await?.to_string()));
     }
-    if ask.head_only {
+    if request.head_only {
         return Ok(response.streaming(stream::empty::<Result<Bytes, Failure>>()));
     }
     // Read before the head is sent: a store that is gone is then a problem, not a body that breaks off.
     let first = store.next_orders(&mut walk).await?.unwrap_or_default();
-    let first = [ask.format.head(), ask.format.rows(ask.wanted(&first))].concat();
-    Ok(response.streaming(stream::iter([Ok(first.into())]).chain(rest(store, walk, ask))))
+    let first = [request.format.head(), request.format.rows(request.wanted(&first))].concat();
+    Ok(response.streaming(stream::iter([Ok(first.into())]).chain(rest(store, walk, request))))
 }
 
-/// What comes after the first page. A failure ends the body without its last chunk, so that nobody takes a part for the whole.
-fn rest(store: Data<Store>, walk: OrderWalk, ask: ExportRequest) -> impl TryStream<Item = Result<Bytes, Failure>> {
-    let pages = stream::try_unfold((store, walk, ask), async |(store, mut walk, ask)| {
+/// The pages after the first. A failure ends the body without its last chunk, so that nobody takes a part for the whole.
+fn rest(store: Data<Store>, walk: OrderWalk, request: ExportRequest) -> impl TryStream<Item = Result<Bytes, Failure>> {
+    let pages = stream::try_unfold((store, walk, request), async |(store, mut walk, request)| {
         let Some(page) = store.next_orders(&mut walk).await? else { return Ok(None) };
-        let rows = ask.format.rows(ask.wanted(&page));
-        Ok(Some((rows.into(), (store, walk, ask))))
+        let rows = request.format.rows(request.wanted(&page));
+        Ok(Some((rows.into(), (store, walk, request))))
     });
     // A page without a wanted order is no chunk: an empty one would end the body.
     pages
@@ -100,7 +100,7 @@ pub(in crate::http) struct ExportRequest {
     head_only: bool,
 }
 
-impl Ask for ExportRequest {
+impl FromHttp for ExportRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         if request.version() < Version::HTTP_11 {
@@ -168,7 +168,7 @@ impl Format {
 
     fn rows<'a>(self, orders: impl Iterator<Item = OrderRow<'a>>) -> Vec<u8> {
         match self {
-            Self::Csv => csv(orders.map(|order| cells(&order))),
+            Self::Csv => csv(orders.map(cells)),
             Self::Ndjson => orders.fold(Vec::new(), |mut lines, order| {
                 // No part of an order can fail to be written, nor can memory.
                 let _written = serde_json::to_writer(&mut lines, &order);
@@ -188,25 +188,26 @@ fn csv<'a>(rows: impl Iterator<Item = [Cow<'a, str>; COLUMNS.len()]>) -> Vec<u8>
     writer.into_inner().unwrap_or_default()
 }
 
-fn cells<'a>(order: &OrderRow<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
+fn cells<'a>(order: OrderRow<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
     let number = |number: Option<u64>| number.map_or(Cow::Borrowed(""), |number| number.to_string().into());
-    let text = |text: &Option<String>| Cow::Owned(text.clone().unwrap_or_default());
+    let text = |text: Option<String>| Cow::Owned(text.unwrap_or_default());
+    let items = items(&order);
     [
-        order.id.into(),
-        order.sale.into(),
-        order.hold_id.into(),
+        order.id,
+        order.sale,
+        order.hold_id,
         number(order.product_id),
         number(order.quantity),
-        items(order).into(),
-        order.customer_id.unwrap_or_default().into(),
-        order.status.into(),
-        text(&order.total_amount),
-        order.currency.unwrap_or_default().into(),
-        order.created_at.clone().into(),
-        order.payment_due_at.clone().into(),
-        text(&order.paid_at),
-        order.payment_id.unwrap_or_default().into(),
-        text(&order.payment_started_at),
+        items.into(),
+        order.customer_id.unwrap_or_default(),
+        order.status,
+        text(order.total_amount),
+        order.currency.unwrap_or_default(),
+        order.created_at.into(),
+        order.payment_due_at.into(),
+        text(order.paid_at),
+        order.payment_id.unwrap_or_default(),
+        text(order.payment_started_at),
         if order.late { "true" } else { "false" }.into(),
     ]
 }

@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod export;
 pub(super) mod import;
+mod new_product;
 pub(super) mod orders;
 pub(super) mod products;
 pub(super) mod reviews;
@@ -30,7 +31,7 @@ use crate::domain::{ids::SaleId, order::OrderStatus};
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 100;
 
-/// The tokens of those who may ask.
+/// The tokens of those who may request.
 #[derive(Clone)]
 pub struct Admins {
     full: Digests,
@@ -68,8 +69,8 @@ enum Role {
 
 /// Whoever may only look may GET.
 fn authorize(request: &HttpRequest) -> Result<(), Problem> {
-    let desk = extract::desk(request);
-    let role = desk.admins.as_ref().and_then(|admins| admins.role(request.headers()));
+    let context = extract::context(request);
+    let role = context.admins.as_ref().and_then(|admins| admins.role(request.headers()));
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);
     match role {
         Some(Role::Full) => Ok(()),
@@ -77,10 +78,6 @@ fn authorize(request: &HttpRequest) -> Result<(), Problem> {
         Some(Role::Reading) => Err(Problem::new(Code::Forbidden, "this token may read, and change nothing")),
         None => Err(Problem::unauthorized("Bearer", "send Authorization: Bearer <token> with an admin token")),
     }
-}
-
-fn sale_not_found() -> Problem {
-    Problem::new(Code::SaleNotFound, "there is no such sale")
 }
 
 /// The parameters of a list; all complaints are made together.

@@ -1,26 +1,24 @@
 //! /api/admin/sales: the terms under which products are sold.
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
-use serde::Serialize;
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, authorize, sale_not_found};
+use super::{Parameters, authorize};
 use crate::{
     domain::{
         ids::SaleId,
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
-        sale::{OnPaymentFailed, Sale, SaleChange},
+        sale::{OnPaymentFailed, SaleChange},
         text::Name,
     },
     http::{
-        body,
-        extract::{Ask, Asked},
+        answer, body,
+        extract::{FromHttp, Parsed},
         fields::{Json, Object},
         problem::{Code, FieldError, Problem},
-        products::NO_STORE,
-        time::{self, rfc3339},
+        refusals,
     },
     store::Store,
+    wire::{sale::SaleBody, time},
 };
 
 /// The longest of the lengths that a sale has, in seconds: a year.
@@ -43,11 +41,11 @@ const FIELDS: [&str; 12] = [
 
 pub(in crate::http) async fn create(
     store: Data<Store>,
-    Asked(ask): Asked<CreateRequest>,
+    Parsed(request): Parsed<CreateRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let id = ask.id.unwrap_or_else(|| store.ids().new_sale());
-    match store.put_sale(&id, &ask.terms).await? {
-        PutSaleOutcome::Created(sale) => Ok(HttpResponse::Created().json(SaleBody::of(&sale))),
+    let id = request.id.unwrap_or_else(|| store.ids().new_sale());
+    match store.put_sale(&id, &request.terms).await? {
+        PutSaleOutcome::Created(sale) => Ok(answer::json(StatusCode::CREATED, &SaleBody::of(&sale))),
         PutSaleOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a sale with this id already; PATCH changes it"))
         }
@@ -56,30 +54,33 @@ pub(in crate::http) async fn create(
 
 pub(in crate::http) async fn change(
     store: Data<Store>,
-    Asked(ask): Asked<ChangeRequest>,
+    Parsed(request): Parsed<ChangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.change_sale(&ask.id, &ask.change).await? {
-        ChangeSaleOutcome::Changed(sale) => Ok(HttpResponse::Ok().json(SaleBody::of(&sale))),
-        ChangeSaleOutcome::SaleNotFound => Err(sale_not_found()),
+    match store.change_sale(&request.id, &request.change).await? {
+        ChangeSaleOutcome::Changed(sale) => Ok(answer::json(StatusCode::OK, &SaleBody::of(&sale))),
+        ChangeSaleOutcome::SaleNotFound => Err(refusals::sale_not_found()),
         ChangeSaleOutcome::TermsConflict { field } => Err(Problem::of_fields(&[conflict(&field)])),
     }
 }
 
 pub(in crate::http) async fn read(
     store: Data<Store>,
-    Asked(ReadRequest(id)): Asked<ReadRequest>,
+    Parsed(ReadRequest(id)): Parsed<ReadRequest>,
 ) -> Result<HttpResponse, Problem> {
     match store.find_sale(&id).await? {
-        FindSaleOutcome::Found(sale) => Ok(HttpResponse::Ok().insert_header(NO_STORE).json(SaleBody::of(&sale))),
-        FindSaleOutcome::SaleNotFound => Err(sale_not_found()),
+        FindSaleOutcome::Found(sale) => Ok(answer::fresh_json(StatusCode::OK, &SaleBody::of(&sale))),
+        FindSaleOutcome::SaleNotFound => Err(refusals::sale_not_found()),
     }
 }
 
-pub(in crate::http) async fn list(store: Data<Store>, Asked(ask): Asked<ListRequest>) -> Result<HttpResponse, Problem> {
-    let (sales, more) = store.list_sales(ask.after.as_ref(), ask.limit).await?;
+pub(in crate::http) async fn list(
+    store: Data<Store>,
+    Parsed(request): Parsed<ListRequest>,
+) -> Result<HttpResponse, Problem> {
+    let (sales, more) = store.list_sales(request.after.as_ref(), request.limit).await?;
     let rows: Vec<_> = sales.iter().map(SaleBody::of).collect();
-    let next = sales.last().filter(|_| more).map(|sale| sale.id.as_str());
-    Ok(HttpResponse::Ok().insert_header(NO_STORE).json(json!({"data": rows, "next_cursor": next})))
+    let next = sales.last().filter(|_| more).map(|sale| sale.id.as_str().to_owned());
+    Ok(answer::page(rows, next))
 }
 
 pub(in crate::http) struct CreateRequest {
@@ -87,7 +88,7 @@ pub(in crate::http) struct CreateRequest {
     terms: SaleChange,
 }
 
-impl Ask for CreateRequest {
+impl FromHttp for CreateRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         body::read_json(&request, &mut payload, read_sale).await
@@ -99,7 +100,7 @@ pub(in crate::http) struct ChangeRequest {
     change: SaleChange,
 }
 
-impl Ask for ChangeRequest {
+impl FromHttp for ChangeRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         let id = id_in_path(&request)?;
@@ -112,7 +113,7 @@ impl Ask for ChangeRequest {
 
 pub(in crate::http) struct ReadRequest(SaleId);
 
-impl Ask for ReadRequest {
+impl FromHttp for ReadRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         id_in_path(&request).map(Self)
@@ -124,7 +125,7 @@ pub(in crate::http) struct ListRequest {
     limit: usize,
 }
 
-impl Ask for ListRequest {
+impl FromHttp for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         let mut parameters = Parameters::of(&request, &["limit", "cursor"]);
@@ -135,7 +136,7 @@ impl Ask for ListRequest {
 }
 
 fn id_in_path(request: &HttpRequest) -> Result<SaleId, Problem> {
-    SaleId::parse(request.match_info().query("id")).ok_or_else(sale_not_found)
+    SaleId::parse(request.match_info().query("id")).ok_or_else(refusals::sale_not_found)
 }
 
 fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateRequest> {
@@ -196,45 +197,4 @@ fn conflict(field: &str) -> FieldError {
         _ => format!("{field} must not be more than {field}_max"),
     };
     FieldError { pointer: format!("/{field}"), code: "conflict", detail: detail.into() }
-}
-
-/// A sale on the wire.
-#[derive(Serialize)]
-pub(super) struct SaleBody<'a> {
-    id: &'a str,
-    name: &'a str,
-    starts_at: Option<String>,
-    ends_at: Option<String>,
-    paused: bool,
-    hold_seconds: u64,
-    hold_seconds_max: u64,
-    payment_seconds: u64,
-    payment_seconds_max: u64,
-    on_payment_failed: &'static str,
-    restock_refunds: bool,
-    cooldown_holds: u64,
-    cooldown_seconds: u64,
-    currency: Option<&'static str>,
-}
-
-impl<'a> SaleBody<'a> {
-    pub(super) fn of(sale: &'a Sale) -> Self {
-        let terms = &sale.terms;
-        Self {
-            id: sale.id.as_str(),
-            name: terms.name.as_str(),
-            starts_at: terms.window.starts_ms.map(rfc3339),
-            ends_at: terms.window.ends_ms.map(rfc3339),
-            paused: terms.window.paused,
-            hold_seconds: terms.hold_ms / 1_000,
-            hold_seconds_max: terms.hold_max_ms / 1_000,
-            payment_seconds: terms.payment_ms / 1_000,
-            payment_seconds_max: terms.payment_max_ms / 1_000,
-            on_payment_failed: terms.on_payment_failed.as_str(),
-            restock_refunds: terms.restock_refunds,
-            cooldown_holds: terms.cooldown_holds,
-            cooldown_seconds: terms.cooldown_ms / 1_000,
-            currency: sale.currency.map(|currency| currency.code()),
-        }
-    }
 }

@@ -61,7 +61,7 @@ pub(super) async fn gate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gate = extract::desk(request.request()).gate.clone();
+    let gate = extract::context(request.request()).gate.clone();
     match gate.map_or(Ok(()), |gate| gate.pass(request.head())) {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
         // The frame renders it, as it does those of handlers.

@@ -217,7 +217,7 @@ impl SaleTest {
                     PutProductOutcome::Created { product, .. } => format!("put_product created {}", product.id),
                     PutProductOutcome::AlreadyExists => "put_product already_exists".into(),
                     PutProductOutcome::CurrencyDiffers { sale_currency } => {
-                        format!("put_product currency_differs {sale_currency}")
+                        format!("put_product currency_differs {}", sale_currency.code())
                     }
                 }
             }

@@ -13,14 +13,14 @@ thread_local! {
 }
 
 /// Epoch milliseconds of an RFC 3339 time with an offset, in the years 1970 to 9999.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     let instant: Timestamp = text.parse().ok()?;
     let ms = instant.as_millisecond();
     (0..253_402_300_800_000).contains(&ms).then_some(ms)
 }
 
 /// `2026-11-22T15:04:05.000Z`. An instant that no calendar knows becomes the epoch.
-pub(super) fn rfc3339(epoch_ms: i64) -> String {
+pub fn rfc3339(epoch_ms: i64) -> String {
     if let Some((last_ms, text)) = LAST.get()
         && last_ms == epoch_ms
     {

@@ -1,0 +1,69 @@
+//! The body of a new product: of `POST /api/admin/products`, and of each row of an import.
+
+use crate::{
+    domain::{
+        ids::{ProductId, SaleId},
+        money::{Amount, Currency},
+        outcome::PutProductOutcome,
+        product::{MAX_PER_HOLD_DEFAULT, NewProduct, PER_HOLD_MAX, Product, TOTAL_MAX, fits_one_hold},
+        quantity::Quantity,
+        text::Name,
+    },
+    http::{
+        fields::{Json, Object},
+        problem::{Code, FieldError, Problem},
+        refusals,
+    },
+    store::Store,
+};
+
+/// The fields of a new product, which are the columns of an import.
+pub(super) const FIELDS: [&str; 8] =
+    ["id", "sale", "name", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
+
+pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {
+    let mut object = Object::open(json, "", &FIELDS, errors)?;
+    let id = object.count("id", 1, ProductId::MAX).and_then(ProductId::new);
+    let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
+        SaleId::parse(text).filter(|sale| !sale.is_reserved())
+    });
+    let name = object.required_text("name", Name::RULE, Name::parse);
+    let currency = object.text("currency", "an ISO 4217 code such as USD", Currency::parse);
+    let currency = currency.or_else(|| Currency::parse("USD"))?;
+    let price =
+        object.required_text("price", &price_rule(currency), |text| Amount::parse(text, currency.decimals()).ok());
+    let total = object.required_count("total_stock", 0, TOTAL_MAX);
+    let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).unwrap_or(MAX_PER_HOLD_DEFAULT);
+    let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);
+    if price.is_some_and(|price| !fits_one_hold(price, max_per_hold)) {
+        object.complain("price", "too_large", refusals::PRICE_TOO_LARGE);
+    }
+    let max_per_hold = Quantity::new(max_per_hold)?;
+    Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold, max_per_customer })
+}
+
+/// The rule for a price, with an example in as many decimals.
+fn price_rule(currency: Currency) -> String {
+    let nines = "9".repeat(currency.decimals());
+    let example = if nines.is_empty() { "999".to_owned() } else { format!("9.{nines}") };
+    format!("a decimal string in the decimals of {}, such as {example}", currency.code())
+}
+
+/// Makes a product. Answers it, and whether it made its sale too.
+pub(super) async fn create(store: &Store, product: &NewProduct) -> Result<(Product, bool), Problem> {
+    match store.put_product(product).await? {
+        PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
+        PutProductOutcome::AlreadyExists => {
+            Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
+        }
+        PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
+    }
+}
+
+fn currency_differs(sale_currency: Currency) -> Problem {
+    Problem::of_fields(&[FieldError {
+        pointer: "/currency".to_owned(),
+        code: "currency_differs",
+        detail: format!("all products of this sale are sold in {}", sale_currency.code()).into(),
+    }])
+}

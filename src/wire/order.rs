@@ -1,0 +1,126 @@
+//! Orders: as a buyer's server sees one, and as a row of the admin's list and export.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    hold::{ItemBody, single},
+    time::rfc3339,
+};
+use crate::domain::{
+    money::Currency,
+    order::{Order, PricedLine},
+    payment::PaymentId,
+    text::CustomerId,
+};
+
+/// An order. Only an order of one product has `product_id` and `quantity`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderBody<'a> {
+    pub id: Cow<'a, str>,
+    pub hold_id: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<u64>,
+    pub items: Vec<ItemBody>,
+    pub customer_id: Option<Cow<'a, str>>,
+    pub status: Cow<'a, str>,
+    pub total_amount: Option<String>,
+    pub currency: Option<Cow<'a, str>>,
+    pub created_at: String,
+    pub payment_due_at: String,
+    pub paid_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_started_at: Option<String>,
+    /// The payment came after the deadline, and units were still available.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+}
+
+impl<'a> OrderBody<'a> {
+    pub fn of(order: &'a Order) -> Self {
+        let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
+        let (product_id, quantity) = single(&items);
+        Self {
+            id: order.id.as_str().into(),
+            hold_id: order.hold.as_str().into(),
+            product_id,
+            quantity,
+            items,
+            customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            status: order.status.as_str().into(),
+            total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
+            currency: order.total.map(|(_, currency)| currency.code().into()),
+            created_at: rfc3339(order.created_ms),
+            payment_due_at: rfc3339(order.payment_due_ms),
+            paid_at: order.paid_ms.map(rfc3339),
+            payment_started_at: order.started_ms.map(rfc3339),
+            late: order.late,
+        }
+    }
+}
+
+/// An order as the shop sees it, in the list and in an export. Every row has all fields, null where there is no value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderRow<'a> {
+    pub id: Cow<'a, str>,
+    pub sale: Cow<'a, str>,
+    pub hold_id: Cow<'a, str>,
+    /// Like `quantity`, null in an order of several products.
+    pub product_id: Option<u64>,
+    pub quantity: Option<u64>,
+    pub items: Vec<PricedItem>,
+    pub customer_id: Option<Cow<'a, str>>,
+    pub status: Cow<'a, str>,
+    pub total_amount: Option<String>,
+    pub currency: Option<Cow<'a, str>>,
+    pub created_at: String,
+    pub payment_due_at: String,
+    pub paid_at: Option<String>,
+    pub payment_id: Option<Cow<'a, str>>,
+    pub payment_started_at: Option<String>,
+    pub late: bool,
+}
+
+/// A line, with the price of one unit when the order was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PricedItem {
+    pub product_id: u64,
+    pub quantity: u64,
+    pub unit_price: String,
+}
+
+impl<'a> OrderRow<'a> {
+    pub fn of(order: &'a Order) -> Self {
+        let currency = order.total.map(|(_, currency)| currency);
+        let only = if let [only] = &order.lines[..] { Some(only.line) } else { None };
+        Self {
+            id: order.id.as_str().into(),
+            sale: order.hold.sale().as_str().into(),
+            hold_id: order.hold.as_str().into(),
+            product_id: only.map(|line| line.product.get()),
+            quantity: only.map(|line| line.quantity.get()),
+            items: order.lines.iter().map(|line| PricedItem::of(line, currency.as_ref())).collect(),
+            customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            status: order.status.as_str().into(),
+            total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
+            currency: currency.map(|currency| currency.code().into()),
+            created_at: rfc3339(order.created_ms),
+            payment_due_at: rfc3339(order.payment_due_ms),
+            paid_at: order.paid_ms.map(rfc3339),
+            payment_id: order.payment.as_ref().map(PaymentId::as_str).map(Cow::Borrowed),
+            payment_started_at: order.started_ms.map(rfc3339),
+            late: order.late,
+        }
+    }
+}
+
+impl PricedItem {
+    fn of(priced: &PricedLine, currency: Option<&Currency>) -> Self {
+        let PricedLine { line, price } = priced;
+        let unit_price = price.written(currency);
+        Self { product_id: line.product.get(), quantity: line.quantity.get(), unit_price }
+    }
+}

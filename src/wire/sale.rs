@@ -1,0 +1,49 @@
+//! Sales.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::rfc3339;
+use crate::domain::sale::Sale;
+
+/// A sale and its terms.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SaleBody<'a> {
+    pub id: Cow<'a, str>,
+    pub name: Cow<'a, str>,
+    pub starts_at: Option<String>,
+    pub ends_at: Option<String>,
+    pub paused: bool,
+    pub hold_seconds: u64,
+    pub hold_seconds_max: u64,
+    pub payment_seconds: u64,
+    pub payment_seconds_max: u64,
+    pub on_payment_failed: Cow<'a, str>,
+    pub restock_refunds: bool,
+    pub cooldown_holds: u64,
+    pub cooldown_seconds: u64,
+    pub currency: Option<Cow<'a, str>>,
+}
+
+impl<'a> SaleBody<'a> {
+    pub fn of(sale: &'a Sale) -> Self {
+        let terms = &sale.terms;
+        Self {
+            id: sale.id.as_str().into(),
+            name: terms.name.as_str().into(),
+            starts_at: terms.window.starts_ms.map(rfc3339),
+            ends_at: terms.window.ends_ms.map(rfc3339),
+            paused: terms.window.paused,
+            hold_seconds: terms.hold_ms / 1_000,
+            hold_seconds_max: terms.hold_max_ms / 1_000,
+            payment_seconds: terms.payment_ms / 1_000,
+            payment_seconds_max: terms.payment_max_ms / 1_000,
+            on_payment_failed: terms.on_payment_failed.as_str().into(),
+            restock_refunds: terms.restock_refunds,
+            cooldown_holds: terms.cooldown_holds,
+            cooldown_seconds: terms.cooldown_ms / 1_000,
+            currency: sale.currency.map(|currency| currency.code().into()),
+        }
+    }
+}
