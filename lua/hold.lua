@@ -2,7 +2,7 @@
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
 -- In a rush most buyers want the same. Neighbours that do are a run, and the script decides and answers a run as one.
 --
--- uses   clock, units, customers, records
+-- uses   clock, units, customers, holds
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
 --        STRING; then for each run with a claim its once STRING
 -- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds,
@@ -230,7 +230,7 @@ end
 if #takes == 0 then return reply end
 
 -- effects
-local made = made_at(now)
+local made = base_36(math.ceil(now / 1000))
 for _, taken in ipairs(takes) do
   local run, deadline = taken.run, int(taken.deadline)
   local value = hold_value(run.lines, made, run.customer)

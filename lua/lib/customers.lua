@@ -9,18 +9,7 @@ local customers_key = KEYS[5]
 -- By customer id: the customers that were read, and those to write.
 local customers, changed_customers = {}, {}
 
--- Holds that lapse within one second count as one that was abandoned.
-local function add_entry_due_back(customer, name, units, now)
-  local deadline, _, kind = read_bucket_name(name)
-  if now <= deadline then
-    customer.due_back[name] = units
-  elseif kind == 'h' then
-    customer.abandoned = customer.abandoned + 1
-    customer.abandoned_at = math.max(customer.abandoned_at, deadline)
-  end
-end
-
--- `due_back` is by bucket name, `bought` by product.
+-- `due_back` is by bucket name, `bought` by product. Holds that lapse within one second count as one that was abandoned.
 local function read_customer(text, now)
   local customer = { due_back = {}, bought = {}, abandoned = 0, abandoned_at = 0 }
   for name, value in text:gmatch('(%S+)=(%S+)') do
@@ -29,7 +18,13 @@ local function read_customer(text, now)
       customer.abandoned = customer.abandoned + tonumber(count)
       customer.abandoned_at = math.max(customer.abandoned_at, tonumber(at))
     elseif name:find(':', 1, true) then
-      add_entry_due_back(customer, name, tonumber(value), now)
+      local deadline, _, kind = read_bucket_name(name)
+      if now <= deadline then
+        customer.due_back[name] = tonumber(value)
+      elseif kind == 'h' then
+        customer.abandoned = customer.abandoned + 1
+        customer.abandoned_at = math.max(customer.abandoned_at, deadline)
+      end
     else
       customer.bought[name] = tonumber(value)
     end
