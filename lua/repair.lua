@@ -66,9 +66,8 @@ local function repair_customer_due_back(difference)
   add_customer_due_back(difference.customer, bucket_of(difference), difference.delta, now)
 end
 
--- Nobody buys anything here, so customer_buys, which forgets abandoned holds, is not the right one.
 local function repair_customer_bought(difference)
-  add_customer_bought(difference.customer, difference.product, difference.delta, now)
+  add_customer_bought(difference.customer, difference.product, difference.delta, false, now)
 end
 
 local REPAIR = {

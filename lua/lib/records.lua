@@ -1,6 +1,6 @@
 -- records: lines of products, and records of lines, each with its writer and its reader. Uses clock.
--- lib/holds has the value of a hold, lib/units the names of buckets, lib/customers the entries of a customer, and lib/reviews
--- the record of a review. src/store/redis/record.rs reads them in Rust.
+-- lib/holds has the value of a hold, lib/units the names of buckets, lib/customers the entries of a customer, and
+-- lib/reviews the record of a review. src/store/redis/record.rs reads them in Rust.
 
 -- A line of a hold is '<product>=<units>', of an order '<product>=<units>@<price>' with the price of one unit in
 -- ten-thousandths of the currency. Lines are joined by commas.
