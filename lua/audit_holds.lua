@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- audit_holds: reads holds of a sale for an audit.
 --
--- uses   clock, records
+-- uses   clock, holds
 -- KEYS   1 sale HASH; then hold STRINGs
 -- ARGV   none
 -- REPLY  holds, and for each its deadline (0: it is gone, -1: it cannot be read), lines, customer

@@ -1,7 +1,7 @@
 #!lua
 -- change_product: changes name, price or limits of a product. Orders keep the price with which they were made.
 --
--- uses   clock, units, customers, records, book, products, sales
+-- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field

@@ -1,7 +1,7 @@
 #!lua
 -- extend: moves the deadline of a live hold, as far as the sale lets a hold live, counted from when it was made.
 --
--- uses   clock, units, customers, records, book
+-- uses   clock, units, customers, holds, records, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 hold STRING, 10 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 how much longer in ms

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- find_hold: reads a hold.
 --
--- uses   clock, records
+-- uses   clock, holds
 -- KEYS   1 sale HASH, 2 hold STRING, 3 order HASH
 -- ARGV   none
 -- REPLY  converted, now, order                   it became an order

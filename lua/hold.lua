@@ -2,7 +2,7 @@
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
 -- In a rush most buyers want the same. Neighbours that do are a run, and the script decides and answers a run as one.
 --
--- uses   clock, units, customers, records
+-- uses   clock, units, customers, holds
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
 --        STRING; then for each run with a claim its once STRING
 -- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds,
@@ -33,6 +33,8 @@
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
 local HOLDS, RUNS = 5, 3
+-- A claim, or the once value that `take` makes of it: '<fingerprint> <hold id> <deadline>'.
+local CLAIM = '^(%S+) (%S+) ?(%d*)$'
 if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR hold: wrong number of keys or arguments')
 end
@@ -114,11 +116,11 @@ end
 local function decided_before(run)
   local value = claims[run.once_key] or redis.call('GET', run.once_key)
   if not value then return nil end
-  local fingerprint, hold, deadline = read_claim(value)
-  local own_fingerprint, own_hold = read_claim(run.claim)
+  local fingerprint, hold, deadline = value:match(CLAIM)
+  local own_fingerprint, own_hold = run.claim:match(CLAIM)
   if fingerprint ~= own_fingerprint then return { 'idempotency_key_reused' } end
-  if hold == own_hold then return { 'held', deadline } end
-  return { 'replayed', deadline, hold }
+  if hold == own_hold then return { 'held', tonumber(deadline) } end
+  return { 'replayed', tonumber(deadline), hold }
 end
 
 -- What this batch took is in no bucket yet.
@@ -195,7 +197,7 @@ local function take(run, key, holds)
     add_customer_due_back(run.customer, bucket_name(deadline, line.product, 'h'), units, now)
   end
   takes[#takes + 1] = { run = run, first = key, last = key + holds - 1, deadline = deadline }
-  if run.claim then claims[run.once_key] = claim_value(run.claim, deadline) end
+  if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) end
   answer(holds, { 'held', deadline })
 end
 
@@ -230,7 +232,7 @@ end
 if #takes == 0 then return reply end
 
 -- effects
-local made = made_at(now)
+local made = base_36(math.ceil(now / 1000))
 for _, taken in ipairs(takes) do
   local run, deadline = taken.run, int(taken.deadline)
   local value = hold_value(run.lines, made, run.customer)

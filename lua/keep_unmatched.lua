@@ -2,7 +2,7 @@
 -- keep_unmatched: opens a review, once, for a payment event that names no order or hold of this service.
 -- All of these reviews are in the sale p0, which has no products.
 --
--- uses   clock, units, customers, records, book, reviews
+-- uses   clock, units, customers, holds, records, book, reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 once STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, 5 fingerprint of the event,

@@ -2,7 +2,7 @@
 -- repair: makes counters, buckets, customers and indexes of a sale agree with its records, all of these differences or none.
 -- Each is a sum that is added to what is stored, so they do not depend on each other. Counters of one product go together.
 --
--- uses   clock, units, customers, records, book
+-- uses   clock, units, customers, holds, records, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, 3 last_now of the sale when it was audited; then for each difference a
@@ -66,9 +66,8 @@ local function repair_customer_due_back(difference)
   add_customer_due_back(difference.customer, bucket_of(difference), difference.delta, now)
 end
 
--- Nobody buys anything here, so customer_buys, which forgets abandoned holds, is not the right one.
 local function repair_customer_bought(difference)
-  add_customer_bought(difference.customer, difference.product, difference.delta, now)
+  add_customer_bought(difference.customer, difference.product, difference.delta, false, now)
 end
 
 local REPAIR = {

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- resolve: closes a review that a person has dealt with.
 --
--- uses   clock, units, customers, records, book, reviews
+-- uses   clock, units, customers, holds, records, book, reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, 3 id of the review, 4 note

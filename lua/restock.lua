@@ -1,7 +1,7 @@
 #!lua
 -- restock: changes how many units of a product there are, by so many or to so many, while it sells.
 --
--- uses   clock, units, customers, records, book, products, sales
+-- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH; with an idempotency key: 10 once STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 delta or total, 5 units, 6 the most units that a product may

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival.
 --
--- uses   clock, units, customers, records, book, orders, reviews
+-- uses   clock, units, customers, holds, records, book, orders, reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
 --        HASH and once STRING
@@ -93,7 +93,7 @@ local function pay_hold(event, _, hold)
   each_line(hold.lines, function(product, units)
     plan_move(product, 'held', 'sold', units)
     plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
-    customer_buys(hold.customer, product, units, now)
+    add_customer_bought(hold.customer, product, units, true, now)
   end)
   return record_paid(event)
 end
@@ -113,7 +113,7 @@ local function pay_pending(event, order)
   each_line(order.lines, function(product, units)
     plan_move(product, 'pending', 'sold', units)
     plan_due_back(order.customer, tonumber(order.due), product, 'p', -units, now)
-    customer_buys(order.customer, product, units, now)
+    add_customer_bought(order.customer, product, units, true, now)
   end)
   return record_paid(event)
 end
@@ -144,7 +144,7 @@ local function pay_late(event, order)
   if not enough then return require_refund(event, 'units_gone') end
   each_line(order.lines, function(product, units)
     plan_move(product, 'available', 'sold', units)
-    customer_buys(order.customer, product, units, now)
+    add_customer_bought(order.customer, product, units, true, now)
   end)
   change_order(event.order_key, 'late', '1')
   return record_paid(event)
@@ -180,7 +180,7 @@ local function refund_paid(event, order)
   local restocks = restock_refunds ~= '0'
   each_line(order.lines, function(product, units)
     if restocks then plan_move(product, 'sold', 'available', units) end
-    customer_buys(order.customer, product, -units, now)
+    add_customer_bought(order.customer, product, -units, false, now)
   end)
   change_order(event.order_key, 'restocked', restocks and '1' or '0')
   return refund(event)

@@ -1,6 +1,6 @@
 -- book: the unit of work of a script. It has what the script read, decided and did not write yet. A later decision of a
--- batch sees the earlier ones in it, and write_book writes everything once, at the end. Uses clock, units, customers and
--- records.
+-- batch sees the earlier ones in it, and write_book writes everything once, at the end. Uses clock, units, customers,
+-- holds and records.
 -- Every script with a book declares the same first BOOK_KEYS keys and the same first two arguments.
 local BOOK_KEYS = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]

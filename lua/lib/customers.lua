@@ -9,18 +9,7 @@ local customers_key = KEYS[5]
 -- By customer id: the customers that were read, and those to write.
 local customers, changed_customers = {}, {}
 
--- Holds that lapse within one second count as one that was abandoned.
-local function add_entry_due_back(customer, name, units, now)
-  local deadline, _, kind = read_bucket_name(name)
-  if now <= deadline then
-    customer.due_back[name] = units
-  elseif kind == 'h' then
-    customer.abandoned = customer.abandoned + 1
-    customer.abandoned_at = math.max(customer.abandoned_at, deadline)
-  end
-end
-
--- `due_back` is by bucket name, `bought` by product.
+-- `due_back` is by bucket name, `bought` by product. Holds that lapse within one second count as one that was abandoned.
 local function read_customer(text, now)
   local customer = { due_back = {}, bought = {}, abandoned = 0, abandoned_at = 0 }
   for name, value in text:gmatch('(%S+)=(%S+)') do
@@ -29,7 +18,13 @@ local function read_customer(text, now)
       customer.abandoned = customer.abandoned + tonumber(count)
       customer.abandoned_at = math.max(customer.abandoned_at, tonumber(at))
     elseif name:find(':', 1, true) then
-      add_entry_due_back(customer, name, tonumber(value), now)
+      local deadline, _, kind = read_bucket_name(name)
+      if now <= deadline then
+        customer.due_back[name] = tonumber(value)
+      elseif kind == 'h' then
+        customer.abandoned = customer.abandoned + 1
+        customer.abandoned_at = math.max(customer.abandoned_at, deadline)
+      end
     else
       customer.bought[name] = tonumber(value)
     end
@@ -37,15 +32,21 @@ local function read_customer(text, now)
   return customer
 end
 
--- What read_customer reads. Empty when nothing counts any more.
-local function customer_text(customer)
-  local entries = {}
-  for name, units in pairs(customer.due_back) do entries[#entries + 1] = name .. '=' .. int(units) end
-  for product, units in pairs(customer.bought) do entries[#entries + 1] = product .. '=' .. int(units) end
-  if customer.abandoned > 0 then
-    entries[#entries + 1] = 'abandoned=' .. int(customer.abandoned) .. '@' .. int(customer.abandoned_at)
+-- Writes what read_customer reads. A customer of whom nothing counts any more has no field.
+local function write_customers()
+  for id in pairs(changed_customers) do
+    local customer, entries = customers[id], {}
+    for name, units in pairs(customer.due_back) do entries[#entries + 1] = name .. '=' .. int(units) end
+    for product, units in pairs(customer.bought) do entries[#entries + 1] = product .. '=' .. int(units) end
+    if customer.abandoned > 0 then
+      entries[#entries + 1] = 'abandoned=' .. int(customer.abandoned) .. '@' .. int(customer.abandoned_at)
+    end
+    if #entries > 0 then
+      redis.call('HSET', customers_key, id, table.concat(entries, ' '))
+    else
+      redis.call('HDEL', customers_key, id)
+    end
   end
-  return table.concat(entries, ' ')
 end
 
 local function customer_at(id, now)
@@ -75,35 +76,17 @@ local function add_customer_due_back(id, name, units, now)
   changed_customers[id] = true
 end
 
-local function add_customer_bought(id, product, units, now)
+-- Negative units give back what was bought. buys: the customer buys now, and so is no longer one who abandons holds.
+local function add_customer_bought(id, product, units, buys, now)
   if id == '' then return end
-  add_or_drop(customer_at(id, now).bought, product, units)
+  local customer = customer_at(id, now)
+  add_or_drop(customer.bought, product, units)
+  if buys then customer.abandoned, customer.abandoned_at = 0, 0 end
   changed_customers[id] = true
-end
-
--- Negative units give back what was bought. A customer who buys is no longer one who abandons holds.
-local function customer_buys(id, product, units, now)
-  if id == '' then return end
-  add_customer_bought(id, product, units, now)
-  if units > 0 then
-    local customer = customer_at(id, now)
-    customer.abandoned, customer.abandoned_at = 0, 0
-  end
 end
 
 -- Until when a customer who let so many holds lapse must wait, or nil.
 local function cooling_until(customer, holds, ms, now)
   local again = customer.abandoned_at + ms
   return customer.abandoned >= holds and now < again and again or nil
-end
-
-local function write_customers()
-  for id in pairs(changed_customers) do
-    local text = customer_text(customers[id])
-    if text ~= '' then
-      redis.call('HSET', customers_key, id, text)
-    else
-      redis.call('HDEL', customers_key, id)
-    end
-  end
 end

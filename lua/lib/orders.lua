@@ -1,4 +1,4 @@
--- orders: what more than one script does to holds and orders. Uses clock, units, customers, records and book.
+-- orders: what more than one script does to holds and orders. Uses clock, units, customers, holds, records and book.
 
 -- By the lines of a hold.
 local quotes = {}

@@ -80,6 +80,7 @@ fragments! {
     "book",
     "clock",
     "customers",
+    "holds",
     "orders",
     "pages",
     "products",
