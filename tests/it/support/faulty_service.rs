@@ -90,7 +90,7 @@ fn answer(fault: Fault, state: &mut State, request: &Request) -> (u16, String) {
     match request.path.as_str() {
         "/api/holds" => hold(fault, state, request),
         "/api/orders" => (201, request.body.replace("hold_id", "id").replace("hold_", "order_")),
-        "/api/payments/webhook" => (200, r#"{"outcome":"appfaultd","order":null}"#.to_owned()),
+        "/api/payments/webhook" => (200, r#"{"outcome":"applied","order":null}"#.to_owned()),
         _ => (200, product(fault, state)),
     }
 }
