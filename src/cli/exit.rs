@@ -11,7 +11,7 @@ pub(super) enum Exit {
     No,
     /// Nothing was done (bad flags or settings, no service), or it is unknown what was done.
     Unknown,
-    /// Whoever read the output left. Other programs end by SIGPIPE then, which a shell reports as 128 and its number.
+    /// The reader of the output left. Other programs end by SIGPIPE then, which a shell reports as 128 plus its number.
     ReaderLeft,
 }
 

@@ -289,7 +289,7 @@ fn too_large(bytes: usize) -> Value {
 fn complaints(row: &Value) -> Vec<(String, String)> {
     if let Some(fields) = row["differs"].as_array() {
         let fields: Vec<_> = fields.iter().map(cell).collect();
-        return vec![(fields.join(", "), "it is there already and differs in this; it was left as it is".to_owned())];
+        return vec![(fields.join(", "), "the product exists and differs in this; it was left unchanged".to_owned())];
     }
     let complaint =
         |error: &Value| (cell(&error["pointer"]).trim_start_matches('/').to_owned(), cell(&error["detail"]));

@@ -134,11 +134,19 @@ struct NewProductArgs {
     /// Number of units
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     total_stock: u64,
-    /// Most units of one hold [default: 10]
+    #[command(flatten)]
+    #[serde(flatten)]
+    limits: LimitArgs,
+}
+
+/// The limits of a product, with their field names on the wire.
+#[derive(Args, Serialize)]
+struct LimitArgs {
+    /// Most units of one hold [default of a new product: 10]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_hold: Option<u64>,
-    /// Most units of one customer, held, ordered and bought together [default: no limit]
+    /// Most units of one customer, held, ordered and bought together [default of a new product: no limit]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_customer: Option<u64>,
@@ -154,14 +162,9 @@ struct ProductChangeArgs {
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<String>,
-    /// Most units of one hold
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_per_hold: Option<u64>,
-    /// Most units of one customer, held, ordered and bought together
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_per_customer: Option<u64>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Args)]

@@ -154,7 +154,7 @@ new sales: drop (live)
     fs::write(folder.path().join("more.ndjson"), [line(7), line(8)].join("\n\n")).unwrap();
     assert_eq!(run(&app, &folder, "import more.ndjson"), (0, "created 2, failed 0\n".to_owned(), String::new()));
     let again = (0, "created 0, already there 2, failed 0\n".to_owned(), String::new());
-    assert_eq!(run(&app, &folder, "import more.ndjson"), again, "nothing is wrong with what is there");
+    assert_eq!(run(&app, &folder, "import more.ndjson"), again, "an existing product is no failure");
     for (file, content) in [("none.csv", "id,name,price,total_stock\n"), ("none.ndjson", "\n\n")] {
         fs::write(folder.path().join(file), content).unwrap();
         assert_eq!(run(&app, &folder, &format!("import {file}")), (0, "no rows\n".to_owned(), String::new()));
@@ -173,13 +173,13 @@ async fn an_existing_product_that_differs_is_reported_and_only_another_stock_is_
     let (status, printed, _) = import("1,drop,Item,1,1\n2,drop,Item,1,1\n");
     let expected = "\
 ROW  PRODUCT  FIELD        WHAT IS WRONG
-  1  1 Item   total_stock  it is there already and differs in this; it was left as it is
+  1  1 Item   total_stock  the product exists and differs in this; it was left unchanged
 
 created 0, already there 2 (1 not as in the file), failed 0
 ";
     assert_eq!((status, printed.as_str()), (0, expected));
     let (status, printed, _) = import("2,drop,Item,1,1\n3,else,Other,2,1\n");
-    assert!(status == 1 && printed.contains("  2  3 Other  sale, name, price  it is there already"), "{printed}");
+    assert!(status == 1 && printed.contains("  2  3 Other  sale, name, price  the product exists"), "{printed}");
 }
 
 /// A table, and the same rows as lines: with ids from 1, one of them too long.

@@ -26,7 +26,7 @@ const RAW_CHARS_MAX: usize = 200;
 /// Bytes that [`escape`] replaces: all but those that RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// A connection to the service, with the token of whoever asks.
+/// A connection to the service, with the caller's token.
 pub struct ApiClient {
     endpoint: Rc<Endpoint>,
     connection: Connection,

@@ -168,7 +168,7 @@ where
     T: Read + Write + Unpin + 'static,
 {
     let (sender, connection) = http1::handshake(io).await.map_err(ConnectError::Http)?;
-    // Whoever waits for an answer on it gets its errors.
+    // The request that waits for an answer gets its errors.
     task::spawn_local(async move { drop(connection.await) });
     Ok(sender)
 }

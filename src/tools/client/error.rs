@@ -68,3 +68,20 @@ impl TransportError {
         !matches!(self, Self::NotConnected(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError;
+
+    use super::*;
+
+    #[test]
+    fn only_a_certificate_that_is_not_trusted_is_an_error_of_the_certificate() {
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let error = ConnectError::from_tls(io::Error::new(io::ErrorKind::InvalidData, unknown));
+        assert!(matches!(error, ConnectError::Certificate(_)), "{error:?}");
+        assert!(error.source().is_some_and(|cause| cause.is::<io::Error>()));
+        let reset = ConnectError::from_tls(io::ErrorKind::ConnectionReset.into());
+        assert!(matches!(reset, ConnectError::Tls(_)), "{reset:?}");
+    }
+}

@@ -67,7 +67,7 @@ async fn first_read(plan: &RushPlan, product: u64) -> Result<(StockReader, Stock
 /// Makes a product; gives its id.
 async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
     let Some(token) = &plan.admin_token else {
-        // Asked all the same: that no service is there is the better thing to report.
+        // Asked all the same, because a service that does not answer is the first thing to report.
         return match client(plan, None)?.send(ApiCall::get("/livez")).await {
             Err(CallError::Transport(source)) => Err(explain(plan, source.into())),
             _ => Err(RushError::TokenNeeded),
@@ -110,7 +110,7 @@ fn explain_create(plan: &RushPlan, error: CallError) -> RushError {
     }
 }
 
-/// Why there is no answer that flashsale would give.
+/// The error of a call that has no answer of flashsale's.
 fn explain(plan: &RushPlan, error: CallError) -> RushError {
     let url = plan.endpoint.url().to_owned();
     match error {
