@@ -1,6 +1,6 @@
 //! `flashsale serve`.
 
-use super::{CommonArgs, FAILED, ServeArgs, UNUSABLE, demo, environment, say};
+use super::{CommonArgs, ServeArgs, demo, environment, exit::Exit, print::print_line};
 use crate::{
     app::Application,
     config::{self, Overrides},
@@ -8,13 +8,14 @@ use crate::{
     telemetry,
 };
 
-/// The exit status of what went wrong comes with it.
-pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (u8, String)> {
+/// # Errors
+/// What went wrong, and the exit status for it.
+pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (Exit, String)> {
     let environment = environment();
     let mut flags = Overrides::new();
     flags.extend(args.addr.clone().map(|addr| ("http.addr", addr)));
     let settings = config::load(common.config.as_deref(), &environment, &flags);
-    let mut settings = settings.map_err(|complaints| (UNUSABLE, complaints.to_string()))?;
+    let mut settings = settings.map_err(|complaints| (Exit::Unknown, complaints.to_string()))?;
     if args.demo {
         demo::adapt(&mut settings);
     }
@@ -23,9 +24,9 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (u8, Stri
         let application = Application::build(&settings, Catalogue::compiled()).await.map_err(|e| e.to_string())?;
         if args.demo {
             demo::seed(&application.store()).await?;
-            say(&demo::welcome(&application, &settings));
+            print_line(&demo::welcome(&application, &settings));
         }
         application.run_until_stopped().await.map_err(|e| e.to_string())
     });
-    served.map_err(|message| (FAILED, message))
+    served.map_err(|message| (Exit::No, message))
 }
