@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The proof, with nothing but curl: five more buyers than there are units of product 1, all at once.
+# The proof with nothing but curl: five more buyers than product 1 has units, all at once.
 #   loadtest/rush.sh [URL]
-#   PRODUCT (1)  API_KEY (none: for a service that asks for no key)
-# Exits with 0 when exactly the units that were available were given out and exactly five buyers were refused, with 1 when not,
-# and with 2 when there was nothing to prove; it says why.
+#   PRODUCT (1)  API_KEY (none, for a service that asks for no key)
+# Exits with 0 if exactly the available units were given out and exactly five buyers were refused, with 1 if not, and with 2 if
+# nothing could be proved, with the reason.
 set -euo pipefail
 
 url=${1:-http://127.0.0.1:8080}
@@ -11,7 +11,7 @@ product=${PRODUCT:-1}
 # curl leaves out a header without a value.
 key="X-Api-Key: ${API_KEY:-}"
 
-look() {
+read_stock() {
   reply=$(curl -s --max-time 5 -H "$key" -w '\n%{http_code}' "$url/api/products/$product") || true
   status=${reply##*$'\n'}
 }
@@ -21,7 +21,7 @@ stop() {
   exit 2
 }
 
-look
+read_stock
 case $status in
   200) ;;
   000 | '') stop "nothing answers at $url; start the service with: make run (or name another: make proof URL=http://…)" ;;
@@ -48,7 +48,7 @@ answers=$(seq "$buyers" | xargs -P 32 -I{} curl -s -o /dev/null -w '%{http_code}
   -H "$key" -H 'Content-Type: application/json' -d "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds" || true)
 count() { grep -c "^$1\$" <<<"$answers" || true; }
 held=$(count 201) refused=$(count 409) limited=$(count 429)
-look
+read_stock
 left=$(units available) || left="unknown ($status)"
 
 echo "  held     $held"

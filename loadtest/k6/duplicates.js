@@ -1,4 +1,4 @@
-// Clients and payment providers that repeat themselves. For each order several visits race with the same Idempotency-Key
+// Clients and payment providers that send everything twice. For each order several visits race with the same Idempotency-Key
 // and the same event, and each visit sends both twice at the same time. Fails unless each took effect exactly once.
 //   ORDERS (200)  VISITS (4, of each order)  VUS (20)  WEBHOOK_SECRET (none: events are not signed, as with --demo)
 import { check } from 'k6';
@@ -36,19 +36,19 @@ export const options = {
   },
 };
 
-// More units than orders, so that a second hold for a key would get some and show.
+// There are more units than orders, so that a second hold for a key would succeed and show.
 export function setup() {
   return { product: createProduct('k6 duplicates', sent) };
 }
 
 export default function ({ product }) {
-  // Visits of one order follow each other in the count of all iterations, so that they run at the same time.
+  // The visits of one order are neighbours in the count of all iterations, so that they run at the same time.
   const nth = Math.floor(exec.scenario.iterationInTest / visits);
-  const ask = post('/api/holds', { product_id: product, quantity: 1 }, { 'Idempotency-Key': `hold-${product}-${nth}` });
-  const holds = http.batch([ask, ask]);
-  for (const hold of holds) {
-    if (hold.status !== 201) other.add(1);
-    else if (hold.headers['Idempotency-Replayed'] === 'true') replayed.add(1);
+  const hold = post('/api/holds', { product_id: product, quantity: 1 }, { 'Idempotency-Key': `hold-${product}-${nth}` });
+  const holds = http.batch([hold, hold]);
+  for (const answer of holds) {
+    if (answer.status !== 201) other.add(1);
+    else if (answer.headers['Idempotency-Replayed'] === 'true') replayed.add(1);
     else held.add(1);
   }
   const same = ([a, b]) => a.status === 201 && b.status === 201 && a.json('id') === b.json('id');

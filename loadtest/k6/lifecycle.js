@@ -1,4 +1,4 @@
-// Buyers who go all the way: hold, order, payment event, and a look at the order. Fails unless every paid order is sold.
+// Whole purchases: hold, order, payment event, and a read of the order. Fails unless every paid order is sold.
 //   ORDERS (500)  VUS (20)  WEBHOOK_SECRET (none: events are not signed, as with --demo)
 import { check } from 'k6';
 import { Counter, Trend } from 'k6/metrics';

@@ -1,6 +1,6 @@
-// More buyers than units, each asks once. Fails unless exactly the units that there were are given out.
-//   BUYERS (1050)  UNITS (1000)  VUS (100, how many ask at the same time)
-//   EXPECT_UNITS (UNITS): what the run is judged by; another number must make it fail, which shows that it can.
+// More buyers than units, each with one request. Fails unless exactly the existing units are given out.
+//   BUYERS (1050)  UNITS (1000)  VUS (100, requests at the same time)
+//   EXPECT_UNITS (UNITS): the number that the run is judged by. Another number must make it fail, which shows that it can.
 import { check } from 'k6';
 import http from 'k6/http';
 import { Counter } from 'k6/metrics';
@@ -14,7 +14,7 @@ const held = new Counter('held');
 const refused = new Counter('refused');
 const other = new Counter('other');
 
-// Refused is not failed.
+// A refusal is not a failure.
 http.setResponseCallback(http.expectedStatuses(200, 201, 409));
 
 export const options = {

@@ -1,8 +1,8 @@
--- As many holds as it can take: one unit of one product, over and over.
+-- As many holds as the service can take: one unit of one product, over and over.
 --   PRODUCT=1 UNITS=100 wrk -t2 -c32 -d2s --latency -s loadtest/wrk/hold.lua http://127.0.0.1:8080
--- API_KEY is shown to a service that asks for one. With UNITS, what the product had at the start, it exits with 1 when more
--- than those were given out. Answers that are on their way when wrk stops are not counted, so the service may have given out
--- up to one more for each connection.
+-- API_KEY is for a service that asks for one. With UNITS, the units of the product at the start, it exits with 1 if more were
+-- given out. wrk does not count answers that are on their way when it stops, so the service may have given out up to one more
+-- for each connection.
 
 local threads = {}
 

@@ -1,7 +1,7 @@
--- Buyers who go all the way: hold, order, payment event. Each answer says what is asked next.
+-- Whole purchases: hold, order, payment event. Each answer decides the next request.
 --   PRODUCT=1 wrk -t2 -c32 -d2s --latency -s loadtest/wrk/lifecycle.lua http://127.0.0.1:8080
--- WEBHOOK_SECRET signs the events; without it they are not signed, as with --demo. API_KEY is shown to a service that asks
--- for one. Exits with 1 when an event was not applied or an answer was none of those expected.
+-- WEBHOOK_SECRET signs the events; without it they are not signed, as with --demo. API_KEY is for a service that asks for
+-- one. Exits with 1 if an event was not applied or an answer was unexpected.
 
 local ffi = require("ffi")
 
@@ -24,8 +24,8 @@ function init()
   local product = tonumber(os.getenv("PRODUCT") or 1)
   hold = wrk.format("POST", "/api/holds", json, ('{"product_id":%d,"quantity":1}'):format(product))
   key = decoded(os.getenv("WEBHOOK_SECRET") or "")
-  -- What to ask next. wrk does not say which connection an answer came on, so any connection takes any of these; there are
-  -- never more of them than connections, for each answer adds at most one.
+  -- The next requests. wrk does not say which connection an answer came on, so any connection takes any of these. There are
+  -- never more of them than connections, because each answer adds at most one.
   steps = {}
   held, ordered, paid, refused, other = 0, 0, 0, 0, 0
 end
@@ -52,7 +52,7 @@ function response(status, _, body)
   end
 end
 
--- Signed after the Standard Webhooks specification.
+-- A payment event, signed as in the Standard Webhooks specification.
 function payment(order)
   local id = "pay-" .. order
   local body = ('{"idempotency_key":"%s","payload":{"status":"paid","order_id":"%s"}}'):format(id, order)
@@ -72,7 +72,7 @@ function mac(text)
   return ffi.string(base64, ffi.C.EVP_EncodeBlock(base64, digest, 32))
 end
 
--- The key in a secret of the form whsec_<base64>; nil when there is none.
+-- The key in a secret of the form whsec_<base64>; nil if there is none.
 function decoded(secret)
   local base64 = secret:gsub("^whsec_", "")
   if base64 == "" then

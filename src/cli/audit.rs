@@ -1,6 +1,6 @@
-//! `flashsale audit`: what is stored against what the records say.
+//! `flashsale audit`: compares stored counters and indexes with the records.
 
-use std::{process::ExitCode, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,63 +8,66 @@ use serde_json::Value;
 
 use super::{
     CommonArgs,
+    arguments::filled,
+    exit::Exit,
     service::ServiceArgs,
-    table::{Column, Table, cell, short_time},
+    table::{Column, Table, cell, counted, short_time},
 };
-use crate::tools::client::admin::{Call, escape};
+use crate::tools::client::api::{ApiCall, escape};
 
-/// Ten million records are looked at in less.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// An audit of ten million records takes less.
+const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// As long as there are no more, all are listed.
+/// Up to this number all sales are listed, otherwise only those with differences.
 const SALES_SHOWN: usize = 20;
 
 const EXAMPLES: &str = "\
 Examples:
   flashsale audit                      all sales
-  flashsale audit --sale drop-1        one of them
-  flashsale audit --repair             and put right what can be put right
+  flashsale audit --sale drop-1        one sale
+  flashsale audit --repair             also repair what can be repaired
   flashsale audit --json | jq .ok
 
-Counters, buckets, customers and indexes are recomputed from the records: live holds and orders.
-It may run while you sell; then what moves is looked at again, and only what differs each time
-is told. Only a sale in which nothing is written for a moment is repaired: pause it if it never
-rests. Each repair is an event (sale.repaired).
+The service recomputes counters, buckets, customers and indexes from the records, which are live
+holds and orders. You may audit while you sell: a busy sale is read several times, and only
+differences that stay the same each time are reported. A sale is repaired only at a moment in
+which nothing is written to it: pause it if there is none. Each repair is an event
+(sale.repaired).
 
-Exit status: 0 all is as the records say; 1 something differs, or the service refused; 2 it
-could not be asked.";
+Exit status: 0 all is as the records say; 1 something differs, or the service refused; 2 no
+audit was made.";
 
-/// Recompute everything from the records, and compare
+/// Recompute counters and indexes from the records, and compare
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct AuditArgs {
     /// Only this sale
-    #[arg(long, value_name = "ID", value_parser = super::filled)]
+    #[arg(long, value_name = "ID", value_parser = filled)]
     sale: Option<String>,
-    /// Put right what can be put right, and compare again
+    /// Repair what can be repaired, and compare again
     #[arg(long)]
     repair: bool,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
-pub(super) fn run(common: &CommonArgs, args: &AuditArgs) -> ExitCode {
+pub(super) fn run(common: &CommonArgs, args: &AuditArgs) -> Exit {
     let query = args.sale.as_ref().map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
     let path = format!("/api/admin/audit{query}");
-    args.service.run(common, async |admin| {
+    args.service.run(common, async |client| {
         let progress = spinner();
-        let call = if args.repair { Call::post(path, &Value::Null) } else { Call::get(path) };
-        admin.wait(PATIENCE);
-        let reply = admin.send(call).await;
+        let call = if args.repair { ApiCall::post(path, &Value::Null) } else { ApiCall::get(path) };
+        client.set_timeout(TIMEOUT);
+        let reply = client.send(call).await;
         progress.finish_and_clear();
         let reply = reply?;
-        let is_good = reply.json()?["ok"] == true;
+        let is_good = reply.json::<Value>()?["ok"] == true;
         args.service.show(&reply, |answer| report(answer, args.repair))?;
-        Ok(is_good)
+        Ok(if is_good { Exit::Done } else { Exit::No })
     })
 }
 
-/// How long it takes nobody knows before; hidden where stderr is no terminal.
+/// A spinner, because the length of an audit is unknown; hidden if stderr is no terminal.
 fn spinner() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} auditing, {elapsed}");
     let spinner = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
@@ -86,7 +89,7 @@ fn report(answer: &Value, is_repair: bool) -> String {
     parts.join("\n\n")
 }
 
-/// Of many sales only those that are not as they should be.
+/// The sales; of many only those with differences.
 fn sales_table(sales: &[Value]) -> Option<String> {
     let all_fit = sales.len() <= SALES_SHOWN;
     let shown: Vec<&Value> = sales.iter().filter(|sale| all_fit || sale["ok"] != true).collect();
@@ -123,15 +126,15 @@ fn differences_table(differences: &[Value]) -> String {
             ["sale", "what"]
                 .map(|name| cell(&difference[name]))
                 .into_iter()
-                .chain([of(difference)])
+                .chain([subject(difference)])
                 .chain(["stored", "recomputed", "repairable"].map(|name| cell(&difference[name]))),
         );
     }
     table.text()
 }
 
-/// What it is about, in words.
-fn of(difference: &Value) -> String {
+/// What the difference is about, in words.
+fn subject(difference: &Value) -> String {
     let named = |name: &str, word: &str| {
         let value = &difference[name];
         (!value.is_null()).then(|| format!("{word}{}", cell(value)))
@@ -152,19 +155,15 @@ fn verdict(sales: &[Value], differences: &[Value], is_repair: bool) -> String {
         return format!("{} audited: all is as the records say.", counted(sales.len() as u64, "sale"));
     }
     let more = count.saturating_sub(differences.len() as u64);
-    let more = if more > 0 { format!(" ({more} more are not told)") } else { String::new() };
+    let more = if more > 0 { format!(" ({more} more are not listed)") } else { String::new() };
     let repairable = differences.iter().any(|difference| difference["repairable"] == true);
     let advice = match (repairable, is_repair) {
-        (true, false) => "`flashsale audit --repair` puts right what is repairable.",
-        (true, true) => "The sale was written to all the time: `flashsale sale pause ID`, and again.",
+        (true, false) => "`flashsale audit --repair` repairs what is repairable.",
+        (true, true) => "The sale was written to all the time: `flashsale sale pause ID`, then repair it again.",
         (false, _) => {
-            "None of it can be repaired: more units are promised than there are (restock, or cancel orders), or a record is gone \
-             or cannot be read."
+            "None of it can be repaired: more units are promised than exist (restock, or cancel orders), or a record is \
+             missing or unreadable."
         }
     };
     format!("{}{more}. {advice}", counted(count, "difference"))
-}
-
-fn counted(count: u64, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }

@@ -15,14 +15,14 @@ use crate::{
 };
 
 const NAME: &str = "Flash Sale Item";
-/// Where `make proof` looks by itself.
+/// The address that `make proof` uses without a URL.
 const USUAL_URL: &str = "http://127.0.0.1:8080";
 const UNITS: u64 = 100;
-/// Said where it would otherwise be measured.
+/// Printed by a debug build, so that nobody measures it.
 const BUILT_FOR_TRYING: &str = "\nThis program was built for trying. For measuring and selling: make build";
 const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
 
-/// Lets unsigned payment events in, and makes an admin token where there is none.
+/// Accepts unsigned payment events, and makes an admin token if the settings have none.
 pub(super) fn adapt(settings: &mut Settings) {
     settings.webhook.allow_unsigned = true;
     settings.admin.token.get_or_insert_with(|| {
@@ -32,7 +32,7 @@ pub(super) fn adapt(settings: &mut Settings) {
     });
 }
 
-/// Adds product 1, unless it is there from an earlier run.
+/// Adds product 1, unless an earlier run added it.
 pub(super) async fn seed(store: &Store) -> Result<(), String> {
     let product = NewProduct {
         id: ProductId::new(1),
@@ -50,11 +50,11 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
     }
 }
 
-/// The proof for this service, which need not be at the usual place.
+/// The command that proves this service, which may be at another address than the usual one.
 fn proof(url: &str, settings: &Settings) -> String {
-    let place = if url == USUAL_URL { String::new() } else { format!(" URL={url}") };
+    let at = if url == USUAL_URL { String::new() } else { format!(" URL={url}") };
     let key = settings.http.api_keys.first();
-    format!("make proof{place}{}", key.map_or_else(String::new, |key| format!(" API_KEY='{}'", key.expose())))
+    format!("make proof{at}{}", key.map_or_else(String::new, |key| format!(" API_KEY='{}'", key.expose())))
 }
 
 /// URLs, the token, and the next curl to try.

@@ -3,7 +3,6 @@
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::{Args, ValueEnum};
@@ -12,14 +11,16 @@ use serde_json::json;
 
 use super::{
     CommonArgs,
-    output::{Output, Place, Reader},
-    say,
-    service::ServiceArgs,
-    tell,
+    arguments::filled,
+    exit::Exit,
+    output::{Destination, Output, Pipe},
+    print::{print_line, print_note},
+    service::{CommandError, ServiceArgs},
+    table::counted,
 };
 use crate::tools::client::{
     Stream,
-    admin::{Admin, Call, Trouble, escape},
+    api::{ApiCall, ApiClient, escape},
 };
 
 const PATH: &str = "/api/admin/orders/export";
@@ -31,58 +32,56 @@ Examples:
   flashsale export --format ndjson | jq -r 'select(.status == \"refund_required\").id'
   flashsale export --sale drop-1 --format ndjson | gzip > drop-1.ndjson.gz
 
-Orders come by sale and time, each as it stands when it is read; orders made meanwhile may be
-among them. In CSV a cell that a spreadsheet would take for a formula has an apostrophe in
-front, and so has one that begins with an apostrophe.
+Orders are sorted by sale and time, each in its state when it is read; orders made during the
+export may be among them. In CSV, a cell that a spreadsheet would take for a formula gets an
+apostrophe in front, and so does one that begins with an apostrophe.
 
-With -o the orders go to FILE.part, which becomes FILE when all of them are there. A file that
-is replaced keeps its mode; a new one has 600, for it names customers. Behind a symlink it is
-the target that is replaced, with its .part beside it. What is no file (a device, a FIFO) is
-written to as it is, and - is stdout. A reading token is enough.
+With -o the orders go to FILE.part, which becomes FILE when all of them are written. An existing
+file keeps its mode; a new one has 600, because it names customers. If FILE is a symlink, its
+target is replaced, with the .part beside the target. A device or FIFO is written to directly,
+and - is stdout. A reading token is enough.
 
 Exit status: 0 the export is whole; 1 the service refused; 2 it is not whole, or nothing came;
 141 the reader of the pipe left, as `head` does (other programs end by SIGPIPE then, which a
-shell tells by the same number).";
-/// 128 and the number of SIGPIPE.
-const READER_LEFT: u8 = 141;
+shell reports by the same number).";
 
-/// Which orders, in which form, and where to
+/// Which orders, in which format, and where to
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
-    /// Of what form [default: by the ending of -o; else csv, and ndjson with --json]
+    /// Output format [default: by the ending of -o; else csv, or ndjson with --json]
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<FileFormat>,
     /// Only orders of this sale
-    #[arg(long, value_name = "ID", value_parser = super::filled)]
+    #[arg(long, value_name = "ID", value_parser = filled)]
     sale: Option<String>,
-    /// Only orders that stand so
+    /// Only orders with this status
     #[arg(long, value_parser = ["pending", "paid", "cancelled", "expired", "refund_required", "refunded"])]
     status: Option<String>,
-    /// Into this file, once all orders are there; - is stdout [default: -]
+    /// Output file, written as a whole; - is stdout [default: -]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
-/// Of a table in a file.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// A header and a row for each
+pub(super) enum FileFormat {
+    /// A header, then a row for each
     Csv,
-    /// A JSON object in a line for each
+    /// A line with a JSON object for each
     #[value(alias = "jsonl")]
     Ndjson,
 }
 
-impl Format {
-    /// What the name of a file says by its ending.
-    pub(super) fn of(path: &Path) -> Option<Self> {
+impl FileFormat {
+    /// The format that the ending of a file names.
+    pub(super) fn of_ending(path: &Path) -> Option<Self> {
         Self::from_str(path.extension()?.to_str()?, true).ok()
     }
 
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
@@ -91,13 +90,13 @@ impl Format {
 }
 
 impl ExportArgs {
-    fn format(&self) -> Format {
-        let by_name = || self.file().and_then(Format::of);
-        let by_itself = if self.service.json && self.file().is_none() { Format::Ndjson } else { Format::Csv };
+    fn format(&self) -> FileFormat {
+        let by_name = || self.file().and_then(FileFormat::of_ending);
+        let by_itself = if self.service.json && self.file().is_none() { FileFormat::Ndjson } else { FileFormat::Csv };
         self.format.or_else(by_name).unwrap_or(by_itself)
     }
 
-    /// `None`: stdout.
+    /// The output file; `None` is stdout.
     fn file(&self) -> Option<&Path> {
         self.output.as_deref().filter(|path| *path != Path::new("-"))
     }
@@ -105,27 +104,22 @@ impl ExportArgs {
     fn path(&self) -> String {
         let filters = [("sale", &self.sale), ("status", &self.status)];
         let filters = filters.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escape(value.as_ref()?))));
-        format!("{PATH}?format={}{}", self.format().word(), filters.collect::<String>())
+        format!("{PATH}?format={}{}", self.format().as_str(), filters.collect::<String>())
     }
 }
 
-pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> ExitCode {
-    let mut reader = Reader::Reads;
-    let status = args.service.run(common, async |admin| {
-        reader = export(admin, args).await?;
-        Ok(true)
-    });
-    if reader == Reader::Left { ExitCode::from(READER_LEFT) } else { status }
+pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> Exit {
+    args.service.run(common, async |client| export(client, args).await)
 }
 
-async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<Reader, Trouble> {
-    // Looked at before the service is asked; and what is there is left alone until the service has answered.
-    let place = Place::of(args.file())?;
-    let mut stream = admin.stream(Call::get(args.path())).await?;
-    let mut output = place.open()?;
+async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, CommandError> {
+    // Checked before the service is asked, and not touched before the service has answered.
+    let destination = Destination::check(args.file())?;
+    let mut stream = client.stream(ApiCall::get(args.path())).await?;
+    let mut output = destination.open()?;
     let bar = bar(&stream, &output);
     // The header of a table is no order.
-    let header_lines = u64::from(args.format() == Format::Csv);
+    let header_lines = u64::from(args.format() == FileFormat::Csv);
     let mut lines = 0;
     let orders = |lines: u64| lines.saturating_sub(header_lines);
     loop {
@@ -133,42 +127,37 @@ async fn export(admin: &mut Admin, args: &ExportArgs) -> Result<Reader, Trouble>
             Ok(Some(piece)) => {
                 lines += piece.split(|byte| *byte == b'\n').count() as u64 - 1;
                 bar.set_position(orders(lines));
-                if output.write(&piece)? == Reader::Left {
-                    return Ok(Reader::Left);
+                if output.write(&piece)? == Pipe::Closed {
+                    return Ok(Exit::ReaderLeft);
                 }
             }
             Ok(None) => break,
-            Err(lost) => {
+            Err(error) => {
                 bar.finish_and_clear();
                 let came = HumanCount(orders(lines));
-                let place = output.place();
+                let part = output.where_written();
                 let why =
-                    format!("the export broke off after {came} orders: {lost}\n  What is {place} is not complete.");
-                return Err(Trouble::NotRun(why));
+                    format!("the export broke off after {came} orders: {error}\n  What is {part} is not complete.");
+                return Err(CommandError::NotDone(why));
             }
         }
     }
     bar.finish_and_clear();
-    if output.finish()? == Reader::Left {
-        return Ok(Reader::Left);
+    if output.finish()? == Pipe::Closed {
+        return Ok(Exit::ReaderLeft);
     }
     if let Some(file) = args.file() {
-        let (file, format) = (file.display().to_string(), args.format().word());
+        let (file, format) = (file.display().to_string(), args.format().as_str());
         if args.service.json {
-            say(&json!({"orders": orders(lines), "file": file, "format": format}).to_string());
+            print_line(&json!({"orders": orders(lines), "file": file, "format": format}).to_string());
         } else {
-            tell(&format!("{file} is whole: {}", counted(orders(lines))));
+            print_note(&format!("{file} is whole: {}", counted(orders(lines), "order")));
         }
     }
-    Ok(Reader::Reads)
+    Ok(Exit::Done)
 }
 
-/// `1 order`, `1,234 orders`
-fn counted(orders: u64) -> String {
-    format!("{} order{}", HumanCount(orders), if orders == 1 { "" } else { "s" })
-}
-
-/// On stderr, where that is a terminal on which nothing else is printed. With a filter nobody knows how many will come.
+/// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of orders is unknown.
 fn bar(stream: &Stream, output: &Output) -> ProgressBar {
     let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
     let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

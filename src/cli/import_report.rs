@@ -1,4 +1,4 @@
-//! What became of the rows of an import, as a table of what is wrong and a count of everything.
+//! What became of the rows of an import: a table of what is wrong, and a count of everything.
 
 use std::collections::HashSet;
 
@@ -6,109 +6,142 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::{
-    rows::Row,
+    import_file::FileRow,
     table::{Column, Table, cell},
 };
-use crate::{domain::ids::SaleId, tools::client::admin::Trouble};
+use crate::{domain::ids::SaleId, tools::client::api::CallError};
 
 /// Rows that are printed; `--json` has all of them.
 const SHOWN_MAX: usize = 100;
 /// New sales that are named.
 const SALES_MAX: usize = 20;
 
-/// Each row of the file counts once.
-#[derive(Default)]
-pub(super) struct Report {
-    created: u64,
-    already_there: u64,
-    /// Of these, such as are not what their row says.
-    differing: u64,
-    /// Of these again, such as differ in more than their stock, which changes while it sells.
-    clashing: u64,
-    /// Of these, such as the service did not compare.
-    uncompared: u64,
-    failed: u64,
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RowOutcome {
+    Created,
+    /// The product exists, as the row has it.
+    Same,
+    /// The product exists with another stock, which changes while it sells.
+    OtherStock,
+    /// The product exists, and more than its stock differs.
+    OtherProduct,
+    /// The product exists, and the service did not compare it.
+    NotCompared,
+    Failed,
     /// Sent, and no answer came.
-    unknown: u64,
-    not_tried: u64,
+    Unknown,
+    NotTried,
+}
+
+use RowOutcome::{Created, Failed, NotCompared, NotTried, OtherProduct, OtherStock, Same, Unknown};
+
+/// The word of `--json` for a row that exists already. The service calls such a row failed.
+const ALREADY_THERE: &str = "already_there";
+
+/// What became of rows about which the service answered nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unsettled {
+    Unknown,
+    NotTried,
+}
+
+impl Unsettled {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::NotTried => "not_tried",
+        }
+    }
+}
+
+/// A count for each outcome. Each row of the file counts once.
+#[derive(Default)]
+struct Counts([u64; 8]);
+
+impl Counts {
+    fn add(&mut self, outcome: RowOutcome) {
+        self.0[outcome as usize] += 1;
+    }
+
+    fn sum<const N: usize>(&self, outcomes: [RowOutcome; N]) -> u64 {
+        outcomes.map(|outcome| self.0[outcome as usize]).iter().sum()
+    }
+
+    fn already_there(&self) -> u64 {
+        self.sum([Same, OtherStock, OtherProduct, NotCompared])
+    }
+}
+
+/// The report of one import.
+#[derive(Default)]
+pub(super) struct ImportReport {
+    counts: Counts,
     is_json: bool,
     /// Whether rows have the numbers of lines.
     has_lines: bool,
-    /// All of them, or as many as will be shown.
+    /// All rows for `--json`, else the first ones that are to be shown.
     rows: Vec<Value>,
-    /// Rows that are to be shown, of which some may be too many.
+    /// The number of rows to show, which may be more than are kept.
     to_show: u64,
     new_sales: Vec<Value>,
-    /// Ids of rows that came: what is there by then may be of this very file.
+    /// Ids of earlier rows: an existing product with one of them may come from this very file.
     ids: HashSet<u64>,
 }
 
-impl Report {
+impl ImportReport {
     pub(super) fn new(is_json: bool) -> Self {
         Self { is_json, ..Self::default() }
     }
 
-    /// Whether no row of the file is in it.
+    /// Whether it has no row of the file.
     pub(super) fn is_empty(&self) -> bool {
-        self.created + self.already_there + self.failed + self.unknown + self.not_tried == 0
+        self.counts.0.iter().sum::<u64>() == 0
     }
 
-    /// Whether every row is a product now, and none another one.
+    /// Whether every row is a product now, and no product is another one than its row.
     pub(super) fn is_good(&self) -> bool {
-        self.failed + self.unknown + self.not_tried + self.clashing == 0
+        self.counts.sum([OtherProduct, Failed, Unknown, NotTried]) == 0
     }
 
-    /// Takes an answer about rows, or a refusal that is one.
+    /// Adds rows with the answer about them, which may be a refusal.
     ///
     /// # Errors
-    /// When it is not about these rows; then nothing was taken.
-    pub(super) fn add(&mut self, rows: &[Row], answer: &Value) -> Result<(), Trouble> {
-        let results = answer["rows"].as_array().ok_or(Trouble::Unreadable)?;
+    /// When the answer is not about these rows; then nothing was added.
+    pub(super) fn add(&mut self, rows: &[FileRow], answer: &Value) -> Result<(), CallError> {
+        let results = answer["rows"].as_array().ok_or(CallError::Unreadable)?;
         if results.len() != rows.iter().filter(|row| row.is_sent()).count() {
-            return Err(Trouble::Unreadable);
+            return Err(CallError::Unreadable);
         }
         let mut results = results.iter();
         self.add_each(rows, || results.next().cloned().unwrap_or_default());
         Ok(())
     }
 
-    /// The same became of all that were to be sent.
-    pub(super) fn add_all(&mut self, rows: &[Row], status: &str) {
-        self.add_each(rows, || json!({"status": status}));
+    /// Adds rows about which the service answered nothing.
+    pub(super) fn add_unsettled(&mut self, rows: &[FileRow], unsettled: Unsettled) {
+        self.add_each(rows, || json!({"status": unsettled.as_str()}));
     }
 
-    fn add_each(&mut self, rows: &[Row], mut sent: impl FnMut() -> Value) {
+    fn add_each(&mut self, rows: &[FileRow], mut next_result: impl FnMut() -> Value) {
         for row in rows {
-            let result = row.bytes_too_many.map_or_else(&mut sent, too_large);
+            let result = row.bytes_too_many.map_or_else(&mut next_result, too_large);
             self.add_one(row, result);
         }
     }
 
-    fn add_one(&mut self, row: &Row, mut result: Value) {
-        let is_again = row.id.is_some_and(|id| !self.ids.insert(id));
-        if result["code"] == "already_exists" && is_again {
-            let detail = "a row before it has the same id";
-            result = json!({"status": "failed", "code": "already_exists", "detail": detail,
-                "errors": [{"pointer": "/id", "code": "already_exists", "detail": detail}]});
-        } else if result["code"] == "already_exists" {
-            result["status"] = "already_there".into();
+    fn add_one(&mut self, row: &FileRow, mut result: Value) {
+        let is_repeated = row.id.is_some_and(|id| !self.ids.insert(id));
+        if result["code"] == "already_exists" {
+            if is_repeated {
+                result = repeated_id();
+            } else {
+                result["status"] = ALREADY_THERE.into();
+            }
         }
-        let differs = result["differs"].as_array().map(|fields| !fields.is_empty());
-        let (count, is_shown) = match result["status"].as_str() {
-            Some("created") => (&mut self.created, false),
-            Some("already_there") => (&mut self.already_there, differs == Some(true)),
-            Some("not_tried") => (&mut self.not_tried, false),
-            Some("unknown") => (&mut self.unknown, false),
-            _ => (&mut self.failed, true),
-        };
-        *count += 1;
-        if result["status"] == "already_there" {
-            self.differing += u64::from(differs == Some(true));
-            self.uncompared += u64::from(differs.is_none());
-            let clashes =
-                result["differs"].as_array().is_some_and(|fields| fields.iter().any(|field| field != "total_stock"));
-            self.clashing += u64::from(clashes);
-        }
+        let outcome = outcome(&result);
+        let is_shown = matches!(outcome, OtherStock | OtherProduct | Failed);
+        self.counts.add(outcome);
         self.new_sales.extend(result.get("new_sale").cloned());
         self.to_show += u64::from(is_shown);
         self.has_lines |= row.line.is_some();
@@ -118,10 +151,11 @@ impl Report {
     }
 
     pub(super) fn json(&self) -> String {
-        let Self { created, already_there, failed, unknown, not_tried, rows, new_sales, .. } = self;
-        let counts = json!({"created": created, "already_there": already_there, "failed": failed, "unknown": unknown,
-            "not_tried": not_tried, "new_sales": new_sales, "rows": rows});
-        counts.to_string()
+        let Self { counts, rows, new_sales, .. } = self;
+        let report = json!({"created": counts.sum([Created]), "already_there": counts.already_there(),
+            "failed": counts.sum([Failed]), "unknown": counts.sum([Unknown]), "not_tried": counts.sum([NotTried]),
+            "new_sales": new_sales, "rows": rows});
+        report.to_string()
     }
 
     pub(super) fn text(&self) -> String {
@@ -131,22 +165,26 @@ impl Report {
         format!("{}{}{}{}", self.table(), self.counts(), self.sales(), self.doubt())
     }
 
-    /// `created 1,998, failed 2`: these two always, the others where there are any.
+    /// `created 1,998, failed 2`: these two always, the others if they are not 0.
     pub(super) fn counts(&self) -> String {
-        let note = match (self.differing, self.uncompared) {
+        let counts = &self.counts;
+        let note = match (counts.sum([OtherStock, OtherProduct]), counts.sum([NotCompared])) {
             (0, 0) => String::new(),
             (0, _) => " (not compared)".to_owned(),
             (differing, _) => format!(" ({} not as in the file)", HumanCount(differing)),
         };
         let counts = [
-            ("created", self.created, true, ""),
-            ("already there", self.already_there, false, &note),
-            ("failed", self.failed, true, ""),
-            ("unknown", self.unknown, false, ""),
-            ("not tried", self.not_tried, false, ""),
+            ("created", counts.sum([Created]), true, ""),
+            ("already there", counts.already_there(), false, &note),
+            ("failed", counts.sum([Failed]), true, ""),
+            ("unknown", counts.sum([Unknown]), false, ""),
+            ("not tried", counts.sum([NotTried]), false, ""),
         ];
-        let told = counts.into_iter().filter(|(_, count, always, _)| *always || *count > 0);
-        told.map(|(name, count, _, note)| format!("{name} {}{note}", HumanCount(count))).collect::<Vec<_>>().join(", ")
+        let printed = counts.into_iter().filter(|(_, count, always, _)| *always || *count > 0);
+        printed
+            .map(|(name, count, _, note)| format!("{name} {}{note}", HumanCount(count)))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn table(&self) -> String {
@@ -172,15 +210,15 @@ impl Report {
         format!("{}{more}\n\n", table.text())
     }
 
-    /// Whatever was made by the rows whose answer was lost, nobody will be told again.
+    /// A warning about the rows whose answer was lost: no later answer says what they made.
     fn doubt(&self) -> &'static str {
-        if self.unknown == 0 {
+        if self.counts.sum([Unknown]) == 0 {
             return "";
         }
-        "\n  Products of the unknown rows may be there, and new sales that they name: `flashsale sale list` shows which are live."
+        "\n  Products of the unknown rows may exist, and new sales that they name: `flashsale sale list` shows which are live."
     }
 
-    /// The sales that were made with their first product: perhaps by a slip of the pen.
+    /// The sales that were created with their first product, perhaps by a mistyped name.
     fn sales(&self) -> String {
         let id = |sale: &Value| cell(&sale["id"]);
         let is_own = |sale: &&Value| SaleId::parse(&id(sale)).is_some_and(|sale| sale.is_reserved());
@@ -202,8 +240,31 @@ impl Report {
     }
 }
 
-/// The result of a row, by where the row is in the file.
-fn in_file(row: &Row, mut result: Value) -> Value {
+/// What became of a row, by the service's result.
+fn outcome(result: &Value) -> RowOutcome {
+    match result["status"].as_str() {
+        Some("created") => Created,
+        Some("unknown") => Unknown,
+        Some("not_tried") => NotTried,
+        Some(ALREADY_THERE) => match result["differs"].as_array().map(Vec::as_slice) {
+            None => NotCompared,
+            Some([]) => Same,
+            Some(fields) if fields.iter().all(|field| field == "total_stock") => OtherStock,
+            Some(_) => OtherProduct,
+        },
+        _ => Failed,
+    }
+}
+
+/// The result of a row whose id an earlier row of the file has.
+fn repeated_id() -> Value {
+    let detail = "a row before it has the same id";
+    json!({"status": "failed", "code": "already_exists", "detail": detail,
+        "errors": [{"pointer": "/id", "code": "already_exists", "detail": detail}]})
+}
+
+/// The result of a row, with the row's place in the file.
+fn in_file(row: &FileRow, mut result: Value) -> Value {
     let Value::Object(members) = &mut result else { return result };
     let mut whole = json!({"row": row.number});
     if let Some(line) = row.line {
@@ -216,7 +277,7 @@ fn in_file(row: &Row, mut result: Value) -> Value {
     whole
 }
 
-/// As the service says it of a row that is not as large as this.
+/// The result of a row that is too large to send, in the form of the service.
 fn too_large(bytes: usize) -> Value {
     let detail =
         format!("the row has {} bytes, which is too large; perhaps a quote was not closed", HumanCount(bytes as u64));
@@ -224,15 +285,16 @@ fn too_large(bytes: usize) -> Value {
     json!({"status": "failed", "code": "validation_failed", "detail": detail, "errors": [error]})
 }
 
-/// The fields of a row and what is wrong with each.
+/// The wrong fields of a row, and what is wrong with each.
 fn complaints(row: &Value) -> Vec<(String, String)> {
     if let Some(fields) = row["differs"].as_array() {
         let fields: Vec<_> = fields.iter().map(cell).collect();
-        return vec![(fields.join(", "), "it is there already and differs in this; it was left as it is".to_owned())];
+        return vec![(fields.join(", "), "the product exists and differs in this; it was left unchanged".to_owned())];
     }
-    let of = |error: &Value| (cell(&error["pointer"]).trim_start_matches('/').to_owned(), cell(&error["detail"]));
+    let complaint =
+        |error: &Value| (cell(&error["pointer"]).trim_start_matches('/').to_owned(), cell(&error["detail"]));
     match row["errors"].as_array() {
-        Some(errors) => errors.iter().map(of).collect(),
+        Some(errors) => errors.iter().map(complaint).collect(),
         None => vec![(String::new(), format!("{}: {}", cell(&row["code"]), cell(&row["detail"])))],
     }
 }
@@ -241,8 +303,8 @@ fn complaints(row: &Value) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
-    fn rows(numbers: std::ops::RangeInclusive<u64>) -> Vec<Row> {
-        let row = |number| Row {
+    fn rows(numbers: std::ops::RangeInclusive<u64>) -> Vec<FileRow> {
+        let row = |number| FileRow {
             number,
             line: None,
             id: Some(number),
@@ -254,12 +316,12 @@ mod tests {
 
     #[test]
     fn every_row_is_in_one_count() {
-        let mut report = Report::new(false);
+        let mut report = ImportReport::new(false);
         let there = json!({"status": "failed", "code": "already_exists"});
         let results = json!([{"status": "created"}, there, {"status": "failed", "code": "store_timeout"}]);
         report.add(&rows(1..=4), &json!({"rows": results})).unwrap();
-        report.add_all(&rows(5..=1_204), "unknown");
-        report.add_all(&rows(1_205..=6_000), "not_tried");
+        report.add_unsettled(&rows(5..=1_204), Unsettled::Unknown);
+        report.add_unsettled(&rows(1_205..=6_000), Unsettled::NotTried);
         let counts = "created 1, already there 1 (not compared), failed 2, unknown 1,200, not tried 4,796";
         assert_eq!(report.counts(), counts);
         assert!(report.text().contains("  3  3               the row has 5,000,000 bytes"), "{}", report.text());
@@ -268,17 +330,18 @@ mod tests {
 
     #[test]
     fn an_answer_about_other_rows_is_none() {
-        let mut report = Report::new(false);
+        let mut report = ImportReport::new(false);
         for answer in [json!({}), json!({"rows": []}), json!({"rows": [{}, {}, {}]})] {
-            assert!(matches!(report.add(&rows(1..=3), &answer), Err(Trouble::Unreadable)));
+            assert!(matches!(report.add(&rows(1..=3), &answer), Err(CallError::Unreadable)));
         }
         assert!(report.is_empty());
     }
 
     #[test]
     fn of_many_bad_rows_the_first_are_shown_and_of_many_new_sales_the_first_named() {
-        let mut report = Report::new(false);
-        report.add_all(&rows(1_000..=1_249), "failed");
+        let mut report = ImportReport::new(false);
+        let failed = vec![json!({"status": "failed"}); 250];
+        report.add(&rows(1_000..=1_249), &json!({"rows": failed})).unwrap();
         let made = |id: usize| json!({"status": "created", "new_sale": {"id": format!("drop-{id}"), "status": "live"}});
         report.add(&rows(10..=31), &json!({"rows": (0..22).map(made).collect::<Vec<_>>()})).unwrap();
         let text = report.text();

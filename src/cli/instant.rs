@@ -1,4 +1,4 @@
-//! Times that people type: an instant, or how long from now.
+//! Times that people type: an instant, or a distance from now.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 const FORMS: &str =
     "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or from now as in +10m, +90s, +1d12h";
 
-/// For clap: gives the instant as it is on the wire. What is relative counts from the clock of this machine, from the
-/// second that has begun, for people like whole seconds.
+/// For clap: gives the instant as it is on the wire. A distance counts from this machine's clock, from the second that has begun,
+/// because people like whole seconds.
 pub(super) fn read(text: &str) -> Result<String, String> {
     read_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
 }
@@ -24,7 +24,7 @@ fn read_at(text: &str, now: Timestamp) -> Result<String, String> {
     instant.map(|instant: Timestamp| format!("{instant:.3}")).ok_or_else(|| FORMS.to_owned())
 }
 
-/// Whole numbers with units, as in 1d12h.
+/// A length of whole numbers with units, as in 1d12h.
 fn read_length(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0_u64;
@@ -44,7 +44,7 @@ fn read_length(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_secs(seconds))
 }
 
-/// `1h30m`, for people; nothing for no time.
+/// `1h30m`; empty for no time.
 pub(super) fn length(seconds: u64) -> String {
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
     let mut rest = seconds;
@@ -82,9 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_told_in_the_units_that_people_use() {
-        for (seconds, told) in [(0, ""), (45, "45s"), (900, "15m"), (5_400, "1h30m"), (90_001, "1d1h1s")] {
-            assert_eq!(length(seconds), told);
+    fn lengths_are_printed_in_the_units_that_people_use() {
+        for (seconds, expected) in [(0, ""), (45, "45s"), (900, "15m"), (5_400, "1h30m"), (90_001, "1d1h1s")] {
+            assert_eq!(length(seconds), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where an export goes: to stdout, through what is there and is no file, or into a file that has its name only when it is whole.
+//! Where an export goes: to stdout, through a device or FIFO, or into a file that gets its name only when it is whole.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -7,27 +7,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::tools::client::admin::Trouble;
+use super::service::CommandError;
 
-/// Of a new file: the ids of customers are for its owner.
+/// The mode of a new file: it has the ids of customers, which are for its owner.
 const MODE: u32 = 0o600;
-/// As many symlinks as Linux follows.
+/// The number of symlinks that Linux follows.
 const LINKS_MAX: usize = 40;
 
-/// A place that was looked at, and at which nothing was written yet.
-pub(super) enum Place {
+/// Where to write, checked before anything is written.
+pub(super) enum Destination {
     Stdout,
-    /// A device, a FIFO: what is written there cannot be taken back, nor put beside it first.
+    /// A device or FIFO, which cannot be replaced when the export is whole.
     Through(PathBuf),
-    /// The file that is there or will be, behind all symlinks.
+    /// The file, which may not exist yet, behind all symlinks.
     File(PathBuf),
 }
 
-/// What is written to.
+/// An opened destination.
 pub(super) enum Output {
     Stdout,
     Through(File, PathBuf),
-    /// The file under the name that it has while it grows, and the one that it is to have.
+    /// A file with the name that it has while it grows, and the name that it gets at the end.
     Growing {
         file: File,
         part: PathBuf,
@@ -35,21 +35,21 @@ pub(super) enum Output {
     },
 }
 
-/// Whether anybody wants more: `head` takes what it needs and goes.
+/// Whether anybody reads on: `head` takes what it needs and leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reader {
-    Reads,
-    Left,
+pub(super) enum Pipe {
+    Open,
+    Closed,
 }
 
-impl Place {
+impl Destination {
     /// # Errors
-    /// When nothing can be written there, as into a folder.
-    pub(super) fn of(path: Option<&Path>) -> Result<Self, Trouble> {
+    /// When nothing can be written there, because it is a folder, say.
+    pub(super) fn check(path: Option<&Path>) -> Result<Self, CommandError> {
         let Some(path) = path else { return Ok(Self::Stdout) };
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {
-                Err(Trouble::NotRun(format!("{} is a folder; name a file in it", path.display())))
+                Err(CommandError::NotDone(format!("{} is a folder; name a file in it", path.display())))
             }
             Ok(found) if found.is_file() => Ok(Self::File(fs::canonicalize(path).map_err(|e| unwritable(path, &e))?)),
             Ok(_) => Ok(Self::Through(path.to_owned())),
@@ -60,7 +60,7 @@ impl Place {
 
     /// # Errors
     /// When it cannot be opened.
-    pub(super) fn open(self) -> Result<Output, Trouble> {
+    pub(super) fn open(self) -> Result<Output, CommandError> {
         match self {
             Self::Stdout => Ok(Output::Stdout),
             Self::Through(path) => match OpenOptions::new().write(true).open(&path) {
@@ -79,30 +79,30 @@ impl Place {
 }
 
 impl Output {
-    pub(super) fn write(&mut self, piece: &[u8]) -> Result<Reader, Trouble> {
+    pub(super) fn write(&mut self, piece: &[u8]) -> Result<Pipe, CommandError> {
         let (written, name) = match self {
             Self::Stdout => (io::stdout().write_all(piece), None),
             Self::Through(file, path) => (file.write_all(piece), Some(path)),
             Self::Growing { file, part, .. } => (file.write_all(piece), Some(part)),
         };
-        read_on(written, name.map(|name| name.as_path()))
+        pipe_after(written, name.map(|name| name.as_path()))
     }
 
-    /// All was written: the file gets its name.
-    pub(super) fn finish(self) -> Result<Reader, Trouble> {
+    /// Ends the output: a file gets its name.
+    pub(super) fn finish(self) -> Result<Pipe, CommandError> {
         match self {
-            Self::Stdout => read_on(io::stdout().flush(), None),
-            Self::Through(..) => Ok(Reader::Reads),
+            Self::Stdout => pipe_after(io::stdout().flush(), None),
+            Self::Through(..) => Ok(Pipe::Open),
             Self::Growing { file, part, path } => {
                 let renamed =
                     file.sync_all().and_then(|()| is_still(&part, &file)).and_then(|()| fs::rename(&part, &path));
-                renamed.map(|()| Reader::Reads).map_err(|error| unwritable(&path, &error))
+                renamed.map(|()| Pipe::Open).map_err(|error| unwritable(&path, &error))
             }
         }
     }
 
-    /// Where what was written is.
-    pub(super) fn place(&self) -> String {
+    /// Where the written part is.
+    pub(super) fn where_written(&self) -> String {
         match self {
             Self::Stdout => "printed".to_owned(),
             Self::Through(_, path) | Self::Growing { part: path, .. } => format!("in {}", path.display()),
@@ -114,7 +114,7 @@ impl Output {
     }
 }
 
-/// The name behind symlinks of which the last leads to nothing yet.
+/// The path behind symlinks of which the last leads to nothing yet.
 fn behind_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -124,8 +124,8 @@ fn behind_links(path: &Path) -> PathBuf {
     path
 }
 
-/// A new file, even where a part of an earlier export lies, or a link that somebody put there. From its first byte on it may be
-/// read by those who may read the file that it replaces.
+/// A new file, even if a part of an earlier export or somebody's link is there. From its first byte on it is readable for those who
+/// may read the file that it replaces.
 fn grow(part: &Path, path: &Path) -> io::Result<File> {
     match fs::remove_file(part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -133,29 +133,31 @@ fn grow(part: &Path, path: &Path) -> io::Result<File> {
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(part)?;
     if let Ok(replaced) = fs::metadata(path) {
-        // Only root may give a file away; whoever else exports owns what was exported.
+        // Only root may give a file away. For anybody else the file stays their own.
         let _kept = fchown(&file, Some(replaced.uid()), Some(replaced.gid()));
         file.set_permissions(Permissions::from_mode(replaced.mode() & 0o777))?;
     }
     Ok(file)
 }
 
-/// Another export to the same place would have put its own part there, which is not whole.
+/// Checks that no other export has put its own, unfinished part there.
 fn is_still(part: &Path, file: &File) -> io::Result<()> {
     let (there, ours) = (fs::metadata(part)?, file.metadata()?);
     let is_ours = (there.dev(), there.ino()) == (ours.dev(), ours.ino());
     if is_ours { Ok(()) } else { Err(io::Error::other("another export writes there too")) }
 }
 
-fn read_on(written: io::Result<()>, name: Option<&Path>) -> Result<Reader, Trouble> {
+fn pipe_after(written: io::Result<()>, name: Option<&Path>) -> Result<Pipe, CommandError> {
     match (written, name) {
-        (Ok(()), _) => Ok(Reader::Reads),
-        (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Left),
-        (Err(error), None) => Err(Trouble::NotRun(format!("stdout takes no more: {error}; what came is not complete"))),
+        (Ok(()), _) => Ok(Pipe::Open),
+        (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Pipe::Closed),
+        (Err(error), None) => {
+            Err(CommandError::NotDone(format!("stdout takes no more: {error}; the output is not complete")))
+        }
         (Err(error), Some(path)) => Err(unwritable(path, &error)),
     }
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::NotRun(format!("{} cannot be written: {error}", path.display()))
+fn unwritable(path: &Path, error: &io::Error) -> CommandError {
+    CommandError::NotDone(format!("{} cannot be written: {error}", path.display()))
 }

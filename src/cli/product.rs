@@ -1,36 +1,33 @@
-//! `flashsale product`: what is sold, how it stands, and more or fewer units of it while it sells.
-
-use std::process::ExitCode;
+//! `flashsale product`: lists, shows, creates, changes and restocks products.
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    CommonArgs, count, filled, product_id,
-    service::ServiceArgs,
+    CommonArgs,
+    arguments::{count, filled, product_id},
+    exit::Exit,
+    print::print_note,
+    service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, sheet, short_name, short_time},
-    tell,
 };
-use crate::tools::client::{
-    Lost,
-    admin::{Admin, Call, Reply, Trouble, escape},
-};
+use crate::tools::client::api::{ApiCall, ApiClient, ApiReply, CallError, escape};
 
 const PRODUCTS: &str = "/api/admin/products";
 const STOCK: [&str; 5] = ["total", "available", "held", "pending", "sold"];
 
 const EXAMPLES: &str = "\
 Examples:
-  flashsale product list                        how all of them stand
+  flashsale product list                        the counters of all products
   flashsale product list --sale drop-1
   flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale product show 1
   flashsale product restock 1 --delta 50        fifty more, while it sells
-  flashsale product change 1 --price 99.00      orders keep the price that they were made with
+  flashsale product change 1 --price 99.00      existing orders keep their price
   watch -n 1 flashsale product show 1
 
-Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or it is unknown.";
+Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -39,8 +36,8 @@ Examples:
   flashsale product create --sale drop-1 --name Ticket --price 45.50 --total-stock 2000 \\
       --max-per-hold 2 --max-per-customer 4
 
-Without --sale it gets a sale of its own, p7 for product 7. A new sale is live at once, with default terms: those of \
-the service's settings. To open one later: `flashsale sale create drop-1 --paused`, or with --starts-at.";
+Without --sale the product gets a sale of its own, p7 for product 7. A new sale is live at once, with the default \
+terms of the service's settings. To open a sale later: `flashsale sale create drop-1 --paused`, or with --starts-at.";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:
@@ -48,19 +45,19 @@ Examples:
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
 
-What is not named stays. Orders keep the price that they were made with; units are for \
+What you do not name stays. Existing orders keep their price. To change the number of units: \
 `flashsale product restock`.";
 
 const RESTOCK_EXAMPLES: &str = "\
 Examples:
   flashsale product restock 1 --delta 50        fifty more
   flashsale product restock 1 --delta -20       twenty fewer
-  flashsale product restock 1 --total 500       five hundred in all, with what is sold
+  flashsale product restock 1 --total 500       five hundred in all, including sold ones
   flashsale product restock 1 --delta 50 --key truck-17
-                                                however often it is repeated, fifty more
+                                                fifty more, however often you repeat it
 
-There cannot be fewer units than are held, pending and sold: that is refused (below_promised), and the floor is \
-told.";
+A total below the units that are held, pending and sold is refused (below_promised), and the answer says how many \
+these are.";
 
 /// List, show, create, change and restock products
 #[derive(Args)]
@@ -74,164 +71,168 @@ pub(super) struct ProductArgs {
 
 #[derive(Subcommand)]
 enum ProductCommand {
-    /// All products and how their units stand
+    /// List all products with their counters
     #[command(after_help = "Examples:\n  flashsale product list --sale drop-1\n  \
         flashsale product list --json | jq '.data[] | select(.available_stock == 0).name'")]
     List {
-        /// Only those of this sale
+        /// Only products of this sale
         #[arg(long, value_name = "ID", value_parser = filled)]
         sale: Option<String>,
     },
-    /// One product: its five counters, and when units come back next
+    /// Show one product: its five counters, and when units come back next
     #[command(after_help = "Examples:\n  flashsale product show 1\n  watch -n 1 flashsale product show 1")]
     Show {
-        /// Of the product
+        /// Product id
         #[arg(value_parser = product_id)]
         id: u64,
     },
-    /// A new product
+    /// Create a product
     #[command(after_help = CREATE_EXAMPLES)]
-    Create(NewProduct),
-    /// Another name, price or limit, also while it sells
+    Create(NewProductArgs),
+    /// Change the name, price or limits, also while it sells
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
-        /// Of the product
+        /// Product id
         #[arg(value_parser = product_id)]
         id: u64,
         #[command(flatten)]
-        change: Facts,
-        /// A customer may have any number
+        change: ProductChangeArgs,
+        /// No limit for a customer
         #[arg(long, conflicts_with = "max_per_customer")]
         no_max_per_customer: bool,
     },
-    /// More or fewer units, also while it sells
+    /// Add or remove units, also while it sells
     #[command(after_help = RESTOCK_EXAMPLES)]
-    Restock(Restock),
+    Restock(RestockArgs),
 }
 
-/// A product, with the names of its fields on the wire.
+/// A new product, with its field names on the wire.
 #[derive(Args, Serialize)]
-struct NewProduct {
-    /// A whole number from 1 on [default: the next one]
+struct NewProductArgs {
+    /// Product id, a whole number from 1 on [default: the next free one]
     #[arg(value_parser = product_id)]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
-    /// The sale whose terms it has, which must be there [default: a new one of its own]
+    /// Id of an existing sale, whose terms apply [default: a new sale of its own]
     #[arg(long, value_name = "ID", value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sale: Option<String>,
-    /// Make that sale too where it is not there: live at once, with default terms
+    /// Create that sale too if it does not exist: live at once, with default terms
     #[arg(long, requires = "sale")]
     #[serde(skip)]
     new_sale: bool,
-    /// What people call it
+    /// Name for people
     #[arg(long, value_parser = filled)]
     name: String,
-    /// What one unit costs, such as 9.99
+    /// Price of one unit, such as 9.99
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     price: String,
-    /// An ISO 4217 code [default: USD]
+    /// Currency, an ISO 4217 code [default: USD]
     #[arg(long, value_name = "CODE", value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<String>,
-    /// How many units there are
+    /// Number of units
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     total_stock: u64,
-    /// How many one hold may have [default: 10]
+    #[command(flatten)]
+    #[serde(flatten)]
+    limits: LimitArgs,
+}
+
+/// The limits of a product, with their field names on the wire.
+#[derive(Args, Serialize)]
+struct LimitArgs {
+    /// Most units of one hold [default of a new product: 10]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_hold: Option<u64>,
-    /// How many one customer may have held, ordered and bought together [default: any number]
+    /// Most units of one customer, held, ordered and bought together [default of a new product: no limit]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_customer: Option<u64>,
 }
 
 #[derive(Args, Serialize)]
-struct Facts {
-    /// What people call it
+struct ProductChangeArgs {
+    /// Name for people
     #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// What one unit costs from now on, such as 9.99
+    /// New price of one unit, such as 9.99
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<String>,
-    /// How many one hold may have
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_per_hold: Option<u64>,
-    /// How many one customer may have held, ordered and bought together
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_per_customer: Option<u64>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("units").required(true).args(["delta", "total"]))]
-struct Restock {
-    /// Of the product
+struct RestockArgs {
+    /// Product id
     #[arg(value_parser = product_id)]
     id: u64,
-    /// So many more; with a minus fewer
+    /// Number of units to add; negative to remove
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     delta: Option<i64>,
-    /// So many in all, with what is held, pending and sold
+    /// New number of units in all, including held, pending and sold ones
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     total: Option<u64>,
-    /// Names this restocking, so that it counts once however often it is sent [default: a new one]
+    /// Idempotency key: a restocking counts once, however often it is sent [default: a new one]
     #[arg(long, value_parser = filled)]
     key: Option<String>,
 }
 
-pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> ExitCode {
+pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
     let show = |reply| args.service.show(&reply, text);
-    args.service.run(common, async |admin| match &args.command {
-        ProductCommand::List { sale } => list(admin, &args.service, sale.as_deref()).await,
-        ProductCommand::Show { id } => show(admin.send(Call::get(format!("{PRODUCTS}/{id}"))).await?),
-        ProductCommand::Create(product) => show(create(admin, product).await?),
+    args.service.run(common, async |client| match &args.command {
+        ProductCommand::List { sale } => list(client, &args.service, sale.as_deref()).await,
+        ProductCommand::Show { id } => show(client.send(ApiCall::get(format!("{PRODUCTS}/{id}"))).await?),
+        ProductCommand::Create(product) => show(create(client, product).await?),
         ProductCommand::Change { id, change, no_max_per_customer } => {
             let mut change = body(change)?;
             if *no_max_per_customer {
                 change["max_per_customer"] = Value::Null;
             }
             if change.as_object().is_none_or(serde_json::Map::is_empty) {
-                return Err(Trouble::NotRun(
-                    "nothing to change: `flashsale product change --help` says what can".into(),
+                return Err(CommandError::NotDone(
+                    "nothing to change: `flashsale product change --help` lists what can be changed".into(),
                 ));
             }
-            show(admin.send(Call::patch(format!("{PRODUCTS}/{id}"), &change)).await?)
+            show(client.send(ApiCall::patch(format!("{PRODUCTS}/{id}"), &change)).await?)
         }
-        ProductCommand::Restock(restock) => show(send_restock(admin, restock).await?),
+        ProductCommand::Restock(restock) => show(send_restock(client, restock).await?),
     })
 }
 
-fn body(of: &impl Serialize) -> Result<Value, Trouble> {
-    serde_json::to_value(of).map_err(|error| Trouble::NotRun(error.to_string()))
+fn body(fields: &impl Serialize) -> Result<Value, CommandError> {
+    serde_json::to_value(fields).map_err(|error| CommandError::NotDone(error.to_string()))
 }
 
-/// The service makes a sale that a product names and that is not there. A person who mistypes its name does not want that.
-async fn create(admin: &mut Admin, product: &NewProduct) -> Result<Reply, Trouble> {
+/// Creates a product. The service would also create a sale that the product names and that does not exist, which nobody wants who
+/// mistyped its name.
+async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiReply, CommandError> {
     if let Some(sale) = product.sale.as_ref().filter(|_| !product.new_sale) {
-        let found = admin.send(Call::get(format!("/api/admin/sales/{}", escape(sale)))).await;
-        found.map_err(|trouble| match trouble {
-            Trouble::Refused(mut refusal) if refusal.code == "sale_not_found" => {
+        let found = client.send(ApiCall::get(format!("/api/admin/sales/{}", escape(sale)))).await;
+        found.map_err(|error| match error {
+            CallError::Refused(mut refusal) if refusal.code == "sale_not_found" => {
                 refusal.detail = format!(
-                    "there is no sale {sale}; `flashsale sale create {sale}` makes it, and so does --new-sale here: \
+                    "there is no sale {sale}; `flashsale sale create {sale}` creates it, and so does --new-sale here: \
                      live at once, with default terms"
                 );
-                Trouble::Refused(refusal)
+                CallError::Refused(refusal)
             }
             other => other,
         })?;
     }
-    admin.send(Call::post(PRODUCTS, &body(product)?)).await
+    Ok(client.send(ApiCall::post(PRODUCTS, &body(product)?)).await?)
 }
 
-async fn list(admin: &mut Admin, service: &ServiceArgs, sale: Option<&str>) -> Result<bool, Trouble> {
+async fn list(client: &mut ApiClient, service: &ServiceArgs, sale: Option<&str>) -> Result<Exit, CommandError> {
     let of_sale = sale.map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
-    let products = admin.list(&format!("{PRODUCTS}{of_sale}")).await?;
-    service.show_list(&products, |products| {
+    let products = client.list(&format!("{PRODUCTS}{of_sale}")).await?;
+    service.show_list(&products, |products: &[Value]| {
         if products.is_empty() {
             return "no products here yet; `flashsale product create` makes one".to_owned();
         }
@@ -256,32 +257,33 @@ async fn list(admin: &mut Admin, service: &ServiceArgs, sale: Option<&str>) -> R
     })
 }
 
-/// Always with a key, so that somebody who does not know whether it counted can send it again.
-async fn send_restock(admin: &mut Admin, restock: &Restock) -> Result<Reply, Trouble> {
-    let wish = match restock.total {
+/// Restocks, always with a key, so that a person who does not know whether it counted can send it again.
+async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<ApiReply, CommandError> {
+    let change = match restock.total {
         Some(total) => json!({"total": total}),
         None => json!({"delta": restock.delta}),
     };
     let random = || getrandom::u64().map(|number| format!("restock-{number:016x}"));
-    let key = restock.key.clone().map_or_else(random, Ok).map_err(|error| Trouble::NotRun(error.to_string()))?;
-    let call = Call::post(format!("{PRODUCTS}/{}/restock", restock.id), &wish).with_header("idempotency-key", &*key);
-    admin.send(call).await.inspect_err(|trouble| {
-        let unknown = match trouble {
-            Trouble::Lost(lost) => !matches!(lost, Lost::Unconnected(_)),
-            Trouble::Refused(refusal) => !refusal.is_refusal(),
-            _ => false,
-        };
-        if unknown {
-            tell(&format!("The same again with --key {key} counts once."));
-        }
-    })
+    let key = restock.key.clone().map_or_else(random, Ok).map_err(|error| CommandError::NotDone(error.to_string()))?;
+    let call =
+        ApiCall::post(format!("{PRODUCTS}/{}/restock", restock.id), &change).with_header("idempotency-key", &*key);
+    let sent = client.send(call).await;
+    let is_unknown = match &sent {
+        Err(CallError::Transport(error)) => error.may_have_effect(),
+        Err(CallError::Refused(refusal)) => !refusal.is_refusal(),
+        _ => false,
+    };
+    if is_unknown {
+        print_note(&format!("The same again with --key {key} counts once."));
+    }
+    Ok(sent?)
 }
 
 fn price(product: &Value) -> String {
     format!("{} {}", cell(&product["price"]), cell(&product["currency"]))
 }
 
-/// Facts under the names of the options that change them, then the counters below each other.
+/// The facts under the names of the options that change them, then the counters below each other.
 fn text(product: &Value) -> String {
     let fact = |name: &str| (name.replace('_', "-"), cell(&product[name]));
     let time = |name: &str| (name.replace('_', "-"), short_time(&product[name]));
@@ -302,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_product_is_told_with_its_counters_below_each_other() {
+    fn a_product_is_printed_with_its_counters_below_each_other() {
         let product = json!({"id": 1, "sale": "p1", "name": "Item", "price": "50.00", "currency": "USD", "total_stock": 100,
             "available_stock": 95, "held_stock": 5, "pending_stock": 0, "sold_stock": 0, "max_per_hold": 10,
             "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null,

@@ -4,20 +4,24 @@ use std::{
     fs::File,
     io::{self, IsTerminal, Write},
     path::PathBuf,
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{CommonArgs, api_key, complain, count, endpoint, filled, load_settings, product_id, say, tell, whole};
+use super::{
+    CommonArgs,
+    arguments::{count, filled, product_id, whole},
+    exit::Exit,
+    print::{print_error, print_line, print_note},
+    service::{endpoint, settings, with_api_key, with_service},
+};
 use crate::{
     config::{Secret, Settings},
     tools::rush::{
         self, Progress,
-        plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, Pace, Plan, RATE_MAX, Scenario, Wanted},
-        report::Report,
+        plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, LoadModel, ProductChoice, RATE_MAX, RushPlan, Scenario},
     },
     webhook::{signature::Signer, standard},
 };
@@ -25,71 +29,67 @@ use crate::{
 const BUYERS: u64 = 1_000;
 const UNITS: u64 = 100;
 const UNITS_MAX: u64 = 1_000_000_000;
-/// Seeds that a rush takes itself: few enough to be typed again.
+/// The number of seeds that a rush chooses from: few enough to type one again.
 const SEEDS: u64 = 1_000_000;
-/// Between two lines, when stderr is no terminal.
+/// The pause between two lines of progress, if stderr is no terminal.
 const LINE_PAUSE: Duration = Duration::from_secs(3);
-/// The proof does not hold.
-const NOT_PROVED: u8 = 1;
-/// There was no rush.
-const NO_RUSH: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
   flashsale serve --demo                      a service to try it on, in another terminal
   flashsale rush --product 1                  its product 1: no token needed
   flashsale rush --admin-token TOKEN          1,000 buyers for 100 units of a product of its own
-  flashsale rush --scenario lifecycle         hold, order, pay; unless it is a demo with --webhook-secret
+  flashsale rush --scenario lifecycle         hold, order, pay; add --webhook-secret unless it is a demo
   flashsale rush --scenario duplicates        everything three times; each buyer gets one unit
   flashsale rush --scenario abandon           holds lapse after a second or two, and others get the units
   flashsale rush --buyers 100000 --rate 5000/s --concurrency 512 --duration 20s --report rush.html
   flashsale rush --url https://shop.example --product 7 --json
 
-Closed loop, without --rate: a buyer comes when another one has been answered, so a slow service is asked less. \
-Open loop, with --rate: buyers come on schedule whatever happens, and wait from the scheduled instant on. These are \
-the latencies that buyers see (no coordinated omission).
+Closed loop, without --rate: a buyer comes when another one has an answer, so a slow service gets fewer requests. \
+Open loop, with --rate: buyers come on schedule whatever happens, and their wait counts from the scheduled instant. \
+These are the latencies that buyers see (no coordinated omission).
 
-A rush in which a rate limit (429) or a missing API key (401) turned somebody away proves nothing. With an admin token all \
-looks at the counters but the first go over the admin routes, where neither counts.
+A rush in which a rate limit (429) or a missing API key (401) turned somebody away proves nothing. With an admin token, all \
+reads of the counters but the first use the admin routes, where neither applies.
 
-Exit status: 0 proved; 1 not proved, also when somebody was turned away at the gate; 2 there was no rush (bad flags, no \
+Exit status: 0 proved; 1 not proved, also if somebody was turned away at the gate; 2 there was no rush (bad flags, no \
 service, no product, no token).";
 
-/// What to rush, and how.
+/// The product, the buyers, and the report.
 #[derive(Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct RushArgs {
-    /// The service [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
+    /// URL of the service [default: `FLASHSALE_URL`, else http.addr of the settings]
     #[arg(long, value_name = "URL", value_parser = filled)]
     url: Option<String>,
     /// What every buyer does
-    #[arg(long, value_enum, default_value_t = Choice::Rush)]
-    scenario: Choice,
-    /// How many come
+    #[arg(long, value_enum, default_value_t = ScenarioArg::Rush)]
+    scenario: ScenarioArg,
+    /// Number of buyers
     #[arg(long, value_name = "N", default_value_t = BUYERS, value_parser = whole(1, BUYERS_MAX))]
     buyers: u64,
-    /// Units of the product that is made for the rush [default: 100]
+    /// Units of the product that the rush makes [default: 100]
     #[arg(long, value_name = "N", conflicts_with = "product", value_parser = whole(1, UNITS_MAX))]
     units: Option<u64>,
-    /// Rush a product that is there, for all that is available of it, instead of making one
+    /// Existing product to rush, for all its available units, instead of making one
     #[arg(long, value_name = "ID", value_parser = product_id)]
     product: Option<u64>,
-    /// Buyers served at the same time, each on a connection of its own (three with duplicates)
+    /// Buyers served at the same time, each on its own connection (three with duplicates)
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole(1, CONCURRENCY_MAX))]
     concurrency: u64,
-    /// Buyers a second, such as 5000/s, on schedule (abandon spreads them over --duration by itself)
+    /// Buyers a second on schedule, such as 5000/s (abandon spreads them over --duration by default)
     #[arg(long, value_name = "N/s", value_parser = read_rate)]
     rate: Option<u64>,
-    /// No buyer comes after this: 500ms, 10s, 2m
+    /// Time after which no buyer comes: 500ms, 10s, 2m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = read_duration)]
     duration: Duration,
     /// Makes the product [default: admin.token of the settings, `FLASHSALE_ADMIN__TOKEN`]
     #[arg(long, value_name = "TOKEN", value_parser = filled)]
     admin_token: Option<String>,
-    /// Shown with every request [default: the first of `http.api_keys`, `FLASHSALE_HTTP__API_KEYS`; else none]
+    /// API key of every request [default: the first of `http.api_keys`, `FLASHSALE_HTTP__API_KEYS`; else none]
     #[arg(long, value_name = "KEY", value_parser = filled)]
     api_key: Option<String>,
-    /// Signs payment events [default: the first of webhook.secrets, `FLASHSALE_WEBHOOK__SECRETS`; else unsigned]
+    /// Secret that signs payment events [default: the first of webhook.secrets, `FLASHSALE_WEBHOOK__SECRETS`; else unsigned]
     #[arg(long, value_name = "whsec_…", value_parser = read_secret)]
     webhook_secret: Option<Signer>,
     /// Print the report as JSON
@@ -98,13 +98,13 @@ pub(super) struct RushArgs {
     /// Write the report as a page with plots
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Repeats the choices that the rush makes itself [default: another one each time]
+    /// Seed of the rush's own choices, to repeat them [default: another one each time]
     #[arg(long, value_name = "N", value_parser = count)]
     seed: Option<u64>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Choice {
+enum ScenarioArg {
     /// Wants one unit: holds granted = units taken
     Rush,
     /// Holds, orders, pays: orders paid = units sold
@@ -115,61 +115,55 @@ enum Choice {
     Duplicates,
 }
 
-pub(super) fn run(common: &CommonArgs, args: &RushArgs) -> ExitCode {
-    match rehearse(common, args) {
-        Ok(report) if report.is_proved() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(NOT_PROVED),
+pub(super) fn run(common: &CommonArgs, args: &RushArgs) -> Exit {
+    let plan = settings(common).and_then(|settings| plan(args, &settings));
+    with_service(plan, async |plan| match rehearse(plan, args).await {
+        Ok(exit) => exit,
         Err(message) => {
-            complain(&message);
-            ExitCode::from(NO_RUSH)
+            print_error(&message);
+            Exit::Unknown
         }
-    }
+    })
 }
 
-fn rehearse(common: &CommonArgs, args: &RushArgs) -> Result<Report, String> {
-    let settings = load_settings(common);
-    let plan = plan(args, &settings.map_err(|complaints| complaints.to_string())?)?;
+async fn rehearse(plan: RushPlan, args: &RushArgs) -> Result<Exit, String> {
     // Made first: nobody wants to learn after the rush that there is no such folder.
     let page = args.report.as_ref().map(|path| File::create(path).map_err(|error| unwritable(path, &error)));
     let page = page.transpose()?;
-    tell(&format!("buyers go to {}", plan.endpoint.url()));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let mut teller = Teller::new(plan.buyers);
+    print_note(&format!("buyers go to {}", plan.endpoint.url()));
+    let mut display = ProgressDisplay::new(plan.buyers);
     let interrupted = async { drop(tokio::signal::ctrl_c().await) };
-    let report = runtime.block_on(rush::run(plan, interrupted, |progress| teller.tell(progress)));
-    teller.bar.finish_and_clear();
-    let report = report?;
-    say(&if args.json { report.json() } else { report.text() });
+    let report = rush::run(plan, interrupted, |progress| display.show(progress)).await;
+    display.bar.finish_and_clear();
+    let report = report.map_err(|error| error.to_string())?;
+    print_line(&if args.json { report.json() } else { report.text() });
     if let (Some(mut page), Some(path)) = (page, &args.report) {
         page.write_all(report.html().as_bytes()).map_err(|error| unwritable(path, &error))?;
-        tell(&format!("the page is {}", path.display()));
+        print_note(&format!("the page is {}", path.display()));
     }
-    Ok(report)
+    Ok(if report.is_proved() { Exit::Done } else { Exit::No })
 }
 
 fn unwritable(path: &std::path::Path, error: &io::Error) -> String {
     format!("--report {} cannot be written: {error}", path.display())
 }
 
-fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
+fn plan(args: &RushArgs, settings: &Settings) -> Result<RushPlan, String> {
     let secret = || {
-        settings
-            .webhook
-            .secrets_of(standard::PROVIDER.setting)
-            .first()
-            .and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()))
+        let secret = settings.webhook.secrets_of(standard::PROVIDER.setting).first();
+        secret.and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()))
     };
     let scenario = args.scenario.into();
-    Ok(Plan {
-        endpoint: endpoint(args.url.as_deref(), settings)?.with_api_key(api_key(args.api_key.as_deref(), settings))?,
+    Ok(RushPlan {
+        endpoint: with_api_key(endpoint(args.url.as_deref(), settings)?, args.api_key.as_deref(), settings)?,
         scenario,
-        wanted: match args.product {
-            Some(product) => Wanted::Existing { product },
-            None => Wanted::New { units: args.units.unwrap_or(UNITS) },
+        product: match args.product {
+            Some(product) => ProductChoice::Existing { product },
+            None => ProductChoice::New { units: args.units.unwrap_or(UNITS) },
         },
         buyers: args.buyers,
         concurrency: args.concurrency,
-        pace: pace(args, scenario),
+        load: load(args, scenario),
         duration: args.duration,
         admin_token: args
             .admin_token
@@ -180,25 +174,25 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<Plan, String> {
     })
 }
 
-/// Who abandons makes room for those who come later, so in that scenario they come over the whole time.
-fn pace(args: &RushArgs, scenario: Scenario) -> Pace {
+/// Buyers who abandon make room for later ones, so in that scenario they come over the whole time.
+fn load(args: &RushArgs, scenario: Scenario) -> LoadModel {
     let spread = || {
         let ms = args.duration.as_millis().max(1);
         u64::try_from((u128::from(args.buyers) * 1_000).div_ceil(ms)).unwrap_or(RATE_MAX).min(RATE_MAX)
     };
     match args.rate.or_else(|| (scenario == Scenario::Abandon).then(spread)) {
-        Some(rate) => Pace::Open { rate },
-        None => Pace::Closed,
+        Some(rate) => LoadModel::Open { rate },
+        None => LoadModel::Closed,
     }
 }
 
-impl From<Choice> for Scenario {
-    fn from(choice: Choice) -> Self {
+impl From<ScenarioArg> for Scenario {
+    fn from(choice: ScenarioArg) -> Self {
         match choice {
-            Choice::Rush => Self::Rush,
-            Choice::Lifecycle => Self::Lifecycle,
-            Choice::Abandon => Self::Abandon,
-            Choice::Duplicates => Self::Duplicates,
+            ScenarioArg::Rush => Self::Rush,
+            ScenarioArg::Lifecycle => Self::Lifecycle,
+            ScenarioArg::Abandon => Self::Abandon,
+            ScenarioArg::Duplicates => Self::Duplicates,
         }
     }
 }
@@ -227,31 +221,31 @@ fn read_secret(text: &str) -> Result<Signer, String> {
     Signer::new(&standard::PROVIDER, text).ok_or_else(|| standard::PROVIDER.secret_form.to_owned())
 }
 
-/// Tells on stderr how far the rush is: a bar on a terminal, else a line now and then.
-struct Teller {
+/// The progress on stderr: a bar on a terminal, otherwise a line every few seconds.
+struct ProgressDisplay {
     bar: ProgressBar,
-    lines: bool,
-    told: Instant,
+    has_lines: bool,
+    last_line: Instant,
 }
 
-impl Teller {
+impl ProgressDisplay {
     fn new(buyers: u64) -> Self {
-        let lines = !io::stderr().is_terminal();
-        let target = if lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let has_lines = !io::stderr().is_terminal();
+        let target = if has_lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(buyers), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:30.green/white.dim} {pos}/{len} buyers  {msg}") {
             bar.set_style(style.progress_chars("━━─"));
         }
-        Self { bar, lines, told: Instant::now() }
+        Self { bar, has_lines, last_line: Instant::now() }
     }
 
-    fn tell(&mut self, progress: Progress) {
+    fn show(&mut self, progress: Progress) {
         let Progress { accepted, refused, failed, elapsed, waiting } = progress;
         let waits = if waiting { ", waiting for the last" } else { "" };
         let counts = format!("accepted {accepted}, refused {refused}, failed {failed}{waits}");
-        if self.lines && self.told.elapsed() >= LINE_PAUSE {
-            self.told = Instant::now();
-            tell(&format!("{} s: {counts}", elapsed.as_secs()));
+        if self.has_lines && self.last_line.elapsed() >= LINE_PAUSE {
+            self.last_line = Instant::now();
+            print_note(&format!("{} s: {counts}", elapsed.as_secs()));
         }
         self.bar.set_position(accepted + refused + failed);
         self.bar.set_message(counts);

@@ -1,6 +1,4 @@
-//! `flashsale sale`: the terms under which products are sold, from before the drop until after it.
-
-use std::process::ExitCode;
+//! `flashsale sale`: lists, shows, creates, changes, pauses and resumes sales.
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -8,17 +6,20 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    CommonArgs, count, filled, instant,
-    service::ServiceArgs,
+    CommonArgs,
+    arguments::{count, filled},
+    exit::Exit,
+    instant,
+    service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, sheet, short_name, short_time},
 };
 use crate::{
     domain::sale::{SaleStatus, Window},
-    tools::client::admin::{Admin, Call, Trouble, escape},
+    tools::client::api::{ApiCall, ApiClient, escape},
 };
 
 const SALES: &str = "/api/admin/sales";
-/// How far a date in an answer is behind the clock that it was taken from.
+/// How far the date of an answer may lag behind the clock that it was taken from.
 const DATE_LATE_MS_MAX: u64 = 2_000;
 
 const EXAMPLES: &str = "\
@@ -26,31 +27,31 @@ Examples:
   flashsale sale create drop-1 --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
   flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale sale list
-  flashsale sale pause drop-1            nobody gets a hold; orders and payments go on
+  flashsale sale pause drop-1            nobody gets a hold; orders and payments continue
   flashsale sale resume drop-1
   flashsale sale change drop-1 --ends-at +30m
   flashsale sale change drop-1 --ends-at now
 
-A product that names no sale has one of its own: product 7 is in sale p7, and `sale change p7` gives it a window.
+A product without a sale gets one of its own: product 7 is in sale p7, and `sale change p7` gives it a window.
 
-Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or it is unknown.";
+Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
   flashsale sale create drop-1 --starts-at 2026-11-27T09:00:00Z --ends-at 2026-11-27T21:00:00Z
-  flashsale sale create --starts-at +10m          gets an id; opens in ten minutes by the clock here
+  flashsale sale create --starts-at +10m          gets an id; opens in ten minutes by this clock
   flashsale sale create drop-2 --paused           opens with: flashsale sale resume drop-2
 
-What is not said is as the settings of the service have it (sale.hold_seconds and so on).";
+Terms that you do not name come from the settings of the service (sale.hold_seconds and so on).";
 
 const CHANGE_EXAMPLES: &str = "\
 Examples:
   flashsale sale change drop-1 --ends-at +30m             half an hour more
   flashsale sale change drop-1 --no-starts-at             open at once
   flashsale sale change drop-1 --hold-seconds 120 --hold-seconds-max 600
-  flashsale sale change drop-1 --restock-refunds=false    units that come back are not sold again
+  flashsale sale change drop-1 --restock-refunds=false    refunded units are not sold again
 
-What is not named stays. A change counts for the next hold or order; holds and orders that are there keep their \
+What you do not name stays. A change applies to the next hold or order; existing holds and orders keep their \
 deadlines.";
 
 /// List, show, create, change, pause and resume sales
@@ -65,105 +66,105 @@ pub(super) struct SaleArgs {
 
 #[derive(Subcommand)]
 enum SaleCommand {
-    /// All sales, with their windows
+    /// List all sales with their windows
     #[command(after_help = "Example:\n  flashsale sale list --json | jq '.data[].id'")]
     List,
-    /// All terms of one sale
+    /// Show all terms of one sale
     #[command(after_help = "Examples:\n  flashsale sale show drop-1\n  flashsale product list --sale drop-1")]
     Show {
-        /// Of the sale
+        /// Sale id
         #[arg(value_parser = filled)]
         id: String,
     },
-    /// A new sale
+    /// Create a sale
     #[command(after_help = CREATE_EXAMPLES)]
     Create {
-        /// 1 to 32 of a-z, 0-9 and - [default: one that the service makes]
+        /// Sale id, 1 to 32 of a-z, 0-9 and - [default: the service makes one]
         #[arg(value_parser = filled)]
         id: Option<String>,
         #[command(flatten)]
-        terms: Terms,
+        terms: SaleTermArgs,
     },
-    /// Other terms for a sale, also while it sells
+    /// Change the terms of a sale, also while it sells
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
-        /// Of the sale
+        /// Sale id
         #[arg(value_parser = filled)]
         id: String,
         #[command(flatten)]
-        terms: Terms,
-        /// It starts at once, and has no start
+        terms: SaleTermArgs,
+        /// No start: the sale is open from now on
         #[arg(long, conflicts_with = "starts_at")]
         no_starts_at: bool,
-        /// It ends when all is sold
+        /// No end: the sale ends when all is sold
         #[arg(long, conflicts_with = "ends_at")]
         no_ends_at: bool,
     },
-    /// No more holds, at once; what is held can be ordered and paid
+    /// Stop holds at once; existing holds can be ordered and paid
     #[command(after_help = "Example:\n  flashsale sale pause drop-1\n\n\
-        A paused sale that starts meanwhile stays closed until it is resumed. Deadlines go on.")]
+        A paused sale that starts meanwhile stays closed until it is resumed. Deadlines continue.")]
     Pause {
-        /// Of the sale
+        /// Sale id
         #[arg(value_parser = filled)]
         id: String,
     },
-    /// Holds again, at once, within its window
+    /// Allow holds again at once, within its window
     #[command(after_help = "Example:\n  flashsale sale resume drop-1")]
     Resume {
-        /// Of the sale
+        /// Sale id
         #[arg(value_parser = filled)]
         id: String,
     },
 }
 
-/// The terms, with their names on the wire.
+/// The terms of a sale, with their names on the wire.
 #[derive(Args, Serialize)]
-struct Terms {
-    /// What people call it
+struct SaleTermArgs {
+    /// Name for people
     #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// From when on it takes holds: 2026-11-27T09:00:00Z, now, or +10m from now
+    /// Start of holds: 2026-11-27T09:00:00Z, now, or +10m from now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read)]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<String>,
-    /// Until when it takes holds
+    /// End of holds, in the same forms
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
-    /// Whether it takes no holds, whatever its window
+    /// Whether the sale is paused: no holds, whatever its window
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<bool>,
-    /// How long a hold lasts
+    /// Seconds that a hold lasts
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds: Option<u64>,
-    /// How long a hold may last, with what buyers ask for and extensions
+    /// Most seconds of a hold, with the buyer's own wish and extensions
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds_max: Option<u64>,
-    /// How long an order waits for its payment
+    /// Seconds that an order waits for its payment
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds: Option<u64>,
-    /// How long an order may wait, when its buyer has begun to pay
+    /// Most seconds that an order waits once its buyer has begun to pay
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds_max: Option<u64>,
-    /// What becomes of an order whose payment failed
+    /// What happens to an order whose payment failed
     #[arg(long, value_enum, value_name = "POLICY")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    on_payment_failed: Option<Policy>,
+    on_payment_failed: Option<PaymentFailedPolicy>,
     /// Whether units of refunded orders are sold again
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     restock_refunds: Option<bool>,
-    /// So many holds that lapsed, one after another, make a customer wait; 0: never
+    /// Number of lapsed holds in a row after which a customer must wait; 0: never
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_holds: Option<u64>,
-    /// How long that customer waits
+    /// Seconds that such a customer must wait
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_seconds: Option<u64>,
@@ -171,23 +172,23 @@ struct Terms {
 
 #[derive(Clone, Copy, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Policy {
-    /// Cancelled, and its units are available again
+enum PaymentFailedPolicy {
+    /// The order is cancelled, and its units are available again
     Release,
-    /// It waits until its deadline, so that the buyer can try again
+    /// The order waits until its deadline, so that the buyer can try again
     Keep,
 }
 
-pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> ExitCode {
-    args.service.run(common, async |admin| match &args.command {
-        SaleCommand::List => list(admin, &args.service).await,
-        SaleCommand::Show { id } => answer(admin, args, Call::get(path(id))).await,
+pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
+    args.service.run(common, async |client| match &args.command {
+        SaleCommand::List => list(client, &args.service).await,
+        SaleCommand::Show { id } => answer(client, args, ApiCall::get(path(id))).await,
         SaleCommand::Create { id, terms } => {
             let mut sale = terms.body()?;
             if let Some(id) = id {
                 sale["id"] = id.as_str().into();
             }
-            answer(admin, args, Call::post(SALES, &sale)).await
+            answer(client, args, ApiCall::post(SALES, &sale)).await
         }
         SaleCommand::Change { id, terms, no_starts_at, no_ends_at } => {
             let mut change = terms.body()?;
@@ -195,20 +196,20 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> ExitCode {
                 change[name] = Value::Null;
             }
             if change.as_object().is_none_or(serde_json::Map::is_empty) {
-                return Err(Trouble::NotRun(
+                return Err(CommandError::NotDone(
                     "nothing to change: `flashsale sale change --help` lists the terms".into(),
                 ));
             }
-            answer(admin, args, Call::patch(path(id), &change)).await
+            answer(client, args, ApiCall::patch(path(id), &change)).await
         }
-        SaleCommand::Pause { id } => pause(admin, args, id, true).await,
-        SaleCommand::Resume { id } => pause(admin, args, id, false).await,
+        SaleCommand::Pause { id } => pause(client, args, id, true).await,
+        SaleCommand::Resume { id } => pause(client, args, id, false).await,
     })
 }
 
-impl Terms {
-    fn body(&self) -> Result<Value, Trouble> {
-        serde_json::to_value(self).map_err(|error| Trouble::NotRun(error.to_string()))
+impl SaleTermArgs {
+    fn body(&self) -> Result<Value, CommandError> {
+        serde_json::to_value(self).map_err(|error| CommandError::NotDone(error.to_string()))
     }
 }
 
@@ -216,10 +217,10 @@ fn path(id: &str) -> String {
     format!("{SALES}/{}", escape(id))
 }
 
-async fn list(admin: &mut Admin, service: &ServiceArgs) -> Result<bool, Trouble> {
-    let sales = admin.list(SALES).await?;
-    let now_ms = now_ms(admin);
-    service.show_list(&sales, |sales| {
+async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, CommandError> {
+    let sales = client.list(SALES).await?;
+    let now_ms = now_ms(client);
+    service.show_list(&sales, |sales: &[Value]| {
         if sales.is_empty() {
             return "no sales yet; `flashsale sale create` makes one".to_owned();
         }
@@ -247,30 +248,30 @@ async fn list(admin: &mut Admin, service: &ServiceArgs) -> Result<bool, Trouble>
     })
 }
 
-/// Asks, and shows the sale that is answered.
-async fn answer(admin: &mut Admin, args: &SaleArgs, call: Call) -> Result<bool, Trouble> {
-    let reply = admin.send(call).await?;
-    let now_ms = now_ms(admin);
+/// Makes a call, and shows the sale that the service answers.
+async fn answer(client: &mut ApiClient, args: &SaleArgs, call: ApiCall) -> Result<Exit, CommandError> {
+    let reply = client.send(call).await?;
+    let now_ms = now_ms(client);
     args.service.show(&reply, |sale| text(sale, now_ms))
 }
 
-/// One line: the terms are as they were.
-async fn pause(admin: &mut Admin, args: &SaleArgs, id: &str, paused: bool) -> Result<bool, Trouble> {
-    let reply = admin.send(Call::patch(path(id), &json!({"paused": paused}))).await?;
-    let now_ms = now_ms(admin);
+/// Pauses or resumes a sale. Shows one line, because no other term changes.
+async fn pause(client: &mut ApiClient, args: &SaleArgs, id: &str, paused: bool) -> Result<Exit, CommandError> {
+    let reply = client.send(ApiCall::patch(path(id), &json!({"paused": paused}))).await?;
+    let now_ms = now_ms(client);
     args.service.show(&reply, |sale| title(sale, now_ms))
 }
 
-/// By the service's clock, for that of this machine decides nothing. It tells whole seconds, and those a moment late: where the
-/// clock here agrees with it, that one is finer.
-fn now_ms(admin: &Admin) -> i64 {
+/// The time by the service's clock, because this machine's clock decides nothing. An answer has it in whole seconds and a moment
+/// late, so this machine's clock is used where it agrees.
+fn now_ms(client: &ApiClient) -> i64 {
     let here_ms = Timestamp::now().as_millisecond();
-    let told = admin.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-    let told_ms = told.map(|date| date.timestamp().as_millisecond());
-    told_ms.filter(|told_ms| told_ms.abs_diff(here_ms) > DATE_LATE_MS_MAX).unwrap_or(here_ms)
+    let date = client.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let there_ms = date.map(|date| date.timestamp().as_millisecond());
+    there_ms.filter(|there_ms| there_ms.abs_diff(here_ms) > DATE_LATE_MS_MAX).unwrap_or(here_ms)
 }
 
-/// The service tells the window; what it means at this instant follows from it.
+/// The status at this instant. It follows from the window, which is what the service answers.
 fn status(sale: &Value, now_ms: i64) -> String {
     let instant_ms = |name: &str| sale[name].as_str()?.parse().ok().map(Timestamp::as_millisecond);
     let (starts_ms, ends_ms) = (instant_ms("starts_at"), instant_ms("ends_at"));
@@ -290,12 +291,12 @@ fn title(sale: &Value, now_ms: i64) -> String {
 fn text(sale: &Value, now_ms: i64) -> String {
     let fields = sale.as_object().into_iter().flatten().filter(|(name, _)| *name != "id");
     let facts = fields.map(|(name, value)| {
-        let told = match (name.ends_with("_at"), value.as_u64().map(instant::length)) {
+        let printed = match (name.ends_with("_at"), value.as_u64().map(instant::length)) {
             (true, _) => short_time(value),
             (false, Some(length)) if name.contains("_seconds") && !length.is_empty() => format!("{value} ({length})"),
             _ => cell(value),
         };
-        (name.replace('_', "-"), told)
+        (name.replace('_', "-"), printed)
     });
     sheet(&title(sale, now_ms), &facts.collect::<Vec<_>>())
 }
@@ -305,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sale_is_told_term_by_term_under_the_names_of_its_options() {
+    fn a_sale_is_printed_term_by_term_under_the_names_of_its_options() {
         let sale = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-11-27T09:00:00.000Z", "ends_at": null,
             "paused": false, "hold_seconds": 900, "cooldown_seconds": 0});
         let expected = "\

@@ -1,14 +1,14 @@
 //! `flashsale serve`.
 
-use super::{CommonArgs, FAILED, ServeArgs, UNUSABLE, demo, load, say};
+use super::{CommonArgs, ServeArgs, demo, exit::Exit, load, print::print_line};
 use crate::{app::Application, config::Overrides, store::Catalogue, telemetry};
 
-/// The exit status of what went wrong comes with it.
-pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (u8, String)> {
+/// # Errors
+/// What went wrong, and the exit status for it.
+pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (Exit, String)> {
     let mut flags = Overrides::new();
     flags.extend(args.addr.clone().map(|addr| ("http.addr", addr)));
-    let loaded = load(common, &flags).map_err(|complaints| (UNUSABLE, complaints.to_string()))?;
-    let mut settings = loaded.settings;
+    let mut settings = load(common, &flags).map_err(|message| (Exit::Unknown, message))?.settings;
     if args.demo {
         demo::adapt(&mut settings);
     }
@@ -17,9 +17,9 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (u8, Stri
         let application = Application::build(&settings, Catalogue::compiled()).await.map_err(|e| e.to_string())?;
         if args.demo {
             demo::seed(&application.store()).await?;
-            say(&demo::welcome(&application, &settings));
+            print_line(&demo::welcome(&application, &settings));
         }
         application.run_until_stopped().await.map_err(|e| e.to_string())
     });
-    served.map_err(|message| (FAILED, message))
+    served.map_err(|message| (Exit::No, message))
 }

@@ -1,121 +1,194 @@
-//! What all commands share that ask a running service as its admin: flags, exit status, and how a refusal is told.
+//! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an error.
 
-use std::process::ExitCode;
+use std::{
+    env,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use clap::Args;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::task::LocalSet;
+use tokio::{runtime::Builder, task::LocalSet};
 
-use super::{CommonArgs, complain, endpoint, filled, load_settings, say};
+use super::{
+    CommonArgs, URL,
+    arguments::filled,
+    exit::Exit,
+    load,
+    print::{print_error, print_line},
+};
 use crate::{
-    config::{Secret, Settings},
-    tools::client::{
-        Lost,
-        admin::{Admin, Refusal, Reply, Trouble},
+    config::{Overrides, Secret, Settings},
+    tools::{
+        client::{
+            Endpoint, TransportError,
+            api::{ApiClient, ApiReply, CallError, Refusal},
+        },
+        text::printable,
     },
 };
 
 const HEADING: &str = "Service and output";
-/// The service refused, or something was found that should not be.
-const NOT_GOOD: u8 = 1;
-/// Nothing was done, or it is not known what was.
-const NOT_RUN: u8 = 2;
 
-/// Which service, and who asks.
+/// Which service, and whose token.
 #[derive(Args)]
 pub(super) struct ServiceArgs {
-    /// Where it is [default: that of `FLASHSALE_URL`, else of http.addr of the settings]
+    /// URL of the service [default: `FLASHSALE_URL`, else http.addr of the settings]
     #[arg(long, global = true, help_heading = HEADING, value_name = "URL", value_parser = filled)]
     url: Option<String>,
-    /// Who asks [default: of the settings `admin.token` (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of
+    /// Admin token [default: `admin.token` of the settings (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of
     /// `admin.read_tokens`]
     #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN", value_parser = filled)]
     token: Option<String>,
-    /// Print what the service answers, as it comes; also when it refuses
+    /// Print the service's answer as it comes, also a refusal
     #[arg(long, global = true, help_heading = HEADING)]
     pub(super) json: bool,
 }
 
+/// Why a command could not do its work.
+pub(super) enum CommandError {
+    Call(CallError),
+    /// Anything that is not about the service: a file that cannot be read, flags that do not fit.
+    NotDone(String),
+}
+
+impl From<CallError> for CommandError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
 impl ServiceArgs {
-    /// Does the work with a client for the service, and tells what kept it from being done. The work gives whether all is
-    /// as it should be; if it is not, the exit status is 1.
+    /// Does the work with a client for the service. Prints why it could not be done, if it could not.
     pub(super) fn run(
         &self,
         common: &CommonArgs,
-        work: impl AsyncFnOnce(&mut Admin) -> Result<bool, Trouble>,
-    ) -> ExitCode {
-        let (mut admin, runtime) = match self.client(common).and_then(|admin| Ok((admin, runtime()?))) {
-            Ok(ready) => ready,
-            Err(message) => {
-                complain(&message);
-                return ExitCode::from(NOT_RUN);
+        work: impl AsyncFnOnce(&mut ApiClient) -> Result<Exit, CommandError>,
+    ) -> Exit {
+        with_service(self.client(common), async |mut client| match work(&mut client).await {
+            Ok(exit) => exit,
+            Err(CommandError::NotDone(why)) => {
+                print_error(&why);
+                Exit::Unknown
             }
-        };
-        match LocalSet::new().block_on(&runtime, work(&mut admin)) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::from(NOT_GOOD),
-            Err(trouble) => {
-                complain(&explain(&trouble, admin.url()));
-                let Trouble::Refused(refusal) = trouble else { return ExitCode::from(NOT_RUN) };
-                if self.json && !refusal.problem.is_null() {
-                    say(&String::from_utf8_lossy(&refusal.body));
-                }
-                ExitCode::from(if refusal.is_refusal() { NOT_GOOD } else { NOT_RUN })
-            }
+            Err(CommandError::Call(error)) => self.report(&error, client.url()),
+        })
+    }
+
+    /// Prints why a call failed; gives the exit status for it.
+    fn report(&self, error: &CallError, url: &str) -> Exit {
+        print_error(&explain(error, url));
+        let CallError::Refused(refusal) = error else { return Exit::Unknown };
+        if self.json && !refusal.problem.is_null() {
+            print_line(&String::from_utf8_lossy(&refusal.body));
         }
+        if refusal.is_refusal() { Exit::No } else { Exit::Unknown }
     }
 
     /// Prints an answer: as it came, or as a text for people.
-    pub(super) fn show(&self, reply: &Reply, text: impl FnOnce(&Value) -> String) -> Result<bool, Trouble> {
-        let answer = reply.json()?;
-        say(&if self.json { String::from_utf8_lossy(&reply.body).into_owned() } else { text(&answer) });
-        Ok(true)
+    pub(super) fn show<T: DeserializeOwned>(
+        &self,
+        reply: &ApiReply,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<Exit, CommandError> {
+        if self.json {
+            reply.json::<Value>()?;
+            print_line(&String::from_utf8_lossy(&reply.body));
+        } else {
+            print_line(&text(&reply.json()?));
+        }
+        Ok(Exit::Done)
     }
 
-    /// As [`ServiceArgs::show`], of a list of several pages.
-    pub(super) fn show_list(&self, list: &Value, text: impl FnOnce(&[Value]) -> String) -> Result<bool, Trouble> {
-        let rows = list["data"].as_array().ok_or(Trouble::Unreadable)?;
-        say(&if self.json { list.to_string() } else { text(rows) });
-        Ok(true)
+    /// Prints a list, as [`ServiceArgs::show`] does with one answer.
+    pub(super) fn show_list<T: DeserializeOwned>(
+        &self,
+        list: &Value,
+        text: impl FnOnce(&[T]) -> String,
+    ) -> Result<Exit, CommandError> {
+        if self.json {
+            print_line(&list.to_string());
+        } else {
+            let rows = Vec::<T>::deserialize(&list["data"]).map_err(|_| CallError::Unreadable)?;
+            print_line(&text(&rows));
+        }
+        Ok(Exit::Done)
     }
 
-    fn client(&self, common: &CommonArgs) -> Result<Admin, String> {
-        let settings = load_settings(common);
-        let settings = settings.map_err(|complaints| complaints.to_string())?;
+    fn client(&self, common: &CommonArgs) -> Result<ApiClient, String> {
+        let settings = settings(common)?;
         let endpoint = endpoint(self.url.as_deref(), &settings)?;
-        Admin::new(endpoint, self.token.as_deref().or_else(|| known_token(&settings)))
+        let token = self.token.as_deref().or_else(|| known_token(&settings));
+        ApiClient::new(endpoint, token).map_err(|error| error.to_string())
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
+/// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the client that it
+/// needs, or with the reason why there is none.
+pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Exit) -> Exit {
+    let runtime = || Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string());
+    match client.and_then(|client| Ok((client, runtime()?))) {
+        Ok((client, runtime)) => LocalSet::new().block_on(&runtime, work(client)),
+        Err(message) => {
+            print_error(&message);
+            Exit::Unknown
+        }
+    }
 }
 
-/// One that may change things, if there is one.
+/// The settings in force for a command that asks a service.
+pub(super) fn settings(common: &CommonArgs) -> Result<Settings, String> {
+    load(common, &Overrides::new()).map(|loaded| loaded.settings)
+}
+
+/// The service to ask: `--url`, else `FLASHSALE_URL`, else the service that these settings describe, as this machine reaches it. Every
+/// command that asks a service takes it from here.
+pub(super) fn endpoint(url: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
+    let of_environment = env::var_os(URL).map(|url| url.to_string_lossy().into_owned());
+    let (url, source) = match (url, of_environment) {
+        (Some(url), _) => (url.to_owned(), "--url"),
+        (None, Some(url)) => (url, URL),
+        (None, None) => (format!("http://{}", reachable(settings.http.addr)), "http.addr"),
+    };
+    Endpoint::parse(&url).map_err(|error| format!("{source}: {error}"))
+}
+
+/// The endpoint with the API key that the gate of the service asks for: that of the flag, else the first of the settings.
+pub(super) fn with_api_key(endpoint: Endpoint, flag: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
+    let key = flag.or_else(|| settings.http.api_keys.first().map(Secret::expose));
+    endpoint.with_api_key(key).map_err(|error| error.to_string())
+}
+
+/// A service that listens on all addresses is reached on the loopback one.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port()) } else { addr }
+}
+
+/// A token of the settings; one that may change things, if there is one.
 fn known_token(settings: &Settings) -> Option<&str> {
     let all = settings.admin.token.iter().chain(&settings.admin.tokens).chain(&settings.admin.read_tokens);
     all.map(Secret::expose).next()
 }
 
 /// What went wrong, and what to do about it.
-fn explain(trouble: &Trouble, url: &str) -> String {
-    match trouble {
-        Trouble::Refused(refusal) => refused(refusal, url),
-        Trouble::Lost(Lost::Unconnected(why)) => format!(
-            "{url} does not answer: {why}\n  Is `flashsale serve` running there? --url or FLASHSALE_URL names another service."
+fn explain(error: &CallError, url: &str) -> String {
+    match error {
+        CallError::Refused(refusal) => explain_refusal(refusal, url),
+        CallError::Transport(error @ TransportError::NotConnected(_)) => format!(
+            "{url} does not answer: {error}\n  Is `flashsale serve` running there? Use --url or FLASHSALE_URL for another service."
         ),
-        Trouble::Lost(lost) => {
-            format!("{url}: {lost}\n  What was to be changed may be changed: look before you repeat it.")
+        CallError::Transport(error) => {
+            format!("{url}: {error}\n  The change may have been made: look before you repeat it.")
         }
-        Trouble::Unreadable => format!("what {url} answers is not what flashsale answers: is --url right?"),
-        Trouble::NoToken => "this needs an admin token, and none is known\n  Say --token, or set admin.token \
-                             (FLASHSALE_ADMIN__TOKEN) as the service has it; `flashsale serve --demo` prints its own."
+        CallError::Unreadable => format!("the answer of {url} is not one of flashsale: is --url right?"),
+        CallError::NoToken => "this command needs an admin token, and none is known\n  Use --token, or set admin.token \
+                               (FLASHSALE_ADMIN__TOKEN) to that of the service; `flashsale serve --demo` prints its own."
             .to_owned(),
-        Trouble::NotRun(why) => why.clone(),
+        CallError::InvalidHeader(_) => error.to_string(),
     }
 }
 
-fn refused(refusal: &Refusal, url: &str) -> String {
+fn explain_refusal(refusal: &Refusal, url: &str) -> String {
     let fields = refusal.fields.iter().map(|(pointer, detail)| match pointer.trim_start_matches('/') {
         field if detail.starts_with(field) => detail.clone(),
         field => format!("{field}: {detail}"),
@@ -133,35 +206,25 @@ fn refused(refusal: &Refusal, url: &str) -> String {
     let code = if refusal.code.is_empty() { String::new() } else { format!(" {}", refusal.code) };
     let request = refusal.request_id.as_ref().map_or_else(String::new, |id| format!(", request {id}"));
     lines.push(format!("  ({}{code}{request})", refusal.status));
-    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn advice(refusal: &Refusal, url: &str) -> Option<String> {
     match (refusal.status, refusal.code.as_str()) {
         (401, _) => Some(format!(
-            "The token is that of --token, else admin.token (FLASHSALE_ADMIN__TOKEN) or the first of admin.tokens of the \
-             settings here; {url} does not know it."
+            "{url} does not know this token. It is that of --token, else admin.token (FLASHSALE_ADMIN__TOKEN) or the first \
+             of admin.tokens of the settings here."
         )),
         (403, _) => {
             Some("The token is one of admin.read_tokens there; use one of admin.token or admin.tokens.".to_owned())
         }
         (404, "not_found") => Some(format!(
-            "Without an admin token in its settings a service has no admin routes; or it is an older flashsale, or {url} \
-             is not all of its URL."
+            "A service without an admin token in its settings has no admin routes. Or it is an older flashsale, or {url} \
+             is not its whole URL."
         )),
         (_, "") => Some(format!("Is {url} flashsale? The answer is not in its form.")),
         _ => refusal.retry_after_seconds.map(|seconds| format!("Try again in {seconds} s.")),
     }
-}
-
-/// Without what a terminal would obey instead of showing.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect()
-}
-
-/// What turns the direction of a text, and with it the order in which the rest of the line is shown.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -183,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_with_its_fields_and_cannot_talk_to_the_terminal() {
+    fn a_refusal_is_printed_with_its_fields_and_cannot_command_the_terminal() {
         let last = "\n  (422 validation_failed, request r1)";
-        let told = |detail, fields| refused(&refusal(detail, fields), "http://x").replace(last, "");
-        assert_eq!(told("no \u{1b}[2J", &[]), "Validation failed: no  [2J");
-        assert_eq!(told("a\u{202e}b\u{2066}c", &[]), "Validation failed: a b c");
-        assert_eq!(told("", &[("/price", "price is required")]), "Validation failed: price is required");
+        let printed = |detail, fields| explain_refusal(&refusal(detail, fields), "http://x").replace(last, "");
+        assert_eq!(printed("no \u{1b}[2J", &[]), "Validation failed: no  [2J");
+        assert_eq!(printed("a\u{202e}b\u{2066}c", &[]), "Validation failed: a b c");
+        assert_eq!(printed("", &[("/price", "price is required")]), "Validation failed: price is required");
         let (price, row) = (("/price", "price is required"), ("/rows/2", "this must be an object"));
         let several = "Validation failed:\n  - price is required\n  - rows/2: this must be an object";
-        assert_eq!(told("price is required; this must be an object", &[price, row]), several);
+        assert_eq!(printed("price is required; this must be an object", &[price, row]), several);
     }
 }

@@ -1,28 +1,29 @@
-//! What people read: tables without lines, and times of one short form. Only on a terminal is a table as wide as that.
+//! Output for people: tables without lines, sheets of facts, and short forms of times, names and counts. A table is fitted to the
+//! width of a terminal only if stdout is one.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use console::Term;
+use indicatif::HumanCount;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
-use super::service::plain;
+use crate::tools::text::printable;
 
-/// Between two columns.
+/// The blanks between two columns.
 const GAP: u16 = 2;
-/// A text is not broken into less than this; a terminal that is narrower breaks the whole line. With it a list of products
-/// fits 80 columns.
+/// A text is not broken into less than this; a narrower terminal breaks the whole line. With this width a list of products fits 80
+/// columns.
 const WIDE_CHARS_MIN: u16 = 8;
-
-/// Of a name in a list.
+/// The longest name in a list.
 const NAME_COLUMNS_MAX: usize = 40;
 
-/// A column, and how it stands.
+/// The title of a column, and its alignment.
 #[derive(Clone, Copy)]
 pub(super) enum Column {
     Left(&'static str),
     /// Numbers, so that their digits are below each other.
     Right(&'static str),
-    /// The text that is broken into lines where the terminal is too narrow.
+    /// The text that is broken into lines if the terminal is too narrow.
     Wide(&'static str),
 }
 
@@ -39,12 +40,12 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// One cell for each column.
+    /// Adds a row, with one cell for each column.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| plain(&cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| printable(&cell)).collect());
     }
 
-    /// For stdout.
+    /// The table for stdout.
     pub(super) fn text(&self) -> String {
         let terminal = Term::stdout();
         let width = terminal.is_term().then(|| terminal.size_checked()).flatten().map(|(_, columns)| columns);
@@ -76,17 +77,17 @@ impl Table {
     }
 }
 
-/// One thing with all that is known of it. A fact without a name is an empty line.
+/// One object with all its facts. A fact without a name is an empty line.
 pub(super) fn sheet(title: &str, facts: &[(String, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let lines = facts.iter().map(|(name, fact)| format!("  {name:<width$}  {}", plain(fact)).trim_end().to_owned());
-    format!("{}\n\n{}", plain(title), lines.collect::<Vec<_>>().join("\n"))
+    let lines = facts.iter().map(|(name, fact)| format!("  {name:<width$}  {}", printable(fact)).trim_end().to_owned());
+    format!("{}\n\n{}", printable(title), lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// `2026-11-27 09:00Z`, with seconds and milliseconds where there are any; a dash for null, and what is no time as it is.
+/// `2026-11-27 09:00Z`, with seconds and milliseconds if there are any; a dash for null, and any other text as it is.
 pub(super) fn short_time(value: &Value) -> String {
     let Some(text) = value.as_str() else { return "-".to_owned() };
-    let Ok(instant) = text.parse::<Timestamp>() else { return plain(text) };
+    let Ok(instant) = text.parse::<Timestamp>() else { return printable(text) };
     let time = instant.to_zoned(TimeZone::UTC);
     let format = match (instant.as_millisecond() % 60_000, instant.as_millisecond() % 1_000) {
         (0, _) => "%Y-%m-%d %H:%MZ",
@@ -96,9 +97,14 @@ pub(super) fn short_time(value: &Value) -> String {
     time.strftime(format).to_string()
 }
 
-/// A name as a cell: of a long one the beginning, for in a list it would push all else aside.
+/// A name as a cell: only the beginning of a long one, which would push the other columns aside.
 pub(super) fn short_name(value: &Value) -> String {
     console::truncate_str(&cell(value), NAME_COLUMNS_MAX, "…").into_owned()
+}
+
+/// `1 order`, `1,234 orders`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
 /// A field as a cell: a text without quotes, a dash for null.
@@ -106,7 +112,7 @@ pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(is_so) => if *is_so { "yes" } else { "no" }.to_owned(),
-        Value::String(text) => plain(text),
+        Value::String(text) => printable(text),
         other => other.to_string(),
     }
 }

@@ -1,13 +1,17 @@
 //! `flashsale trigger`: flags, and a line for each answer.
 
-use std::process::ExitCode;
-
 use clap::{
     ArgAction, Args, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use super::{CommonArgs, api_key, complain, count, endpoint, filled, load_settings, say, tell, whole};
+use super::{
+    CommonArgs,
+    arguments::{count, filled, whole},
+    exit::Exit,
+    print::{print_error, print_line, print_note},
+    service::{endpoint, settings, with_api_key},
+};
 use crate::{
     config::Settings,
     domain::{
@@ -23,10 +27,6 @@ const COPIES_MAX: u64 = 1_000;
 const SEEDS: u64 = 1_000_000;
 /// Characters of the signature at the end of an id. They differ between a hold and its order.
 const TAG_CHARS: usize = 12;
-/// An answer was not 2xx, or did not come.
-const REFUSED: u8 = 1;
-/// Nothing was sent.
-const NOTHING_SENT: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -129,30 +129,29 @@ impl From<Choice> for PaymentStatus {
     }
 }
 
-pub(super) fn run(common: &CommonArgs, args: &TriggerArgs) -> ExitCode {
+pub(super) fn run(common: &CommonArgs, args: &TriggerArgs) -> Exit {
     match trigger(common, args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(REFUSED),
+        Ok(true) => Exit::Done,
+        Ok(false) => Exit::No,
         Err(message) => {
-            complain(&message);
-            ExitCode::from(NOTHING_SENT)
+            print_error(&message);
+            Exit::Unknown
         }
     }
 }
 
 /// Returns whether every answer was a success.
 fn trigger(common: &CommonArgs, args: &TriggerArgs) -> Result<bool, String> {
-    let settings = load_settings(common);
-    let plan = plan(args, &settings.map_err(|complaints| complaints.to_string())?)?;
+    let plan = plan(args, &settings(common)?)?;
     if let Some(seed) = plan.shuffle_seed {
         let repeat = format!("--seed {seed} repeats this order");
-        if args.json { tell(&repeat) } else { say(&repeat) }
+        if args.json { print_note(&repeat) } else { print_line(&repeat) }
     }
-    tell(&format!("events go to {}", plan.endpoint.url()));
+    print_note(&format!("events go to {}", plan.endpoint.url()));
     let mut all_succeeded = true;
     let show = |sent: &Sent| {
         all_succeeded &= sent.succeeded();
-        say(&if args.json { sent.json() } else { sent.text() });
+        print_line(&if args.json { sent.json() } else { sent.text() });
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(trigger::run(&plan, show))?;
@@ -171,7 +170,7 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
     };
     let shuffle = args.shuffle.then(|| args.seed.map_or_else(|| random().map(|seed| seed % SEEDS), Ok));
     Ok(Plan {
-        endpoint: endpoint(args.url.as_deref(), settings)?.with_api_key(api_key(args.api_key.as_deref(), settings))?,
+        endpoint: with_api_key(endpoint(args.url.as_deref(), settings)?, args.api_key.as_deref(), settings)?,
         provider,
         signer: secret.map(signer).transpose()?,
         statuses: args.statuses.iter().map(|choice| PaymentStatus::from(*choice)).collect(),

@@ -12,14 +12,14 @@ pub enum PaymentStatus {
     Failed,
     Cancelled,
     Refunded,
-    /// The buyer has begun to pay: the money may still come or not.
+    /// The buyer has started to pay. The payment may still fail.
     Processing,
-    /// The event is about nothing that changes an order.
+    /// The event changes no order.
     Ignored,
 }
 
 impl PaymentStatus {
-    /// From a word that [`Self::as_str`] wrote into Redis. `Ignored` is never stored.
+    /// Reads a word of [`Self::as_str`] that was stored. `Ignored` never is.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "paid" => Some(Self::Paid),
@@ -31,7 +31,7 @@ impl PaymentStatus {
         }
     }
 
-    /// Whether an event about an id that is not ours must be kept for a person.
+    /// Whether an event with this status must be kept for a person when its id is not ours.
     pub fn settles(self) -> bool {
         !matches!(self, Self::Processing | Self::Ignored)
     }
@@ -48,7 +48,7 @@ impl PaymentStatus {
     }
 }
 
-/// The provider's name for a payment: 1 to 255 visible ASCII characters.
+/// The provider's id of a payment: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentId(String);
 

@@ -86,3 +86,25 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String 
     }
     URL_SAFE_NO_PAD.encode(&hash.finalize()[..bytes])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::payment::PaymentId;
+
+    #[test]
+    fn an_event_whose_amount_is_not_understood_has_the_fingerprint_that_earlier_versions_stored() {
+        let event = |id: &str, amount| PaymentEvent {
+            key: IdempotencyKey::parse("evt_1").unwrap(),
+            status: PaymentStatus::Paid,
+            target: Target::Order(id.to_owned()),
+            payment: PaymentId::parse("pi_1"),
+            amount,
+            currency: None,
+        };
+        let raw = "payment_intent.succeeded of 5000 ZZZ".to_owned();
+        let stored = event("order_p1_x (payment_intent.succeeded of 5000 ZZZ)", StatedAmount::NotGiven);
+        let event = event("order_p1_x", StatedAmount::NotUnderstood(raw));
+        assert_eq!(fingerprint_of_event(&event), fingerprint_of_event(&stored));
+    }
+}

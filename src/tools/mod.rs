@@ -1,5 +1,6 @@
-//! What talks to a running service from outside, by its HTTP interface alone.
+//! Programs that talk to a running service from outside, by its HTTP interface alone.
 
 pub mod client;
 pub mod rush;
+pub mod text;
 pub mod trigger;

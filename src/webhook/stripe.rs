@@ -1,9 +1,9 @@
 //! Stripe: snapshot events of payment intents, checkout sessions and charges, signed with `Stripe-Signature`.
 //!
-//! The order is found in `metadata.order_id`, `metadata.hold_id` or `client_reference_id`, the first that holds an id of ours.
-//! The payment is the payment intent, so that the events of an intent and of its checkout session are about one payment.
-//! Stripe gives up after some days of refusals, so an event about money that is signed is never refused for what it says:
-//! whatever cannot be understood of it is kept for a person. See <https://docs.stripe.com/webhooks> and
+//! The order is the first id of ours in `metadata.order_id`, `metadata.hold_id` and `client_reference_id`. The payment is the
+//! payment intent, so that the events of an intent and of its checkout session are about one payment. Stripe drops an event
+//! after some days of refusals, so a signed event about money is never refused for its content: an amount that cannot be
+//! understood is kept for a person. See <https://docs.stripe.com/webhooks> and
 //! <https://docs.stripe.com/api/events/types>.
 
 use std::sync::Arc;
@@ -41,13 +41,13 @@ pub static PROVIDER: Provider = Provider {
     write,
 };
 
-/// The text of the secret is the key, with its prefix.
+/// The key is the text of the secret, prefix included.
 fn key(secret: &str) -> Option<Key> {
     let is_whole = secret.strip_prefix("whsec_")?.len() >= SECRET_CHARS_MIN;
     is_whole.then(|| Key::new(secret.as_bytes())).flatten()
 }
 
-/// `t=<timestamp>,v1=<hex>,v1=<hex>`; `v0` is for Stripe's own tests.
+/// Reads `t=<timestamp>,v1=<hex>,v1=<hex>`. Stripe uses `v0` for its own tests.
 fn claim(headers: &dyn Headers) -> Result<Claim, Distrust> {
     let header = signature::header(headers, "stripe-signature")?.ok_or(Distrust::Unsigned)?;
     let (times, others): (Vec<&str>, Vec<&str>) =
@@ -87,7 +87,7 @@ fn status(kind: &str, object: &Value) -> PaymentStatus {
         "payment_intent.payment_failed" | "checkout.session.async_payment_failed" => PaymentStatus::Failed,
         "payment_intent.canceled" | "checkout.session.expired" => PaymentStatus::Cancelled,
         "payment_intent.processing" => PaymentStatus::Processing,
-        // The money comes later, for instance by bank transfer. What is not said to be unpaid may have been paid.
+        // The money comes later, for instance by bank transfer. Any other payment status may mean that it came.
         "checkout.session.completed" if text(object, "payment_status") == Some("unpaid") => PaymentStatus::Processing,
         "payment_intent.succeeded" | "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
             PaymentStatus::Paid
@@ -102,7 +102,7 @@ fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &V
     let (id, is_ours) = named(object);
     let target =
         if id.starts_with(HoldKind::PREFIX) { Target::Hold(id.to_owned()) } else { Target::Order(id.to_owned()) };
-    // Money for an id that is not ours is kept as unmatched. An event that no money came for such an id is of no use.
+    // Money for an id that is not ours is kept as unmatched. Other events about such an id change nothing.
     let matters = is_ours || is_money && !is_free(object);
     let (amount, currency) = match sum(kind, object) {
         Ok((amount, currency)) => (StatedAmount::Is(amount), Some(currency)),
@@ -119,7 +119,7 @@ fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &V
     }
 }
 
-/// The first id of ours in the places where one may be, or else what stands there; and whether it is one of ours.
+/// The first id of ours, else the first text in the places for ids. And whether it is an id of ours.
 fn named(object: &Value) -> (&str, bool) {
     let in_metadata = |name| object.get("metadata").and_then(|metadata| text(metadata, name));
     let places = [in_metadata("order_id"), in_metadata("hold_id"), text(object, "client_reference_id")];
@@ -129,24 +129,24 @@ fn named(object: &Value) -> (&str, bool) {
     there.find(ours).map_or((first, false), |id| (id, true))
 }
 
-/// Nothing was to pay: a checkout with a coupon for everything, or one that only stores a card.
+/// Whether there was nothing to pay: a coupon covered everything, or the checkout only stored a card.
 fn is_free(object: &Value) -> bool {
     text(object, "payment_status") == Some("no_payment_required")
 }
 
-/// The payment intent where there is one, whole or by its id; else the object itself.
+/// The payment intent, which the object contains whole or by id, else the object itself.
 fn payment(object: &Value) -> Option<PaymentId> {
     let intent = object.get("payment_intent").and_then(|intent| intent.as_str().or_else(|| text(intent, "id")));
     intent.or_else(|| text(object, "id")).and_then(PaymentId::parse)
 }
 
-/// The money that an event is about, or what stands there when that cannot be said.
+/// The money that an event is about, or the text of an amount that cannot be understood.
 fn sum(kind: &str, object: &Value) -> Result<(Amount, Currency), String> {
     let of = |name: &str| object.get(name).unwrap_or(&Value::Null);
     let minor_units = match kind {
         "payment_intent.succeeded" => of("amount_received"),
         "charge.refunded" => refunded(object),
-        // A word of next year: nobody can say whether something came.
+        // A payment status that Stripe added later. It does not tell whether money came.
         "checkout.session.completed" if !PAYMENT_STATUSES.contains(&text(object, "payment_status").unwrap_or("")) => {
             &Value::Null
         }
@@ -161,8 +161,8 @@ fn sum(kind: &str, object: &Value) -> Result<(Amount, Currency), String> {
     })
 }
 
-/// A part of the money counts as such: the scripts compare it with what was captured. What was authorized and never captured
-/// counts as refunded here too, so with as much left uncaptured as was captured nobody can say what came back.
+/// The refunded amount, which the scripts compare with the captured one. Stripe's `amount_refunded` includes money that was
+/// authorized and never captured. So a partial refund that equals the captured amount does not tell how much was paid back.
 fn refunded(object: &Value) -> &Value {
     let of = |name: &str| object.get(name).unwrap_or(&Value::Null);
     let is_whole = object.get("refunded").and_then(Value::as_bool) == Some(true);
@@ -174,10 +174,10 @@ fn refunded(object: &Value) -> &Value {
     }
 }
 
-/// Decimals of amounts in Stripe's API, where they are not two: <https://docs.stripe.com/currencies#minor-units>. They are not
-/// those of ISO 4217: MGA has two there, and ISK and UGX have none there and keep two here, which are always 00 ("special
-/// cases": 5 UGX are 500, although that page has UGX among its zero-decimal currencies too; were it otherwise, the amount would
-/// differ and a person look). HUF and TWD have two; only payouts of them have none.
+/// Decimals of amounts in Stripe's API, where they are not two: <https://docs.stripe.com/currencies#minor-units>. They differ
+/// from ISO 4217. MGA has two decimals there. ISK and UGX have none there and two here, which are always 00: 5 UGX are 500.
+/// Stripe's page has UGX among its zero-decimal currencies too. If that were right, the amount would differ from the order's
+/// total and open a review. HUF and TWD have two decimals, only their payouts have none.
 const DECIMALS: [(u32, &str); 2] =
     [(0, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"), (3, "BHD JOD KWD OMR TND")];
 
@@ -186,13 +186,13 @@ fn decimals(currency: Currency) -> u32 {
     row.map_or(2, |(decimals, _)| *decimals)
 }
 
-/// `None` when it is more than a script can reckon with.
+/// `None` when the amount exceeds the integers that a script can compute with.
 fn amount(minor_units: u64, currency: Currency) -> Option<Amount> {
     let value = minor_units.checked_mul(10_u64.pow(4 - decimals(currency)))?;
     (value < 1 << 53).then(|| Amount::from_ten_thousandths(value))
 }
 
-/// A payment intent, or for a refund its charge, as of API version 2024-06-20, with what matters here.
+/// Writes a payment intent, or the charge of a refund, of API version 2024-06-20, with the fields that matter here.
 fn write(sample: &Sample<'_>) -> String {
     let Sample { key, status, target, payment, money, is_partial, sent_seconds } = *sample;
     let minor_units = money.map(|(amount, currency)| amount.ten_thousandths() / 10_u64.pow(4 - decimals(currency)));
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn the_order_is_the_first_id_of_ours_and_what_names_none_is_kept_only_when_it_is_money() {
-        let said = |kind: &str, object: Value| {
+        let read = |kind: &str, object: Value| {
             let event = event(kind, &object);
             (event.status, event.target)
         };
@@ -367,17 +367,17 @@ mod tests {
         let named =
             json!({"metadata": {"order_id": "A-17", "hold_id": "hold_p1_x"}, "client_reference_id": "order_p1_y"});
         let failed = "payment_intent.payment_failed";
-        assert_eq!(said(failed, named), (PaymentStatus::Failed, Target::Hold("hold_p1_x".to_owned())));
+        assert_eq!(read(failed, named), (PaymentStatus::Failed, Target::Hold("hold_p1_x".to_owned())));
         let referred = json!({"metadata": null, "client_reference_id": "order_p1_y"});
-        assert_eq!(said(failed, referred), (PaymentStatus::Failed, order("order_p1_y")));
+        assert_eq!(read(failed, referred), (PaymentStatus::Failed, order("order_p1_y")));
         for kind in [failed, "payment_intent.canceled", "payment_intent.processing", "checkout.session.expired"] {
             let foreign = json!({"metadata": {"order_id": "A-17"}});
-            assert_eq!(said(kind, foreign), (PaymentStatus::Ignored, order("A-17")), "{kind}");
+            assert_eq!(read(kind, foreign), (PaymentStatus::Ignored, order("A-17")), "{kind}");
         }
         let paid = json!({"amount_received": 5000, "currency": "usd", "metadata": {"order_id": "A-17"}});
-        assert_eq!(said("payment_intent.succeeded", paid), (PaymentStatus::Paid, order("A-17")));
+        assert_eq!(read("payment_intent.succeeded", paid), (PaymentStatus::Paid, order("A-17")));
         let free = json!({"payment_status": "no_payment_required", "amount_total": null, "currency": null});
-        assert_eq!(said("checkout.session.completed", free).0, PaymentStatus::Ignored);
+        assert_eq!(read("checkout.session.completed", free).0, PaymentStatus::Ignored);
     }
 
     #[test]

@@ -33,8 +33,6 @@ pub struct List<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use serde_json::{Value, json};
 
     use super::{order::OrderBody, product::ProductBody, *};
@@ -61,7 +59,7 @@ mod tests {
             "payment_due_at": "d", "paid_at": null,
         });
         let read: OrderBody<'static> = serde_json::from_value(order.clone()).unwrap();
-        assert_eq!((read.product_id, read.late, read.status), (None, false, Cow::Borrowed("pending")));
+        assert_eq!((read.product_id, read.late, &*read.status), (None, false, "pending"));
         assert_eq!(serde_json::to_value(&read).unwrap(), order);
         let newer: Value = json!({"data": [], "next_cursor": null, "of_next_year": 1});
         assert!(serde_json::from_value::<Page<OrderBody<'static>>>(newer).is_ok(), "a newer service may say more");

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::TestApp,
-    commands::{all_fail, complaint, done, flashsale, json_of},
+    commands::{all_fail, done, flashsale, json_of, status_and_stderr},
 };
 
 #[tokio::test]
-async fn an_audit_tells_what_differs_and_its_exit_status_too() {
+async fn an_audit_lists_what_differs_and_its_exit_status_says_so() {
     let app = TestApp::selling(10).await;
     app.held().await;
     let sound = done(&app, "audit");
@@ -22,11 +22,11 @@ p1           1      1       0          0  at rest              0
     assert_eq!(sound, expected);
     redis::cmd("HINCRBY").arg("fs1:{p1}:stock").arg("1:sold").arg(2).exec(&mut app.redis.connect()).unwrap();
     let output = flashsale(&app, "audit --sale p1");
-    assert_eq!(complaint(&output), (1, String::new()));
-    let told = String::from_utf8(output.stdout).unwrap();
-    let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert!(rows.contains(&vec!["p1", "sold", "product", "1", "2", "0", "yes"]), "{told}");
-    assert!(told.contains("1 difference. `flashsale audit --repair`"), "{told}");
+    assert_eq!(status_and_stderr(&output), (1, String::new()));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows.contains(&vec!["p1", "sold", "product", "1", "2", "0", "yes"]), "{printed}");
+    assert!(printed.contains("1 difference. `flashsale audit --repair`"), "{printed}");
     let repaired = done(&app, "audit --repair");
     assert!(repaired.contains("Repaired:\n") && repaired.ends_with("all is as the records say.\n"), "{repaired}");
     assert_eq!(app.stock(1).await, [9, 1, 0, 0]);
@@ -34,7 +34,7 @@ p1           1      1       0          0  at rest              0
 }
 
 #[tokio::test]
-async fn what_cannot_be_repaired_or_asked_is_told_with_what_to_do() {
+async fn an_audit_that_cannot_repair_or_ask_says_what_to_do() {
     let app = TestApp::selling(1).await;
     let hold = app.held().await;
     app.pay("a", json!({"status": "paid", "hold_id": hold})).await;

@@ -1,4 +1,4 @@
-//! Where `flashsale export` writes, and what it leaves of what was there.
+//! Where `flashsale export` writes, and what it leaves of an earlier file.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{app::TestApp, commands, seed};
 
-/// More than a pipe takes before somebody reads.
+/// More orders than fit into a pipe that nobody reads.
 const MANY: usize = 2_000;
 
 async fn with_orders(orders: usize) -> (TestApp, TempDir) {
@@ -31,7 +31,7 @@ fn export(app: &TestApp, folder: &TempDir, arguments: &str) -> Command {
 
 /// Exit status and stderr.
 fn run(app: &TestApp, folder: &TempDir, arguments: &str) -> (i32, String) {
-    commands::complaint(&export(app, folder, arguments).output().unwrap())
+    commands::status_and_stderr(&export(app, folder, arguments).output().unwrap())
 }
 
 fn mode(path: &Path) -> u32 {
@@ -66,8 +66,8 @@ async fn behind_a_symlink_the_target_is_replaced_and_the_link_stays() {
         [("there.csv", "inner/orders.csv"), ("not-yet.csv", "inner/new.csv"), ("twice.csv", "there.csv")]
     {
         symlink(target, folder.path().join(link)).unwrap();
-        let (status, said) = run(&app, &folder, &format!("-o {link}"));
-        assert_eq!((status, said), (0, format!("{link} is whole: 2 orders\n")));
+        let (status, stderr) = run(&app, &folder, &format!("-o {link}"));
+        assert_eq!((status, stderr), (0, format!("{link} is whole: 2 orders\n")));
         assert_eq!(fs::read_link(folder.path().join(link)).unwrap(), Path::new(target));
         assert_eq!(lines(&folder.path().join(link)), 3);
     }
@@ -76,7 +76,7 @@ async fn behind_a_symlink_the_target_is_replaced_and_the_link_stays() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+async fn a_device_or_fifo_is_written_to_and_stays_what_it_is() {
     let (app, folder) = with_orders(MANY).await;
     let (fifo, link) = (folder.path().join("fifo"), folder.path().join("link"));
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -89,15 +89,15 @@ async fn what_is_no_file_is_written_to_and_stays_what_it_is() {
     }
     assert!(fs::symlink_metadata(&fifo).unwrap().file_type().is_fifo());
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing lies beside them");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is beside them");
 }
 
 #[tokio::test]
 async fn a_folder_is_refused_before_the_service_is_asked_and_a_dash_is_stdout() {
     let (app, folder) = with_orders(2).await;
     for arguments in ["-o .", "-o . --url http://127.0.0.1:1"] {
-        let (status, said) = run(&app, &folder, arguments);
-        assert!(status == 2 && said.contains(". is a folder"), "{said}");
+        let (status, stderr) = run(&app, &folder, arguments);
+        assert!(status == 2 && stderr.contains(". is a folder"), "{stderr}");
     }
     let printed = export(&app, &folder, "-o - --json").output().unwrap();
     assert_eq!(String::from_utf8(printed.stdout).unwrap().lines().count(), 2, "as without -o");
@@ -110,14 +110,14 @@ async fn when_its_reader_leaves_an_export_ends_quietly_and_not_as_if_it_were_who
     let mut child = export(&app, &folder, "").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(141), ""));
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(141), ""));
     assert!(first.starts_with("id,sale,"), "{first}");
 }
 
 #[tokio::test]
-async fn a_part_that_lies_there_is_no_way_into_another_file() {
+async fn a_part_of_an_earlier_export_is_no_way_into_another_file() {
     let (app, folder) = with_orders(2).await;
     let other = folder.path().join("other");
     fs::write(&other, "precious").unwrap();

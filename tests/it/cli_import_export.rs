@@ -25,7 +25,7 @@ const READ_TOKEN: &str = "a-token-that-may-only-look";
 const TABLE: &str = "id,sale,name,price,total_stock\n1,drop,\"Sneaker, black\",120.00,500\n2,drop,Poster,15.001,many\n\
     3,drop,Ticket,45.50,20\n1,other,Again,1.00,1\n";
 
-/// In a folder, and in an environment that says where the service is and with which token to ask.
+/// The program in a folder, and in an environment that names the service and its token.
 fn program(app: &TestApp, folder: &Path, arguments: &str) -> Command {
     let mut program = command(Path::new("unused"));
     program.env("FLASHSALE_HTTP__ADDR", app.addr.to_string()).env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN);
@@ -34,13 +34,13 @@ fn program(app: &TestApp, folder: &Path, arguments: &str) -> Command {
 }
 
 /// Exit status, stdout and stderr.
-fn told(output: &Output) -> (i32, String, String) {
+fn result(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
 fn run(app: &TestApp, folder: &TempDir, arguments: &str) -> (i32, String, String) {
-    told(&program(app, folder.path(), arguments).output().unwrap())
+    result(&program(app, folder.path(), arguments).output().unwrap())
 }
 
 fn folder() -> TempDir {
@@ -51,7 +51,7 @@ fn read(folder: &TempDir, file: &str) -> String {
     fs::read_to_string(folder.path().join(file)).unwrap()
 }
 
-/// With so many orders of product 1, one of them paid.
+/// A service with this number of orders of product 1, one of them paid.
 async fn with_orders(orders: usize) -> TestApp {
     let app = TestApp::start_with(&[("ADMIN__READ_TOKENS", READ_TOKEN)]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "5.00", "total_stock": 10_000})).await;
@@ -62,27 +62,27 @@ async fn with_orders(orders: usize) -> TestApp {
 }
 
 #[tokio::test]
-async fn orders_are_exported_to_where_they_are_wanted_and_in_the_form_of_the_file() {
+async fn an_export_goes_where_it_should_and_in_the_format_of_the_file() {
     let (app, folder) = (with_orders(250).await, folder());
-    let (status, table, said) = run(&app, &folder, "export");
-    assert_eq!((status, table.lines().count(), said.as_str()), (0, 251, ""));
+    let (status, table, stderr) = run(&app, &folder, "export");
+    assert_eq!((status, table.lines().count(), stderr.as_str()), (0, 251, ""));
     assert!(table.starts_with("id,sale,hold_id,product_id,"), "{table}");
     let (status, lines, _) = run(&app, &folder, "export --json --sale p1 --status paid");
     assert_eq!((status, lines.lines().count()), (0, 1));
     assert_eq!(serde_json::from_str::<Value>(&lines).unwrap()["status"], "paid");
 
-    let (status, printed, said) = run(&app, &folder, "export -o orders.csv");
-    assert_eq!((status, printed.as_str(), said.as_str()), (0, "", "orders.csv is whole: 250 orders\n"));
+    let (status, printed, stderr) = run(&app, &folder, "export -o orders.csv");
+    assert_eq!((status, printed.as_str(), stderr.as_str()), (0, "", "orders.csv is whole: 250 orders\n"));
     assert_eq!(read(&folder, "orders.csv"), table);
-    let (_, printed, said) = run(&app, &folder, "export -o orders.jsonl --status pending --json");
+    let (_, printed, stderr) = run(&app, &folder, "export -o orders.jsonl --status pending --json");
     let summary = json!({"orders": 249, "file": "orders.jsonl", "format": "ndjson"});
-    assert_eq!((serde_json::from_str::<Value>(&printed).unwrap(), said.as_str()), (summary, ""));
+    assert_eq!((serde_json::from_str::<Value>(&printed).unwrap(), stderr.as_str()), (summary, ""));
     assert_eq!(read(&folder, "orders.jsonl").lines().count(), 249);
     run(&app, &folder, "export -o orders.txt --format ndjson --sale p1");
     assert_eq!(read(&folder, "orders.txt").lines().count(), 250);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "no part of a file is left");
     let (status, lines, _) = run(&app, &folder, &format!("export --format ndjson --token {READ_TOKEN}"));
-    assert_eq!((status, lines.lines().count()), (0, 250), "who may look may export");
+    assert_eq!((status, lines.lines().count()), (0, 250), "a reading token may export");
 }
 
 #[tokio::test]
@@ -94,12 +94,12 @@ async fn an_export_that_breaks_off_says_so_and_leaves_no_file_that_looks_whole()
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
     let mut set = |status| redis::cmd("HSET").arg(&record).arg("status").arg(status).exec(&mut redis).unwrap();
     set("what no version writes");
-    let (status, printed, said) = run(&app, &folder, "export -o orders.csv");
-    assert_eq!((status, printed.as_str()), (2, ""), "{said}");
-    assert!(said.contains("broke off after ") && said.contains("orders.csv.part is not complete"), "{said}");
+    let (status, printed, stderr) = run(&app, &folder, "export -o orders.csv");
+    assert_eq!((status, printed.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("broke off after ") && stderr.contains("orders.csv.part is not complete"), "{stderr}");
     assert_eq!(read(&folder, "orders.csv"), "of yesterday");
-    let (status, _, said) = run(&app, &folder, "export");
-    assert!(status == 2 && said.contains("What is printed is not complete"), "{said}");
+    let (status, _, stderr) = run(&app, &folder, "export");
+    assert!(status == 2 && stderr.contains("What is printed is not complete"), "{stderr}");
     set("pending");
     assert_eq!(run(&app, &folder, "export -o orders.csv").0, 0);
     assert!(!folder.path().join("orders.csv.part").exists());
@@ -115,19 +115,19 @@ async fn an_export_that_cannot_be_made_says_why() {
         ("export --url http://127.0.0.1:1", 2, "does not answer"),
         ("export -o no-such-folder/orders.csv", 2, "orders.csv.part cannot be written"),
     ] {
-        let (status, printed, said) = run(&app, &folder, arguments);
-        assert_eq!((status, printed.as_str()), (expected, ""), "{arguments}: {said}");
-        assert!(said.contains(words), "{arguments}: {said}");
+        let (status, printed, stderr) = run(&app, &folder, arguments);
+        assert_eq!((status, printed.as_str()), (expected, ""), "{arguments}: {stderr}");
+        assert!(stderr.contains(words), "{arguments}: {stderr}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]
-async fn a_file_of_products_is_imported_and_each_bad_row_is_told() {
+async fn a_file_of_products_is_imported_and_each_bad_row_is_reported() {
     let (app, folder) = (TestApp::start(), folder());
     fs::write(folder.path().join("products.csv"), TABLE).unwrap();
-    let (status, printed, said) = run(&app, &folder, "import products.csv");
-    assert_eq!((status, said.as_str()), (1, ""), "{printed}");
+    let (status, printed, stderr) = run(&app, &folder, "import products.csv");
+    assert_eq!((status, stderr.as_str()), (1, ""), "{printed}");
     let expected = "\
 ROW  PRODUCT   FIELD        WHAT IS WRONG
   2  2 Poster  price        price must be a decimal string in the decimals of USD, such as 9.99
@@ -154,7 +154,7 @@ new sales: drop (live)
     fs::write(folder.path().join("more.ndjson"), [line(7), line(8)].join("\n\n")).unwrap();
     assert_eq!(run(&app, &folder, "import more.ndjson"), (0, "created 2, failed 0\n".to_owned(), String::new()));
     let again = (0, "created 0, already there 2, failed 0\n".to_owned(), String::new());
-    assert_eq!(run(&app, &folder, "import more.ndjson"), again, "nothing is wrong with what is there");
+    assert_eq!(run(&app, &folder, "import more.ndjson"), again, "an existing product is no failure");
     for (file, content) in [("none.csv", "id,name,price,total_stock\n"), ("none.ndjson", "\n\n")] {
         fs::write(folder.path().join(file), content).unwrap();
         assert_eq!(run(&app, &folder, &format!("import {file}")), (0, "no rows\n".to_owned(), String::new()));
@@ -162,7 +162,7 @@ new sales: drop (live)
 }
 
 #[tokio::test]
-async fn what_is_there_and_not_as_in_the_file_is_told_and_only_another_stock_is_no_failure() {
+async fn an_existing_product_that_differs_is_reported_and_only_another_stock_is_no_failure() {
     let (app, folder) = (TestApp::start(), folder());
     let import = |rows: &str| {
         fs::write(folder.path().join("products.csv"), format!("id,sale,name,price,total_stock\n{rows}")).unwrap();
@@ -173,16 +173,16 @@ async fn what_is_there_and_not_as_in_the_file_is_told_and_only_another_stock_is_
     let (status, printed, _) = import("1,drop,Item,1,1\n2,drop,Item,1,1\n");
     let expected = "\
 ROW  PRODUCT  FIELD        WHAT IS WRONG
-  1  1 Item   total_stock  it is there already and differs in this; it was left as it is
+  1  1 Item   total_stock  the product exists and differs in this; it was left unchanged
 
 created 0, already there 2 (1 not as in the file), failed 0
 ";
     assert_eq!((status, printed.as_str()), (0, expected));
     let (status, printed, _) = import("2,drop,Item,1,1\n3,else,Other,2,1\n");
-    assert!(status == 1 && printed.contains("  2  3 Other  sale, name, price  it is there already"), "{printed}");
+    assert!(status == 1 && printed.contains("  2  3 Other  sale, name, price  the product exists"), "{printed}");
 }
 
-/// A table, and the same as lines: rows with ids from 1, one of which is longer than a row may be.
+/// A table, and the same rows as lines: with ids from 1, one of them too long.
 fn with_a_long_row(rows: u64, long: u64) -> [(&'static str, String); 2] {
     let name = |id| if id == long { "x".repeat(5 << 20) } else { "Item".to_owned() };
     let line = |id| {
@@ -201,8 +201,8 @@ async fn a_row_that_is_too_large_is_named_and_stops_no_other() {
     for (file, content) in with_a_long_row(402, 401) {
         let (app, folder) = (TestApp::start(), folder());
         fs::write(folder.path().join(file), content).unwrap();
-        let (status, printed, said) = run(&app, &folder, &format!("import {file}"));
-        assert_eq!((status, said.as_str()), (1, ""), "{printed}");
+        let (status, printed, stderr) = run(&app, &folder, &format!("import {file}"));
+        assert_eq!((status, stderr.as_str()), (1, ""), "{printed}");
         let words: Vec<_> = printed.lines().nth(1).unwrap().split_whitespace().take(2).collect();
         // Of lines that are followed by empty ones.
         let place = if file == "long.csv" { ["401", "401"] } else { ["801", "the"] };
@@ -214,14 +214,14 @@ async fn a_row_that_is_too_large_is_named_and_stops_no_other() {
 }
 
 #[tokio::test]
-async fn rows_have_their_numbers_in_the_file_however_many_there_are() {
+async fn rows_have_their_numbers_in_the_file_over_several_calls() {
     let (app, folder) = (TestApp::start(), folder());
     let row = |id: u64| format!("{id},drop,Item,{},1\r\n", if id.is_multiple_of(300) { "free" } else { "1.00" });
     let file = format!("\u{feff}id,sale,name,price,total_stock\r\n{}", (1..=700).map(row).collect::<String>());
     let mut import = program(&app, folder.path(), "import - --format csv");
     let mut import = import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     import.stdin.take().unwrap().write_all(file.as_bytes()).unwrap();
-    let (status, printed, _) = told(&import.wait_with_output().unwrap());
+    let (status, printed, _) = result(&import.wait_with_output().unwrap());
     let rows: Vec<_> = printed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!((status, rows), (1, vec!["ROW", "300", "600", "created", "new", "They"]), "{printed}");
     assert!(printed.contains("created 698, failed 2\n"), "{printed}");
@@ -245,35 +245,35 @@ async fn an_import_that_cannot_be_made_says_why_and_makes_nothing() {
         ("import empty.csv", 2, "empty.csv is empty"),
         ("import none.csv", 2, "none.csv cannot be read"),
         ("import products.txt", 2, "Say --format csv or --format ndjson"),
-        ("import -", 2, "of what form is stdin?"),
+        ("import -", 2, "the format of stdin is unknown"),
         ("import products.csv --url http://127.0.0.1:1", 2, "does not answer"),
         (&format!("import products.csv --token {READ_TOKEN}"), 1, "403 forbidden"),
     ] {
-        let (status, printed, said) = run(&app, &folder, arguments);
-        assert_eq!((status, printed.as_str()), (expected, ""), "{arguments}: {said}");
-        assert!(said.contains(words), "{arguments}: {said}");
+        let (status, printed, stderr) = run(&app, &folder, arguments);
+        assert_eq!((status, printed.as_str()), (expected, ""), "{arguments}: {stderr}");
+        assert!(stderr.contains(words), "{arguments}: {stderr}");
     }
     assert_eq!(app.get("/api/products").await.body, json!({"data": []}));
 }
 
 #[tokio::test]
-async fn an_import_that_stops_says_where_and_the_same_file_goes_on_from_there() {
+async fn an_import_that_stops_says_where_and_the_same_file_continues_it() {
     let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300")]);
     let folder = folder();
     fs::write(folder.path().join("products.csv"), TABLE).unwrap();
     let redis = app.redis.pid();
     signal_process(redis, "STOP");
-    let (status, printed, said) = run(&app, &folder, "import products.csv");
+    let (status, printed, stderr) = run(&app, &folder, "import products.csv");
     signal_process(redis, "CONT");
-    assert_eq!(status, 2, "{said}");
+    assert_eq!(status, 2, "{stderr}");
     assert!(printed.contains("whether the product was made is unknown"), "{printed}");
     assert!(printed.ends_with("created 0, failed 2, not tried 2\n"), "{printed}");
-    assert!(said.contains("Send the same file again to go on"), "{said}");
+    assert!(stderr.contains("send the same file again"), "{stderr}");
     let again = run(&app, &folder, "import products.csv").1;
     assert!(again.contains("created 2, failed 2\n"), "{again}");
 }
 
-/// Once the first products are there, Redis answers no more.
+/// Redis stops answering after the first products exist.
 #[tokio::test]
 async fn every_row_of_a_file_that_was_not_read_to_its_end_is_accounted_for() {
     let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "2000")]);
@@ -290,10 +290,10 @@ async fn every_row_of_a_file_that_was_not_read_to_its_end_is_accounted_for() {
     })
     .await;
     signal_process(pid, "STOP");
-    let (status, printed, said) = told(&import.unwrap().wait_with_output().unwrap());
+    let (status, printed, stderr) = result(&import.unwrap().wait_with_output().unwrap());
     signal_process(pid, "CONT");
-    assert_eq!(status, 2, "{said}");
-    assert!(said.contains("Send the same file again to go on"), "{said}");
+    assert_eq!(status, 2, "{stderr}");
+    assert!(stderr.contains("send the same file again"), "{stderr}");
     let report: Value = serde_json::from_str(&printed).unwrap();
     let count = |report: &Value, name: &str| report[name].as_u64().unwrap();
     let (created, failed, not_tried) =
@@ -322,12 +322,12 @@ fn rows_whose_answer_was_lost_are_unknown_and_those_behind_them_not_tried() {
     });
     let mut import = command(Path::new("unused"));
     import.current_dir(folder.path()).args(["import", "products.csv", "--token", ADMIN_TOKEN, "--url", &url]);
-    let (status, printed, said) = told(&import.output().unwrap());
+    let (status, printed, stderr) = result(&import.output().unwrap());
     cut.join().unwrap();
     let (counts, doubt) = printed.split_once('\n').unwrap();
-    assert_eq!((status, counts), (2, "created 0, failed 0, unknown 200, not tried 250"), "{said}");
+    assert_eq!((status, counts), (2, "created 0, failed 0, unknown 200, not tried 250"), "{stderr}");
     assert!(doubt.contains("new sales that they name: `flashsale sale list`"), "{printed}");
-    assert!(said.contains("no answer: ") && said.contains("Send the same file again to go on"), "{said}");
+    assert!(stderr.contains("no answer: ") && stderr.contains("send the same file again"), "{stderr}");
 }
 
 #[tokio::test]
@@ -344,8 +344,8 @@ async fn an_import_ends_with_the_sales_that_were_new_and_are_live() {
 }
 
 #[test]
-fn export_and_import_teach() {
-    let help = |arguments: &[&str]| told(&command(Path::new("unused")).args(arguments).output().unwrap()).1;
+fn the_help_of_export_and_import_teaches() {
+    let help = |arguments: &[&str]| result(&command(Path::new("unused")).args(arguments).output().unwrap()).1;
     for (arguments, words) in [
         (["export", "--help"], vec!["-o orders.csv", "FILE.part", "has 600", "symlink", "apostrophe", "141"]),
         (

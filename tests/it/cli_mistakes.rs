@@ -1,4 +1,4 @@
-//! What people do wrong in a hurry, and must not cost them a sale: the wrong service, an empty variable, a mistyped name.
+//! Mistakes of people in a hurry, which must not cost them a sale: the wrong service, an empty variable, a mistyped name.
 
 use std::{fs::File, path::Path, process::Stdio};
 
@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
-    commands::{all_fail, complaint, done, flashsale, program},
+    commands::{all_fail, done, flashsale, program, status_and_stderr},
     process::command,
     redis::signal_process,
 };
 
 const ELSEWHERE: &str = "http://127.0.0.1:1";
 
-/// Of each kind that asks a service.
+/// A command of each kind that asks a service.
 const ASKING: [&str; 9] = [
     "healthcheck",
     "rush --product 1",
@@ -38,29 +38,29 @@ async fn every_command_asks_the_service_that_the_environment_names() {
     };
     for arguments in ASKING {
         let nobody = run(arguments, ELSEWHERE);
-        let said = format!("{}{}", String::from_utf8_lossy(&nobody.stdout), complaint(&nobody).1);
+        let stderr = format!("{}{}", String::from_utf8_lossy(&nobody.stdout), status_and_stderr(&nobody).1);
         // An empty file of products is no reason to ask anybody.
         let asks = !arguments.starts_with("import");
-        assert!(!nobody.status.success() && (!asks || said.contains(ELSEWHERE)), "{arguments}: {said}");
-        let (status, said) = complaint(&run(arguments, ""));
-        assert!(status == 2 && said.contains("FLASHSALE_URL: "), "{arguments}: {said}");
+        assert!(!nobody.status.success() && (!asks || stderr.contains(ELSEWHERE)), "{arguments}: {stderr}");
+        let (status, stderr) = status_and_stderr(&run(arguments, ""));
+        assert!(status == 2 && stderr.contains("FLASHSALE_URL: "), "{arguments}: {stderr}");
     }
-    assert_eq!(app.stock(1).await, [5, 0, 0, 0], "the one that the settings name was let alone");
+    assert_eq!(app.stock(1).await, [5, 0, 0, 0], "the service that the settings name was left alone");
     let url = format!("http://{}", app.addr);
     for arguments in ["healthcheck", "sale list", "product list", "audit", "export"] {
-        assert_eq!(complaint(&run(arguments, &url)), (0, String::new()), "{arguments}");
+        assert_eq!(status_and_stderr(&run(arguments, &url)), (0, String::new()), "{arguments}");
     }
     for arguments in ["rush --product 1 --buyers 6", "trigger paid order_x"] {
-        let (status, said) = complaint(&run(arguments, &url));
+        let (status, stderr) = status_and_stderr(&run(arguments, &url));
         assert!(
-            status == 0 && said.lines().next().is_some_and(|line| line.ends_with(&format!(" go to {url}"))),
-            "{said}"
+            status == 0 && stderr.lines().next().is_some_and(|line| line.ends_with(&format!(" go to {url}"))),
+            "{stderr}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_product_makes_a_new_sale_only_when_that_is_meant() {
+async fn a_product_creates_a_new_sale_only_on_request() {
     let app = TestApp::start();
     let product = "product create 1 --sale drop-typo --name A --price 1.00 --total-stock 5";
     let words: &[&str] =
@@ -77,7 +77,7 @@ async fn a_product_makes_a_new_sale_only_when_that_is_meant() {
 }
 
 #[tokio::test]
-async fn an_empty_value_means_nothing_and_not_everything() {
+async fn an_empty_value_is_refused_and_does_not_mean_everything() {
     let app = TestApp::selling(5).await;
     redis::cmd("HINCRBY").arg("fs1:{p1}:stock").arg("1:sold").arg(2).exec(&mut app.redis.connect()).unwrap();
     for arguments in [
@@ -103,35 +103,35 @@ async fn an_empty_value_means_nothing_and_not_everything() {
         "healthcheck --addr ",
         "import ",
     ] {
-        let (status, said) = complaint(&flashsale(&app, arguments));
-        assert_eq!(status, 2, "{arguments}: {said}");
+        let (status, stderr) = status_and_stderr(&flashsale(&app, arguments));
+        assert_eq!(status, 2, "{arguments}: {stderr}");
     }
     for missing in ["trigger paid ", "trigger paid"] {
-        let (status, said) = complaint(&flashsale(&app, missing));
-        assert!(status == 2 && said.contains("<ORDER_ID>") && !said.contains("<STATUS>..."), "{missing}: {said}");
+        let (status, stderr) = status_and_stderr(&flashsale(&app, missing));
+        assert!(status == 2 && stderr.contains("<ORDER_ID>") && !stderr.contains("<STATUS>..."), "{missing}: {stderr}");
     }
     assert_eq!(flashsale(&app, "audit").status.code(), Some(1), "nothing was repaired");
     done(&app, "audit --repair --sale p1");
 }
 
 #[tokio::test]
-async fn that_nobody_knows_is_told_apart_from_a_refusal() {
+async fn an_unknown_result_has_another_exit_status_than_a_refusal() {
     let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300")]);
     app.add_product(json!({"id": 1, "name": "A", "price": "1.00", "total_stock": 5})).await;
     let redis = app.redis.pid();
     signal_process(redis, "STOP");
     let asked = ["audit", "sale list", "product show 1", "product restock 1 --delta 1", "sale pause p1"]
-        .map(|arguments| (arguments, complaint(&flashsale(&app, arguments))));
+        .map(|arguments| (arguments, status_and_stderr(&flashsale(&app, arguments))));
     signal_process(redis, "CONT");
-    for (arguments, (status, said)) in asked {
-        assert!(status == 2 && said.contains("(503 store_"), "{arguments}: {status} {said}");
+    for (arguments, (status, stderr)) in asked {
+        assert!(status == 2 && stderr.contains("(503 store_"), "{arguments}: {status} {stderr}");
     }
-    // What was sent before may still be done.
+    // Redis may still execute what was sent before.
     done(&app, "audit");
 }
 
 #[tokio::test]
-async fn an_output_that_is_full_is_noticed_and_one_that_was_closed_is_not_a_failure() {
+async fn a_full_output_is_an_error_and_a_closed_one_is_not() {
     let app = TestApp::selling(5).await;
     for arguments in [
         "sale list",
@@ -144,13 +144,13 @@ async fn an_output_that_is_full_is_noticed_and_one_that_was_closed_is_not_a_fail
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = program(&app).args(arguments.split(' ')).stdout(full).output().unwrap();
-        let (status, said) = complaint(&output);
-        assert!(status == 2 && said.contains("stdout takes no more: No space left"), "{arguments}: {said}");
+        let (status, stderr) = status_and_stderr(&output);
+        assert!(status == 2 && stderr.contains("stdout takes no more: No space left"), "{arguments}: {stderr}");
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = program(&app).args(arguments.split(' ')).stdout(writer).stderr(Stdio::piped()).output().unwrap();
-        let (status, said) = complaint(&output);
-        assert!(status == 0 && !said.contains("flashsale:"), "{arguments}: {said}");
+        let (status, stderr) = status_and_stderr(&output);
+        assert!(status == 0 && !stderr.contains("flashsale:"), "{arguments}: {stderr}");
     }
 }
 

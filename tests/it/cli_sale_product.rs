@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
-    commands::{all_fail, complaint, done, flashsale, json_of, program},
+    commands::{all_fail, done, flashsale, json_of, program, status_and_stderr},
     process::command,
 };
 
@@ -62,10 +62,10 @@ ID  NAME  SALE    STATUS      PRICE  TOTAL  AVAILABLE  HELD  PENDING  SOLD
 }
 
 impl TestApp {
-    /// Status and code of a wish for one unit of product 1.
+    /// Status and code of the answer to a hold of one unit of product 1.
     async fn hold_of(&self, customer: &str) -> (u16, String) {
-        let wish = json!({"product_id": 1, "quantity": 1, "customer_id": customer});
-        let answer = self.post("/api/holds", wish).await;
+        let hold = json!({"product_id": 1, "quantity": 1, "customer_id": customer});
+        let answer = self.post("/api/holds", hold).await;
         let (status, code) = answer.refusal();
         (status, code.to_owned())
     }
@@ -116,7 +116,7 @@ async fn a_list_has_all_pages() {
 }
 
 #[tokio::test]
-async fn what_is_refused_says_what_to_do_about_it() {
+async fn a_refusal_says_what_to_do_about_it() {
     let app = TestApp::start_with(&[("ADMIN__READ_TOKENS", READ_TOKEN)]);
     done(&app, "sale create drop-1");
     all_fail(
@@ -139,8 +139,8 @@ async fn what_is_refused_says_what_to_do_about_it() {
     let looks = program(&app).args(["sale", "list", "--token", READ_TOKEN]).output().unwrap();
     assert!(looks.status.success() && String::from_utf8_lossy(&looks.stdout).contains("drop-1"), "{looks:?}");
     let changes = program(&app).args(["sale", "pause", "drop-1", "--token", READ_TOKEN]).output().unwrap();
-    let (status, said) = complaint(&changes);
-    assert!(status == 1 && said.contains("403 forbidden") && said.contains("admin.read_tokens"), "{said}");
+    let (status, stderr) = status_and_stderr(&changes);
+    assert!(status == 1 && stderr.contains("403 forbidden") && stderr.contains("admin.read_tokens"), "{stderr}");
     assert_eq!(app.read_as_admin("/api/admin/sales/drop-1").await["paused"], false);
 }
 
@@ -158,7 +158,7 @@ async fn the_token_and_the_service_come_from_flags_or_settings() {
     let list = |settings: &[(&str, &str)], flags: &[&str]| {
         let mut program = command(Path::new("unused"));
         program.args(["sale", "list"]).args(flags).envs(settings.iter().copied());
-        complaint(&program.output().unwrap())
+        status_and_stderr(&program.output().unwrap())
     };
     let url = format!("http://{}", app.addr);
     let several = ("FLASHSALE_ADMIN__TOKENS", "the-second-of-our-tokens,another-that-is-long");
@@ -174,12 +174,12 @@ async fn the_token_and_the_service_come_from_flags_or_settings() {
     ] {
         assert_eq!(list(&settings, &flags), (0, String::new()), "{settings:?} {flags:?}");
     }
-    let (status, said) = list(&[], &["--url", &url]);
-    assert!(status == 2 && said.contains("needs an admin token") && said.contains("--token"), "{said}");
+    let (status, stderr) = list(&[], &["--url", &url]);
+    assert!(status == 2 && stderr.contains("needs an admin token") && stderr.contains("--token"), "{stderr}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_changes_nothing() {
+async fn a_command_that_cannot_run_changes_nothing() {
     let app = TestApp::start();
     done(&app, "sale create drop-1");
     all_fail(
@@ -210,7 +210,7 @@ async fn what_cannot_be_run_changes_nothing() {
     assert_eq!(app.read_as_admin("/api/admin/events").await["data"].as_array().unwrap().len(), 1);
 }
 
-/// What a service that says only this does to a command.
+/// Exit status and stderr of a command that gets this answer.
 fn answered(with: &'static [u8], arguments: &[&str]) -> (i32, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -224,22 +224,22 @@ fn answered(with: &'static [u8], arguments: &[&str]) -> (i32, String) {
     let mut program = command(Path::new("unused"));
     let output = program.args(arguments).args(["--url", &url, "--token", ADMIN_TOKEN]).output().unwrap();
     server.join().unwrap();
-    complaint(&output)
+    status_and_stderr(&output)
 }
 
 #[test]
-fn an_answer_that_is_not_ours_or_not_whole_is_no_success() {
+fn an_answer_that_is_foreign_or_incomplete_is_no_success() {
     let pause = ["sale", "pause", "drop-1"];
     let page = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 9\r\n\r\n<h1>\x1b</h1>";
-    let (status, said) = answered(page, &pause);
-    assert!(status == 2 && said.contains("Bad Gateway: <h1> </h1") && said.contains("flashsale?"), "{said}");
-    let (status, said) = answered(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", &pause);
-    assert!(status == 2 && said.contains("is --url right?"), "{said}");
-    let (status, said) = answered(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"id\"", &pause);
-    assert!(status == 2 && said.contains("look before you repeat it"), "{said}");
-    let (status, said) = answered(b"", &["product", "restock", "1", "--delta", "5"]);
-    let key = said.split("--key ").nth(1).and_then(|rest| rest.split(' ').next());
-    assert!(status == 2 && key.is_some_and(|key| key.starts_with("restock-")), "{said}");
+    let (status, stderr) = answered(page, &pause);
+    assert!(status == 2 && stderr.contains("Bad Gateway: <h1> </h1") && stderr.contains("flashsale?"), "{stderr}");
+    let (status, stderr) = answered(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", &pause);
+    assert!(status == 2 && stderr.contains("is --url right?"), "{stderr}");
+    let (status, stderr) = answered(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"id\"", &pause);
+    assert!(status == 2 && stderr.contains("look before you repeat it"), "{stderr}");
+    let (status, stderr) = answered(b"", &["product", "restock", "1", "--delta", "5"]);
+    let key = stderr.split("--key ").nth(1).and_then(|rest| rest.split(' ').next());
+    assert!(status == 2 && key.is_some_and(|key| key.starts_with("restock-")), "{stderr}");
 }
 
 #[test]

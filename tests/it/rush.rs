@@ -1,4 +1,4 @@
-//! `flashsale rush` against the real service, against none, and against one that lies.
+//! `flashsale rush` against the real service, against none, and against a faulty one.
 
 use std::{fs, process::Output};
 
@@ -7,17 +7,17 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
-    faulty_service::{self, Lie},
+    faulty_service::{self, Fault},
     process::{ServiceProcess, command},
 };
 
-/// A service and a folder of its own.
-struct Stage {
+/// A demo service, and a folder for its data and for reports.
+struct Demo {
     folder: TempDir,
     service: ServiceProcess,
 }
 
-impl Stage {
+impl Demo {
     fn new() -> Self {
         let folder = TempDir::with_prefix("fs").unwrap();
         let service = ServiceProcess::start(&folder.path().join("data"));
@@ -49,7 +49,7 @@ fn rush(url: &str, arguments: &str) -> Output {
     program.args(["rush", "--url", url]).args(arguments.split_whitespace()).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -64,8 +64,8 @@ fn outcome(report: &Value, step: &str, code: &str) -> u64 {
 
 #[test]
 fn of_105_buyers_100_are_accepted_and_5_refused_and_all_figures_say_so() {
-    let stage = Stage::new();
-    let report = stage.proved("--buyers 105 --units 100");
+    let demo = Demo::new();
+    let report = demo.proved("--buyers 105 --units 100");
     for figures in [&report, &report["seconds"]] {
         let counts = ["accepted", "refused", "failed"].map(|name| match figures {
             Value::Array(_) => sum(figures, name),
@@ -81,11 +81,11 @@ fn of_105_buyers_100_are_accepted_and_5_refused_and_all_figures_say_so() {
 }
 
 #[test]
-fn in_a_lifecycle_every_unit_is_sold_and_signed_payments_are_believed() {
-    let stage = Stage::new();
+fn in_a_lifecycle_every_unit_is_sold_and_signed_payments_are_accepted() {
+    let demo = Demo::new();
     let secret = "--webhook-secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     for signed in ["", secret] {
-        let report = stage.proved(&format!("--scenario lifecycle --buyers 25 --units 20 {signed}"));
+        let report = demo.proved(&format!("--scenario lifecycle --buyers 25 --units 20 {signed}"));
         let counts = [("hold", "held"), ("order", "ordered"), ("pay", "applied")];
         assert_eq!(counts.map(|(step, code)| outcome(&report, step, code)), [20, 20, 20]);
         assert_eq!(report["stock"].as_array().unwrap().last().unwrap()["sold"], 20);
@@ -93,8 +93,8 @@ fn in_a_lifecycle_every_unit_is_sold_and_signed_payments_are_believed() {
 }
 
 #[test]
-fn what_is_said_three_times_counts_once() {
-    let report = Stage::new().proved("--scenario duplicates --buyers 25 --units 20 --seed 7");
+fn a_request_that_is_sent_three_times_counts_once() {
+    let report = Demo::new().proved("--scenario duplicates --buyers 25 --units 20 --seed 7");
     assert_eq!((report["accepted"].as_u64(), report["refused"].as_u64()), (Some(20), Some(5)));
     assert_eq!((outcome(&report, "hold", "held"), outcome(&report, "hold", "insufficient_stock")), (60, 15));
     assert_eq!((outcome(&report, "pay", "applied"), outcome(&report, "pay", "duplicate")), (20, 40));
@@ -102,15 +102,15 @@ fn what_is_said_three_times_counts_once() {
 }
 
 #[test]
-fn abandoned_units_are_had_by_others_and_come_back() {
-    let report = Stage::new().proved("--scenario abandon --buyers 200 --units 5 --duration 4s");
+fn others_get_abandoned_units_and_all_come_back() {
+    let report = Demo::new().proved("--scenario abandon --buyers 200 --units 5 --duration 4s");
     assert!(report["accepted"].as_u64().unwrap() > 5, "{report}");
     assert_eq!(report["stock"].as_array().unwrap().last().unwrap()["available"], 5);
 }
 
 #[test]
 fn with_a_rate_buyers_come_on_schedule_until_the_time_is_up() {
-    let report = Stage::new().proved("--buyers 100000 --units 10 --rate 200/s --duration 1s");
+    let report = Demo::new().proved("--buyers 100000 --units 10 --rate 200/s --duration 1s");
     assert_eq!((&report["loop"], &report["rate"], &report["ended"]), (&"open".into(), &200.into(), &"time_up".into()));
     let served = ["accepted", "refused", "failed"].map(|name| report[name].as_u64().unwrap()).iter().sum::<u64>();
     assert!((1..=200).contains(&served), "{report}");
@@ -119,9 +119,9 @@ fn with_a_rate_buyers_come_on_schedule_until_the_time_is_up() {
 
 #[test]
 fn the_report_is_one_page_that_needs_no_other() {
-    let stage = Stage::new();
-    let page = stage.folder.path().join("rush.html");
-    let output = stage.rush(&format!("--product 1 --buyers 105 --report {}", page.display()));
+    let demo = Demo::new();
+    let page = demo.folder.path().join("rush.html");
+    let output = demo.rush(&format!("--product 1 --buyers 105 --report {}", page.display()));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     let verdict = "100 units, 105 buyers: gave out exactly 100";
@@ -137,8 +137,8 @@ fn the_report_is_one_page_that_needs_no_other() {
 
 #[test]
 fn when_there_can_be_no_rush_it_says_what_to_do() {
-    let stage = Stage::new();
-    let url = stage.service.url();
+    let demo = Demo::new();
+    let url = demo.service.url();
     let cases = [
         ("http://127.0.0.1:1", "--product 1", "flashsale serve --demo"),
         ("http://127.0.0.1:1", "", "flashsale serve --demo"),
@@ -157,16 +157,16 @@ fn when_there_can_be_no_rush_it_says_what_to_do() {
     for (url, arguments, expected) in cases {
         let output = rush(url, arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
-        assert!(said(&output).contains(expected), "{arguments}: {output:?}");
+        assert!(stderr(&output).contains(expected), "{arguments}: {output:?}");
         assert!(output.stdout.is_empty(), "{arguments}: {output:?}");
     }
-    assert_eq!(stage.rush("--product 1").status.code(), Some(0));
-    let late = stage.rush("--product 1");
-    assert!(late.status.code() == Some(2) && said(&late).contains("no units left"), "{late:?}");
+    assert_eq!(demo.rush("--product 1").status.code(), Some(0));
+    let late = demo.rush("--product 1");
+    assert!(late.status.code() == Some(2) && stderr(&late).contains("no units left"), "{late:?}");
 }
 
 #[tokio::test]
-async fn who_is_turned_away_at_the_gate_was_not_refused_for_stock() {
+async fn a_buyer_who_is_turned_away_at_the_gate_was_not_refused_for_stock() {
     let limit = [("HTTP__RATE_LIMIT_PER_SECOND", "0.001"), ("HTTP__RATE_LIMIT_BURST", "6")];
     let app = TestApp::start_with(&limit);
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 5})).await;
@@ -176,7 +176,7 @@ async fn who_is_turned_away_at_the_gate_was_not_refused_for_stock() {
         (
             output.status.code().unwrap(),
             serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default(),
-            said(&output),
+            stderr(&output),
         )
     };
     let (status, report_of_ten, _) = report(&format!("--buyers 10 --admin-token {ADMIN_TOKEN}"));
@@ -184,17 +184,17 @@ async fn who_is_turned_away_at_the_gate_was_not_refused_for_stock() {
     assert_eq!(
         (status, counts),
         (1, [5, 0, 5]),
-        "of the looks at the counters only the first took one: {report_of_ten}"
+        "of the reads of the counters only the first took one: {report_of_ten}"
     );
     let verdict = report_of_ten["verdict"].as_str().unwrap();
     assert!(verdict.ends_with("not proved that nobody was turned away at the gate"), "{verdict}");
     assert!(report_of_ten["notes"][0].as_str().unwrap().contains("5 requests met a rate limit"), "{report_of_ten}");
-    let (status, _, said) = report("--buyers 10");
-    assert!(status == 2 && said.contains("has a rate limit"), "{said}");
+    let (status, _, printed) = report("--buyers 10");
+    assert!(status == 2 && printed.contains("has a rate limit"), "{printed}");
 }
 
 #[tokio::test]
-async fn no_key_and_a_wrong_key_are_told_apart() {
+async fn no_key_and_a_wrong_key_get_different_hints() {
     let app = TestApp::start_with(&[("HTTP__API_KEYS", "a-key-of-some-shop")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 5})).await;
     let url = format!("http://{}", app.addr);
@@ -203,20 +203,20 @@ async fn no_key_and_a_wrong_key_are_told_apart() {
     {
         for arguments in [format!("--product 1 {key}"), format!("--admin-token {ADMIN_TOKEN} {key}")] {
             let output = rush(&url, &arguments);
-            assert!(output.status.code() == Some(2) && said(&output).contains(hint), "{output:?}");
+            assert!(output.status.code() == Some(2) && stderr(&output).contains(hint), "{output:?}");
         }
     }
     assert_eq!(rush(&url, "--product 1 --buyers 6 --api-key a-key-of-some-shop").status.code(), Some(0));
 }
 
 #[test]
-fn a_rush_that_is_interrupted_reports_what_there_was() {
-    let stage = Stage::new();
-    let mut program = command(stage.folder.path());
+fn an_interrupted_rush_reports_what_it_did() {
+    let demo = Demo::new();
+    let mut program = command(demo.folder.path());
     program.args([
         "rush",
         "--url",
-        &stage.service.url(),
+        &demo.service.url(),
         "--product",
         "1",
         "--json",
@@ -229,7 +229,7 @@ fn a_rush_that_is_interrupted_reports_what_there_was() {
     let id = child.id();
     // Its second buyer is there, so it listens to signals by now.
     let held = || {
-        let addr = stage.service.addr;
+        let addr = demo.service.addr;
         let mut stream = std::net::TcpStream::connect(addr).unwrap();
         let ask = format!("GET /api/products/1 HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
         std::io::Write::write_all(&mut stream, ask.as_bytes()).unwrap();
@@ -249,24 +249,24 @@ fn a_rush_that_is_interrupted_reports_what_there_was() {
 }
 
 #[test]
-fn a_service_that_lies_is_found_out() {
-    let honest = faulty_service::start(Lie::None);
-    assert_eq!(rush(&format!("http://{honest}"), "--product 1 --buyers 30").status.code(), Some(0));
+fn a_faulty_service_is_not_proved() {
+    let faultless = faulty_service::start(Fault::None);
+    assert_eq!(rush(&format!("http://{faultless}"), "--product 1 --buyers 30").status.code(), Some(0));
     let cases = [
-        (Lie::Oversells, "rush", "nothing was oversold"),
-        (Lie::Miscounts, "rush", "units taken = holds granted"),
-        (Lie::Shares, "rush", "every buyer has a hold of their own"),
-        (Lie::Hoards, "rush", "nobody was refused while units were left"),
-        (Lie::Forgets, "duplicates", "duplicates were answered identically"),
-        (Lie::None, "lifecycle", "units sold = orders paid"),
-        (Lie::None, "abandon --duration 1s", "all units came back"),
+        (Fault::Oversells, "rush", "nothing was oversold"),
+        (Fault::Miscounts, "rush", "units taken = holds granted"),
+        (Fault::Shares, "rush", "every buyer has a hold of their own"),
+        (Fault::Hoards, "rush", "nobody was refused while units were left"),
+        (Fault::Forgets, "duplicates", "duplicates were answered identically"),
+        (Fault::None, "lifecycle", "units sold = orders paid"),
+        (Fault::None, "abandon --duration 1s", "all units came back"),
     ];
-    for (lie, scenario, found) in cases {
-        let addr = faulty_service::start(lie);
+    for (fault, scenario, check) in cases {
+        let addr = faulty_service::start(fault);
         let output = rush(&format!("http://{addr}"), &format!("--product 1 --buyers 30 --scenario {scenario}"));
         let printed = String::from_utf8(output.stdout.clone()).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{lie:?}: {output:?}");
-        assert!(printed.contains(&format!("NO  {found}")), "{lie:?}: {printed}");
-        assert!(printed.contains("FAILED: 20 units, 30 buyers: not proved that "), "{lie:?}: {printed}");
+        assert_eq!(output.status.code(), Some(1), "{fault:?}: {output:?}");
+        assert!(printed.contains(&format!("NO  {check}")), "{fault:?}: {printed}");
+        assert!(printed.contains("FAILED: 20 units, 30 buyers: not proved that "), "{fault:?}: {printed}");
     }
 }

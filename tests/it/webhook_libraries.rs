@@ -59,7 +59,7 @@ async fn what_the_official_libraries_sign_is_trusted_and_nothing_else() {
     for (library, provider) in [("standard", &standard::PROVIDER), ("stripe", &stripe::PROVIDER)] {
         let order = app.ordered().await;
         let id = format!("evt_{library}");
-        // Signed and sent byte for byte, as no JSON writer of ours would write it.
+        // No JSON writer of ours would write this, so only the bytes as they came can have the right signature.
         let body = match library {
             "standard" => format!(
                 "{{ \"payload\" : {{\"note\":\"caf\u{e9} \u{1f389}\",\n\"status\":\"paid\",\"order_id\":\"{order}\"}} }} "

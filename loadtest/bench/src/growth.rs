@@ -1,7 +1,7 @@
 //! What a hold costs Redis, called with 64 holds, and how many bytes one takes, as the number of live holds grows.
 //!
-//! There is a Redis for each number, and all are measured in turns, a few calls each, so that a ratio compares what was
-//! measured within the same few milliseconds.
+//! Each number has a Redis of its own. They are measured in turns, a few calls each, so that a ratio compares figures of the same
+//! few milliseconds.
 
 use std::io;
 
@@ -17,12 +17,12 @@ pub const MARKS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const CALLS_PER_TURN: usize = 8;
 const TURNS: usize = 100;
 const TURNS_PER_BLOCK: usize = 20;
-/// Turns that are not counted.
+/// The first turns, which do not count.
 const WARM_TURNS: usize = 10;
-/// About how many seconds all turns take.
+/// The approximate seconds of all turns.
 const TURNS_WEIGHT: f64 = 2.0;
 
-/// What holds cost Redis while there are so many.
+/// The cost of holds in Redis while there are this many.
 #[derive(Clone, Debug)]
 pub struct Mark {
     pub live: usize,
@@ -31,11 +31,11 @@ pub struct Mark {
     pub us_per_hold: Vec<f64>,
 }
 
-/// A Redis with so many live holds.
+/// A Redis with this many live holds.
 struct Grown {
     holds: Holds,
     mark: Mark,
-    // After the connection to it.
+    // Dropped after the connection to it.
     _redis: Redis,
 }
 
@@ -68,7 +68,7 @@ impl Mark {
     }
 }
 
-/// About how many seconds all of it takes.
+/// The approximate seconds of this part.
 pub fn weight() -> f64 {
     MARKS.iter().map(|live| weight_of(*live)).sum::<f64>() + TURNS_WEIGHT
 }
@@ -91,7 +91,7 @@ impl Grown {
         Ok(Self { holds, mark, _redis: redis })
     }
 
-    /// Microseconds for each hold. The new holds go again, so that there are never many more than the mark says.
+    /// Microseconds for each hold. It drops the new holds again, so that there are never many more than planned.
     fn turn(&mut self) -> io::Result<f64> {
         let before = scripts(self.holds.connection())?;
         for _ in 0..CALLS_PER_TURN {

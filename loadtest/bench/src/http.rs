@@ -10,7 +10,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// What an answer is, once its head is there.
+/// The form of an answer, known once its head has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub status: u16,
@@ -24,7 +24,7 @@ impl Shape {
     }
 }
 
-/// A request as it is sent. Headers are whole lines.
+/// The bytes of a request. Headers are whole lines.
 pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n");
     for header in headers {
@@ -37,10 +37,10 @@ pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> Vec<u8
     format!("{head}\r\n{body}").into_bytes()
 }
 
-/// The shape of the answer that begins here, or nothing while its head is not all there.
+/// The form of the answer that begins here; `None` while its head is not complete.
 ///
 /// # Errors
-/// When this is no answer with a length.
+/// When this is not an answer with a length.
 pub fn shape(bytes: &[u8]) -> io::Result<Option<Shape>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() > HEAD_BYTES_MAX { Err(broken("a head without an end")) } else { Ok(None) };
@@ -61,7 +61,7 @@ pub fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the answer has {what}"))
 }
 
-/// One kept connection, for what is done before and after measuring.
+/// One kept connection, for the work before and after measuring.
 pub struct Line {
     stream: TcpStream,
 }

@@ -1,7 +1,7 @@
-//! `make bench`: measures flashsale beside what others would do, and writes loadtest/RESULTS.md.
+//! `make bench`: measures flashsale against other designs, and writes loadtest/RESULTS.md.
 //!
-//! Rounds are interleaved: in each, every candidate runs once, so that a noisy moment of the machine hits all alike, and
-//! only ratios taken within a round are compared.
+//! Rounds are interleaved: in each, every candidate runs once, so that a noisy moment of the machine hits all of them, and
+//! only ratios within a round are compared.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 #![allow(clippy::doc_markdown, reason = "PostgreSQL is a name, and help texts show backticks")]
 
@@ -37,23 +37,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STORM: &str = "storm";
 const GROWTH: &str = "growth";
 const ORDERS: &str = "orders";
-/// More storms say little more: each has thousands of latencies in its second.
+/// More storms add little: each has thousands of latencies in its second.
 const STORMS_MAX: usize = 3;
 
-/// Measures flashsale beside what others would do, and writes loadtest/RESULTS.md with its plots.
+/// Measures flashsale against other designs, and writes loadtest/RESULTS.md with its plots.
 ///
 /// Starts everything itself, each candidate on a Redis or PostgreSQL of its own, and ends it, also on Ctrl-C. Needs wrk and
-/// redis-server or valkey-server; without PostgreSQL control C3 is left out. What is measured by turns is compared by turns:
-/// look at the ratios, not at requests per second, which are this machine's at this moment.
+/// redis-server or valkey-server; without PostgreSQL it leaves control C3 out. Candidates take turns: look at the ratios, not
+/// at requests per second, which depend on this machine at this moment.
 #[derive(Parser)]
 #[command(after_help = PARTS)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Interleaved rounds; figures are medians over them
+    /// Number of interleaved rounds; figures are medians over them
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
-    /// How long each run takes
+    /// Length of each run
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Connections of the load generator, except for a lone hold, which has one
@@ -62,10 +62,10 @@ struct Cli {
     /// Worker threads of the service and of the controls
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
     workers: u64,
-    /// How many finished orders to grow to
+    /// Number of finished orders to grow to
     #[arg(long, default_value_t = orders::MANY, value_parser = clap::value_parser!(u64).range(orders::FEW..=10_000_000))]
     orders: u64,
-    /// Only this part, by the beginning of its name; may be given several times. Prints, and writes no files
+    /// Only this part, by the beginning of its name; may be repeated. Prints the tables and writes no files
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
 }

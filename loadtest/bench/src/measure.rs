@@ -1,5 +1,5 @@
-//! One run: wrk sends as much as it can, and the kernel and Redis tell what it cost. Then, where it is wanted, half as much
-//! on schedule, for latencies that mean something.
+//! One run: wrk sends as much as it can, and the kernel and Redis report what that cost. Some workloads then run at half of that
+//! rate on schedule, for latencies that mean something.
 
 use std::{fs, io, path::Path, time::Duration};
 
@@ -10,23 +10,23 @@ use crate::{
     stand::{Scripts, Stand, Store, scripts},
 };
 
-/// Clock ticks of the kernel in a second, which is 100 on every Linux that there is.
+/// Clock ticks of the kernel in a second: 100 on every Linux.
 const TICKS: f64 = 100.0;
-/// The part of a load at half of peak in which connections and batches settle; not counted.
+/// The beginning of a run at half of peak, which does not count: connections and batches settle.
 const SETTLING: Duration = Duration::from_millis(500);
 
 /// What wrk sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
     Holds,
-    /// As holds, and refused for lack of units.
+    /// Holds that are refused for lack of units.
     SoldOut,
     Zipf,
     Reads,
     Lifecycle,
 }
 
-/// What one run gave.
+/// The figures of one run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Run {
     pub per_second: f64,
@@ -35,13 +35,13 @@ pub struct Run {
     /// CPU time for each request, in microseconds.
     pub service_cpu_us: f64,
     pub store_cpu_us: f64,
-    /// Time in scripts and calls of scripts, for each request.
+    /// Time in scripts, and calls of scripts, for each request.
     pub script_us: f64,
     pub calls: f64,
     pub half: Option<Half>,
 }
 
-/// At half of the peak, on schedule.
+/// Latencies at half of the peak, on schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Half {
     pub p50_us: f64,
@@ -61,7 +61,7 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
     };
     let (answers, us): (f64, f64) = (field("requests")?, field("us")?);
     let failed = if load == Load::SoldOut { 0.0 } else { field("refused")? };
-    // What failed, as when Redis stalls for longer than a call may take, does not count as done.
+    // A failed request does not count, as when Redis stalls for longer than a call may take.
     let requests = answers - failed;
     if failed > 0.0 {
         eprintln!("{failed} of {answers} requests failed, and are not counted");
@@ -81,7 +81,7 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
     })
 }
 
-/// Holds at half of this peak; nothing when that is too few to say anything.
+/// Holds at half of this peak; `None` if these are too few to mean anything.
 ///
 /// # Errors
 /// When the candidate fails or does not keep up.
@@ -94,8 +94,8 @@ pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> 
     Ok((!settled.is_empty()).then_some(half))
 }
 
-/// Waits until a request that comes last is answered: what clients of an earlier run left behind when they went would
-/// otherwise be done at the expense of this one. A slow candidate has a second's work of that.
+/// Waits until one last request is answered. Otherwise the requests that the clients of an earlier run left behind would be served
+/// at the expense of this run: a slow candidate has a second's work of them.
 fn await_turn(stand: &Stand) -> io::Result<()> {
     Line::open(stand.addr)?.ask(&hold_request()).map(drop)
 }
@@ -145,11 +145,11 @@ fn cpu_us(pid: u32) -> io::Result<f64> {
     Ok(Stat::read(&format!("/proc/{pid}/stat"))?.cpu_us)
 }
 
-/// That of a process and of its children, which are PostgreSQL's sessions and writers.
+/// CPU time of a process and its children, which are PostgreSQL's sessions and writers.
 fn family_cpu_us(pid: u32) -> io::Result<f64> {
     let mut all = cpu_us(pid)?;
     for entry in fs::read_dir("/proc")?.flatten() {
-        // Whatever is no process, or ended meanwhile, cannot be read.
+        // An entry that is no process, or has ended meanwhile, cannot be read.
         if let Ok(stat) = Stat::read(&entry.path().join("stat").to_string_lossy())
             && stat.parent == pid
         {
@@ -159,7 +159,7 @@ fn family_cpu_us(pid: u32) -> io::Result<f64> {
     Ok(all)
 }
 
-/// What the kernel says of a process.
+/// The kernel's figures of a process.
 struct Stat {
     parent: u32,
     cpu_us: f64,

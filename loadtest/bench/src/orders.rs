@@ -1,7 +1,7 @@
-//! What a finished order (held, ordered, paid) costs Redis and how many bytes it takes, as their number grows. All through
-//! the service, as buyers and a payment provider do it.
+//! What a finished order (held, ordered, paid) costs Redis and how many bytes it takes, as their number grows. Every call
+//! goes through the service, as those of buyers and of a payment provider do.
 //!
-//! Beside each number stands a fresh service with few orders, and both are measured in turns: what counts is the ratio.
+//! Each number is measured in turns with a fresh service that has few orders: the ratio is what counts.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use crate::{
 pub const FEW: u64 = 10_000;
 pub const MANY: u64 = 1_000_000;
 const TURNS: usize = 3;
-/// For the estimate of how long this takes.
+/// A guess, for the estimate of the time.
 const ORDERS_PER_SECOND: f64 = 5_000.0;
 
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub fn growth(ground: &Ground, connections: usize, most: u64, progress: &Progres
     Ok(marks)
 }
 
-/// About how many seconds all of it takes.
+/// The approximate seconds of this part.
 pub fn weight(most: u64) -> f64 {
     estimate(most) + 3.0 * weight_of_turns()
 }
@@ -82,7 +82,7 @@ impl Shop {
         Ok(Self { stand, connections, orders: 0, empty_bytes })
     }
 
-    /// Sells until so many orders are finished; gives the bytes that each takes.
+    /// Sells until this many orders are finished; gives the bytes of each.
     fn grow(&mut self, orders: u64) -> io::Result<f64> {
         let mut per_second = 0.0;
         while self.orders < orders {

@@ -1,6 +1,5 @@
-//! A load that comes on schedule, whatever is answered (an open loop). Each latency is measured from the instant at which
-//! its request was due, so a candidate that stalls is charged for all that should have been sent meanwhile: no coordinated
-//! omission.
+//! A load on schedule, whatever the answers (an open loop). Each latency counts from the instant at which its request was due,
+//! so a candidate that stalls is charged for all requests that were due meanwhile: no coordinated omission.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,21 +21,21 @@ use tokio::{
 
 use crate::{http, running::is_interrupted};
 
-/// How wide the slices of the timeline are.
+/// The width of the timeline's slices.
 pub const SLICE: Duration = Duration::from_millis(100);
-/// The shortest sleep of the thread that keeps the schedule: requests closer than this are sent together.
+/// The shortest sleep of the thread that keeps the schedule. Requests that are closer together are sent together.
 const NAP_MIN: Duration = Duration::from_micros(50);
 const NAP_MAX: Duration = Duration::from_millis(50);
-/// How long after the last request answers are waited for.
+/// The longest wait for answers after the last request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// One in so many may fail: the machine may stall Redis for longer than a call may take.
+/// One request in this many may fail: the machine may stall Redis for longer than a call may take.
 const FAILED_PART_MAX: u32 = 20;
 const LATENCY_US_MAX: u64 = 60_000_000;
 const ANSWER_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Requests in a second.
+    /// Requests a second.
     pub rate: f64,
     pub connections: usize,
     pub lasting: Duration,
@@ -46,7 +45,7 @@ pub struct Pace {
 pub struct Heard {
     /// When the first request was due.
     pub started: SystemTime,
-    /// By the instant at which the request was due.
+    /// Latencies by the instant at which the request was due.
     pub slices: Vec<Histogram<u64>>,
 }
 
@@ -64,7 +63,7 @@ impl Heard {
         }
     }
 
-    /// All that was due between these instants after the start.
+    /// The latencies of all requests that were due between these instants after the start.
     pub fn between(&self, from: Duration, to: Duration) -> Histogram<u64> {
         let mut all = histogram();
         for (slice, n) in self.slices.iter().zip(0_u32..) {
@@ -91,10 +90,10 @@ struct Floor {
     heard: RefCell<Heard>,
 }
 
-/// Sends this request, which makes something (201), at this pace, and listens.
+/// Sends this request, which creates something (201), at this pace, and records the answers.
 ///
 /// # Errors
-/// When a connection breaks, an answer does not come, or too many are not what was asked for.
+/// When a connection breaks, an answer does not come, or too many answers are not a 201.
 pub fn drive(addr: SocketAddr, request: Vec<u8>, pace: &Pace) -> io::Result<Heard> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, send_all(addr, request, pace))
@@ -184,8 +183,8 @@ async fn read_answer(line: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<u1
     }
 }
 
-/// A ticket for each request, when it is due; closes the counter after the last. A thread, because its sleep is finer than
-/// the timers of the runtime.
+/// Hands out a ticket for each request when it is due, and closes the counter after the last. It is a thread, because a thread's
+/// sleep is finer than the timers of the runtime.
 fn keep_schedule(tickets: &Semaphore, pace: &Pace, started: Instant) {
     let total = whole(pace.rate * pace.lasting.as_secs_f64());
     let mut given = 0;

@@ -1,4 +1,4 @@
-//! Says what is going on, how long it has taken, and about how long is left.
+//! Prints the step at work, the time since the start, and an estimate of the time left.
 
 use std::{
     cell::Cell,
@@ -7,7 +7,7 @@ use std::{
 
 pub struct Progress {
     started: Instant,
-    /// Seconds that all steps were thought to take, those that are done, and the one at work.
+    /// Estimated seconds of all steps, of the finished ones, and of the one at work.
     all: f64,
     done: Cell<f64>,
     at_work: Cell<f64>,
@@ -18,7 +18,7 @@ impl Progress {
         Self { started: Instant::now(), all: seconds, done: Cell::new(0.0), at_work: Cell::new(0.0) }
     }
 
-    /// The step before is done, and this begins, which is thought to take so many seconds.
+    /// Ends the step before and begins this one, with the seconds that it should take.
     pub fn step(&self, seconds: f64, what: &str) {
         self.done.set(self.done.get() + self.at_work.replace(seconds));
         let elapsed = self.started.elapsed();
@@ -27,7 +27,7 @@ impl Progress {
     }
 }
 
-/// As estimated, corrected by how long the steps that are done really took.
+/// The estimate, corrected by the time that the finished steps really took.
 fn left(elapsed: f64, done: f64, all: f64) -> Duration {
     // The first steps say little.
     let weight = (done / 30.0).min(1.0);

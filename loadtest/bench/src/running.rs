@@ -1,5 +1,5 @@
-//! Processes that the benchmark starts. They end with it: when it is done, after an error, after Ctrl-C, and, where there is
-//! a setpriv, even when it is killed.
+//! Processes that the benchmark starts. They end with it: when it is done, after an error, after Ctrl-C and, if setpriv is
+//! installed, even when it is killed.
 
 use std::{
     ffi::OsStr,
@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 static CHILDREN: Mutex<Vec<Arc<Mutex<Child>>>> = Mutex::new(Vec::new());
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// What a shell says of a program that was ended by Ctrl-C.
+/// The status that a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED_STATUS: u8 = 130;
 
 /// A process that ends when this is dropped.
@@ -27,7 +27,7 @@ pub struct Running {
     pid: u32,
 }
 
-/// A user that a process is to run as.
+/// The user that a process runs as.
 #[derive(Clone, Copy)]
 pub struct User {
     pub uid: u32,
@@ -55,12 +55,12 @@ impl Running {
         self.pid
     }
 
-    /// Whether it is still there.
+    /// Whether the process still runs.
     pub fn is_alive(&self) -> bool {
         matches!(lock(&self.child).try_wait(), Ok(None))
     }
 
-    /// Asks it to end by a signal, and waits until it has.
+    /// Ends the process by a signal, and waits for it.
     pub fn end_by(&self, signal: &str) {
         let _gone_already = Command::new("kill").args([format!("-{signal}"), self.pid.to_string()]).status();
         let _reaped = lock(&self.child).wait();
@@ -74,7 +74,7 @@ impl Drop for Running {
     }
 }
 
-/// All that a program prints, once it has ended.
+/// The whole output of a program, once it has ended.
 ///
 /// # Errors
 /// When it cannot be started, fails, or the benchmark is ending.
@@ -84,7 +84,7 @@ pub fn output(command: &mut Command) -> io::Result<String> {
         let mut child = lock(&running.child);
         (child.stdout.take(), child.stderr.take())
     };
-    // Whoever reads one to its end while the other is full waits for ever.
+    // Reading one to its end while the other is full would wait for ever.
     let complaints = thread::spawn(move || read_all(stderr));
     let said = read_all(stdout);
     let complained = complaints.join().unwrap_or_default();
@@ -108,7 +108,7 @@ fn read_all(stream: Option<impl Read>) -> String {
     text
 }
 
-/// A command whose process the kernel ends when this program is gone, where there is a setpriv to ask for that.
+/// A command whose process the kernel ends together with this program, if setpriv is installed.
 pub fn command(program: impl AsRef<OsStr>, user: Option<User>) -> Command {
     let Some(setpriv) = find("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
@@ -130,8 +130,8 @@ fn is_program(file: &Path) -> bool {
     file.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 
-/// Does the work. Should a signal ask for the end meanwhile, all processes end, so that whatever the work waits for fails,
-/// and it leaves by the way on which errors leave: nothing stays running, and no folder stays behind.
+/// Does the work. A signal ends all processes, so that whatever the work waits for fails, and the work ends as it does after an
+/// error: nothing keeps running, and no folder stays behind.
 pub fn until_interrupted(work: impl FnOnce() -> io::Result<()>) -> ExitCode {
     thread::spawn(listen);
     match work() {

@@ -1,4 +1,4 @@
-//! The service's `hold` script, called as the service calls it, for what would take too long through HTTP.
+//! The service's `hold` script, called as the service calls it, where HTTP would take too long.
 
 use std::{io, time::Duration};
 
@@ -34,7 +34,7 @@ impl Holds {
         &mut self.connection
     }
 
-    /// One call, for this long or for as long as the sale says.
+    /// One call, for holds of this length or of the sale's.
     pub fn hold(&mut self, lasting: Option<Duration>) -> io::Result<()> {
         let mut call = redis::cmd("EVALSHA");
         call.arg(&self.sha).arg(5 + HOLDS_PER_CALL);
@@ -45,7 +45,7 @@ impl Holds {
         let wish = lasting.map_or_else(|| "1=1".to_owned(), |lasting| format!("1=1\n{}", lasting.as_millis()));
         call.arg(HOLDS_PER_CALL).arg(86_400_000).arg(HOLDS_PER_CALL).arg(wish);
         let reply: redis::Value = call.query(&mut self.connection).map_err(io::Error::other)?;
-        // Decided, the time, and one run of holds that were all decided alike.
+        // The reply has the number of decided holds, the time, and one run of holds with the same outcome.
         let redis::Value::Array(parts) = &reply else { return Err(unexpected(&reply)) };
         let all = redis::Value::Int(i64::try_from(HOLDS_PER_CALL).unwrap_or(i64::MAX));
         if parts.get(2) != Some(&all) {
@@ -55,7 +55,7 @@ impl Holds {
         Ok(())
     }
 
-    /// Drops the keys of the last of them, so that there are as many keys as before. The counters of the sale go on.
+    /// Drops the keys of the last holds, so that there are as many keys as before. The counters of the sale stay changed.
     pub fn drop_last(&mut self, holds: usize) -> io::Result<()> {
         let mut unlink = redis::cmd("UNLINK");
         (self.made - holds..self.made).for_each(|n| _ = unlink.arg(key(n)));
@@ -67,7 +67,7 @@ fn unexpected(reply: &redis::Value) -> io::Error {
     io::Error::other(format!("the hold script answers {reply:?}"))
 }
 
-/// An id of twelve characters as the service's are: each number its own, scattered.
+/// An id of twelve characters like the service's, another one for each number, scattered.
 fn key(n: usize) -> String {
     format!("fs1:{{p1}}:hold:{:012x}", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
 }

@@ -1,4 +1,4 @@
-//! The expiry storm: very many holds lapse in one second, while half of the peak goes on.
+//! The expiry storm: very many holds lapse in one second, while a load at half of the peak continues.
 
 use std::{
     io,
@@ -14,33 +14,33 @@ use crate::{
 };
 
 pub const HOLDS: usize = 100_000;
-/// From the load's first request to the storm.
+/// The time from the load's first request to the storm.
 const CALM: Duration = Duration::from_secs(5);
-/// Of that, what is not counted: connections and batches settle.
+/// The beginning of that time, which does not count: connections and batches settle.
 const SETTLING: Duration = Duration::from_secs(1);
-/// What is judged: the second after the deadline.
+/// The part that is judged: the second after the deadline.
 const STORM: Duration = Duration::from_secs(1);
 const AFTER: Duration = Duration::from_secs(3);
-/// How long making the holds may take.
+/// The longest time for making the holds.
 const FILLING: Duration = Duration::from_secs(8);
 /// Scripts that take longer are in Redis's slow log.
 const SLOW_US: u64 = 200;
 pub const SLOW_MS: f64 = 0.2;
 
-/// What one storm did.
+/// The figures of one storm.
 #[derive(Clone, Debug, Default)]
 pub struct Storm {
     pub rate: f64,
     pub before_p99_us: f64,
     pub during_p99_us: f64,
-    /// The longest script within the seconds of the storm and before it, in milliseconds; nothing: below what is logged.
+    /// The longest script within the seconds of the storm and before it, in milliseconds; `None` if it is too short for the slow log.
     pub longest_ms: Option<f64>,
     pub longest_before_ms: Option<f64>,
     /// p50 and p99 of each slice of time, in microseconds, by seconds from the deadline on.
     pub timeline: Vec<(f64, f64, f64)>,
 }
 
-/// About how many seconds one takes.
+/// The approximate seconds of a storm.
 pub fn weight(size: Size) -> f64 {
     let load = FILLING + CALM + STORM + AFTER + Duration::from_secs(size.seconds);
     load.as_secs_f64() + 2.5
@@ -85,18 +85,18 @@ pub fn storm(ground: &Ground, Size { connections, seconds }: Size) -> io::Result
     })
 }
 
-/// Holds that all lapse at this deadline, made by the service's own script.
+/// Makes holds that all lapse at this deadline, with the service's own script.
 fn fill(stand: &Stand, deadline: SystemTime) -> io::Result<()> {
     let mut holds = Holds::of(stand.redis()?)?;
     while holds.made() < HOLDS {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        // Deadlines are rounded up to whole seconds: half a second of room for the call.
+        // Deadlines are rounded up to whole seconds, so this leaves half a second for the call.
         holds.hold(Some(left.saturating_sub(Duration::from_millis(500))))?;
     }
     Ok(())
 }
 
-/// The first whole second after that long from now.
+/// The first whole second after this time from now.
 fn next_second(from_now: Duration) -> io::Result<SystemTime> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
     Ok(UNIX_EPOCH + Duration::from_secs((now + from_now).as_secs() + 1))
@@ -120,8 +120,8 @@ fn slow_scripts(redis: &mut redis::Connection) -> io::Result<Vec<(u64, f64)>> {
     Ok(scripts.map(|(_, at, us, ..)| (*at, us / 1_000.0)).collect())
 }
 
-/// Waits until the units of all those holds are back, which is one bucket: else there was no storm. Redis drops the last of their
-/// keys much later, for it samples.
+/// Waits until the units of all these holds, which are one bucket, are back: otherwise there was no storm. Redis drops the last of
+/// their keys much later, because it samples.
 fn await_lapse(redis: &mut redis::Connection, deadline: SystemTime) -> io::Result<()> {
     let ms = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let started = Instant::now();

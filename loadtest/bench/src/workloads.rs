@@ -1,4 +1,4 @@
-//! What is measured, and beside what.
+//! The workloads, and the entrants of each.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::{
 pub const PLENTY: u64 = 1_000_000_000;
 const MANY_PRODUCTS: u64 = 1_000;
 
-/// One who is measured, and what it is called in the tables.
+/// A candidate, and its name in the tables.
 #[derive(Clone, Copy, Debug)]
 pub struct Entrant {
     pub name: &'static str,
@@ -25,11 +25,11 @@ pub struct Workload {
     load: Load,
     products: u64,
     units: u64,
-    /// One connection instead of those asked for: how long a buyer waits when nobody else is there.
+    /// One connection instead of the number asked for: the wait of a buyer when nobody else is there.
     lone: bool,
-    /// Also at half of each entrant's peak.
+    /// Whether it also runs at half of each entrant's peak.
     half: bool,
-    /// The first is the one that the others are compared with.
+    /// The others are compared with the first.
     entrants: &'static [Entrant],
 }
 
@@ -90,7 +90,7 @@ pub const WORKLOADS: [Workload; 7] = [
     },
 ];
 
-/// How much each run is.
+/// The size of each run.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     pub connections: usize,
@@ -98,7 +98,7 @@ pub struct Size {
 }
 
 impl Workload {
-    /// Those who can run here, beginning with another in each round, so that none always follows the same one.
+    /// The entrants that can run here. Each round begins with another, so that none always follows the same one.
     fn entrants(&self, ground: &Ground, round: usize) -> Vec<Entrant> {
         let can_run = |entrant: &&Entrant| ground.cluster.is_some() || !entrant.candidate.needs_postgres();
         let mut entrants: Vec<_> = self.entrants.iter().filter(can_run).copied().collect();
@@ -112,7 +112,7 @@ impl Workload {
         self.entrants.iter().map(|entrant| entrant.name).collect()
     }
 
-    /// About how many seconds a round takes.
+    /// The approximate seconds of a round.
     #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
     pub fn weight(&self, ground: &Ground, size: Size) -> f64 {
         self.entrants(ground, 0).len() as f64 * self.weight_of_one(size)

@@ -1,4 +1,4 @@
--- What the benchmark reads of a run, in one line.
+-- Prints the line that the benchmark reads.
 function done(summary, latency)
   local e = summary.errors
   print(('requests=%d us=%d errors=%d refused=%d p50=%.0f p99=%.0f'):format(summary.requests, summary.duration,

@@ -1,4 +1,4 @@
--- hold, order, paid: each answer says what is asked next.
+-- Hold, order, payment event: each answer decides the next request.
 dofile(debug.getinfo(1, "S").source:sub(2):match("^(.*/)") .. "done.lua")
 local json = { ["Content-Type"] = "application/json" }
 local hold

@@ -1,4 +1,4 @@
-//! The buyers: each slot serves one at a time, on connections of its own, through the steps of the scenario.
+//! The buyers: each worker serves one at a time, on connections of its own, through the steps of the scenario.
 
 use std::{
     cell::RefCell,
@@ -10,112 +10,124 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::{
-    crowd::{Arrival, Crowd, Ended},
+    answers::{AnswerClass, Step, StepAnswer},
+    arrivals::{Arrival, Arrivals, Ended},
     ledger::Ledger,
+    metrics::Metrics,
     plan::Scenario,
-    shop::{Heard, Shop},
-    tally::{Class, Step, Tally},
+    requests::Requests,
 };
-use crate::tools::client::{Ask, Line, dice::Dice};
+use crate::tools::client::{Connection, Request, seeded_random::SeededRandom};
 
-/// How often something is asked again, with the same key, when it is unknown whether it happened.
+/// How often a request with an unclear answer is sent again, with the same key.
 const RETRIES: u32 = 2;
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// Payment events that are kept back, so that the copies of one are sent among those of others.
-const DECK: usize = 96;
+/// Payment events that wait in the queue, so that the copies of one are sent among those of others.
+const PAYMENTS_QUEUED: usize = 96;
 
-/// What all buyers of a rush share.
-pub struct Floor {
+/// What all workers of a rush share.
+pub struct RushState {
     pub scenario: Scenario,
-    pub shop: Shop,
-    pub crowd: Crowd,
-    pub tally: RefCell<Tally>,
+    pub requests: Requests,
+    pub arrivals: Arrivals,
+    pub metrics: RefCell<Metrics>,
     pub ledger: RefCell<Ledger>,
-    pub dice: RefCell<Dice>,
-    pub deck: RefCell<Vec<Rc<str>>>,
+    pub random: RefCell<SeededRandom>,
+    /// Ids of orders whose payment events are still to be sent, one entry for each copy.
+    pub payments_queued: RefCell<Vec<Rc<str>>>,
 }
 
-/// Serves buyers until nobody comes any more.
-pub async fn serve(floor: &Floor, lines: &mut [Line]) {
-    while let Some(arrival) = floor.crowd.next().await {
-        floor.serve_one(lines, arrival).await;
+/// One worker: serves buyers until no more come.
+pub async fn work(state: &RushState, connections: &mut [Connection]) {
+    while let Some(arrival) = state.arrivals.next().await {
+        state.serve_one(connections, arrival).await;
     }
-    while floor.send_payments(lines, 0).await {}
+    while state.send_payments(connections, 0).await {}
 }
 
-impl Floor {
-    async fn serve_one(&self, lines: &mut [Line], arrival: Arrival) {
-        let Some(hold) = self.hold(lines, arrival).await else { return };
+impl RushState {
+    async fn serve_one(&self, connections: &mut [Connection], arrival: Arrival) {
+        let Some(hold) = self.hold(connections, arrival).await else { return };
         if !self.scenario.pays() {
             return;
         }
-        let Some(order) = self.order(&mut lines[0], &hold).await else { return };
+        let Some(order) = self.order(&mut connections[0], &hold).await else { return };
         if self.scenario == Scenario::Duplicates {
-            self.deck.borrow_mut().extend(std::iter::repeat_n(Rc::from(order), self.scenario.copies()));
-            self.send_payments(lines, DECK).await;
+            let copies = std::iter::repeat_n(Rc::from(order), self.scenario.copies());
+            self.payments_queued.borrow_mut().extend(copies);
+            self.send_payments(connections, PAYMENTS_QUEUED).await;
         } else {
-            self.pay(&mut lines[0], &order).await;
+            self.pay(&mut connections[0], &order).await;
         }
     }
 
-    /// All copies of the wish at once, one on each line.
-    async fn hold(&self, lines: &mut [Line], arrival: Arrival) -> Option<String> {
+    /// Sends all copies of the hold at once, one on each connection.
+    async fn hold(&self, connections: &mut [Connection], arrival: Arrival) -> Option<String> {
         let abandons = self.scenario == Scenario::Abandon;
-        let ttl_seconds = abandons.then(|| 1 + self.dice.borrow_mut().below(2));
-        let wish = || self.shop.hold(arrival.buyer, ttl_seconds);
-        let heard = join_all(lines.iter_mut().map(|line| self.ask(line, Step::Hold, arrival.at, wish))).await;
-        let (fate, hold) = self.ledger.borrow_mut().judge_hold(heard);
-        self.tally.borrow_mut().decided(fate);
+        let ttl_seconds = abandons.then(|| 1 + self.random.borrow_mut().below(2));
+        let request = || self.requests.hold(arrival.buyer, ttl_seconds);
+        let sending = connections.iter_mut().map(|connection| self.send(connection, Step::Hold, arrival.at, request));
+        let answers = join_all(sending).await;
+        let (result, hold) = self.ledger.borrow_mut().record_hold(answers);
+        self.metrics.borrow_mut().record_buyer(result);
         hold
     }
 
-    async fn order(&self, line: &mut Line, hold: &str) -> Option<String> {
-        let heard = self.ask(line, Step::Order, Instant::now(), || self.shop.order(hold)).await;
-        self.ledger.borrow_mut().judge_order(heard)
+    async fn order(&self, connection: &mut Connection, hold: &str) -> Option<String> {
+        let answer = self.send(connection, Step::Order, Instant::now(), || self.requests.order(hold)).await;
+        self.ledger.borrow_mut().record_order(answer)
     }
 
-    async fn pay(&self, line: &mut Line, order: &str) {
-        let heard = self.ask(line, Step::Pay, Instant::now(), || self.shop.pay(order)).await;
-        self.ledger.borrow_mut().judge_payment(order, &heard);
+    async fn pay(&self, connection: &mut Connection, order: &str) {
+        let answer = self.send(connection, Step::Pay, Instant::now(), || self.requests.payment(order)).await;
+        self.ledger.borrow_mut().record_payment(order, &answer);
     }
 
-    /// Draws an event for each line, while there are more than these; gives whether there was one.
-    async fn send_payments(&self, lines: &mut [Line], more_than: usize) -> bool {
-        let drawn = lines.iter_mut().filter_map(|line| Some((line, self.draw(more_than)?))).collect::<Vec<_>>();
+    /// Sends one queued event on each connection, as long as more than `keep` are queued. Gives whether there was one.
+    async fn send_payments(&self, connections: &mut [Connection], keep: usize) -> bool {
+        let drawn: Vec<_> =
+            connections.iter_mut().filter_map(|connection| Some((connection, self.draw_payment(keep)?))).collect();
         let some = !drawn.is_empty();
-        join_all(drawn.into_iter().map(async |(line, order)| self.pay(line, &order).await)).await;
+        join_all(drawn.into_iter().map(async |(connection, order)| self.pay(connection, &order).await)).await;
         some
     }
 
-    fn draw(&self, more_than: usize) -> Option<Rc<str>> {
-        let mut deck = self.deck.borrow_mut();
-        if deck.len() <= more_than {
+    /// Takes a random event out of the queue.
+    fn draw_payment(&self, keep: usize) -> Option<Rc<str>> {
+        let mut queued = self.payments_queued.borrow_mut();
+        if queued.len() <= keep {
             return None;
         }
-        let place = self.dice.borrow_mut().below(deck.len() as u64);
-        Some(deck.swap_remove(usize::try_from(place).unwrap_or_default()))
+        let drawn = self.random.borrow_mut().below(queued.len() as u64);
+        Some(queued.swap_remove(usize::try_from(drawn).unwrap_or_default()))
     }
 
-    /// Asks, and asks again where it is unknown whether anything happened.
-    async fn ask(&self, line: &mut Line, step: Step, since: Instant, request: impl Fn() -> Ask) -> Heard {
+    /// Sends the request, and sends it again while its answer is unclear.
+    async fn send(
+        &self,
+        connection: &mut Connection,
+        step: Step,
+        since: Instant,
+        request: impl Fn() -> Request,
+    ) -> StepAnswer {
         let mut since = since;
-        let mut tries = 0;
+        let mut retries = 0;
         loop {
-            let mut heard = Heard::of(step, line.send(request()).await);
-            self.tally.borrow_mut().answered(step, &heard, since);
-            // That the second attempt failed says nothing of the first one.
-            if tries > 0 && heard.class == Class::Failed {
-                heard.class = Class::Unknown;
+            let mut answer = StepAnswer::read(step, connection.send(request()).await);
+            self.metrics.borrow_mut().record_answer(step, &answer, since);
+            // A retry that failed says nothing about the first attempt.
+            if retries > 0 && answer.class == AnswerClass::Failed {
+                answer.class = AnswerClass::Unknown;
             }
-            if heard.class != Class::Unknown {
-                self.tally.borrow_mut().resolved += u64::from(tries > 0);
-                return heard;
+            if answer.class != AnswerClass::Unknown {
+                self.metrics.borrow_mut().resolved += u64::from(retries > 0);
+                return answer;
             }
-            if tries == RETRIES || self.crowd.ended() == Some(Ended::Interrupted) {
-                return heard;
+            if retries == RETRIES || self.arrivals.ended() == Some(Ended::Interrupted) {
+                return answer;
             }
-            tries += 1;
-            sleep(RETRY_PAUSE * tries).await;
+            retries += 1;
+            sleep(RETRY_PAUSE * retries).await;
             since = Instant::now();
         }
     }

@@ -16,7 +16,7 @@ pub fn thousands(number: impl Display) -> String {
     out
 }
 
-/// Microseconds in the unit that suits them, with three figures: `412 µs`, `4.12 ms`, `1.20 s`.
+/// Microseconds in a fitting unit, with three figures: `412 µs`, `4.12 ms`, `1.20 s`.
 pub fn latency(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
@@ -25,7 +25,7 @@ pub fn latency(us: u64) -> String {
     }
 }
 
-/// Of thousandths.
+/// A number of thousandths with three significant figures.
 fn three_figures(thousandths: u64) -> String {
     let (whole, rest) = (thousandths / 1_000, thousandths % 1_000);
     match whole {

@@ -1,4 +1,4 @@
-//! What buyers were told that they have: the other side of the proof.
+//! What the service granted to buyers, by its answers: the other side of the proof.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,33 +6,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{shop::Heard, tally::Class, timeline::Fate};
+use super::{
+    answers::{AnswerClass, StepAnswer},
+    timeline::BuyerResult,
+};
 
 /// Grows with what is granted, never with the number of buyers.
 #[derive(Default)]
 pub struct Ledger {
-    /// Buyers who were given a unit.
+    /// Buyers who got a unit.
     pub granted: u64,
-    /// Buyers of whom it is unknown.
+    /// Buyers who may have got one.
     pub unknown: u64,
-    /// Grants under an id that somebody else had already.
+    /// Grants under an id that another buyer had already.
     pub shared_ids: u64,
-    /// Wishes of which the copies were answered with different holds.
+    /// Buyers whose copies of one hold were answered with different holds.
     pub differing_holds: u64,
-    /// Wishes of which one copy was granted and another refused.
-    pub torn_holds: u64,
+    /// Buyers of whose copies one was granted and another refused.
+    pub contradicted_holds: u64,
     pub orders: u64,
     pub unknown_orders: u64,
-    /// The first and the last deadline of a hold that was granted.
+    /// The first and the last deadline of all granted holds.
     pub deadlines: Option<(Instant, Instant)>,
     ids: HashSet<u64>,
     hasher: RandomState,
-    payments: HashMap<String, Copies>,
+    payments: HashMap<String, PaymentCopies>,
 }
 
 /// The answers to the copies of one payment event.
 #[derive(Clone, Copy, Default)]
-struct Copies {
+struct PaymentCopies {
     applied: u32,
     duplicate: u32,
     unknown: u32,
@@ -40,9 +43,9 @@ struct Copies {
     other_order: bool,
 }
 
-/// What became of the payment events.
+/// Payment events, counted by what became of them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Payments {
+pub struct PaymentCounts {
     pub sent: u64,
     pub paid: u64,
     pub unknown: u64,
@@ -51,27 +54,28 @@ pub struct Payments {
 }
 
 impl Ledger {
-    /// Judges the answers to the copies of one wish; gives what the buyer came out with, and the hold.
-    pub fn judge_hold(&mut self, heard: Vec<Heard>) -> (Fate, Option<String>) {
-        let any = |class| heard.iter().any(|heard: &Heard| heard.class == class);
-        let (granted, refused, unknown) = (any(Class::Accepted), any(Class::Refused), any(Class::Unknown));
+    /// Records the answers to all copies of one hold. Gives what the buyer ended up with, and the hold.
+    pub fn record_hold(&mut self, answers: Vec<StepAnswer>) -> (BuyerResult, Option<String>) {
+        let any = |class| answers.iter().any(|answer: &StepAnswer| answer.class == class);
+        let (granted, refused, unknown) =
+            (any(AnswerClass::Accepted), any(AnswerClass::Refused), any(AnswerClass::Unknown));
         if !granted {
-            // A copy without an answer may have been granted, whatever the others were told.
+            // A copy without an answer may have been granted, whatever the other answers were.
             self.unknown += u64::from(unknown);
-            return (if refused && !unknown { Fate::Refused } else { Fate::Failed }, None);
+            return (if refused && !unknown { BuyerResult::Refused } else { BuyerResult::Failed }, None);
         }
         self.granted += 1;
-        self.torn_holds += u64::from(refused);
-        let mut holds = heard.into_iter().filter(|heard| heard.class == Class::Accepted);
+        self.contradicted_holds += u64::from(refused);
+        let mut holds = answers.into_iter().filter(|answer| answer.class == AnswerClass::Accepted);
         let first = holds.next().expect("one was granted");
         self.differing_holds += u64::from(holds.any(|other| other.id != first.id));
         let id = first.id.unwrap_or_default();
         self.shared_ids += u64::from(!self.ids.insert(self.hasher.hash_one(&id)));
-        self.note_deadline(first.expires_in);
-        (Fate::Accepted, Some(id))
+        self.record_deadline(first.expires_in);
+        (BuyerResult::Accepted, Some(id))
     }
 
-    fn note_deadline(&mut self, expires_in: Option<u64>) {
+    fn record_deadline(&mut self, expires_in: Option<u64>) {
         let Some(deadline) = expires_in.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)))
         else {
             return;
@@ -80,38 +84,39 @@ impl Ledger {
         self.deadlines = Some((first.min(deadline), last.max(deadline)));
     }
 
-    pub fn judge_order(&mut self, heard: Heard) -> Option<String> {
-        match heard.class {
-            Class::Accepted => {
+    /// Records the answer to an order; gives its id.
+    pub fn record_order(&mut self, answer: StepAnswer) -> Option<String> {
+        match answer.class {
+            AnswerClass::Accepted => {
                 self.orders += 1;
-                heard.id
+                answer.id
             }
-            Class::Unknown => {
+            AnswerClass::Unknown => {
                 self.unknown_orders += 1;
                 None
             }
-            Class::Refused | Class::Failed => None,
+            AnswerClass::Refused | AnswerClass::Failed => None,
         }
     }
 
-    pub fn judge_payment(&mut self, order: &str, heard: &Heard) {
+    pub fn record_payment(&mut self, order: &str, answer: &StepAnswer) {
         let copies = self.payments.entry(order.to_owned()).or_default();
-        match (heard.class, heard.code.as_ref()) {
-            (Class::Accepted, "applied") => copies.applied += 1,
-            (Class::Accepted, "duplicate") => copies.duplicate += 1,
-            (Class::Unknown, _) => copies.unknown += 1,
+        match (answer.class, answer.code.as_ref()) {
+            (AnswerClass::Accepted, "applied") => copies.applied += 1,
+            (AnswerClass::Accepted, "duplicate") => copies.duplicate += 1,
+            (AnswerClass::Unknown, _) => copies.unknown += 1,
             _ => copies.other += 1,
         }
-        copies.other_order |= heard.id.as_deref().is_some_and(|id| id != order);
+        copies.other_order |= answer.id.as_deref().is_some_and(|id| id != order);
     }
 
-    /// Whether requests may still take effect that nobody waits for any more.
+    /// Whether requests that nobody waits for any more may still take effect.
     pub fn is_in_doubt(&self) -> bool {
         self.unknown + self.unknown_orders + self.payments().unknown > 0
     }
 
-    pub fn payments(&self) -> Payments {
-        let mut sum = Payments::default();
+    pub fn payments(&self) -> PaymentCounts {
+        let mut sum = PaymentCounts::default();
         for copies in self.payments.values() {
             let settled = copies.applied + copies.duplicate > 0;
             sum.sent += 1;

@@ -1,18 +1,20 @@
 //! A rehearsal: thousands of buyers against a running service, and a proof that every unit was given out once.
 //!
-//! Knows the service only by its HTTP interface, as any client does, so it may run against one that is far away.
+//! It knows the service only by its HTTP interface, as any client does, so the service may be far away.
 
+mod answers;
+mod arrivals;
 mod buyers;
-mod crowd;
+mod error;
 mod figures;
 mod ledger;
+mod metrics;
 pub mod plan;
 mod prepare;
 mod proof;
 pub mod report;
-mod shop;
+mod requests;
 mod stock;
-mod tally;
 mod timeline;
 
 use std::{
@@ -23,35 +25,34 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::{
-    task::LocalSet,
-    time::{self, sleep},
-};
+use tokio::time::{self, sleep};
 
+pub use self::error::RushError;
 use self::{
-    buyers::Floor,
-    crowd::{Crowd, Ended},
+    arrivals::{Arrivals, Ended},
+    buyers::RushState,
     ledger::Ledger,
-    plan::{Plan, Scenario},
+    metrics::Metrics,
+    plan::{RushPlan, Scenario},
     prepare::Prepared,
     proof::Evidence,
-    report::Report,
-    stock::{Sample, Samples, Stock},
-    tally::Tally,
+    report::RushReport,
+    requests::Requests,
+    stock::{StockCounters, StockReader, StockSample, StockSamples},
 };
 
-use crate::tools::client::{Endpoint, Line, dice::Dice};
+use crate::tools::client::{Connection, Endpoint, api::CallError, seeded_random::SeededRandom};
 
-/// How often it is told how far the rush is.
-const TELLING: Duration = Duration::from_millis(100);
-/// Deadlines are told in whole seconds, and units are back a moment after them.
+/// The pause between two reports of progress.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
+/// The wire gives deadlines in whole seconds, and units are back a moment after them.
 const LAPSE_MARGIN: Duration = Duration::from_millis(2_500);
-/// Abandoned holds ask for two seconds at most; a service that says it gave more is not waited for.
+/// Abandoned holds ask for at most two seconds. The rush does not wait for a service that claims it granted more.
 const ABANDONED_MAX: Duration = Duration::from_secs(3);
-/// How long effects of requests that were given up may still come.
-const AFTERMATH: Duration = Duration::from_secs(1);
-const LAST_LOOKS: u32 = 20;
-const LAST_LOOK_PAUSE: Duration = Duration::from_millis(250);
+/// How long requests that were given up may still take effect.
+const LATE_EFFECTS: Duration = Duration::from_secs(1);
+const LAST_READS: u32 = 20;
+const LAST_READ_PAUSE: Duration = Duration::from_millis(250);
 
 /// How far a rush is.
 #[derive(Clone, Copy, Debug)]
@@ -64,104 +65,101 @@ pub struct Progress {
     pub waiting: bool,
 }
 
-/// Runs a rush to its end, or until `stop` says so. Tells `tell` about ten times a second how far it is.
+/// Runs a rush to its end, or until `stop` is ready, in the caller's `LocalSet`. Calls `progress` about ten times a second.
 ///
 /// # Errors
-/// Why there was no rush, and what to do about it.
-pub async fn run(plan: Plan, stop: impl Future<Output = ()>, tell: impl FnMut(Progress)) -> Result<Report, String> {
-    LocalSet::new().run_until(rush(plan, stop, tell)).await
-}
-
-async fn rush(plan: Plan, stop: impl Future<Output = ()>, tell: impl FnMut(Progress)) -> Result<Report, String> {
+/// [`RushError`]: there was no rush.
+pub async fn run(
+    plan: RushPlan,
+    stop: impl Future<Output = ()>,
+    progress: impl FnMut(Progress),
+) -> Result<RushReport, RushError> {
     let endpoint = Rc::new(plan.endpoint.clone());
-    let mut watcher = Line::new(Rc::clone(&endpoint));
-    let prepared = prepare::prepare(&plan, &mut watcher).await?;
-    let slots = lay_lines(&plan, &endpoint).await;
+    let mut prepared = prepare::prepare(&plan).await?;
+    let workers = connect_workers(&plan, &endpoint).await;
     let at = jiff::Timestamp::now();
     let started = Instant::now();
-    let floor = Floor {
+    let state = RushState {
         scenario: plan.scenario,
-        shop: shop::Shop {
-            endpoint: Rc::clone(&endpoint),
-            product: prepared.product,
-            run: getrandom::u64().map_err(|error| error.to_string())?,
-            signer: plan.signer.clone(),
-        },
-        crowd: Crowd::gather(&plan, started),
-        tally: RefCell::new(Tally::new(started)),
+        requests: Requests { endpoint, product: prepared.product, run: getrandom::u64()?, signer: plan.signer.clone() },
+        arrivals: Arrivals::start(&plan, started),
+        metrics: RefCell::new(Metrics::new(started)),
         ledger: RefCell::new(Ledger::default()),
-        dice: RefCell::new(Dice::new(plan.seed)),
-        deck: RefCell::new(Vec::new()),
+        random: RefCell::new(SeededRandom::new(plan.seed)),
+        payments_queued: RefCell::new(Vec::new()),
     };
-    let samples = RefCell::new(Samples::starting_with(prepared.stock));
-    let end = {
-        let saw = |sample: Option<Sample>| samples.borrow_mut().note(sample);
-        let watching = stock::watch(&mut watcher, &endpoint, &prepared.window, started, saw);
-        let telling = tell_progress(&floor, started, tell);
-        let serving = until_the_end(&floor, slots, &plan, stop);
-        // The other two never end.
+    let samples = RefCell::new(StockSamples::starting_with(prepared.stock));
+    let all_lapsed = {
+        let sampling = prepared.reader.sample(started, |sample| samples.borrow_mut().add(sample));
+        let reporting = report_progress(&state, started, progress);
+        let serving = serve_all(&state, workers, &plan, stop);
+        // Only the serving ends by itself.
         tokio::select! {
-            some_lapsed = serving => some_lapsed,
-            () = watching => false,
-            () = telling => false,
+            all_lapsed = serving => all_lapsed,
+            () = sampling => false,
+            () = reporting => false,
         }
     };
-    let last = last_look(&floor, &endpoint, &prepared, end).await;
+    let least_available = if all_lapsed { prepared.stock.available } else { i64::MIN };
+    let end = read_at_end(&state, &mut prepared.reader, least_available).await;
     let mut samples = samples.into_inner();
-    samples.note(last.as_ref().ok().map(|stock| Sample { at: started.elapsed(), stock: *stock }));
-    Ok(report(&plan, &prepared, &floor, &samples, last, at))
+    samples.add(end.as_ref().ok().map(|stock| StockSample { at: started.elapsed(), stock: *stock }));
+    Ok(report(&plan, &prepared, &state, &samples, end, at))
 }
 
 fn report(
-    plan: &Plan,
+    plan: &RushPlan,
     prepared: &Prepared,
-    floor: &Floor,
-    samples: &Samples,
-    end: Result<Stock, String>,
+    state: &RushState,
+    samples: &StockSamples,
+    end: Result<StockCounters, CallError>,
     at: jiff::Timestamp,
-) -> Report {
-    let (tally, ledger) = (floor.tally.borrow(), floor.ledger.borrow());
+) -> RushReport {
+    let (metrics, ledger) = (state.metrics.borrow(), state.ledger.borrow());
     let proof = proof::judge(&Evidence {
         scenario: plan.scenario,
-        tally: &tally,
+        metrics: &metrics,
         ledger: &ledger,
         samples,
         start: prepared.stock,
         end,
         some_lapsed: may_have_lapsed(&ledger),
     });
-    Report::new(plan, prepared, floor, samples, proof, at)
+    RushReport::new(plan, prepared, state, samples, proof, at)
 }
 
-/// The connections of each slot, made before anybody comes, so that no buyer waits for one.
-async fn lay_lines(plan: &Plan, endpoint: &Rc<Endpoint>) -> Vec<Vec<Line>> {
-    let slots = plan.concurrency.min(plan.buyers);
-    let copies = plan.scenario.copies();
-    let mut lines: Vec<Vec<Line>> =
-        (0..slots).map(|_| (0..copies).map(|_| Line::new(Rc::clone(endpoint))).collect()).collect();
-    join_all(lines.iter_mut().flatten().map(Line::warm)).await;
-    lines
+/// The connections of each worker, made before the first arrival, so that no buyer waits for one.
+async fn connect_workers(plan: &RushPlan, endpoint: &Rc<Endpoint>) -> Vec<Vec<Connection>> {
+    let connections = || (0..plan.scenario.copies()).map(|_| Connection::new(Rc::clone(endpoint))).collect();
+    let mut workers: Vec<Vec<Connection>> = (0..plan.concurrency.min(plan.buyers)).map(|_| connections()).collect();
+    join_all(workers.iter_mut().flatten().map(Connection::warm)).await;
+    workers
 }
 
-/// Serves the buyers. In a scenario that is about lapsing, also waits for the last deadline; gives whether it did.
-async fn until_the_end(floor: &Floor, mut slots: Vec<Vec<Line>>, plan: &Plan, stop: impl Future<Output = ()>) -> bool {
+/// Serves the buyers. In a scenario about lapsing it also waits for the last deadline, and gives whether it did.
+async fn serve_all(
+    state: &RushState,
+    mut workers: Vec<Vec<Connection>>,
+    plan: &RushPlan,
+    stop: impl Future<Output = ()>,
+) -> bool {
     let mut stop = pin!(stop);
     {
-        let mut serving = pin!(join_all(slots.iter_mut().map(|lines| buyers::serve(floor, lines))));
+        let mut working = pin!(join_all(workers.iter_mut().map(|connections| buyers::work(state, connections))));
         tokio::select! {
-            _ = &mut serving => {}
+            _ = &mut working => {}
             why = async {
                 tokio::select! {
                     () = sleep(plan.duration) => Ended::TimeUp,
                     () = &mut stop => Ended::Interrupted,
                 }
             } => {
-                floor.crowd.end(why);
-                serving.await;
+                state.arrivals.end(why);
+                working.await;
             }
         }
     }
-    let last = floor.ledger.borrow().deadlines.map(|(_, last)| last);
+    let last = state.ledger.borrow().deadlines.map(|(_, last)| last);
     if let Some(last) = last.filter(|_| plan.scenario == Scenario::Abandon) {
         time::sleep_until((last.min(Instant::now() + ABANDONED_MAX) + LAPSE_MARGIN).into()).await;
         return true;
@@ -169,37 +167,40 @@ async fn until_the_end(floor: &Floor, mut slots: Vec<Vec<Line>>, plan: &Plan, st
     false
 }
 
-async fn tell_progress(floor: &Floor, started: Instant, mut tell: impl FnMut(Progress)) {
+async fn report_progress(state: &RushState, started: Instant, mut progress: impl FnMut(Progress)) {
     loop {
         {
-            let tally = floor.tally.borrow();
-            let (accepted, refused, failed) = (tally.accepted, tally.refused, tally.failed);
-            let waiting = floor.crowd.ended().is_some();
-            tell(Progress { accepted, refused, failed, elapsed: started.elapsed(), waiting });
+            let metrics = state.metrics.borrow();
+            let (accepted, refused, failed) = (metrics.accepted, metrics.refused, metrics.failed);
+            let waiting = state.arrivals.ended().is_some();
+            progress(Progress { accepted, refused, failed, elapsed: started.elapsed(), waiting });
         }
-        sleep(TELLING).await;
+        sleep(PROGRESS_PAUSE).await;
     }
 }
 
-/// The counters when all is done. A service that is away is given a few seconds to come back.
-async fn last_look(floor: &Floor, endpoint: &Rc<Endpoint>, prepared: &Prepared, lapsed: bool) -> Result<Stock, String> {
-    if floor.ledger.borrow().is_in_doubt() {
-        sleep(AFTERMATH).await;
+/// The counters after the last buyer, as soon as so many units are available. A service that is away gets a few seconds to come
+/// back.
+async fn read_at_end(
+    state: &RushState,
+    reader: &mut StockReader,
+    least_available: i64,
+) -> Result<StockCounters, CallError> {
+    if state.ledger.borrow().is_in_doubt() {
+        sleep(LATE_EFFECTS).await;
     }
-    let mut line = Line::new(Rc::clone(endpoint));
-    let mut seen = Err(String::new());
-    for _ in 0..LAST_LOOKS {
-        seen = stock::look(&mut line, endpoint, &prepared.window).await;
-        let settled = |stock: &Stock| !lapsed || stock.available >= prepared.stock.available;
-        if seen.as_ref().is_ok_and(settled) {
+    let mut read = reader.read().await;
+    for _ in 1..LAST_READS {
+        if read.as_ref().is_ok_and(|stock| stock.available >= least_available) {
             break;
         }
-        sleep(LAST_LOOK_PAUSE).await;
+        sleep(LAST_READ_PAUSE).await;
+        read = reader.read().await;
     }
-    seen
+    read
 }
 
-/// Whether the first deadline of all holds that were granted is past, or nearly so.
+/// Whether the first deadline of all granted holds is past, or nearly so.
 fn may_have_lapsed(ledger: &Ledger) -> bool {
     ledger.deadlines.is_some_and(|(first, _)| first <= Instant::now() + LAPSE_MARGIN)
 }

@@ -1,4 +1,4 @@
-//! What a rush is asked to do: who comes, how many, how fast, for what, and when it ends.
+//! The plan of a rush: how many buyers, how fast, for which product, and until when.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ pub const DURATION_MAX: Duration = Duration::from_hours(1);
 /// What every buyer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// Wants one unit, and has it or not.
+    /// Wants one unit, and gets it or not.
     Rush,
     /// Holds, orders and pays.
     Lifecycle,
     /// Holds for a second or two and walks away.
     Abandon,
-    /// Says everything three times, with the same key.
+    /// Sends everything three times, with the same key.
     Duplicates,
 }
 
 impl Scenario {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Rush => "rush",
             Self::Lifecycle => "lifecycle",
@@ -32,7 +32,7 @@ impl Scenario {
         }
     }
 
-    /// What a buyer does, as a sentence goes on after "every buyer".
+    /// What a buyer does, as a sentence continues after "every buyer".
     pub fn story(self) -> &'static str {
         match self {
             Self::Rush => "wants one unit",
@@ -54,55 +54,55 @@ impl Scenario {
 
 /// When the next buyer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// When one of those before has its answer.
+pub enum LoadModel {
+    /// The next buyer comes when an earlier one has an answer.
     Closed,
-    /// On schedule, whatever was answered; so many a second.
+    /// Buyers come on schedule, whatever was answered: `rate` a second.
     Open { rate: u64 },
 }
 
-/// Whose stock it is about.
+/// Which product the buyers want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// A product that is there; all that is available of it.
+pub enum ProductChoice {
+    /// All available units of an existing product.
     Existing { product: u64 },
-    /// One that is made for this rush.
+    /// A product that the rush makes.
     New { units: u64 },
 }
 
 #[derive(Clone)]
-pub struct Plan {
+pub struct RushPlan {
     pub endpoint: Endpoint,
     pub scenario: Scenario,
-    pub wanted: Wanted,
+    pub product: ProductChoice,
     pub buyers: u64,
     pub concurrency: u64,
-    pub pace: Pace,
+    pub load: LoadModel,
     pub duration: Duration,
     pub admin_token: Option<String>,
-    /// Signs payment events; without it they are sent unsigned.
+    /// Signs payment events; without it they are unsigned.
     pub signer: Option<Signer>,
-    /// Of the choices that the rush itself makes: which copy is sent when, who holds for how long.
+    /// Seed of the rush's own choices: which copy is sent when, who holds for how long.
     pub seed: u64,
 }
 
-impl Plan {
-    /// The command line that repeats this, without anything secret.
+impl RushPlan {
+    /// The command line that repeats this rush, without anything secret.
     pub fn command(&self) -> String {
-        let wanted = match self.wanted {
-            Wanted::Existing { product } => format!("--product {product}"),
-            Wanted::New { units } => format!("--units {units}"),
+        let product = match self.product {
+            ProductChoice::Existing { product } => format!("--product {product}"),
+            ProductChoice::New { units } => format!("--units {units}"),
         };
-        let rate = match self.pace {
-            Pace::Closed => String::new(),
-            Pace::Open { rate } => format!(" --rate {rate}"),
+        let rate = match self.load {
+            LoadModel::Closed => String::new(),
+            LoadModel::Open { rate } => format!(" --rate {rate}"),
         };
         let ms = self.duration.as_millis();
         let duration = if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") };
         format!(
-            "flashsale rush --url {} --scenario {} {wanted} --buyers {} --concurrency {} --duration {duration}{rate} --seed {}",
+            "flashsale rush --url {} --scenario {} {product} --buyers {} --concurrency {} --duration {duration}{rate} --seed {}",
             self.endpoint.url(),
-            self.scenario.word(),
+            self.scenario.as_str(),
             self.buyers,
             self.concurrency,
             self.seed,

@@ -1,152 +1,127 @@
-//! Before the first buyer: is the service there, and what is to be sold? Says what to do when there is nothing.
+//! Before the first buyer: checks that the service answers, and finds or makes the product.
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
-    plan::{Plan, Wanted},
-    stock::{Stock, Window},
+    error::RushError,
+    plan::{ProductChoice, RushPlan},
+    stock::{StockCounters, StockReader},
 };
-use crate::tools::client::{Answer, Ask, Line, with_header};
+use crate::tools::{
+    client::{
+        Bounds, TIMEOUT,
+        api::{ApiCall, ApiClient, CallError, Refusal},
+    },
+    text::cut,
+};
 
 const NAME: &str = "Rehearsal";
 const PRICE: &str = "50.00";
 const DETAIL_CHARS_MAX: usize = 300;
+const BOUNDS: Bounds = Bounds { timeout: TIMEOUT, body_bytes_max: 1 << 20 };
 
 /// What the buyers will want.
 pub struct Prepared {
     pub product: u64,
-    pub window: Window,
-    /// Before the first buyer.
-    pub stock: Stock,
+    pub reader: StockReader,
+    /// The counters before the first buyer.
+    pub stock: StockCounters,
 }
 
 #[derive(Deserialize)]
-struct Made {
+struct Created {
     id: u64,
 }
 
 /// # Errors
-/// Why there can be no rush, and what to do about it.
-pub async fn prepare(plan: &Plan, line: &mut Line) -> Result<Prepared, String> {
-    match plan.wanted {
-        Wanted::Existing { product } => find(plan, line, product).await,
-        Wanted::New { units } => {
-            let product = make(plan, line, units).await?;
-            find(plan, line, product).await
-        }
-    }
-}
-
-async fn find(plan: &Plan, line: &mut Line, product: u64) -> Result<Prepared, String> {
-    let url = plan.endpoint.url();
-    let (window, answer) = first_look(plan, line, product).await?;
-    match answer.status {
-        200 => {}
-        401 if plan.endpoint.has_api_key() => {
-            return Err(format!(
-                "{url} does not know this API key; it must be one of its http.api_keys. It is that of --api-key, else \
-                 the first of http.api_keys of the settings here"
-            ));
-        }
-        401 => {
-            return Err(format!("{url} asks buyers for an API key: --api-key KEY, with one of its http.api_keys"));
-        }
-        404 => return Err(missing(&answer, url, product)),
-        429 => {
-            return Err(format!(
-                "{url} has a rate limit, and this address has used it up: a rush comes from one address.\n\
-                 Rehearse with http.rate_limit_per_second at 0, or with a burst that is larger than the crowd"
-            ));
-        }
-        _ => return Err(unexpected(&answer, url)),
-    }
-    let stock: Stock = serde_json::from_slice(&answer.body).map_err(|_| stranger(url))?;
-    if stock.available <= 0 {
-        return Err(format!(
-            "product {product} has no units left: {} are held, {} wait for a payment, {} are sold of {}.\n\
-             Wait until some come back, name another product, or leave --product out: the rush then makes its own",
-            stock.held, stock.pending, stock.sold, stock.total
-        ));
-    }
-    Ok(Prepared { product, window, stock })
-}
-
-/// As a buyer, who must be let in; and where that is possible as an admin, who takes nothing from the limit of buyers from then on.
-async fn first_look(plan: &Plan, line: &mut Line, product: u64) -> Result<(Window, Answer), String> {
-    let window = Window::of_buyers(product);
-    let answer = ask(plan, line, window.ask(&plan.endpoint)).await?;
-    if let (Some(token), 200) = (&plan.admin_token, answer.status) {
-        let better = Window::of_admins(product, token);
-        if ask(plan, line, better.ask(&plan.endpoint)).await?.status == 200 {
-            return Ok((better, answer));
-        }
-    }
-    Ok((window, answer))
-}
-
-/// The id of a new product.
-async fn make(plan: &Plan, line: &mut Line, units: u64) -> Result<u64, String> {
-    let url = plan.endpoint.url();
-    let Some(token) = &plan.admin_token else {
-        // Asked all the same: a service that is not there is the better thing to say.
-        ask(plan, line, plan.endpoint.get("/livez")).await?;
-        return Err("a rush makes a product of its own, and needs the admin token for it: --admin-token TOKEN, or \
-                    FLASHSALE_ADMIN__TOKEN.\n`flashsale serve --demo` prints its token. Without one, rush a product \
-                    that is there: --product 1"
-            .to_owned());
+/// [`RushError`].
+pub async fn prepare(plan: &RushPlan) -> Result<Prepared, RushError> {
+    let product = match plan.product {
+        ProductChoice::Existing { product } => product,
+        ProductChoice::New { units } => create(plan, units).await?,
     };
-    let body = serde_json::json!({"name": NAME, "price": PRICE, "total_stock": units}).to_string();
-    let request =
-        with_header(plan.endpoint.post("/api/admin/products", body), "authorization", &format!("Bearer {token}"));
-    let answer = ask(plan, line, request).await?;
-    match answer.status {
-        201 => {}
-        401 => return Err(format!("{url} refuses this admin token; `flashsale serve --demo` prints the one it takes")),
-        404 => {
-            return Err(format!(
-                "{url} has no admin routes: start the service with FLASHSALE_ADMIN__TOKEN, or rush a product that is \
-                 there: --product 1"
-            ));
+    let (reader, stock) = first_read(plan, product).await?;
+    if stock.available <= 0 {
+        return Err(RushError::NoUnits { product, stock });
+    }
+    Ok(Prepared { product, reader, stock })
+}
+
+/// The first read goes through the storefront, to prove that buyers are admitted. Later reads use the admin route if there is a
+/// token, so they do not use up the buyers' rate limit.
+async fn first_read(plan: &RushPlan, product: u64) -> Result<(StockReader, StockCounters), RushError> {
+    let mut as_buyer = StockReader::as_buyer(client(plan, None)?, product);
+    let stock = as_buyer.read().await.map_err(|error| explain_read(plan, product, error))?;
+    if let Some(token) = &plan.admin_token {
+        let mut as_admin = StockReader::as_admin(client(plan, Some(token))?, product);
+        match as_admin.read().await {
+            Ok(_) => return Ok((as_admin, stock)),
+            Err(CallError::Transport(source)) => return Err(explain(plan, source.into())),
+            Err(_) => {}
         }
-        _ => return Err(unexpected(&answer, url)),
     }
-    let made: Made = serde_json::from_slice(&answer.body).map_err(|_| stranger(url))?;
-    Ok(made.id)
+    Ok((as_buyer, stock))
 }
 
-async fn ask(plan: &Plan, line: &mut Line, request: Ask) -> Result<Answer, String> {
-    line.send(request).await.map_err(|lost| {
-        let (url, why) = (plan.endpoint.url(), lost.to_string());
-        let advice = if why.contains("certificate") {
-            "For a certificate authority of your own, name its file in SSL_CERT_FILE"
-        } else {
-            "Is the service running there? To start one: flashsale serve --demo"
+/// Makes a product; gives its id.
+async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
+    let Some(token) = &plan.admin_token else {
+        // Asked all the same, because a service that does not answer is the first thing to report.
+        return match client(plan, None)?.send(ApiCall::get("/livez")).await {
+            Err(CallError::Transport(source)) => Err(explain(plan, source.into())),
+            _ => Err(RushError::TokenNeeded),
         };
-        format!("{url} does not answer: {why}.\n{advice}")
-    })
+    };
+    let body = json!({"name": NAME, "price": PRICE, "total_stock": units});
+    let reply = client(plan, Some(token))?.send(ApiCall::post("/api/admin/products", &body)).await;
+    let created = reply.and_then(|reply| reply.json::<Created>());
+    created.map(|product| product.id).map_err(|error| explain_create(plan, error))
 }
 
-fn missing(answer: &Answer, url: &str, product: u64) -> String {
-    if code(answer) == "product_not_found" {
-        return format!(
-            "{url} has no product {product}; GET {url}/api/products lists what there is. Without --product the rush \
-             makes its own"
-        );
+fn client(plan: &RushPlan, token: Option<&str>) -> Result<ApiClient, RushError> {
+    Ok(ApiClient::bounded(plan.endpoint.clone(), token, BOUNDS)?)
+}
+
+fn explain_read(plan: &RushPlan, product: u64, error: CallError) -> RushError {
+    let url = plan.endpoint.url().to_owned();
+    match error {
+        CallError::Refused(refusal) => match (refusal.status, refusal.code.as_str()) {
+            (401, _) if plan.endpoint.has_api_key() => RushError::UnknownApiKey { url },
+            (401, _) => RushError::ApiKeyNeeded { url },
+            (404, "product_not_found") => RushError::NoProduct { url, product },
+            (404, _) => RushError::NotFlashsale { url },
+            (429, _) => RushError::RateLimited { url },
+            _ => unexpected(url, &refusal),
+        },
+        other => explain(plan, other),
     }
-    stranger(url)
 }
 
-fn stranger(url: &str) -> String {
-    format!("what answers at {url} is no flashsale service, or --url has a path too many")
+fn explain_create(plan: &RushPlan, error: CallError) -> RushError {
+    let url = plan.endpoint.url().to_owned();
+    match error {
+        CallError::Refused(refusal) => match refusal.status {
+            401 => RushError::UnknownToken { url },
+            404 => RushError::NoAdminRoutes { url },
+            _ => unexpected(url, &refusal),
+        },
+        other => explain(plan, other),
+    }
 }
 
-fn code(answer: &Answer) -> String {
-    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    body["code"].as_str().unwrap_or_default().to_owned()
+/// The error of a call that has no answer of flashsale's.
+fn explain(plan: &RushPlan, error: CallError) -> RushError {
+    let url = plan.endpoint.url().to_owned();
+    match error {
+        CallError::Transport(source) => RushError::Unreachable { url, source },
+        CallError::Refused(refusal) => unexpected(url, &refusal),
+        CallError::NoToken => RushError::TokenNeeded,
+        CallError::Unreadable | CallError::InvalidHeader(_) => RushError::NotFlashsale { url },
+    }
 }
 
-fn unexpected(answer: &Answer, url: &str) -> String {
-    let text: String = String::from_utf8_lossy(&answer.body).chars().filter(|c| !c.is_control()).collect();
-    let text: String = text.chars().take(DETAIL_CHARS_MAX).collect();
-    format!("{url} answered {} where the rush was to begin: {text}", answer.status)
+fn unexpected(url: String, refusal: &Refusal) -> RushError {
+    let text = cut(&String::from_utf8_lossy(&refusal.body), DETAIL_CHARS_MAX);
+    RushError::Unexpected { url, status: refusal.status, text }
 }

@@ -1,12 +1,14 @@
-//! The proof: what buyers were told against what the counters of the product say.
+//! The proof: what the service answered to buyers against what the product's counters say.
 
 use super::{
+    answers::Step,
     figures::thousands,
-    ledger::{Ledger, Payments},
+    ledger::{Ledger, PaymentCounts},
+    metrics::Metrics,
     plan::Scenario,
-    stock::{Samples, Stock},
-    tally::{Step, Tally},
+    stock::{StockCounters, StockSamples},
 };
+use crate::tools::client::api::CallError;
 
 /// One thing that must be true.
 #[derive(Clone, Debug)]
@@ -31,26 +33,26 @@ impl Proof {
     }
 }
 
-/// All that the proof looks at.
+/// Everything that the proof looks at.
 pub struct Evidence<'a> {
     pub scenario: Scenario,
-    pub tally: &'a Tally,
+    pub metrics: &'a Metrics,
     pub ledger: &'a Ledger,
-    pub samples: &'a Samples,
+    pub samples: &'a StockSamples,
     /// The counters before the first buyer and after the last.
-    pub start: Stock,
-    pub end: Result<Stock, String>,
-    /// Whether a hold that was granted may have lapsed before the end was looked at.
+    pub start: StockCounters,
+    pub end: Result<StockCounters, CallError>,
+    /// Whether a granted hold may have lapsed before the counters were read at the end.
     pub some_lapsed: bool,
 }
 
 pub fn judge(evidence: &Evidence<'_>) -> Proof {
-    let mut checks = vec![law(evidence.samples), at_the_gate(evidence.tally)];
+    let mut checks = vec![balanced(evidence.samples), admitted(evidence.metrics)];
     match &evidence.end {
         Err(why) => checks.push(Check {
             name: "the counters were read at the end",
             ok: false,
-            detail: format!("without them nothing is proved: {why}"),
+            detail: format!("without them nothing is proved: {}", reason(why)),
         }),
         Ok(end) => checks.extend(compare(evidence, *end)),
     }
@@ -61,7 +63,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Proof {
     Proof { checks }
 }
 
-fn compare(evidence: &Evidence<'_>, end: Stock) -> Vec<Check> {
+fn compare(evidence: &Evidence<'_>, end: StockCounters) -> Vec<Check> {
     let mut checks = vec![oversold(evidence, end)];
     if evidence.scenario == Scenario::Abandon {
         checks.push(all_back(evidence, end));
@@ -76,27 +78,28 @@ fn compare(evidence: &Evidence<'_>, end: Stock) -> Vec<Check> {
     checks
 }
 
-fn law(samples: &Samples) -> Check {
-    let looks = samples.seen.len();
-    let detail = match samples.first_unlawful() {
+/// The counters add up in every sample.
+fn balanced(samples: &StockSamples) -> Check {
+    let looks = samples.all.len();
+    let detail = match samples.first_unbalanced() {
         None if looks == 1 => "at the only look at the counters".to_owned(),
         None => format!("at each of {} looks at the counters", thousands(looks)),
         Some(sample) => {
-            let Stock { total, available, held, pending, sold } = sample.stock;
+            let StockCounters { total, available, held, pending, sold } = sample.stock;
             let at_ms = sample.at.as_millis();
             format!("{total} = {available} + {held} + {pending} + {sold} is false, after {at_ms} ms")
         }
     };
-    let ok = looks > 0 && samples.first_unlawful().is_none();
+    let ok = looks > 0 && samples.first_unbalanced().is_none();
     Check { name: "total = available + held + pending + sold", ok, detail }
 }
 
-/// Units that were given out and never existed, whoever says so: the counters or the buyers.
-fn oversold(evidence: &Evidence<'_>, end: Stock) -> Check {
-    let looks = evidence.samples.seen.iter().map(|sample| sample.stock);
-    let by_counters = looks.chain([end]).map(|stock| stock.taken() - stock.total).max().unwrap_or(0).max(0);
+/// No units were given out that never existed, neither by the counters nor by the answers to buyers.
+fn oversold(evidence: &Evidence<'_>, end: StockCounters) -> Check {
+    let samples = evidence.samples.all.iter().map(|sample| sample.stock);
+    let by_counters = samples.chain([end]).map(|stock| stock.taken() - stock.total).max().unwrap_or(0).max(0);
     let may_return = evidence.some_lapsed || evidence.start.held + evidence.start.pending > 0;
-    let by_buyers = if may_return { 0 } else { (whole(evidence.ledger.granted) - evidence.start.available).max(0) };
+    let by_buyers = if may_return { 0 } else { (signed(evidence.ledger.granted) - evidence.start.available).max(0) };
     let many = by_counters.max(by_buyers);
     Check {
         name: "nothing was oversold",
@@ -105,12 +108,12 @@ fn oversold(evidence: &Evidence<'_>, end: Stock) -> Check {
     }
 }
 
-fn granted_is_taken(evidence: &Evidence<'_>, end: Stock) -> Check {
-    let (granted, unknown) = (whole(evidence.ledger.granted), whole(evidence.ledger.unknown));
+fn granted_is_taken(evidence: &Evidence<'_>, end: StockCounters) -> Check {
+    let (granted, unknown) = (signed(evidence.ledger.granted), signed(evidence.ledger.unknown));
     let taken = end.taken() - evidence.start.taken();
     let least = if evidence.some_lapsed { 0 } else { granted };
     let caveat = match (evidence.some_lapsed, unknown) {
-        (true, _) => format!("at most {} granted, for some have lapsed", thousands(granted + unknown)),
+        (true, _) => format!("at most {} granted, because some have lapsed", thousands(granted + unknown)),
         (false, 0) => format!("{} granted", thousands(granted)),
         (false, _) => format!("{} granted and {} unknown", thousands(granted), thousands(unknown)),
     };
@@ -119,17 +122,17 @@ fn granted_is_taken(evidence: &Evidence<'_>, end: Stock) -> Check {
     Check { name: "units taken = holds granted", ok, detail: format!("{} taken, {caveat}{doubt}", thousands(taken)) }
 }
 
-/// Nobody may be refused while there are units.
-fn sold_out_first(evidence: &Evidence<'_>, end: Stock) -> Check {
-    let refused = evidence.tally.count(Step::Hold, "insufficient_stock");
+/// Nobody was refused for stock while units were available.
+fn sold_out_first(evidence: &Evidence<'_>, end: StockCounters) -> Check {
+    let refused = evidence.metrics.count(Step::Hold, "insufficient_stock");
     let ok = refused == 0 || end.available == 0 || evidence.some_lapsed;
     let detail = format!("{} refused, {} left", thousands(refused), thousands(end.available));
     Check { name: "nobody was refused while units were left", ok, detail }
 }
 
-/// Whoever is turned away before anything is decided is no part of the crowd, and the rush was not the one that was asked for.
-fn at_the_gate(tally: &Tally) -> Check {
-    let (limited, keyless) = tally.turned_away();
+/// A buyer who is turned away before anything is decided is not part of the crowd: then this was not the rush that was planned.
+fn admitted(metrics: &Metrics) -> Check {
+    let (limited, keyless) = metrics.turned_away();
     let detail = match (limited, keyless) {
         (0, 0) => "no rate limit, no missing key".to_owned(),
         _ => format!("{} met a rate limit (429), {} an API key (401)", thousands(limited), thousands(keyless)),
@@ -137,10 +140,10 @@ fn at_the_gate(tally: &Tally) -> Check {
     Check { name: "nobody was turned away at the gate", ok: limited + keyless == 0, detail }
 }
 
-fn paid_is_sold(evidence: &Evidence<'_>, end: Stock) -> Check {
-    let Payments { paid, unknown, .. } = evidence.ledger.payments();
+fn paid_is_sold(evidence: &Evidence<'_>, end: StockCounters) -> Check {
+    let PaymentCounts { paid, unknown, .. } = evidence.ledger.payments();
     let sold = end.sold - evidence.start.sold;
-    let ok = (whole(paid)..=whole(paid + unknown)).contains(&sold);
+    let ok = (signed(paid)..=signed(paid + unknown)).contains(&sold);
     let caveat = if unknown == 0 { String::new() } else { format!(" and {} unknown", thousands(unknown)) };
     Check {
         name: "units sold = orders paid",
@@ -149,7 +152,7 @@ fn paid_is_sold(evidence: &Evidence<'_>, end: Stock) -> Check {
     }
 }
 
-fn all_back(evidence: &Evidence<'_>, end: Stock) -> Check {
+fn all_back(evidence: &Evidence<'_>, end: StockCounters) -> Check {
     let granted = evidence.ledger.granted;
     let ok = end.available >= evidence.start.available;
     let detail = format!(
@@ -170,8 +173,8 @@ fn distinct(ledger: &Ledger) -> Check {
 fn identical(evidence: &Evidence<'_>) -> Check {
     let payments = evidence.ledger.payments();
     let may_return = evidence.some_lapsed || evidence.start.held + evidence.start.pending > 0;
-    let torn = if may_return { 0 } else { evidence.ledger.torn_holds };
-    let holds = evidence.ledger.differing_holds + torn;
+    let contradicted = if may_return { 0 } else { evidence.ledger.contradicted_holds };
+    let holds = evidence.ledger.differing_holds + contradicted;
     let detail = format!(
         "{holds} of {} holds and {} of {} payments differ",
         thousands(evidence.ledger.granted),
@@ -181,15 +184,22 @@ fn identical(evidence: &Evidence<'_>) -> Check {
     Check { name: "duplicates were answered identically", ok: holds + payments.differing == 0, detail }
 }
 
-/// A proof about nothing is none.
+/// A rush in which nobody got a unit proves nothing.
 fn something(evidence: &Evidence<'_>) -> Check {
     let granted = evidence.ledger.granted;
-    let Payments { paid, .. } = evidence.ledger.payments();
+    let PaymentCounts { paid, .. } = evidence.ledger.payments();
     let (count, what) =
         if evidence.scenario.pays() { (paid, "orders were paid") } else { (granted, "holds were granted") };
     Check { name: "somebody got something", ok: count > 0, detail: format!("{} {what}", thousands(count)) }
 }
 
-fn whole(count: u64) -> i64 {
+fn reason(error: &CallError) -> String {
+    match error {
+        CallError::Refused(refusal) => format!("the answer was {}", refusal.status),
+        other => other.to_string(),
+    }
+}
+
+fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,26 +1,27 @@
-//! The rush over time: a row for each second, and ticks for plots that grow wider as the rush grows longer. Constant memory.
+//! The rush over time: one interval for each second, and intervals for plots that grow wider as the rush grows longer. Memory is
+//! constant but for the seconds.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-const FIRST_TICK_US: u64 = 10_000;
-const TICKS_MAX: u64 = 80;
+const FIRST_WIDTH_US: u64 = 10_000;
+const INTERVALS_MAX: u64 = 80;
 const SECOND_US: u64 = 1_000_000;
-/// The longest latency that is told from others; with its retries a request may take longer than one wait.
+/// The longest latency that the histograms tell apart. With its retries a request may take longer than one wait.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
-/// What a buyer came out with.
+/// What a buyer ended up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum BuyerResult {
     Accepted,
     Refused,
     Failed,
 }
 
-/// A stretch of time. Buyers are counted when their wish for units is decided, latencies when their answer comes.
+/// The figures of one interval. A buyer counts when the hold is decided, a latency when the answer comes.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct IntervalStats {
     pub accepted: u64,
     pub refused: u64,
     pub failed: u64,
@@ -31,24 +32,24 @@ pub struct Row {
 }
 
 #[derive(Clone)]
-struct Tick {
+struct Interval {
     accepted: u64,
     refused: u64,
     failed: u64,
     latency: Histogram<u32>,
 }
 
-impl Tick {
+impl Interval {
     fn new() -> Self {
         let latency = Histogram::new_with_bounds(1, LATENCY_US_MAX, 2).expect("the bounds are in order");
         Self { accepted: 0, refused: 0, failed: 0, latency }
     }
 
-    fn count(&mut self, fate: Fate) {
-        match fate {
-            Fate::Accepted => self.accepted += 1,
-            Fate::Refused => self.refused += 1,
-            Fate::Failed => self.failed += 1,
+    fn count(&mut self, result: BuyerResult) {
+        match result {
+            BuyerResult::Accepted => self.accepted += 1,
+            BuyerResult::Refused => self.refused += 1,
+            BuyerResult::Failed => self.failed += 1,
         }
     }
 
@@ -56,11 +57,11 @@ impl Tick {
         self.accepted += other.accepted;
         self.refused += other.refused;
         self.failed += other.failed;
-        self.latency.add(&other.latency).expect("all ticks have the same bounds");
+        self.latency.add(&other.latency).expect("all intervals have the same bounds");
     }
 
-    fn row(&self) -> Row {
-        Row {
+    fn stats(&self) -> IntervalStats {
+        IntervalStats {
             accepted: self.accepted,
             refused: self.refused,
             failed: self.failed,
@@ -78,63 +79,63 @@ pub fn histogram() -> Histogram<u64> {
 }
 
 pub struct Timeline {
-    seconds: Vec<Row>,
-    second: Tick,
-    ticks: Vec<Tick>,
-    tick_us: u64,
+    seconds: Vec<IntervalStats>,
+    second: Interval,
+    intervals: Vec<Interval>,
+    width_us: u64,
 }
 
 impl Timeline {
     pub fn new() -> Self {
-        Self { seconds: Vec::new(), second: Tick::new(), ticks: Vec::new(), tick_us: FIRST_TICK_US }
+        Self { seconds: Vec::new(), second: Interval::new(), intervals: Vec::new(), width_us: FIRST_WIDTH_US }
     }
 
-    pub fn decided(&mut self, at: Duration, fate: Fate) {
-        let tick = self.advance(at);
-        self.ticks[tick].count(fate);
-        self.second.count(fate);
+    pub fn record_buyer(&mut self, at: Duration, result: BuyerResult) {
+        let current = self.advance(at);
+        self.intervals[current].count(result);
+        self.second.count(result);
     }
 
-    pub fn answered(&mut self, at: Duration, latency_us: u64) {
-        let tick = self.advance(at);
-        self.ticks[tick].latency.saturating_record(latency_us);
+    pub fn record_answer(&mut self, at: Duration, latency_us: u64) {
+        let current = self.advance(at);
+        self.intervals[current].latency.saturating_record(latency_us);
         self.second.latency.saturating_record(latency_us);
     }
 
-    /// A row for each second from the first on.
-    pub fn seconds(&self) -> Vec<Row> {
-        let mut rows = self.seconds.clone();
-        rows.push(self.second.row());
-        rows
+    /// The figures of each second, from the first on.
+    pub fn seconds(&self) -> Vec<IntervalStats> {
+        let mut seconds = self.seconds.clone();
+        seconds.push(self.second.stats());
+        seconds
     }
 
-    /// Rows for plots, and how long each is.
-    pub fn ticks(&self) -> (Vec<Row>, Duration) {
-        (self.ticks.iter().map(Tick::row).collect(), Duration::from_micros(self.tick_us))
+    /// The intervals for plots, and how long each is.
+    pub fn intervals(&self) -> (Vec<IntervalStats>, Duration) {
+        (self.intervals.iter().map(Interval::stats).collect(), Duration::from_micros(self.width_us))
     }
 
-    /// Makes room for this instant; gives the place of its tick.
+    /// Makes room for this instant; gives the index of its interval.
     fn advance(&mut self, at: Duration) -> usize {
         let at_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
         while (self.seconds.len() as u64) < at_us / SECOND_US {
-            let ended = std::mem::replace(&mut self.second, Tick::new());
-            self.seconds.push(ended.row());
+            let ended = std::mem::replace(&mut self.second, Interval::new());
+            self.seconds.push(ended.stats());
         }
-        while at_us / self.tick_us >= TICKS_MAX {
-            self.ticks = self.ticks.chunks(2).map(merge).collect();
-            self.tick_us *= 2;
+        while at_us / self.width_us >= INTERVALS_MAX {
+            self.intervals = self.intervals.chunks(2).map(merge).collect();
+            self.width_us *= 2;
         }
-        let place = usize::try_from(at_us / self.tick_us).unwrap_or_default();
-        while self.ticks.len() <= place {
-            self.ticks.push(Tick::new());
+        let index = usize::try_from(at_us / self.width_us).unwrap_or_default();
+        while self.intervals.len() <= index {
+            self.intervals.push(Interval::new());
         }
-        place
+        index
     }
 }
 
-fn merge(ticks: &[Tick]) -> Tick {
-    let mut all = Tick::new();
-    ticks.iter().for_each(|tick| all.absorb(tick));
+fn merge(intervals: &[Interval]) -> Interval {
+    let mut all = Interval::new();
+    intervals.iter().for_each(|interval| all.absorb(interval));
     all
 }
 
@@ -143,15 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_the_length_of_a_rush_its_ticks_are_few_and_nothing_is_lost() {
+    fn a_rush_of_any_length_has_few_intervals_and_loses_no_count() {
         let mut timeline = Timeline::new();
         for ms in 0..20_000 {
-            timeline.decided(Duration::from_millis(ms), Fate::Accepted);
-            timeline.answered(Duration::from_millis(ms), 100 + ms);
+            timeline.record_buyer(Duration::from_millis(ms), BuyerResult::Accepted);
+            timeline.record_answer(Duration::from_millis(ms), 100 + ms);
         }
-        let (ticks, width) = timeline.ticks();
-        assert!(ticks.len() as u64 <= TICKS_MAX && width == Duration::from_millis(320), "{width:?}");
-        for rows in [ticks, timeline.seconds()] {
+        let (intervals, width) = timeline.intervals();
+        assert!(intervals.len() as u64 <= INTERVALS_MAX && width == Duration::from_millis(320), "{width:?}");
+        for rows in [intervals, timeline.seconds()] {
             assert_eq!(rows.iter().map(|row| row.accepted).sum::<u64>(), 20_000);
             assert_eq!(rows.iter().map(|row| row.requests).sum::<u64>(), 20_000);
         }
@@ -159,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn seconds_in_which_nothing_happened_have_a_row_too() {
+    fn a_second_in_which_nothing_happened_is_listed_too() {
         let mut timeline = Timeline::new();
-        timeline.decided(Duration::from_millis(3_500), Fate::Refused);
+        timeline.record_buyer(Duration::from_millis(3_500), BuyerResult::Refused);
         let counts: Vec<u64> = timeline.seconds().iter().map(|row| row.refused).collect();
         assert_eq!(counts, [0, 0, 0, 1]);
     }

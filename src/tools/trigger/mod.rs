@@ -12,7 +12,7 @@ use crate::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
-    tools::client::{Answer, Endpoint, Line, dice::Dice, with_header},
+    tools::client::{Answer, Connection, Endpoint, seeded_random::SeededRandom, with_header},
     webhook::{self, Provider, Sample, Signed, signature::Signer},
 };
 
@@ -62,7 +62,7 @@ pub async fn run(plan: &Plan, report: impl FnMut(&Sent)) -> Result<(), String> {
 }
 
 async fn send_all(plan: &Plan, mut report: impl FnMut(&Sent)) -> Result<(), String> {
-    let mut line = Line::new(Rc::new(plan.endpoint.clone()));
+    let mut line = Connection::new(Rc::new(plan.endpoint.clone()));
     let mut total = None;
     if plan.provider.names_amount {
         total = ask_total(&mut line, plan).await?.or(plan.money);
@@ -94,7 +94,7 @@ impl Plan {
             let body = (self.provider.write)(&sample);
             events.extend((0..self.copies).map(|_| Event { status: *status, key: key.clone(), body: body.clone() }));
         }
-        let mut dice = self.shuffle_seed.map(Dice::new);
+        let mut dice = self.shuffle_seed.map(SeededRandom::new);
         for last in (1..events.len()).rev() {
             let chosen =
                 dice.as_mut().map_or(last, |dice| usize::try_from(dice.below(last as u64 + 1)).unwrap_or(last));
@@ -105,7 +105,7 @@ impl Plan {
 }
 
 /// What the order costs, if the service knows it.
-async fn ask_total(line: &mut Line, plan: &Plan) -> Result<Option<(Amount, Currency)>, String> {
+async fn ask_total(line: &mut Connection, plan: &Plan) -> Result<Option<(Amount, Currency)>, String> {
     let answer = line.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
     let answer = answer.map_err(|lost| format!("{} does not answer: {lost}", plan.endpoint.url()))?;
     if answer.status == 401 && plan.money.is_none() {
@@ -121,7 +121,7 @@ async fn ask_total(line: &mut Line, plan: &Plan) -> Result<Option<(Amount, Curre
     }))
 }
 
-async fn send(line: &mut Line, plan: &Plan, event: &Event) -> Result<(u16, Value), String> {
+async fn send(line: &mut Connection, plan: &Plan, event: &Event) -> Result<(u16, Value), String> {
     let body = event.body.clone();
     let signed = match &plan.signer {
         Some(signer) => signer.sign(&event.key, webhook::now_seconds(), body),

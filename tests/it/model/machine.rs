@@ -14,7 +14,7 @@ use flashsale::{
         outcome::{
             CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
             HoldOutcome, ListEventsOutcome, ListReviewsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
-            ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome, StockOutcome,
+            ResolveOutcome, RestockOutcome, SettleOutcome, ShortageReason, StartPaymentOutcome, StockOutcome,
         },
         payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
         product::{NewProduct, ProductChange, Restock},
@@ -249,7 +249,12 @@ impl SaleTest {
             HoldOutcome::CustomerCoolingDown { .. } => "customer_cooling_down".into(),
             HoldOutcome::InsufficientStock(short) => {
                 let next = short.next_release_ms.map_or(0, |ms| self.offset(ms));
-                format!("insufficient_stock {} {} {} next {next}", short.reason(), short.product, short.available)
+                format!(
+                    "insufficient_stock {} {} {} next {next}",
+                    reason_word(short.reason()),
+                    short.product,
+                    short.available
+                )
             }
         }
     }
@@ -451,5 +456,13 @@ fn terms() -> ServiceTerms {
         event_ms: 3_600_000,
         retention_ms: 3_600_000,
         events_max: 1_000_000,
+    }
+}
+
+fn reason_word(reason: ShortageReason) -> &'static str {
+    match reason {
+        ShortageReason::SoldOut => "sold_out",
+        ShortageReason::AllHeld => "all_held",
+        ShortageReason::NotEnough => "not_enough",
     }
 }

@@ -1,4 +1,4 @@
-//! The program as a person calls it, asking a service under test.
+//! The program as a person calls it, against a service under test.
 
 use std::{
     path::Path,
@@ -12,7 +12,7 @@ use super::{
     process::command,
 };
 
-/// In an environment that says where the service is, and with which token to ask.
+/// The program in an environment that names the service and its token.
 pub fn program(app: &TestApp) -> Command {
     let mut program = command(Path::new("unused"));
     program.env("FLASHSALE_HTTP__ADDR", app.addr.to_string()).env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN);
@@ -23,10 +23,10 @@ pub fn flashsale(app: &TestApp, arguments: &str) -> Output {
     program(app).args(arguments.split(' ')).output().unwrap()
 }
 
-/// What a command printed that must succeed.
+/// The output of a command, which must succeed.
 pub fn done(app: &TestApp, arguments: &str) -> String {
     let output = flashsale(app, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments}: {}", complaint(&output).1);
+    assert_eq!(output.status.code(), Some(0), "{arguments}: {}", status_and_stderr(&output).1);
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -34,18 +34,18 @@ pub fn json_of(app: &TestApp, arguments: &str) -> Value {
     serde_json::from_str(&done(app, arguments)).unwrap()
 }
 
-/// Exit status, and what stderr says.
-pub fn complaint(output: &Output) -> (i32, String) {
+/// Exit status and stderr.
+pub fn status_and_stderr(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Each must fail with the status, and say all of these.
+/// Each command must fail with the status, and print all of the words on stderr.
 pub fn all_fail(app: &TestApp, cases: &[(&str, i32, &[&str])]) {
     for (arguments, expected, words) in cases {
-        let (status, said) = complaint(&flashsale(app, arguments));
-        assert_eq!(status, *expected, "{arguments}: {said}");
+        let (status, stderr) = status_and_stderr(&flashsale(app, arguments));
+        assert_eq!(status, *expected, "{arguments}: {stderr}");
         for word in *words {
-            assert!(said.contains(word), "{arguments}: {word} in {said}");
+            assert!(stderr.contains(word), "{arguments}: {word} in {stderr}");
         }
     }
 }

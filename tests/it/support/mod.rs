@@ -1,4 +1,4 @@
-//! What tests stand on: private Redis servers, and the service on top of them.
+//! The ground of the tests: private Redis servers, the service on top of them, and ways to call both.
 
 pub mod app;
 pub mod clock;
@@ -11,7 +11,7 @@ pub mod seed;
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
-/// Waits for a condition, for as long as a slow machine may need.
+/// Waits for a condition, as long as a slow machine may need.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let started = std::time::Instant::now();
     while !condition().await {
@@ -20,7 +20,7 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Random cases from a seed that is printed; `FLASHSALE_TEST_SEED` repeats them.
+/// Random cases from a printed seed; `FLASHSALE_TEST_SEED` repeats them.
 pub fn random_cases(cases: u32) -> ProptestConfig {
     let given = std::env::var("FLASHSALE_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(|| getrandom::u64().unwrap());

@@ -1,4 +1,4 @@
-//! The program as a process of its own, which can be killed.
+//! The program as a process of its own, which a test can kill.
 
 use std::{
     io::{BufRead, BufReader},
@@ -14,7 +14,7 @@ use super::redis::{PROGRAM, free_port, signal_process};
 pub struct ServiceProcess {
     child: Child,
     pub addr: SocketAddr,
-    /// What it printed when it was ready.
+    /// What the service printed when it was ready.
     pub welcome: String,
 }
 
@@ -27,7 +27,7 @@ impl ServiceProcess {
         Self::run(command(data_dir), addr)
     }
 
-    /// With an environment of its own.
+    /// Starts the service with this command and its environment.
     pub fn run(mut command: Command, addr: SocketAddr) -> Self {
         command.args(["serve", "--demo", "--addr", &addr.to_string()]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -51,13 +51,13 @@ impl ServiceProcess {
         self.child.id()
     }
 
-    /// SIGKILL: it has no chance to do anything.
+    /// Kills it (SIGKILL): it has no chance to do anything.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM: it stops in order. Gives whether it exited with success.
+    /// Stops it in order (SIGTERM). Gives whether it exited with success.
     pub fn stop(mut self) -> bool {
         signal_process(self.child.id(), "TERM");
         self.child.wait().unwrap().success()

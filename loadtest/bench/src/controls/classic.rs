@@ -20,7 +20,7 @@ pub struct Worker {
     count: Cell<u64>,
 }
 
-/// C1.
+/// Control C1.
 pub async fn pooled(wish: web::Json<Wish>, worker: web::Data<Worker>) -> HttpResponse {
     let Ok(mut connection) = worker.pool.get().await else { return HttpResponse::ServiceUnavailable().finish() };
     let id = worker.next_id();
@@ -28,7 +28,7 @@ pub async fn pooled(wish: web::Json<Wish>, worker: web::Data<Worker>) -> HttpRes
     answer(&wish, id, &decided)
 }
 
-/// C2.
+/// Control C2.
 pub async fn multiplexed(wish: web::Json<Wish>, worker: web::Data<Worker>) -> HttpResponse {
     let connect = async || worker.pool.get().await.map(|connection| (*connection).clone());
     let Ok(connection) = worker.connection.get_or_try_init(connect).await else {

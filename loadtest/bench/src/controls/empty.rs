@@ -1,4 +1,4 @@
-//! C0: parses what flashsale parses, answers as many bytes, and does nothing between. No service can beat it.
+//! C0: parses what flashsale parses, answers as many bytes, and does nothing in between. No service can beat it.
 
 use actix_web::{
     HttpResponse,

@@ -1,4 +1,4 @@
-//! What flashsale is compared with, on the same HTTP stack, allocator and settings, each a process of its own.
+//! The controls that flashsale is compared with, on the same HTTP stack, allocator and settings, each in a process of its own.
 //!
 //! They do less: no request ids, no signed ids, no idempotency, no problem documents, no limits.
 
@@ -24,7 +24,7 @@ const SOLD_OUT: &str = r#"{"type":"https://flashsale.example/problems/insufficie
 pub enum Control {
     /// Empty handlers: parse the same bodies and answer as many bytes.
     C0,
-    /// As C0, and says that there is nothing left.
+    /// Like C0, but every answer is sold out.
     C0SoldOut,
     /// One `pool.get()` and one script call for each request.
     C1,
@@ -32,7 +32,7 @@ pub enum Control {
     C2,
     /// One transaction for each request in PostgreSQL.
     C3,
-    /// As C3, and answers before the commit is on disk.
+    /// Like C3, but answers before the commit is on disk.
     C3Relaxed,
 }
 
@@ -70,7 +70,7 @@ pub fn run(control: Control, addr: SocketAddr, workers: usize, store_url: &str) 
     actix_web::rt::System::new().block_on(server.run())
 }
 
-/// Called by each worker for itself.
+/// The routes; each worker calls this for itself.
 fn configure(control: Control, url: &str, routes: &mut ServiceConfig) {
     match control {
         Control::C0 => empty::configure(routes),

@@ -1,6 +1,6 @@
 //! C3: the original algorithm in PostgreSQL: lock the product's row, sum its active holds, insert a hold, commit.
 //!
-//! In as few round trips as the algorithm allows: the first and the last are two statements sent together.
+//! It takes as few round trips as the algorithm allows: the first and the last are two statements sent together.
 
 use std::cell::RefCell;
 
@@ -48,7 +48,7 @@ impl Pool {
         Self { url: url.to_owned(), commits_wait, idle: RefCell::default(), turns: Semaphore::new(SESSIONS) }
     }
 
-    /// The id of the hold, or nothing when there are too few units. A session on which something failed is not used again.
+    /// The id of the hold, or `None` if there are too few units. A session on which something failed is not used again.
     async fn hold(&self, wish: &Wish) -> Result<Option<i64>, tokio_postgres::Error> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         let idle = self.idle.borrow_mut().pop();

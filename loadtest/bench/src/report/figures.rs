@@ -1,4 +1,4 @@
-//! The figures that flashsale is held to: what must be, what is aimed at, and what was measured.
+//! The figures that flashsale is judged by: the bound, the aim, and the measurement.
 
 use super::{
     Results,
@@ -13,7 +13,7 @@ pub struct Figure {
     pub decimals: usize,
     pub unit: &'static str,
     pub better: Better,
-    /// Nothing when it was not measured.
+    /// `None` if it was not measured.
     pub measured: Option<Spread>,
 }
 
@@ -24,7 +24,7 @@ pub enum Better {
 }
 
 impl Figure {
-    /// In a word, how it stands.
+    /// The verdict in a word.
     pub fn verdict(&self) -> &'static str {
         let Some(Spread { median, .. }) = self.measured else { return "not measured" };
         let reaches = |goal: f64| match self.better {
@@ -91,18 +91,18 @@ impl Results {
     }
 }
 
-/// Of the greatest number by the least, turn by turn.
+/// The figure with the most holds divided by that with the fewest, turn by turn.
 fn growth_of_holds(results: &Results) -> Option<Spread> {
     let (few, many) = (results.growth.first()?, results.growth.last()?);
     Spread::of(many.us_per_hold.iter().zip(&few.us_per_hold).map(|(many, few)| many / few))
 }
 
-/// Of an order by that of one where there are few, turn by turn.
+/// The figure of an order divided by that with few orders, turn by turn.
 pub fn growth_of_orders(mark: &orders::Mark) -> Option<Spread> {
     Spread::of(mark.us_per_order.iter().zip(&mark.us_with_few).map(|(many, few)| many / few))
 }
 
-/// Below what the slow log has, it counts as that.
+/// A script too short for the slow log counts as its threshold.
 fn longest_script(results: &Results) -> Option<Spread> {
     Spread::of(results.storms.iter().map(|storm| storm.longest_ms.unwrap_or(crate::storm::SLOW_MS)))
 }

@@ -1,4 +1,4 @@
-//! What was measured, as a document and as plots.
+//! The results, as a document and as plots.
 
 mod figures;
 mod plots;
@@ -18,10 +18,10 @@ use crate::{
 };
 
 const METHOD: &str = include_str!("method.md");
-/// Beside the document.
+/// The folder of the plots, beside the document.
 const PLOTS: &str = "plots";
 
-/// With fewer rounds or shorter runs than these, the document says that it is only a look.
+/// With fewer rounds or shorter runs than these, the document says that it is only a rough look.
 const ROUNDS_ENOUGH: usize = 5;
 const SECONDS_ENOUGH: u64 = 2;
 

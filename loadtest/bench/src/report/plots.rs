@@ -9,12 +9,12 @@ use crate::script::count;
 
 const OURS: &str = "#e4622f";
 const WIDTH: f64 = 760.0;
-/// Where names end and bars begin.
+/// The column where names end and bars begin.
 const NAMES: f64 = 112.0;
 const ROW: f64 = 21.0;
 const BAR: f64 = 14.0;
 
-/// Those for which there are figures, by the names of their files.
+/// The plots for which there are figures, by file name.
 pub fn plots(results: &Results) -> Vec<(&'static str, String)> {
     let half = results.workloads.iter().find(|rounds| half_of(rounds, "flashsale").is_some());
     [
@@ -39,7 +39,7 @@ fn colour(entrant: &str) -> &'static str {
     }
 }
 
-/// Bars; each workload has a scale of its own, for what is compared stands together.
+/// Bars. Each workload has its own scale, because only bars of one workload are compared.
 fn requests(workloads: &[Rounds]) -> String {
     let rows: usize = workloads.iter().map(|rounds| rounds.entrants().len()).sum();
     let mut canvas = Canvas::new(WIDTH, count(rows) * ROW + count(workloads.len()) * 32.0 + 10.0);
@@ -72,7 +72,7 @@ fn half_of(rounds: &Rounds, name: &str) -> Option<(f64, f64)> {
     Some((p50.median / 1_000.0, p99.median / 1_000.0))
 }
 
-/// From p50 to p99, for each candidate.
+/// A line from p50 to p99 for each candidate.
 fn half_load(rounds: &Rounds) -> String {
     let measured: Vec<_> =
         rounds.entrants().into_iter().filter_map(|name| Some((name, half_of(rounds, name)?))).collect();
@@ -138,7 +138,7 @@ fn storm(results: &Results) -> String {
     canvas.finish("Latency at half of peak load around the second in which 100,000 holds lapse")
 }
 
-/// Beside each other: live holds, and finished orders where they were measured.
+/// Two fields beside each other: live holds, and finished orders if they were measured.
 fn growth(results: &Results) -> String {
     let mut canvas = Canvas::new(WIDTH, 270.0);
     let holds = results.growth.iter().map(|mark| (count(mark.live), Spread::of(mark.us_per_hold.iter().copied())));

@@ -1,11 +1,11 @@
-//! Figures of interleaved rounds, and what becomes of them: a median with its range.
+//! Figures of interleaved rounds, summed up as a median with its range.
 
 use crate::measure::Run;
 
-/// All rounds of one workload: of each, the entrants by name.
+/// All rounds of one workload: the entrants of each by name.
 pub struct Rounds {
     pub name: &'static str,
-    /// In the order of the tables; the first is the one that the others are compared with.
+    /// The names in the order of the tables. The others are compared with the first.
     names: Vec<&'static str>,
     runs: Vec<Vec<(&'static str, Run)>>,
 }
@@ -19,7 +19,7 @@ impl Rounds {
         self.runs.push(round);
     }
 
-    /// Those who ran.
+    /// The entrants that ran.
     pub fn entrants(&self) -> Vec<&'static str> {
         let ran = |name: &&str| self.runs.iter().flatten().any(|(entrant, _)| entrant == name);
         self.names.iter().filter(|name| ran(name)).copied().collect()
@@ -29,7 +29,7 @@ impl Rounds {
         Spread::of(self.runs.iter().filter_map(|round| figure(run_of(round, entrant)?)))
     }
 
-    /// One entrant's figure by another's, both of the same round.
+    /// One entrant's figure divided by another's of the same round.
     pub fn ratios(&self, one: &str, other: &str, figure: impl Fn(&Run) -> f64) -> Option<Spread> {
         let ratio = |round: &Vec<_>| Some(figure(run_of(round, one)?) / figure(run_of(round, other)?));
         Spread::of(self.runs.iter().filter_map(ratio))
@@ -49,7 +49,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Nothing of nothing.
+    /// `None` without figures.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut figures: Vec<f64> = figures.into_iter().filter(|figure| figure.is_finite()).collect();
         figures.sort_by(f64::total_cmp);
@@ -68,7 +68,7 @@ impl Spread {
     }
 }
 
-/// With thousands set apart.
+/// The number with its thousands separated.
 pub fn number(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), ""), |(whole, fraction)| (whole, fraction));

@@ -1,4 +1,4 @@
-//! A small canvas that becomes SVG. Its colours are of middling lightness, so that they read on light pages and on dark ones.
+//! A small canvas that becomes SVG. Its colours have a medium lightness, which reads on light and on dark pages.
 
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ impl Canvas {
         self.styled(x, y, &Anchor::Start, r#" class="b""#, text);
     }
 
-    /// From the bottom up, in the middle of its height.
+    /// Text from the bottom up, centred on its height.
     pub fn upright(&mut self, (x, y): (f64, f64), text: &str) {
         let turned = format!(r#" transform="rotate(-90 {x:.1} {y:.1})""#);
         self.styled(x, y, &Anchor::Middle, &turned, text);
@@ -61,7 +61,7 @@ impl Canvas {
         self.put(&format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{fill}"/>"#));
     }
 
-    /// `title` is read to those who do not see it.
+    /// A screen reader reads the `title`.
     pub fn finish(self, title: &str) -> String {
         let Self { body, width, height } = self;
         format!(
@@ -87,7 +87,7 @@ impl Canvas {
     }
 }
 
-/// A field with axes: values become places.
+/// A field with axes, which turns values into coordinates.
 pub struct Field {
     pub left: f64,
     pub right: f64,
@@ -97,7 +97,7 @@ pub struct Field {
     pub y: Scale,
 }
 
-/// How a number on an axis is written.
+/// The format of a number on an axis.
 pub type Label = fn(f64) -> String;
 
 #[derive(Clone, Copy)]
@@ -107,13 +107,13 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// From 0, with a round number above the greatest value.
+    /// A scale from 0 to a round number above the greatest value.
     pub fn above(greatest: f64) -> Self {
         let step = step(greatest);
         Self::Linear(0.0, (greatest * 1.02 / step).ceil() * step)
     }
 
-    /// Whole decades around all values.
+    /// A scale of whole decades around all values.
     pub fn decades(values: &[f64]) -> Self {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min).max(1e-9);
         let most = values.iter().copied().fold(1e-9, f64::max);
@@ -121,7 +121,7 @@ impl Scale {
         Self::Log(10_f64.powf(low), 10_f64.powf(most.log10().ceil().max(low + 1.0)))
     }
 
-    /// 0 to 1.
+    /// The coordinate, from 0 to 1.
     fn place(self, value: f64) -> f64 {
         let part = match self {
             Self::Linear(from, to) => (value - from) / (to - from),
@@ -145,7 +145,7 @@ impl Scale {
     }
 }
 
-/// About five steps, of 1, 2 or 5.
+/// A step of 1, 2 or 5 times a power of ten, for about five steps.
 fn step(span: f64) -> f64 {
     let rough = (span / 5.0).max(1e-9);
     let power = 10_f64.powf(rough.log10().floor());
@@ -158,7 +158,7 @@ impl Field {
         (across, self.bottom - self.y.place(y) * (self.bottom - self.top))
     }
 
-    /// Lines and numbers of both axes, and what they count.
+    /// The lines, numbers and titles of both axes.
     pub fn draw(&self, canvas: &mut Canvas, names: (&str, &str), marks: (Label, Label)) {
         for mark in self.y.marks() {
             let (_, y) = self.at((0.0, mark));

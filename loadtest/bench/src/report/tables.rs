@@ -80,7 +80,7 @@ pub fn write_costs(results: &Results, out: &mut String) {
     out.push_str("\nThe store is Redis, or all processes of PostgreSQL. A step of a lifecycle is a request.\n");
 }
 
-/// Nothing where there is next to nothing.
+/// An empty cell for a negligible figure.
 fn used(figure: f64, least: f64) -> Option<f64> {
     (figure > least).then_some(figure)
 }

@@ -1,4 +1,4 @@
-//! Starts what is measured, each on a store of its own that nobody else uses.
+//! Starts the candidates, each on a store of its own.
 
 mod postgres;
 mod redis;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 const TOKEN: &str = "a-token-for-measuring-only";
 
-/// Who answers: flashsale or a control.
+/// The candidate: flashsale or a control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {
     Flashsale,
@@ -39,7 +39,7 @@ pub struct Ground {
     pub workers: usize,
 }
 
-/// What is to stand there. Products have the ids from 1 on and as many units each.
+/// What to start. Products have the ids from 1 on, and the same number of units.
 #[derive(Clone, Copy)]
 pub struct Setup {
     pub candidate: Candidate,
@@ -54,7 +54,7 @@ pub enum Store {
     Postgres(Postgres),
 }
 
-/// A candidate that runs.
+/// A running candidate.
 pub struct Stand {
     running: Running,
     pub addr: SocketAddr,
@@ -97,7 +97,7 @@ impl Stand {
         }
     }
 
-    /// Ends the candidate and keeps its Redis, with all that is in it.
+    /// Ends the candidate and keeps its Redis with all data.
     pub fn into_redis(self) -> io::Result<Redis> {
         match self.store {
             Store::Redis(redis) => Ok(redis),
@@ -164,7 +164,7 @@ fn control_process(control: Control, url: &str, addr: SocketAddr, workers: usize
     Ok(command)
 }
 
-/// Where the service's program is: built for production, beside this one.
+/// The path of the service's program: a release build, beside this program.
 pub fn program() -> io::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("flashsale");
     if path.exists() {
@@ -174,7 +174,7 @@ pub fn program() -> io::Result<PathBuf> {
     }
 }
 
-/// Waits until the check holds, as long as it may still come true.
+/// Waits until the check holds, as long as it still may.
 pub fn eventually(what: &str, may_come: impl Fn() -> bool, mut check: impl FnMut() -> bool) -> io::Result<()> {
     let started = Instant::now();
     while started.elapsed() < PATIENCE && may_come() && !is_interrupted() {

@@ -12,20 +12,20 @@ use tempfile::TempDir;
 use super::eventually;
 use crate::running::{self, Running, User};
 
-/// Beside what initdb sets: no port, and enough room that the working set is in memory and checkpoints are far apart.
+/// Settings beside those of initdb: no port, and enough room that the working set is in memory and checkpoints are far apart.
 /// `fsync`, `synchronous_commit` and autovacuum are on, as they are by default.
 pub const SETTINGS: [&str; 4] =
     ["listen_addresses=", "shared_buffers=256MB", "max_wal_size=2GB", "checkpoint_timeout=15min"];
 const ROLE: &str = "bench";
 
-/// The index covers the sum, so that it is read from the index alone.
+/// The index covers the sum, so that PostgreSQL reads only the index.
 const SCHEMA: &str = "
     CREATE TABLE products (id bigint PRIMARY KEY, stock bigint NOT NULL);
     CREATE TABLE holds (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, product_id bigint NOT NULL REFERENCES products,
         quantity bigint NOT NULL, expires_at timestamptz NOT NULL);
     CREATE INDEX active_holds ON holds (product_id, expires_at) INCLUDE (quantity);";
 
-/// The files of a database, made once for all servers that are started on them.
+/// The files of a database, made once for all servers on them.
 pub struct Cluster {
     programs: PathBuf,
     user: Option<User>,
@@ -39,7 +39,7 @@ pub struct Postgres {
 }
 
 impl Cluster {
-    /// Makes the files; gives nothing where PostgreSQL is not installed.
+    /// Makes the files; `None` if PostgreSQL is not installed.
     ///
     /// # Errors
     /// When it is installed and does not work.
@@ -55,7 +55,7 @@ impl Cluster {
         let cluster = Self { programs, user, folder, version };
         let mut initdb = running::command(cluster.programs.join("initdb"), user);
         initdb.current_dir(cluster.folder.path()).arg("--pgdata").arg(cluster.files());
-        // With everything on disk, so that the first commits do not wait for these files.
+        // Everything goes to disk now, so that the first commits do not wait for these files.
         running::output(initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", ROLE]))?;
         Ok(Some(cluster))
     }
@@ -91,7 +91,7 @@ impl Postgres {
         self.running.pid()
     }
 
-    /// As the client wants to be told where it is.
+    /// The address in the client's form.
     pub fn url(&self) -> String {
         format!("host={} user={ROLE} dbname=postgres", self.folder.display())
     }
@@ -110,13 +110,13 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
-    /// By its own way: it takes its processes with it, and the next server has nothing to recover.
+    /// Stops the server in its own way: it ends its processes, and the next server has nothing to recover.
     fn drop(&mut self) {
         self.running.end_by("INT");
     }
 }
 
-/// Where initdb and postgres are: in PATH, or where Debian puts them, the newest first.
+/// The folder of initdb and postgres: in PATH, or where Debian puts them, the newest first.
 fn programs() -> Option<PathBuf> {
     let in_path = running::find("initdb").and_then(|file| file.canonicalize().ok()?.parent().map(Path::to_owned));
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -128,7 +128,7 @@ fn programs() -> Option<PathBuf> {
         .find(|folder| ["initdb", "postgres"].iter().all(|program| folder.join(program).exists()))
 }
 
-/// PostgreSQL refuses to run as root: then it runs as the user of its package, or as nobody.
+/// The user to run as: PostgreSQL refuses root, so it runs as the user of its package, or as nobody.
 fn unprivileged() -> io::Result<Option<User>> {
     if fs::metadata("/proc/self")?.uid() != 0 {
         return Ok(None);

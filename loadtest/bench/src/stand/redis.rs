@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::eventually;
 use crate::running::{self, Running};
 
-/// How Redis writes what it does to disk.
+/// How Redis writes to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     Off,
@@ -17,11 +17,11 @@ pub enum Durability {
 
 pub struct Redis {
     running: Running,
-    // After the process that uses it.
+    // Dropped after the process that uses it.
     folder: TempDir,
 }
 
-/// What Redis says of its script calls so far.
+/// Redis's figures of its script calls so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scripts {
     pub calls: f64,
@@ -64,7 +64,7 @@ impl Redis {
     }
 }
 
-/// The server's program: as the service itself looks for one.
+/// The program of the server, found as the service finds it.
 pub fn program() -> io::Result<PathBuf> {
     let cached = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.cache/bin/valkey-server");
     let found = running::find("redis-server").or_else(|| running::find("valkey-server"));
@@ -82,7 +82,7 @@ pub fn scripts(connection: &mut redis::Connection) -> io::Result<Scripts> {
     Ok(Scripts { calls: field("calls"), us: field("usec") })
 }
 
-/// Bytes that Redis has taken.
+/// Bytes that Redis uses.
 pub fn memory(connection: &mut redis::Connection) -> io::Result<f64> {
     figure(connection, "memory", "used_memory:")
 }

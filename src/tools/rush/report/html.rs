@@ -1,29 +1,29 @@
 //! The report as a page: one file, with its style and its plots inside, for light and dark screens.
 
-#![allow(clippy::cast_precision_loss, reason = "what is drawn has some hundred pixels")]
+#![allow(clippy::cast_precision_loss, reason = "a plot is a few hundred pixels wide")]
 
 use super::{
-    Report,
+    RushReport,
     plot::{Axis, Scale, Series, Unit, plot, steps},
     text::name,
 };
 use crate::tools::rush::{
+    answers::AnswerClass,
     figures::{latency, thousands},
-    stock::{Sample, Stock},
-    tally::Class,
-    timeline::Row,
+    stock::{StockCounters, StockSample},
+    timeline::IntervalStats,
 };
 
 const STYLE: &str = include_str!("style.css");
-/// A class of units, and how many of them there are.
-type Layer = (&'static str, fn(&Stock) -> i64);
+/// A class of units, and its counter.
+type Layer = (&'static str, fn(&StockCounters) -> i64);
 
-/// The part of a tick that must be past for its rate to be shown.
-const SHORT_TICK: f64 = 0.3;
-/// Samples that a plot shows; more would not be seen.
+/// The part of an interval that must be over for its rate to be shown.
+const SHORT_INTERVAL: f64 = 0.3;
+/// Samples that a plot shows. More would not be visible.
 const SAMPLES_MAX: usize = 480;
 
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &RushReport) -> String {
     let (state, word) = if report.is_proved() { ("good", "Proved") } else { ("bad", "Not proved") };
     let verdict = escaped(&report.verdict());
     format!(
@@ -34,7 +34,7 @@ pub(super) fn render(report: &Report) -> String {
          <header><p class=\"eyebrow\">flashsale rush &middot; {scenario}</p><h1>{verdict}</h1>\
          <p class=\"lead\"><span class=\"badge {state}\">{word}</span> {lead}</p></header>\
          {tiles}<div class=\"figures\">{throughput}{stock}{latency}{outcomes}</div>{table}{proof}{run}</main></body></html>\n",
-        scenario = report.scenario.word(),
+        scenario = report.scenario.as_str(),
         lead = escaped(&lead(report)),
         tiles = tiles(report),
         throughput = throughput(report),
@@ -47,15 +47,15 @@ pub(super) fn render(report: &Report) -> String {
     )
 }
 
-fn lead(report: &Report) -> String {
+fn lead(report: &RushReport) -> String {
     let took = latency(u64::try_from(report.elapsed.as_micros()).unwrap_or(u64::MAX));
     let held = report.proof.checks.iter().filter(|check| check.ok).count();
     let all = report.proof.checks.len();
     let story = report.scenario.story();
-    format!("Every buyer {story}; {}. It took {took}. {held} of {all} checks hold.", report.loop_in_words())
+    format!("Every buyer {story}; {}. It took {took}. {held} of {all} checks hold.", report.load_in_words())
 }
 
-fn tiles(report: &Report) -> String {
+fn tiles(report: &RushReport) -> String {
     let rate = |count: u64| format!("{} a second", thousands(report.per_second(count)));
     let hold = report.latency.first();
     let tile = |class: &str, title: &str, figure: String, below: String| {
@@ -92,14 +92,14 @@ fn time_axis(end: f64) -> Axis {
     Axis { scale: Scale::Linear(end.max(0.001)), unit: Unit::Seconds, label: "since the first buyer" }
 }
 
-fn throughput(report: &Report) -> String {
-    let width = report.tick.as_secs_f64();
+fn throughput(report: &RushReport) -> String {
+    let width = report.interval.as_secs_f64();
     let end = report.elapsed.as_secs_f64();
-    let rates = |count: fn(&Row) -> u64| -> Vec<(f64, f64)> {
-        let ticks = report.ticks.iter().enumerate().map(|(n, row)| (n as f64 * width, row));
-        // The last tick is shorter than the others; the rate of a very short one says nothing.
-        let whole = ticks.filter(|(at, _)| *at == 0.0 || end - at > width * SHORT_TICK);
-        let points: Vec<_> = whole.map(|(at, row)| (at, count(row) as f64 / (end - at).clamp(1e-6, width))).collect();
+    let rates = |count: fn(&IntervalStats) -> u64| -> Vec<(f64, f64)> {
+        let intervals = report.intervals.iter().enumerate().map(|(n, row)| (n as f64 * width, row));
+        // The last interval is shorter than the others; the rate of a very short one says nothing.
+        let shown = intervals.filter(|(at, _)| *at == 0.0 || end - at > width * SHORT_INTERVAL);
+        let points: Vec<_> = shown.map(|(at, row)| (at, count(row) as f64 / (end - at).clamp(1e-6, width))).collect();
         steps(&points, end)
     };
     let all = [
@@ -117,8 +117,8 @@ fn throughput(report: &Report) -> String {
         .into_iter()
         .filter(|(class, _)| some(class))
         .flat_map(|(class, points)| {
-            let floor = Some(vec![0.0; points.len()]);
-            [Series { class, points: points.clone(), floor }, Series { class, points, floor: None }]
+            let base = Some(vec![0.0; points.len()]);
+            [Series { class, points: points.clone(), base }, Series { class, points, base: None }]
         })
         .collect();
     let y = Axis { scale: Scale::above(greatest), unit: Unit::Count, label: "buyers a second" };
@@ -127,13 +127,13 @@ fn throughput(report: &Report) -> String {
     figure("Throughput", &legend, &plot("Buyers a second over time", &time_axis(end), &y, &series))
 }
 
-fn latency_plot(report: &Report) -> String {
-    let width = report.tick.as_secs_f64();
+fn latency_plot(report: &RushReport) -> String {
+    let width = report.interval.as_secs_f64();
     let end = report.elapsed.as_secs_f64();
-    let line = |class: &'static str, figure: fn(&Row) -> u64| {
-        let busy = report.ticks.iter().enumerate().filter(|(_, row)| row.requests > 0);
+    let line = |class: &'static str, figure: fn(&IntervalStats) -> u64| {
+        let busy = report.intervals.iter().enumerate().filter(|(_, row)| row.requests > 0);
         let points = busy.map(|(n, row)| ((n as f64 + 0.5) * width, figure(row) as f64)).collect();
-        Series { class, points, floor: None }
+        Series { class, points, base: None }
     };
     let series = [line("max", |row| row.max_us), line("p99", |row| row.p99_us), line("p50", |row| row.p50_us)];
     let all = || series.iter().flat_map(|line| &line.points).map(|(_, us)| *us);
@@ -144,13 +144,13 @@ fn latency_plot(report: &Report) -> String {
     figure(title, &legend, &plot("Latency of requests over time", &time_axis(end), &y, &series))
 }
 
-/// Available units at the bottom, so that they are seen to fall.
-fn stock(report: &Report) -> String {
+/// The stock over time, with the available units at the bottom, so that their fall shows.
+fn stock(report: &RushReport) -> String {
     let stride = report.samples.len().div_ceil(SAMPLES_MAX).max(1);
     let last = report.samples.len().saturating_sub(1);
     let shown =
         report.samples.iter().enumerate().filter(|(n, _)| n % stride == 0 || *n == last).map(|(_, sample)| sample);
-    let shown: Vec<&Sample> = shown.collect();
+    let shown: Vec<&StockSample> = shown.collect();
     let end = shown.last().map_or(0.0, |sample| sample.at.as_secs_f64());
     let layers: [Layer; 4] = [
         ("available", |stock| stock.available),
@@ -163,13 +163,13 @@ fn stock(report: &Report) -> String {
     let layers: Vec<Layer> =
         layers.into_iter().filter(|(_, units)| shown.iter().any(|sample| units(&sample.stock) > 0)).collect();
     for &(class, units) in &layers {
-        let floor: Vec<_> = shown.iter().zip(&below).map(|(sample, below)| (sample.at.as_secs_f64(), *below)).collect();
+        let base: Vec<_> = shown.iter().zip(&below).map(|(sample, below)| (sample.at.as_secs_f64(), *below)).collect();
         for (below, sample) in below.iter_mut().zip(&shown) {
             *below += units(&sample.stock).max(0) as f64;
         }
         let top: Vec<_> = shown.iter().zip(&below).map(|(sample, top)| (sample.at.as_secs_f64(), *top)).collect();
-        let floor = steps(&floor, end).into_iter().map(|(_, value)| value).collect();
-        series.push(Series { class, points: steps(&top, end), floor: Some(floor) });
+        let base = steps(&base, end).into_iter().map(|(_, value)| value).collect();
+        series.push(Series { class, points: steps(&top, end), base: Some(base) });
     }
     let greatest = below.iter().copied().fold(1.0, f64::max);
     let y = Axis { scale: Scale::above(greatest), unit: Unit::Count, label: "units" };
@@ -177,21 +177,21 @@ fn stock(report: &Report) -> String {
     figure("Stock", &legend, &plot("Units of the product over time", &time_axis(end), &y, &series))
 }
 
-fn outcomes(report: &Report) -> String {
+fn outcomes(report: &RushReport) -> String {
     let most = report.outcomes.iter().map(|outcome| outcome.count).max().unwrap_or(1).max(1);
     let rows: String = report
         .outcomes
         .iter()
         .map(|outcome| {
             let class = match outcome.class {
-                Class::Accepted => "accepted",
-                Class::Refused => "refused",
-                Class::Failed | Class::Unknown => "failed",
+                AnswerClass::Accepted => "accepted",
+                AnswerClass::Refused => "refused",
+                AnswerClass::Failed | AnswerClass::Unknown => "failed",
             };
             let share = outcome.count as f64 / most as f64 * 100.0;
             format!(
                 "<div class=\"bar {class}\"><span>{} &middot; {}</span><b>{}</b><i style=\"width:{share:.2}%\"></i></div>",
-                outcome.step.word(),
+                outcome.step.as_str(),
                 escaped(&name(outcome)),
                 thousands(outcome.count)
             )
@@ -200,14 +200,14 @@ fn outcomes(report: &Report) -> String {
     figure("Outcomes", &[("plain", "answers, by step and code")], &format!("<div class=\"bars\">{rows}</div>"))
 }
 
-fn latency_table(report: &Report) -> String {
+fn latency_table(report: &RushReport) -> String {
     let rows: String = report
         .latency
         .iter()
         .map(|row| {
             let cells: String =
                 [row.p50, row.p99, row.p999, row.max].map(|us| format!("<td>{}</td>", latency(us))).concat();
-            format!("<tr><th>{}</th><td>{}</td>{cells}</tr>", row.step.word(), thousands(row.count))
+            format!("<tr><th>{}</th><td>{}</td>{cells}</tr>", row.step.as_str(), thousands(row.count))
         })
         .collect();
     format!(
@@ -218,7 +218,7 @@ fn latency_table(report: &Report) -> String {
     )
 }
 
-fn proof(report: &Report) -> String {
+fn proof(report: &RushReport) -> String {
     let checks: String = report
         .proof
         .checks
@@ -232,7 +232,7 @@ fn proof(report: &Report) -> String {
     format!("<section><h2>The proof</h2><ul class=\"proof\">{checks}</ul></section>")
 }
 
-fn how_it_was_run(report: &Report) -> String {
+fn how_it_was_run(report: &RushReport) -> String {
     let notes: String = report.notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
     let notes = if notes.is_empty() { notes } else { format!("<h3>Notes</h3><ul class=\"notes\">{notes}</ul>") };
     format!(

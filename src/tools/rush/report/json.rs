@@ -1,39 +1,39 @@
-//! The report for programs. Times are in the unit that their name ends with.
+//! The report for programs. The name of each time ends with its unit.
 
 use serde_json::{Map, Value, json};
 
-use super::{Latency, Report};
-use crate::tools::rush::{plan::Pace, stock::Sample, tally::Outcome, timeline::Row};
+use super::{RushReport, StepLatency};
+use crate::tools::rush::{metrics::OutcomeCount, plan::LoadModel, stock::StockSample, timeline::IntervalStats};
 
-pub(super) fn render(report: &Report) -> String {
-    let (pace, rate) = match report.pace {
-        Pace::Closed => ("closed", None),
-        Pace::Open { rate } => ("open", Some(rate)),
+pub(super) fn render(report: &RushReport) -> String {
+    let (load, rate) = match report.load {
+        LoadModel::Closed => ("closed", None),
+        LoadModel::Open { rate } => ("open", Some(rate)),
     };
     let mut body = json!({
         "verdict": report.verdict(),
         "command": report.command,
         "started_at": report.at,
         "url": report.url,
-        "scenario": report.scenario.word(),
+        "scenario": report.scenario.as_str(),
         "product": report.product,
         "own_product": report.own_product,
         "buyers": report.buyers,
         "units": report.units,
         "concurrency": report.concurrency,
-        "loop": pace,
+        "loop": load,
         "rate": rate,
         "duration_ms": ms(report.duration),
         "seed": report.seed,
         "elapsed_ms": ms(report.elapsed),
-        "ended": report.ended.word(),
+        "ended": report.ended.as_str(),
         "requests": report.requests,
         "accepted": report.accepted,
         "refused": report.refused,
         "failed": report.failed,
         "unknown": report.unknown,
         "unserved": report.buyers - report.served(),
-        "in_line": report.in_line,
+        "in_line": report.waiting,
         "requests_per_second": report.per_second(report.requests),
         "accepted_per_second": report.per_second(report.accepted),
         "refused_per_second": report.per_second(report.refused),
@@ -52,23 +52,23 @@ pub(super) fn render(report: &Report) -> String {
     body.to_string()
 }
 
-fn outcome(outcome: &Outcome) -> Value {
-    json!({"step": outcome.step.word(), "status": outcome.status, "code": outcome.code, "count": outcome.count})
+fn outcome(outcome: &OutcomeCount) -> Value {
+    json!({"step": outcome.step.as_str(), "status": outcome.status, "code": outcome.code, "count": outcome.count})
 }
 
-fn latency(row: &Latency) -> (String, Value) {
+fn latency(row: &StepLatency) -> (String, Value) {
     let figures = json!({"count": row.count, "p50": row.p50, "p99": row.p99, "p999": row.p999, "max": row.max});
-    (row.step.word().to_owned(), figures)
+    (row.step.as_str().to_owned(), figures)
 }
 
-fn second((second, row): (usize, &Row)) -> Value {
+fn second((second, stats): (usize, &IntervalStats)) -> Value {
     json!({
-        "second": second, "accepted": row.accepted, "refused": row.refused, "failed": row.failed,
-        "requests": row.requests, "p50_us": row.p50_us, "p99_us": row.p99_us, "max_us": row.max_us,
+        "second": second, "accepted": stats.accepted, "refused": stats.refused, "failed": stats.failed,
+        "requests": stats.requests, "p50_us": stats.p50_us, "p99_us": stats.p99_us, "max_us": stats.max_us,
     })
 }
 
-fn sample(sample: &Sample) -> Value {
+fn sample(sample: &StockSample) -> Value {
     let stock = sample.stock;
     json!({
         "ms": ms(sample.at), "total": stock.total, "available": stock.available, "held": stock.held,

@@ -1,4 +1,4 @@
-//! What is told of a rush: the facts, once, and their renderings as text, JSON and HTML.
+//! The report of a rush: its facts, and their renderings as text, JSON and HTML.
 
 mod html;
 mod json;
@@ -8,19 +8,20 @@ mod text;
 use std::time::Duration;
 
 use super::{
-    buyers::Floor,
-    crowd::Ended,
+    answers::Step,
+    arrivals::Ended,
+    buyers::RushState,
     figures::thousands,
-    plan::{Pace, Plan, Scenario, Wanted},
+    metrics::{Metrics, OutcomeCount},
+    plan::{LoadModel, ProductChoice, RushPlan, Scenario},
     prepare::Prepared,
     proof::Proof,
-    stock::{Sample, Samples},
-    tally::{Outcome, Step, Tally},
-    timeline::Row,
+    stock::{StockSample, StockSamples},
+    timeline::IntervalStats,
 };
 
 /// All facts of a rush that ended.
-pub struct Report {
+pub struct RushReport {
     command: String,
     url: String,
     at: String,
@@ -30,7 +31,7 @@ pub struct Report {
     buyers: u64,
     units: i64,
     concurrency: u64,
-    pace: Pace,
+    load: LoadModel,
     duration: Duration,
     seed: u64,
     elapsed: Duration,
@@ -40,22 +41,22 @@ pub struct Report {
     refused: u64,
     failed: u64,
     unknown: u64,
-    /// Orders of which some answer said that they are paid.
+    /// Orders that some answer reported as paid.
     paid: u64,
-    /// Buyers whose time had come when the rush ended, and whom nobody had time for.
-    in_line: u64,
-    outcomes: Vec<Outcome>,
-    latency: Vec<Latency>,
-    seconds: Vec<Row>,
-    ticks: Vec<Row>,
-    tick: Duration,
-    samples: Vec<Sample>,
+    /// Buyers who had arrived when the rush ended, and whom no worker had served.
+    waiting: u64,
+    outcomes: Vec<OutcomeCount>,
+    latency: Vec<StepLatency>,
+    seconds: Vec<IntervalStats>,
+    intervals: Vec<IntervalStats>,
+    interval: Duration,
+    samples: Vec<StockSample>,
     proof: Proof,
     notes: Vec<String>,
 }
 
 /// Latencies of one step, in microseconds.
-struct Latency {
+struct StepLatency {
     step: Step,
     count: u64,
     p50: u64,
@@ -64,47 +65,47 @@ struct Latency {
     max: u64,
 }
 
-impl Report {
+impl RushReport {
     pub(super) fn new(
-        plan: &Plan,
+        plan: &RushPlan,
         prepared: &Prepared,
-        floor: &Floor,
-        samples: &Samples,
+        state: &RushState,
+        samples: &StockSamples,
         proof: Proof,
         at: jiff::Timestamp,
     ) -> Self {
-        let (tally, ledger) = (floor.tally.borrow(), floor.ledger.borrow());
-        let (ticks, tick) = tally.timeline.ticks();
+        let (metrics, ledger) = (state.metrics.borrow(), state.ledger.borrow());
+        let (intervals, interval) = metrics.timeline.intervals();
         Self {
             command: plan.command(),
             url: plan.endpoint.url().to_owned(),
             at: at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
             scenario: plan.scenario,
             product: prepared.product,
-            own_product: matches!(plan.wanted, Wanted::New { .. }),
+            own_product: matches!(plan.product, ProductChoice::New { .. }),
             buyers: plan.buyers,
             units: prepared.stock.available,
             concurrency: plan.concurrency.min(plan.buyers),
-            pace: plan.pace,
+            load: plan.load,
             duration: plan.duration,
             seed: plan.seed,
-            elapsed: tally.elapsed(),
-            ended: floor.crowd.ended().unwrap_or(Ended::AllServed),
-            requests: tally.requests,
-            accepted: tally.accepted,
-            refused: tally.refused,
-            failed: tally.failed,
+            elapsed: metrics.elapsed(),
+            ended: state.arrivals.ended().unwrap_or(Ended::AllServed),
+            requests: metrics.requests,
+            accepted: metrics.accepted,
+            refused: metrics.refused,
+            failed: metrics.failed,
             unknown: ledger.unknown,
             paid: ledger.payments().paid,
-            in_line: floor.crowd.in_line(),
-            outcomes: tally.outcomes(),
-            latency: Step::ALL.into_iter().filter_map(|step| Latency::of(&tally, step)).collect(),
-            seconds: tally.timeline.seconds(),
-            ticks,
-            tick,
-            samples: samples.seen.clone(),
+            waiting: state.arrivals.waiting(),
+            outcomes: metrics.outcomes(),
+            latency: Step::ALL.into_iter().filter_map(|step| StepLatency::of(&metrics, step)).collect(),
+            seconds: metrics.timeline.seconds(),
+            intervals,
+            interval,
+            samples: samples.all.clone(),
             proof,
-            notes: notes(plan, floor, &tally, ledger.unknown, samples),
+            notes: notes(plan, state, &metrics, ledger.unknown, samples),
         }
     }
 
@@ -113,22 +114,22 @@ impl Report {
         self.proof.ok()
     }
 
-    /// For a terminal, at most 100 columns wide.
+    /// The report for a terminal, at most 100 columns wide.
     pub fn text(&self) -> String {
         text::render(self)
     }
 
-    /// For programs.
+    /// The report for programs.
     pub fn json(&self) -> String {
         json::render(self)
     }
 
-    /// For people who were not there: one file that needs no other.
+    /// The report as a page for people who were not there: one file that needs no other.
     pub fn html(&self) -> String {
         html::render(self)
     }
 
-    /// What happened, in one sentence.
+    /// The result in one sentence.
     fn verdict(&self) -> String {
         let (units, buyers, accepted) = (thousands(self.units), thousands(self.served()), thousands(self.accepted));
         if let Some(check) = self.proof.first_failed() {
@@ -143,21 +144,21 @@ impl Report {
         format!("{units} units, {buyers} buyers: {what}{doubt}")
     }
 
-    /// Buyers who came and went.
+    /// Buyers who came and left.
     fn served(&self) -> u64 {
         self.accepted + self.refused + self.failed
     }
 
-    /// So many a second, over the whole rush.
+    /// The rate a second over the whole rush.
     fn per_second(&self, count: u64) -> u64 {
         let elapsed_us = self.elapsed.as_micros().max(1);
         u64::try_from(u128::from(count) * 1_000_000 / elapsed_us).unwrap_or(u64::MAX)
     }
 
-    fn loop_in_words(&self) -> String {
-        match self.pace {
-            Pace::Closed => format!("{} at a time, each after another (closed loop)", thousands(self.concurrency)),
-            Pace::Open { rate } => format!("{} a second, on schedule (open loop)", thousands(rate)),
+    fn load_in_words(&self) -> String {
+        match self.load {
+            LoadModel::Closed => format!("{} at a time, each after another (closed loop)", thousands(self.concurrency)),
+            LoadModel::Open { rate } => format!("{} a second, on schedule (open loop)", thousands(rate)),
         }
     }
 
@@ -169,29 +170,29 @@ impl Report {
         }
     }
 
-    /// From when a latency counts.
+    /// The instants from which and to which a latency counts.
     fn latency_in_words(&self) -> &'static str {
-        match self.pace {
-            Pace::Closed => "from sending a request to its whole answer",
-            Pace::Open { .. } => {
-                "of holds from the scheduled arrival, so that waiting in line counts; of others from sending"
+        match self.load {
+            LoadModel::Closed => "from sending a request to its whole answer",
+            LoadModel::Open { .. } => {
+                "for holds from the scheduled arrival, so that waiting in line counts; for other steps from sending"
             }
         }
     }
 }
 
-impl Latency {
+impl StepLatency {
     /// `None` for a step that was never taken.
-    fn of(tally: &Tally, step: Step) -> Option<Self> {
-        let all = tally.latency(step);
+    fn of(metrics: &Metrics, step: Step) -> Option<Self> {
+        let all = metrics.latency(step);
         let at = |quantile| all.value_at_quantile(quantile);
         let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
         (!all.is_empty()).then(|| Self { step, count: all.len(), p50, p99, p999, max: all.max() })
     }
 }
 
-/// What a reader must know to judge the figures, and what to do next time.
-fn notes(plan: &Plan, floor: &Floor, tally: &Tally, unknown: u64, samples: &Samples) -> Vec<String> {
+/// What a reader must know to judge the figures, and what to change next time.
+fn notes(plan: &RushPlan, state: &RushState, metrics: &Metrics, unknown: u64, samples: &StockSamples) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |count: u64, text: &str| {
         if count > 0 {
@@ -199,43 +200,46 @@ fn notes(plan: &Plan, floor: &Floor, tally: &Tally, unknown: u64, samples: &Samp
         }
     };
     note(
-        tally.count(Step::Pay, "signature_missing"),
-        "{} payment events were refused because they were not signed: give --webhook-secret whsec_…, one of the \
-         webhook.secrets of the service",
+        metrics.count(Step::Pay, "signature_missing"),
+        "the service refused {} payment events because they were not signed: use --webhook-secret whsec_… with one of \
+         its webhook.secrets",
     );
     note(
-        tally.count(Step::Pay, "signature_invalid"),
-        "{} payment events were signed with another secret than those of the service: see --webhook-secret",
+        metrics.count(Step::Pay, "signature_invalid"),
+        "{} payment events were signed with a secret that the service does not have: see --webhook-secret",
     );
     note(
-        tally.count(Step::Hold, "not connected"),
-        "{} holds could not be sent, for there was no connection: is the service up, and does it (or a proxy) take \
+        metrics.count(Step::Hold, "not connected"),
+        "{} holds were not sent because no connection could be made: is the service up, and does it (or a proxy) accept \
          as many connections as --concurrency?",
     );
-    note(tally.count(Step::Hold, "overloaded"), "{} holds were turned away because the service was overloaded");
-    let (limited, keyless) = tally.turned_away();
+    note(metrics.count(Step::Hold, "overloaded"), "the service turned {} holds away because it was overloaded");
+    let (limited, keyless) = metrics.turned_away();
     note(
         limited,
-        "{} requests met a rate limit, so this was no rush: it comes from one address. Rehearse with \
+        "{} requests met a rate limit, so this was no rush: all buyers come from one address. Rehearse with \
          http.rate_limit_per_second at 0, or with a burst that is larger than the crowd",
     );
     note(
         keyless,
         if plan.endpoint.has_api_key() {
-            "{} requests were turned away, for the service does not know this API key: see --api-key"
+            "the service turned {} requests away because it does not know this API key: see --api-key"
         } else {
-            "{} requests were turned away, for the service asks buyers for an API key: --api-key KEY"
+            "the service turned {} requests away because it asks buyers for an API key: --api-key KEY"
         },
     );
-    note(tally.resolved, "{} requests had no clear answer, and were asked again with the same key until there was one");
-    note(unknown, "of {} buyers it stays unknown whether they have a unit; the proof allows for either");
     note(
-        floor.crowd.in_line(),
-        "{} buyers still stood in line when the rush ended, and their waits are in no table: the service, or \
-         --concurrency, is too small for this --rate",
+        metrics.resolved,
+        "{} requests had no clear answer at first; they were sent again with the same key until there was one",
     );
-    note(samples.missed, "looks at the counters that had no answer: {}");
-    if matches!(plan.wanted, Wanted::New { .. }) {
+    note(unknown, "it is unknown whether {} buyers got a unit; the proof allows for both");
+    note(
+        state.arrivals.waiting(),
+        "{} buyers still waited when the rush ended, and the latencies do not include them: the service or \
+         --concurrency is too small for this --rate",
+    );
+    note(samples.missed, "reads of the counters without an answer: {}");
+    if matches!(plan.product, ProductChoice::New { .. }) {
         notes.push("the product was made for this rush, and stays".to_owned());
     }
     notes

@@ -1,6 +1,6 @@
-//! Plots as SVG: axes with units, lines, steps and stacked areas. Colours are left to the style sheet.
+//! Plots as SVG: axes with units, lines, steps and stacked areas. The style sheet has the colours.
 
-#![allow(clippy::cast_precision_loss, reason = "what is drawn has some hundred pixels")]
+#![allow(clippy::cast_precision_loss, reason = "a plot is a few hundred pixels wide")]
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 40.0;
-/// About so many labels on an axis.
+/// The approximate number of labels on an axis.
 const LABELS: f64 = 5.0;
 
 /// How an axis counts.
@@ -24,7 +24,7 @@ pub enum Scale {
     Log(f64, f64),
 }
 
-/// What the numbers on an axis are.
+/// The unit of the numbers on an axis.
 #[derive(Clone, Copy)]
 pub enum Unit {
     Seconds,
@@ -38,11 +38,11 @@ pub struct Axis {
     pub label: &'static str,
 }
 
-/// A line in the colour of its class; with a floor it is the area between both.
+/// A line in the colour of its class, or with a `base` the area between both.
 pub struct Series {
     pub class: &'static str,
     pub points: Vec<(f64, f64)>,
-    pub floor: Option<Vec<f64>>,
+    pub base: Option<Vec<f64>>,
 }
 
 impl Scale {
@@ -108,7 +108,7 @@ impl Unit {
     }
 }
 
-/// One plot. `title` is read to those who do not see it.
+/// One plot. A screen reader reads the `title`.
 pub fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String {
     let mut svg = format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">"#);
     let mut put = |text: String| svg.push_str(&text);
@@ -154,10 +154,10 @@ fn drawn(series: &Series, x: &Axis, y: &Axis) -> String {
         let pen = if n == 0 { 'M' } else { 'L' };
         let _never_fails = write!(path, "{pen}{:.1} {:.1}", across(x, *at), up(*value));
     }
-    let Some(floor) = &series.floor else {
+    let Some(base) = &series.base else {
         return format!(r#"<path class="line {}" d="{path}"/>"#, series.class);
     };
-    for ((at, _), value) in series.points.iter().zip(floor).rev() {
+    for ((at, _), value) in series.points.iter().zip(base).rev() {
         let _never_fails = write!(path, "L{:.1} {:.1}", across(x, *at), up(*value));
     }
     format!(r#"<path class="area {}" d="{path}Z"/>"#, series.class)

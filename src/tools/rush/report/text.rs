@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::Report;
+use super::RushReport;
 use crate::tools::rush::{
     figures::{latency, thousands},
-    tally::Outcome,
+    metrics::OutcomeCount,
 };
 
 const WIDTH: usize = 96;
@@ -16,10 +16,10 @@ macro_rules! line {
     ($out:expr, $($arg:tt)*) => {{ let _never_fails = writeln!($out, $($arg)*); }};
 }
 
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &RushReport) -> String {
     let mut out = String::new();
-    asked(&mut out, report);
-    happened(&mut out, report);
+    plan(&mut out, report);
+    counts(&mut out, report);
     latencies(&mut out, report);
     proof(&mut out, report);
     for note in &report.notes {
@@ -33,20 +33,20 @@ pub(super) fn render(report: &Report) -> String {
     out.trim_end().to_owned()
 }
 
-fn asked(out: &mut String, report: &Report) {
+fn plan(out: &mut String, report: &RushReport) {
     let units = thousands(report.units);
     let product = report.product;
-    line!(out, "{} at {}", report.scenario.word(), report.url);
+    line!(out, "{} at {}", report.scenario.as_str(), report.url);
     line!(out);
     line!(out, "  asked     {} buyers want {units} units of product {product}", thousands(report.buyers));
     line!(out, "  each      {}", report.scenario.story());
-    line!(out, "  pace      {}", report.loop_in_words());
+    line!(out, "  pace      {}", report.load_in_words());
     let elapsed_us = u64::try_from(report.elapsed.as_micros()).unwrap_or(u64::MAX);
     line!(out, "  took      {}, then {}", latency(elapsed_us), report.end_in_words());
     line!(out);
 }
 
-fn happened(out: &mut String, report: &Report) {
+fn counts(out: &mut String, report: &RushReport) {
     let row = |word: &str, count: u64| {
         format!("  {word:<8} {:>11}   {:>9}/s", thousands(count), thousands(report.per_second(count)))
     };
@@ -56,29 +56,29 @@ fn happened(out: &mut String, report: &Report) {
     line!(out, "{}", row("requests", report.requests));
     line!(out);
     for outcome in &report.outcomes {
-        line!(out, "  {:<8} {:>11}   {}", outcome.step.word(), thousands(outcome.count), name(outcome));
+        line!(out, "  {:<8} {:>11}   {}", outcome.step.as_str(), thousands(outcome.count), name(outcome));
     }
     line!(out);
 }
 
 /// `201 held`, or why there is no status.
-pub(super) fn name(outcome: &Outcome) -> String {
+pub(super) fn name(outcome: &OutcomeCount) -> String {
     let status = outcome.status.map_or_else(String::new, |status| format!("{status} "));
     format!("{status}{}", outcome.code).trim_end().to_owned()
 }
 
-fn latencies(out: &mut String, report: &Report) {
+fn latencies(out: &mut String, report: &RushReport) {
     line!(out, "  {:<8} {:>11} {:>10} {:>10} {:>10} {:>10}", "latency", "count", "p50", "p99", "p99.9", "max");
     for row in &report.latency {
         let [p50, p99, p999, max] = [row.p50, row.p99, row.p999, row.max].map(latency);
         let count = thousands(row.count);
-        line!(out, "  {:<8} {count:>11} {p50:>10} {p99:>10} {p999:>10} {max:>10}", row.step.word());
+        line!(out, "  {:<8} {count:>11} {p50:>10} {p99:>10} {p999:>10} {max:>10}", row.step.as_str());
     }
     line!(out, "{}", wrapped("  ", &format!("({})", report.latency_in_words())));
     line!(out);
 }
 
-fn proof(out: &mut String, report: &Report) {
+fn proof(out: &mut String, report: &RushReport) {
     line!(out, "  proof");
     for check in &report.proof.checks {
         let mark = if check.ok { "ok " } else { "NO " };
@@ -87,7 +87,7 @@ fn proof(out: &mut String, report: &Report) {
     line!(out);
 }
 
-/// With line ends where they fit; all lines start below the first one's text.
+/// The text broken into lines that fit; all lines start below the first one's text.
 fn wrapped(start: &str, text: &str) -> String {
     let mut lines = vec![start.to_owned()];
     let mut empty = true;

@@ -1,7 +1,7 @@
-//! Who comes next, and when: the closed loop and the open one.
+//! When the next buyer arrives: the closed loop and the open one.
 //!
-//! In an open loop a thread hands out a ticket for each arrival, and whoever serves a buyer measures from the instant of the
-//! schedule. So a service that stalls is charged for everybody who would have come meanwhile (coordinated omission).
+//! In an open loop a thread hands out a ticket for each arrival, and a buyer's wait is measured from the scheduled instant. So a
+//! service that stalls is charged for everybody who would have come meanwhile (coordinated omission).
 
 use std::{
     cell::Cell,
@@ -12,14 +12,14 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::plan::{Pace, Plan};
+use super::plan::{LoadModel, RushPlan};
 
 /// The longest sleep of the thread, so that it ends soon after the rush does.
-const NAP_MAX: Duration = Duration::from_millis(50);
-/// The shortest one: arrivals closer than this share a wake-up.
-const NAP_MIN: Duration = Duration::from_micros(100);
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+/// The shortest sleep. Arrivals that are closer together share a wake-up.
+const SLEEP_MIN: Duration = Duration::from_micros(100);
 
-/// Why nobody comes any more.
+/// Why no more buyers arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     AllServed,
@@ -28,7 +28,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::AllServed => "all_served",
             Self::TimeUp => "time_up",
@@ -37,37 +37,39 @@ impl Ended {
     }
 }
 
-/// A buyer and the instant from which they wait.
+/// A buyer, and the instant from which the wait counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     pub buyer: u64,
     pub at: Instant,
 }
 
-pub struct Crowd {
+/// The arrivals of one rush.
+pub struct Arrivals {
     started: Instant,
     buyers: u64,
-    pace: Pace,
+    load: LoadModel,
     next: Cell<u64>,
     ended: Cell<Option<Ended>>,
     tickets: Arc<Semaphore>,
 }
 
-impl Crowd {
-    /// The first buyer comes now.
-    pub fn gather(plan: &Plan, started: Instant) -> Self {
+impl Arrivals {
+    /// Begins: the first buyer arrives now.
+    pub fn start(plan: &RushPlan, started: Instant) -> Self {
         let tickets = Arc::new(Semaphore::new(0));
-        if let Pace::Open { rate } = plan.pace {
-            // Those who would come after the end of the rush do not come.
-            let (tickets, buyers) = (Arc::clone(&tickets), plan.buyers.min(arrived(plan.duration, rate) - 1).max(1));
+        if let LoadModel::Open { rate } = plan.load {
+            // Nobody arrives after the end of the rush.
+            let buyers = plan.buyers.min(arrived(plan.duration, rate) - 1).max(1);
+            let tickets = Arc::clone(&tickets);
             thread::spawn(move || hand_out(&tickets, buyers, rate, started));
         }
-        Self { started, buyers: plan.buyers, pace: plan.pace, next: Cell::new(0), ended: Cell::new(None), tickets }
+        Self { started, buyers: plan.buyers, load: plan.load, next: Cell::new(0), ended: Cell::new(None), tickets }
     }
 
-    /// The next buyer, when there is one; in an open loop, when it is time.
+    /// The next buyer, if there is one. In an open loop it waits for the scheduled instant.
     pub async fn next(&self) -> Option<Arrival> {
-        if let Pace::Open { .. } = self.pace {
+        if let LoadModel::Open { .. } = self.load {
             self.tickets.acquire().await.ok()?.forget();
         }
         let buyer = self.next.get();
@@ -78,14 +80,14 @@ impl Crowd {
         if buyer + 1 == self.buyers {
             self.end(Ended::AllServed);
         }
-        let at = match self.pace {
-            Pace::Closed => Instant::now(),
-            Pace::Open { rate } => self.started + scheduled(buyer, rate),
+        let at = match self.load {
+            LoadModel::Closed => Instant::now(),
+            LoadModel::Open { rate } => self.started + scheduled(buyer, rate),
         };
         Some(Arrival { buyer, at })
     }
 
-    /// Sends everybody home who was not served yet. The first reason stands, but impatience outdoes it.
+    /// Stops handing out arrivals. The first reason is kept, except that an interrupt replaces it.
     pub fn end(&self, why: Ended) {
         if self.ended.get().is_none() || why == Ended::Interrupted {
             self.ended.set(Some(why));
@@ -97,24 +99,24 @@ impl Crowd {
         self.ended.get()
     }
 
-    /// Buyers whose time had come, and whom nobody had time for.
-    pub fn in_line(&self) -> u64 {
+    /// Buyers who have arrived and whom nobody serves yet.
+    pub fn waiting(&self) -> u64 {
         self.tickets.available_permits() as u64
     }
 }
 
-/// When this buyer comes, after the start.
+/// When this buyer arrives, after the start.
 fn scheduled(buyer: u64, rate: u64) -> Duration {
     let ns = u128::from(buyer) * 1_000_000_000 / u128::from(rate);
     Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
 }
 
-/// How many have come by then.
+/// How many buyers have arrived by then.
 fn arrived(elapsed: Duration, rate: u64) -> u64 {
     u64::try_from(elapsed.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(u64::MAX).saturating_add(1)
 }
 
-/// A ticket for each buyer, on schedule. Timers of the runtime are a millisecond coarse; a thread's sleep is not.
+/// Hands out a ticket for each buyer, on schedule. The runtime's timers are a millisecond coarse; a thread's sleep is not.
 fn hand_out(tickets: &Semaphore, buyers: u64, rate: u64, started: Instant) {
     let mut given = 0;
     while given < buyers && !tickets.is_closed() {
@@ -122,6 +124,6 @@ fn hand_out(tickets: &Semaphore, buyers: u64, rate: u64, started: Instant) {
         tickets.add_permits(usize::try_from(due.saturating_sub(given)).unwrap_or_default());
         given = given.max(due);
         let wait = (started + scheduled(given, rate)).saturating_duration_since(Instant::now());
-        thread::sleep(wait.clamp(NAP_MIN, NAP_MAX));
+        thread::sleep(wait.clamp(SLEEP_MIN, SLEEP_MAX));
     }
 }

@@ -1,14 +1,14 @@
-//! Choices that a seed repeats.
+//! Random choices that a seed repeats.
 
 /// Numbers that follow from a seed (`SplitMix64`).
-pub struct Dice(u64);
+pub struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// One of the numbers below `bound`, which is at least 1.
+    /// A number below `bound`, which is at least 1.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;

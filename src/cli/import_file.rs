@@ -1,125 +1,125 @@
-//! A file of rows in pieces that one call of the service takes. The file is read as it is needed and never held as a whole.
+//! A file of rows, read in chunks that one call of the service takes. The file is never held as a whole.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Writer, WriterBuilder};
 use serde_json::Value;
 
-use super::export::Format;
+use super::export::FileFormat;
 
-/// Rows of a piece. The service takes 1,000; fewer let people see that it goes on.
+/// Rows of a chunk. The service takes 1,000; with fewer, people see progress.
 const ROWS_MAX: usize = 200;
-/// Bytes after which a piece has no more rows. The service takes 4 MiB, and quotes may double a row.
-const BYTES: usize = 1 << 20;
-/// A row that is longer is no row of a product: it is not sent, and stops no other.
+/// Bytes after which a chunk gets no more rows. The service takes 4 MiB, and quotes may double a row.
+const CHUNK_BYTES: usize = 1 << 20;
+/// A longer row is no product: it is not sent, and stops no other.
 const ROW_BYTES_MAX: usize = 1 << 18;
-/// Of a name, so many are shown.
+/// The part of a name that is shown.
 const NAME_CHARS_MAX: usize = 40;
 const BYTE_ORDER_MARK: [u8; 3] = *b"\xef\xbb\xbf";
 
-type Source = Box<dyn Read>;
+type Bytes = Box<dyn Read>;
 
-/// Rows that are still to come.
-pub(super) struct Rows {
-    source: Rest,
-    /// Of the last row.
+/// A file of rows, and how far it is read.
+pub(super) struct ImportFile {
+    source: Source,
+    /// Number of the last row.
     number: u64,
-    /// Of the last line; blank ones count.
+    /// Number of the last line; blank ones count.
     line: u64,
 }
 
-enum Rest {
-    Csv { reader: Box<Reader<Source>>, header: ByteRecord, began: bool },
-    Ndjson(BufReader<Source>),
+enum Source {
+    Csv { reader: Box<Reader<Bytes>>, header: ByteRecord, has_begun: bool },
+    Ndjson(BufReader<Bytes>),
 }
 
-/// A body, and what rows of the file it stands for.
-pub(super) struct Piece {
+/// The body of one call, and its rows of the file.
+pub(super) struct Chunk {
     pub(super) body: Vec<u8>,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<FileRow>,
 }
 
-/// A row as people find it in their file.
+/// A row, by what people need to find it in their file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    /// From 1, without a header and empty lines.
+pub(super) struct FileRow {
+    /// The number from 1, without a header and empty lines.
     pub(super) number: u64,
-    /// Of NDJSON, where a row is a line.
+    /// The number of the line; only for NDJSON, where a row is a line.
     pub(super) line: Option<u64>,
-    /// Of the product, if it is one.
+    /// The product id, if it is one.
     pub(super) id: Option<u64>,
-    /// Id and name, as far as they are there.
+    /// Id and name, as far as the row has them.
     pub(super) product: String,
-    /// How many bytes it has, when these are too many: then it is not in the body.
+    /// The size of a row that is too large. Such a row is not in the body.
     pub(super) bytes_too_many: Option<usize>,
 }
 
-impl Rows {
+impl ImportFile {
     /// # Errors
     /// When the source cannot be read.
-    pub(super) fn of(mut source: Source, format: Format) -> io::Result<Self> {
+    pub(super) fn open(mut source: Bytes, format: FileFormat) -> io::Result<Self> {
         let mut first = Vec::new();
         source.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut first)?;
         if first == BYTE_ORDER_MARK {
             first.clear();
         }
-        let source: Source = Box::new(Cursor::new(first).chain(source));
+        let source: Bytes = Box::new(Cursor::new(first).chain(source));
         let source = match format {
-            Format::Csv => {
+            FileFormat::Csv => {
                 let mut reader = Box::new(ReaderBuilder::new().flexible(true).from_reader(source));
                 let header = reader.byte_headers()?.clone();
-                Rest::Csv { reader, header, began: false }
+                Source::Csv { reader, header, has_begun: false }
             }
-            Format::Ndjson => Rest::Ndjson(BufReader::new(source)),
+            FileFormat::Ndjson => Source::Ndjson(BufReader::new(source)),
         };
         Ok(Self { source, number: 0, line: 0 })
     }
 
-    /// Whether a table has not even a row that names its columns.
+    /// Whether a table has no row that names its columns.
     pub(super) fn is_headless(&self) -> bool {
-        matches!(&self.source, Rest::Csv { header, .. } if header.is_empty())
+        matches!(&self.source, Source::Csv { header, .. } if header.is_empty())
     }
 
-    /// What the header calls a column, from 1.
+    /// The name that the header gives a column, counted from 1.
     pub(super) fn column(&self, at: usize) -> Option<String> {
-        let Rest::Csv { header, .. } = &self.source else { return None };
+        let Source::Csv { header, .. } = &self.source else { return None };
         Some(shortened(&String::from_utf8_lossy(header.get(at.checked_sub(1)?)?)))
     }
 
-    /// The next piece; `None` after the last. The first one is there even without rows, so that the service sees the header.
+    /// The next chunk; `None` after the last. A table has a first chunk even without rows, so that the service sees its header.
     ///
     /// # Errors
-    /// When the source cannot be read, or is no file of rows.
-    pub(super) fn next(&mut self) -> io::Result<Option<Piece>> {
+    /// When the source cannot be read, or is not a file of rows.
+    pub(super) fn next(&mut self) -> io::Result<Option<Chunk>> {
         match &mut self.source {
-            Rest::Csv { reader, header, began } => {
-                let piece = table(reader, header, &mut self.number)?;
-                let is_first = !std::mem::replace(began, true);
-                Ok(Some(piece).filter(|piece| !piece.rows.is_empty() || is_first))
+            Source::Csv { reader, header, has_begun } => {
+                let chunk = next_rows(reader, header, &mut self.number)?;
+                let is_first = !std::mem::replace(has_begun, true);
+                Ok(Some(chunk).filter(|chunk| !chunk.rows.is_empty() || is_first))
             }
-            Rest::Ndjson(reader) => {
-                let piece = lines(reader, &mut self.number, &mut self.line)?;
-                Ok(Some(piece).filter(|piece| !piece.rows.is_empty()))
+            Source::Ndjson(reader) => {
+                let chunk = next_lines(reader, &mut self.number, &mut self.line)?;
+                Ok(Some(chunk).filter(|chunk| !chunk.rows.is_empty()))
             }
         }
     }
 }
 
-impl Row {
+impl FileRow {
     /// Whether it is in the body.
     pub(super) fn is_sent(&self) -> bool {
         self.bytes_too_many.is_none()
     }
 }
 
-/// The header again, and the next rows, cell by cell as they are.
-fn table(reader: &mut Reader<Source>, header: &ByteRecord, number: &mut u64) -> io::Result<Piece> {
+/// The header again, and the next rows, cell by cell as in the file.
+fn next_rows(reader: &mut Reader<Bytes>, header: &ByteRecord, number: &mut u64) -> io::Result<Chunk> {
     let mut writer: Writer<Vec<u8>> = WriterBuilder::new().flexible(true).from_writer(Vec::new());
     writer.write_byte_record(header)?;
     let at = |name: &str| header.iter().position(|cell| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
     let (id, name) = (at("id"), at("name"));
     let (mut rows, mut bytes, mut record) = (Vec::new(), 0, ByteRecord::new());
-    while rows.len() < ROWS_MAX && bytes < BYTES && reader.read_byte_record(&mut record)? {
+    while rows.len() < ROWS_MAX && bytes < CHUNK_BYTES && reader.read_byte_record(&mut record)? {
         let row_bytes = record.as_slice().len();
         let is_sent = row_bytes <= ROW_BYTES_MAX;
         if is_sent {
@@ -129,17 +129,23 @@ fn table(reader: &mut Reader<Source>, header: &ByteRecord, number: &mut u64) -> 
         *number += 1;
         let cell = |at: Option<usize>| String::from_utf8_lossy(at.and_then(|at| record.get(at)).unwrap_or_default());
         let (id, product) = (cell(id).trim().parse().ok(), product(cell(id).trim(), cell(name).trim()));
-        rows.push(Row { number: *number, line: None, id, product, bytes_too_many: (!is_sent).then_some(row_bytes) });
+        rows.push(FileRow {
+            number: *number,
+            line: None,
+            id,
+            product,
+            bytes_too_many: (!is_sent).then_some(row_bytes),
+        });
     }
     let body = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(Piece { body, rows })
+    Ok(Chunk { body, rows })
 }
 
-fn lines(reader: &mut BufReader<Source>, number: &mut u64, line: &mut u64) -> io::Result<Piece> {
+fn next_lines(reader: &mut BufReader<Bytes>, number: &mut u64, line: &mut u64) -> io::Result<Chunk> {
     let (mut body, mut rows) = (Vec::new(), Vec::new());
-    while rows.len() < ROWS_MAX && body.len() < BYTES {
+    while rows.len() < ROWS_MAX && body.len() < CHUNK_BYTES {
         let start = body.len();
-        // One byte more than there may be: the line feed.
+        // One byte more than the bound: the line feed.
         if reader.take(ROW_BYTES_MAX as u64 + 1).read_until(b'\n', &mut body)? == 0 {
             break;
         }
@@ -156,12 +162,12 @@ fn lines(reader: &mut BufReader<Source>, number: &mut u64, line: &mut u64) -> io
         }
         *number += 1;
         let (id, product) = product_of_line(&body[start..]);
-        rows.push(Row { number: *number, line: Some(*line), id, product, bytes_too_many });
+        rows.push(FileRow { number: *number, line: Some(*line), id, product, bytes_too_many });
     }
-    Ok(Piece { body, rows })
+    Ok(Chunk { body, rows })
 }
 
-/// Up to the end of the line; gives how many bytes of it there were.
+/// Skips to the end of the line; gives the number of bytes skipped.
 fn skip_line(reader: &mut impl BufRead) -> io::Result<usize> {
     let mut skipped = 0;
     loop {
@@ -200,53 +206,53 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn pieces(text: &str, format: Format) -> Vec<(usize, String)> {
-        let mut rows = Rows::of(Box::new(Cursor::new(text.to_owned())), format).unwrap();
-        let mut pieces = Vec::new();
-        while let Some(piece) = rows.next().unwrap() {
-            pieces.push((piece.rows.len(), String::from_utf8(piece.body).unwrap()));
+    fn chunks(text: &str, format: FileFormat) -> Vec<(usize, String)> {
+        let mut file = ImportFile::open(Box::new(Cursor::new(text.to_owned())), format).unwrap();
+        let mut chunks = Vec::new();
+        while let Some(chunk) = file.next().unwrap() {
+            chunks.push((chunk.rows.len(), String::from_utf8(chunk.body).unwrap()));
         }
-        pieces
+        chunks
     }
 
     #[test]
-    fn every_piece_of_a_table_has_its_header_and_every_row_is_in_one() {
+    fn every_chunk_of_a_table_has_its_header_and_every_row_is_in_one() {
         let rows: String = (0..450).map(|row| format!("{row},\"two\nlines, \"\"{row}\"\"\"\r\n")).collect();
-        let found = pieces(&format!("\u{feff}id,name\r\n{rows}"), Format::Csv);
+        let found = chunks(&format!("\u{feff}id,name\r\n{rows}"), FileFormat::Csv);
         assert_eq!(found.iter().map(|(rows, _)| *rows).collect::<Vec<_>>(), [200, 200, 50]);
         assert!(found.iter().all(|(_, body)| body.starts_with("id,name\n")), "{found:?}");
         assert!(found[2].1.ends_with("449,\"two\nlines, \"\"449\"\"\"\n"), "{}", found[2].1);
     }
 
     #[test]
-    fn a_row_of_the_wrong_length_goes_out_as_it_is() {
-        assert_eq!(pieces("id,name\n1\n2,b,c\n", Format::Csv), [(2, "id,name\n1\n2,b,c\n".to_owned())]);
+    fn a_row_of_the_wrong_length_is_sent_unchanged() {
+        assert_eq!(chunks("id,name\n1\n2,b,c\n", FileFormat::Csv), [(2, "id,name\n1\n2,b,c\n".to_owned())]);
     }
 
     #[test]
-    fn a_table_without_rows_is_one_piece_and_a_file_without_lines_none() {
-        assert_eq!(pieces("id,name\n", Format::Csv), [(0, "id,name\n".to_owned())]);
-        assert_eq!(pieces("\n\n", Format::Ndjson), []);
+    fn a_table_without_rows_is_one_chunk_and_a_file_without_lines_none() {
+        assert_eq!(chunks("id,name\n", FileFormat::Csv), [(0, "id,name\n".to_owned())]);
+        assert_eq!(chunks("\n\n", FileFormat::Ndjson), []);
     }
 
     #[test]
-    fn empty_lines_are_no_rows() {
-        let found = pieces(&"{}\n\n".repeat(250), Format::Ndjson);
+    fn empty_lines_do_not_count_as_rows() {
+        let found = chunks(&"{}\n\n".repeat(250), FileFormat::Ndjson);
         assert_eq!(found.iter().map(|(rows, _)| *rows).collect::<Vec<_>>(), [200, 50]);
-        assert_eq!(pieces("\u{feff}{}", Format::Ndjson), [(1, "{}\n".to_owned())]);
+        assert_eq!(chunks("\u{feff}{}", FileFormat::Ndjson), [(1, "{}\n".to_owned())]);
     }
 
     #[test]
-    fn a_row_that_is_too_long_is_told_and_not_sent() {
+    fn a_row_that_is_too_long_is_reported_and_not_sent() {
         let long = "x".repeat(ROW_BYTES_MAX + 1);
         let fits = "y".repeat(ROW_BYTES_MAX);
         let line = |number, line, product: &str, bytes_too_many| {
             let id = product.split(' ').next().and_then(|id| id.parse().ok());
-            Row { number, line, id, product: product.into(), bytes_too_many }
+            FileRow { number, line, id, product: product.into(), bytes_too_many }
         };
         for (format, file, body, expected) in [
             (
-                Format::Ndjson,
+                FileFormat::Ndjson,
                 format!("{{\"id\":7}}\n\n{long}\n{fits}\n{long}"),
                 format!("{{\"id\":7}}\n{fits}\n"),
                 [
@@ -257,7 +263,7 @@ mod tests {
                 ],
             ),
             (
-                Format::Csv,
+                FileFormat::Csv,
                 format!("price, Name,ID\n1,Bag,7\n{long},Long,8\n2,,9\n3,Hat,{long}\n"),
                 "price, Name,ID\n1,Bag,7\n2,,9\n".to_owned(),
                 [
@@ -268,9 +274,9 @@ mod tests {
                 ],
             ),
         ] {
-            let piece = Rows::of(Box::new(Cursor::new(file)), format).unwrap().next().unwrap().unwrap();
-            assert_eq!(piece.rows, expected);
-            assert!(piece.body == body.as_bytes(), "{format:?}");
+            let chunk = ImportFile::open(Box::new(Cursor::new(file)), format).unwrap().next().unwrap().unwrap();
+            assert_eq!(chunk.rows, expected);
+            assert!(chunk.body == body.as_bytes(), "{format:?}");
         }
     }
 }

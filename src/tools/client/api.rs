@@ -1,36 +1,41 @@
-//! The service as the person who runs the drop asks it: with a token, and with refusals that can be read.
+//! The client floor: calls of the API with a token, and refusals that a program and a person can read. Every command and the rush
+//! ask the service through it; only the buyers of a rush send raw requests.
 
-use std::{fmt::Write as _, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use hyper::{
     HeaderMap, Method, StatusCode,
     body::Bytes,
     header::{AUTHORIZATION, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Answer, Ask, Bounds, Endpoint, Line, Lost, Stream};
+use super::{Answer, Bounds, Connection, Endpoint, Request, Stream, TransportError, endpoint::JSON};
+use crate::tools::text::cut;
 
-/// Where only those who have a token may ask.
+/// Routes below this need a token.
 const ADMIN: &str = "/api/admin";
 /// An import takes its time.
-const BOUNDS: Bounds = Bounds { patience: Duration::from_mins(1), body_bytes_max: 64 << 20 };
-/// Of a list that is read as a whole: a million objects in pages of a hundred.
+const BOUNDS: Bounds = Bounds { timeout: Duration::from_mins(1), body_bytes_max: 64 << 20 };
+/// The longest list that is read as a whole: a million objects in pages of a hundred.
 const PAGES_MAX: usize = 10_000;
-/// Of an answer that is not ours, so much is shown.
+/// The part of an answer that is shown if it is not one of flashsale's.
 const RAW_CHARS_MAX: usize = 200;
-const JSON: &str = "application/json";
+/// Bytes that [`escape`] replaces: all but those that RFC 3986 calls unreserved.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The service, and who asks.
-pub struct Admin {
+/// A connection to the service, with the caller's token.
+pub struct ApiClient {
     endpoint: Rc<Endpoint>,
-    line: Line,
+    connection: Connection,
     bearer: Option<HeaderValue>,
     date: Option<String>,
 }
 
 /// One request.
-pub struct Call {
+pub struct ApiCall {
     method: Method,
     path: String,
     headers: Vec<(&'static str, String)>,
@@ -38,131 +43,148 @@ pub struct Call {
     body: Bytes,
 }
 
-/// An answer of success.
+/// A successful answer.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ApiReply {
+    pub status: u16,
     headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// Why a call came to nothing.
-#[derive(Debug)]
-pub enum Trouble {
-    /// The service answered, with something that is no success.
+/// A token that no header can carry.
+#[derive(Debug, thiserror::Error)]
+#[error("the admin token has characters that no header can carry")]
+pub struct InvalidToken;
+
+/// Why a call has no successful answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The service answered with something else than a success.
+    #[error("{}: {}", .0.title, .0.detail)]
     Refused(Box<Refusal>),
     /// The service did not answer, or not to the end.
-    Lost(Lost),
-    /// It answered with success, and with something that is not ours.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The service answered with a success that flashsale does not send.
+    #[error("an answer is not what flashsale answers")]
     Unreadable,
     /// The call needs a token, and there is none. Nothing was sent.
+    #[error("there is no token")]
     NoToken,
-    /// Whatever else keeps a command from doing its work: a file that cannot be read, flags that do not fit.
-    NotRun(String),
+    /// Nothing was sent.
+    #[error("no header can carry this {0}")]
+    InvalidHeader(&'static str),
 }
 
-/// What the service said instead of a success: a problem after RFC 9457, as far as it is one.
+/// What the service answered instead of a success: a problem after RFC 9457, as far as it is one.
 #[derive(Debug)]
 pub struct Refusal {
     pub status: u16,
-    /// The problem's word for programs; empty when it was no problem.
+    /// The problem's word for programs; empty if the answer is no problem.
     pub code: String,
     pub title: String,
     pub detail: String,
-    /// JSON pointer and detail of each field that is wrong.
+    /// JSON pointer and detail of each wrong field.
     pub fields: Vec<(String, String)>,
     pub request_id: Option<String>,
     pub retry_after_seconds: Option<u64>,
-    /// All members, with those of this code.
+    /// All members, including those of this code.
     pub problem: Value,
-    /// As it came.
+    /// The body as it came.
     pub body: Bytes,
 }
 
-impl Admin {
+impl ApiClient {
     /// # Errors
     /// When no header can carry the token.
-    pub fn new(endpoint: Endpoint, token: Option<&str>) -> Result<Self, String> {
-        let bearer = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}"))).transpose();
-        let mut bearer = bearer.map_err(|_| "the admin token has characters that no header can carry")?;
-        bearer.iter_mut().for_each(|bearer| bearer.set_sensitive(true));
-        let endpoint = Rc::new(endpoint);
-        Ok(Self { line: Line::bounded(Rc::clone(&endpoint), BOUNDS), endpoint, bearer, date: None })
+    pub fn new(endpoint: Endpoint, token: Option<&str>) -> Result<Self, InvalidToken> {
+        Self::bounded(endpoint, token, BOUNDS)
     }
 
-    /// Waits so long for each answer from now on.
-    pub fn wait(&mut self, patience: Duration) {
-        self.line = Line::bounded(Rc::clone(&self.endpoint), Bounds { patience, ..BOUNDS });
+    /// # Errors
+    /// When no header can carry the token.
+    pub fn bounded(endpoint: Endpoint, token: Option<&str>, bounds: Bounds) -> Result<Self, InvalidToken> {
+        let bearer = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}"))).transpose();
+        let mut bearer = bearer.map_err(|_| InvalidToken)?;
+        bearer.iter_mut().for_each(|bearer| bearer.set_sensitive(true));
+        let endpoint = Rc::new(endpoint);
+        Ok(Self { connection: Connection::bounded(Rc::clone(&endpoint), bounds), endpoint, bearer, date: None })
+    }
+
+    /// Sets the longest wait for each answer from now on.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.connection = Connection::bounded(Rc::clone(&self.endpoint), Bounds { timeout, ..BOUNDS });
     }
 
     pub fn url(&self) -> &str {
         self.endpoint.url()
     }
 
-    /// When the last answer was given, by the service's clock: an HTTP date.
+    /// When the service gave its last answer, by its own clock: an HTTP date.
     pub fn date(&self) -> Option<&str> {
         self.date.as_deref()
     }
 
     /// # Errors
-    /// [`Trouble`].
-    pub async fn send(&mut self, call: Call) -> Result<Reply, Trouble> {
-        let ask = self.ask(call)?;
-        let answer = self.line.send(ask).await.map_err(Trouble::Lost)?;
+    /// [`CallError`].
+    pub async fn send(&mut self, call: ApiCall) -> Result<ApiReply, CallError> {
+        let request = self.request(call)?;
+        let answer = self.connection.send(request).await?;
         self.date = answer.headers.get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-        Reply::of(answer)
+        ApiReply::from_answer(answer)
     }
 
     /// The body piece by piece, as it arrives.
     ///
     /// # Errors
-    /// [`Trouble`]; that the body ended before its end is told by [`Stream::next`].
-    pub async fn stream(&mut self, call: Call) -> Result<Stream, Trouble> {
-        let ask = self.ask(call)?;
-        let stream = self.line.stream(ask).await.map_err(Trouble::Lost)?;
+    /// [`CallError`]; a body that ends too early is an error of [`Stream::next`].
+    pub async fn stream(&mut self, call: ApiCall) -> Result<Stream, CallError> {
+        let request = self.request(call)?;
+        let stream = self.connection.stream(request).await?;
         if is_success(stream.status) {
             return Ok(stream);
         }
-        let answer = stream.collect().await.map_err(Trouble::Lost)?;
-        Err(Trouble::Refused(Box::new(Refusal::of(answer))))
+        let answer = stream.collect().await?;
+        Err(CallError::Refused(Box::new(Refusal::from_answer(answer))))
     }
 
-    /// All pages of a list, as one list of that form.
+    /// All pages of a list, as one list of the same form.
     ///
     /// # Errors
-    /// [`Trouble`].
-    pub async fn list(&mut self, path: &str) -> Result<Value, Trouble> {
+    /// [`CallError`].
+    pub async fn list(&mut self, path: &str) -> Result<Value, CallError> {
         let joint = if path.contains('?') { '&' } else { '?' };
-        let mut whole = self.send(Call::get(format!("{path}{joint}limit=100"))).await?.json()?;
+        let mut whole: Value = self.send(ApiCall::get(format!("{path}{joint}limit=100"))).await?.json()?;
         for _ in 1..PAGES_MAX {
             let Some(cursor) = whole["next_cursor"].as_str().map(escape) else { break };
-            let mut page = self.send(Call::get(format!("{path}{joint}limit=100&cursor={cursor}"))).await?.json()?;
+            let next = ApiCall::get(format!("{path}{joint}limit=100&cursor={cursor}"));
+            let mut page: Value = self.send(next).await?.json()?;
             let rows = whole["data"].as_array_mut().zip(page["data"].as_array_mut());
-            let (rows, more) = rows.ok_or(Trouble::Unreadable)?;
+            let (rows, more) = rows.ok_or(CallError::Unreadable)?;
             rows.append(more);
             whole["next_cursor"] = page["next_cursor"].take();
         }
         Ok(whole)
     }
 
-    /// The one place where headers are added that every call has.
-    fn ask(&self, call: Call) -> Result<Ask, Trouble> {
+    /// The one place that adds the headers of every call.
+    fn request(&self, call: ApiCall) -> Result<Request, CallError> {
         if self.bearer.is_none() && call.path.starts_with(ADMIN) {
-            return Err(Trouble::NoToken);
+            return Err(CallError::NoToken);
         }
-        let mut ask = self.endpoint.request(call.method, &call.path, call.content_type, call.body);
+        let mut request = self.endpoint.request(call.method, &call.path, call.content_type, call.body);
         if let Some(bearer) = &self.bearer {
-            ask.headers_mut().insert(AUTHORIZATION, bearer.clone());
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
         }
         for (name, value) in call.headers {
-            let value = HeaderValue::from_str(&value);
-            let value = value.map_err(|_| Trouble::NotRun(format!("no header can carry this {name}")))?;
-            ask.headers_mut().insert(HeaderName::from_static(name), value);
+            let value = HeaderValue::from_str(&value).map_err(|_| CallError::InvalidHeader(name))?;
+            request.headers_mut().insert(HeaderName::from_static(name), value);
         }
-        Ok(ask)
+        Ok(request)
     }
 }
 
-impl Call {
+impl ApiCall {
     pub fn get(path: impl Into<String>) -> Self {
         Self { method: Method::GET, path: path.into(), headers: Vec::new(), content_type: None, body: Bytes::new() }
     }
@@ -181,7 +203,7 @@ impl Call {
         Self { method: Method::POST, content_type, body: body.into(), ..Self::get(path) }
     }
 
-    /// With a header more; `name` in lower case.
+    /// The call with one more header; `name` in lower case.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -189,18 +211,18 @@ impl Call {
     }
 }
 
-impl Reply {
-    fn of(answer: Answer) -> Result<Self, Trouble> {
+impl ApiReply {
+    fn from_answer(answer: Answer) -> Result<Self, CallError> {
         if is_success(answer.status) {
-            return Ok(Self { headers: answer.headers, body: answer.body });
+            return Ok(Self { status: answer.status, headers: answer.headers, body: answer.body });
         }
-        Err(Trouble::Refused(Box::new(Refusal::of(answer))))
+        Err(CallError::Refused(Box::new(Refusal::from_answer(answer))))
     }
 
     /// # Errors
-    /// [`Trouble::Unreadable`] when it is no JSON.
-    pub fn json(&self) -> Result<Value, Trouble> {
-        serde_json::from_slice(&self.body).map_err(|_| Trouble::Unreadable)
+    /// [`CallError::Unreadable`] when the body is not of this form.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        serde_json::from_slice(&self.body).map_err(|_| CallError::Unreadable)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -209,18 +231,19 @@ impl Reply {
 }
 
 impl Refusal {
-    /// Whether the service decided against it. Else it failed, or somebody between did: what was to be done may be done.
+    /// Whether the service decided against the call. Otherwise the service failed, or something in between did, and the change may
+    /// have been made.
     pub fn is_refusal(&self) -> bool {
         self.status < 500 && self.status != StatusCode::REQUEST_TIMEOUT.as_u16()
     }
 
-    fn of(answer: Answer) -> Self {
+    fn from_answer(answer: Answer) -> Self {
         let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |name: &str| problem[name].as_str().map(str::to_owned);
         let title = text("title").unwrap_or_else(|| {
             StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("").into()
         });
-        let raw = || String::from_utf8_lossy(&answer.body).chars().take(RAW_CHARS_MAX).collect();
+        let raw = || cut(&String::from_utf8_lossy(&answer.body), RAW_CHARS_MAX);
         let fields = problem["errors"].as_array().into_iter().flatten().map(|error| {
             let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
             (text("pointer"), text("detail"))
@@ -243,17 +266,9 @@ fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// A text as one segment of a path, or as a value in a query.
+/// The text as one segment of a path, or as a value in a query.
 pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            let _infallible = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 #[cfg(test)]
@@ -261,7 +276,7 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, body: &'static str) -> Refusal {
-        Refusal::of(Answer { status, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) })
+        Refusal::from_answer(Answer { status, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) })
     }
 
     #[test]
@@ -277,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_problem_is_shown_as_it_came() {
+    fn an_answer_that_is_no_problem_is_shown_as_it_came() {
         let refusal = refused(502, "<h1>Bad gateway</h1>");
         assert_eq!((refusal.code.as_str(), refusal.title.as_str()), ("", "Bad Gateway"));
         assert_eq!(refusal.detail, "<h1>Bad gateway</h1>");

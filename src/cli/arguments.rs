@@ -1,0 +1,25 @@
+//! Parsers of flags, for clap.
+
+/// A product id.
+pub(super) fn product_id(text: &str) -> Result<u64, String> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or_else(|| "the id of a product is a whole number from 1 on; `flashsale product list` shows them".to_owned())
+}
+
+/// A number that is not negative.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it must be a whole number from 0 on, such as 500".to_owned())
+}
+
+/// A number with bounds.
+pub(super) fn whole(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+    }
+}
+
+/// A text that is not empty: an empty one comes from a shell variable that is not set.
+pub(super) fn filled(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(text.to_owned()) }
+}
