@@ -13,7 +13,8 @@ use crate::domain::{
 
 /// Characters of a foreign id that a review keeps.
 const TARGET_CHARS_MAX: usize = 200;
-/// Open reviews of this kind. Beyond that the answer asks the provider to try later: nothing is lost, and memory has a bound.
+/// Open reviews of this kind. Beyond that the answer asks the provider to try later: nothing is lost, and memory has a
+/// bound.
 const OPEN_MAX: u64 = 100_000;
 
 impl Store {
