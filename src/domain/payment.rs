@@ -1,4 +1,4 @@
-//! Payment events, whoever sent them.
+//! Payment events, in one form for all providers.
 
 use super::{
     money::{Amount, Currency},
@@ -14,20 +14,20 @@ pub enum PaymentStatus {
     Refunded,
     /// The buyer has begun to pay: the money may still come or not.
     Processing,
-    /// A word that says nothing to us.
+    /// The event is about nothing that changes an order.
     Ignored,
 }
 
 impl PaymentStatus {
-    /// From a provider's word.
-    pub fn from_word(word: &str) -> Self {
+    /// From a word that [`Self::as_str`] wrote into Redis. `Ignored` is never stored.
+    pub fn parse(word: &str) -> Option<Self> {
         match word {
-            "paid" | "succeeded" | "success" => Self::Paid,
-            "failed" => Self::Failed,
-            "cancelled" | "canceled" => Self::Cancelled,
-            "refunded" => Self::Refunded,
-            "processing" => Self::Processing,
-            _ => Self::Ignored,
+            "paid" => Some(Self::Paid),
+            "failed" => Some(Self::Failed),
+            "cancelled" => Some(Self::Cancelled),
+            "refunded" => Some(Self::Refunded),
+            "processing" => Some(Self::Processing),
+            _ => None,
         }
     }
 
@@ -64,7 +64,7 @@ impl PaymentId {
     }
 }
 
-/// What the event is about, as the sender wrote it; the service has still to find out whether it ever made that id.
+/// What the event is about, as the sender wrote it. Only the store can tell whether the service ever made that id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Order(String),
@@ -76,15 +76,34 @@ pub enum Target {
     },
 }
 
+/// How much money an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatedAmount {
+    NotGiven,
+    Is(Amount),
+    /// The sender's text. An event about money with such an amount is never applied, because every amount would count as the
+    /// right one, and never refused, because senders drop events that are refused. It is kept for a person, with this text.
+    NotUnderstood(String),
+}
+
+impl StatedAmount {
+    pub fn known(&self) -> Option<Amount> {
+        match self {
+            Self::Is(amount) => Some(*amount),
+            Self::NotGiven | Self::NotUnderstood(_) => None,
+        }
+    }
+}
+
 /// A payment event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentEvent {
-    /// Names the event: the same one again has no second effect.
+    /// The name of the event. A second event with this name has no effect.
     pub key: IdempotencyKey,
     pub status: PaymentStatus,
     pub target: Target,
     pub payment: Option<PaymentId>,
-    /// Checked against the order when there.
-    pub amount: Option<Amount>,
+    /// Compared with the order's total when given.
+    pub amount: StatedAmount,
     pub currency: Option<Currency>,
 }

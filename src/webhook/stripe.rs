@@ -6,33 +6,38 @@
 //! whatever cannot be understood of it is kept for a person. See <https://docs.stripe.com/webhooks> and
 //! <https://docs.stripe.com/api/events/types>.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{
-    Headers, Provider, Sample, Sealed,
+    Headers, Provider, Sample, Sign, Signed,
     event::{EventError, text, wrong},
-    signature::{self, Claim, Distrust, Key},
+    hmac::{self, Claim, Key},
+    signature::{self, Distrust},
 };
 use crate::domain::{
     ids::{HoldKind, IdKind, OrderKind},
     money::{Amount, Currency},
-    payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
+    payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
     text::IdempotencyKey,
 };
 
 const SECRET_CHARS_MIN: usize = 16;
 const PAYMENT_STATUSES: [&str; 3] = ["paid", "unpaid", "no_payment_required"];
-/// Of an amount that is none, so much is kept.
+/// Characters that are kept of an amount that cannot be understood.
 const RAW_CHARS_MAX: usize = 30;
 
 pub static PROVIDER: Provider = Provider {
+    name: "stripe",
     path: "/api/payments/webhooks/stripe",
+    media_type: "application/json",
+    setting: "webhook.stripe_secrets",
     secret_form: "whsec_ followed by at least 16 characters, as Stripe shows it for an endpoint",
     names_amount: true,
-    key,
-    claim,
+    credentials: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
+    sign,
     read: |body, _| read(body),
-    seal,
     write,
 };
 
@@ -43,12 +48,12 @@ fn key(secret: &str) -> Option<Key> {
 }
 
 /// `t=<timestamp>,v1=<hex>,v1=<hex>`; `v0` is for Stripe's own tests.
-fn claim(headers: Headers<'_, '_>) -> Result<Claim, Distrust> {
-    let header = signature::header(headers, "stripe-signature")?.ok_or(Distrust::HeaderMissing)?;
+fn claim(headers: &dyn Headers) -> Result<Claim, Distrust> {
+    let header = signature::header(headers, "stripe-signature")?.ok_or(Distrust::Unsigned)?;
     let (times, others): (Vec<&str>, Vec<&str>) =
         header.split(',').map(str::trim).partition(|entry| entry.starts_with("t="));
     let timestamp = times.first().map(|entry| &entry[2..]).ok_or(Distrust::HeaderIncomplete)?;
-    let version_1 = |entry: &str| entry.strip_prefix("v1=").map(|hex| bytes_of(hex).unwrap_or_default());
+    let version_1 = |entry: &str| entry.strip_prefix("v1=").map(|digits| hex::decode(digits).unwrap_or_default());
     Ok(Claim {
         head: format!("{timestamp}."),
         sent: signature::timestamp(timestamp)?,
@@ -56,15 +61,12 @@ fn claim(headers: Headers<'_, '_>) -> Result<Claim, Distrust> {
     })
 }
 
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = hex.chars().map(|c| u8::try_from(c.to_digit(16)?).ok()).collect();
-    digits.map(|digits| digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
-}
-
-fn seal(key: &Key, _id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
-    let signature = key.sign(&format!("{now_seconds}."), body);
-    let hex: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
-    vec![("stripe-signature", format!("t={now_seconds},v1={hex}"))]
+fn sign(secret: &str) -> Option<Arc<Sign>> {
+    let key = key(secret)?;
+    Some(Arc::new(move |_id, now_seconds, body| {
+        let signature = hex::encode(key.sign(&format!("{now_seconds}."), body.as_bytes()));
+        Signed { headers: vec![("stripe-signature", format!("t={now_seconds},v1={signature}"))], body }
+    }))
 }
 
 fn read(body: &[u8]) -> Result<PaymentEvent, EventError> {
@@ -96,19 +98,25 @@ fn status(kind: &str, object: &Value) -> PaymentStatus {
 }
 
 fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &Value) -> PaymentEvent {
-    let sum = sum(kind, object);
     let is_money = matches!(status, PaymentStatus::Paid | PaymentStatus::Refunded);
     let (id, is_ours) = named(object);
-    // Money for nothing that we know is kept as unmatched. That none came for it is nothing to us.
-    let is_heard = is_ours || is_money && !is_free(object);
-    // An id with a doubt behind it is none. Applied without an amount, the money would count as the right amount, and refused it
-    // would be forgotten; as unmatched it is kept with what was said, and a person reads it.
-    let doubt = sum.as_ref().err().filter(|_| is_money).map_or_else(String::new, |raw| format!(" ({raw})"));
-    let text = format!("{id}{doubt}");
-    let target = if id.starts_with(HoldKind::PREFIX) { Target::Hold(text) } else { Target::Order(text) };
-    let status = if is_heard { status } else { PaymentStatus::Ignored };
-    let (amount, currency) = sum.ok().unzip();
-    PaymentEvent { key, status, target, payment: payment(object), amount, currency }
+    let target =
+        if id.starts_with(HoldKind::PREFIX) { Target::Hold(id.to_owned()) } else { Target::Order(id.to_owned()) };
+    // Money for an id that is not ours is kept as unmatched. An event that no money came for such an id is of no use.
+    let matters = is_ours || is_money && !is_free(object);
+    let (amount, currency) = match sum(kind, object) {
+        Ok((amount, currency)) => (StatedAmount::Is(amount), Some(currency)),
+        Err(raw) if is_money => (StatedAmount::NotUnderstood(raw), None),
+        Err(_) => (StatedAmount::NotGiven, None),
+    };
+    PaymentEvent {
+        key,
+        status: if matters { status } else { PaymentStatus::Ignored },
+        target,
+        payment: payment(object),
+        amount,
+        currency,
+    }
 }
 
 /// The first id of ours in the places where one may be, or else what stands there; and whether it is one of ours.
@@ -223,7 +231,7 @@ fn write(sample: &Sample<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::signature::{Signer, Verifier},
+        super::signature::{self, Signer, Verifier},
         *,
     };
 
@@ -235,8 +243,9 @@ mod tests {
 
     fn judge(header: &str, now: u64) -> Result<(), Distrust> {
         let secrets = ["whsec_0000000000000000", SECRET];
-        let headers = |name: &str| (name == "stripe-signature").then_some(header.as_bytes());
-        Verifier::new(&PROVIDER, secrets, false, 300).unwrap().verify(&headers, BODY, now)
+        let headers = vec![("stripe-signature", header.to_owned())];
+        let verifier = Verifier::new(&PROVIDER, secrets, false, 300).unwrap();
+        signature::judge(&verifier, &headers, BODY, now)
     }
 
     #[test]
@@ -245,8 +254,9 @@ mod tests {
         for (header, now) in [(format!("t=1700000000,v1={HEX}"), SENT + 300), (several, SENT - 300)] {
             assert_eq!(judge(&header, now), Ok(()), "{header}");
         }
-        let signed = Signer::new(&PROVIDER, SECRET).unwrap().headers("evt_1", SENT, BODY);
-        assert_eq!(signed, [("stripe-signature", format!("t=1700000000,v1={HEX}"))]);
+        let body = String::from_utf8(BODY.to_vec()).unwrap();
+        let signed = Signer::new(&PROVIDER, SECRET).unwrap().sign("evt_1", SENT, body);
+        assert_eq!(signed.headers, [("stripe-signature", format!("t=1700000000,v1={HEX}"))]);
     }
 
     #[test]
@@ -271,7 +281,7 @@ mod tests {
         }
         assert_eq!(judge(&format!("t=1700000000,v1={HEX}"), SENT + 301), Err(Distrust::TooOld));
         assert_eq!(judge(&format!("t=1700000000,v1={HEX}"), SENT - 301), Err(Distrust::InFuture));
-        assert!((PROVIDER.key)("sk_live_9f8e7d6c5b4a39281706").is_none() && (PROVIDER.key)("whsec_").is_none());
+        assert!(key("sk_live_9f8e7d6c5b4a39281706").is_none() && key("whsec_").is_none());
     }
 
     #[test]
@@ -321,16 +331,13 @@ mod tests {
             (|o| o["currency"] = Value::Null, "5000 "),
         ] {
             let event = paid(change);
-            assert_eq!((event.status, event.amount, event.currency), (PaymentStatus::Paid, None, None));
-            assert_eq!(
-                event.target,
-                Target::Order(format!("order_p1_x (payment_intent.succeeded of {doubt})")),
-                "not an id any more"
-            );
+            let amount = StatedAmount::NotUnderstood(format!("payment_intent.succeeded of {doubt}"));
+            assert_eq!((event.status, event.amount, event.currency), (PaymentStatus::Paid, amount, None));
+            assert_eq!(event.target, Target::Order("order_p1_x".to_owned()));
             assert_eq!(event.payment, PaymentId::parse("pi_1"));
         }
         let session = json!({"id": "cs_1", "payment_status": "of next year", "amount_total": 5000, "currency": "usd"});
-        assert_eq!(event("checkout.session.completed", &session).amount, None);
+        assert_eq!(event("checkout.session.completed", &session).amount.known(), None);
     }
 
     #[test]
@@ -340,13 +347,13 @@ mod tests {
                 "amount_captured": captured, "amount_refunded": back, "refunded": refunded, "metadata": {"order_id": "order_p1_x"}});
             event("charge.refunded", &object)
         };
-        let dollars = |number: u64| Some(Amount::from_ten_thousandths(number * 10_000));
+        let dollars = |number: u64| StatedAmount::Is(Amount::from_ten_thousandths(number * 10_000));
         assert_eq!(refund(true, json!(5_000), 5_000).amount, dollars(50));
         assert_eq!(refund(true, Value::Null, 5_000).amount, dollars(50));
         assert_eq!(refund(true, json!(4_000), 5_000).amount, dollars(40), "10 were never captured");
         assert_eq!(refund(false, json!(5_000), 1_000).amount, dollars(10));
         let unclear = refund(false, json!(2_500), 2_500);
-        assert!(unclear.amount.is_none() && unclear.target != Target::Order("order_p1_x".to_owned()));
+        assert_eq!(unclear.amount, StatedAmount::NotUnderstood("charge.refunded of null USD".to_owned()));
         assert_eq!(unclear.payment, PaymentId::parse("pi_1"));
     }
 
@@ -399,7 +406,7 @@ mod tests {
                 };
                 let event = read(write(&sample).as_bytes()).unwrap();
                 assert_eq!((event.status, event.target, event.payment), (status, expected, PaymentId::parse("pi_1")));
-                assert_eq!((event.amount, event.currency), (Some(money.0), Some(currency)));
+                assert_eq!((event.amount, event.currency), (StatedAmount::Is(money.0), Some(currency)));
             }
         }
     }

@@ -84,7 +84,7 @@ async fn a_payment_of_a_hold_and_the_refund_of_its_order_are_about_one_payment()
     let paid = trigger(&app, &format!("paid {hold} --amount 50.00"));
     assert_eq!(told(&paid), (vec!["paid 200 applied order paid".to_owned()], 0));
     let order = app.order(&hold).await.id();
-    let refunded = trigger(&app, &format!("refunded {order} --stripe"));
+    let refunded = trigger(&app, &format!("refunded {order} --provider stripe"));
     assert_eq!(told(&refunded), (vec!["refunded 200 applied order refunded".to_owned()], 0));
 }
 
@@ -92,24 +92,27 @@ async fn a_payment_of_a_hold_and_the_refund_of_its_order_are_about_one_payment()
 async fn stripes_events_carry_what_the_order_costs_and_are_signed() {
     let app = selling(20).await;
     let order = app.ordered().await;
-    let begun = trigger(&app, &format!("processing {order} --stripe"));
+    let begun = trigger(&app, &format!("processing {order} --provider stripe"));
     assert!(told(&begun).0[0].ends_with("order pending"), "{begun:?}");
     let cases: [(&str, &[&str]); 4] = [
-        ("paid ORDER --stripe --duplicate 2", &["paid 200 applied order paid", "paid 200 duplicate order paid"]),
-        ("refunded ORDER --stripe --amount 10.00", &["refunded 200 review order paid"]),
-        ("refunded ORDER --stripe", &["refunded 200 applied order refunded"]),
-        ("paid order_x --stripe --amount 7 --currency JPY", &["paid 200 unmatched no order"]),
+        (
+            "paid ORDER --provider stripe --duplicate 2",
+            &["paid 200 applied order paid", "paid 200 duplicate order paid"],
+        ),
+        ("refunded ORDER --provider stripe --amount 10.00", &["refunded 200 review order paid"]),
+        ("refunded ORDER --provider stripe", &["refunded 200 applied order refunded"]),
+        ("paid order_x --provider stripe --amount 7 --currency JPY", &["paid 200 unmatched no order"]),
     ];
     all_go(&app, &order, &cases);
     for (status, stands) in [("failed", "cancelled"), ("canceled", "cancelled")] {
-        let output = trigger(&app, &format!("{status} {} --stripe", app.ordered().await));
+        let output = trigger(&app, &format!("{status} {} --provider stripe", app.ordered().await));
         assert!(told(&output).0[0].ends_with(&format!("applied order {stands}")), "{output:?}");
     }
     let hold = app.held().await;
-    let unknown = trigger(&app, &format!("paid {hold} --stripe"));
+    let unknown = trigger(&app, &format!("paid {hold} --provider stripe"));
     let (status, said) = complaint(&unknown);
-    assert!(status == 2 && said.contains("say --amount"), "{said}");
-    let known = trigger(&app, &format!("paid {hold} --stripe --amount 50"));
+    assert!(status == 2 && said.contains("give --amount"), "{said}");
+    let known = trigger(&app, &format!("paid {hold} --provider stripe --amount 50"));
     assert_eq!(told(&known), (vec!["paid 200 applied order paid".to_owned()], 0));
 }
 
@@ -156,7 +159,8 @@ async fn what_is_refused_or_not_answered_is_told_by_the_exit_status() {
         ("paid order_x --amount 1.234", "more decimals"),
         ("paid order_x --currency XYZ --amount 1", "ISO 4217"),
         ("paid order_x --secret hunter2", "base64"),
-        ("paid order_x --stripe --secret sk_live_hunter2", "as Stripe shows it"),
+        ("paid order_x --provider stripe --secret sk_live_hunter2", "as Stripe shows it"),
+        ("paid order_x --provider paypal", "possible values: standard, stripe"),
         ("paid order_x --seed 1", "--shuffle"),
         ("paid order_x --url ftp://x", "--url"),
     ] {

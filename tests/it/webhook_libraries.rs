@@ -100,7 +100,7 @@ fn what_is_signed_here_is_trusted_by_the_official_libraries() {
     let body = "{\"id\":\"evt_1\",\"object\":\"event\",\"note\":\"caf\u{e9}\"}";
     let check = |library: &str, provider: &'static Provider| {
         let now = jiff::Timestamp::now().as_second().unsigned_abs();
-        let headers = Signer::new(provider, SECRETS[0]).unwrap().headers("evt_1", now, body.as_bytes());
+        let headers = Signer::new(provider, SECRETS[0]).unwrap().sign("evt_1", now, body.to_owned()).headers;
         let headers: Map<_, _> = headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         json!({"library": library, "body": body, "secret": SECRETS[0], "headers": headers})
     };

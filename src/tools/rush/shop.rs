@@ -1,17 +1,13 @@
 //! The service's calls as a buyer and a payment provider make them, and what its answers mean.
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{borrow::Cow, rc::Rc};
 
 use serde::Deserialize;
 
 use super::tally::{Class, Step};
 use crate::{
     tools::client::{Answer, Ask, Endpoint, Lost, with_header},
-    webhook::{signature::Signer, standard},
+    webhook::{self, Signed, signature::Signer, standard},
 };
 
 /// Longer codes than any of the contract are somebody else's.
@@ -44,10 +40,12 @@ impl Shop {
         let key = format!("rush-{:016x}-{order}", self.run);
         let payload = serde_json::json!({"status": "paid", "order_id": order});
         let body = serde_json::json!({"idempotency_key": key, "payload": payload}).to_string();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let sealed = self.signer.as_ref().map(|signer| signer.headers(&key, now, body.as_bytes())).unwrap_or_default();
-        let request = self.endpoint.post(standard::PROVIDER.path, body);
-        sealed.iter().fold(request, |request, (name, value)| with_header(request, name, value))
+        let signed = match &self.signer {
+            Some(signer) => signer.sign(&key, webhook::now_seconds(), body),
+            None => Signed { headers: Vec::new(), body },
+        };
+        let request = self.endpoint.post(standard::PROVIDER.path, signed.body);
+        signed.headers.iter().fold(request, |request, (name, value)| with_header(request, name, value))
     }
 }
 

@@ -2,10 +2,7 @@
 //!
 //! Knows the service only by its HTTP interface, as a provider does.
 
-use std::{
-    rc::Rc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
@@ -16,28 +13,28 @@ use crate::{
         payment::PaymentStatus,
     },
     tools::client::{Answer, Endpoint, Line, dice::Dice, with_header},
-    webhook::{Provider, Sample, signature::Signer},
+    webhook::{self, Provider, Sample, Signed, signature::Signer},
 };
 
-/// Of an answer that is not understood, so much is shown.
+/// Characters that are shown of an answer.
 const RAW_CHARS_MAX: usize = 200;
 
 /// What to send.
 pub struct Plan {
     pub endpoint: Endpoint,
     pub provider: &'static Provider,
-    /// Without one the events are unsigned.
+    /// `None`: the events are unsigned.
     pub signer: Option<Signer>,
     pub statuses: Vec<PaymentStatus>,
     /// The id of an order or of a hold.
     pub target: String,
-    /// Names the event; with several statuses a number follows it.
+    /// The id of the event. With several statuses a number follows it.
     pub key: String,
     pub payment: String,
     pub money: Option<(Amount, Currency)>,
     /// How often each event is sent.
     pub copies: u64,
-    /// For a random order; without one they are sent as they stand.
+    /// The seed of a random order. `None`: the order of the statuses.
     pub shuffle_seed: Option<u64>,
 }
 
@@ -48,38 +45,38 @@ struct Event {
     body: String,
 }
 
-/// What came of sending one event once.
+/// The result of sending one event once.
 pub struct Sent {
     pub status: PaymentStatus,
     pub key: String,
-    /// HTTP status and body, or why there is none.
+    /// HTTP status and body, or why there is no answer.
     pub answer: Result<(u16, Value), String>,
 }
 
-/// Sends all events, one after another, and tells of each.
+/// Sends all events, one after another, and reports each.
 ///
 /// # Errors
 /// Why nothing was sent, and what to do about it.
-pub async fn run(plan: &Plan, tell: impl FnMut(&Sent)) -> Result<(), String> {
-    LocalSet::new().run_until(send_all(plan, tell)).await
+pub async fn run(plan: &Plan, report: impl FnMut(&Sent)) -> Result<(), String> {
+    LocalSet::new().run_until(send_all(plan, report)).await
 }
 
-async fn send_all(plan: &Plan, mut tell: impl FnMut(&Sent)) -> Result<(), String> {
+async fn send_all(plan: &Plan, mut report: impl FnMut(&Sent)) -> Result<(), String> {
     let mut line = Line::new(Rc::new(plan.endpoint.clone()));
     let mut total = None;
     if plan.provider.names_amount {
         total = ask_total(&mut line, plan).await?.or(plan.money);
-        total.ok_or_else(|| format!("the service knows no total of {}: say --amount and --currency", plan.target))?;
+        total.ok_or_else(|| format!("the service knows no total of {}: give --amount and --currency", plan.target))?;
     }
     for event in plan.events(total) {
         let answer = send(&mut line, plan, &event).await;
-        tell(&Sent { status: event.status, key: event.key, answer });
+        report(&Sent { status: event.status, key: event.key, answer });
     }
     Ok(())
 }
 
 impl Plan {
-    /// All that is sent, in the order of sending.
+    /// All events, in the order of sending.
     fn events(&self, total: Option<(Amount, Currency)>) -> Vec<Event> {
         let several = self.statuses.len() > 1;
         let mut events = Vec::new();
@@ -92,7 +89,7 @@ impl Plan {
                 payment: &self.payment,
                 money: self.money.or(total),
                 is_partial: self.money.zip(total).is_some_and(|((part, _), (whole, _))| part < whole),
-                sent_seconds: now_seconds(),
+                sent_seconds: webhook::now_seconds(),
             };
             let body = (self.provider.write)(&sample);
             events.extend((0..self.copies).map(|_| Event { status: *status, key: key.clone(), body: body.clone() }));
@@ -125,10 +122,14 @@ async fn ask_total(line: &mut Line, plan: &Plan) -> Result<Option<(Amount, Curre
 }
 
 async fn send(line: &mut Line, plan: &Plan, event: &Event) -> Result<(u16, Value), String> {
-    let sign = |signer: &Signer| signer.headers(&event.key, now_seconds(), event.body.as_bytes());
-    let headers = plan.signer.as_ref().map(sign).unwrap_or_default();
-    let request = plan.endpoint.post(plan.provider.path, event.body.clone());
-    let request = headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
+    let body = event.body.clone();
+    let signed = match &plan.signer {
+        Some(signer) => signer.sign(&event.key, webhook::now_seconds(), body),
+        None => Signed { headers: Vec::new(), body },
+    };
+    let request = plan.endpoint.post(plan.provider.path, signed.body);
+    let request = with_header(request, "content-type", plan.provider.media_type);
+    let request = signed.headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
     line.send(request).await.map(|answer| read(&answer)).map_err(|lost| lost.to_string())
 }
 
@@ -142,16 +143,16 @@ impl Sent {
         matches!(self.answer, Ok((200..=299, _)))
     }
 
-    /// For people: what was sent, what was answered, and how the order stands.
+    /// For people: the event, the answer, and the status of the order.
     pub fn text(&self) -> String {
-        let said = match &self.answer {
-            Ok((status, body)) => format!("{status}  {}", said(body)),
+        let answer = match &self.answer {
+            Ok((status, body)) => format!("{status}  {}", summary(body)),
             Err(why) => format!("no answer: {why}"),
         };
-        format!("{:<11} {:<20} {}", self.status.as_str(), self.key, said)
+        format!("{:<11} {:<20} {}", self.status.as_str(), self.key, answer)
     }
 
-    /// For programs: one object a line.
+    /// For programs: a JSON object on one line.
     pub fn json(&self) -> String {
         let (status, body, lost) = match &self.answer {
             Ok((status, body)) => (Some(status), Some(body), None),
@@ -163,7 +164,7 @@ impl Sent {
 }
 
 /// The outcome and the order, or the problem.
-fn said(body: &Value) -> String {
+fn summary(body: &Value) -> String {
     let text = match (body["outcome"].as_str(), body["order"]["status"].as_str(), body["code"].as_str()) {
         (Some(outcome), Some(order), _) => {
             let late = if body["order"]["late"] == true { ", late" } else { "" };
@@ -174,8 +175,4 @@ fn said(body: &Value) -> String {
         _ => body.to_string(),
     };
     text.chars().filter(|c| !c.is_control()).take(RAW_CHARS_MAX).collect()
-}
-
-fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
