@@ -13,8 +13,9 @@ test: ## Run all tests, on private Redis servers that they start themselves
 	@scripts/bootstrap --tests
 	cargo test --locked --lib --test it
 
-lint: ## Check formatting, lints and documentation
-	@scripts/bootstrap --cargo
+lint: ## Check formatting, lints and documentation, of Lua too
+	@scripts/bootstrap --lint
+	scripts/lint-lua
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --quiet

@@ -1,24 +1,29 @@
 #!lua flags=no-writes
--- audit_orders: orders of a sale as they stand, and whether they are where they must be found.
+-- audit_orders: reads orders of a sale for an audit, and their places in the indexes.
 --
 -- uses   nothing
 -- KEYS   1 orders ZSET, 2 due ZSET, 3 review_records HASH; then order HASHes
 -- ARGV   the id of each order
 -- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '',
---        1 or 0: whether the review that it names is there, and its fields as a list, which is empty when it is gone
+--        1 or 0: whether the review that it names exists, and its fields as a list, which is empty when it is gone
 -- cost   O(orders)
+-- e.g.   KEYS = { 'orders', 'due', 'review_records', 'order:o1' }  ARGV = { 'o1' }
+--        ->  { 'orders', '4102444800000', '4102444850000', 0, { 'status', 'pending', ... } }
 
 -- names
 local orders_key, due_key, records_key = KEYS[1], KEYS[2], KEYS[3]
-local FIRST = 4
+local ORDERS = 3
+if #KEYS < ORDERS or #KEYS ~= ORDERS + #ARGV then
+  return redis.error_reply('ERR audit_orders: wrong number of keys or arguments')
+end
 
 -- facts
 local reply = { 'orders' }
-for i = FIRST, #KEYS do
-  local id = ARGV[i - FIRST + 1]
+for i, id in ipairs(ARGV) do
+  local order_key = KEYS[ORDERS + i]
   -- A key of another type must not end the audit.
-  local is_read, fields = pcall(redis.call, 'HGETALL', KEYS[i])
-  local review = is_read and redis.call('HGET', KEYS[i], 'review')
+  local is_read, fields = pcall(redis.call, 'HGETALL', order_key)
+  local review = is_read and redis.call('HGET', order_key, 'review')
   reply[#reply + 1] = redis.call('ZSCORE', orders_key, id) or ''
   reply[#reply + 1] = redis.call('ZSCORE', due_key, id) or ''
   reply[#reply + 1] = review and redis.call('HEXISTS', records_key, review) or 0

@@ -1,16 +1,22 @@
 #!lua flags=no-writes
--- audit_units: counters, buckets and deadlines of a sale as they are stored, all of one instant.
+-- audit_units: reads counters, buckets and deadlines of a sale, all of one instant.
 --
 -- uses   clock
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET
--- ARGV   1 most fields and members to tell
+-- ARGV   1 most fields and members to answer
 -- REPLY  too_many, now, last_now     there are more: read them page by page instead
 --        units, now, last_now, stock and lapses as lists of field and value, deadlines as a list of member and score
 -- cost   O(fields and members)
+-- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines' }  ARGV = { 2048 }
+--        ->  { 'units', 4102444800000, 4102444800000, { '1:price', '500000', ... },
+--              { '4102444900000:1:h', '2', ... }, { '4102444850000:1:p', '4102444850000', ... } }
 
 -- names
 local sale_key, stock_key, lapses_key, deadlines_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local most = tonumber(ARGV[1])
+if #KEYS ~= 4 or #ARGV ~= 1 then
+  return redis.error_reply('ERR audit_units: wrong number of keys or arguments')
+end
 
 -- facts
 local last_now = tonumber(redis.call('HGET', sale_key, 'last_now') or 0)

@@ -1,38 +1,44 @@
 #!lua
 -- change_product: changes name, price or limits of a product. Orders keep the price with which they were made.
 --
--- uses   clock, units, customers, records, book, products, sales
+-- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
--- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field and
---        value of each change: name, price, max_per_hold, max_per_customer ('': no limit)
+-- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field
+--        and value of each change: name, price, max_per_hold, max_per_customer ('': no limit)
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        price_too_large          price times max_per_hold
 --        changed, now, currency, starts, ends, paused, product row
 -- cost   O(1 + due buckets)
+-- e.g.   KEYS = { book, 'product:1' }  ARGV = { 60000, 1000, '1', 500000000000000, 'price', 490000 }
+--        ->  { 'changed', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '490000', '10', ... } }
 
 -- names
-local product_key, id, line_total_max = KEYS[BOOK + 1], ARGV[3], tonumber(ARGV[4])
+local product_key, id, line_total_max = KEYS[BOOK_KEYS + 1], ARGV[3], tonumber(ARGV[4])
 local CHANGES = 5
+if #KEYS ~= BOOK_KEYS + 1 or #ARGV < CHANGES - 1 or #ARGV % 2 ~= 0 then
+  return redis.error_reply('ERR change_product: wrong number of keys or arguments')
+end
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused')
-local now = guarded_now(sale[1])
+local last_now, currency, starts, ends, paused =
+  unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused'))
+local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
-local stock = redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold')
-local change = { price = stock[1], max_per_hold = stock[2] }
-for i = CHANGES, #ARGV, 2 do change[ARGV[i]] = ARGV[i + 1] end
+local price, max_per_hold = unpack(redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold'))
+local changes = { price = price, max_per_hold = max_per_hold }
+for i = CHANGES, #ARGV, 2 do changes[ARGV[i]] = ARGV[i + 1] end
 
 -- decision
-if not stock[1] then return { 'product_not_found' } end
-if change.price * change.max_per_hold > line_total_max then return { 'price_too_large' } end
+if not price then return { 'product_not_found' } end
+if changes.price * changes.max_per_hold > line_total_max then return { 'price_too_large' } end
 
 -- effects
-if change.name then redis.call('HSET', product_key, 'name', change.name) end
-change.name = nil
-for field, value in pairs(change) do redis.call('HSET', stock_key, id .. ':' .. field, value) end
+if changes.name then redis.call('HSET', product_key, 'name', changes.name) end
+changes.name = nil
+for field, value in pairs(changes) do redis.call('HSET', stock_key, id .. ':' .. field, value) end
 local row = product_row(id, product_key)
-emit_product('product.changed', row, now)
+log_product_event('product.changed', row, now)
 write_book(now)
-return { 'changed', now, sale[2], sale[3] or '', sale[4] or '', sale[5] or '', row }
+return { 'changed', now, currency, starts or '', ends or '', paused or '', row }

@@ -1,7 +1,7 @@
 #!lua
--- change_sale: changes terms of a sale, all or none, for every worker at once. Holds and orders that are there keep theirs.
+-- change_sale: changes terms of a sale, all or none, for every worker at once. Holds and orders that exist keep theirs.
 --
--- uses   clock, units, customers, records, book, sales
+-- uses   clock, units, customers, holds, records, book, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term to change
@@ -9,9 +9,13 @@
 --        terms_conflict, field    the field would be more than its maximum, or the window would end before it begins
 --        changed, the terms as a list
 -- cost   O(terms)
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 'paused', 1 }  ->  { 'changed', { ... } }
 
 -- names
 local TERMS = 3
+if #KEYS ~= BOOK_KEYS or #ARGV < TERMS - 1 or #ARGV % 2 ~= 0 then
+  return redis.error_reply('ERR change_sale: wrong number of keys or arguments')
+end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
@@ -42,6 +46,6 @@ if changes == 0 then return { 'changed', sale_terms() } end
 
 -- effects
 redis.call('HSET', sale_key, unpack(ARGV, TERMS))
-emit_sale('sale.changed', now)
+log_sale_event('sale.changed', now)
 write_book(now)
 return { 'changed', sale_terms() }

@@ -1,19 +1,26 @@
 #!lua
--- confirm: whether payment events that were settled are still there, and a mark behind them. Whoever waits until the mark is
--- on disk or on a replica knows that what was settled before it is there too.
+-- confirm: answers whether payment events that were settled are still stored, and leaves a mark behind them. Once the mark
+-- is on disk or on a replica, so is everything that was settled before it.
+-- This is the one script whose keys are not all of one sale: the mark has no hash tag, and the events may be of any sale. It
+-- decides nothing, so one Redis may run it. A Redis Cluster would refuse it (lua/README.md).
 --
 -- uses   nothing
 -- KEYS   1 mark STRING; then for each event its once STRING
 -- ARGV   none
 -- REPLY  marked, and for each event 1, or 0: it was lost with a server that went away
 -- cost   O(events)
+-- e.g.   KEYS = { 'mark', 'once:e1', 'once:lost' }  ARGV = {}  ->  { 'marked', 1, 0 }
 
 -- names
 local mark_key = KEYS[1]
+local ONCE_KEYS = 2
+if #KEYS < 1 or #ARGV ~= 0 then
+  return redis.error_reply('ERR confirm: wrong number of keys or arguments')
+end
 
 -- facts
 local reply = { 'marked' }
-for i = 2, #KEYS do reply[i] = redis.call('EXISTS', KEYS[i]) end
+for i = ONCE_KEYS, #KEYS do reply[i] = redis.call('EXISTS', KEYS[i]) end
 
 -- effects
 redis.call('INCR', mark_key)

@@ -1,19 +1,25 @@
 #!lua flags=no-writes
--- find_order: an order as it stands; that a pending one has expired follows from now and its due time.
+-- find_order: reads an order. That a pending one has lapsed follows from now and its due time.
 --
--- uses   clock, records
+-- uses   clock
 -- KEYS   1 sale HASH, 2 order HASH
 -- ARGV   none
 -- REPLY  order_not_found, now     its record is gone
 --        found, now, order
 -- cost   O(1)
+-- e.g.   KEYS = { 'sale', 'order:o1' }  ARGV = {}
+--        ->  { 'found', 4102444800000, { 'status', 'pending', 'lines', '1=1@500000', 'total', '500000', ... } }
 
 -- names
 local sale_key, order_key = KEYS[1], KEYS[2]
+if #KEYS ~= 2 or #ARGV ~= 0 then
+  return redis.error_reply('ERR find_order: wrong number of keys or arguments')
+end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local order = redis.call('HGETALL', order_key)
 
 -- decision
-if redis.call('EXISTS', order_key) == 0 then return { 'order_not_found', now } end
-return order_reply('found', now, order_key)
+if #order == 0 then return { 'order_not_found', now } end
+return { 'found', now, order }

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- find_sale: the terms of a sale.
+-- find_sale: reads the terms of a sale.
 --
 -- uses   nothing
 -- KEYS   1 sale HASH
@@ -7,9 +7,13 @@
 -- REPLY  sale_not_found
 --        found, the terms as a list
 -- cost   O(terms)
+-- e.g.   KEYS = { 'sale' }  ARGV = {}  ->  { 'found', { ... } }
 
 -- names
 local sale_key = KEYS[1]
+if #KEYS ~= 1 or #ARGV ~= 0 then
+  return redis.error_reply('ERR find_sale: wrong number of keys or arguments')
+end
 
 -- facts
 local exists = redis.call('HEXISTS', sale_key, 'hold_ms') == 1

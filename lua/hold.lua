@@ -1,13 +1,16 @@
 #!lua
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
--- In a rush most buyers want the same, so neighbours that do are a run, decided and answered together.
+-- In a rush most buyers want the same. Neighbours that do are a run, and the script decides and answers a run as one.
 --
--- uses   clock, units, customers
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold STRING;
---        then for each run with a claim its once STRING
--- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds, wish.
---        A wish is '1=2,7=1' or '1=2,7=1 alice' (product=units, each product once, and the customer), and if there is more to it, a newline, the hold_ms wanted (0: the sale's own), and perhaps a blank and a
---        claim ('<fingerprint> <hold id>'); a wish with a claim is a run of its own
+-- uses   clock, units, customers, holds
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
+--        STRING; then for each run with a claim its once STRING
+-- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds,
+--        request.
+--        A request is '<lines>' or '<lines> <customer>'. Lines are '1=2,7=1': product=units, each product once.
+--        It may go on behind a newline: '<hold_ms>' or '<hold_ms> <claim>'. hold_ms is the duration asked for, or 0 for
+--        that of the sale. A claim is '<fingerprint> <hold id>' of an idempotency key. A request with a claim is a run of
+--        its own.
 -- REPLY  behind                                  lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and in the order of the holds: a number of holds, and how they were decided, as one of
 --          idempotency_key_reused                the key was used with another fingerprint
@@ -21,72 +24,81 @@
 --          customer_id_required, product         the product has a limit for each customer
 --          customer_limit_reached, product, units that the customer may still have
 --          insufficient_stock, product, available, coming back (held + pending), next release in ms or 0
---          held, deadline                        also when this hold is already there: the call was sent twice
+--          held, deadline                        also when this hold exists: the call was sent twice
 -- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
+-- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers', 'hold:a', 'hold:b', 'hold:c', 'once:k' }
+--        ARGV = { 3, 60000, 2, '1=2', 1, '2=1 bob\n30000 fingerprint c' }
+--        ->  { 'decided', 4102444800000, 2, { 'held', 4102444900000 }, 1, { 'held', 4102444830000 } }
 
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
-local HOLDS = 5
-local next_once = HOLDS + count
+local HOLDS, RUNS = 5, 3
+if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 ~= 0 then
+  return redis.error_reply('ERR hold: wrong number of keys or arguments')
+end
 
-local function bounded(units)
-  units = tonumber(units)
+local function bounded(text)
+  local units = tonumber(text)
   return units and units >= 1 and units <= 1000000 and units
 end
 
--- False: it cannot be read.
-local function read_wish(text)
-  -- Nearly every wish is one line and nothing else.
+-- The request with a line for each product, or false when it cannot be read.
+local function read_request(text)
+  -- Nearly every request is one line and nothing else.
   local only, only_units = text:match('^(%d+)=(%d+)$')
   if only then
     local units = bounded(only_units)
     return units and { lines = text, hold_ms = 0, customer = '', { product = only, units = units } }
   end
-  local record, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
-  local lines, customer = (record or text):match('^(%S+) ?(.*)$')
+  local head, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
+  local lines, customer = (head or text):match('^(%S+) ?(.*)$')
   if not lines then return false end
-  local wish = { lines = lines, customer = customer, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
+  local request = { lines = lines, customer = customer, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
   local seen = {}
   for part in lines:gmatch('[^,]+') do
-    local product, units = part:match('^(%d+)=(%d+)$')
-    units = bounded(units)
+    local product, units_text = part:match('^(%d+)=(%d+)$')
+    local units = bounded(units_text)
     if not units or seen[product] then return false end
     seen[product] = true
-    wish[#wish + 1] = { product = product, units = units }
+    request[#request + 1] = { product = product, units = units }
   end
-  return #wish > 0 and wish
+  return #request > 0 and request
 end
 
--- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'cooldown_holds',
-  'cooldown_ms')
-local now = guarded_now(sale[1])
-if reclaim(now) then return { 'behind' } end
-
-local runs, first = {}, HOLDS + 1
-for i = 3, #ARGV, 2 do
-  local run = read_wish(ARGV[i + 1])
+local runs, next_hold, next_once = {}, HOLDS + 1, HOLDS + count + 1
+for i = RUNS, #ARGV, 2 do
+  local run = read_request(ARGV[i + 1])
   if not run then
-    return redis.error_reply('ERR hold: a wish has lines of a product and 1 to 1000000 units, each product once')
+    return redis.error_reply('ERR hold: a request has lines of a product and 1 to 1000000 units, each product once')
   end
-  run.first, run.holds = first, tonumber(ARGV[i])
-  first = first + run.holds
+  run.first, run.holds = next_hold, tonumber(ARGV[i])
+  next_hold = next_hold + run.holds
   if run.claim then
-    next_once = next_once + 1
     run.once_key = KEYS[next_once]
+    next_once = next_once + 1
   end
   runs[#runs + 1] = run
 end
-local some_known = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
+if next_hold ~= HOLDS + count + 1 or next_once ~= #KEYS + 1 then
+  return redis.error_reply('ERR hold: wrong number of keys or arguments')
+end
+
+-- facts
+local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, cooldown_text, cooldown_ms =
+  unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'cooldown_holds',
+    'cooldown_ms'))
+local now = guarded_now(last_now)
+if reclaim(now) then return { 'behind' } end
+local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 
 local products = {}
 local function product_of(id)
   if products[id] == nil then
-    local f = redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':max_per_hold',
-      id .. ':max_per_customer')
-    products[id] = f[1] and
-      { available = tonumber(f[1]), held = tonumber(f[2]), pending = tonumber(f[3]), most = tonumber(f[4]),
-        most_per_customer = tonumber(f[5] or ''), taken = 0 }
+    local available, held, pending, most, most_per_customer = unpack(redis.call('HMGET', stock_key, id .. ':available',
+      id .. ':held', id .. ':pending', id .. ':max_per_hold', id .. ':max_per_customer'))
+    products[id] = available and
+      { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
+        most_per_customer = tonumber(most_per_customer or ''), taken = 0 }
   end
   return products[id]
 end
@@ -99,14 +111,14 @@ local function answer(holds, decision)
   reply[#reply + 1] = decision
 end
 
-local function earlier_claim(run)
-  local earlier = claims[run.once_key] or redis.call('GET', run.once_key)
-  if not earlier then return nil end
-  local fingerprint, hold, deadline = earlier:match('^(%S+) (%S+) (%d+)$')
-  local own_fingerprint, own_hold = run.claim:match('^(%S+) (%S+)$')
+local function decided_before(run)
+  local value = claims[run.once_key] or redis.call('GET', run.once_key)
+  if not value then return nil end
+  local fingerprint, hold, deadline = read_claim(value)
+  local own_fingerprint, own_hold = read_claim(run.claim)
   if fingerprint ~= own_fingerprint then return { 'idempotency_key_reused' } end
-  if hold == own_hold then return { 'held', tonumber(deadline) } end
-  return { 'replayed', tonumber(deadline), hold }
+  if hold == own_hold then return { 'held', deadline } end
+  return { 'replayed', deadline, hold }
 end
 
 -- What this batch took is in no bucket yet.
@@ -119,26 +131,26 @@ end
 
 -- Whether the sale takes holds at this moment: one answer for all.
 local closed
-local starts, ends = tonumber(sale[4] or ''), tonumber(sale[5] or '')
+local starts, ends = tonumber(starts_text or ''), tonumber(ends_text or '')
 if ends and now >= ends then
   closed = { 'sale_ended', starts or 0 }
 elseif starts and now < starts then
   closed = { 'sale_not_started', starts }
-elseif sale[6] and sale[6] ~= '0' and sale[6] ~= '' then
+elseif paused and paused ~= '0' and paused ~= '' then
   closed = { 'sale_paused', starts or 0 }
 end
 
-local cooldown_holds = tonumber(sale[7] or '') or 0
+local cooldown_holds = tonumber(cooldown_text or '') or 0
 
--- Of a product, how many more units the customer may have; nil: as many as there are.
+-- How many more units of the product the customer may have. nil: as many as there are.
 local function allowance(run, line)
   local most = products[line.product].most_per_customer
-  return most and most - customer_has(customer_at(run.customer, now), line.product)
+  return most and most - units_of_customer(customer_at(run.customer, now), line.product)
 end
 
 local function customer_refusal(run)
   if run.customer ~= '' and cooldown_holds > 0 then
-    local again = cooling_until(customer_at(run.customer, now), cooldown_holds, tonumber(sale[8]), now)
+    local again = cooling_until(customer_at(run.customer, now), cooldown_holds, tonumber(cooldown_ms), now)
     if again then return { 'customer_cooling_down', again } end
   end
   for _, line in ipairs(run) do
@@ -170,9 +182,9 @@ local function refusal(run)
   end
 end
 
--- Units for this many holds of the run, of which the first has this key.
+-- Takes units for this many holds of the run. `key` is where the first of them is in KEYS.
 local function take(run, key, holds)
-  local ms = run.hold_ms > 0 and math.min(run.hold_ms, tonumber(sale[3])) or tonumber(sale[2])
+  local ms = run.hold_ms > 0 and math.min(run.hold_ms, tonumber(hold_max_ms)) or tonumber(sale_hold_ms)
   local deadline = deadline_after(now, ms)
   for _, line in ipairs(run) do
     local product, units = products[line.product], line.units * holds
@@ -180,14 +192,14 @@ local function take(run, key, holds)
     product.held = product.held + units
     product.taken = product.taken + units
     product.taken_until = math.min(product.taken_until or deadline, deadline)
-    customer_owes(run.customer, bucket(deadline, line.product, 'h'), units, now)
+    add_customer_due_back(run.customer, bucket_name(deadline, line.product, 'h'), units, now)
   end
   takes[#takes + 1] = { run = run, first = key, last = key + holds - 1, deadline = deadline }
-  if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) end
+  if run.claim then claims[run.once_key] = claim_value(run.claim, deadline) end
   answer(holds, { 'held', deadline })
 end
 
--- Of holds that want the same, the first get it as long as units last; then all others are refused for one reason.
+-- Of holds that want the same, the first get it as long as units last. All others are refused for one reason.
 local function decide(run, key, holds)
   local enough = holds
   if not refusal(run) then
@@ -204,7 +216,7 @@ end
 
 local function decide_each(run)
   for key = run.first, run.first + run.holds - 1 do
-    local earlier = run.claim and earlier_claim(run)
+    local earlier = run.claim and decided_before(run)
     if not earlier and redis.call('EXISTS', KEYS[key]) == 1 then
       earlier = { 'held', redis.call('PEXPIRETIME', KEYS[key]) }
     end
@@ -213,7 +225,7 @@ local function decide_each(run)
 end
 
 for _, run in ipairs(runs) do
-  if run.claim or some_known then decide_each(run) else decide(run, run.first, run.holds) end
+  if run.claim or some_exist then decide_each(run) else decide(run, run.first, run.holds) end
 end
 if #takes == 0 then return reply end
 
@@ -221,10 +233,10 @@ if #takes == 0 then return reply end
 local made = base_36(math.ceil(now / 1000))
 for _, taken in ipairs(takes) do
   local run, deadline = taken.run, int(taken.deadline)
-  local record = run.lines .. ' ' .. made .. (run.customer ~= '' and ' ' .. run.customer or '')
-  for key = taken.first, taken.last do redis.call('SET', KEYS[key], record, 'PXAT', deadline) end
-  for _, line in ipairs(taken.run) do
-    owe(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))
+  local value = hold_value(run.lines, made, run.customer)
+  for key = taken.first, taken.last do redis.call('SET', KEYS[key], value, 'PXAT', deadline) end
+  for _, line in ipairs(run) do
+    add_due_back(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))
   end
 end
 for once_key, claim in pairs(claims) do redis.call('SET', once_key, claim, 'PX', once_ms) end
@@ -234,5 +246,5 @@ for id, product in pairs(products) do
     redis.call('HSET', stock_key, id .. ':available', int(product.available), id .. ':held', int(product.held))
   end
 end
-if int(now) ~= sale[1] then stamp(now) end
+if int(now) ~= last_now then stamp(now) end
 return reply

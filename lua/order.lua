@@ -1,47 +1,56 @@
 #!lua
 -- order: turns live holds into pending orders, in the order of their arrival. A hold becomes at most one order.
 --
--- uses   clock, units, customers, records, book, orders
+-- uses   clock, units, customers, holds, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET; then for each hold its hold STRING and its order HASH
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
--- REPLY  decided, now, and for each hold how it was decided and the order: fields and values, a line each
+-- REPLY  decided, now, and for each hold its decision and the order: fields and values, one in each line
 --          exists          it is an order already, also when a payment came first
 --          hold_expired    it lapsed or was released; there is no order
 --          created
 -- cost   O(lines of all holds)
+-- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000 }
+--        ->  { 'decided', 4102444800000, 'created', 'status\npending\nlines\n1=2@500000\ntotal\n1000000...' }
 
 -- names
-local FIRST = BOOK + 1
+local HOLDS = BOOK_KEYS + 1
+if #KEYS < HOLDS or (#KEYS - BOOK_KEYS) % 2 ~= 0 or #ARGV ~= 2 then
+  return redis.error_reply('ERR order: wrong number of keys or arguments')
+end
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'currency')
-local now = guarded_now(sale[1])
-local due = deadline_after(now, tonumber(sale[2]))
+local last_now, payment_ms, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'currency'))
+local now = guarded_now(last_now)
+local due = deadline_after(now, tonumber(payment_ms))
 local order_keys = {}
-for i = FIRST + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
-none_of(order_keys)
+for i = HOLDS + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
+skip_missing_orders(order_keys)
 
 -- decision: in the book alone
+local created = 0
+
 local function decide(hold_key, order_key)
   if order_at(order_key) then return 'exists' end
   local hold = hold_at(hold_key, now)
   if not hold then return 'hold_expired' end
-  create_order(hold_key, order_key, hold, quote(hold, sale[3]), now, due)
+  create_order(hold_key, order_key, hold, quote(hold, currency), now, due)
   each_line(hold.lines, function(product, units)
     plan_move(product, 'held', 'pending', units)
-    plan_owe(hold.customer, hold.deadline, product, 'h', -units, now)
-    plan_owe(hold.customer, due, product, 'p', units, now)
+    plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
+    plan_due_back(hold.customer, due, product, 'p', units, now)
   end)
+  created = created + 1
   return 'created'
 end
 
 local reply = { 'decided', now }
-for i = FIRST, #KEYS, 2 do
-  reply[#reply + 1] = decide(KEYS[i], KEYS[i + 1])
-  reply[#reply + 1] = told(KEYS[i + 1])
+for i = HOLDS, #KEYS, 2 do
+  local hold_key, order_key = KEYS[i], KEYS[i + 1]
+  reply[#reply + 1] = decide(hold_key, order_key)
+  reply[#reply + 1] = order_text(order_key)
 end
-if #log == 0 then return reply end
+if created == 0 then return reply end
 
 -- effects
 write_book(now)

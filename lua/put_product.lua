@@ -1,27 +1,31 @@
 #!lua
--- put_product: adds a product to a sale. A sale that is not there is made with the default terms.
+-- put_product: adds a product to a sale. A sale that does not exist is made with the default terms.
 --
--- uses   clock, units, customers, records, book, products, sales
+-- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 name, 5 price in ten-thousandths, 6 currency, 7 total units,
 --        8 max_per_hold, 9 max_per_customer or '', then field and value of each term of a new sale
--- REPLY  already_exists                 a product of this id is there
+-- REPLY  already_exists                 there is a product of this id
 --        currency_differs, currency     all products of a sale have the sale's currency
 --        created, now, currency, starts, ends, paused, product row, 1 where the sale was made with it, else 0
 -- cost   O(1)
+-- e.g.   KEYS = { book, 'product:3' }  ARGV = { 60000, 1000, '3', 'Cap', 190000, 'USD', 50, 2, '' }
+--        ->  { 'created', 4102444800000, 'USD', '', '', '0', { '3', 'Cap', '190000', '50', '50', ... }, 0 }
 
 -- names
-local product_key = KEYS[BOOK + 1]
+local product_key = KEYS[BOOK_KEYS + 1]
 local id, name, price, currency = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local total, max_per_hold, max_per_customer = ARGV[7], ARGV[8], ARGV[9]
 local TERMS = 10
+if #KEYS ~= BOOK_KEYS + 1 or #ARGV < TERMS - 1 or #ARGV % 2 ~= 1 then
+  return redis.error_reply('ERR put_product: wrong number of keys or arguments')
+end
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'currency')
-local now = guarded_now(sale[1])
-local sale_exists, sale_currency = sale[2], sale[3]
--- One whose counters were lost is there too: buyers may have been promised its units.
+local last_now, sale_exists, sale_currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'currency'))
+local now = guarded_now(last_now)
+-- A product whose counters were lost exists too: buyers may have been promised its units.
 local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1 or redis.call('EXISTS', product_key) == 1
 
 -- decision
@@ -31,13 +35,13 @@ if sale_currency and sale_currency ~= currency then return { 'currency_differs',
 -- effects
 if not sale_exists then redis.call('HSET', sale_key, unpack(ARGV, TERMS)) end
 redis.call('HSET', sale_key, 'currency', currency)
-if not sale_exists then emit_sale('sale.created', now) end
+if not sale_exists then log_sale_event('sale.created', now) end
 redis.call('HSET', product_key, 'name', name)
 redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
   id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold,
   id .. ':max_per_customer', max_per_customer)
 local row = product_row(id, product_key)
-emit_product('product.created', row, now)
+log_product_event('product.created', row, now)
 write_book(now)
-local window = redis.call('HMGET', sale_key, 'starts', 'ends', 'paused')
-return { 'created', now, currency, window[1], window[2], window[3], row, sale_exists and 0 or 1 }
+local starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'starts', 'ends', 'paused'))
+return { 'created', now, currency, starts, ends, paused, row, sale_exists and 0 or 1 }

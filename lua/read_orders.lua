@@ -1,16 +1,22 @@
 #!lua flags=no-writes
--- read_orders: many orders of a sale as they stand.
+-- read_orders: reads many orders of a sale.
 --
--- uses   clock, records
+-- uses   clock
 -- KEYS   1 sale HASH; then order HASHes
 -- ARGV   none
 -- REPLY  orders, now, and for each its fields as a list, which is empty when its record is gone
 -- cost   O(orders)
+-- e.g.   KEYS = { 'sale', 'order:o1', 'order:lost' }  ARGV = {}
+--        ->  { 'orders', 4102444800000, { 'status', 'pending', ... }, {} }
 
 -- names
 local sale_key = KEYS[1]
+local ORDERS = 2
+if #KEYS < 1 or #ARGV ~= 0 then
+  return redis.error_reply('ERR read_orders: wrong number of keys or arguments')
+end
 
 -- facts
 local reply = { 'orders', guarded_now(redis.call('HGET', sale_key, 'last_now')) }
-for i = 2, #KEYS do reply[i + 1] = redis.call('HGETALL', KEYS[i]) end
+for i = ORDERS, #KEYS do reply[i + 1] = redis.call('HGETALL', KEYS[i]) end
 return reply

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- release: gives the units of a live hold back before its deadline.
 --
--- uses   clock, units, customers, records, book, orders
+-- uses   clock, units, customers, holds, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 hold STRING, 10 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep
@@ -9,9 +9,13 @@
 --        hold_expired      it lapsed or was released
 --        released
 -- cost   O(lines)
+-- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000 }  ->  { 'released' }
 
 -- names
-local hold_key, order_key = KEYS[BOOK + 1], KEYS[BOOK + 2]
+local hold_key, order_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2]
+if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 2 then
+  return redis.error_reply('ERR release: wrong number of keys or arguments')
+end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))

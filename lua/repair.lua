@@ -1,94 +1,104 @@
 #!lua
--- repair: makes counters, buckets, customers and indexes of a sale say what its records say; all that is asked for or nothing.
--- Each is a sum that is added to what is there, so they do not depend on each other; but counters of one product go together.
+-- repair: makes counters, buckets, customers and indexes of a sale agree with its records, all of these differences or none.
+-- Each is a sum that is added to what is stored, so they do not depend on each other. Counters of one product go together.
 --
--- uses   clock, units, customers, records, book
+-- uses   clock, units, customers, holds, records, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
--- ARGV   1 retention_ms, 2 most events to keep, 3 last_now of the sale when it was audited; then for each difference, a line each:
---        what, product, customer, order, instant in ms, what is stored, what the records say
+-- ARGV   1 retention_ms, 2 most events to keep, 3 last_now of the sale when it was audited; then for each difference a
+--        text of lines: what, product, customer, order, instant in ms, stored value, value that follows from the records
 -- REPLY  moved                    something was written since: audit again
 --        below_zero, product      fewer units than none would be available: more are promised than there are
 --        repaired, last_now
 -- cost   O(differences + entries of their customers)
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 4102444800000, 'held\n1\n\n\n\n2\n3' }  ->  { 'repaired', 4102444800001 }
 
 -- names
 local seen_now = ARGV[3]
-local FIRST = 4
+local DIFFERENCES = 4
+local DIFFERENCE = { 'what', 'product', 'customer', 'order', 'at', 'stored', 'recomputed' }
 local KIND = { held_until = 'h', pending_until = 'p', held_deadline = 'h', pending_deadline = 'p',
   customer_held = 'h', customer_pending = 'p' }
+if #KEYS ~= BOOK_KEYS or #ARGV < DIFFERENCES - 1 then
+  return redis.error_reply('ERR repair: wrong number of keys or arguments')
+end
 
-local function read_difference(text)
-  local what, product, customer, order, at, stored, recomputed =
-    text:match('^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)$')
-  return { what = what, product = product, customer = customer, order = order, at = tonumber(at), stored = stored,
-    recomputed = recomputed, delta = tonumber(recomputed) - tonumber(stored) }
+local differences = {}
+for i = DIFFERENCES, #ARGV do
+  local difference = from_lines(DIFFERENCE, ARGV[i])
+  if not difference then return redis.error_reply('ERR repair: a difference has seven lines') end
+  difference.at = tonumber(difference.at)
+  difference.delta = tonumber(difference.recomputed) - tonumber(difference.stored)
+  differences[#differences + 1] = difference
 end
 
 -- facts
 local last_now = redis.call('HGET', sale_key, 'last_now') or '0'
 -- As of the millisecond before: whatever follows in this one is later, and leaves its trace in last_now.
 local now = guarded_now(last_now) - 1
-local differences = {}
-for i = FIRST, #ARGV do differences[#differences + 1] = read_difference(ARGV[i]) end
 
 -- decision: in the book alone
 if last_now ~= seen_now or now <= tonumber(last_now) then return { 'moved' } end
-local indexes, buckets = {}, {}
+local index_commands, buckets = {}, {}
 
-local function put_in_index(index_key, member, d)
-  indexes[#indexes + 1] = d.recomputed == '0' and { 'ZREM', index_key, member } or { 'ZADD', index_key, d.recomputed, member }
+local function plan_index(index_key, member, recomputed)
+  index_commands[#index_commands + 1] =
+    recomputed == '0' and { 'ZREM', index_key, member } or { 'ZADD', index_key, recomputed, member }
 end
 
-local function plan_counter(d)
-  add(moved, d.product .. ':' .. d.what, d.delta)
+local function repair_counter(difference)
+  plan_counter(difference.product, difference.what, difference.delta)
 end
 
-local function plan_bucket(d)
-  plan_owe('', d.at, d.product, KIND[d.what], d.delta, now)
+local function bucket_of(difference)
+  return bucket_name(difference.at, difference.product, KIND[difference.what])
 end
 
-local function plan_deadline(d)
-  buckets[#buckets + 1] = { name = bucket(d.at, d.product, KIND[d.what]), at = d.at }
+local function repair_bucket(difference)
+  plan_due_back('', difference.at, difference.product, KIND[difference.what], difference.delta, now)
 end
 
-local function plan_customer_owes(d)
-  customer_owes(d.customer, bucket(d.at, d.product, KIND[d.what]), d.delta, now)
+local function repair_deadline(difference)
+  buckets[#buckets + 1] = { name = bucket_of(difference), at = difference.at }
 end
 
--- What is bought is set here and not by customer_buys: nobody buys anything, so nobody's abandoned holds are forgotten.
-local function plan_customer_bought(d)
-  add_or_drop(customer_at(d.customer, now).bought, d.product, d.delta)
-  touched[d.customer] = true
+local function repair_customer_due_back(difference)
+  add_customer_due_back(difference.customer, bucket_of(difference), difference.delta, now)
 end
 
-local PLAN = {
-  available = plan_counter, held = plan_counter, pending = plan_counter, sold = plan_counter,
-  held_until = plan_bucket, pending_until = plan_bucket,
-  held_deadline = plan_deadline, pending_deadline = plan_deadline,
-  customer_held = plan_customer_owes, customer_pending = plan_customer_owes, customer_bought = plan_customer_bought,
-  order_index = function(d) put_in_index(orders_key, d.order, d) end,
-  due_index = function(d) put_in_index(due_key, d.order, d) end,
+-- Nobody buys anything here, so customer_buys, which forgets abandoned holds, is not the right one.
+local function repair_customer_bought(difference)
+  add_customer_bought(difference.customer, difference.product, difference.delta, now)
+end
+
+local REPAIR = {
+  available = repair_counter, held = repair_counter, pending = repair_counter, sold = repair_counter,
+  held_until = repair_bucket, pending_until = repair_bucket,
+  held_deadline = repair_deadline, pending_deadline = repair_deadline,
+  customer_held = repair_customer_due_back, customer_pending = repair_customer_due_back,
+  customer_bought = repair_customer_bought,
+  order_index = function(difference) plan_index(orders_key, difference.order, difference.recomputed) end,
+  due_index = function(difference) plan_index(due_key, difference.order, difference.recomputed) end,
 }
 
-for _, d in ipairs(differences) do PLAN[d.what](d) end
-for counter, units in pairs(moved) do
-  if units + (redis.call('HGET', stock_key, counter) or 0) < 0 then return { 'below_zero', counter:match('^%d+') } end
-end
+for _, difference in ipairs(differences) do REPAIR[difference.what](difference) end
+local below_zero = product_below_zero()
+if below_zero then return { 'below_zero', below_zero } end
 
 -- effects
-for _, d in ipairs(differences) do
-  log[#log + 1] = { 'type', 'sale.repaired', 'at', int(now), 'repair', d.what, 'product', d.product, 'customer', d.customer,
-    'order', d.order, 'instant', d.at and int(d.at) or '', 'stored', d.stored, 'recomputed', d.recomputed }
+for _, difference in ipairs(differences) do
+  log_event('sale.repaired', now, 'repair', difference.what, 'product', difference.product, 'customer', difference.customer,
+    'order', difference.order, 'instant', difference.at and int(difference.at) or '', 'stored', difference.stored,
+    'recomputed', difference.recomputed)
 end
 write_book(now)
-for _, command in ipairs(indexes) do redis.call(unpack(command)) end
--- An index that names a bucket which is not there would end every decision once it is due, so it follows what is there now.
-for _, b in ipairs(buckets) do
-  if tonumber(redis.call('HGET', lapses_key, b.name) or 0) > 0 then
-    redis.call('ZADD', deadlines_key, int(b.at), b.name)
+for _, command in ipairs(index_commands) do redis.call(unpack(command)) end
+-- An index that names a missing bucket would end every decision once it is due, so it follows the buckets as they are now.
+for _, bucket in ipairs(buckets) do
+  if tonumber(redis.call('HGET', lapses_key, bucket.name) or 0) > 0 then
+    redis.call('ZADD', deadlines_key, int(bucket.at), bucket.name)
   else
-    redis.call('ZREM', deadlines_key, b.name)
+    redis.call('ZREM', deadlines_key, bucket.name)
   end
 end
 return { 'repaired', now }

@@ -1,7 +1,7 @@
 #!lua
--- start_payment: the buyer is paying, so the deadline of a pending order moves once, up to the sale's cap.
+-- start_payment: moves the deadline of a pending order once, up to the sale's cap, because the buyer is paying.
 --
--- uses   clock, units, customers, records, book, orders
+-- uses   clock, units, customers, holds, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep
@@ -10,21 +10,26 @@
 --        already_started, now, order
 --        started, now, order
 -- cost   O(lines)
+-- e.g.   KEYS = { book, 'order:o1' }  ARGV = { 60000, 1000 }  ->  { 'started', 4102444800000, 'status\npending...' }
 
 -- names
-local order_key = KEYS[BOOK + 1]
+local order_key = KEYS[BOOK_KEYS + 1]
+if #KEYS ~= BOOK_KEYS + 1 or #ARGV ~= 2 then
+  return redis.error_reply('ERR start_payment: wrong number of keys or arguments')
+end
 
 -- facts
-local sale = redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'payment_max_ms')
-local now = guarded_now(sale[1])
+local last_now, payment_ms, payment_max_ms =
+  unpack(redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'payment_max_ms'))
+local now = guarded_now(last_now)
 local order = order_at(order_key)
 
 -- decision
 if not order then return { 'order_not_found', now } end
-if order.status ~= 'pending' or has_lapsed(order, now) then return { 'order_not_pending', now, told(order_key) } end
-if order.started_at then return { 'already_started', now, told(order_key) } end
+if order.status ~= 'pending' or has_lapsed(order, now) then return { 'order_not_pending', now, order_text(order_key) } end
+if order.started_at then return { 'already_started', now, order_text(order_key) } end
 
 -- effects
-start_payment(order_key, order, tonumber(sale[2]), tonumber(sale[3] or sale[2]), now)
+start_payment(order_key, order, tonumber(payment_ms), tonumber(payment_max_ms or payment_ms), now)
 write_book(now)
-return { 'started', now, told(order_key) }
+return { 'started', now, order_text(order_key) }

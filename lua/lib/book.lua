@@ -1,21 +1,22 @@
--- book: what a script has decided and not yet written, so that later decisions of a batch see the earlier ones, and
--- everything is written once, at the end. Uses clock, units, customers and records. Every script with a book declares the same
--- first keys and the same first two arguments.
-local BOOK = 8
+-- book: the unit of work of a script. It has what the script read, decided and did not write yet. A later decision of a
+-- batch sees the earlier ones in it, and write_book writes everything once, at the end. Uses clock, units, customers,
+-- holds and records.
+-- Every script with a book declares the same first BOOK_KEYS keys and the same first two arguments.
+local BOOK_KEYS = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 
--- By key; false: it is not there. An order is the table of its fields. `lists` has the same as it is stored: fields and
--- values in turn. `texts` has that as it is told and logged: a line each, for one long argument costs less than many.
+-- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn, as
+-- HSET takes them. `texts` has the same with one in each line, because Redis converts one long argument faster than many.
 local orders, lists, texts, holds = {}, {}, {}, {}
--- What was changed: fields and values by order key; new orders by time; and keys of holds that ended.
-local changed, made, ended = {}, {}, {}
+-- What to write: fields and values by order key, creation times and ids of new orders, keys of holds that ended.
+local changed_orders, new_orders, ended_holds = {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
-local moved, owed = {}, {}
--- Events, each as its fields.
-local log = {}
+local moved, due_back = {}, {}
+-- Entries of the event log, each as its fields and values.
+local logged = {}
 
--- A key ends in the id of what it holds.
+-- A key ends in the id of what it has.
 local function id_of(key)
   return key:match('^.*:(.+)$')
 end
@@ -34,8 +35,8 @@ local function order_at(key)
   return orders[key]
 end
 
--- Spares a look at each when none of them is there.
-local function none_of(order_keys)
+-- Most batches are about new orders: one EXISTS for all spares a HGETALL for each.
+local function skip_missing_orders(order_keys)
   if redis.call('EXISTS', unpack(order_keys)) > 0 then return end
   for _, key in ipairs(order_keys) do orders[key] = false end
 end
@@ -47,14 +48,14 @@ end
 
 local function end_hold(key)
   holds[key] = false
-  ended[#ended + 1] = key
+  ended_holds[#ended_holds + 1] = key
 end
 
-local function new_order(key, list)
+local function add_order(key, list)
   keep_order(key, list)
-  changed[key] = list
-  made[#made + 1] = orders[key].created
-  made[#made + 1] = id_of(key)
+  changed_orders[key] = list
+  new_orders[#new_orders + 1] = orders[key].created
+  new_orders[#new_orders + 1] = id_of(key)
 end
 
 local function put_in_list(list, field, value)
@@ -68,64 +69,79 @@ local function put_in_list(list, field, value)
   list[#list + 1] = value
 end
 
--- Fields and values in turn.
-local function change(key, ...)
+-- Takes fields and values in turn.
+local function change_order(key, ...)
   local order, list, pairs_of = orders[key], lists[key], { ... }
-  local changes = changed[key] or {}
+  local changes = changed_orders[key] or {}
   for i = 1, #pairs_of, 2 do
     local field, value = pairs_of[i], pairs_of[i + 1]
     order[field] = value
     put_in_list(list, field, value)
     if changes ~= list then put_in_list(changes, field, value) end
   end
-  changed[key], texts[key] = changes, nil
+  changed_orders[key], texts[key] = changes, nil
 end
 
--- The order as it is at this point of the book: its fields and values, a line each; empty when there is none.
-local function told(key)
+-- Fields and values of the order at this point of the book, one in each line. Empty when there is no order.
+local function order_text(key)
   if not lists[key] then return '' end
   texts[key] = texts[key] or table.concat(lists[key], '\n')
   return texts[key]
 end
 
--- An event of an order, with the order as it is at this point of the book.
-local function emit(kind, order_key, now)
-  log[#log + 1] = { 'type', kind, 'at', int(now), 'order', id_of(order_key), 'record', told(order_key) }
+-- Takes the fields and values of the entry after `type` and `at`.
+local function log_event(kind, now, ...)
+  logged[#logged + 1] = { 'type', kind, 'at', int(now), ... }
+end
+
+local function log_order_event(kind, order_key, now)
+  log_event(kind, now, 'order', id_of(order_key), 'record', order_text(order_key))
 end
 
 local function add(sums, name, units)
   sums[name] = (sums[name] or 0) + units
 end
 
+local function plan_counter(product, counter, units)
+  add(moved, product .. ':' .. counter, units)
+end
+
 local function plan_move(product, from, to, units)
-  add(moved, product .. ':' .. from, -units)
-  add(moved, product .. ':' .. to, units)
+  plan_counter(product, from, -units)
+  plan_counter(product, to, units)
 end
 
--- Units of a customer ('': of nobody in particular) that come back at the deadline; negative: that do not any more.
-local function plan_owe(customer, deadline, product, kind, units, now)
-  local name = bucket(deadline, product, kind)
-  customer_owes(customer, name, units, now)
-  owed[name] = owed[name] or { deadline = deadline, product = product, kind = kind, units = 0 }
-  owed[name].units = owed[name].units + units
+-- Units of a customer ('': no customer was named) that come back at the deadline. Negative: they do not any more.
+local function plan_due_back(customer, deadline, product, kind, units, now)
+  local name = bucket_name(deadline, product, kind)
+  add_customer_due_back(customer, name, units, now)
+  due_back[name] = due_back[name] or { deadline = deadline, product = product, kind = kind, units = 0 }
+  due_back[name].units = due_back[name].units + units
 end
 
-local function available(product)
+local function units_available(product)
   local counter = product .. ':available'
   return tonumber(redis.call('HGET', stock_key, counter)) + (moved[counter] or 0)
+end
+
+-- A product of which the book would make a counter negative, or nil.
+local function product_below_zero()
+  for counter, units in pairs(moved) do
+    if units + (redis.call('HGET', stock_key, counter) or 0) < 0 then return counter:match('^%d+') end
+  end
 end
 
 local function write_units()
   for counter, units in pairs(moved) do
     if units ~= 0 then redis.call('HINCRBY', stock_key, counter, int(units)) end
   end
-  for _, due in pairs(owed) do
-    if due.units > 0 then owe(due.deadline, due.product, due.kind, due.units) end
-    if due.units < 0 then forgive(due.deadline, due.product, due.kind, -due.units) end
+  for _, sum in pairs(due_back) do
+    if sum.units > 0 then add_due_back(sum.deadline, sum.product, sum.kind, sum.units) end
+    if sum.units < 0 then drop_due_back(sum.deadline, sum.product, sum.kind, -sum.units) end
   end
 end
 
--- Orders that will not be paid are forgotten some time after their deadline. When money comes all the same they are kept.
+-- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same.
 local function write_retention(key, order)
   if not order.expired_at and not order.cancelled_by then return end
   if order.payment then
@@ -137,7 +153,7 @@ end
 
 local function write_orders()
   local waiting, settled = {}, {}
-  for key, list in pairs(changed) do
+  for key, list in pairs(changed_orders) do
     local order = orders[key]
     redis.call('HSET', key, unpack(list))
     write_retention(key, order)
@@ -148,18 +164,18 @@ local function write_orders()
       settled[#settled + 1] = id_of(key)
     end
   end
-  if #made > 0 then redis.call('ZADD', orders_key, unpack(made)) end
+  if #new_orders > 0 then redis.call('ZADD', orders_key, unpack(new_orders)) end
   if #waiting > 0 then redis.call('ZADD', due_key, unpack(waiting)) end
   if #settled > 0 then redis.call('ZREM', due_key, unpack(settled)) end
 end
 
--- All effects of the script. The book is at its end then.
+-- Writes all effects of the script. Nothing may use the book after it.
 local function write_book(now)
-  if #ended > 0 then redis.call('DEL', unpack(ended)) end
+  if #ended_holds > 0 then redis.call('DEL', unpack(ended_holds)) end
   write_orders()
   write_units()
   write_customers()
-  for _, fields in ipairs(log) do
+  for _, fields in ipairs(logged) do
     redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', unpack(fields))
   end
   stamp(now)

@@ -1,18 +1,18 @@
--- clock: the one source of time, in epoch milliseconds.
+-- clock: the one source of time, in epoch milliseconds, and how numbers are written.
 
--- A server clock can step back, above all after a fail-over. Without the guard, holds whose units were already
--- given back would be alive again: an oversell. So time never runs backwards from the last writing script.
+-- A server clock can step back, above all after a fail-over. Without the guard, holds whose units were already given back
+-- would be alive again, which is an oversell. So time never runs backwards from the last script that wrote.
 local function guarded_now(last_now)
   local time = redis.call('TIME')
   return math.max(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(last_now or 0))
 end
 
--- `..` and tostring keep 14 digits of a whole number; this keeps all of them, at an eighth of what '%.0f' costs.
+-- `..` and tostring keep 14 digits of a whole number. This keeps all of them, at an eighth of what '%.0f' costs.
 local function int(number)
   return string.format('%d', number)
 end
 
--- A whole number in few characters; tonumber(text, 36) reads it.
+-- A whole number in few characters. tonumber(text, 36) reads it.
 local function base_36(number)
   local text = ''
   repeat

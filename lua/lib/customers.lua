@@ -1,48 +1,61 @@
--- customers: what each customer of a sale has, for limits: units that come back at a deadline (as buckets are named, of this
--- customer alone), units that were bought, and how many holds were left to lapse. One field for each customer, with entries such
--- as '1795716624000:7:h=2 7=1 abandoned=3@1795716624000'. What has lapsed drops out whenever the field is read, so a limit
--- is right at every instant and nothing sweeps. Uses clock.
+-- customers: what limits count for each customer of a sale. These are units that come back at a deadline, units that were
+-- bought, and the number of holds left to lapse. `customers` has one field for each customer, a text of entries such as
+--   1795716624000:7:h=2 7=1 abandoned=3@1795716624000
+-- which are a bucket name (lib/units) and its units, a product and its bought units, and how many holds were abandoned and
+-- when the last of them was. Lapsed entries drop out whenever a script reads the field, so a limit is right at every instant
+-- and nothing sweeps. Uses clock and units.
 local customers_key = KEYS[5]
 
--- By customer, as read; `owed` by bucket, `bought` by product.
-local customers, touched = {}, {}
+-- By customer id: the customers that were read, and those to write.
+local customers, changed_customers = {}, {}
 
--- Holds that lapse within one second count as one that was abandoned.
-local function drop_lapsed(customer, name, units, now)
-  local deadline, kind = name:match('^(%d+):%d+:([hp])$')
-  if now <= tonumber(deadline) then
-    customer.owed[name] = units
-  elseif kind == 'h' then
-    customer.abandoned = customer.abandoned + 1
-    customer.abandoned_at = math.max(customer.abandoned_at, tonumber(deadline))
-  end
-end
-
-local function customer_at(id, now)
-  if customers[id] then return customers[id] end
-  local customer = { owed = {}, bought = {}, abandoned = 0, abandoned_at = 0 }
-  for name, value in (redis.call('HGET', customers_key, id) or ''):gmatch('(%S+)=(%S+)') do
+-- `due_back` is by bucket name, `bought` by product. Holds that lapse within one second count as one that was abandoned.
+local function read_customer(text, now)
+  local customer = { due_back = {}, bought = {}, abandoned = 0, abandoned_at = 0 }
+  for name, value in text:gmatch('(%S+)=(%S+)') do
     if name == 'abandoned' then
       local count, at = value:match('^(%d+)@(%d+)$')
       customer.abandoned = customer.abandoned + tonumber(count)
       customer.abandoned_at = math.max(customer.abandoned_at, tonumber(at))
     elseif name:find(':', 1, true) then
-      drop_lapsed(customer, name, tonumber(value), now)
+      local deadline, _, kind = read_bucket_name(name)
+      if now <= deadline then
+        customer.due_back[name] = tonumber(value)
+      elseif kind == 'h' then
+        customer.abandoned = customer.abandoned + 1
+        customer.abandoned_at = math.max(customer.abandoned_at, deadline)
+      end
     else
       customer.bought[name] = tonumber(value)
     end
   end
-  customers[id] = customer
   return customer
 end
 
--- Units of the product that count against the customer's limit.
-local function customer_has(customer, product)
-  local units = customer.bought[product] or 0
-  for name, owed in pairs(customer.owed) do
-    if name:match('^%d+:(%d+):') == product then units = units + owed end
+-- What read_customer reads. Empty when nothing counts any more.
+local function customer_text(customer)
+  local entries = {}
+  for name, units in pairs(customer.due_back) do entries[#entries + 1] = name .. '=' .. int(units) end
+  for product, units in pairs(customer.bought) do entries[#entries + 1] = product .. '=' .. int(units) end
+  if customer.abandoned > 0 then
+    entries[#entries + 1] = 'abandoned=' .. int(customer.abandoned) .. '@' .. int(customer.abandoned_at)
   end
-  return units
+  return table.concat(entries, ' ')
+end
+
+local function customer_at(id, now)
+  customers[id] = customers[id] or read_customer(redis.call('HGET', customers_key, id) or '', now)
+  return customers[id]
+end
+
+-- Units of the product that count against the customer's limit.
+local function units_of_customer(customer, product)
+  local sum = customer.bought[product] or 0
+  for name, units in pairs(customer.due_back) do
+    local _, due_product = read_bucket_name(name)
+    if due_product == product then sum = sum + units end
+  end
+  return sum
 end
 
 local function add_or_drop(sums, name, units)
@@ -50,19 +63,27 @@ local function add_or_drop(sums, name, units)
   sums[name] = sum > 0 and sum or nil
 end
 
-local function customer_owes(id, bucket_name, units, now)
+-- id '': no customer was named. Negative units do not come back any more.
+local function add_customer_due_back(id, name, units, now)
   if id == '' then return end
-  add_or_drop(customer_at(id, now).owed, bucket_name, units)
-  touched[id] = true
+  add_or_drop(customer_at(id, now).due_back, name, units)
+  changed_customers[id] = true
 end
 
--- Negative: gives back what was bought. Who buys is no longer somebody who abandons.
+local function add_customer_bought(id, product, units, now)
+  if id == '' then return end
+  add_or_drop(customer_at(id, now).bought, product, units)
+  changed_customers[id] = true
+end
+
+-- Negative units give back what was bought. A customer who buys is no longer one who abandons holds.
 local function customer_buys(id, product, units, now)
   if id == '' then return end
-  local customer = customer_at(id, now)
-  add_or_drop(customer.bought, product, units)
-  if units > 0 then customer.abandoned, customer.abandoned_at = 0, 0 end
-  touched[id] = true
+  add_customer_bought(id, product, units, now)
+  if units > 0 then
+    local customer = customer_at(id, now)
+    customer.abandoned, customer.abandoned_at = 0, 0
+  end
 end
 
 -- Until when a customer who let so many holds lapse must wait, or nil.
@@ -72,15 +93,10 @@ local function cooling_until(customer, holds, ms, now)
 end
 
 local function write_customers()
-  for id in pairs(touched) do
-    local customer, entries = customers[id], {}
-    for name, units in pairs(customer.owed) do entries[#entries + 1] = name .. '=' .. int(units) end
-    for product, units in pairs(customer.bought) do entries[#entries + 1] = product .. '=' .. int(units) end
-    if customer.abandoned > 0 then
-      entries[#entries + 1] = 'abandoned=' .. int(customer.abandoned) .. '@' .. int(customer.abandoned_at)
-    end
-    if #entries > 0 then
-      redis.call('HSET', customers_key, id, table.concat(entries, ' '))
+  for id in pairs(changed_customers) do
+    local text = customer_text(customers[id])
+    if text ~= '' then
+      redis.call('HSET', customers_key, id, text)
     else
       redis.call('HDEL', customers_key, id)
     end

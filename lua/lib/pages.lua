@@ -1,6 +1,6 @@
 -- pages: reads an index by time page by page. Uses nothing.
 
--- As the index has them: by their bytes. Lua compares by the alphabet of the server's language.
+-- By bytes, as the index orders its members. Lua's `<` follows the locale of the server.
 local function is_behind(id, other)
   for at = 1, #id do
     local byte, other_byte = id:byte(at), other:byte(at)
@@ -9,8 +9,8 @@ local function is_behind(id, other)
   return false
 end
 
--- At most so many members behind the one with this time and id, as a list of id and time in turn. Members of one time come in
--- the order of their ids, so whatever is added or removed meanwhile, no other is told twice or left out.
+-- At most so many members behind the one with this time and id, as a list of id and time in turn. Members of one time come
+-- in the order of their ids, so whatever is added or removed meanwhile, no other is listed twice or left out.
 local function page_of(index_key, after_ms, after_id, most)
   local STEP = 256
   local page, from = {}, 0

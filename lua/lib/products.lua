@@ -2,14 +2,16 @@
 
 local COUNTERS = { 'price', 'total', 'available', 'held', 'pending', 'sold', 'max_per_hold', 'max_per_customer' }
 
--- As a list, empty when there is none: id, name, price in ten-thousandths, total, available, held, pending, sold, max_per_hold,
--- max_per_customer or '', and when units come back next in epoch milliseconds or 0.
+-- A product row is a list: id, name, price in ten-thousandths, total, available, held, pending, sold, max_per_hold,
+-- max_per_customer or '', and when units come back next in epoch milliseconds or 0. It is empty when there is no product.
 local function product_row(id, product_key)
   local fields = {}
   for i, counter in ipairs(COUNTERS) do fields[i] = id .. ':' .. counter end
-  local f = redis.call('HMGET', stock_key, unpack(fields))
-  if not f[1] then return {} end
+  local price, total, available, held, pending, sold, max_per_hold, max_per_customer =
+    unpack(redis.call('HMGET', stock_key, unpack(fields)))
+  if not price then return {} end
   local name = redis.call('HGET', product_key, 'name')
-  local coming_back = f[4] ~= '0' or f[5] ~= '0'
-  return { id, name, f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8] or '', coming_back and next_release(id) or 0 }
+  local comes_back = held ~= '0' or pending ~= '0'
+  return { id, name, price, total, available, held, pending, sold, max_per_hold, max_per_customer or '',
+    comes_back and next_release(id) or 0 }
 end

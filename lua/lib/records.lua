@@ -1,31 +1,42 @@
--- records: reads holds and orders.
--- A hold is '<lines> <made>' or '<lines> <made> <customer>'; made is when, in whole seconds, to base 36. Lines are '1=2,7=1'
--- (product=units), in an order '1=2@500000,7=1@9900':
--- with the price of one unit, in ten-thousandths of the currency.
+-- records: lines of products, and records of lines, each with its writer and its reader. Uses clock.
+-- lib/holds has the value of a hold, lib/units the names of buckets, lib/customers the entries of a customer, and lib/reviews
+-- the record of a review. src/store/redis/record.rs reads them in Rust.
 
--- Buyers want the same: the same text is read once.
-local read_lines = {}
+-- A line of a hold is '<product>=<units>', of an order '<product>=<units>@<price>' with the price of one unit in
+-- ten-thousandths of the currency. Lines are joined by commas.
+local function priced_line(product, units, price)
+  return product .. '=' .. int(units) .. '@' .. price
+end
+
+-- By the text of lines. In a rush most holds have the same lines, so each text is parsed once.
+local parsed_lines = {}
 
 local function each_line(text, visit)
-  local lines = read_lines[text]
+  local lines = parsed_lines[text]
   if not lines then
     lines = {}
     for product, units in text:gmatch('(%d+)=(%d+)') do lines[#lines + 1] = { product, tonumber(units) } end
-    read_lines[text] = lines
+    parsed_lines[text] = lines
   end
   for _, line in ipairs(lines) do visit(line[1], line[2]) end
 end
 
--- The hold as { lines, customer, made, deadline }, or nil when it is gone: its key must be there *and* its deadline ahead.
-local function live_hold(hold_key, now)
-  local value = redis.call('GET', hold_key)
-  if not value then return nil end
-  local deadline = redis.call('PEXPIRETIME', hold_key)
-  if now > deadline then return nil end
-  local lines, made, customer = value:match('^(%S+) ?(%w*) ?(.*)$')
-  return { lines = lines, customer = customer, made = (tonumber(made, 36) or 0) * 1000, deadline = deadline }
+-- A record of lines has the value of one field in each line, in the order of `fields`. Only the last may have newlines.
+local function to_lines(fields, record)
+  local lines = {}
+  for i, field in ipairs(fields) do lines[i] = record[field] or '' end
+  return table.concat(lines, '\n')
 end
 
-local function order_reply(word, now, order_key)
-  return { word, now, redis.call('HGETALL', order_key) }
+-- The record by its fields, or nil when the text has fewer lines.
+local function from_lines(fields, text)
+  local record, from = {}, 1
+  for i = 1, #fields - 1 do
+    local newline = text:find('\n', from, true)
+    if not newline then return nil end
+    record[fields[i]] = text:sub(from, newline - 1)
+    from = newline + 1
+  end
+  record[fields[#fields]] = text:sub(from)
+  return record
 end

@@ -1,60 +1,63 @@
--- reviews: what a person must look at, as records of lines: reason, what happened, hold, event, payment, amount, currency,
--- when it was opened and when resolved (epoch milliseconds, or ''), and a note. Open ones and resolved ones have an index by time each.
--- Uses clock and book, and declares three keys behind those of the book. They are decided in memory too: later decisions of a
--- batch may close what an earlier one opened, or open what an earlier one found nothing to close of.
-local reviews_key, records_key, resolved_key = KEYS[BOOK + 1], KEYS[BOOK + 2], KEYS[BOOK + 3]
+-- reviews: money that a person must look at. Open and resolved reviews have an index by time each. Uses clock, records and
+-- book, and declares three keys behind those of the book. Reviews are decided in memory too: a later decision of a batch may
+-- close what an earlier one opened, or open what an earlier one could not close.
+local reviews_key, records_key, resolved_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2], KEYS[BOOK_KEYS + 3]
 
--- By id: the record, false where there is none; whether it is open; what was changed.
-local records, is_open, touched = {}, {}, {}
+-- The fields of a review, as its record has them in lines (to_lines). what: what happened, as the event reports it. target:
+-- a hold id, or what an event names that this service never made. opened and resolved: epoch milliseconds, and '' while the
+-- review is open.
+local REVIEW = { 'reason', 'what', 'target', 'event_id', 'payment', 'amount', 'currency', 'opened', 'resolved', 'note' }
 
-local function review_record(...)
-  return table.concat({ ... }, '\n')
-end
+-- By id: the record, false when there is none; whether it is open; and whether it is to be written.
+local reviews, is_open, changed_reviews = {}, {}, {}
 
-local function found_review(id, record)
-  records[id] = record
+local function keep_found_review(id, record)
+  reviews[id] = record
   is_open[id] = record and redis.call('ZSCORE', reviews_key, id) ~= false
 end
 
 local function review_at(id)
-  if records[id] == nil then found_review(id, redis.call('HGET', records_key, id)) end
-  return records[id]
+  if reviews[id] == nil then keep_found_review(id, redis.call('HGET', records_key, id)) end
+  return reviews[id]
 end
 
--- Spares a look at each: most payments have none.
+-- Most payments have no review: one HMGET for all spares a HGET for each.
 local function read_reviews(ids)
-  for i, record in ipairs(redis.call('HMGET', records_key, unpack(ids))) do found_review(ids[i], record) end
+  for i, record in ipairs(redis.call('HMGET', records_key, unpack(ids))) do keep_found_review(ids[i], record) end
 end
 
-local function keep_review(kind, id, record, open, now)
-  records[id], is_open[id], touched[id] = record, open, true
-  log[#log + 1] = { 'type', kind, 'at', int(now), 'review', id, 'record', record }
+local function keep_changed_review(kind, id, record, open, now)
+  reviews[id], is_open[id], changed_reviews[id] = record, open, true
+  log_event(kind, now, 'review', id, 'record', record)
 end
 
--- Once for each id, whether it was resolved since or not. False: it was there.
-local function open_review(id, record, now)
+-- Opens a review once for each id, even when it was resolved since. False: there was one. `subject` has the fields of the
+-- review up to currency.
+local function open_review(id, reason, subject, now)
   if review_at(id) then return false end
-  keep_review('review.opened', id, record, true, now)
+  subject.reason, subject.opened = reason, int(now)
+  keep_changed_review('review.opened', id, to_lines(REVIEW, subject), true, now)
   return true
 end
 
--- Something new is to be done about what a person had dealt with: the next that opens it finds none.
+-- Forgets a resolved review, because there is something new to do: the next open_review opens it again.
 local function reopen_review(id)
-  if review_at(id) and not is_open[id] then records[id] = false end
+  if review_at(id) and not is_open[id] then reviews[id] = false end
 end
 
--- Nothing happens when there is no such review, or it was resolved before.
+-- Does nothing when there is no such review, or it was resolved before.
 local function close_review(id, note, now)
   local record = review_at(id)
   if not record or not is_open[id] then return end
-  local closed = record:match('^' .. ('[^\n]*\n'):rep(8)) .. int(now) .. '\n' .. note
-  keep_review('review.resolved', id, closed, false, now)
+  local review = from_lines(REVIEW, record)
+  review.resolved, review.note = int(now), note
+  keep_changed_review('review.resolved', id, to_lines(REVIEW, review), false, now)
 end
 
--- What was opened and closed. The log of it is in the book.
+-- Writes what was opened and closed. The book has the events about it.
 local function write_reviews(now)
-  for id in pairs(touched) do
-    redis.call('HSET', records_key, id, records[id])
+  for id in pairs(changed_reviews) do
+    redis.call('HSET', records_key, id, reviews[id])
     if is_open[id] then
       redis.call('ZREM', resolved_key, id)
       redis.call('ZADD', reviews_key, int(now), id)

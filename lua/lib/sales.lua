@@ -1,20 +1,21 @@
--- sales: the terms of a sale. Uses units and book.
+-- sales: the terms of a sale, and the events about it and its products. Uses units and book.
 
--- Its whole record as a list of fields and values.
+-- The whole record of the sale as a list of fields and values.
 local function sale_terms()
   return redis.call('HGETALL', sale_key)
 end
 
 -- An event of the sale itself, with its terms as they are now.
-local function emit_sale(kind, now)
-  log[#log + 1] = { 'type', kind, 'at', int(now), 'terms', '1', unpack(sale_terms()) }
+local function log_sale_event(kind, now)
+  log_event(kind, now, 'terms', '1', unpack(sale_terms()))
 end
 
--- An event of a product, as it is now. The row is that of lib/products.
-local function emit_product(kind, row, now)
-  local sale = redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused')
-  log[#log + 1] = { 'type', kind, 'at', int(now), 'product', row[1], 'currency', sale[1], 'starts', sale[2] or '',
-    'ends', sale[3] or '', 'paused', sale[4] or '',
-    'name', row[2], 'price', row[3], 'total', row[4], 'available', row[5], 'held', row[6], 'pending', row[7], 'sold', row[8],
-    'max_per_hold', row[9], 'max_per_customer', row[10], 'next_release', row[11] }
+-- An event of a product, with its row (lib/products).
+local function log_product_event(kind, row, now)
+  local currency, starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused'))
+  local id, name, price, total, available, held, pending, sold, max_per_hold, max_per_customer, next_ms = unpack(row)
+  log_event(kind, now, 'product', id, 'currency', currency, 'starts', starts or '', 'ends', ends or '',
+    'paused', paused or '', 'name', name, 'price', price, 'total', total, 'available', available, 'held', held,
+    'pending', pending, 'sold', sold, 'max_per_hold', max_per_hold, 'max_per_customer', max_per_customer,
+    'next_release', next_ms)
 end

@@ -6,20 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flashsale::store::Catalogue;
-
 const LINES_MAX: usize = 460;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: &Path) -> String {
+pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// All files below a folder that end so.
-fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+pub fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -37,7 +35,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 /// The code of a file, without its tests and comments.
-fn code(path: &Path) -> String {
+pub fn code(path: &Path) -> String {
     let text = read(path);
     let without_tests = text.split("#[cfg(test)]").next().unwrap_or("");
     let lines = without_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -116,93 +114,6 @@ fn only_the_right_floor_knows_a_library() {
             // The secret's name stands in a message that tells what to restore.
             assert!(there || !code(&file).contains(word), "{name} knows {word}");
         }
-    }
-}
-
-#[test]
-fn every_script_has_its_header_and_its_paragraphs_in_order() {
-    for script in Catalogue::compiled().iter() {
-        let text = read(&root().join(format!("lua/{}.lua", script.name)));
-        let mut lines = text.lines();
-        let shebang = lines.next().unwrap();
-        assert!(["#!lua", "#!lua flags=allow-oom", "#!lua flags=no-writes"].contains(&shebang), "{}", script.name);
-        assert!(lines.next().unwrap().starts_with(&format!("-- {}: ", script.name)), "{}", script.name);
-        let sections = ["\n-- uses   ", "\n-- KEYS   ", "\n-- ARGV   ", "\n-- REPLY  ", "\n-- cost   "];
-        let paragraphs = ["\n-- names\n", "\n-- facts\n", "\n-- decision", "\n-- effects"];
-        in_order(&text, &sections, script.name, true);
-        in_order(&text, &paragraphs, script.name, false);
-        assert!(!text.contains("fs1:"), "{} spells a key", script.name);
-    }
-}
-
-fn in_order(text: &str, marks: &[&str], name: &str, all: bool) {
-    let found: Vec<usize> = marks.iter().filter_map(|mark| text.find(mark)).collect();
-    assert!(found.is_sorted(), "{name}: {marks:?} are not in order");
-    assert!(!all || found.len() == marks.len(), "{name}: one of {marks:?} is missing");
-}
-
-#[test]
-fn catalogue_folder_and_readme_name_the_same_scripts() {
-    let names = |folder: &str| -> BTreeSet<String> {
-        let stems = files(folder, "lua").into_iter().map(|path| {
-            let inner = path.strip_prefix(root().join("lua")).unwrap().with_extension("");
-            inner.to_str().unwrap().to_owned()
-        });
-        stems.collect()
-    };
-    let in_folder: BTreeSet<String> = names("lua").into_iter().filter(|name| !name.contains('/')).collect();
-    let catalogue: BTreeSet<String> = Catalogue::compiled().iter().map(|script| script.name.to_owned()).collect();
-    assert_eq!(in_folder, catalogue);
-    let readme = read(&root().join("lua/README.md"));
-    for name in names("lua") {
-        assert!(readme.contains(&format!("| `{name}` |")), "lua/README.md has no row for {name}");
-    }
-    for name in &catalogue {
-        assert!(
-            root().join(format!("src/store/{name}.rs")).exists()
-                || [
-                    "claim_product",
-                    "find_due",
-                    "read_orders",
-                    "put_sale",
-                    "change_sale",
-                    "find_sale",
-                    "audit_units",
-                    "audit_holds",
-                    "audit_orders",
-                    "repair",
-                ]
-                .contains(&name.as_str()),
-            "no op file for {name}"
-        );
-    }
-}
-
-#[test]
-fn every_key_pattern_stands_in_the_readme() {
-    let readme = read(&root().join("lua/README.md"));
-    let keys = code(&root().join("src/store/redis/keys.rs"));
-    for word in [
-        "sale",
-        "stock",
-        "lapses",
-        "deadlines",
-        "events",
-        "customers",
-        "orders",
-        "due",
-        "reviews",
-        "review_records",
-        "resolved",
-        "product:",
-        "hold:",
-        "order:",
-        "once:",
-    ] {
-        assert!(keys.contains(word) && readme.contains(&format!("| `fs1:{{s}}:{word}")), "{word}");
-    }
-    for word in ["fs1:products", "fs1:sales", "fs1:schema", "fs1:secret", "fs1:mark", "fs1:swept"] {
-        assert!(keys.contains(word) && readme.contains(&format!("| `{word}`")), "{word}");
     }
 }
 

@@ -17,6 +17,7 @@ mod docs;
 mod durability;
 mod embedded;
 mod house;
+mod house_lua;
 mod house_store;
 mod logs;
 mod lua;

@@ -2,100 +2,96 @@
 
 use redis::Script as Hashed;
 
-/// The operations, each a script of the same name, in the order of the catalogue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    Hold,
-    Release,
-    Extend,
-    Order,
-    Cancel,
-    StartPayment,
-    Settle,
-    Confirm,
-    KeepUnmatched,
-    FindDue,
-    Expire,
-    Stock,
-    FindHold,
-    FindOrder,
-    ListOrders,
-    ReadOrders,
-    AuditUnits,
-    AuditHolds,
-    AuditOrders,
-    Repair,
-    ListEvents,
-    ListReviews,
-    Resolve,
-    PutSale,
-    ChangeSale,
-    FindSale,
-    ClaimProduct,
-    PutProduct,
-    ChangeProduct,
-    Restock,
-}
-
+/// What the service knows about a script before it is joined.
 struct Entry {
     name: &'static str,
     file: &'static str,
-    /// Whether the same call may be sent again when the connection was lost before the answer came: it has no second
-    /// effect. Its answer may then be that of a repetition: an order that exists, an event that is a duplicate.
     resend: bool,
 }
 
-macro_rules! entry {
-    ($name:literal, $resend:literal) => {
-        Entry { name: $name, file: include_str!(concat!("../../../lua/", $name, ".lua")), resend: $resend }
+/// Declares the operations, one line for each: its variant of [`Op`], the name of its script, and whether the same call may be
+/// sent again when the connection was lost before the answer came. `resend` means that a repetition has no second effect. Its
+/// answer may then be that of a repetition: an order that exists, an event that is a duplicate.
+macro_rules! catalogue {
+    ($($op:ident $name:literal $repetition:ident,)+) => {
+        /// The operations, each a script of the same name, in the order of the catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Op {
+            $($op,)+
+        }
+
+        impl Op {
+            pub const ALL: [Self; ENTRIES.len()] = [$(Self::$op,)+];
+        }
+
+        const ENTRIES: [Entry; [$($name,)+].len()] = [
+            $(Entry {
+                name: $name,
+                file: include_str!(concat!("../../../lua/", $name, ".lua")),
+                resend: catalogue!(@$repetition),
+            },)+
+        ];
+    };
+    (@resend) => { true };
+    (@no_resend) => { false };
+}
+
+catalogue! {
+    Hold "hold" resend,
+    Release "release" no_resend,
+    Extend "extend" no_resend,
+    Order "order" resend,
+    Cancel "cancel" resend,
+    StartPayment "start_payment" resend,
+    Settle "settle" resend,
+    Confirm "confirm" resend,
+    KeepUnmatched "keep_unmatched" resend,
+    FindDue "find_due" resend,
+    Expire "expire" resend,
+    Stock "stock" resend,
+    FindHold "find_hold" resend,
+    FindOrder "find_order" resend,
+    ListOrders "list_orders" resend,
+    ReadOrders "read_orders" resend,
+    AuditUnits "audit_units" resend,
+    AuditHolds "audit_holds" resend,
+    AuditOrders "audit_orders" resend,
+    Repair "repair" no_resend,
+    ListEvents "list_events" resend,
+    ListReviews "list_reviews" resend,
+    Resolve "resolve" resend,
+    PutSale "put_sale" no_resend,
+    ChangeSale "change_sale" resend,
+    FindSale "find_sale" resend,
+    ClaimProduct "claim_product" no_resend,
+    PutProduct "put_product" no_resend,
+    ChangeProduct "change_product" resend,
+    Restock "restock" no_resend,
+}
+
+/// Declares the fragments by name.
+macro_rules! fragments {
+    ($($name:literal,)+) => {
+        const FRAGMENTS: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../../lua/lib/", $name, ".lua"))),)+];
     };
 }
 
-const ENTRIES: [Entry; 30] = [
-    entry!("hold", true),
-    entry!("release", false),
-    entry!("extend", false),
-    entry!("order", true),
-    entry!("cancel", true),
-    entry!("start_payment", true),
-    entry!("settle", true),
-    entry!("confirm", true),
-    entry!("keep_unmatched", true),
-    entry!("find_due", true),
-    entry!("expire", true),
-    entry!("stock", true),
-    entry!("find_hold", true),
-    entry!("find_order", true),
-    entry!("list_orders", true),
-    entry!("read_orders", true),
-    entry!("audit_units", true),
-    entry!("audit_holds", true),
-    entry!("audit_orders", true),
-    entry!("repair", false),
-    entry!("list_events", true),
-    entry!("list_reviews", true),
-    entry!("resolve", true),
-    entry!("put_sale", false),
-    entry!("change_sale", true),
-    entry!("find_sale", true),
-    entry!("claim_product", false),
-    entry!("put_product", false),
-    entry!("change_product", true),
-    entry!("restock", false),
-];
+fragments! {
+    "book",
+    "clock",
+    "customers",
+    "holds",
+    "orders",
+    "pages",
+    "products",
+    "records",
+    "reviews",
+    "sales",
+    "units",
+}
 
-const FRAGMENTS: [(&str, &str); 10] = [
-    ("clock", include_str!("../../../lua/lib/clock.lua")),
-    ("pages", include_str!("../../../lua/lib/pages.lua")),
-    ("units", include_str!("../../../lua/lib/units.lua")),
-    ("customers", include_str!("../../../lua/lib/customers.lua")),
-    ("records", include_str!("../../../lua/lib/records.lua")),
-    ("book", include_str!("../../../lua/lib/book.lua")),
-    ("orders", include_str!("../../../lua/lib/orders.lua")),
-    ("reviews", include_str!("../../../lua/lib/reviews.lua")),
-    ("products", include_str!("../../../lua/lib/products.lua")),
-    ("sales", include_str!("../../../lua/lib/sales.lua")),
-];
+/// The fragment that a test replaces.
+const CLOCK: &str = "clock";
 
 /// A script, ready to be called by its hash.
 #[derive(Debug)]
@@ -112,11 +108,11 @@ pub struct Catalogue(Vec<Script>);
 
 impl Catalogue {
     pub fn compiled() -> Self {
-        Self::with_clock(FRAGMENTS[0].1)
+        Self::with_clock(fragment(CLOCK))
     }
 
-    /// With another source of time than the server's clock. Only a test builds such a catalogue: the scripts of the
-    /// service have no way to be told the time.
+    /// Replaces the server's clock by another source of time. Only a test builds such a catalogue: the scripts of the service
+    /// have no argument for the time.
     #[doc(hidden)]
     pub fn with_clock(clock: &str) -> Self {
         Self(ENTRIES.iter().map(|entry| join(entry, clock)).collect())
@@ -132,39 +128,6 @@ impl Catalogue {
 }
 
 impl Op {
-    pub const ALL: [Self; 30] = [
-        Self::Hold,
-        Self::Release,
-        Self::Extend,
-        Self::Order,
-        Self::Cancel,
-        Self::StartPayment,
-        Self::Settle,
-        Self::Confirm,
-        Self::KeepUnmatched,
-        Self::FindDue,
-        Self::Expire,
-        Self::Stock,
-        Self::FindHold,
-        Self::FindOrder,
-        Self::ListOrders,
-        Self::ReadOrders,
-        Self::AuditUnits,
-        Self::AuditHolds,
-        Self::AuditOrders,
-        Self::Repair,
-        Self::ListEvents,
-        Self::ListReviews,
-        Self::Resolve,
-        Self::PutSale,
-        Self::ChangeSale,
-        Self::FindSale,
-        Self::ClaimProduct,
-        Self::PutProduct,
-        Self::ChangeProduct,
-        Self::Restock,
-    ];
-
     pub fn name(self) -> &'static str {
         ENTRIES[self as usize].name
     }
@@ -173,20 +136,23 @@ impl Op {
 fn join(entry: &Entry, clock: &str) -> Script {
     let (shebang, body) = entry.file.split_once('\n').unwrap_or((entry.file, ""));
     let mut source = format!("{shebang}\n");
-    for (name, fragment) in FRAGMENTS {
-        if uses(body).any(|used| used == name) {
-            source.push_str(if name == "clock" { clock } else { fragment });
-        }
+    for name in uses(body) {
+        source.push_str(if name == CLOCK { clock } else { fragment(name) });
     }
     source.push_str(body);
     let sha = Hashed::new(&source).get_hash().to_owned();
     Script { name: entry.name, source, sha, resend: entry.resend }
 }
 
-/// The fragments that a header names: `-- uses   clock, units`.
+/// The fragments that a header names, in its order: `-- uses   clock, units`.
 fn uses(body: &str) -> impl Iterator<Item = &str> {
-    let line = body.lines().find_map(|line| line.strip_prefix("-- uses ")).unwrap_or("");
-    line.split(',').map(str::trim)
+    let line = body.lines().find_map(|line| line.strip_prefix("-- uses ")).unwrap_or("").trim();
+    line.split(',').map(str::trim).filter(|name| *name != "nothing")
+}
+
+/// Empty when there is none of that name, which a test finds.
+fn fragment(name: &str) -> &'static str {
+    FRAGMENTS.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
 }
 
 #[cfg(test)]
@@ -194,32 +160,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_catalogue_is_in_the_order_of_its_names() {
-        for (at, op) in Op::ALL.into_iter().enumerate() {
-            assert_eq!(op as usize, at);
+    fn the_variant_of_an_operation_has_the_name_of_its_script() {
+        for op in Op::ALL {
             assert_eq!(format!("{op:?}").to_lowercase(), op.name().replace('_', ""));
         }
     }
 
     #[test]
-    fn every_script_begins_with_its_shebang_and_has_the_fragments_that_it_uses() {
-        for script in Catalogue::compiled().iter() {
+    fn every_script_begins_with_its_shebang_and_is_joined_with_the_fragments_that_its_header_names() {
+        for (entry, script) in ENTRIES.iter().zip(Catalogue::compiled().iter()) {
             assert!(script.source.starts_with("#!lua"), "{}", script.name);
-            let wants = |word: &str| script.source.contains(&format!("{word}("));
+            for name in uses(entry.file) {
+                assert!(!fragment(name).is_empty(), "{} uses {name}, which is no fragment", script.name);
+                assert!(script.source.contains(fragment(name)), "{} has {name}", script.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_fragment_is_used() {
+        for (name, _) in FRAGMENTS {
+            assert!(ENTRIES.iter().any(|entry| uses(entry.file).any(|used| used == *name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_script_has_each_function_of_the_fragments_that_it_calls() {
+        for script in Catalogue::compiled().iter() {
+            let calls = |word: &str| script.source.contains(&format!("{word}("));
             let has = |word: &str| script.source.contains(&format!("local function {word}("));
-            for word in [
-                "guarded_now",
-                "int",
-                "reclaim",
-                "move",
-                "owe",
-                "live_hold",
-                "order_reply",
-                "quote",
-                "write_book",
-                "open_review",
-            ] {
-                assert_eq!(wants(word), has(word), "{}: {word}", script.name);
+            for word in
+                ["guarded_now", "reclaim", "live_hold", "quote", "write_book", "open_review", "product_row", "page_of"]
+            {
+                assert_eq!(calls(word), has(word), "{}: {word}", script.name);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A batch is decided as the same holds would be one by one.
+//! A batch of holds has the same result as the same holds one by one.
 
 use std::cell::RefCell;
 
@@ -10,12 +10,12 @@ use super::{Bench, decisions, holding, key, word};
 use crate::support::random_cases;
 
 #[derive(Clone, Debug)]
-struct Wish {
+struct Request {
     lines: Vec<(u8, u8)>,
     once: Option<u8>,
 }
 
-impl Wish {
+impl Request {
     fn text(&self, hold: &str) -> String {
         let lines: Vec<String> = self.lines.iter().map(|(product, units)| format!("{product}={units}")).collect();
         let record = lines.join(",");
@@ -23,22 +23,22 @@ impl Wish {
     }
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn request() -> impl Strategy<Value = Request> {
     let lines = prop_oneof![
         8 => (1_u8..=3, 1_u8..=6).prop_map(|line| vec![line]),
         2 => (1_u8..=6, 1_u8..=2).prop_map(|(first, second)| vec![(1, first), (2, second)]),
     ];
-    (lines, prop::option::weighted(0.4, 0_u8..4)).prop_map(|(lines, once)| Wish { lines, once })
+    (lines, prop::option::weighted(0.4, 0_u8..4)).prop_map(|(lines, once)| Request { lines, once })
 }
 
-/// Sends the wishes in one call, numbered from `first`.
-fn send(bench: &mut Bench, first: usize, wishes: &[Wish]) -> Vec<Vec<Value>> {
+/// Sends the requests in one call, numbered from `first`.
+fn send(bench: &mut Bench, first: usize, requests: &[Request]) -> Vec<Vec<Value>> {
     let mut keys = holding().to_vec();
-    let holds: Vec<String> = (first..).take(wishes.len()).map(|n| format!("h{n}")).collect();
+    let holds: Vec<String> = (first..).take(requests.len()).map(|n| format!("h{n}")).collect();
     keys.extend(holds.iter().map(|hold| key(&format!("hold:{hold}"))));
-    keys.extend(wishes.iter().filter_map(|wish| wish.once).map(|once| key(&format!("once:{once}"))));
-    let mut arguments = vec![wishes.len().to_string(), "60000".to_owned()];
-    let texts: Vec<String> = wishes.iter().zip(&holds).map(|(wish, hold)| wish.text(hold)).collect();
+    keys.extend(requests.iter().filter_map(|request| request.once).map(|once| key(&format!("once:{once}"))));
+    let mut arguments = vec![requests.len().to_string(), "60000".to_owned()];
+    let texts: Vec<String> = requests.iter().zip(&holds).map(|(request, hold)| request.text(hold)).collect();
     for run in texts.chunk_by(|a, b| a == b) {
         arguments.extend([run.len().to_string(), run[0].clone()]);
     }
@@ -51,7 +51,7 @@ fn send(bench: &mut Bench, first: usize, wishes: &[Wish]) -> Vec<Vec<Value>> {
 #[test]
 fn a_batch_is_decided_as_the_same_holds_one_by_one() {
     let benches = RefCell::new((Bench::new(), Bench::new()));
-    proptest!(random_cases(300), |(wishes in prop::collection::vec(wish(), 1..40))| {
+    proptest!(random_cases(300), |(requests in prop::collection::vec(request(), 1..40))| {
         let (batched, single) = &mut *benches.borrow_mut();
         for bench in [&mut *batched, &mut *single] {
             // Everything lapses between two cases, and the keys are forgotten.
@@ -60,8 +60,8 @@ fn a_batch_is_decided_as_the_same_holds_one_by_one() {
             (0..40).for_each(|n| redis::cmd("DEL").arg(key(&format!("hold:h{n}"))).exec(&mut bench.redis).unwrap());
         }
         single.advance(batched.now_ms - single.now_ms);
-        let together = send(batched, 0, &wishes);
-        let apart: Vec<_> = wishes.iter().enumerate().flat_map(|(n, wish)| send(single, n, std::slice::from_ref(wish))).collect();
+        let together = send(batched, 0, &requests);
+        let apart: Vec<_> = requests.iter().enumerate().flat_map(|(n, request)| send(single, n, std::slice::from_ref(request))).collect();
         prop_assert_eq!(together, apart);
         prop_assert_eq!(batched.counters(1), single.counters(1));
         prop_assert_eq!(batched.counters(2), single.counters(2));
@@ -71,11 +71,11 @@ fn a_batch_is_decided_as_the_same_holds_one_by_one() {
 #[test]
 fn a_full_batch_takes_the_last_unit_once() {
     let mut bench = Bench::new();
-    let wishes = vec![Wish { lines: vec![(1, 1)], once: None }; 128];
-    let decided = send(&mut bench, 0, &wishes);
+    let requests = vec![Request { lines: vec![(1, 1)], once: None }; 128];
+    let decided = send(&mut bench, 0, &requests);
     assert_eq!(decided.iter().filter(|decision| word(decision) == "held").count(), 10);
     assert!(decided[..10].iter().all(|decision| word(decision) == "held"), "in the order of arrival");
     assert_eq!(bench.counters(1), [0, 10, 0, 0]);
-    assert_eq!(send(&mut bench, 0, &wishes)[..10], decided[..10], "sent twice, decided once");
+    assert_eq!(send(&mut bench, 0, &requests)[..10], decided[..10], "sent twice, decided once");
     assert_eq!(bench.counters(1), [0, 10, 0, 0]);
 }

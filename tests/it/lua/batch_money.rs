@@ -1,5 +1,5 @@
-//! Batches of orders and of payment events are decided as the same calls would be one by one: the same answers, and the same
-//! keys in Redis, down to the log of events.
+//! A batch of orders or payment events has the same result as the same calls one by one: the same answers, and the same keys
+//! in Redis, down to the log of events.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -91,7 +91,7 @@ fn name(hold: usize) -> String {
     format!("h{hold}")
 }
 
-/// As the service names it: after the payment, or after the event where there is none.
+/// The id that the service gives the review: after the payment, or after the event when that names no payment.
 fn review(event: &Event) -> String {
     let about = if event.payment.is_empty() { event.once.to_string() } else { event.payment.to_owned() };
     format!("{}-{}-{about}", name(event.hold), event.what)
@@ -115,7 +115,7 @@ fn orders(bench: &mut Bench, holds: &[usize]) -> Vec<Value> {
     decided(bench, Op::Order, &keys, &BOOK.map(str::to_owned))
 }
 
-/// What was decided, after the word and the time.
+/// The decisions of a reply, without its word and its time.
 fn decided(bench: &mut Bench, op: Op, keys: &[String], arguments: &[String]) -> Vec<Value> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut reply = bench.call(op, keys, &arguments);
@@ -132,7 +132,7 @@ fn about_order(bench: &mut Bench, op: Op, hold: usize, arguments: &[&str]) -> Ve
     bench.call(op, &keys, &[&BOOK[..], arguments].concat())
 }
 
-/// Does the step, in one call where it is a batch; gives the answers.
+/// Does the step, in one call if it is a batch, and returns the answers.
 fn take(bench: &mut Bench, step: &Step) -> Vec<Value> {
     match step {
         // A hold has a new id each time, so one that was an order before is not made again.
@@ -170,7 +170,7 @@ fn take(bench: &mut Bench, step: &Step) -> Vec<Value> {
     }
 }
 
-/// The same, one call for each of a batch.
+/// Does the step with one call for each part of a batch.
 fn take_apart(bench: &mut Bench, step: &Step) -> Vec<Value> {
     match step {
         Step::Orders(holds) => holds.iter().flat_map(|hold| orders(bench, &[*hold])).collect(),
@@ -179,7 +179,8 @@ fn take_apart(bench: &mut Bench, step: &Step) -> Vec<Value> {
     }
 }
 
-/// All that Redis has of the sale: values, deadlines of keys, and the log without its ids, which have the server's time in them.
+/// Everything that Redis has of the sale: values, deadlines of keys, and the log without its ids, because these contain the
+/// time of the server.
 fn kept(bench: &mut Bench) -> BTreeMap<String, String> {
     let redis = &mut bench.redis;
     let names: Vec<String> = redis.keys("fs1:{s}:*").unwrap();
@@ -219,18 +220,18 @@ fn batches_of_orders_and_payment_events_are_decided_as_one_by_one() {
             invariants::check(&mut batched.redis);
         }
     });
-    // Nothing is left for the check at the end of a bench: with units that were refunded and not restocked the books do not show
-    // as paid what was sold.
+    // A bench checks the invariants when it ends. Units that were refunded and not restocked count as sold there, and no order
+    // is paid for them, so nothing may be left.
     benches.into_inner().0.empty();
 }
 
 #[test]
-fn a_payment_told_with_another_amount_in_the_same_batch_stays_in_review() {
+fn a_payment_reported_with_another_amount_in_the_same_batch_stays_in_review() {
     let mut bench = Bench::new();
     bench.hold("h0", &[("1", "1")]);
     assert_eq!(bench.order("h0"), "created");
     let paid = |once, amount| Event { hold: 0, what: "paid", once, payment: "pi_1", amount };
     settle(&mut bench, &[paid(1, "500000"), paid(2, "700000")]);
     let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
-    assert_eq!(open, ["h0-paid-pi_1"], "somebody must look at the 20.00 more");
+    assert_eq!(open, ["h0-paid-pi_1"], "a person must look at the 20.00 more");
 }

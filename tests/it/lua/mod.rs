@@ -1,7 +1,8 @@
-//! The scripts, called directly: every word of every header, and batches.
+//! The scripts, called directly: every word and every worked call of every header, and batches.
 
 mod batch;
 mod batch_money;
+mod examples;
 mod pages;
 mod words;
 
@@ -31,7 +32,7 @@ impl Bench {
         bench
     }
 
-    /// As at the beginning, at the time that it is.
+    /// Goes back to the first scene, at the time of the bench.
     pub fn empty(&mut self) {
         redis::cmd("FLUSHALL").exec(&mut self.redis).unwrap();
         redis::cmd("SADD").arg("fs1:sales").arg("s").exec(&mut self.redis).unwrap();
@@ -69,26 +70,26 @@ impl Bench {
         call.invoke(&mut self.redis)
     }
 
-    /// One hold; gives what was decided.
+    /// The decision about one hold.
     pub fn hold(&mut self, hold: &str, lines: &[(&str, &str)]) -> Vec<Value> {
         let lines: Vec<String> = lines.iter().map(|(product, units)| format!("{product}={units}")).collect();
-        self.wish(hold, &lines.join(","), None)
+        self.request(hold, &lines.join(","), None)
     }
 
-    /// One wish as it is, for one hold; gives what was decided.
-    pub fn wish(&mut self, hold: &str, wish: &str, once: Option<&str>) -> Vec<Value> {
+    /// The decision about one hold with this text of a request.
+    pub fn request(&mut self, hold: &str, request: &str, once: Option<&str>) -> Vec<Value> {
         let once = once.map(|once| key(&format!("once:{once}")));
         let keys = [&holding()[..], &[key(&format!("hold:{hold}"))], once.as_slice()].concat();
-        let reply = self.call(Op::Hold, &keys, &["1", "60000", "1", wish]);
+        let reply = self.call(Op::Hold, &keys, &["1", "60000", "1", request]);
         decisions(&reply).remove(0)
     }
 
-    /// One order; gives how it was decided.
+    /// The decision about one order.
     pub fn order(&mut self, hold: &str) -> String {
         self.orders(&[hold]).remove(0)
     }
 
-    /// A batch of orders; gives how each was decided.
+    /// The decisions about a batch of orders.
     pub fn orders(&mut self, holds: &[&str]) -> Vec<String> {
         let mut keys = book();
         keys.extend(holds.iter().flat_map(|hold| [key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]));
@@ -96,12 +97,12 @@ impl Bench {
         self.answers(Op::Order, &reply)
     }
 
-    /// One payment event; gives how it was decided.
+    /// The decision about one payment event.
     pub fn settle(&mut self, hold: &str, event: &str, once: &str, payment: &str, amount: &str) -> String {
         self.settle_all(&[[hold, event, once, payment, amount]]).remove(0)
     }
 
-    /// A batch of payment events: hold, what happened, event id, payment, amount.
+    /// The decisions about a batch of payment events: hold, what happened, event id, payment, amount.
     pub fn settle_all(&mut self, events: &[[&str; 5]]) -> Vec<String> {
         let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
         let mut arguments: Vec<String> = [&BOOK[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
@@ -117,7 +118,7 @@ impl Bench {
         self.answers(Op::Settle, &reply)
     }
 
-    /// The words of a batch of orders or events; the only word when nothing was decided.
+    /// The word of each decision about orders or events. Only the word of the reply when nothing was decided.
     fn answers(&mut self, op: Op, reply: &[Value]) -> Vec<String> {
         if word(reply) != "decided" {
             return vec![word(reply)];
@@ -127,7 +128,7 @@ impl Bench {
         words
     }
 
-    /// available, held, pending, sold as stored, reclaimed or not.
+    /// available, held, pending and sold as Redis stores them, reclaimed or not.
     pub fn counters(&mut self, product: u64) -> [i64; 4] {
         let names = ["available", "held", "pending", "sold"].map(|name| format!("{product}:{name}"));
         let values: Vec<i64> = redis::Commands::hmget(&mut self.redis, key("stock"), &names).unwrap();
@@ -151,7 +152,7 @@ pub fn units() -> [String; 4] {
     ["sale", "stock", "lapses", "deadlines"].map(key)
 }
 
-/// What every script with a book takes first: retention and the most events to keep.
+/// The first arguments of every script with a book: retention, and the most events to keep.
 pub const BOOK: [&str; 2] = ["60000", "1000"];
 
 /// Terms of the sale: holds of 100 s, at most 200 s, payments in 50 s, at most 80 s.
@@ -197,7 +198,7 @@ pub fn list(value: &Value) -> Vec<Value> {
     }
 }
 
-/// What `hold` decided, for each hold: its reply counts neighbours that were decided alike.
+/// The decision of `hold` about each hold. Its reply counts neighbours with the same decision.
 pub fn decisions(reply: &[Value]) -> Vec<Vec<Value>> {
     let runs = reply[2..].chunks(2).map(|run| (run[0].clone(), list(&run[1])));
     let each = runs.map(|(holds, decision)| match holds {

@@ -1,4 +1,4 @@
-//! Pages of reviews on a server whose surroundings speak a language with an alphabet of its own.
+//! Pages of reviews on a server whose locale sorts text by its own alphabet.
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -8,7 +8,7 @@ use redis::{Commands, Value};
 use super::{key, list, word};
 use crate::support::redis::{ServerProcess, server_program};
 
-/// A server under `en_US.UTF-8`, if this machine can make that.
+/// A server with the locale `en_US.UTF-8`, if this machine can make that.
 fn american_server() -> Option<(ServerProcess, tempfile::TempDir)> {
     let folder = tempfile::TempDir::with_prefix("fs").unwrap();
     let locale = folder.path().join("en_US.UTF-8");
@@ -26,9 +26,9 @@ fn american_server() -> Option<(ServerProcess, tempfile::TempDir)> {
 }
 
 #[test]
-fn pages_of_reviews_of_one_instant_are_whole_whatever_the_language_of_the_server() {
+fn pages_of_reviews_of_one_instant_are_whole_whatever_the_locale_of_the_server() {
     let Some((server, _folder)) = american_server() else {
-        println!("this machine makes no locales: left out");
+        println!("this machine cannot make a locale: left out");
         return;
     };
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();

@@ -1,4 +1,4 @@
-//! Every reply word that a header names is provoked, and no other comes.
+//! The scripts answer every word that their headers name, and no other.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,7 +7,7 @@ use redis::{Commands, Value};
 
 use super::{BOOK, Bench, TERMS, book, holding, key, list, units, word};
 
-/// The words of a header: the first token of each line of its REPLY section.
+/// The words of a header: the first token in each line of its REPLY section.
 fn words_of_header(script: &str) -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("lua/{script}.lua"));
     let text = std::fs::read_to_string(path).unwrap();
@@ -69,7 +69,7 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!(short[1..], [Value::BulkString(b"2".into()), Value::Int(1), Value::Int(0), Value::Int(0)]);
     assert_eq!(bench.counters(1), [7, 3, 0, 0], "nothing of the refused hold was kept");
     let claimed = |bench: &mut Bench, hold: &str, fingerprint: &str| {
-        bench.wish(hold, &format!("1=1 alice\n0 {fingerprint} {hold}"), Some("k"))
+        bench.request(hold, &format!("1=1 alice\n0 {fingerprint} {hold}"), Some("k"))
     };
     assert_eq!(word(&claimed(bench, "c", "f")), "held");
     assert_eq!(word(&claimed(bench, "c", "f")), "held", "our own call, sent twice");
@@ -140,20 +140,20 @@ fn provoke_lapses(bench: &mut Bench) {
     for expected in [1, 0] {
         assert_eq!(bench.call(Op::Expire, &keys, &BOOK), [Value::BulkString(b"expired".into()), Value::Int(expected)]);
     }
-    assert_eq!(find(bench).len(), 1, "it was said once");
+    assert_eq!(find(bench).len(), 1, "it was recorded once");
 }
 
 fn provoke_limits(bench: &mut Bench) {
     bench.redis.hset::<_, _, _, ()>(key("stock"), "1:max_per_customer", 2).unwrap();
     assert_eq!(word(&bench.hold("m", &[("1", "1")])), "customer_id_required");
-    assert_eq!(word(&bench.wish("m", "1=2 bob", None)), "held");
-    let refused = bench.wish("n", "1=1 bob", None);
+    assert_eq!(word(&bench.request("m", "1=2 bob", None)), "held");
+    let refused = bench.request("n", "1=1 bob", None);
     assert_eq!((word(&refused).as_str(), &refused[2]), ("customer_limit_reached", &Value::Int(0)));
     bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &[("cooldown_holds", 1), ("cooldown_ms", 60_000)]).unwrap();
     bench.advance(101_000);
-    assert_eq!(word(&bench.wish("n", "1=1 bob", None)), "customer_cooling_down");
+    assert_eq!(word(&bench.request("n", "1=1 bob", None)), "customer_cooling_down");
     bench.advance(60_000);
-    assert_eq!(word(&bench.wish("n", "1=1 bob", None)), "held");
+    assert_eq!(word(&bench.request("n", "1=1 bob", None)), "held");
     bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_holds", 0).unwrap();
     bench.redis.hset::<_, _, _, ()>(key("stock"), "1:max_per_customer", "").unwrap();
     let now = bench.now_ms;
@@ -276,8 +276,8 @@ fn provoke_events(bench: &mut Bench) {
 }
 
 fn provoke_audits(bench: &mut Bench) {
-    let told = bench.call(Op::AuditUnits, &units(), &["1000"]);
-    assert_eq!((word(&told), told.len()), ("units".to_owned(), 6));
+    let units_read = bench.call(Op::AuditUnits, &units(), &["1000"]);
+    assert_eq!((word(&units_read), units_read.len()), ("units".to_owned(), 6));
     assert_eq!(word(&bench.call(Op::AuditUnits, &units(), &["1"])), "too_many");
     bench.hold("audited", &[("1", "1")]);
     let holds = bench.call(Op::AuditHolds, &["sale", "hold:audited", "hold:nobody"].map(key), &[]);
@@ -333,7 +333,7 @@ fn provoke_behind(bench: &mut Bench) {
     for (op, keys, arguments) in calls {
         // What the call before held lapses too.
         let before = bench.counters(1);
-        owe_many(bench, 1_200);
+        add_many_due_back(bench, 1_200);
         bench.advance(1_000_000);
         assert_eq!(word(&bench.call(op, keys, arguments)), "behind", "512 of 1,200 buckets");
         assert_eq!(word(&bench.call(op, keys, arguments)), "behind");
@@ -345,7 +345,7 @@ fn provoke_behind(bench: &mut Bench) {
 }
 
 /// Adds units that are held in buckets of their own, in the seconds to come.
-fn owe_many(bench: &mut Bench, buckets: i64) {
+fn add_many_due_back(bench: &mut Bench, buckets: i64) {
     let mut pipe = redis::pipe();
     for n in 1..=buckets {
         let deadline = bench.now_ms / 1_000 * 1_000 + n * 500 / 1_000 * 1_000 + n;
@@ -359,7 +359,7 @@ fn owe_many(bench: &mut Bench, buckets: i64) {
 }
 
 #[test]
-fn quantities_that_are_none_are_a_bug_of_the_caller_and_change_nothing() {
+fn quantities_that_cannot_be_read_are_a_bug_of_the_caller_and_change_nothing() {
     let mut bench = Bench::new();
     for units_text in ["0", "-1", "1.5", "nan", "inf", "1e999", "0x10000000", "1000001", "", " "] {
         let keys = [&holding()[..], &[key("hold:a")]].concat();
@@ -403,7 +403,7 @@ fn a_deadline_is_the_last_instant_of_a_hold() {
 #[test]
 fn a_hold_is_stored_as_its_lines_when_it_was_made_and_its_customer() {
     let mut bench = Bench::new();
-    bench.wish("a", "1=2,2=1 alice\n5000", None);
+    bench.request("a", "1=2,2=1 alice\n5000", None);
     let stored = bench.redis.get::<_, String>(key("hold:a")).unwrap();
     let parts: Vec<&str> = stored.split(' ').collect();
     assert_eq!((parts[0], parts[2]), ("1=2,2=1", "alice"));
