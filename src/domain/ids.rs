@@ -16,8 +16,8 @@ impl SaleId {
         (legible && (1..=32).contains(&text.len())).then(|| Self(text.into()))
     }
 
-    /// The sale `p0`, which keeps payment events about ids that this service never made. It can never have a product, because
-    /// product ids begin at 1.
+    /// The sale `p0`, which keeps payment events about ids that this service never made. It can never have a product,
+    /// because product ids begin at 1.
     pub fn unmatched() -> Self {
         Self("p0".into())
     }
@@ -84,11 +84,11 @@ impl IdKind for OrderKind {
     const PREFIX: &'static str = "order_";
 }
 
-/// `<prefix><sale>_<key><tag>`. The id names its sale, so that no directory of holds is needed. The tag signs the rest, so that
-/// an id which this service never made is refused without asking Redis.
+/// `<prefix><sale>_<key><tag>`. The id names its sale, so that no directory of holds is needed. The tag signs the rest, so
+/// that an id which this service never made is refused without asking Redis.
 ///
-/// A value of this type is an id that this service made: [`SignedId::signed`] is the only constructor, and only the signer of
-/// the store calls it, with a tag that it computed or checked. A text from outside is at most [split](SignedId::split).
+/// A value of this type is an id that this service made: [`SignedId::signed`] is the only constructor, and only the signer
+/// of the store calls it, with a tag that it computed or checked. A text from outside is at most [split](SignedId::split).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedId<K> {
     text: String,

@@ -107,7 +107,8 @@ impl ReviewStatus {
     }
 }
 
-/// The note of the person who resolves a review: 1 to 1,000 characters. Line breaks and tabs are the only control characters.
+/// The note of the person who resolves a review: 1 to 1,000 characters. Line breaks and tabs are the only control
+/// characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note(String);
 

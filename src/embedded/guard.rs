@@ -19,7 +19,8 @@ use super::{EmbeddedError, folder::Folder, locks::Lock, server};
 
 /// How often the guard checks whether the server runs and somebody uses it.
 const GUARD_POLL: Duration = Duration::from_millis(100);
-/// Pause before a server that died is started again. It doubles each time up to the maximum, until a server has lived that long.
+/// Pause before a server that died is started again. It doubles each time up to the maximum, until a server has lived that
+/// long.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -79,7 +80,8 @@ fn keep_running(
     Ok(())
 }
 
-/// A signal to all processes of our name, or of our terminal, is for the service. The guard ends by itself after the service.
+/// A signal to all processes of our name, or of our terminal, is for the service. The guard ends by itself after the
+/// service.
 fn ignore_signals() -> io::Result<(Runtime, Vec<Signal>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let signals: io::Result<Vec<Signal>> = {

@@ -1,11 +1,11 @@
 //! The embedded Redis: a private `valkey-server` or `redis-server` on a unix socket in a data folder.
 //!
-//! Four locks on files of the folder (`locks`) are its whole state, and the kernel releases them however a process ends. Every
-//! process that uses the folder shares the users lock. One process at a time, with the start lock, looks for the server or starts
-//! it. A *guard* process (`guard`) holds the guard lock. It starts the server, starts it again if it dies, and shuts it down in
-//! order as soon as nobody shares the users lock. The server itself (`server`) holds the server lock, which it got as its standard
-//! input, so nobody starts a second one. A worker that is killed therefore leaves no orphan, and never takes the server away from
-//! other processes.
+//! Four locks on files of the folder (`locks`) are its whole state, and the kernel releases them however a process ends.
+//! Every process that uses the folder shares the users lock. One process at a time, with the start lock, looks for the
+//! server or starts it. A *guard* process (`guard`) holds the guard lock. It starts the server, starts it again if it dies,
+//! and shuts it down in order as soon as nobody shares the users lock. The server itself (`server`) holds the server lock,
+//! which it got as its standard input, so nobody starts a second one. A worker that is killed therefore leaves no orphan,
+//! and never takes the server away from other processes.
 
 mod folder;
 mod guard;
@@ -31,7 +31,7 @@ const START_LOCK_MAX: Duration = Duration::from_mins(10);
 /// How long the last user waits for the server to end.
 const END_MAX: Duration = Duration::from_secs(5);
 
-/// Why there is no embedded server; each message says what to do.
+/// Why there is no embedded server. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     #[error(
@@ -44,7 +44,8 @@ pub enum EmbeddedError {
     #[error("cannot use the data folder {folder}: {source}")]
     Folder { folder: PathBuf, source: io::Error },
     #[error(
-        "another process keeps {0} locked: it starts or stops the embedded server; wait for it, or choose another redis.data_dir"
+        "another process keeps {0} locked: it starts or stops the embedded server; wait for it, or \
+         choose another redis.data_dir"
     )]
     Locked(PathBuf),
     #[error("cannot start {server}: {source}")]

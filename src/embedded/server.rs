@@ -90,8 +90,8 @@ pub fn spawn(folder: &Folder, server: &Path, lock: File) -> Result<Child, Embedd
     command.arg("--port").arg("0").arg("--unixsocket").arg(folder.socket()).args(["--unixsocketperm", "700"]);
     command.arg("--dir").arg(folder.path()).arg("--logfile").arg(folder.log()).args(["--daemonize", "no"]);
     command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]);
-    // Redis spends up to a quarter of its time on dropping expired keys, in slices of a quarter of 1/hz seconds. At the usual
-    // hz of 10 it answers nobody for 25 ms at a time while a hundred thousand holds lapse.
+    // Redis spends up to a quarter of its time on dropping expired keys, in slices of a quarter of 1/hz seconds. At the
+    // usual hz of 10 it answers nobody for 25 ms at a time while a hundred thousand holds lapse.
     command.args(["--maxmemory-policy", "noeviction", "--hz", "100"]);
     command.current_dir(folder.path()).stdin(lock).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: server.to_owned(), source })
@@ -103,9 +103,9 @@ pub fn reap(child: Option<Child>) {
     }
 }
 
-/// SHUTDOWN makes the server write and sync the append-only file before it ends. Only our own server gets it: somebody may have
-/// removed the folder and made another in its place. A server that does not answer is killed. It has written all that it
-/// acknowledged.
+/// SHUTDOWN makes the server write and sync the append-only file before it ends. Only our own server gets it: somebody may
+/// have removed the folder and made another in its place. A server that does not answer is killed. It has written all that
+/// it acknowledged.
 pub fn stop(folder: &Folder, child: Option<Child>) {
     let adopted = child.is_none() && !folder.is_free(Lock::Server);
     let Some(own) = child.as_ref().map(Child::id).or_else(|| folder.server_pid().filter(|_| adopted)) else { return };

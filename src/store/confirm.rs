@@ -1,12 +1,13 @@
-//! `confirm`: waits until settled payment events are as durable as the settings ask for, on connections that holds never use.
+//! `confirm`: waits until settled payment events are as durable as the settings ask for, on connections that holds never
+//! use.
 //!
 //! The script checks whether the settled events are still there, and writes a mark after them. The runner then waits, on the
-//! same connection, until that mark is durable. So a server that took over between settling and waiting is never mistaken for
-//! one that kept the effect. All events that were settled before a call share its wait.
+//! same connection, until that mark is durable. So a server that took over between settling and waiting is never mistaken
+//! for one that kept the effect. All events that were settled before a call share its wait.
 //!
 //! This is the one script that spans sales: its keys are the mark, and events of any sales, in any hash slots. That is sound
-//! because it decides nothing and because one server has all keys. With several primaries it needs a queue, and a mark, for each
-//! of them.
+//! because it decides nothing and because one server has all keys. With several primaries it needs a queue, and a mark, for
+//! each of them.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -33,7 +34,8 @@ impl Store {
 pub(super) struct Confirms;
 
 impl Confirms {
-    /// On a runner of its own, because its connection waits for disks and replicas. `None` where there is nothing to wait for.
+    /// On a runner of its own, because its connection waits for disks and replicas. `None` where there is nothing to wait
+    /// for.
     pub(super) fn batcher(blueprint: &Blueprint) -> Option<Rc<Batcher<Self>>> {
         let barrier = blueprint.barrier?;
         let mut topology = blueprint.topology.clone();

@@ -16,8 +16,8 @@ use crate::domain::{
 const REMEMBERED_MAX: usize = 100_000;
 
 impl Store {
-    /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. `None` when there
-    /// is no such sale.
+    /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. `None` when
+    /// there is no such sale.
     pub(super) async fn sales(&self, one: Option<&SaleId>) -> Result<Option<Vec<SaleId>>, Failure> {
         if let Some(sale) = one {
             let found = self.runner.plain(redis::cmd("SISMEMBER").arg(SALES).arg(sale.as_str())).await?;

@@ -1,5 +1,5 @@
-//! `expire`: logs an `order.expired` event for each pending order that has lapsed. Nothing else depends on it: units of a lapsed
-//! order come back by themselves, and its status follows from the time.
+//! `expire`: logs an `order.expired` event for each pending order that has lapsed. Nothing else depends on it: units of a
+//! lapsed order come back by themselves, and its status follows from the time.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::ids::SaleId;

@@ -63,9 +63,9 @@ pub fn with_doubt(id: &str, event: &PaymentEvent) -> String {
     }
 }
 
-/// The key of the review that an event would open. All events about one payment share a review. An event without a payment id
-/// has its own. A payment may be refunded in parts, so a refund's key includes its amount. `about` is the key of the hold, or
-/// the foreign id, that the event names.
+/// The key of the review that an event would open. All events about one payment share a review. An event without a payment
+/// id has its own. A payment may be refunded in parts, so a refund's key includes its amount. `about` is the key of the
+/// hold, or the foreign id, that the event names.
 pub fn review_key(about: &str, event: &PaymentEvent) -> String {
     match &event.payment {
         Some(payment) if event.status == PaymentStatus::Refunded => {

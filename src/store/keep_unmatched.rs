@@ -13,7 +13,8 @@ use crate::domain::{
 
 /// Characters of a foreign id that a review keeps.
 const TARGET_CHARS_MAX: usize = 200;
-/// Open reviews of this kind. Beyond that the answer asks the provider to try later: nothing is lost, and memory has a bound.
+/// Open reviews of this kind. Beyond that the answer asks the provider to try later: nothing is lost, and memory has a
+/// bound.
 const OPEN_MAX: u64 = 100_000;
 
 impl Store {
@@ -56,7 +57,7 @@ impl Store {
     }
 }
 
-/// What the event names, on one line.
+/// The ids that the event names, on one line.
 fn named(event: &PaymentEvent) -> String {
     let text = match &event.target {
         Target::Order(id) | Target::Hold(id) => idempotency::with_doubt(id, event),

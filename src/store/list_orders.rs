@@ -1,5 +1,6 @@
-//! `list_orders`: orders page by page, of one sale or of all: sales by name, and the orders of a sale by the time when they were
-//! made. Orders that are made meanwhile make no other order come twice or not at all. `read_orders` reads their records.
+//! `list_orders`: orders page by page, of one sale or of all: sales by name, and the orders of a sale by the time when they
+//! were made. Orders that are made meanwhile make no other order come twice or not at all. `read_orders` reads their
+//! records.
 
 use std::collections::VecDeque;
 
@@ -56,8 +57,8 @@ impl Store {
         Ok(ListOrdersOutcome::Orders { orders, next: None })
     }
 
-    /// Begins a walk through all orders behind the cursor, of one sale or of the sales that exist now. `None` when there is no
-    /// such sale.
+    /// Begins a walk through all orders behind the cursor, of one sale or of the sales that exist now. `None` when there is
+    /// no such sale.
     ///
     /// # Errors
     /// [`Failure`].

@@ -1,5 +1,5 @@
-//! `list_reviews`: reviews page by page: sales by name, and the reviews of a sale by time. Reviews that are opened or resolved
-//! meanwhile make no other review come twice or not at all.
+//! `list_reviews`: reviews page by page: sales by name, and the reviews of a sale by time. Reviews that are opened or
+//! resolved meanwhile make no other review come twice or not at all.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{

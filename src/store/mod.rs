@@ -1,13 +1,14 @@
 //! All that the service knows of Redis.
 //!
-//! One file for each operation: its script in `lua/`, its file here and its function have one name. The scripts of an audit have
-//! theirs in `audit/`. The other files are no operations:
+//! One file for each operation: its script in `lua/`, its file here and its function have one name. The scripts of an audit
+//! have theirs in `audit/`. The other files are no operations:
 //! - `blueprint`: what the stores of all workers share,
 //! - `terms`: the settings that become terms of sales,
 //! - `ids`: signs and checks the ids of holds and orders,
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `directory`: which sales exist, and the sale of each product,
-//! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and `expire`.
+//! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
+//!   `expire`.
 //!
 //! `redis/` is the machinery: connections, scripts, batches, keys, and the grammar of records.
 

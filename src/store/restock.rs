@@ -15,7 +15,8 @@ use crate::domain::{
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the units may have changed. The same call with its idempotency key then changes nothing more.
+    /// [`Failure`]; after a timeout the units may have changed. The same call with its idempotency key then changes nothing
+    /// more.
     pub async fn restock(
         &self,
         id: ProductId,

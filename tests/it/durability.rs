@@ -1,4 +1,4 @@
-//! What an answer to a payment event means: that it is in memory, on disk, or on replicas.
+//! Durability: a payment event is answered once it is in memory, on disk, or on replicas.
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::{
     redis::{ServerProcess, newer_server, signal_process},
 };
 
-/// A service on a server of the test's own.
+/// A service on a Redis of its own.
 struct Shop {
     client: Client,
     url: String,
@@ -48,8 +48,8 @@ impl Shop {
         (status.as_u16(), word.to_owned())
     }
 
-    /// While what is demanded cannot be had payments are not acknowledged, holds go on, and the same events succeed afterwards.
-    async fn check_while_it_cannot_be_had(&self) {
+    /// Payments are not acknowledged while they cannot be made durable. Holds go on, and the same events succeed afterwards.
+    async fn check_while_it_is_unreachable(&self) {
         let order = self.ordered().await;
         assert_eq!(self.pay("b", &order).await, (503, "store_timeout".to_owned()));
         let foreign = self.pay("c", "order of another shop").await;
@@ -82,7 +82,7 @@ async fn a_payment_is_acknowledged_once_a_replica_has_it() {
     let order = shop.ordered().await;
     eventually("the replica has caught up", async || shop.pay("a", &order).await.0 == 200).await;
     signal_process(replica.pid(), "STOP");
-    shop.check_while_it_cannot_be_had().await;
+    shop.check_while_it_is_unreachable().await;
     signal_process(replica.pid(), "CONT");
     shop.check_when_it_is_back().await;
     replica.end();
@@ -99,13 +99,13 @@ async fn a_payment_is_acknowledged_once_it_is_on_disk() {
     let shop = Shop::open(&server, &[("DURABILITY__PAYMENTS", "fsync"), ("DURABILITY__TIMEOUT_MS", "2500")]).await;
     let order = shop.ordered().await;
     assert_eq!(shop.pay("a", &order).await, (200, "applied".to_owned()));
-    // A disk that takes nothing: the operating system is never asked to write.
+    // A disk that takes nothing: Redis never asks the operating system to write.
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let mut set = |policy: &str| {
         redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg(policy).exec(&mut redis).unwrap();
     };
     set("no");
-    shop.check_while_it_cannot_be_had().await;
+    shop.check_while_it_is_unreachable().await;
     set("everysec");
     shop.check_when_it_is_back().await;
     shop.close(&server);
@@ -121,7 +121,7 @@ async fn a_payment_whose_effect_was_lost_while_it_was_waited_for_is_not_acknowle
     let shop = Shop::open(&server, &[("DURABILITY__PAYMENTS", "fsync"), ("DURABILITY__TIMEOUT_MS", "30000")]).await;
     let order = shop.ordered().await;
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    // The scripts are forgotten too, as by a server that has just taken over.
+    // The scripts are gone too, as on a server that has just taken over.
     redis::cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
     let lose = async {
         eventually("somebody waits for the disk", async || {
@@ -132,7 +132,7 @@ async fn a_payment_whose_effect_was_lost_while_it_was_waited_for_is_not_acknowle
         let settled: Vec<String> = redis::cmd("KEYS").arg("fs1:{p1}:once:*").query(&mut redis).unwrap();
         assert_eq!(settled.len(), 1);
         redis::cmd("DEL").arg(settled).exec(&mut redis).unwrap();
-        // Killed before the disk may catch up: a wait that ends well would be no loss.
+        // Killed before the disk may catch up, because a wait that succeeds would be no loss.
         redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").exec(&mut redis).unwrap();
         redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("everysec").exec(&mut redis).unwrap();
     };
@@ -156,8 +156,8 @@ fn a_server_that_cannot_fsync_is_refused_at_start_up() {
         println!("this server has WAITAOF: the other refusal is left out");
         return;
     }
-    let said = refusal(&["--appendonly", "yes", "--appendfsync", "everysec"]);
-    assert!(said.contains("appendfsync always") && said.contains("7.2"), "{said}");
+    let message = refusal(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+    assert!(message.contains("appendfsync always") && message.contains("7.2"), "{message}");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_server_that_always_fsyncs_needs_no_waiting() {
 }
 
 #[tokio::test]
-async fn an_embedded_server_is_told_to_fsync_where_it_cannot_be_waited_for() {
+async fn an_embedded_server_gets_appendfsync_always_where_it_has_no_waitaof() {
     let app = TestApp::selling(5).await;
     let policy = |app: &TestApp| -> Vec<String> {
         redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut app.redis.connect()).unwrap()
@@ -185,9 +185,9 @@ async fn an_embedded_server_is_told_to_fsync_where_it_cannot_be_waited_for() {
     );
     let socket = format!("unix://{}/redis.sock", folder.path().display());
     let mut redis = redis::Client::open(socket).unwrap().get_connection().unwrap();
-    let told: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
+    let policy: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
     let expected = if ServerProcess::knows_waitaof() { "everysec" } else { "always" };
-    assert_eq!(told[1], expected);
+    assert_eq!(policy[1], expected);
     assert!(service.stop());
 }
 
@@ -217,7 +217,7 @@ async fn an_embedded_server_that_died_and_came_back_still_fsyncs_what_is_acknowl
     };
     eventually("payments are acknowledged again", pay).await;
     let mut redis = client.get_connection().unwrap();
-    let told: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
-    assert_eq!(told[1], "always");
+    let policy: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("appendfsync").query(&mut redis).unwrap();
+    assert_eq!(policy[1], "always");
     assert!(service.stop());
 }

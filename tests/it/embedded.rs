@@ -25,7 +25,7 @@ async fn the_embedded_server_ends_in_order_with_the_last_service_and_nothing_is_
     for (n, url) in [first.url(), second.url()].iter().cycle().take(10).enumerate() {
         assert_eq!(try_hold(&client, url, &n.to_string()).await.unwrap().0, 201);
     }
-    // The one that started the server is killed; the other goes on with it.
+    // The service that started the server is killed. The other one goes on with the server.
     first.kill();
     assert_eq!(try_hold(&client, &second.url(), "after-the-kill").await.unwrap().0, 201);
     assert!(server_runs(pid));
@@ -71,7 +71,7 @@ async fn a_server_whose_guard_was_killed_is_adopted_and_guarded_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_to_be_asked_is_not_joined_by_a_second_one() {
+async fn a_server_that_refuses_connections_is_not_joined_by_a_second_one() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let first = ServiceProcess::start(folder.path());
     let mut redis = connect(folder.path());
@@ -79,7 +79,7 @@ async fn a_server_that_refuses_to_be_asked_is_not_joined_by_a_second_one() {
     signal_process(parent_of(server), "KILL");
     let second = ServiceProcess::start(folder.path());
     redis::cmd("CONFIG").arg(&["SET", "maxclients", "1"]).exec(&mut redis).unwrap();
-    // The guard looks ten times a second; each look is refused.
+    // The guard checks ten times a second, and the server refuses each connection.
     tokio::time::sleep(Duration::from_millis(500)).await;
     redis::cmd("CONFIG").arg(&["SET", "maxclients", "1000"]).exec(&mut redis).unwrap();
     assert_eq!(pid(&mut connect(folder.path())), server);
@@ -88,7 +88,7 @@ async fn a_server_that_refuses_to_be_asked_is_not_joined_by_a_second_one() {
 }
 
 #[tokio::test]
-async fn whoever_ends_all_processes_of_our_name_leaves_no_server() {
+async fn signals_to_all_processes_of_our_name_leave_no_server() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let service = ServiceProcess::start(folder.path());
     let server = pid(&mut connect(folder.path()));

@@ -1,4 +1,4 @@
-//! Where Redis is, and what happens when it is not: embedded, standalone, killed, slow, gone.
+//! Redis in all its places and states: embedded, standalone, killed, slow, gone.
 
 use std::{
     net::SocketAddr,
@@ -48,7 +48,7 @@ async fn a_service_that_is_killed_among_105_buyers_still_sells_exactly_100() {
     let buyers: Vec<_> = (0..105)
         .map(|n| {
             let (client, url) = (client.clone(), url.clone());
-            // A buyer whose answer was lost asks again with the same key until there is one.
+            // A buyer who gets no answer asks again with the same key.
             tokio::spawn(async move {
                 let started = Instant::now();
                 loop {
@@ -137,17 +137,17 @@ fn end_and_keep_folder(mut server: ServerProcess) -> TempDir {
     kept
 }
 
-/// A service of one worker whose Redis stands still, while a first hold is in flight.
+/// A service of one worker whose Redis hangs, with a first hold in flight.
 async fn stuck(settings: &[(&str, &str)]) -> (TestApp, u32, JoinHandle<Answer>) {
     let app = TestApp::start_with(&[settings, &[("HTTP__WORKERS", "1")]].concat());
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100})).await;
     app.held().await;
     let redis = app.redis.pid();
     signal_process(redis, "STOP");
-    let wish = app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}));
-    let mut first = tokio::spawn(async { Answer::read(wish.send().await.unwrap()).await });
+    let request = app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}));
+    let mut first = tokio::spawn(async { Answer::read(request.send().await.unwrap()).await });
     let waited = tokio::time::timeout(Duration::from_millis(200), &mut first).await;
-    assert!(waited.is_err(), "Redis stands still");
+    assert!(waited.is_err(), "Redis hangs");
     (app, redis, first)
 }
 
@@ -239,7 +239,7 @@ fn a_redis_that_would_lose_stock_is_refused_at_start_up() {
     assert!(message.contains("redis.url") && !message.contains("hunter2"), "{message}");
 }
 
-/// What the service says when it does not start on this Redis.
+/// The message of a service that does not start on this Redis.
 fn refusal(url: &str) -> String {
     refusal_with(url, &[])
 }

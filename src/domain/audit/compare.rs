@@ -13,15 +13,16 @@ pub struct Look {
     pub differences: Vec<Difference>,
 }
 
-/// Compares the units that were stored before and after the records were read with the records. Units that changed in between
-/// are not judged.
+/// Compares the units that were stored before and after the records were read with the records. Units that changed in
+/// between are not judged.
 pub fn compare(before: &Stored, after: &Stored, tally: &Tally) -> Look {
     let is_exact = before.rests_until(after);
     let corrections = bucket_corrections(before, after, tally);
     let repaired_buckets: BTreeMap<Bucket, i64> =
         after.buckets.iter().chain(&corrections).map(|(bucket, units)| (*bucket, *units)).collect();
     let repaired_counters = counters_of(before, after, tally, &repaired_buckets);
-    // Scripts change counters and stored buckets together. While they write, only the sum of the stored buckets is comparable.
+    // Scripts change counters and stored buckets together. While they write, only the sum of the stored buckets is
+    // comparable.
     let expected_counters =
         if is_exact { &repaired_counters } else { &counters_of(before, after, tally, &after.buckets) };
 
@@ -43,7 +44,8 @@ fn record_differences(after: &Stored, tally: &Tally) -> Vec<Difference> {
     tally.differences.iter().filter(|difference| !has_lapsed(difference)).cloned().collect()
 }
 
-/// Buckets with wrong units, and the right units. Only buckets whose deadline is ahead count: the records of the others are gone.
+/// Buckets with wrong units, and the right units. Only buckets whose deadline is ahead count: the records of the others are
+/// gone.
 fn bucket_corrections(before: &Stored, after: &Stored, tally: &Tally) -> BTreeMap<Bucket, i64> {
     let buckets: BTreeSet<&Bucket> = after.buckets.keys().chain(tally.buckets.keys()).collect();
     let mut corrections = BTreeMap::new();

@@ -88,8 +88,8 @@ impl DifferenceKind {
     }
 }
 
-/// One thing whose stored value is not what the records say. The values are units. For an index they are the times in it, and 0
-/// where there is no entry.
+/// One thing whose stored value is not what the records say. The values are units. For an index they are the times in it,
+/// and 0 where there is no entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     pub kind: DifferenceKind,
@@ -173,8 +173,9 @@ impl Difference {
         self.recomputed - self.stored
     }
 
-    /// When it is repaired. Other scripts run between the stages, so no bucket may ever have more units than its counter: those
-    /// units would come back without having been taken. So buckets shrink before the counters change, and grow after that.
+    /// When it is repaired. Other scripts run between the stages, so no bucket may ever have more units than its counter:
+    /// those units would come back without having been taken. So buckets shrink before the counters change, and grow after
+    /// that.
     pub fn repair_stage(&self) -> RepairStage {
         match self.kind {
             DifferenceKind::Available | DifferenceKind::Held | DifferenceKind::Pending | DifferenceKind::Sold => {
@@ -186,7 +187,8 @@ impl Difference {
     }
 }
 
-/// The stages of a repair, in their order. One call repairs all counters of a product, because only together they keep its total.
+/// The stages of a repair, in their order. One call repairs all counters of a product, because only together they keep its
+/// total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepairStage {
     BeforeCounters,

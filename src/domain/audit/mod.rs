@@ -79,8 +79,8 @@ impl Stored {
     }
 
     /// Whether no script wrote between this and `later`. A script that writes in the millisecond of the last one leaves no
-    /// trace, and neither does one while the clock has stepped back. So this must be later than the last write, and `later` no
-    /// earlier than this.
+    /// trace, and neither does one while the clock has stepped back. So this must be later than the last write, and `later`
+    /// no earlier than this.
     fn rests_until(&self, later: &Self) -> bool {
         self.now_ms > self.last_now_ms && self.last_now_ms == later.last_now_ms && self.now_ms <= later.now_ms
     }

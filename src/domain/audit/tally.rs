@@ -62,14 +62,14 @@ impl Tally {
         *self.customers.entry(customer.clone()).or_default().units.entry(share).or_default() += units;
     }
 
-    /// The stored shares of a customer before the records are read. If they change until [`Tally::compare_customer`], this look
-    /// does not judge the customer.
+    /// The stored shares of a customer before the records are read. If they change until [`Tally::compare_customer`], this
+    /// look does not judge the customer.
     pub fn watch_customer(&mut self, customer: CustomerId, stored: BTreeMap<Share, i64>) {
         self.customers.entry(customer).or_default().before = Some(stored);
     }
 
-    /// Compares the stored shares of a customer, who may come twice. Shares that lapsed up to the horizon do not count. Those
-    /// that lapse later are left to [`super::compare`].
+    /// Compares the stored shares of a customer, who may come twice. Shares that lapsed up to the horizon do not count.
+    /// Those that lapse later are left to [`super::compare`].
     pub fn compare_customer(&mut self, customer: &CustomerId, stored: &BTreeMap<Share, i64>, horizon_ms: i64) {
         let shares = self.customers.entry(customer.clone()).or_default();
         let has_moved = shares.before.as_ref().is_some_and(|before| before != stored);

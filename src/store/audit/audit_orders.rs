@@ -95,8 +95,8 @@ impl AuditedOrder {
         }
     }
 
-    /// `created` and `due` are the times that the indexes of orders have for it, and `review_exists` is whether the review exists
-    /// that it names.
+    /// `created` and `due` are the times that the indexes of orders have for it, and `review_exists` is whether the review
+    /// exists that it names.
     fn index_differences(&self, created: &str, due: &str, review_exists: bool) -> Vec<Difference> {
         let instant = |text: &str| text.parse().unwrap_or(0);
         let waits = self.status == StoredStatus::Pending && !self.has_expired_event;

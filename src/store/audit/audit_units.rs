@@ -1,5 +1,5 @@
-//! `audit_units`: the counters, buckets and deadlines of a sale, at one instant. A sale with too many of them for one call is
-//! read page by page.
+//! `audit_units`: the counters, buckets and deadlines of a sale, at one instant. A sale with too many of them for one call
+//! is read page by page.
 
 use super::read;
 use crate::{

@@ -1,9 +1,9 @@
 //! The audit: recomputes the units of sales from their records, and repairs what differs. One file for each of its scripts:
 //! `audit_units`, `audit_holds`, `audit_orders` and `repair`.
 //!
-//! A look reads the units, walks over all keys for the records, reads the customers, and reads the units again. It is exact if no
-//! script wrote meanwhile. Otherwise a difference may be a change in progress, so the audit looks again and keeps only what
-//! differs by as much each time. No call asks Redis for more than a few thousand values.
+//! A look reads the units, walks over all keys for the records, reads the customers, and reads the units again. It is exact
+//! if no script wrote meanwhile. Otherwise a difference may be a change in progress, so the audit looks again and keeps only
+//! what differs by as much each time. No call asks Redis for more than a few thousand values.
 
 mod audit_holds;
 mod audit_orders;
@@ -40,7 +40,8 @@ impl Store {
         Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired: Vec::new() })
     }
 
-    /// Audits one sale, or all, repairs the repairable differences, and audits again. A sale is repaired only while it rests.
+    /// Audits one sale, or all, repairs the repairable differences, and audits again. A sale is repaired only while it
+    /// rests.
     ///
     /// # Errors
     /// [`Failure`]; some differences may be repaired then. The same call goes on.
@@ -86,8 +87,8 @@ impl Store {
         Ok(Some(sales))
     }
 
-    /// Adds differences for sales that have products, and whose terms cannot be read or are gone, or that are not listed. A sale
-    /// that is being made is listed a moment after its product.
+    /// Adds differences for sales that have products, and whose terms cannot be read or are gone, or that are not listed. A
+    /// sale that is being made is listed a moment after its product.
     async fn with_terms(
         &self,
         mut audits: Vec<SaleAudit>,

@@ -1,5 +1,5 @@
-//! Batching without a timer: items that arrive while a call is in flight wait in a bounded queue, and the next call takes them
-//! together. An idle worker sends a lone item at once. A busy worker fills its batches by itself.
+//! Batching without a timer: items that arrive while a call is in flight wait in a bounded queue, and the next call takes
+//! them together. An idle worker sends a lone item at once. A busy worker fills its batches by itself.
 //!
 //! A batcher belongs to one thread.
 

@@ -28,15 +28,18 @@ pub enum PreflightError {
     #[error("this Redis is a replica and takes no writes: give the address of its primary")]
     Replica,
     #[error(
-        "this Redis holds data of key schema {0}, and this version of flashsale knows schema {SCHEMA_VERSION}: run the version that wrote it"
+        "this Redis holds data of key schema {0}, and this version of flashsale knows schema {SCHEMA_VERSION}: \
+         run the version that wrote it"
     )]
     OtherSchema(String),
     #[error(
-        "durability.payments is fsync, but Redis keeps no append-only file: set appendonly yes, or choose memory or replicas:N"
+        "durability.payments is fsync, but Redis keeps no append-only file: set appendonly yes, or \
+         choose memory or replicas:N"
     )]
     NoAof,
     #[error(
-        "durability.payments is fsync, which Redis {0} can only keep with appendfsync always: set that, or use Redis 7.2 or newer"
+        "durability.payments is fsync, which Redis {0} can only keep with appendfsync always: \
+         set that, or use Redis 7.2 or newer"
     )]
     CannotFsync(String),
     #[error(

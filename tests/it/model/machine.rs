@@ -29,8 +29,8 @@ use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
 use super::reference::{
-    Amount, Event, HOLD_MAX_MS, HOLD_MS, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference, Transition,
-    Wish,
+    Amount, Event, HOLD_MAX_MS, HOLD_MS, HoldRequest, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference,
+    Transition,
 };
 use crate::support::{clock, invariants, redis::PrivateRedis};
 
@@ -103,7 +103,7 @@ impl StateMachineTest for SaleTest {
     }
 
     fn teardown(mut test: Self, reference: SaleReference) {
-        assert_eq!(test.replay_events(), reference.told_by_events(), "the log of events alone tells the states");
+        assert_eq!(test.replay_events(), reference.states_by_events(), "the states that the log of events ends in");
         invariants::check(&mut test.redis);
         let audited = test.runtime.block_on(test.store.audit(None)).unwrap();
         let AuditOutcome::Audited { sales, .. } = &audited else { panic!("{audited:?}") };
@@ -121,7 +121,7 @@ impl SaleTest {
     #[expect(clippy::too_many_lines, reason = "a line or some for each transition")]
     pub(super) fn run(&mut self, transition: &Transition) -> String {
         match transition {
-            Transition::Hold(wish) => format!("hold {}", self.hold(wish)),
+            Transition::Hold(request) => format!("hold {}", self.hold(request)),
             Transition::Release(at) => {
                 let outcome = self.runtime.block_on(self.store.release(&self.holds[*at])).unwrap();
                 let word = match outcome {
@@ -132,17 +132,19 @@ impl SaleTest {
                 format!("release {word}")
             }
             Transition::Order(at) => match self.runtime.block_on(self.store.order(self.holds[*at].clone())).unwrap() {
-                OrderOutcome::Created(order) => format!("order created {}", self.told(&order)),
-                OrderOutcome::Exists(order) => format!("order exists {}", self.told(&order)),
+                OrderOutcome::Created(order) => format!("order created {}", self.order_text(&order)),
+                OrderOutcome::Exists(order) => format!("order exists {}", self.order_text(&order)),
                 OrderOutcome::HoldExpired => "order hold_expired".into(),
             },
             Transition::Cancel(at) => {
                 let order = self.store.ids().order_of(&self.holds[*at]);
                 match self.runtime.block_on(self.store.cancel(&order, CancelledBy::Customer)).unwrap() {
-                    CancelOutcome::Cancelled(order) => format!("cancel cancelled {}", self.told(&order)),
-                    CancelOutcome::AlreadyCancelled(order) => format!("cancel already_cancelled {}", self.told(&order)),
+                    CancelOutcome::Cancelled(order) => format!("cancel cancelled {}", self.order_text(&order)),
+                    CancelOutcome::AlreadyCancelled(order) => {
+                        format!("cancel already_cancelled {}", self.order_text(&order))
+                    }
                     CancelOutcome::OrderNotCancellable(order) => {
-                        format!("cancel order_not_cancellable {}", self.told(&order))
+                        format!("cancel order_not_cancellable {}", self.order_text(&order))
                     }
                     CancelOutcome::OrderNotFound => "cancel order_not_found".into(),
                 }
@@ -150,12 +152,12 @@ impl SaleTest {
             Transition::StartPayment(at) => {
                 let order = self.store.ids().order_of(&self.holds[*at]);
                 match self.runtime.block_on(self.store.start_payment(&order)).unwrap() {
-                    StartPaymentOutcome::Started(order) => format!("start_payment started {}", self.told(&order)),
+                    StartPaymentOutcome::Started(order) => format!("start_payment started {}", self.order_text(&order)),
                     StartPaymentOutcome::AlreadyStarted(order) => {
-                        format!("start_payment already_started {}", self.told(&order))
+                        format!("start_payment already_started {}", self.order_text(&order))
                     }
                     StartPaymentOutcome::OrderNotPending(order) => {
-                        format!("start_payment order_not_pending {}", self.told(&order))
+                        format!("start_payment order_not_pending {}", self.order_text(&order))
                     }
                     StartPaymentOutcome::OrderNotFound => "start_payment order_not_found".into(),
                 }
@@ -206,7 +208,7 @@ impl SaleTest {
             Transition::FindOrder(at) => {
                 let order = self.store.ids().order_of(&self.holds[*at]);
                 match self.runtime.block_on(self.store.find_order(&order)).unwrap() {
-                    FindOrderOutcome::Found(order) => format!("find_order found {}", self.told(&order)),
+                    FindOrderOutcome::Found(order) => format!("find_order found {}", self.order_text(&order)),
                     FindOrderOutcome::OrderNotFound => "find_order order_not_found".into(),
                 }
             }
@@ -225,8 +227,8 @@ impl SaleTest {
         }
     }
 
-    fn hold(&mut self, wish: &Wish) -> String {
-        match self.runtime.block_on(self.store.hold(command(wish))).unwrap() {
+    fn hold(&mut self, request: &HoldRequest) -> String {
+        match self.runtime.block_on(self.store.hold(command(request))).unwrap() {
             HoldOutcome::Held(hold) => {
                 self.holds.push(hold.id);
                 format!("held #{} until {}", self.holds.len() - 1, self.offset(hold.deadline_ms))
@@ -260,13 +262,14 @@ impl SaleTest {
     }
 
     fn settle(&self, event: &PaymentEvent) -> String {
-        let told = |order: &Option<Order>| order.as_ref().map_or_else(|| "none".to_owned(), |order| self.told(order));
+        let text =
+            |order: &Option<Order>| order.as_ref().map_or_else(|| "none".to_owned(), |order| self.order_text(order));
         match self.runtime.block_on(self.store.settle(event)).unwrap() {
-            SettleOutcome::Applied(order) => format!("applied {}", told(&order)),
-            SettleOutcome::Duplicate(order) => format!("duplicate {}", told(&order)),
-            SettleOutcome::Ignored(order) => format!("ignored {}", told(&order)),
-            SettleOutcome::RefundRequired(order) => format!("refund_required {}", told(&order)),
-            SettleOutcome::Review(order) => format!("review {}", told(&order)),
+            SettleOutcome::Applied(order) => format!("applied {}", text(&order)),
+            SettleOutcome::Duplicate(order) => format!("duplicate {}", text(&order)),
+            SettleOutcome::Ignored(order) => format!("ignored {}", text(&order)),
+            SettleOutcome::RefundRequired(order) => format!("refund_required {}", text(&order)),
+            SettleOutcome::Review(order) => format!("review {}", text(&order)),
             SettleOutcome::Unmatched => "unmatched".into(),
             SettleOutcome::TargetsDiffer => "targets_differ".into(),
             SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
@@ -304,7 +307,7 @@ impl SaleTest {
         }
     }
 
-    /// The state of each order as the log tells it, read in small pages.
+    /// The state of each order in the log, read in small pages.
     fn replay_events(&self) -> BTreeMap<usize, String> {
         let sale = SaleId::parse("drop").unwrap();
         let (mut seen, mut states) = (EventCursor::default(), BTreeMap::new());
@@ -324,12 +327,12 @@ impl SaleTest {
         }
     }
 
-    /// What Redis keeps of the order of a hold.
+    /// The stored fields of the order of a hold.
     pub(super) fn kept(&mut self, at: usize) -> BTreeMap<String, String> {
         self.redis.hgetall(format!("fs1:{{drop}}:order:{}", self.holds[at].key())).unwrap()
     }
 
-    /// The reviews about a hold, each as its lines.
+    /// The records of the reviews about a hold, as lines.
     pub(super) fn reviews_of(&mut self, at: usize) -> Vec<Vec<String>> {
         let records: BTreeMap<String, String> = self.redis.hgetall("fs1:{drop}:review_records").unwrap();
         let lines = records.into_values().map(|record| record.split('\n').map(str::to_owned).collect::<Vec<_>>());
@@ -342,7 +345,7 @@ impl SaleTest {
                 let (until, customer) = (self.offset(hold.deadline_ms), hold.customer.is_some());
                 format!("active #{at} {:?} until {until} customer {customer}", units(hold.lines.as_slice().iter()))
             }
-            FindHoldOutcome::Converted(order) => format!("converted {}", self.told(&order)),
+            FindHoldOutcome::Converted(order) => format!("converted {}", self.order_text(&order)),
             FindHoldOutcome::HoldExpired => "hold_expired".into(),
         }
     }
@@ -358,7 +361,7 @@ impl SaleTest {
         }
     }
 
-    fn told(&self, order: &Order) -> String {
+    fn order_text(&self, order: &Order) -> String {
         let total = order.total.map_or(0, |(amount, _)| amount.ten_thousandths());
         format!(
             "#{} {} {:?} total {total} due {} late {} customer {}",
@@ -380,7 +383,7 @@ impl SaleTest {
             Target::Hold(hold.as_str().to_owned())
         };
         let amount = match event.amount {
-            Amount::Unsaid => None,
+            Amount::Missing => None,
             Amount::Right | Amount::WrongCurrency => Some(self.right_amount(hold)),
             Amount::Wrong => Some(self.right_amount(hold) + 1),
         };
@@ -395,7 +398,7 @@ impl SaleTest {
         }
     }
 
-    /// What would be right to pay for it now; 7 when nobody knows.
+    /// The right amount to pay for the hold now, or 7 where there is none.
     fn right_amount(&self, hold: &HoldId) -> u64 {
         match self.runtime.block_on(self.store.find_hold(hold)).unwrap() {
             FindHoldOutcome::Active(hold) => {
@@ -415,16 +418,16 @@ impl SaleTest {
     }
 }
 
-fn command(wish: &Wish) -> HoldCommand {
+fn command(request: &HoldRequest) -> HoldCommand {
     let line = |(product, units): (&u64, &u64)| Line {
         product: ProductId::new(*product).unwrap(),
         quantity: Quantity::new(*units).unwrap(),
     };
     HoldCommand {
-        lines: Lines::new(wish.lines.iter().map(line).collect()).unwrap(),
-        customer: wish.customer.then(|| CustomerId::parse("alice").unwrap()),
-        hold_ms: wish.ttl_seconds.map(|seconds| seconds * 1_000),
-        idempotency_key: wish.key.map(|key| IdempotencyKey::parse(&format!("key-{key}")).unwrap()),
+        lines: Lines::new(request.lines.iter().map(line).collect()).unwrap(),
+        customer: request.customer.then(|| CustomerId::parse("alice").unwrap()),
+        hold_ms: request.ttl_seconds.map(|seconds| seconds * 1_000),
+        idempotency_key: request.key.map(|key| IdempotencyKey::parse(&format!("key-{key}")).unwrap()),
     }
 }
 

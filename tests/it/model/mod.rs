@@ -1,5 +1,5 @@
-//! The model: a sale in plain Rust, without buckets, scripts or keys. Random commands and clock moves are given to it and
-//! to the store on a real Redis; every outcome and every counter must agree.
+//! The model: a sale in plain Rust, without buckets, scripts or keys. It gets the same random commands and clock moves as
+//! the store on a real Redis. Every outcome and every counter must agree.
 
 mod machine;
 mod permutations;
@@ -14,11 +14,11 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use self::{machine::SaleTest, reference::SaleReference};
 use crate::support::random_cases;
 
-/// How often a word must have been seen before we believe that it was tested.
+/// How often a word must come before we believe that it was tested.
 const SEEN_LEAST: usize = 50;
 const CASES: u32 = 400;
 
-/// Every outcome of the store, as the model says it.
+/// Every outcome of the store, in the words of the model.
 const WORDS: [&str; 54] = [
     "hold held",
     "hold replayed",
@@ -99,9 +99,9 @@ fn the_store_does_what_the_model_does() {
 /// The list above forgets no operation.
 #[test]
 fn every_operation_is_in_the_model() {
-    // Some operations are several scripts: making a product claims its id, settling keeps what is unmatched, and saying which
-    // orders have lapsed finds them first. Lists are read where the model looks at their result; what confirms is slow by
-    // design, and has tests of its own, as repairs have. Each case ends with an audit.
+    // Some commands call several scripts: `put_product` claims the id, `settle` keeps unmatched events, and a sweep finds
+    // lapsed orders first. The model reads lists where it checks their result. `confirm` is slow by design and has tests of
+    // its own, and so has `repair`. Each case ends with an audit.
     let parts = [
         Op::ClaimProduct,
         Op::KeepUnmatched,

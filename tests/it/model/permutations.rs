@@ -1,5 +1,5 @@
-//! Every order in which things can happen to one order: all sequences of up to five of them, each on a hold of its own, on the
-//! model and on the store. They must agree after each step, and captured money must be in exactly one place.
+//! Every order in which things can happen to one order: all sequences of up to five of them, each on a hold of its own, on
+//! the model and on the store. They must agree after each step, and captured money must be in exactly one place.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use super::{
     machine::SaleTest,
-    reference::{Amount, Event, SaleReference, Transition, Wish},
+    reference::{Amount, Event, HoldRequest, SaleReference, Transition},
 };
 
 /// Sequences on one Redis, before it is emptied: the model searches its lists from end to end.
@@ -61,7 +61,7 @@ impl Step {
                 status,
                 key: key + number,
                 payment: Some(payment),
-                amount: Amount::Unsaid,
+                amount: Amount::Missing,
             })
         };
         match self {
@@ -106,8 +106,8 @@ impl Walk {
 
     /// One sequence on the hold with this place.
     fn walk(&mut self, hold: usize, sequence: &[Step]) {
-        let wish = Wish { lines: BTreeMap::from([(1, 1)]), customer: false, ttl_seconds: None, key: None };
-        self.step(Transition::Hold(wish));
+        let request = HoldRequest { lines: BTreeMap::from([(1, 1)]), customer: false, ttl_seconds: None, key: None };
+        self.step(Transition::Hold(request));
         for step in sequence {
             let was_paid = self.reference.status(hold) == Some("paid");
             self.step(step.transition(hold));

@@ -1,4 +1,4 @@
-//! What should happen, in the plainest way: lists that are searched from end to end.
+//! The expected behaviour of a sale, in the plainest way: lists that are searched from end to end.
 
 use std::collections::BTreeMap;
 
@@ -13,24 +13,24 @@ pub const MAX_PER_HOLD: u64 = 4;
 /// Ten-thousandths for one unit of product `p`: `p` dollars.
 pub const PRICE: u64 = 10_000;
 
-/// A command, or a move of the clock. Holds are named by their place in the order of creation.
+/// A command, or a move of the clock. A hold is named by its number, in the order of creation.
 #[derive(Clone, Debug)]
 pub enum Transition {
-    Hold(Wish),
+    Hold(HoldRequest),
     Release(usize),
     Order(usize),
     Cancel(usize),
     StartPayment(usize),
-    /// By so many milliseconds.
+    /// The hold, and so many milliseconds more.
     Extend(usize, i64),
-    /// Of the sale `drop`: on or off.
+    /// Pauses the sale `drop`, or ends its pause.
     Pause(bool),
-    /// Units of one customer, of a product of the sale `drop`.
+    /// A product of the sale `drop`, and the units that one customer may have of it.
     Limit(u64, Option<u64>),
     Restock(u64, i64),
-    /// Says which orders have lapsed.
+    /// Logs which orders have lapsed.
     Expire,
-    /// Of the review that the event with this key opened, if it did.
+    /// Resolves the review that the event with this key opened, if there is one.
     Resolve(u32),
     Settle(Event),
     SettleUnknown,
@@ -42,12 +42,12 @@ pub enum Transition {
         sale: &'static str,
         currency: &'static str,
     },
-    /// Milliseconds, forwards or back.
+    /// Moves the clock by milliseconds, forwards or back.
     Clock(i64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct HoldRequest {
     pub lines: BTreeMap<u64, u64>,
     pub customer: bool,
     pub ttl_seconds: Option<u64>,
@@ -66,23 +66,23 @@ pub struct Event {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
-    Unsaid,
+    Missing,
     Right,
     Wrong,
     WrongCurrency,
 }
 
 /// An amount and its currency, where an event gives them.
-type Said = Option<(u64, &'static str)>;
+type Captured = Option<(u64, &'static str)>;
 
 #[derive(Clone, Debug)]
 struct Hold {
     lines: BTreeMap<u64, u64>,
     customer: bool,
     deadline: i64,
-    /// In whole seconds, as it is stored.
+    /// In whole seconds, like the stored time.
     made: i64,
-    /// Neither released nor turned into an order; it may have lapsed.
+    /// Neither released nor turned into an order. It may have lapsed.
     live: bool,
     /// It lapsed and its units were given back.
     reclaimed: bool,
@@ -96,21 +96,21 @@ struct Order {
     due: i64,
     by_payment: bool,
     payment: String,
-    /// What the payment said that it was, in ten-thousandths and currency.
-    captured: Said,
+    /// The amount and currency of the payment, where its event gave them.
+    captured: Captured,
     late: bool,
     reclaimed: bool,
     created: i64,
-    /// The buyer was seen to pay.
+    /// The buyer has begun to pay.
     started: bool,
-    /// It was said that it has lapsed.
+    /// The log says that it has lapsed.
     expired: bool,
     review: Option<ReviewName>,
 }
 
-/// A review of a payment is about that payment, whatever events tell of it: hold, whether it is about a refund, and the
-/// payment. One without a payment is about its event, and one of a refund is about the part that came back.
-type ReviewName = (usize, bool, Result<u8, u32>, Said);
+/// The name of a review: the hold, whether it is about a refund, and the payment, or the event where it names no payment. A
+/// review of a refund also has the amount that came back.
+type ReviewName = (usize, bool, Result<u8, u32>, Captured);
 
 #[derive(Clone, Debug)]
 struct Review {
@@ -127,35 +127,35 @@ pub struct Product {
     max_per_customer: Option<u64>,
 }
 
-/// A whole service. All that happens is in the sale `drop`; other sales have products that nobody holds.
+/// A whole service. All holds are in the sale `drop`. Other sales have products that nobody holds.
 #[derive(Clone, Debug)]
 pub struct SaleReference {
-    /// What the clock of the server says, as an offset from the start.
+    /// The clock of the server, as an offset from the start.
     pub clock: i64,
     last_now: i64,
     pub products: BTreeMap<u64, Product>,
     holds: Vec<Hold>,
     orders: BTreeMap<usize, Order>,
-    hold_keys: BTreeMap<u8, (Wish, usize, i64)>,
-    /// With what each said was paid, for the right amount may be another one later.
-    event_keys: BTreeMap<u32, (Event, Said)>,
+    hold_keys: BTreeMap<u8, (HoldRequest, usize, i64)>,
+    /// With the amount of each, because the right amount may be another one later.
+    event_keys: BTreeMap<u32, (Event, Captured)>,
     reviews: BTreeMap<ReviewName, Review>,
-    /// The one event about an id that was never made came before.
+    /// The one event about an unknown id came before.
     unknown_came: bool,
     paused: bool,
-    /// The outcome that the last command should have: its word, then what it tells.
+    /// The outcome that the last command should have: its word, then its values.
     pub expected: String,
 }
 
 impl SaleReference {
-    /// With so many units of product 1.
+    /// A service with so many units of product 1.
     pub fn selling(total: u64) -> Self {
         let mut reference = Self::new();
         reference.products.get_mut(&1).unwrap().total = total;
         reference
     }
 
-    /// The state of the order of a hold, as it is stored.
+    /// The stored status of the order of a hold.
     pub fn status(&self, at: usize) -> Option<&'static str> {
         self.orders.get(&at).map(|order| order.status)
     }
@@ -164,7 +164,7 @@ impl SaleReference {
         let product = |sale, total| Product { sale, currency: "USD", total, max_per_customer: None };
         Self {
             clock: 0,
-            // Making its products is the first that is written.
+            // Making its products is the first write.
             last_now: 0,
             products: [(1, product("drop", 8)), (2, product("drop", 3)), (3, product("other", 5))].into(),
             holds: Vec::new(),
@@ -183,8 +183,8 @@ impl SaleReference {
         [true, false].map(|open| self.reviews.values().filter(|review| review.is_open == open).count())
     }
 
-    /// What the log of events must end in: the state of each order, by hold.
-    pub fn told_by_events(&self) -> BTreeMap<usize, String> {
+    /// The state of each order, by hold, that the log of events must end in.
+    pub fn states_by_events(&self) -> BTreeMap<usize, String> {
         let orders = self.orders.iter().filter(|(at, _)| **at < self.holds.len());
         orders
             .map(|(at, order)| {
@@ -197,7 +197,7 @@ impl SaleReference {
         self.clock.max(self.last_now)
     }
 
-    /// held, pending and sold units of a product, as they are counted: what lapsed counts until it is reclaimed.
+    /// The held, pending and sold units of a product in its counters. Lapsed units count until they are reclaimed.
     pub fn counted(&self, product: u64) -> [u64; 3] {
         let of = |lines: &BTreeMap<u64, u64>| lines.get(&product).copied().unwrap_or(0);
         let held = self.holds.iter().filter(|h| h.live && !h.reclaimed).map(|h| of(&h.lines)).sum();
@@ -233,29 +233,30 @@ impl SaleReference {
         self.holds[at].live && self.now() <= self.holds[at].deadline
     }
 
-    fn hold(&mut self, wish: &Wish) -> String {
-        for product in wish.lines.keys() {
+    fn hold(&mut self, request: &HoldRequest) -> String {
+        for product in request.lines.keys() {
             if !self.products.contains_key(product) {
                 return format!("product_not_found {product}");
             }
-            if self.products[product].sale != self.products[wish.lines.keys().next().unwrap()].sale {
+            if self.products[product].sale != self.products[request.lines.keys().next().unwrap()].sale {
                 return "products_of_different_sales".into();
             }
         }
         self.reclaim();
-        if let Some((wished, at, deadline)) = wish.key.and_then(|key| self.hold_keys.get(&key)) {
-            let same = Wish { key: None, ..wished.clone() } == Wish { key: None, ..wish.clone() };
+        if let Some((earlier_request, at, deadline)) = request.key.and_then(|key| self.hold_keys.get(&key)) {
+            let same =
+                HoldRequest { key: None, ..earlier_request.clone() } == HoldRequest { key: None, ..request.clone() };
             return if same { format!("replayed #{at} until {deadline}") } else { "idempotency_key_reused".into() };
         }
-        if self.paused && self.products[wish.lines.keys().next().unwrap()].sale == "drop" {
+        if self.paused && self.products[request.lines.keys().next().unwrap()].sale == "drop" {
             return "sale_paused".into();
         }
-        if let Some((product, _)) = wish.lines.iter().find(|(_, units)| **units > MAX_PER_HOLD) {
+        if let Some((product, _)) = request.lines.iter().find(|(_, units)| **units > MAX_PER_HOLD) {
             return format!("quantity_above_limit {product}");
         }
-        for (product, units) in &wish.lines {
+        for (product, units) in &request.lines {
             let Some(most) = self.products[product].max_per_customer else { continue };
-            if !wish.customer {
+            if !request.customer {
                 return format!("customer_id_required {product}");
             }
             let left = most.saturating_sub(self.customer_has(*product));
@@ -263,7 +264,7 @@ impl SaleReference {
                 return format!("customer_limit_reached {product} {left}");
             }
         }
-        for (product, units) in &wish.lines {
+        for (product, units) in &request.lines {
             let available = self.available(*product);
             if *units > available {
                 let [held, pending, _] = self.counted(*product);
@@ -278,20 +279,21 @@ impl SaleReference {
                 );
             }
         }
-        let ms = wish.ttl_seconds.map_or(HOLD_MS, |seconds| i64::try_from(seconds * 1_000).unwrap().min(HOLD_MAX_MS));
+        let ms =
+            request.ttl_seconds.map_or(HOLD_MS, |seconds| i64::try_from(seconds * 1_000).unwrap().min(HOLD_MAX_MS));
         let deadline = whole_second(self.now() + ms);
         let at = self.holds.len();
-        let (lines, made) = (wish.lines.clone(), whole_second(self.now()));
-        let hold = Hold { lines, customer: wish.customer, deadline, made, live: true, reclaimed: false };
+        let (lines, made) = (request.lines.clone(), whole_second(self.now()));
+        let hold = Hold { lines, customer: request.customer, deadline, made, live: true, reclaimed: false };
         self.holds.push(hold);
-        if let Some(key) = wish.key {
-            self.hold_keys.insert(key, (wish.clone(), at, deadline));
+        if let Some(key) = request.key {
+            self.hold_keys.insert(key, (request.clone(), at, deadline));
         }
         self.wrote();
         format!("held #{at} until {deadline}")
     }
 
-    /// What the one customer has of a product: live holds, pending orders, and what was bought.
+    /// The units that the one customer has of a product, in live holds, pending orders and paid orders.
     fn customer_has(&self, product: u64) -> u64 {
         let of = |lines: &BTreeMap<u64, u64>| lines.get(&product).copied().unwrap_or(0);
         let alive = (0..self.holds.len()).filter(|at| self.alive(*at) && self.holds[*at].customer);
@@ -366,7 +368,7 @@ impl SaleReference {
 
     fn order(&mut self, at: usize) -> String {
         if self.orders.contains_key(&at) {
-            return format!("exists {}", self.told(at));
+            return format!("exists {}", self.order_text(at));
         }
         if !self.alive(at) {
             return "hold_expired".into();
@@ -374,7 +376,7 @@ impl SaleReference {
         let due = whole_second(self.now() + PAYMENT_MS);
         self.convert(at, "pending", due);
         self.wrote();
-        format!("created {}", self.told(at))
+        format!("created {}", self.order_text(at))
     }
 
     fn convert(&mut self, at: usize, status: &'static str, due: i64) {
@@ -397,8 +399,8 @@ impl SaleReference {
         self.orders.insert(at, order);
     }
 
-    /// What an answer tells of an order.
-    fn told(&self, at: usize) -> String {
+    /// The order as text, as the machine writes it.
+    fn order_text(&self, at: usize) -> String {
         let Some(order) = self.orders.get(&at) else { return "none".into() };
         let expired = order.status == "pending" && self.now() > order.due;
         let status = if expired { "expired" } else { order.status };
@@ -418,14 +420,16 @@ impl SaleReference {
                 if was_by_payment {
                     self.wrote();
                 }
-                return format!("already_cancelled {}", self.told(at));
+                return format!("already_cancelled {}", self.order_text(at));
             }
-            Some(order) if order.status != "pending" => return format!("order_not_cancellable {}", self.told(at)),
+            Some(order) if order.status != "pending" => {
+                return format!("order_not_cancellable {}", self.order_text(at));
+            }
             Some(order) => order.status = "cancelled",
         }
         self.cancel_unclaimed(at);
         self.wrote();
-        format!("cancelled {}", self.told(at))
+        format!("cancelled {}", self.order_text(at))
     }
 
     /// An order that lapsed but was not reclaimed keeps its units counted as pending until they are.
@@ -433,7 +437,7 @@ impl SaleReference {
         let now = self.now();
         let order = &self.orders[&at];
         if now > order.due && !order.reclaimed {
-            // Its bucket is still there: to the counters it is a hold that nobody can use.
+            // Its bucket still exists: to the counters it is a hold that nobody can use.
             let ghost = Order { status: "pending", payment: String::new(), ..order.clone() };
             let key = usize::MAX - self.orders.len();
             self.orders.insert(key, ghost);
@@ -445,14 +449,14 @@ impl SaleReference {
         match self.orders.get(&at) {
             None => return "order_not_found".into(),
             Some(order) if order.status != "pending" || now > order.due => {
-                return format!("order_not_pending {}", self.told(at));
+                return format!("order_not_pending {}", self.order_text(at));
             }
-            Some(order) if order.started => return format!("already_started {}", self.told(at)),
+            Some(order) if order.started => return format!("already_started {}", self.order_text(at)),
             Some(_) => {}
         }
         self.start(at);
         self.wrote();
-        format!("started {}", self.told(at))
+        format!("started {}", self.order_text(at))
     }
 
     fn start(&mut self, at: usize) -> &'static str {
@@ -490,16 +494,16 @@ impl SaleReference {
     fn settle(&mut self, event: &Event) -> String {
         let at = event.hold;
         self.reclaim();
-        let said = self.said(event);
-        if let Some((earlier, earlier_said)) = self.event_keys.get(&event.key) {
-            let same =
-                Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() } && *earlier_said == said;
-            return if same { format!("duplicate {}", self.told(at)) } else { "idempotency_key_reused".into() };
+        let captured = self.captured_by(event);
+        if let Some((earlier, earlier_captured)) = self.event_keys.get(&event.key) {
+            let same = Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() }
+                && *earlier_captured == captured;
+            return if same { format!("duplicate {}", self.order_text(at)) } else { "idempotency_key_reused".into() };
         }
         let outcome = self.effect(event);
-        self.event_keys.insert(event.key, (event.clone(), said));
+        self.event_keys.insert(event.key, (event.clone(), captured));
         self.wrote();
-        format!("{outcome} {}", self.told(at))
+        format!("{outcome} {}", self.order_text(at))
     }
 
     fn effect(&mut self, event: &Event) -> &'static str {
@@ -512,14 +516,18 @@ impl SaleReference {
             status => status,
         };
         let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
-        let said = self.said(event);
+        let captured = self.captured_by(event);
         let differs = matches!(event.amount, Amount::Wrong | Amount::WrongCurrency);
         match (state, event.status) {
             ("pending" | "lapsed", "paid") if differs => self.review(event),
-            ("pending", "paid") => self.pay(event, payment, said, false),
+            ("pending", "paid") => self.pay(event, payment, captured, false),
             ("lapsed", "paid") => {
                 let enough = order.lines.iter().all(|(product, units)| *units <= self.available(*product));
-                if enough { self.pay(event, payment, said, true) } else { self.require_refund(event, payment, said) }
+                if enough {
+                    self.pay(event, payment, captured, true)
+                } else {
+                    self.require_refund(event, payment, captured)
+                }
             }
             ("pending", "processing") if !order.started => self.start(at),
             ("pending", "failed" | "cancelled") => {
@@ -527,15 +535,15 @@ impl SaleReference {
                 (order.status, order.by_payment) = ("cancelled", true);
                 "applied"
             }
-            ("cancelled", "paid") => self.require_refund(event, payment, said),
+            ("cancelled", "paid") => self.require_refund(event, payment, captured),
             ("paid" | "refund_required" | "refunded", "paid") => {
-                let other = payment != order.payment || unlike(said, order.captured);
+                let other = payment != order.payment || unlike(captured, order.captured);
                 if other { self.review(event) } else { "duplicate" }
             }
             ("paid" | "refund_required", "refunded") => {
                 let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
                 let whole = order.captured.or((!order.lines.is_empty()).then(|| (total(&order.lines), "USD")));
-                if other || unlike(said, whole) {
+                if other || unlike(captured, whole) {
                     return self.review(event);
                 }
                 if let Some(review) = order.review {
@@ -551,12 +559,12 @@ impl SaleReference {
     fn effect_without_order(&mut self, event: &Event) -> &'static str {
         let at = event.hold;
         let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
-        let said = self.said(event);
+        let captured = self.captured_by(event);
         match (self.alive(at), event.status) {
             (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(event),
             (true, "paid") => {
                 self.convert(at, "paid", self.now());
-                self.pay(event, payment, said, false)
+                self.pay(event, payment, captured, false)
             }
             (true, "cancelled") => {
                 self.holds[at].live = false;
@@ -567,46 +575,46 @@ impl SaleReference {
                 self.convert(at, "refund_required", self.now());
                 (self.holds[at].live, self.holds[at].reclaimed) = (live, reclaimed);
                 self.orders.get_mut(&at).unwrap().lines = BTreeMap::new();
-                self.require_refund(event, payment, said)
+                self.require_refund(event, payment, captured)
             }
             _ => "ignored",
         }
     }
 
-    /// What the event says that was paid; the machine asks the store for what would be right, and for 7 when nobody knows.
-    fn said(&self, event: &Event) -> Said {
+    /// The amount in the event. The machine asks the store for the right amount, and takes 7 where there is none.
+    fn captured_by(&self, event: &Event) -> Captured {
         let right = match self.orders.get(&event.hold) {
             Some(order) if !order.lines.is_empty() => total(&order.lines),
             None if self.alive(event.hold) => total(&self.holds[event.hold].lines),
             _ => 7,
         };
         match event.amount {
-            Amount::Unsaid => None,
+            Amount::Missing => None,
             Amount::Right => Some((right, "USD")),
             Amount::Wrong => Some((right + 1, "USD")),
             Amount::WrongCurrency => Some((right, "EUR")),
         }
     }
 
-    fn pay(&mut self, event: &Event, payment: String, said: Said, late: bool) -> &'static str {
+    fn pay(&mut self, event: &Event, payment: String, captured: Captured, late: bool) -> &'static str {
         let name = self.review_name(event);
         if let Some(review) = self.reviews.get_mut(&name) {
             review.is_open = false;
         }
         let order = self.orders.get_mut(&event.hold).unwrap();
-        order.captured = said;
+        order.captured = captured;
         (order.status, order.payment, order.late, order.reclaimed) = ("paid", payment, late, false);
         "applied"
     }
 
-    fn require_refund(&mut self, event: &Event, payment: String, said: Said) -> &'static str {
+    fn require_refund(&mut self, event: &Event, payment: String, captured: Captured) -> &'static str {
         let name = self.review_name(event);
         if self.reviews.get(&name).is_some_and(|review| !review.is_open) {
             self.reviews.remove(&name);
         }
         self.review(event);
         let order = self.orders.get_mut(&event.hold).unwrap();
-        (order.captured, order.review) = (said, Some(name));
+        (order.captured, order.review) = (captured, Some(name));
         (order.status, order.payment) = ("refund_required", payment);
         "refund_required"
     }
@@ -620,14 +628,14 @@ impl SaleReference {
 
     fn review_name(&self, event: &Event) -> ReviewName {
         let is_refund = event.status == "refunded";
-        let part = if is_refund { self.said(event) } else { None };
+        let part = if is_refund { self.captured_by(event) } else { None };
         (event.hold, is_refund, event.payment.ok_or(event.key), part)
     }
 
     fn find_hold(&self, at: usize) -> String {
         let hold = &self.holds[at];
         if self.orders.contains_key(&at) {
-            return format!("converted {}", self.told(at));
+            return format!("converted {}", self.order_text(at));
         }
         if !self.alive(at) {
             return "hold_expired".into();
@@ -636,7 +644,7 @@ impl SaleReference {
     }
 
     fn find_order(&self, at: usize) -> String {
-        if self.orders.contains_key(&at) { format!("found {}", self.told(at)) } else { "order_not_found".into() }
+        if self.orders.contains_key(&at) { format!("found {}", self.order_text(at)) } else { "order_not_found".into() }
     }
 
     fn stock(&mut self, product: u64) -> String {
@@ -671,7 +679,7 @@ fn total(lines: &BTreeMap<u64, u64>) -> u64 {
     lines.iter().map(|(product, units)| product * PRICE * units).sum()
 }
 
-fn unlike(one: Said, other: Said) -> bool {
+fn unlike(one: Captured, other: Captured) -> bool {
     one.is_some() && other.is_some() && one != other
 }
 
@@ -698,7 +706,7 @@ impl ReferenceStateMachine for SaleReference {
         let put = (place, prop::sample::select(vec!["USD", "EUR"]))
             .prop_map(|((id, sale), currency)| Transition::PutProduct { id, sale, currency });
         let stock = (1_u64..9).prop_map(Transition::Stock);
-        let free = prop_oneof![12 => wish().prop_map(Transition::Hold), 4 => clock, 1 => put, 1 => stock,
+        let free = prop_oneof![12 => hold_request().prop_map(Transition::Hold), 4 => clock, 1 => put, 1 => stock,
             1 => Just(Transition::SettleUnknown)];
         if state.holds.is_empty() {
             return free.boxed();
@@ -707,11 +715,11 @@ impl ReferenceStateMachine for SaleReference {
         let last = state.holds.len();
         let at = prop_oneof![3 => last.saturating_sub(3)..last, 1 => 0..last].boxed();
         let reviewed: Vec<u32> = state.reviews.values().map(|review| review.opened_by).collect();
-        let said: Vec<Wish> = state.hold_keys.values().map(|(wish, ..)| wish.clone()).collect();
-        let free = if said.is_empty() {
+        let earlier: Vec<HoldRequest> = state.hold_keys.values().map(|(request, ..)| request.clone()).collect();
+        let free = if earlier.is_empty() {
             free.boxed()
         } else {
-            prop_oneof![14 => free, 1 => prop::sample::select(said).prop_map(Transition::Hold)].boxed()
+            prop_oneof![14 => free, 1 => prop::sample::select(earlier).prop_map(Transition::Hold)].boxed()
         };
         let free = if reviewed.is_empty() {
             free
@@ -739,8 +747,8 @@ impl ReferenceStateMachine for SaleReference {
     }
 
     fn apply(mut state: Self, transition: &Transition) -> Self {
-        let (operation, told) = match transition {
-            Transition::Hold(wish) => ("hold", state.hold(wish)),
+        let (operation, outcome) = match transition {
+            Transition::Hold(request) => ("hold", state.hold(request)),
             Transition::Release(at) => ("release", state.release(*at)),
             Transition::Order(at) => ("order", state.order(*at)),
             Transition::Cancel(at) => ("cancel", state.cancel(*at)),
@@ -753,9 +761,9 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Resolve(key) => ("resolve", state.resolve(*key)),
             Transition::Settle(event) => ("settle", state.settle(event)),
             Transition::SettleUnknown => {
-                let told = if state.unknown_came { "duplicate none" } else { "unmatched" };
+                let word = if state.unknown_came { "duplicate none" } else { "unmatched" };
                 state.unknown_came = true;
-                ("settle", told.into())
+                ("settle", word.into())
             }
             Transition::FindHold(at) => ("find_hold", state.find_hold(*at)),
             Transition::FindOrder(at) => ("find_order", state.find_order(*at)),
@@ -766,7 +774,7 @@ impl ReferenceStateMachine for SaleReference {
                 ("clock", String::new())
             }
         };
-        state.expected = format!("{operation} {told}");
+        state.expected = format!("{operation} {outcome}");
         state
     }
 
@@ -785,7 +793,7 @@ impl ReferenceStateMachine for SaleReference {
     }
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn hold_request() -> impl Strategy<Value = HoldRequest> {
     let units = prop_oneof![12 => 1_u64..=2, 3 => 3_u64..=4, 1 => Just(5_u64)];
     let product = prop_oneof![10 => Just(1_u64), 6 => Just(2), 1 => 4_u64..8];
     let lines = prop_oneof![
@@ -796,7 +804,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     let ttl_seconds =
         prop_oneof![3 => Just(None), 1 => prop::sample::select(vec![1_u64, 30, 150, 9_999]).prop_map(Some)];
     let key = prop_oneof![3 => Just(None), 1 => (0_u8..4).prop_map(Some)];
-    (lines, any::<bool>(), ttl_seconds, key).prop_map(|(lines, customer, ttl_seconds, key)| Wish {
+    (lines, any::<bool>(), ttl_seconds, key).prop_map(|(lines, customer, ttl_seconds, key)| HoldRequest {
         lines,
         customer,
         ttl_seconds,
@@ -817,7 +825,7 @@ fn event(at: BoxedStrategy<usize>) -> impl Strategy<Value = Event> {
         "processing",
         "ignored",
     ]);
-    let amount = prop_oneof![4 => Just(Amount::Unsaid), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),
+    let amount = prop_oneof![4 => Just(Amount::Missing), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),
         1 => Just(Amount::WrongCurrency)];
     let key = prop_oneof![5 => 0_u32..200, 1 => 200_u32..203];
     (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount).prop_map(

@@ -1,4 +1,4 @@
-//! The service in this process, on a private Redis, and a client for it. Dropping it checks the law, and audits.
+//! The service in this process, on a private Redis, and a client for it. Dropping it checks the invariants, and audits.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ pub struct TestApp {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What was answered.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -43,7 +43,7 @@ impl TestApp {
         Self::start_with(&[])
     }
 
-    /// With settings beside those of a test: `("SALE__HOLD_SECONDS", "2")`.
+    /// With more settings than those of every test: `("SALE__HOLD_SECONDS", "2")`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let redis = PrivateRedis::start();
         let (addr, handle, thread) = run_service(&redis.url(), settings);
@@ -135,12 +135,13 @@ impl Drop for TestApp {
             ended.unwrap();
         }
         invariants::check(&mut self.redis.connect());
-        // Where the service could be asked: some tests take its Redis away.
+        // `None` where the service cannot audit, because some tests take its Redis away.
         assert!(audited.as_ref().is_none_or(|audit| audit["ok"] == true), "{audited:#?}");
     }
 }
 
-/// What an audit finds, if it can be made. Of the few things that are used here none is asynchronous, for a test ends in any way.
+/// The result of an audit, if the service can make one. Nothing here is asynchronous, because a test may end without a
+/// runtime.
 fn audit(addr: SocketAddr) -> Option<Value> {
     let mut connection = TcpStream::connect(addr).ok()?;
     connection.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
@@ -165,7 +166,7 @@ impl Answer {
         answer
     }
 
-    /// What is true of every answer: a request id, and a problem where it is no success.
+    /// Every answer has a request id, and is a problem where it is no success.
     fn check_form(&self, status: StatusCode) {
         assert!(self.headers.contains_key("x-request-id"), "{self:?}");
         if status.is_success() {
@@ -206,14 +207,14 @@ pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, S
     let settings = load_settings(Sources { file: Some(no_file.path()), environment: &environment, flags: &vec![] });
     let settings = settings.unwrap().settings;
     flashsale::telemetry::init(&settings.log);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
             let application = Application::build(&settings, Catalogue::compiled()).await.unwrap();
-            tell.send((application.addr(), application.handle())).unwrap();
+            sender.send((application.addr(), application.handle())).unwrap();
             application.run_until_stopped().await.unwrap();
         });
     });
-    let (addr, handle) = told.recv().expect("the service starts");
+    let (addr, handle) = receiver.recv().expect("the service starts");
     (addr, handle, thread)
 }

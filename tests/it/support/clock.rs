@@ -1,9 +1,9 @@
-//! A clock that the test sets. The scripts of the service cannot be told the time; these read it from the sale.
+//! A clock that the test sets. The scripts of the service take their time only from Redis. These read it from the sale.
 
 use flashsale::store::Catalogue;
 use redis::{Commands, Connection};
 
-/// A day ahead of the server's own clock, so that no key vanishes by its native TTL while a test runs.
+/// A day ahead of the server's own clock, so that Redis drops no key by its TTL while a test runs.
 pub const AHEAD_MS: i64 = 86_400_000;
 
 /// The scripts of the service, with one line changed: where the time comes from.

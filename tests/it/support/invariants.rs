@@ -1,5 +1,5 @@
-//! The law, checked on everything in Redis: `total = available + held + pending + sold`, every term at least 0, and every
-//! counter equal to what the records say.
+//! The invariants, checked on everything in Redis: `total = available + held + pending + sold`, every term at least 0, and
+//! every counter equal to what the records say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use redis::{Commands, Connection};
 
 type Units = BTreeMap<(u64, String), i64>;
 
-/// Panics with what differs. Call it when nothing is in progress.
+/// Panics with the difference. Call it when nothing is in progress.
 pub fn check(connection: &mut Connection) {
     let sales: Vec<String> = connection.smembers("fs1:sales").unwrap();
     for sale in sales {
@@ -37,19 +37,23 @@ fn check_sale(connection: &mut Connection, sale: &str) {
         let terms = [of("available"), of("held"), of("pending"), of("sold")];
         assert!(terms.iter().all(|term| *term >= 0), "{sale}/{product}: {terms:?}");
         assert_eq!(total.parse::<i64>().unwrap(), terms.iter().sum::<i64>(), "{sale}/{product}: {terms:?}");
-        let owed = |kind: &str| -> i64 {
+        let due_back = |kind: &str| -> i64 {
             lapses
                 .iter()
                 .filter(|(name, _)| name.ends_with(&format!(":{product}:{kind}")))
                 .map(|(_, units)| units)
                 .sum()
         };
-        assert_eq!((of("held"), of("pending")), (owed("h"), owed("p")), "{sale}/{product}: held, pending and buckets");
+        assert_eq!(
+            (of("held"), of("pending")),
+            (due_back("h"), due_back("p")),
+            "{sale}/{product}: held, pending and buckets"
+        );
         assert_eq!(of("sold"), sold.get(product).copied().unwrap_or(0), "{sale}/{product}: sold and paid orders");
     }
 }
 
-/// Buckets of deadlines that are still ahead are the sums of the live holds and pending orders. Gives what was sold.
+/// Buckets of deadlines that are still ahead are the sums of the live holds and pending orders. Returns the sold units.
 fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<String, i64>) -> BTreeMap<String, i64> {
     let ahead = ahead(connection, sale);
     let mut found = Units::new();
@@ -76,17 +80,17 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
         }
     }
     found.retain(|(deadline, _), _| *deadline > ahead);
-    let owed: Units = lapses
+    let due_back: Units = lapses
         .iter()
         .map(|(name, units)| (name.split_once(':').unwrap(), *units))
         .map(|((deadline, rest), units)| ((deadline.parse().unwrap(), rest.to_owned()), units))
         .filter(|((deadline, _), _)| *deadline > ahead)
         .collect();
-    assert_eq!(owed, found, "{sale}: buckets and records");
+    assert_eq!(due_back, found, "{sale}: buckets and records");
     sold
 }
 
-/// What is kept of each customer is what the customer has: live holds and pending orders by their deadline, and paid orders.
+/// The stored units of each customer are those of live holds and pending orders, by their deadline, and of paid orders.
 /// Every order is in the index of orders.
 fn check_customers(connection: &mut Connection, sale: &str) {
     let key = |name: &str| format!("fs1:{{{sale}}}:{name}");
@@ -161,8 +165,8 @@ fn check_reviews(connection: &mut Connection, sale: &str) {
     assert_eq!(due, waiting, "{sale}: due and pending orders");
 }
 
-/// Holds that lapse while we look may be gone from one side only: what is judged has its deadline behind this instant. In a
-/// test that sets the clock, it is the last one.
+/// Only deadlines after this instant are compared, because a hold that lapses during the check may be gone from one side
+/// only. In a test that sets the clock, it is the last instant of that clock.
 fn ahead(connection: &mut Connection, sale: &str) -> u64 {
     let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query(connection).unwrap();
     let last_now: u64 = connection.hget(format!("fs1:{{{sale}}}:sale"), "last_now").unwrap_or(0);

@@ -45,12 +45,12 @@ pub fn pid(connection: &mut redis::Connection) -> u32 {
     info.get("process_id").unwrap()
 }
 
-/// STOP: it is there and does not answer; CONT wakes it.
+/// STOP makes the process hang, and CONT wakes it.
 pub fn signal_process(pid: u32, signal: &str) {
     assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
 }
 
-/// A server that a test starts itself, with arguments of its choice.
+/// A server that a test starts itself, with its own arguments.
 pub struct ServerProcess {
     child: Child,
     pub folder: TempDir,
@@ -64,7 +64,7 @@ impl ServerProcess {
         Self::start_in(TempDir::with_prefix("fs").unwrap(), port, arguments)
     }
 
-    /// With another program than the first that is found.
+    /// Starts this program instead of the first server that is found.
     pub fn start_program(program: &Path, arguments: &[&str]) -> Self {
         Self::run(program, TempDir::with_prefix("fs").unwrap(), free_port(), arguments)
     }
@@ -96,12 +96,12 @@ impl ServerProcess {
         let folder = TempDir::with_prefix("fs").unwrap();
         let port = free_port().to_string();
         let arguments = ["--port", "0", "--tls-port", &port, "--dir", folder.path().to_str().unwrap()];
-        // Without a certificate it ends at once, and says which of the two it lacks.
+        // Without a certificate it ends at once, and its output says whether it lacks TLS or the certificate.
         let output = Command::new(server_program()).args(arguments).output().unwrap();
         !String::from_utf8_lossy(&output.stdout).contains("Failed finding TLS support")
     }
 
-    /// Whether the server on this machine can be waited for until its disk has what was written.
+    /// Whether the server on this machine has WAITAOF.
     pub fn knows_waitaof() -> bool {
         knows_waitaof(&server_program())
     }
@@ -154,7 +154,7 @@ fn server_programs() -> Vec<PathBuf> {
     programs.filter(|program| program.is_file()).collect()
 }
 
-/// `Redis server v=7.0.15 sha=...`; a Valkey is newer, whatever its number.
+/// From `Redis server v=7.0.15 sha=...`. Every Valkey has WAITAOF.
 fn knows_waitaof(program: &Path) -> bool {
     let output = Command::new(program).arg("--version").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

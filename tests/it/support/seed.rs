@@ -1,4 +1,4 @@
-//! Many orders, made as the service makes them: through the store, in batches.
+//! Many orders, made through the store in batches, as the service makes them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio::task::LocalSet;
 const AT_ONCE: usize = 512;
 const HOUR_MS: u64 = 3_600_000;
 
-/// Pending orders of one unit, each for a customer of its own, whose id is as long as ids may be.
+/// Pending orders of one unit, each for another customer, whose id is as long as ids may be.
 pub async fn orders(redis_url: &str, product: u64, count: usize) {
     LocalSet::new()
         .run_until(async {
@@ -32,19 +32,19 @@ pub async fn orders(redis_url: &str, product: u64, count: usize) {
 
 async fn order(store: &Store, product: u64, number: usize) {
     let line = Line { product: ProductId::new(product).unwrap(), quantity: Quantity::new(1).unwrap() };
-    let wish = HoldCommand {
+    let command = HoldCommand {
         lines: Lines::new(vec![line]).unwrap(),
         customer: CustomerId::parse(&format!("{number:0>128}")),
         hold_ms: None,
         idempotency_key: None,
     };
-    let HoldOutcome::Held(hold) = store.hold(wish).await.unwrap() else { panic!("no hold for order {number}") };
+    let HoldOutcome::Held(hold) = store.hold(command).await.unwrap() else { panic!("no hold for order {number}") };
     assert!(matches!(store.order(hold.id).await.unwrap(), OrderOutcome::Created(_)));
 }
 
 async fn store(redis_url: &str) -> Store {
-    let patience = Duration::from_secs(30);
-    let limits = Limits { connect: patience, call: patience, in_flight_max: AT_ONCE, queue_max: AT_ONCE };
+    let timeout = Duration::from_secs(30);
+    let limits = Limits { connect: timeout, call: timeout, in_flight_max: AT_ONCE, queue_max: AT_ONCE };
     let terms = ServiceTerms {
         hold_ms: HOUR_MS,
         hold_max_ms: HOUR_MS,
@@ -56,7 +56,7 @@ async fn store(redis_url: &str) -> Store {
         events_max: 1_000,
     };
     let topology = Topology::single(redis_url, limits).unwrap();
-    let wanted = DurabilityWanted { payments: Durability::Memory, timeout: patience, is_ours: true };
+    let wanted = DurabilityWanted { payments: Durability::Memory, timeout, is_ours: true };
     let prepared = Blueprint::prepare(topology, Arc::new(Catalogue::compiled()), terms, wanted).await;
     Store::new(&prepared.unwrap().0)
 }

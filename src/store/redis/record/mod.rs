@@ -1,7 +1,7 @@
 //! Reads the records that the scripts write. `lua/lib/records.lua` and `lua/lib/reviews.lua` have the grammar.
 //!
-//! A stored word that no reader knows makes its record unreadable. It never becomes a default, because the default would be a
-//! statement about money.
+//! A stored word that no reader knows makes its record unreadable. It never becomes a default, because the default would be
+//! a statement about money.
 
 pub mod event;
 pub mod order;

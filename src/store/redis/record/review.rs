@@ -31,7 +31,8 @@ fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
     Ok(Review {
         id,
         reason,
-        status: stored_payment_status(status)?,
+        status: PaymentStatus::parse(status)
+            .ok_or_else(|| Failure::unreadable(format!("the payment status {status:?}")))?,
         subject,
         event: event.to_owned(),
         payment: some(payment).map(str::to_owned),
@@ -54,11 +55,6 @@ fn stored_reason(word: &str) -> Result<ReviewReason, Failure> {
         "unmatched" => ReviewReason::Unmatched,
         word => return Err(Failure::unreadable(format!("the reason {word:?}"))),
     })
-}
-
-/// Never `Ignored`: an event that the service ignores opens no review.
-fn stored_payment_status(word: &str) -> Result<PaymentStatus, Failure> {
-    PaymentStatus::parse(word).ok_or_else(|| Failure::unreadable("the payment status of a review"))
 }
 
 #[cfg(test)]
