@@ -66,12 +66,9 @@ impl ServiceArgs {
         work: impl AsyncFnOnce(&mut ApiClient) -> Result<Exit, CommandError>,
     ) -> Exit {
         with_service(self.client(common), async |mut client| match work(&mut client).await {
-            Ok(exit) => exit,
-            Err(CommandError::NotDone(why)) => {
-                print_error(&why);
-                Exit::Unknown
-            }
-            Err(CommandError::Call(error)) => self.report(&error, client.url()),
+            Err(CommandError::NotDone(why)) => Err(why),
+            Err(CommandError::Call(error)) => Ok(self.report(&error, client.url())),
+            Ok(exit) => Ok(exit),
         })
     }
 
@@ -124,16 +121,14 @@ impl ServiceArgs {
 }
 
 /// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the client that it
-/// needs, or with the reason why there is none.
-pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Exit) -> Exit {
+/// needs, or with the reason why there is none. An error of either is printed.
+pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Result<Exit, String>) -> Exit {
     let runtime = || Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string());
-    match client.and_then(|client| Ok((client, runtime()?))) {
-        Ok((client, runtime)) => LocalSet::new().block_on(&runtime, work(client)),
-        Err(message) => {
-            print_error(&message);
-            Exit::Unknown
-        }
-    }
+    let done = client.and_then(|client| LocalSet::new().block_on(&runtime()?, work(client)));
+    done.unwrap_or_else(|message| {
+        print_error(&message);
+        Exit::Unknown
+    })
 }
 
 /// The settings in force for a command that asks a service.

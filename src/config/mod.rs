@@ -99,8 +99,8 @@ impl Webhook {
     /// Who may send payment events: the setting of their secrets, how they send, and the secrets.
     pub fn providers(&self) -> [(&'static str, &'static Provider, &[Secret]); 2] {
         [
-            ("webhook.secrets", &standard::PROVIDER, &self.secrets),
-            ("webhook.stripe_secrets", &stripe::PROVIDER, &self.stripe_secrets),
+            (standard::PROVIDER.setting, &standard::PROVIDER, &self.secrets),
+            (stripe::PROVIDER.setting, &stripe::PROVIDER, &self.stripe_secrets),
         ]
     }
 }

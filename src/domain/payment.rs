@@ -1,4 +1,4 @@
-//! Payment events, whoever sent them.
+//! Payment events, in one form for all providers.
 
 use super::{
     money::{Amount, Currency},
@@ -12,26 +12,26 @@ pub enum PaymentStatus {
     Failed,
     Cancelled,
     Refunded,
-    /// The buyer has begun to pay: the money may still come or not.
+    /// The buyer has started to pay. The payment may still fail.
     Processing,
-    /// A word that says nothing to us.
+    /// The event changes no order.
     Ignored,
 }
 
 impl PaymentStatus {
-    /// From a provider's word.
-    pub fn from_word(word: &str) -> Self {
+    /// Reads a word of [`Self::as_str`] that was stored. `Ignored` never is.
+    pub fn parse(word: &str) -> Option<Self> {
         match word {
-            "paid" | "succeeded" | "success" => Self::Paid,
-            "failed" => Self::Failed,
-            "cancelled" | "canceled" => Self::Cancelled,
-            "refunded" => Self::Refunded,
-            "processing" => Self::Processing,
-            _ => Self::Ignored,
+            "paid" => Some(Self::Paid),
+            "failed" => Some(Self::Failed),
+            "cancelled" => Some(Self::Cancelled),
+            "refunded" => Some(Self::Refunded),
+            "processing" => Some(Self::Processing),
+            _ => None,
         }
     }
 
-    /// Whether an event about an id that is not ours must be kept for a person.
+    /// Whether an event with this status must be kept for a person when its id is not ours.
     pub fn settles(self) -> bool {
         !matches!(self, Self::Processing | Self::Ignored)
     }
@@ -48,7 +48,7 @@ impl PaymentStatus {
     }
 }
 
-/// The provider's name for a payment: 1 to 255 visible ASCII characters.
+/// The provider's id of a payment: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentId(String);
 
@@ -64,7 +64,7 @@ impl PaymentId {
     }
 }
 
-/// What the event is about, as the sender wrote it; the service has still to find out whether it ever made that id.
+/// What the event is about, as the sender wrote it. Only the store can tell whether the service ever made that id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Order(String),
@@ -76,15 +76,34 @@ pub enum Target {
     },
 }
 
+/// How much money an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatedAmount {
+    NotGiven,
+    Is(Amount),
+    /// The sender's text. An event about money with such an amount is never applied, because every amount would count as the
+    /// right one, and never refused, because senders drop events that are refused. It is kept for a person, with this text.
+    NotUnderstood(String),
+}
+
+impl StatedAmount {
+    pub fn known(&self) -> Option<Amount> {
+        match self {
+            Self::Is(amount) => Some(*amount),
+            Self::NotGiven | Self::NotUnderstood(_) => None,
+        }
+    }
+}
+
 /// A payment event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentEvent {
-    /// Names the event: the same one again has no second effect.
+    /// The name of the event. A second event with this name has no effect.
     pub key: IdempotencyKey,
     pub status: PaymentStatus,
     pub target: Target,
     pub payment: Option<PaymentId>,
-    /// Checked against the order when there.
-    pub amount: Option<Amount>,
+    /// Compared with the order's total when given.
+    pub amount: StatedAmount,
     pub currency: Option<Currency>,
 }

@@ -21,24 +21,16 @@ use super::{
     problem::{Code, FieldError, Problem},
 };
 
-/// The body as bytes; a JSON content type is required.
+/// The body as bytes, if it has this media type.
 pub(super) async fn read(
-    request: &HttpRequest,
-    payload: &mut Payload,
-    bytes_max: usize,
-    limit: Duration,
-) -> Result<Bytes, Problem> {
-    read_json_bytes(request.headers(), payload, bytes_max, limit).await
-}
-
-async fn read_json_bytes(
     headers: &HeaderMap,
     payload: &mut Payload,
+    wanted: &str,
     bytes_max: usize,
     limit: Duration,
 ) -> Result<Bytes, Problem> {
-    if !media_type(headers).eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
+    if !media_type(headers).eq_ignore_ascii_case(wanted) {
+        return Err(Problem::new(Code::UnsupportedMediaType, format!("send Content-Type: {wanted}")));
     }
     read_bytes(headers, payload, bytes_max, limit).await
 }
@@ -96,7 +88,7 @@ pub(super) async fn read_json_of<T>(
     limits: BodyLimits,
     read_object: impl FnOnce(Json<'_>, &mut Vec<FieldError>) -> Option<T>,
 ) -> Result<T, Problem> {
-    let bytes = read_json_bytes(headers, payload, limits.body_bytes_max, limits.read_timeout).await?;
+    let bytes = read(headers, payload, "application/json", limits.body_bytes_max, limits.read_timeout).await?;
     let json = fields::parse(&bytes).map_err(|_| not_json())?;
     let mut errors = Vec::new();
     match read_object(json, &mut errors) {

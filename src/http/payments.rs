@@ -1,8 +1,11 @@
-//! POST /api/payments/webhook, and /api/payments/webhooks/… for providers with events of their own.
+//! The webhooks of all payment providers: `POST` to the path of each.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::header::HeaderValue, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header::{HeaderMap, HeaderValue},
+    web::Data,
+};
 use serde_json::json;
 
 use super::{
@@ -17,8 +20,9 @@ use crate::{
     domain::{order::Order, outcome::SettleOutcome, payment::PaymentEvent},
     store::Store,
     webhook::{
+        self, Headers, Message,
         event::EventError,
-        signature::{Distrust, Verifier},
+        signature::{Distrust, Refusal, Verifier},
     },
 };
 
@@ -39,36 +43,41 @@ pub(super) async fn webhook(store: Data<Store>, Asked(event): Asked<PaymentEvent
     }
 }
 
-/// Read only when its signature is good.
 impl Ask for PaymentEvent {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let desk = extract::desk(&request);
         let (verifier, limits) = (verifier(&desk, &request)?, desk.limits);
-        let bytes = body::read(&request, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
-        let headers = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
-        verifier.verify(&headers, &bytes, now_seconds()).map_err(|reason| distrusted(verifier, reason))?;
-        (verifier.provider.read)(&bytes, &headers).map_err(misread)
+        let (headers, media_type) = (request.headers(), verifier.provider.media_type);
+        let (bytes_max, timeout) = (limits.webhook_bytes_max, limits.read_timeout);
+        let body = body::read(headers, &mut payload, media_type, bytes_max, timeout).await?;
+        let message = Message { headers, body: &body, now_seconds: webhook::now_seconds() };
+        verifier.open(message).await.map_err(|refusal| match refusal {
+            Refusal::Distrusted(reason) => distrusted(verifier, reason),
+            Refusal::Misread(error) => misread(error),
+        })
     }
 }
 
-/// Of the sender whose events come in here.
+impl Headers for HeaderMap {
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        self.get(name).map(HeaderValue::as_bytes)
+    }
+}
+
+/// The verifier of the provider that sends to this path.
 fn verifier<'a>(desk: &'a Desk, request: &HttpRequest) -> Result<&'a Verifier, Problem> {
     let path = request.match_pattern().unwrap_or_default();
     let found = desk.verifiers.iter().find(|verifier| verifier.provider.path == path);
-    found.ok_or_else(|| Problem::new(Code::NotFound, "nobody sends payment events here"))
+    found.ok_or_else(|| Problem::new(Code::NotFound, "no provider sends payment events to this path"))
 }
 
-fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// The reason goes to the log alone: who tries to forge an event learns nothing from it.
+/// Only the log gets the reason, so that an attacker who forges events learns nothing from the answer.
 fn distrusted(verifier: &Verifier, reason: Distrust) -> Problem {
     if let Some(unsaid) = REFUSALS.with(Throttle::pass) {
         tracing::warn!(%reason, path = verifier.provider.path, unsaid, "payment event refused");
     }
     let code = match reason {
-        Distrust::HeaderMissing | Distrust::HeaderIncomplete => Code::SignatureMissing,
+        Distrust::Unsigned | Distrust::HeaderIncomplete => Code::SignatureMissing,
         Distrust::TooOld | Distrust::InFuture => Code::TimestampOutOfTolerance,
         Distrust::HeaderUnreadable
         | Distrust::HeaderTooLong
@@ -112,4 +121,59 @@ fn unmatched(event: &PaymentEvent) -> HttpResponse {
 fn received(outcome: &'static str, order: Option<&Order>) -> HttpResponse {
     let order = order.map(OrderBody::of);
     HttpResponse::Ok().json(json!({"message": "Webhook received", "outcome": outcome, "order": order}))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::{App, test, web};
+
+    use super::{
+        super::{BodyLimits, Draining},
+        *,
+    };
+    use crate::webhook::{Provider, Signed, now_seconds, signature::Signer, unlike};
+
+    const BODY: &str = r#"{"idempotency_key":"k","payload":{"status":"paid","order_id":"order_p1_x"}}"#;
+
+    /// The name of the event that a handler gets from a request of a provider, or else the code of the problem.
+    async fn answer(provider: &'static Provider, secret: &str, signed: &Signed) -> String {
+        let verifiers = [Verifier::new(provider, [secret], false, 300).unwrap()];
+        let limits = BodyLimits { body_bytes_max: 1, webhook_bytes_max: 4_096, read_timeout: Duration::from_secs(9) };
+        let desk =
+            Desk { limits, verifiers: verifiers.into(), admins: None, gate: None, draining: Draining::default() };
+        let name = |event: Result<Asked<PaymentEvent>, Problem>| async move {
+            event.map_or_else(|problem| problem.code().row().0.to_owned(), |Asked(event)| event.key.as_str().to_owned())
+        };
+        let route = web::resource(provider.path).route(web::post().to(name));
+        let app = test::init_service(App::new().app_data(Data::new(desk)).service(route)).await;
+        let request = test::TestRequest::post()
+            .uri(provider.path)
+            .insert_header(("content-type", provider.media_type))
+            .set_payload(signed.body.clone());
+        let request =
+            signed.headers.iter().fold(request, |request, header| request.insert_header((header.0, &*header.1)));
+        let body = test::call_and_read_body(&app, request.to_request()).await;
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    #[actix_web::test]
+    async fn a_provider_may_sign_in_the_body_or_with_a_private_key_or_be_asked() {
+        let (seed, public_key) = unlike::key_pair();
+        let in_body = "000102030405060708090a0b0c0d0e0f";
+        let hint = |body: &str| Signed { headers: Vec::new(), body: body.to_owned() };
+        let sign = |provider, secret| Signer::new(provider, secret).unwrap().sign("k", now_seconds(), BODY.to_owned());
+        for (provider, secret, signed, name) in [
+            (&unlike::IN_BODY, in_body, sign(&unlike::IN_BODY, in_body), "k"),
+            (&unlike::ASYMMETRIC, &*public_key, sign(&unlike::ASYMMETRIC, &seed), "k"),
+            (&unlike::ASKED, unlike::ASKED_TOKEN, hint("id=tr_1"), "tr_1-paid"),
+        ] {
+            assert_eq!(answer(provider, secret, &signed).await, name, "{}", provider.name);
+            assert_eq!(answer(provider, secret, &hint(BODY)).await, "signature_missing", "{}", provider.name);
+            let forged = signed.body.replace("order_p1_x", "order_p1_y").replace("tr_1", "tr_2");
+            let forged = Signed { body: forged, ..signed };
+            assert_eq!(answer(provider, secret, &forged).await, "signature_invalid", "{}", provider.name);
+        }
+    }
 }

@@ -17,11 +17,10 @@ use super::{
 /// Adds all routes. The admin routes are there only when there is a token for them.
 pub fn configure(config: &mut ServiceConfig, desk: &Desk) {
     configure_storefront(config, desk);
-    config
-        .service(resource("/api/payments/webhook", "POST").route(web::post().to(payments::webhook)))
-        .service(resource("/api/payments/webhooks/stripe", "POST").route(web::post().to(payments::webhook)))
-        .service(reading("/livez", health::livez))
-        .service(reading("/readyz", health::readyz));
+    for verifier in desk.verifiers.iter() {
+        config.service(resource(verifier.provider.path, "POST").route(web::post().to(payments::webhook)));
+    }
+    config.service(reading("/livez", health::livez)).service(reading("/readyz", health::readyz));
     if desk.admins.is_some() {
         configure_admin(config);
     }

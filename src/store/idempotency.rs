@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     hold::HoldCommand,
     ids::ProductId,
-    payment::{PaymentEvent, PaymentStatus, Target},
+    payment::{PaymentEvent, PaymentStatus, StatedAmount, Target},
     text::IdempotencyKey,
 };
 
@@ -45,14 +45,22 @@ pub fn fingerprint_of_restock(product: ProductId, how: &str, units: &str) -> Str
 /// What an event says, as far as we understand it: fields that we ignore may differ when a provider sends it again.
 pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
     let (order, hold) = match &event.target {
-        Target::Order(order) => (order.as_str(), ""),
-        Target::Hold(hold) => ("", hold.as_str()),
-        Target::Both { order, hold } => (order.as_str(), hold.as_str()),
+        Target::Order(order) => (with_doubt(order, event), String::new()),
+        Target::Hold(hold) => (String::new(), with_doubt(hold, event)),
+        Target::Both { order, hold } => (order.clone(), with_doubt(hold, event)),
     };
-    let amount = event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string());
+    let amount = event.amount.known().map_or_else(String::new, |a| a.ten_thousandths().to_string());
     let payment = event.payment.as_ref().map_or("", |p| p.as_str());
     let currency = event.currency.map_or("", |c| c.code());
-    digest([event.status.as_str(), order, hold, payment, &amount, currency], 9)
+    digest([event.status.as_str(), &order, &hold, payment, &amount, currency], 9)
+}
+
+/// An id that an event names, followed by its amount where that was not understood.
+pub fn with_doubt(id: &str, event: &PaymentEvent) -> String {
+    match &event.amount {
+        StatedAmount::NotUnderstood(raw) => format!("{id} ({raw})"),
+        StatedAmount::NotGiven | StatedAmount::Is(_) => id.to_owned(),
+    }
 }
 
 /// The part behind the sale of the id of the review that an event would open: of its payment, whatever event tells of it, or
@@ -61,7 +69,7 @@ pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
 pub fn review(about: &str, event: &PaymentEvent) -> String {
     match &event.payment {
         Some(payment) if event.status == PaymentStatus::Refunded => {
-            let amount = event.amount.map_or_else(String::new, |a| a.ten_thousandths().to_string());
+            let amount = event.amount.known().map_or_else(String::new, |a| a.ten_thousandths().to_string());
             let currency = event.currency.map_or("", |c| c.code());
             digest(["payment", about, event.status.as_str(), payment.as_str(), &amount, currency], 15)
         }
@@ -77,4 +85,26 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String 
         hash.update(part.as_bytes());
     }
     URL_SAFE_NO_PAD.encode(&hash.finalize()[..bytes])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::payment::PaymentId;
+
+    #[test]
+    fn an_event_whose_amount_is_not_understood_has_the_fingerprint_that_earlier_versions_stored() {
+        let event = |id: &str, amount| PaymentEvent {
+            key: IdempotencyKey::parse("evt_1").unwrap(),
+            status: PaymentStatus::Paid,
+            target: Target::Order(id.to_owned()),
+            payment: PaymentId::parse("pi_1"),
+            amount,
+            currency: None,
+        };
+        let raw = "payment_intent.succeeded of 5000 ZZZ".to_owned();
+        let stored = event("order_p1_x (payment_intent.succeeded of 5000 ZZZ)", StatedAmount::NotGiven);
+        let event = event("order_p1_x", StatedAmount::NotUnderstood(raw));
+        assert_eq!(fingerprint_of_event(&event), fingerprint_of_event(&stored));
+    }
 }

@@ -40,7 +40,7 @@ impl Store {
         let keys = SaleKeys(&self.nowhere);
         let call = Call::of(Op::KeepUnmatched).keys(keys.book()).keys(keys.reviews()).key(keys.once(once));
         let (payment, amount, currency) = settle::money(event);
-        let named = named(&event.target);
+        let named = named(event);
         self.terms
             .for_book(call)
             .number(self.terms.event_ms)
@@ -57,10 +57,10 @@ impl Store {
 }
 
 /// What the event names, on one line.
-fn named(target: &Target) -> String {
-    let text = match target {
-        Target::Order(id) | Target::Hold(id) => id.clone(),
-        Target::Both { order, hold } => format!("{order} {hold}"),
+fn named(event: &PaymentEvent) -> String {
+    let text = match &event.target {
+        Target::Order(id) | Target::Hold(id) => idempotency::with_doubt(id, event),
+        Target::Both { order, hold } => idempotency::with_doubt(&format!("{order} {hold}"), event),
     };
     text.chars().filter(|c| !c.is_control()).take(TARGET_CHARS_MAX).collect()
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{
     ids::{HoldId, IdSigner, SaleId},
     outcome::SettleOutcome,
-    payment::{PaymentEvent, Target},
+    payment::{PaymentEvent, StatedAmount, Target},
 };
 
 impl Store {
@@ -22,9 +22,9 @@ impl Store {
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let hold = match self.hold_of_target(&event.target) {
-            Ok(Some(hold)) => hold,
-            Ok(None) if event.status.settles() => return self.keep_unmatched(event).await,
-            Ok(None) => return Ok(SettleOutcome::Ignored(None)),
+            Ok(Some(hold)) if !matches!(event.amount, StatedAmount::NotUnderstood(_)) => hold,
+            Ok(_) if event.status.settles() => return self.keep_unmatched(event).await,
+            Ok(_) => return Ok(SettleOutcome::Ignored(None)),
             Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
         };
         let sale = hold.sale().clone();
@@ -79,7 +79,7 @@ impl SettleAsk {
 pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
     (
         event.payment.as_ref().map_or("", |payment| payment.as_str()),
-        event.amount.map_or_else(String::new, |amount| amount.ten_thousandths().to_string()),
+        event.amount.known().map_or_else(String::new, |amount| amount.ten_thousandths().to_string()),
         event.currency.map_or("", |currency| currency.code()),
     )
 }

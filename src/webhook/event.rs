@@ -1,5 +1,5 @@
 //! The body of the payment webhook: `{"idempotency_key": …, "payload": {"status": …, "order_id" or "hold_id": …, …}}`.
-//! Fields that we do not know are ignored: a provider may add some at any time.
+//! Unknown fields are ignored, because a provider may add some at any time.
 
 use serde_json::{Map, Value, json};
 
@@ -7,26 +7,26 @@ use super::Sample;
 use crate::domain::{
     ids::{Hold, Kind},
     money::{Amount, Currency},
-    payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
+    payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
     text::IdempotencyKey,
 };
 
-/// Why a body is no event.
+/// Why a body cannot be read as an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventError {
     NotJson,
     Field {
-        /// JSON pointer to what is wrong.
+        /// JSON pointer to the field.
         pointer: &'static str,
         code: &'static str,
         detail: &'static str,
     },
 }
 
-/// Reads an event. `header_id` is the `webhook-id` header: the event's name when the body gives none.
+/// Reads an event. `header_id` is the `webhook-id` header, which names the event when the body does not.
 ///
 /// # Errors
-/// [`EventError`]: the first thing that is wrong.
+/// [`EventError`] about the first field that is wrong.
 pub fn read(body: &[u8], header_id: Option<&str>) -> Result<PaymentEvent, EventError> {
     let body: Value = serde_json::from_slice(body).map_err(|_| EventError::NotJson)?;
     let body = body.as_object().ok_or(wrong("", "not_an_object", "the body must be an object"))?;
@@ -35,12 +35,24 @@ pub fn read(body: &[u8], header_id: Option<&str>) -> Result<PaymentEvent, EventE
     let status = text(payload, "status").ok_or(wrong("/payload/status", "required", "status must be a word"))?;
     Ok(PaymentEvent {
         key: key(body, header_id)?,
-        status: PaymentStatus::from_word(status),
+        status: status_of(status),
         target: target(payload)?,
         payment: payment(payload)?,
         amount: amount(payload)?,
         currency: currency(payload)?,
     })
+}
+
+/// The words of our own webhook, and their synonyms at providers.
+fn status_of(word: &str) -> PaymentStatus {
+    match word {
+        "paid" | "succeeded" | "success" => PaymentStatus::Paid,
+        "failed" => PaymentStatus::Failed,
+        "cancelled" | "canceled" => PaymentStatus::Cancelled,
+        "refunded" => PaymentStatus::Refunded,
+        "processing" => PaymentStatus::Processing,
+        _ => PaymentStatus::Ignored,
+    }
 }
 
 fn key(body: &Map<String, Value>, header_id: Option<&str>) -> Result<IdempotencyKey, EventError> {
@@ -74,16 +86,16 @@ fn payment(payload: &Value) -> Result<Option<PaymentId>, EventError> {
     }
 }
 
-/// A decimal string; a number is read by its digits, never by arithmetic.
-fn amount(payload: &Value) -> Result<Option<Amount>, EventError> {
+/// Reads a decimal string. The digits of a number are read as text too, because arithmetic would round them.
+fn amount(payload: &Value) -> Result<StatedAmount, EventError> {
     let digits = match payload.get("amount") {
-        None | Some(Value::Null) => return Ok(None),
+        None | Some(Value::Null) => return Ok(StatedAmount::NotGiven),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         Some(_) => String::new(),
     };
     let refused = wrong("/payload/amount", "invalid_format", "amount must be a decimal string such as \"50.00\"");
-    Amount::parse(&digits, 4).map(Some).map_err(|_| refused)
+    Amount::parse(&digits, 4).map(StatedAmount::Is).map_err(|_| refused)
 }
 
 fn currency(payload: &Value) -> Result<Option<Currency>, EventError> {
@@ -95,7 +107,7 @@ fn currency(payload: &Value) -> Result<Option<Currency>, EventError> {
     }
 }
 
-/// An event as the webhook takes it.
+/// Writes an event as the webhook takes it.
 pub(super) fn write(sample: &Sample<'_>) -> String {
     let target = if sample.target.starts_with(Hold::PREFIX) { "hold_id" } else { "order_id" };
     let mut payload = json!({"status": sample.status.as_str(), target: sample.target, "payment_id": sample.payment});
@@ -106,7 +118,7 @@ pub(super) fn write(sample: &Sample<'_>) -> String {
     json!({"idempotency_key": sample.key, "payload": payload}).to_string()
 }
 
-/// A field that is a text.
+/// A field with a string in it.
 pub(super) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str)
 }
@@ -135,7 +147,7 @@ mod tests {
         assert_eq!(event.key.as_str(), "txn_1");
         assert_eq!(event.status, PaymentStatus::Paid);
         assert_eq!(event.target, Target::Order("order_x".to_owned()));
-        assert_eq!(event.amount, Some(Amount::from_ten_thousandths(505_000)));
+        assert_eq!(event.amount, StatedAmount::Is(Amount::from_ten_thousandths(505_000)));
         assert_eq!(event.currency, Currency::parse("USD"));
     }
 

@@ -1,61 +1,139 @@
-//! Payment events as their senders write them: signatures and bodies. Pure: knows neither HTTP nor Redis.
+//! Payment events as their providers write them: how each proves who sent it, and what its body means. Knows neither the HTTP
+//! server nor Redis.
 //!
-//! A provider is one file, such as `stripe.rs`, that gives one [`Provider`]: how a secret becomes a key, what its headers
-//! claim, how its body is read as a [`PaymentEvent`], and how both are written, so that `flashsale trigger` can send what it
-//! sends. What is the same for all (bounds, tolerance, rotation, comparing in constant time) is in `signature.rs`. The next
-//! provider is such a file, a route in `http/routes.rs` with its path, and a row in `Webhook::providers` of `config`, which
-//! names the setting of its secrets.
+//! A provider is one file, such as `stripe.rs`, which gives one [`Provider`], and one line in [`PROVIDERS`]. Routes, settings and
+//! `flashsale trigger` follow that list. The file says what a secret is, who is believed ([`Verify`]), how a body is read as a
+//! [`PaymentEvent`], and how both are written, so that `flashsale trigger` can send what the provider sends. `hmac.rs` has the
+//! parts of a provider that signs with HMAC-SHA256, `signature.rs` the rules that hold for all.
 
 pub mod event;
+pub mod hmac;
 pub mod signature;
 pub mod standard;
 pub mod stripe;
 
-use self::{
-    event::EventError,
-    signature::{Claim, Distrust, Key},
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
+
+use futures_util::future::LocalBoxFuture;
+
+use self::{event::EventError, signature::Distrust};
 use crate::domain::{
     money::{Amount, Currency},
     payment::{PaymentEvent, PaymentStatus},
 };
 
-/// The headers of a request, by their name in lower case.
-pub type Headers<'h, 'r> = &'h dyn Fn(&str) -> Option<&'r [u8]>;
+/// All providers. The first is the one that `flashsale trigger` uses unless told otherwise.
+pub static PROVIDERS: [&Provider; 2] = [&standard::PROVIDER, &stripe::PROVIDER];
 
-/// Headers that sign a body.
-pub type Sealed = Vec<(&'static str, String)>;
-
-/// Somebody who sends payment events, and how.
+/// A sender of payment events, and everything that differs between senders.
 pub struct Provider {
-    /// Where its events come in: a route of `http`.
+    /// Its name on the command line and in the log.
+    pub name: &'static str,
+    /// The path that takes its events.
     pub path: &'static str,
-    /// What a secret must be, for whoever has to mend a setting.
+    /// The media type of its bodies.
+    pub media_type: &'static str,
+    /// The setting with its secrets.
+    pub setting: &'static str,
+    /// The form of a secret, as the complaint about a wrong one gives it.
     pub secret_form: &'static str,
-    /// Its events always say how much; ours may.
+    /// True when each of its events has an amount. In our own events the amount may be left out.
     pub names_amount: bool,
-    /// `None` when the secret does not have that form.
-    pub key: fn(&str) -> Option<Key>,
-    /// What the headers claim about who sent the event.
-    pub claim: for<'r> fn(Headers<'_, 'r>) -> Result<Claim, Distrust>,
-    /// The event; the headers may name it.
-    pub read: fn(&[u8], Headers<'_, '_>) -> Result<PaymentEvent, EventError>,
-    /// Signs with a key: the id of the event, epoch seconds, the body.
-    pub seal: fn(&Key, &str, u64, &[u8]) -> Sealed,
-    /// The body of an event.
+    /// Takes the secrets of the setting, which may be none, and the tolerance for timestamps in seconds. The error is the
+    /// position, from 1, of the first secret without the right form.
+    pub credentials: fn(&[&str], u64) -> Result<Credentials, usize>,
+    /// Takes a secret to sign with. `None`: it does not have the right form.
+    pub sign: fn(&str) -> Option<Arc<Sign>>,
+    /// Reads an event from bytes that [`Verify`] answered. The headers may name the event.
+    pub read: fn(&[u8], &dyn Headers) -> Result<PaymentEvent, EventError>,
+    /// Writes the body of an event.
     pub write: fn(&Sample<'_>) -> String,
 }
 
-/// An event to try things with.
+/// The secrets of a provider. Only its file knows whether they are keys, certificates or a token.
+pub type Credentials = Arc<dyn Verify>;
+
+/// The bytes that are trusted, or why none are.
+pub type Verdict<'a> = Result<Cow<'a, [u8]>, Distrust>;
+
+/// How a provider's events are trusted.
+pub trait Verify: Send + Sync {
+    /// Answers the bytes that are trusted: only these are read as an event. They are the body where the provider signs it. A
+    /// provider without signatures, whose body is only a hint, asks its own interface and answers what it got from there. That
+    /// is why this is a future, which holds up nobody else. A provider that asks puts a limit on the time that it waits.
+    ///
+    /// [`Distrust::Unsigned`] is left to the service, which may allow unsigned events.
+    fn verify<'a>(&'a self, message: Message<'a>) -> LocalBoxFuture<'a, Verdict<'a>>;
+}
+
+/// A request of a provider, not trusted yet.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    pub headers: &'a dyn Headers,
+    pub body: &'a [u8],
+    pub now_seconds: u64,
+}
+
+/// The headers of a request.
+pub trait Headers {
+    /// The value of the first header with this name, which is in lower case.
+    fn value(&self, name: &str) -> Option<&[u8]>;
+}
+
+/// Signs an event: its id, the time in epoch seconds, and its body.
+pub type Sign = dyn Fn(&str, u64, String) -> Signed + Send + Sync;
+
+/// An event as it is sent. The signature is in the headers or in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+/// What `flashsale trigger` sends an event about.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     pub key: &'a str,
     pub status: PaymentStatus,
-    /// Of an order or of a hold.
+    /// The id of an order or of a hold.
     pub target: &'a str,
     pub payment: &'a str,
     pub money: Option<(Amount, Currency)>,
-    /// Of a refund: less than what was captured.
+    /// True for a refund of less than was captured.
     pub is_partial: bool,
     pub sent_seconds: u64,
+}
+
+/// The time that events are signed with and checked against.
+pub fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+impl Headers for Vec<(&'static str, String)> {
+    fn value(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_bytes())
+    }
+}
+
+/// Providers that are unlike those above.
+#[cfg(test)]
+pub(crate) mod unlike;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_provider_has_a_name_a_path_and_a_setting_of_its_own() {
+        for (at, one) in PROVIDERS.iter().enumerate() {
+            for other in &PROVIDERS[at + 1..] {
+                assert!(one.name != other.name && one.path != other.path && one.setting != other.setting);
+            }
+        }
+    }
 }

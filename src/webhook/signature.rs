@@ -1,33 +1,21 @@
-//! What all schemes of signing have in common: HMAC-SHA256 over a head and the body as it came, checked in constant time with
-//! any of several secrets, within a tolerance to both sides of now. A scheme only says where in the headers things stand.
+//! What holds for all providers: whether unsigned events are allowed, why an event is not trusted, bounds on headers, and the
+//! tolerance for timestamps. How a provider proves that an event is its own, its file says.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use std::sync::Arc;
 
-use super::{Headers, Provider, Sealed};
+use super::{Credentials, Headers, Message, Provider, Sign, Signed, event::EventError};
+use crate::domain::payment::PaymentEvent;
 
-/// Signatures that a request may carry; a sender that rotates its secrets sends two.
+/// Signatures that a request may carry. A sender that rotates its secrets sends two.
 const SIGNATURES_MAX: usize = 16;
-/// Longer headers are not looked at.
+/// Longer headers are not read.
 const HEADER_BYTES_MAX: usize = 4_096;
 
-/// What a request claims about its signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Stands before the body in what was signed.
-    pub head: String,
-    /// Epoch seconds.
-    pub sent: u64,
-    /// One of them must fit. What could not be decoded is empty, and never does.
-    pub signatures: Vec<Vec<u8>>,
-}
-
-/// Why an event is not trusted. The log says which; the sender is only told the kind.
+/// Why an event is not trusted. The log gives the reason, the sender learns only the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    #[error("the signature header is missing")]
-    HeaderMissing,
+    #[error("there is no signature")]
+    Unsigned,
     #[error("the signature headers are incomplete")]
     HeaderIncomplete,
     #[error("a signature header is no ASCII text")]
@@ -50,31 +38,20 @@ pub enum Distrust {
     NoneFits,
 }
 
-/// A secret, ready to sign with.
-#[derive(Clone)]
-pub struct Key(Hmac<Sha256>);
-
-impl Key {
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        Hmac::new_from_slice(bytes).ok().map(Self)
-    }
-
-    /// The signature of a body below its head.
-    pub fn sign(&self, head: &str, body: &[u8]) -> [u8; 32] {
-        let mut mac = self.0.clone();
-        mac.update(head.as_bytes());
-        mac.update(body);
-        mac.finalize().into_bytes().into()
-    }
+/// Why a request of a provider gives no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Distrusted(Distrust),
+    Misread(EventError),
 }
 
-/// Checks the signatures of a provider's events with any of several secrets, so that they can be rotated.
+/// Opens the events of a provider, with its secrets.
 #[derive(Clone)]
 pub struct Verifier {
     pub provider: &'static Provider,
-    keys: Vec<Key>,
+    credentials: Credentials,
+    has_secrets: bool,
     allow_unsigned: bool,
-    tolerance_seconds: u64,
 }
 
 impl Verifier {
@@ -86,69 +63,65 @@ impl Verifier {
         allow_unsigned: bool,
         tolerance_seconds: u64,
     ) -> Result<Self, usize> {
-        let keys = secrets.into_iter().enumerate().map(|(at, secret)| (provider.key)(secret).ok_or(at + 1));
-        Ok(Self { provider, keys: keys.collect::<Result<_, _>>()?, allow_unsigned, tolerance_seconds })
+        let secrets: Vec<&str> = secrets.into_iter().collect();
+        let credentials = (provider.credentials)(&secrets, tolerance_seconds)?;
+        Ok(Self { provider, credentials, has_secrets: !secrets.is_empty(), allow_unsigned })
     }
 
-    /// Whether there is a way for an event to be trusted at all.
+    /// Whether an event can be trusted at all.
     pub fn trusts_something(&self) -> bool {
-        self.allow_unsigned || !self.keys.is_empty()
+        self.allow_unsigned || self.has_secrets
     }
 
+    /// The event of a request. It is read only when it is trusted, and only from the bytes that are.
+    ///
     /// # Errors
-    /// [`Distrust`], when the event is not signed with one of the secrets within the tolerance.
-    pub fn verify(&self, headers: Headers<'_, '_>, body: &[u8], now_seconds: u64) -> Result<(), Distrust> {
-        // Without a secret a signature can be neither right nor wrong: the event is as good as unsigned.
-        if self.allow_unsigned && self.keys.is_empty() {
-            return Ok(());
-        }
-        let claim = match (self.provider.claim)(headers) {
-            Err(Distrust::HeaderMissing) if self.allow_unsigned => return Ok(()),
-            claim => claim?,
+    /// [`Refusal`]
+    pub async fn open(&self, message: Message<'_>) -> Result<PaymentEvent, Refusal> {
+        // Without a secret a signature can be neither right nor wrong, so the event counts as unsigned.
+        let verified = if self.has_secrets || !self.allow_unsigned {
+            self.credentials.verify(message).await
+        } else {
+            Err(Distrust::Unsigned)
         };
-        if claim.sent.saturating_add(self.tolerance_seconds) < now_seconds {
-            return Err(Distrust::TooOld);
-        }
-        if claim.sent > now_seconds.saturating_add(self.tolerance_seconds) {
-            return Err(Distrust::InFuture);
-        }
-        if self.keys.is_empty() {
-            return Err(Distrust::NoSecret);
-        }
-        // Signed once for each secret, however many signatures the header has.
-        let fits = |key: &Key| {
-            let expected = key.sign(&claim.head, body);
-            claim.signatures.iter().any(|given| expected.ct_eq(given).into())
+        let trusted = match verified {
+            Err(Distrust::Unsigned) if self.allow_unsigned => message.body.into(),
+            verified => verified.map_err(Refusal::Distrusted)?,
         };
-        if self.keys.iter().any(fits) { Ok(()) } else { Err(Distrust::NoneFits) }
+        (self.provider.read)(&trusted, message.headers).map_err(Refusal::Misread)
     }
 }
 
-/// Signs events, as a provider does.
+/// Signs events as a provider does.
 #[derive(Clone)]
-pub struct Signer {
-    provider: &'static Provider,
-    key: Key,
-}
+pub struct Signer(Arc<Sign>);
 
 impl Signer {
     /// `None` when the secret does not have the provider's form.
-    pub fn new(provider: &'static Provider, secret: &str) -> Option<Self> {
-        Some(Self { provider, key: (provider.key)(secret)? })
+    pub fn new(provider: &Provider, secret: &str) -> Option<Self> {
+        (provider.sign)(secret).map(Self)
     }
 
-    /// The headers that sign the body.
-    pub fn headers(&self, id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
-        (self.provider.seal)(&self.key, id, now_seconds, body)
+    /// The event as it is sent.
+    pub fn sign(&self, id: &str, now_seconds: u64, body: String) -> Signed {
+        (self.0)(id, now_seconds, body)
     }
 }
 
-/// A header as text, if it is there.
+/// Reads all secrets of a provider.
 ///
 /// # Errors
-/// When it is too long, or no text.
-pub fn header<'r>(headers: Headers<'_, 'r>, name: &str) -> Result<Option<&'r str>, Distrust> {
-    let Some(bytes) = headers(name) else { return Ok(None) };
+/// The position, from 1, of the first secret that cannot be read.
+pub fn credentials<T>(secrets: &[&str], read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, usize> {
+    secrets.iter().enumerate().map(|(at, secret)| read(secret).ok_or(at + 1)).collect()
+}
+
+/// A header as text, if there is one.
+///
+/// # Errors
+/// When it is too long, or not text.
+pub fn header<'a>(headers: &'a dyn Headers, name: &str) -> Result<Option<&'a str>, Distrust> {
+    let Some(bytes) = headers.value(name) else { return Ok(None) };
     if bytes.len() > HEADER_BYTES_MAX {
         return Err(Distrust::HeaderTooLong);
     }
@@ -156,7 +129,7 @@ pub fn header<'r>(headers: Headers<'_, 'r>, name: &str) -> Result<Option<&'r str
     text.map(Some).ok_or(Distrust::HeaderUnreadable)
 }
 
-/// Epoch seconds: digits alone.
+/// Epoch seconds, written as digits.
 ///
 /// # Errors
 /// When it is anything else.
@@ -165,13 +138,24 @@ pub fn timestamp(text: &str) -> Result<u64, Distrust> {
     text.parse().ok().filter(|_| digits).ok_or(Distrust::TimestampUnreadable)
 }
 
+/// Limits how long somebody can send a copy of an event again. The sender's clock may be fast or slow.
+///
+/// # Errors
+/// When it was sent too long ago, or will be.
+pub fn check_age(sent: u64, now_seconds: u64, tolerance_seconds: u64) -> Result<(), Distrust> {
+    if sent.saturating_add(tolerance_seconds) < now_seconds {
+        return Err(Distrust::TooOld);
+    }
+    if sent > now_seconds.saturating_add(tolerance_seconds) { Err(Distrust::InFuture) } else { Ok(()) }
+}
+
 /// The signatures of the version that we know, of all that a header has.
 ///
 /// # Errors
 /// When there are too many, or none of that version.
-pub fn signatures<'r>(
-    all: impl Iterator<Item = &'r str>,
-    known: impl Fn(&'r str) -> Option<Vec<u8>>,
+pub fn signatures<'a>(
+    all: impl Iterator<Item = &'a str>,
+    known: impl Fn(&'a str) -> Option<Vec<u8>>,
 ) -> Result<Vec<Vec<u8>>, Distrust> {
     let all: Vec<&str> = all.filter(|entry| !entry.is_empty()).take(SIGNATURES_MAX + 1).collect();
     if all.len() > SIGNATURES_MAX {
@@ -179,4 +163,15 @@ pub fn signatures<'r>(
     }
     let known: Vec<Vec<u8>> = all.into_iter().filter_map(known).collect();
     if known.is_empty() { Err(Distrust::NoKnownVersion) } else { Ok(known) }
+}
+
+/// Whether a verifier trusts a message, whatever its body means.
+#[cfg(test)]
+pub(super) fn judge(verifier: &Verifier, headers: &dyn Headers, body: &[u8], now_seconds: u64) -> Result<(), Distrust> {
+    let opened = futures_util::FutureExt::now_or_never(verifier.open(Message { headers, body, now_seconds }))
+        .expect("a signature needs no waiting");
+    match opened {
+        Err(Refusal::Distrusted(reason)) => Err(reason),
+        Ok(_) | Err(Refusal::Misread(_)) => Ok(()),
+    }
 }

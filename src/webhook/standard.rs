@@ -1,35 +1,40 @@
 //! Standard Webhooks 1.0 (<https://www.standardwebhooks.com>): HMAC-SHA256 over `<id>.<timestamp>.<body>`, in base64. The body
 //! is that of our own webhook.
 
+use std::sync::Arc;
+
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
 use super::{
-    Headers, Provider, Sealed, event,
-    signature::{self, Claim, Distrust, Key},
+    Headers, Provider, Sign, Signed, event,
+    hmac::{self, Claim, Key},
+    signature::{self, Distrust},
 };
 
-/// Padding may be left out, as it may with the reference implementations.
+/// The reference implementations accept base64 without padding too.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 const KEY_BYTES_MIN: usize = 16;
 
-/// Whoever sends the body that we describe, signed after this specification.
+/// Any sender of the body that our documents describe, signed after this specification.
 pub static PROVIDER: Provider = Provider {
+    name: "standard",
     path: "/api/payments/webhook",
+    media_type: "application/json",
+    setting: "webhook.secrets",
     secret_form: "whsec_ followed by base64 of at least 16 bytes",
     names_amount: false,
-    key,
-    claim,
+    credentials: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
+    sign,
     read: |body, headers| {
         let id = named(headers, "id").ok().flatten();
         event::read(body, id)
     },
-    seal,
     write: event::write,
 };
 
@@ -38,8 +43,8 @@ fn key(secret: &str) -> Option<Key> {
     (bytes.len() >= KEY_BYTES_MIN).then(|| Key::new(&bytes)).flatten()
 }
 
-fn claim(headers: Headers<'_, '_>) -> Result<Claim, Distrust> {
-    let entries = named(headers, "signature")?.ok_or(Distrust::HeaderMissing)?;
+fn claim(headers: &dyn Headers) -> Result<Claim, Distrust> {
+    let entries = named(headers, "signature")?.ok_or(Distrust::Unsigned)?;
     let id = named(headers, "id")?.ok_or(Distrust::HeaderIncomplete)?;
     let timestamp = named(headers, "timestamp")?.ok_or(Distrust::HeaderIncomplete)?;
     let version_1 = |entry: &str| entry.strip_prefix("v1,").map(|text| BASE64.decode(text).unwrap_or_default());
@@ -50,27 +55,31 @@ fn claim(headers: Headers<'_, '_>) -> Result<Claim, Distrust> {
     })
 }
 
-/// By the name of the specification, or the one that its first implementation used.
-fn named<'r>(headers: Headers<'_, 'r>, name: &str) -> Result<Option<&'r str>, Distrust> {
+/// A header under the name in the specification, or under the one that its first implementation used.
+fn named<'a>(headers: &'a dyn Headers, name: &str) -> Result<Option<&'a str>, Distrust> {
     match signature::header(headers, &format!("webhook-{name}"))? {
         None => signature::header(headers, &format!("svix-{name}")),
         there => Ok(there),
     }
 }
 
-fn seal(key: &Key, id: &str, now_seconds: u64, body: &[u8]) -> Sealed {
-    let signature = BASE64.encode(key.sign(&format!("{id}.{now_seconds}."), body));
-    vec![
-        ("webhook-id", id.to_owned()),
-        ("webhook-timestamp", now_seconds.to_string()),
-        ("webhook-signature", format!("v1,{signature}")),
-    ]
+fn sign(secret: &str) -> Option<Arc<Sign>> {
+    let key = key(secret)?;
+    Some(Arc::new(move |id, now_seconds, body| {
+        let signature = BASE64.encode(key.sign(&format!("{id}.{now_seconds}."), body.as_bytes()));
+        let headers = vec![
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", now_seconds.to_string()),
+            ("webhook-signature", format!("v1,{signature}")),
+        ];
+        Signed { headers, body }
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::signature::{Signer, Verifier},
+        super::signature::{self, Signer, Verifier},
         *,
     };
 
@@ -85,19 +94,18 @@ mod tests {
         Verifier::new(&PROVIDER, secrets.iter().copied(), allow_unsigned, 300).unwrap()
     }
 
-    /// Of the example, with some headers changed (or dropped, when empty), at another time.
-    fn judge(changed: &[(&str, &str)], now: u64) -> Result<(), Distrust> {
-        let of = |name: &str| {
-            let example = match name {
-                "webhook-id" => ID,
-                "webhook-timestamp" => "1614265330",
-                "webhook-signature" => SIGNATURE,
-                _ => "",
-            };
-            let value = changed.iter().find(|(other, _)| *other == name).map_or(example, |(_, value)| value);
-            Some(value.as_bytes()).filter(|value| !value.is_empty())
-        };
-        verifier(&["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET], false).verify(&of, BODY, now)
+    /// Judges the example with some headers changed (or dropped, when empty), at another time.
+    fn judge(changed: &[(&'static str, &str)], now: u64) -> Result<(), Distrust> {
+        let example = [("webhook-id", ID), ("webhook-timestamp", "1614265330"), ("webhook-signature", SIGNATURE)];
+        let mut headers: Vec<(&str, String)> = Vec::new();
+        for (name, value) in changed.iter().chain(&example) {
+            if !headers.iter().any(|(other, _)| other == name) {
+                headers.push((name, (*value).to_owned()));
+            }
+        }
+        headers.retain(|(_, value)| !value.is_empty());
+        let verifier = verifier(&["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET], false);
+        signature::judge(&verifier, &headers, BODY, now)
     }
 
     #[test]
@@ -120,9 +128,11 @@ mod tests {
 
     #[test]
     fn what_is_signed_here_is_what_the_specification_says() {
-        let headers = Signer::new(&PROVIDER, SECRET).unwrap().headers(ID, SENT, BODY);
+        let body = String::from_utf8(BODY.to_vec()).unwrap();
+        let signed = Signer::new(&PROVIDER, SECRET).unwrap().sign(ID, SENT, body.clone());
         let expected = [("webhook-id", ID), ("webhook-timestamp", "1614265330"), ("webhook-signature", SIGNATURE)];
-        assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())));
+        let headers = expected.map(|(name, value)| (name, value.to_owned())).to_vec();
+        assert_eq!(signed, Signed { headers, body });
     }
 
     #[test]
@@ -130,7 +140,7 @@ mod tests {
         let many = format!("{}{SIGNATURE}", "v1,AAAA ".repeat(16));
         let long = format!("{}{SIGNATURE}", " ".repeat(4_096));
         for (name, value, reason) in [
-            ("webhook-signature", "", Distrust::HeaderMissing),
+            ("webhook-signature", "", Distrust::Unsigned),
             ("webhook-id", "", Distrust::HeaderIncomplete),
             ("webhook-timestamp", "", Distrust::HeaderIncomplete),
             ("webhook-signature", "v1,é", Distrust::HeaderUnreadable),
@@ -156,19 +166,17 @@ mod tests {
 
     #[test]
     fn unsigned_events_are_trusted_only_when_allowed_and_a_wrong_signature_never() {
-        let unsigned = |_: &str| None;
-        let wrong = |name: &str| match name {
-            "webhook-id" => Some(ID.as_bytes()),
-            "webhook-timestamp" => Some("1614265330".as_bytes()),
-            "webhook-signature" => Some("v1,AAAA".as_bytes()),
-            _ => None,
+        let signed = |signature: &str| {
+            let timestamp = SENT.to_string();
+            let headers = [("webhook-id", ID), ("webhook-timestamp", &timestamp), ("webhook-signature", signature)];
+            headers.map(|(name, value)| (name, value.to_owned())).to_vec()
         };
-        let unreadable = |name: &str| (name == "webhook-signature").then_some(&b"\xff"[..]);
-        let verify = |secrets: &[&str], allow: bool, headers: Headers<'_, '_>| {
-            verifier(secrets, allow).verify(headers, BODY, SENT)
+        let (unsigned, wrong, unreadable) = (Vec::new(), signed("v1,AAAA"), signed("\u{e9}"));
+        let verify = |secrets: &[&str], allow: bool, headers: &dyn Headers| {
+            signature::judge(&verifier(secrets, allow), headers, BODY, SENT)
         };
         assert_eq!(verify(&[SECRET], true, &unsigned), Ok(()));
-        assert_eq!(verify(&[SECRET], false, &unsigned), Err(Distrust::HeaderMissing));
+        assert_eq!(verify(&[SECRET], false, &unsigned), Err(Distrust::Unsigned));
         assert_eq!(verify(&[SECRET], true, &wrong), Err(Distrust::NoneFits));
         assert_eq!(verify(&[SECRET], true, &unreadable), Err(Distrust::HeaderUnreadable));
         assert_eq!(verify(&[], false, &wrong), Err(Distrust::NoSecret));

@@ -26,7 +26,7 @@ use crate::support::{
 };
 
 const SENDERS: usize = 16;
-/// A thousand and a few, so that each sender makes as many.
+/// A little more than a thousand, so that each sender makes the same number.
 const ORDERS: usize = 63 * SENDERS;
 const KILLS: usize = 3;
 
@@ -35,7 +35,7 @@ struct Choices(u64);
 
 impl Choices {
     fn next(&mut self, bound: usize) -> usize {
-        // xorshift64*, enough to shuffle with.
+        // xorshift64* is good enough for shuffling.
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -56,7 +56,7 @@ struct Client {
 }
 
 impl Client {
-    /// Sends until there is an answer that is no failure, as whoever means it does.
+    /// Sends until an answer is no failure.
     async fn insist(&self, make: impl Fn(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> (u16, Value) {
         let started = Instant::now();
         loop {
@@ -90,7 +90,7 @@ impl Client {
     }
 }
 
-/// What providers send about an order: five events, some of them twice the same, and for every tenth order a second payment.
+/// The events of an order: five, some of them twice, and for every tenth order a second payment.
 fn events(at: usize, order: &str) -> [Value; 5] {
     let event = |key: &str, status: &str, payment: &str| {
         let payload = json!({"status": status, "order_id": order, "payment_id": format!("pi_{at}_{payment}")});
@@ -157,7 +157,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
         let mark = total * kill / (KILLS + 1);
         eventually("some were sent", async || sent.load(Ordering::Relaxed) >= mark).await;
         let path = folder.path().to_owned();
-        // Elsewhere, so that the senders go on and meet a service that is not there.
+        // In another thread, so that the senders go on while there is no service.
         let restart = tokio::task::spawn_blocking(move || {
             service.kill();
             start(&path, addr)
@@ -178,7 +178,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
     assert!(service.stop());
 }
 
-/// Every order paid once; what was captured is paid or in review; the log alone tells the states.
+/// Checks that every order is paid once, that captured money is paid or in review, and that the log gives the same states.
 async fn check(client: &Client, orders: &[String], log: &[Value]) {
     let product = client.admin("/api/products/2").await;
     assert_eq!((&product["sold_stock"], &product["total_stock"]), (&json!(orders.len()), &json!(ORDERS)));
@@ -236,7 +236,7 @@ async fn read_all(client: &Client) -> Vec<Value> {
     }
 }
 
-/// Audits all the time, and once when nothing moves any more. Gives how often.
+/// Audits until the end, and once more after it. Returns how often.
 async fn audit_until_over(client: Client, sent: Arc<AtomicUsize>, total: usize) -> usize {
     for audits in 1.. {
         let is_over = sent.load(Ordering::Relaxed) == total;
@@ -247,11 +247,11 @@ async fn audit_until_over(client: Client, sent: Arc<AtomicUsize>, total: usize) 
             return audits;
         }
     }
-    unreachable!("it is over some time")
+    unreachable!("the senders end")
 }
 
-/// Follows the log. It keeps what it has seen up to some event of a page, and then often dies: whatever it had read beyond that
-/// is forgotten, and it goes on from there.
+/// Follows the log. It often crashes within a page, forgets the events of that page after the last one that it saved, and goes
+/// on from there.
 async fn read_and_crash(client: Client, mut choices: Choices, sent: Arc<AtomicUsize>, total: usize) -> Vec<Value> {
     let mut kept: Vec<Value> = Vec::new();
     loop {

@@ -9,7 +9,7 @@ use crate::support::{app::TestApp, process::command};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const STRIPE_SECRET: &str = "whsec_4f5c0c2a7d9e4b1f8a6d3e2c1b0a9f8e";
 
-/// A service that takes signed events alone, with product 1 at 50.00 USD.
+/// A service that takes only signed events, with product 1 at 50.00 USD.
 async fn selling(units: u64) -> TestApp {
     let app = TestApp::start_with(&[
         ("WEBHOOK__SECRETS", SECRET),
@@ -20,7 +20,7 @@ async fn selling(units: u64) -> TestApp {
     app
 }
 
-/// In an environment that says where the service is and which secrets it knows.
+/// Runs the command in an environment with the address of the service and its secrets.
 fn trigger(app: &TestApp, arguments: &str) -> Output {
     command(Path::new("unused"))
         .arg("trigger")
@@ -32,10 +32,10 @@ fn trigger(app: &TestApp, arguments: &str) -> Output {
         .unwrap()
 }
 
-/// What each line says of what was sent and what came of it, without the event's id; and the exit status.
-fn told(output: &Output) -> (Vec<String>, i32) {
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let lines = printed.lines().map(|line| {
+/// The printed lines without the id of the event, and the exit status.
+fn printed(output: &Output) -> (Vec<String>, i32) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(|line| {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         words.remove(1);
         words.join(" ")
@@ -43,12 +43,12 @@ fn told(output: &Output) -> (Vec<String>, i32) {
     (lines.collect(), output.status.code().unwrap())
 }
 
-/// Each must succeed and be told as expected. `ORDER` stands for the order's id.
+/// Each case must succeed and print these lines. `ORDER` stands for the order's id.
 fn all_go(app: &TestApp, order: &str, cases: &[(&str, &[&str])]) {
     for (arguments, expected) in cases {
         let output = trigger(app, &arguments.replace("ORDER", order));
         let expected = expected.iter().map(|line| (*line).to_owned()).collect();
-        assert_eq!(told(&output), (expected, 0), "{arguments}: {}", complaint(&output).1);
+        assert_eq!(printed(&output), (expected, 0), "{arguments}: {}", complaint(&output).1);
     }
 }
 
@@ -82,39 +82,42 @@ async fn a_payment_of_a_hold_and_the_refund_of_its_order_are_about_one_payment()
     let app = selling(5).await;
     let hold = app.held().await;
     let paid = trigger(&app, &format!("paid {hold} --amount 50.00"));
-    assert_eq!(told(&paid), (vec!["paid 200 applied order paid".to_owned()], 0));
+    assert_eq!(printed(&paid), (vec!["paid 200 applied order paid".to_owned()], 0));
     let order = app.order(&hold).await.id();
-    let refunded = trigger(&app, &format!("refunded {order} --stripe"));
-    assert_eq!(told(&refunded), (vec!["refunded 200 applied order refunded".to_owned()], 0));
+    let refunded = trigger(&app, &format!("refunded {order} --provider stripe"));
+    assert_eq!(printed(&refunded), (vec!["refunded 200 applied order refunded".to_owned()], 0));
 }
 
 #[tokio::test]
 async fn stripes_events_carry_what_the_order_costs_and_are_signed() {
     let app = selling(20).await;
     let order = app.ordered().await;
-    let begun = trigger(&app, &format!("processing {order} --stripe"));
-    assert!(told(&begun).0[0].ends_with("order pending"), "{begun:?}");
+    let begun = trigger(&app, &format!("processing {order} --provider stripe"));
+    assert!(printed(&begun).0[0].ends_with("order pending"), "{begun:?}");
     let cases: [(&str, &[&str]); 4] = [
-        ("paid ORDER --stripe --duplicate 2", &["paid 200 applied order paid", "paid 200 duplicate order paid"]),
-        ("refunded ORDER --stripe --amount 10.00", &["refunded 200 review order paid"]),
-        ("refunded ORDER --stripe", &["refunded 200 applied order refunded"]),
-        ("paid order_x --stripe --amount 7 --currency JPY", &["paid 200 unmatched no order"]),
+        (
+            "paid ORDER --provider stripe --duplicate 2",
+            &["paid 200 applied order paid", "paid 200 duplicate order paid"],
+        ),
+        ("refunded ORDER --provider stripe --amount 10.00", &["refunded 200 review order paid"]),
+        ("refunded ORDER --provider stripe", &["refunded 200 applied order refunded"]),
+        ("paid order_x --provider stripe --amount 7 --currency JPY", &["paid 200 unmatched no order"]),
     ];
     all_go(&app, &order, &cases);
     for (status, stands) in [("failed", "cancelled"), ("canceled", "cancelled")] {
-        let output = trigger(&app, &format!("{status} {} --stripe", app.ordered().await));
-        assert!(told(&output).0[0].ends_with(&format!("applied order {stands}")), "{output:?}");
+        let output = trigger(&app, &format!("{status} {} --provider stripe", app.ordered().await));
+        assert!(printed(&output).0[0].ends_with(&format!("applied order {stands}")), "{output:?}");
     }
     let hold = app.held().await;
-    let unknown = trigger(&app, &format!("paid {hold} --stripe"));
-    let (status, said) = complaint(&unknown);
-    assert!(status == 2 && said.contains("say --amount"), "{said}");
-    let known = trigger(&app, &format!("paid {hold} --stripe --amount 50"));
-    assert_eq!(told(&known), (vec!["paid 200 applied order paid".to_owned()], 0));
+    let unknown = trigger(&app, &format!("paid {hold} --provider stripe"));
+    let (status, message) = complaint(&unknown);
+    assert!(status == 2 && message.contains("give --amount"), "{message}");
+    let known = trigger(&app, &format!("paid {hold} --provider stripe --amount 50"));
+    assert_eq!(printed(&known), (vec!["paid 200 applied order paid".to_owned()], 0));
 }
 
 #[tokio::test]
-async fn events_are_shuffled_by_a_seed_that_is_told_and_answers_can_be_read_by_programs() {
+async fn events_are_shuffled_by_a_printed_seed_and_programs_can_read_the_answers() {
     let app = selling(20).await;
     let sent = |output: &Output| -> Vec<String> {
         let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -125,15 +128,15 @@ async fn events_are_shuffled_by_a_seed_that_is_told_and_answers_can_be_read_by_p
         trigger(&app, &format!("paid,failed,refunded {order} --duplicate 4 --shuffle --json --key e{more}"))
     };
     let first = shuffled(&app.ordered().await, "");
-    let told = complaint(&first).1;
-    let seed = told.split(' ').nth(1).unwrap();
+    let message = complaint(&first).1;
+    let seed = message.split(' ').nth(1).unwrap();
     let orders = sent(&first);
     assert_eq!(orders.len(), 12, "{orders:?}");
     for (status, number) in [("paid", 1), ("failed", 2), ("refunded", 3)] {
         let line = format!("\"{status}\" \"e-{number}\" 200");
         assert_eq!(orders.iter().filter(|sent| **sent == line).count(), 4, "{orders:?}");
     }
-    // Another product has another sale, and so has never heard of these events.
+    // Another product has another sale, which has not seen these events.
     app.add_product(json!({"id": 2, "name": "Other", "price": "50.00", "total_stock": 1})).await;
     let hold = app.post("/api/holds", json!({"product_id": 2, "quantity": 1})).await.id();
     let again = shuffled(&app.order(&hold).await.id(), &format!(" --seed {seed}"));
@@ -141,14 +144,14 @@ async fn events_are_shuffled_by_a_seed_that_is_told_and_answers_can_be_read_by_p
 }
 
 #[tokio::test]
-async fn what_is_refused_or_not_answered_is_told_by_the_exit_status() {
+async fn the_exit_status_reports_refusals_and_missing_answers() {
     let app = selling(5).await;
     let order = app.ordered().await;
     let forged = trigger(&app, &format!("paid {order} --secret whsec_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"));
-    let (lines, status) = told(&forged);
+    let (lines, status) = printed(&forged);
     assert!(status == 1 && lines[0].starts_with("paid 401 signature_invalid: "), "{lines:?}");
     let nobody = trigger(&app, &format!("paid {order} --url http://127.0.0.1:1"));
-    let (lines, status) = told(&nobody);
+    let (lines, status) = printed(&nobody);
     assert!(status == 1 && lines[0].starts_with("paid no answer: "), "{lines:?}");
     for (arguments, said) in [
         ("payed order_x", "possible values: paid, failed, cancelled, refunded, processing"),
@@ -156,7 +159,8 @@ async fn what_is_refused_or_not_answered_is_told_by_the_exit_status() {
         ("paid order_x --amount 1.234", "more decimals"),
         ("paid order_x --currency XYZ --amount 1", "ISO 4217"),
         ("paid order_x --secret hunter2", "base64"),
-        ("paid order_x --stripe --secret sk_live_hunter2", "as Stripe shows it"),
+        ("paid order_x --provider stripe --secret sk_live_hunter2", "as Stripe shows it"),
+        ("paid order_x --provider paypal", "possible values: standard, stripe"),
         ("paid order_x --seed 1", "--shuffle"),
         ("paid order_x --url ftp://x", "--url"),
     ] {

@@ -68,7 +68,7 @@ pub(in crate::store) fn review(ids: &IdSigner, sale: &SaleId, key: &str, record:
     Ok(Review {
         id: ReviewId::new(sale.clone(), key).ok_or_else(|| Failure::unreadable("the id of a review"))?,
         reason: reason.to_owned(),
-        status: PaymentStatus::from_word(status),
+        status: PaymentStatus::parse(status).ok_or_else(|| Failure::unreadable("the event of a review"))?,
         subject,
         event: event.to_owned(),
         payment: some(payment),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     tools::client::{Endpoint, Request, with_header},
-    webhook::{signature::Signer, standard},
+    webhook::{self, Signed, signature::Signer, standard},
 };
 
 /// The requests of one rush, about one product.
@@ -37,13 +37,11 @@ impl Requests {
         let key = format!("rush-{:016x}-{order}", self.run);
         let payload = json!({"status": "paid", "order_id": order});
         let body = json!({"idempotency_key": key, "payload": payload}).to_string();
-        let now = now_seconds();
-        let signed = self.signer.as_ref().map(|signer| signer.headers(&key, now, body.as_bytes())).unwrap_or_default();
-        let request = self.endpoint.post(standard::PROVIDER.path, body);
-        signed.iter().fold(request, |request, (name, value)| with_header(request, name, value))
+        let signed = match &self.signer {
+            Some(signer) => signer.sign(&key, webhook::now_seconds(), body),
+            None => Signed { headers: Vec::new(), body },
+        };
+        let request = self.endpoint.post(standard::PROVIDER.path, signed.body);
+        signed.headers.iter().fold(request, |request, (name, value)| with_header(request, name, value))
     }
-}
-
-fn now_seconds() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -2,42 +2,41 @@
 //!
 //! Knows the service only by its HTTP interface, as a provider does.
 
-use std::{
-    rc::Rc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
-use tokio::task::LocalSet;
 
 use crate::{
     domain::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
-    tools::client::{Answer, Connection, Endpoint, seeded_random::SeededRandom, with_header},
-    webhook::{Provider, Sample, signature::Signer},
+    tools::{
+        client::{Answer, Connection, Endpoint, seeded_random::SeededRandom, with_header},
+        text::cut,
+    },
+    webhook::{self, Provider, Sample, Signed, signature::Signer},
 };
 
-/// Of an answer that is not understood, so much is shown.
+/// Characters that are shown of an answer.
 const RAW_CHARS_MAX: usize = 200;
 
 /// What to send.
-pub struct Plan {
+pub struct TriggerPlan {
     pub endpoint: Endpoint,
     pub provider: &'static Provider,
-    /// Without one the events are unsigned.
+    /// `None`: the events are unsigned.
     pub signer: Option<Signer>,
     pub statuses: Vec<PaymentStatus>,
     /// The id of an order or of a hold.
     pub target: String,
-    /// Names the event; with several statuses a number follows it.
+    /// The id of the event. With several statuses a number follows it.
     pub key: String,
     pub payment: String,
     pub money: Option<(Amount, Currency)>,
     /// How often each event is sent.
     pub copies: u64,
-    /// For a random order; without one they are sent as they stand.
+    /// The seed of a random order. `None`: the order of the statuses.
     pub shuffle_seed: Option<u64>,
 }
 
@@ -48,38 +47,34 @@ struct Event {
     body: String,
 }
 
-/// What came of sending one event once.
+/// The result of sending one event once.
 pub struct Sent {
     pub status: PaymentStatus,
     pub key: String,
-    /// HTTP status and body, or why there is none.
+    /// HTTP status and body, or why there is no answer.
     pub answer: Result<(u16, Value), String>,
 }
 
-/// Sends all events, one after another, and tells of each.
+/// Sends all events, one after another, in the caller's `LocalSet`, and reports each.
 ///
 /// # Errors
 /// Why nothing was sent, and what to do about it.
-pub async fn run(plan: &Plan, tell: impl FnMut(&Sent)) -> Result<(), String> {
-    LocalSet::new().run_until(send_all(plan, tell)).await
-}
-
-async fn send_all(plan: &Plan, mut tell: impl FnMut(&Sent)) -> Result<(), String> {
-    let mut line = Connection::new(Rc::new(plan.endpoint.clone()));
+pub async fn run(plan: &TriggerPlan, mut report: impl FnMut(&Sent)) -> Result<(), String> {
+    let mut connection = Connection::new(Rc::new(plan.endpoint.clone()));
     let mut total = None;
     if plan.provider.names_amount {
-        total = ask_total(&mut line, plan).await?.or(plan.money);
-        total.ok_or_else(|| format!("the service knows no total of {}: say --amount and --currency", plan.target))?;
+        total = ask_total(&mut connection, plan).await?.or(plan.money);
+        total.ok_or_else(|| format!("the service knows no total of {}: give --amount and --currency", plan.target))?;
     }
     for event in plan.events(total) {
-        let answer = send(&mut line, plan, &event).await;
-        tell(&Sent { status: event.status, key: event.key, answer });
+        let answer = send(&mut connection, plan, &event).await;
+        report(&Sent { status: event.status, key: event.key, answer });
     }
     Ok(())
 }
 
-impl Plan {
-    /// All that is sent, in the order of sending.
+impl TriggerPlan {
+    /// All events, in the order of sending.
     fn events(&self, total: Option<(Amount, Currency)>) -> Vec<Event> {
         let several = self.statuses.len() > 1;
         let mut events = Vec::new();
@@ -92,15 +87,15 @@ impl Plan {
                 payment: &self.payment,
                 money: self.money.or(total),
                 is_partial: self.money.zip(total).is_some_and(|((part, _), (whole, _))| part < whole),
-                sent_seconds: now_seconds(),
+                sent_seconds: webhook::now_seconds(),
             };
             let body = (self.provider.write)(&sample);
             events.extend((0..self.copies).map(|_| Event { status: *status, key: key.clone(), body: body.clone() }));
         }
-        let mut dice = self.shuffle_seed.map(SeededRandom::new);
+        let mut random = self.shuffle_seed.map(SeededRandom::new);
         for last in (1..events.len()).rev() {
             let chosen =
-                dice.as_mut().map_or(last, |dice| usize::try_from(dice.below(last as u64 + 1)).unwrap_or(last));
+                random.as_mut().map_or(last, |random| usize::try_from(random.below(last as u64 + 1)).unwrap_or(last));
             events.swap(last, chosen);
         }
         events
@@ -108,9 +103,9 @@ impl Plan {
 }
 
 /// What the order costs, if the service knows it.
-async fn ask_total(line: &mut Connection, plan: &Plan) -> Result<Option<(Amount, Currency)>, String> {
-    let answer = line.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
-    let answer = answer.map_err(|lost| format!("{} does not answer: {lost}", plan.endpoint.url()))?;
+async fn ask_total(connection: &mut Connection, plan: &TriggerPlan) -> Result<Option<(Amount, Currency)>, String> {
+    let answer = connection.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
+    let answer = answer.map_err(|error| format!("{} does not answer: {error}", plan.endpoint.url()))?;
     if answer.status == 401 && plan.money.is_none() {
         let url = plan.endpoint.url();
         let why = if plan.endpoint.has_api_key() { "does not know this API key" } else { "asks for an API key" };
@@ -124,12 +119,16 @@ async fn ask_total(line: &mut Connection, plan: &Plan) -> Result<Option<(Amount,
     }))
 }
 
-async fn send(line: &mut Connection, plan: &Plan, event: &Event) -> Result<(u16, Value), String> {
-    let sign = |signer: &Signer| signer.headers(&event.key, now_seconds(), event.body.as_bytes());
-    let headers = plan.signer.as_ref().map(sign).unwrap_or_default();
-    let request = plan.endpoint.post(plan.provider.path, event.body.clone());
-    let request = headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
-    line.send(request).await.map(|answer| read(&answer)).map_err(|lost| lost.to_string())
+async fn send(connection: &mut Connection, plan: &TriggerPlan, event: &Event) -> Result<(u16, Value), String> {
+    let body = event.body.clone();
+    let signed = match &plan.signer {
+        Some(signer) => signer.sign(&event.key, webhook::now_seconds(), body),
+        None => Signed { headers: Vec::new(), body },
+    };
+    let request = plan.endpoint.post(plan.provider.path, signed.body);
+    let request = with_header(request, "content-type", plan.provider.media_type);
+    let request = signed.headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
+    connection.send(request).await.map(|answer| read(&answer)).map_err(|error| error.to_string())
 }
 
 fn read(answer: &Answer) -> (u16, Value) {
@@ -142,16 +141,16 @@ impl Sent {
         matches!(self.answer, Ok((200..=299, _)))
     }
 
-    /// For people: what was sent, what was answered, and how the order stands.
+    /// For people: the event, the answer, and the status of the order.
     pub fn text(&self) -> String {
-        let said = match &self.answer {
-            Ok((status, body)) => format!("{status}  {}", said(body)),
+        let answer = match &self.answer {
+            Ok((status, body)) => format!("{status}  {}", summary(body)),
             Err(why) => format!("no answer: {why}"),
         };
-        format!("{:<11} {:<20} {}", self.status.as_str(), self.key, said)
+        format!("{:<11} {:<20} {}", self.status.as_str(), self.key, answer)
     }
 
-    /// For programs: one object a line.
+    /// For programs: a JSON object on one line.
     pub fn json(&self) -> String {
         let (status, body, lost) = match &self.answer {
             Ok((status, body)) => (Some(status), Some(body), None),
@@ -163,7 +162,7 @@ impl Sent {
 }
 
 /// The outcome and the order, or the problem.
-fn said(body: &Value) -> String {
+fn summary(body: &Value) -> String {
     let text = match (body["outcome"].as_str(), body["order"]["status"].as_str(), body["code"].as_str()) {
         (Some(outcome), Some(order), _) => {
             let late = if body["order"]["late"] == true { ", late" } else { "" };
@@ -173,9 +172,5 @@ fn said(body: &Value) -> String {
         (_, _, Some(code)) => format!("{code}: {}", body["detail"].as_str().unwrap_or("")),
         _ => body.to_string(),
     };
-    text.chars().filter(|c| !c.is_control()).take(RAW_CHARS_MAX).collect()
-}
-
-fn now_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    cut(&text, RAW_CHARS_MAX)
 }

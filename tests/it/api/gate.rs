@@ -353,9 +353,9 @@ async fn payment_events_are_sent_without_a_key_and_only_asking_what_an_order_cos
     };
     let (status, printed) = trigger(&[]);
     assert!(status == Some(0) && printed.contains("applied"), "{printed}");
-    let (status, printed) = trigger(&["--stripe"]);
+    let (status, printed) = trigger(&["--provider", "stripe"]);
     assert!(status == Some(2) && printed.contains("--api-key"), "{printed}");
-    for arguments in [&["--stripe", "--api-key", KEY][..], &["--stripe", "--amount", "50.00"]] {
+    for arguments in [&["--provider", "stripe", "--api-key", KEY][..], &["--provider", "stripe", "--amount", "50.00"]] {
         let (status, printed) = trigger(arguments);
         assert!(status == Some(0) && printed.contains("200"), "{printed}");
     }

@@ -59,21 +59,21 @@ async fn send(app: &TestApp, id: &str, kind: &str, object: Value) -> Answer {
     app.post(PATH, event(id, kind, &object)).await
 }
 
-/// Outcome, and status of the order.
-fn told(answer: &Answer) -> (&str, &str) {
+/// The outcome, and the status of the order.
+fn result(answer: &Answer) -> (&str, &str) {
     assert_eq!((answer.status, &answer.body["message"]), (200, &json!("Webhook received")), "{answer:?}");
     let text = |value: &'_ Value| value.as_str().map_or("", |text| text.to_owned().leak());
     (text(&answer.body["outcome"]), text(&answer.body["order"]["status"]))
 }
 
-/// What waits for a person, by event id: event, amount, currency, payment and what it named.
+/// Open reviews by event id: event, amount, currency, payment and reference.
 async fn unmatched(app: &TestApp) -> BTreeMap<String, String> {
     let list = app.request(Method::GET, "/api/admin/reviews").bearer_auth(ADMIN_TOKEN);
     let reviews = app.send(list).await.body["data"].as_array().unwrap().clone();
     let text = |review: &Value, name: &str| review[name].as_str().unwrap_or("").to_owned();
-    let told =
+    let line =
         |review: &Value| ["event", "amount", "currency", "payment_id", "reference"].map(|name| text(review, name));
-    reviews.iter().map(|review| (text(review, "event_id"), told(review).join(" "))).collect()
+    reviews.iter().map(|review| (text(review, "event_id"), line(review).join(" "))).collect()
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn every_event_about_a_payment_does_what_it_says() {
         let order = app.ordered().await;
         let object = object.to_string().replace(ORDER, &order).parse().unwrap();
         let answer = send(&app, &format!("evt_{kind}"), kind, object).await;
-        assert_eq!(told(&answer), expected, "{kind}");
+        assert_eq!(result(&answer), expected, "{kind}");
         app.post(&format!("/api/orders/{order}/cancel"), json!({})).await;
     }
     assert_eq!(app.stock(1).await, [17, 0, 0, 3]);
@@ -108,9 +108,9 @@ async fn a_payment_in_flight_leaves_its_order_pending() {
     ] {
         let order = app.ordered().await;
         let answer = send(&app, &format!("evt_{kind}"), kind, object("pi_1", &order)).await;
-        assert_eq!((answer.status, told(&answer).1), (200, "pending"), "{kind}");
+        assert_eq!((answer.status, result(&answer).1), (200, "pending"), "{kind}");
         let later = send(&app, &format!("evt_{order}"), "payment_intent.succeeded", intent("pi_1", &order)).await;
-        assert_eq!(told(&later), ("applied", "paid"));
+        assert_eq!(result(&later), ("applied", "paid"));
     }
 }
 
@@ -128,8 +128,8 @@ async fn the_events_of_an_intent_and_of_its_session_are_one_payment() {
             events.reverse();
         }
         let [(first, one), (second, other)] = events;
-        assert_eq!(told(&send(&app, &format!("{id}_1"), first, one).await), ("applied", "paid"));
-        assert_eq!(told(&send(&app, &format!("{id}_2"), second, other).await), ("duplicate", "paid"));
+        assert_eq!(result(&send(&app, &format!("{id}_1"), first, one).await), ("applied", "paid"));
+        assert_eq!(result(&send(&app, &format!("{id}_2"), second, other).await), ("duplicate", "paid"));
     }
     assert_eq!(app.stock(1).await, [3, 0, 0, 2]);
 }
@@ -139,11 +139,11 @@ async fn an_event_that_stripe_sends_again_is_a_duplicate() {
     let app = TestApp::selling(5).await;
     let order = app.ordered().await;
     let mut again = event("evt_1", "payment_intent.succeeded", &intent("pi_1", &order));
-    assert_eq!(told(&app.post(PATH, again.clone()).await), ("applied", "paid"));
+    assert_eq!(result(&app.post(PATH, again.clone()).await), ("applied", "paid"));
     again["pending_webhooks"] = json!(0);
-    assert_eq!(told(&app.post(PATH, again).await), ("duplicate", "paid"));
+    assert_eq!(result(&app.post(PATH, again).await), ("duplicate", "paid"));
     let second = send(&app, "evt_2", "payment_intent.succeeded", intent("pi_2", &order)).await;
-    assert_eq!(told(&second), ("review", "paid"));
+    assert_eq!(result(&second), ("review", "paid"));
     let reused = send(&app, "evt_1", "payment_intent.payment_failed", intent("pi_1", &order)).await;
     assert_eq!(reused.refusal(), (422, "idempotency_key_reused"));
 }
@@ -153,10 +153,10 @@ async fn a_part_of_a_refund_is_for_a_person_and_a_whole_one_gives_the_units_back
     let app = TestApp::selling(5).await;
     let order = app.ordered().await;
     send(&app, "evt_1", "payment_intent.succeeded", intent("pi_1", &order)).await;
-    assert_eq!(told(&send(&app, "evt_2", "charge.refunded", charge("pi_1", &order, 1000)).await), ("review", "paid"));
+    assert_eq!(result(&send(&app, "evt_2", "charge.refunded", charge("pi_1", &order, 1000)).await), ("review", "paid"));
     assert_eq!(app.stock(1).await, [4, 0, 0, 1]);
     let whole = send(&app, "evt_3", "charge.refunded", charge("pi_1", &order, 5000)).await;
-    assert_eq!(told(&whole), ("applied", "refunded"));
+    assert_eq!(result(&whole), ("applied", "refunded"));
     assert_eq!(app.stock(1).await, [5, 0, 0, 0]);
 }
 
@@ -171,12 +171,12 @@ async fn a_session_may_name_a_hold_and_pay_it_before_there_is_an_order() {
             _ => object["client_reference_id"] = json!(hold),
         }
         let answer = send(&app, &format!("evt_{field}"), "checkout.session.completed", object).await;
-        assert_eq!(told(&answer), ("applied", "paid"));
+        assert_eq!(result(&answer), ("applied", "paid"));
         assert_eq!(app.order(&hold).await.body["status"], "paid");
     }
     let hold = app.held().await;
     let expired = send(&app, "evt_x", "checkout.session.expired", session("pi_x", &hold, "unpaid")).await;
-    assert_eq!(told(&expired), ("applied", ""));
+    assert_eq!(result(&expired), ("applied", ""));
     assert_eq!(app.stock(1).await, [3, 0, 0, 2]);
 }
 
@@ -193,7 +193,7 @@ async fn amounts_are_in_the_minor_units_of_stripe() {
             object["currency"] = json!(code.to_lowercase());
             object["amount_received"] = json!(amount);
             let answer = send(&app, &format!("evt_{hold}"), "payment_intent.succeeded", object).await;
-            assert_eq!(told(&answer), expected, "{amount} {code}");
+            assert_eq!(result(&answer), expected, "{amount} {code}");
         }
     }
 }
@@ -219,7 +219,7 @@ async fn money_for_nothing_that_we_know_is_kept_and_what_is_no_money_is_ignored(
         ("evt_7", "customer.created", json!({"id": "cus_1", "object": "customer"}), "ignored"),
         ("evt_8", "a.type.of.next.year", Value::Null, "ignored"),
     ] {
-        assert_eq!(told(&send(&app, id, kind, object).await), (outcome, ""), "{id}");
+        assert_eq!(result(&send(&app, id, kind, object).await), (outcome, ""), "{id}");
     }
     let kept = [
         ("evt_1", "paid 50.00 USD pi_1 "),
@@ -242,13 +242,13 @@ async fn an_amount_that_cannot_be_understood_is_kept_for_a_person_and_not_applie
         let mut object = intent("pi_1", &order);
         object[field] = value;
         let answer = send(&app, id, "payment_intent.succeeded", object).await;
-        assert_eq!(told(&answer), ("unmatched", ""), "{id}");
+        assert_eq!(result(&answer), ("unmatched", ""), "{id}");
         let kept = &unmatched(&app).await[id];
         assert!(kept.starts_with(&format!("paid   pi_1 {order} (payment_intent.succeeded of ")), "{kept}");
     }
     assert_eq!(app.get(&format!("/api/orders/{order}")).await.body["status"], "pending");
     let good = send(&app, "evt_5", "payment_intent.succeeded", intent("pi_1", &order)).await;
-    assert_eq!(told(&good), ("applied", "paid"));
+    assert_eq!(result(&good), ("applied", "paid"));
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn what_is_no_event_of_stripe_is_refused() {
     assert_eq!(app.stock(1).await, [0, 0, 1, 0]);
 }
 
-/// Sends a body with the headers given.
+/// Sends a body with these headers.
 async fn send_signed(app: &TestApp, body: &str, headers: &[(&str, String)]) -> Answer {
     let mut request = app.request(Method::POST, PATH).header("content-type", "application/json");
     for (name, value) in headers {
@@ -294,7 +294,7 @@ fn now() -> u64 {
 }
 
 fn signed(secret: &str, at: u64, body: &str) -> Vec<(&'static str, String)> {
-    Signer::new(&STRIPE, secret).unwrap().headers("", at, body.as_bytes())
+    Signer::new(&STRIPE, secret).unwrap().sign("", at, body.to_owned()).headers
 }
 
 #[tokio::test]
@@ -309,7 +309,7 @@ async fn where_secrets_are_set_only_what_stripe_signed_counts_during_a_rotation_
     let standard = Signer::new(&STANDARD, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let refused = [
         (vec![], "signature_missing"),
-        (standard.headers("evt_1", now(), body.as_bytes()), "signature_missing"),
+        (standard.sign("evt_1", now(), body.clone()).headers, "signature_missing"),
         (stripe("v1=00".to_owned()), "signature_missing"),
         (stripe(header("whsec_a-secret-of-another-endpoint", now())), "signature_invalid"),
         (stripe(header(SECRET, now()).replace("v1=", "v0=")), "signature_invalid"),
@@ -330,7 +330,7 @@ async fn where_secrets_are_set_only_what_stripe_signed_counts_during_a_rotation_
     for (signature, outcome) in
         [(old_and_new, "applied"), (header(SECRET, now() - 290), "duplicate"), (header(NEW_SECRET, now()), "duplicate")]
     {
-        assert_eq!(told(&send_signed(&app, &body, &stripe(signature)).await), (outcome, "paid"));
+        assert_eq!(result(&send_signed(&app, &body, &stripe(signature)).await), (outcome, "paid"));
     }
 }
 
@@ -342,5 +342,5 @@ async fn unsigned_events_count_only_when_allowed_and_a_wrong_signature_never() {
     let body = event("evt_1", "payment_intent.succeeded", &intent("pi_1", &order)).to_string();
     let wrong = signed("whsec_a-secret-of-another-endpoint", now(), &body);
     assert_eq!(send_signed(&app, &body, &wrong).await.refusal(), (401, "signature_invalid"));
-    assert_eq!(told(&send_signed(&app, &body, &[]).await), ("applied", "paid"));
+    assert_eq!(result(&send_signed(&app, &body, &[]).await), ("applied", "paid"));
 }

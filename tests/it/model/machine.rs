@@ -16,7 +16,7 @@ use flashsale::{
             HoldOutcome, ListEventsOutcome, ListReviewsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
             ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome, StockOutcome,
         },
-        payment::{PaymentEvent, PaymentId, PaymentStatus, Target},
+        payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
         product::{NewProduct, ProductChange, Restock},
         quantity::Quantity,
         review::{Note, ReviewId, ReviewStatus},
@@ -197,7 +197,7 @@ impl SaleTest {
                     status: PaymentStatus::Paid,
                     target: Target::Order("order_unknown".into()),
                     payment: None,
-                    amount: None,
+                    amount: StatedAmount::NotGiven,
                     currency: None,
                 };
                 format!("settle {}", self.settle(&event))
@@ -382,10 +382,10 @@ impl SaleTest {
         let currency = if event.amount == Amount::WrongCurrency { "EUR" } else { "USD" };
         PaymentEvent {
             key: IdempotencyKey::parse(&format!("event-{}", event.key)).unwrap(),
-            status: PaymentStatus::from_word(event.status),
+            status: PaymentStatus::parse(event.status).unwrap_or(PaymentStatus::Ignored),
             target,
             payment: event.payment.map(|id| PaymentId::parse(&format!("pi_{id}")).unwrap()),
-            amount: amount.map(money::Amount::from_ten_thousandths),
+            amount: amount.map_or(StatedAmount::NotGiven, |n| StatedAmount::Is(money::Amount::from_ten_thousandths(n))),
             currency: amount.map(|_| money::Currency::parse(currency).unwrap()),
         }
     }
