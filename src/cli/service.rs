@@ -1,4 +1,5 @@
-//! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an error.
+//! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an
+//! error.
 
 use std::{
     env,
@@ -36,8 +37,8 @@ pub(super) struct ServiceArgs {
     /// URL of the service [default: `FLASHSALE_URL`, else http.addr of the settings]
     #[arg(long, global = true, help_heading = HEADING, value_name = "URL", value_parser = filled)]
     url: Option<String>,
-    /// Admin token [default: `admin.token` of the settings (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of
-    /// `admin.read_tokens`]
+    /// Admin token [default: `admin.token` of the settings (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`,
+    /// else of `admin.read_tokens`]
     #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN", value_parser = filled)]
     token: Option<String>,
     /// Print the service's answer as it comes, also a refusal
@@ -120,8 +121,8 @@ impl ServiceArgs {
     }
 }
 
-/// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the client that it
-/// needs, or with the reason why there is none. An error of either is printed.
+/// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the
+/// client that it needs, or with the reason why there is none. An error of either is printed.
 pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Result<Exit, String>) -> Exit {
     let runtime = || Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string());
     let done = client.and_then(|client| LocalSet::new().block_on(&runtime()?, work(client)));
@@ -137,8 +138,8 @@ pub(super) fn settings(common: &CommonArgs) -> Result<Settings, String> {
     settings.map_err(|complaints| complaints.to_string())
 }
 
-/// The service to ask: `--url`, else `FLASHSALE_URL`, else the service that these settings describe, as this machine reaches it. Every
-/// command that asks a service takes it from here.
+/// The service to ask: `--url`, else `FLASHSALE_URL`, else the service that these settings describe, as this machine
+/// reaches it. Every command that asks a service takes it from here.
 pub(super) fn endpoint(url: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
     let of_environment = env::var_os(URL).map(|url| url.to_string_lossy().into_owned());
     let (url, source) = match (url, of_environment) {
