@@ -157,7 +157,8 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     Ok(Exit::Done)
 }
 
-/// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of orders is unknown.
+/// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of orders is
+/// unknown.
 fn bar(stream: &Stream, output: &Output) -> ProgressBar {
     let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
     let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

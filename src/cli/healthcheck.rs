@@ -34,11 +34,11 @@ pub(super) fn run(common: &CommonArgs, args: &HealthcheckArgs) -> Exit {
     with_service(client(common, args), async |client| match check(client).await {
         Ok(()) => {
             print_line("ready");
-            Exit::Done
+            Ok(Exit::Done)
         }
         Err(message) => {
             print_error(&message);
-            Exit::No
+            Ok(Exit::No)
         }
     })
 }

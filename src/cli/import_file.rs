@@ -86,7 +86,8 @@ impl ImportFile {
         Some(shortened(&String::from_utf8_lossy(header.get(at.checked_sub(1)?)?)))
     }
 
-    /// The next chunk; `None` after the last. A table has a first chunk even without rows, so that the service sees its header.
+    /// The next chunk; `None` after the last. A table has a first chunk even without rows, so that the service sees its
+    /// header.
     ///
     /// # Errors
     /// When the source cannot be read, or is not a file of rows.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 const FORMS: &str =
     "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or from now as in +10m, +90s, +1d12h";
 
-/// For clap: gives the instant as it is on the wire. A distance counts from this machine's clock, from the second that has begun,
-/// because people like whole seconds.
+/// For clap: gives the instant as it is on the wire. A distance counts from this machine's clock, from the second that
+/// has begun, because people like whole seconds.
 pub(super) fn read(text: &str) -> Result<String, String> {
     read_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
 }

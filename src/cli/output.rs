@@ -124,8 +124,8 @@ fn behind_links(path: &Path) -> PathBuf {
     path
 }
 
-/// A new file, even if a part of an earlier export or somebody's link is there. From its first byte on it is readable for those who
-/// may read the file that it replaces.
+/// A new file, even if a part of an earlier export or somebody's link is there. From its first byte on it is readable for
+/// those who may read the file that it replaces.
 fn grow(part: &Path, path: &Path) -> io::Result<File> {
     match fs::remove_file(part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -8,8 +8,8 @@ use std::{
 /// Why stdout took no more, once that happened.
 static STDOUT_ERROR: OnceLock<io::Error> = OnceLock::new();
 
-/// Prints a line on stdout. Unlike `println!` it never panics: a reader that left has what it wanted, and [`super::run`] reports any
-/// other failure at the end.
+/// Prints a line on stdout. Unlike `println!` it never panics: a reader that left has what it wanted, and [`super::run`]
+/// reports any other failure at the end.
 pub(super) fn print_line(text: &str) {
     if let Err(error) = writeln!(io::stdout(), "{text}")
         && error.kind() != io::ErrorKind::BrokenPipe

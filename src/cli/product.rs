@@ -210,8 +210,8 @@ fn body(fields: &impl Serialize) -> Result<Value, CommandError> {
     serde_json::to_value(fields).map_err(|error| CommandError::NotDone(error.to_string()))
 }
 
-/// Creates a product. The service would also create a sale that the product names and that does not exist, which nobody wants who
-/// mistyped its name.
+/// Creates a product. The service would also create a sale that the product names and that does not exist, which nobody
+/// wants who mistyped its name.
 async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiReply, CommandError> {
     if let Some(sale) = product.sale.as_ref().filter(|_| !product.new_sale) {
         let found = client.send(ApiCall::get(format!("/api/admin/sales/{}", escape(sale)))).await;

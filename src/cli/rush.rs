@@ -14,7 +14,7 @@ use super::{
     CommonArgs,
     arguments::{count, filled, product_id, whole},
     exit::Exit,
-    print::{print_error, print_line, print_note},
+    print::{print_line, print_note},
     service::{endpoint, settings, with_api_key, with_service},
 };
 use crate::{
@@ -117,13 +117,7 @@ enum ScenarioArg {
 
 pub(super) fn run(common: &CommonArgs, args: &RushArgs) -> Exit {
     let plan = settings(common).and_then(|settings| plan(args, &settings));
-    with_service(plan, async |plan| match rehearse(plan, args).await {
-        Ok(exit) => exit,
-        Err(message) => {
-            print_error(&message);
-            Exit::Unknown
-        }
-    })
+    with_service(plan, async |plan| rehearse(plan, args).await)
 }
 
 async fn rehearse(plan: RushPlan, args: &RushArgs) -> Result<Exit, String> {

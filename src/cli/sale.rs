@@ -262,8 +262,8 @@ async fn pause(client: &mut ApiClient, args: &SaleArgs, id: &str, paused: bool) 
     args.service.show(&reply, |sale| title(sale, now_ms))
 }
 
-/// The time by the service's clock, because this machine's clock decides nothing. An answer has it in whole seconds and a moment
-/// late, so this machine's clock is used where it agrees.
+/// The time by the service's clock, because this machine's clock decides nothing. An answer has it in whole seconds and a
+/// moment late, so this machine's clock is used where it agrees.
 fn now_ms(client: &ApiClient) -> i64 {
     let here_ms = Timestamp::now().as_millisecond();
     let date = client.date().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());

@@ -1,4 +1,5 @@
-//! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an error.
+//! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an
+//! error.
 
 use std::{
     env,
@@ -36,8 +37,8 @@ pub(super) struct ServiceArgs {
     /// URL of the service [default: `FLASHSALE_URL`, else http.addr of the settings]
     #[arg(long, global = true, help_heading = HEADING, value_name = "URL", value_parser = filled)]
     url: Option<String>,
-    /// Admin token [default: `admin.token` of the settings (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`, else of
-    /// `admin.read_tokens`]
+    /// Admin token [default: `admin.token` of the settings (`FLASHSALE_ADMIN__TOKEN`), else the first of `admin.tokens`,
+    /// else of `admin.read_tokens`]
     #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN", value_parser = filled)]
     token: Option<String>,
     /// Print the service's answer as it comes, also a refusal
@@ -66,12 +67,9 @@ impl ServiceArgs {
         work: impl AsyncFnOnce(&mut ApiClient) -> Result<Exit, CommandError>,
     ) -> Exit {
         with_service(self.client(common), async |mut client| match work(&mut client).await {
-            Ok(exit) => exit,
-            Err(CommandError::NotDone(why)) => {
-                print_error(&why);
-                Exit::Unknown
-            }
-            Err(CommandError::Call(error)) => self.report(&error, client.url()),
+            Err(CommandError::NotDone(why)) => Err(why),
+            Err(CommandError::Call(error)) => Ok(self.report(&error, client.url())),
+            Ok(exit) => Ok(exit),
         })
     }
 
@@ -123,17 +121,15 @@ impl ServiceArgs {
     }
 }
 
-/// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the client that it
-/// needs, or with the reason why there is none.
-pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Exit) -> Exit {
+/// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the
+/// client that it needs, or with the reason why there is none. An error of either is printed.
+pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Result<Exit, String>) -> Exit {
     let runtime = || Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string());
-    match client.and_then(|client| Ok((client, runtime()?))) {
-        Ok((client, runtime)) => LocalSet::new().block_on(&runtime, work(client)),
-        Err(message) => {
-            print_error(&message);
-            Exit::Unknown
-        }
-    }
+    let done = client.and_then(|client| LocalSet::new().block_on(&runtime()?, work(client)));
+    done.unwrap_or_else(|message| {
+        print_error(&message);
+        Exit::Unknown
+    })
 }
 
 /// The settings in force for a command that asks a service.
@@ -141,8 +137,8 @@ pub(super) fn settings(common: &CommonArgs) -> Result<Settings, String> {
     load(common, &Overrides::new()).map(|loaded| loaded.settings)
 }
 
-/// The service to ask: `--url`, else `FLASHSALE_URL`, else the service that these settings describe, as this machine reaches it. Every
-/// command that asks a service takes it from here.
+/// The service to ask: `--url`, else `FLASHSALE_URL`, else the service that these settings describe, as this machine
+/// reaches it. Every command that asks a service takes it from here.
 pub(super) fn endpoint(url: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
     let of_environment = env::var_os(URL).map(|url| url.to_string_lossy().into_owned());
     let (url, source) = match (url, of_environment) {

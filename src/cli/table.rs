@@ -1,5 +1,5 @@
-//! Output for people: tables without lines, sheets of facts, and short forms of times, names and counts. A table is fitted to the
-//! width of a terminal only if stdout is one.
+//! Output for people: tables without lines, sheets of facts, and short forms of times, names and counts. A table is
+//! fitted to the width of a terminal only if stdout is one.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use console::Term;
@@ -11,8 +11,8 @@ use crate::tools::text::printable;
 
 /// The blanks between two columns.
 const GAP: u16 = 2;
-/// A text is not broken into less than this; a narrower terminal breaks the whole line. With this width a list of products fits 80
-/// columns.
+/// A text is not broken into less than this; a narrower terminal breaks the whole line. With this width a list of
+/// products fits 80 columns.
 const WIDE_CHARS_MIN: u16 = 8;
 /// The longest name in a list.
 const NAME_COLUMNS_MAX: usize = 40;

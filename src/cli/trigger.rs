@@ -9,8 +9,8 @@ use super::{
     CommonArgs,
     arguments::{count, filled, whole},
     exit::Exit,
-    print::{print_error, print_line, print_note},
-    service::{endpoint, settings, with_api_key},
+    print::{print_line, print_note},
+    service::{endpoint, settings, with_api_key, with_service},
 };
 use crate::{
     config::Settings,
@@ -18,7 +18,7 @@ use crate::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
-    tools::trigger::{self, Plan, Sent},
+    tools::trigger::{self, Sent, TriggerPlan},
     webhook::{PROVIDERS, Provider, signature::Signer},
 };
 
@@ -53,7 +53,7 @@ pub(super) struct TriggerArgs {
     /// What happened to the money; several statuses as in paid,failed,refunded
     // One argument, so that clap names a missing id as the missing one.
     #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, action = ArgAction::Set, required = true)]
-    statuses: Vec<Choice>,
+    statuses: Vec<StatusArg>,
     /// Order id or hold id
     #[arg(value_name = "ORDER_ID", value_parser = filled)]
     target: String,
@@ -103,7 +103,7 @@ fn provider() -> impl TypedValueParser<Value = &'static Provider> {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Choice {
+enum StatusArg {
     /// The payment succeeded
     Paid,
     /// The payment failed; the buyer may try again
@@ -117,32 +117,24 @@ enum Choice {
     Processing,
 }
 
-impl From<Choice> for PaymentStatus {
-    fn from(choice: Choice) -> Self {
+impl From<StatusArg> for PaymentStatus {
+    fn from(choice: StatusArg) -> Self {
         match choice {
-            Choice::Paid => Self::Paid,
-            Choice::Failed => Self::Failed,
-            Choice::Cancelled => Self::Cancelled,
-            Choice::Refunded => Self::Refunded,
-            Choice::Processing => Self::Processing,
+            StatusArg::Paid => Self::Paid,
+            StatusArg::Failed => Self::Failed,
+            StatusArg::Cancelled => Self::Cancelled,
+            StatusArg::Refunded => Self::Refunded,
+            StatusArg::Processing => Self::Processing,
         }
     }
 }
 
 pub(super) fn run(common: &CommonArgs, args: &TriggerArgs) -> Exit {
-    match trigger(common, args) {
-        Ok(true) => Exit::Done,
-        Ok(false) => Exit::No,
-        Err(message) => {
-            print_error(&message);
-            Exit::Unknown
-        }
-    }
+    let plan = settings(common).and_then(|settings| plan(args, &settings));
+    with_service(plan, async |plan| trigger(&plan, args).await)
 }
 
-/// Returns whether every answer was a success.
-fn trigger(common: &CommonArgs, args: &TriggerArgs) -> Result<bool, String> {
-    let plan = plan(args, &settings(common)?)?;
+async fn trigger(plan: &TriggerPlan, args: &TriggerArgs) -> Result<Exit, String> {
     if let Some(seed) = plan.shuffle_seed {
         let repeat = format!("--seed {seed} repeats this order");
         if args.json { print_note(&repeat) } else { print_line(&repeat) }
@@ -153,12 +145,11 @@ fn trigger(common: &CommonArgs, args: &TriggerArgs) -> Result<bool, String> {
         all_succeeded &= sent.succeeded();
         print_line(&if args.json { sent.json() } else { sent.text() });
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(trigger::run(&plan, show))?;
-    Ok(all_succeeded)
+    trigger::run(plan, show).await?;
+    Ok(if all_succeeded { Exit::Done } else { Exit::No })
 }
 
-fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
+fn plan(args: &TriggerArgs, settings: &Settings) -> Result<TriggerPlan, String> {
     let provider = args.provider;
     let random = || getrandom::u64().map_err(|error| error.to_string());
     let secret = args.secret.clone().or_else(|| {
@@ -169,7 +160,7 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<Plan, String> {
         Signer::new(provider, &secret).ok_or_else(|| format!("--secret must be {}", provider.secret_form))
     };
     let shuffle = args.shuffle.then(|| args.seed.map_or_else(|| random().map(|seed| seed % SEEDS), Ok));
-    Ok(Plan {
+    Ok(TriggerPlan {
         endpoint: with_api_key(endpoint(args.url.as_deref(), settings)?, args.api_key.as_deref(), settings)?,
         provider,
         signer: secret.map(signer).transpose()?,

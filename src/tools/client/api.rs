@@ -1,5 +1,5 @@
-//! The client floor: calls of the API with a token, and refusals that a program and a person can read. Every command and the rush
-//! ask the service through it; only the buyers of a rush send raw requests.
+//! The client floor: calls of the API with a token, and refusals that a program and a person can read. Every command and
+//! the rush ask the service through it; only the buyers of a rush send raw requests.
 
 use std::{rc::Rc, time::Duration};
 
@@ -231,8 +231,8 @@ impl ApiReply {
 }
 
 impl Refusal {
-    /// Whether the service decided against the call. Otherwise the service failed, or something in between did, and the change may
-    /// have been made.
+    /// Whether the service decided against the call. Otherwise the service failed, or something in between did, and the
+    /// change may have been made.
     pub fn is_refusal(&self) -> bool {
         self.status < 500 && self.status != StatusCode::REQUEST_TIMEOUT.as_u16()
     }

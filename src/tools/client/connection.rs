@@ -111,7 +111,8 @@ impl Connection {
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
 
-    /// Like [`Connection::send`], but the caller reads the body piece by piece. The next request is sent on a new connection.
+    /// Like [`Connection::send`], but the caller reads the body piece by piece. The next request is sent on a new
+    /// connection.
     ///
     /// # Errors
     /// [`TransportError`].

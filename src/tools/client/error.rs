@@ -80,7 +80,7 @@ mod tests {
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let error = ConnectError::from_tls(io::Error::new(io::ErrorKind::InvalidData, unknown));
         assert!(matches!(error, ConnectError::Certificate(_)), "{error:?}");
-        assert!(error.source().is_some_and(|cause| cause.is::<io::Error>()));
+        assert!(error.source().is_some_and(<dyn Error>::is::<io::Error>));
         let reset = ConnectError::from_tls(io::ErrorKind::ConnectionReset.into());
         assert!(matches!(reset, ConnectError::Tls(_)), "{reset:?}");
     }

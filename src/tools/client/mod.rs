@@ -1,5 +1,5 @@
-//! HTTP/1.1 as a client: where a service is, a kept connection to it, and why an answer did not come. Every wait and every body has a
-//! bound.
+//! HTTP/1.1 as a client: where a service is, a kept connection to it, and why an answer did not come. Every wait and
+//! every body has a bound.
 
 pub mod api;
 mod connection;

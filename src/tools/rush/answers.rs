@@ -54,7 +54,8 @@ pub struct StepAnswer {
     pub expires_in: Option<u64>,
 }
 
-/// The fields that matter, of any answer. The wire types would copy each text, and this is read tens of thousands of times a second.
+/// The fields that matter, of any answer. The wire types would copy each text, and this is read tens of thousands of
+/// times a second.
 #[derive(Default, Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]

@@ -1,7 +1,7 @@
 //! When the next buyer arrives: the closed loop and the open one.
 //!
-//! In an open loop a thread hands out a ticket for each arrival, and a buyer's wait is measured from the scheduled instant. So a
-//! service that stalls is charged for everybody who would have come meanwhile (coordinated omission).
+//! In an open loop a thread hands out a ticket for each arrival, and a buyer's wait is measured from the scheduled
+//! instant. So a service that stalls is charged for everybody who would have come meanwhile (coordinated omission).
 
 use std::{
     cell::Cell,

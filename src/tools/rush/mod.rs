@@ -179,8 +179,8 @@ async fn report_progress(state: &RushState, started: Instant, mut progress: impl
     }
 }
 
-/// The counters after the last buyer, as soon as so many units are available. A service that is away gets a few seconds to come
-/// back.
+/// The counters after the last buyer, as soon as so many units are available. A service that is away gets a few seconds
+/// to come back.
 async fn read_at_end(
     state: &RushState,
     reader: &mut StockReader,

@@ -48,8 +48,8 @@ pub async fn prepare(plan: &RushPlan) -> Result<Prepared, RushError> {
     Ok(Prepared { product, reader, stock })
 }
 
-/// The first read goes through the storefront, to prove that buyers are admitted. Later reads use the admin route if there is a
-/// token, so they do not use up the buyers' rate limit.
+/// The first read goes through the storefront, to prove that buyers are admitted. Later reads use the admin route if
+/// there is a token, so they do not use up the buyers' rate limit.
 async fn first_read(plan: &RushPlan, product: u64) -> Result<(StockReader, StockCounters), RushError> {
     let mut as_buyer = StockReader::as_buyer(client(plan, None)?, product);
     let stock = as_buyer.read().await.map_err(|error| explain_read(plan, product, error))?;

@@ -130,7 +130,8 @@ fn sold_out_first(evidence: &Evidence<'_>, end: StockCounters) -> Check {
     Check { name: "nobody was refused while units were left", ok, detail }
 }
 
-/// A buyer who is turned away before anything is decided is not part of the crowd: then this was not the rush that was planned.
+/// A buyer who is turned away before anything is decided is not part of the crowd: then this was not the rush that was
+/// planned.
 fn admitted(metrics: &Metrics) -> Check {
     let (limited, keyless) = metrics.turned_away();
     let detail = match (limited, keyless) {

@@ -1,5 +1,5 @@
-//! The requests of buyers and of their payment provider. They are built by hand and not by the API client, because a rush sends
-//! tens of thousands a second and counts every kind of answer itself.
+//! The requests of buyers and of their payment provider. They are built by hand and not by the API client, because a rush
+//! sends tens of thousands a second and counts every kind of answer itself.
 
 use std::rc::Rc;
 

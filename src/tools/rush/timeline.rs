@@ -1,5 +1,5 @@
-//! The rush over time: one interval for each second, and intervals for plots that grow wider as the rush grows longer. Memory is
-//! constant but for the seconds.
+//! The rush over time: one interval for each second, and intervals for plots that grow wider as the rush grows longer.
+//! Memory is constant but for the seconds.
 
 use std::time::Duration;
 

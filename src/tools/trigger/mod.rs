@@ -5,14 +5,16 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use tokio::task::LocalSet;
 
 use crate::{
     domain::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
-    tools::client::{Answer, Connection, Endpoint, seeded_random::SeededRandom, with_header},
+    tools::{
+        client::{Answer, Connection, Endpoint, seeded_random::SeededRandom, with_header},
+        text::cut,
+    },
     webhook::{self, Provider, Sample, Signed, signature::Signer},
 };
 
@@ -20,7 +22,7 @@ use crate::{
 const RAW_CHARS_MAX: usize = 200;
 
 /// What to send.
-pub struct Plan {
+pub struct TriggerPlan {
     pub endpoint: Endpoint,
     pub provider: &'static Provider,
     /// `None`: the events are unsigned.
@@ -53,29 +55,25 @@ pub struct Sent {
     pub answer: Result<(u16, Value), String>,
 }
 
-/// Sends all events, one after another, and reports each.
+/// Sends all events, one after another, in the caller's `LocalSet`, and reports each.
 ///
 /// # Errors
 /// Why nothing was sent, and what to do about it.
-pub async fn run(plan: &Plan, report: impl FnMut(&Sent)) -> Result<(), String> {
-    LocalSet::new().run_until(send_all(plan, report)).await
-}
-
-async fn send_all(plan: &Plan, mut report: impl FnMut(&Sent)) -> Result<(), String> {
-    let mut line = Connection::new(Rc::new(plan.endpoint.clone()));
+pub async fn run(plan: &TriggerPlan, mut report: impl FnMut(&Sent)) -> Result<(), String> {
+    let mut connection = Connection::new(Rc::new(plan.endpoint.clone()));
     let mut total = None;
     if plan.provider.names_amount {
-        total = ask_total(&mut line, plan).await?.or(plan.money);
+        total = ask_total(&mut connection, plan).await?.or(plan.money);
         total.ok_or_else(|| format!("the service knows no total of {}: give --amount and --currency", plan.target))?;
     }
     for event in plan.events(total) {
-        let answer = send(&mut line, plan, &event).await;
+        let answer = send(&mut connection, plan, &event).await;
         report(&Sent { status: event.status, key: event.key, answer });
     }
     Ok(())
 }
 
-impl Plan {
+impl TriggerPlan {
     /// All events, in the order of sending.
     fn events(&self, total: Option<(Amount, Currency)>) -> Vec<Event> {
         let several = self.statuses.len() > 1;
@@ -94,10 +92,10 @@ impl Plan {
             let body = (self.provider.write)(&sample);
             events.extend((0..self.copies).map(|_| Event { status: *status, key: key.clone(), body: body.clone() }));
         }
-        let mut dice = self.shuffle_seed.map(SeededRandom::new);
+        let mut random = self.shuffle_seed.map(SeededRandom::new);
         for last in (1..events.len()).rev() {
             let chosen =
-                dice.as_mut().map_or(last, |dice| usize::try_from(dice.below(last as u64 + 1)).unwrap_or(last));
+                random.as_mut().map_or(last, |random| usize::try_from(random.below(last as u64 + 1)).unwrap_or(last));
             events.swap(last, chosen);
         }
         events
@@ -105,9 +103,9 @@ impl Plan {
 }
 
 /// What the order costs, if the service knows it.
-async fn ask_total(line: &mut Connection, plan: &Plan) -> Result<Option<(Amount, Currency)>, String> {
-    let answer = line.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
-    let answer = answer.map_err(|lost| format!("{} does not answer: {lost}", plan.endpoint.url()))?;
+async fn ask_total(connection: &mut Connection, plan: &TriggerPlan) -> Result<Option<(Amount, Currency)>, String> {
+    let answer = connection.send(plan.endpoint.get(&format!("/api/orders/{}", plan.target))).await;
+    let answer = answer.map_err(|error| format!("{} does not answer: {error}", plan.endpoint.url()))?;
     if answer.status == 401 && plan.money.is_none() {
         let url = plan.endpoint.url();
         let why = if plan.endpoint.has_api_key() { "does not know this API key" } else { "asks for an API key" };
@@ -121,7 +119,7 @@ async fn ask_total(line: &mut Connection, plan: &Plan) -> Result<Option<(Amount,
     }))
 }
 
-async fn send(line: &mut Connection, plan: &Plan, event: &Event) -> Result<(u16, Value), String> {
+async fn send(connection: &mut Connection, plan: &TriggerPlan, event: &Event) -> Result<(u16, Value), String> {
     let body = event.body.clone();
     let signed = match &plan.signer {
         Some(signer) => signer.sign(&event.key, webhook::now_seconds(), body),
@@ -130,7 +128,7 @@ async fn send(line: &mut Connection, plan: &Plan, event: &Event) -> Result<(u16,
     let request = plan.endpoint.post(plan.provider.path, signed.body);
     let request = with_header(request, "content-type", plan.provider.media_type);
     let request = signed.headers.iter().fold(request, |request, (name, value)| with_header(request, name, value));
-    line.send(request).await.map(|answer| read(&answer)).map_err(|lost| lost.to_string())
+    connection.send(request).await.map(|answer| read(&answer)).map_err(|error| error.to_string())
 }
 
 fn read(answer: &Answer) -> (u16, Value) {
@@ -174,5 +172,5 @@ fn summary(body: &Value) -> String {
         (_, _, Some(code)) => format!("{code}: {}", body["detail"].as_str().unwrap_or("")),
         _ => body.to_string(),
     };
-    text.chars().filter(|c| !c.is_control()).take(RAW_CHARS_MAX).collect()
+    cut(&text, RAW_CHARS_MAX)
 }
