@@ -107,10 +107,10 @@ impl Document {
     }
 }
 
-/// The words behind the program's name, where the part of a shell line is a call of it.
+/// The words behind the program's name, where the part of a shell line is a call of it and not the form of one.
 fn words_of_call(part: &str) -> Option<Vec<String>> {
     let mut words = part.split_whitespace().skip_while(|word| *word == "$" || *word == "watch" || word.contains('='));
     let program = words.next()?;
     let is_call = program == "flashsale" || program.ends_with("/flashsale");
-    is_call.then(|| words.map(str::to_owned).collect())
+    (is_call && !part.contains('<')).then(|| words.map(str::to_owned).collect())
 }
