@@ -1,12 +1,12 @@
-# The service alone: Redis runs in a container of its own. The image has no compiler, and an unprivileged user runs the program.
+# The service alone. Redis runs in a container of its own. The image is built in two steps and runs as an unprivileged user.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
-# rust-toolchain.toml is left out, so cargo uses the toolchain of the image.
+# rust-toolchain.toml is left out, so that cargo uses the toolchain of the image.
 COPY Cargo.toml Cargo.lock ./
 COPY lua lua
 COPY src src
-# A member of the workspace: cargo wants its files, but does not build it here.
+# A member of the workspace: cargo needs its manifest, but does not build it here.
 COPY loadtest/bench loadtest/bench
 RUN cargo build --locked --release
 
