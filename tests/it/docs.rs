@@ -271,6 +271,16 @@ fn the_documents_call_no_command_and_no_flag_that_does_not_exist() {
 }
 
 #[test]
+fn every_path_is_documented() {
+    let pages = ["docs/api.md", "docs/payments.md"].map(|name| Document::read(name).text).join("\n");
+    let routes = Document::read("src/http/routes.rs").text;
+    let paths = routes.split('"').skip(1).step_by(2).filter(|literal| literal.starts_with('/'));
+    for path in paths.chain(flashsale::webhook::PROVIDERS.iter().map(|provider| provider.path)) {
+        assert!(pages.contains(path), "docs/api.md does not name {path}");
+    }
+}
+
+#[test]
 fn every_problem_code_and_every_setting_is_documented() {
     let (api, operations) = (Document::read("docs/api.md").text, Document::read("docs/operations.md").text);
     for code in flashsale::http::problem::Code::ALL {
