@@ -1,12 +1,12 @@
-# The service alone: Redis is a container of its own. Built in two steps, run by a user without rights.
+# The service alone. Redis runs in a container of its own. The image is built in two steps and runs as an unprivileged user.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
-# Without rust-toolchain.toml: the toolchain is that of the image.
+# rust-toolchain.toml is left out, so that cargo uses the toolchain of the image.
 COPY Cargo.toml Cargo.lock ./
 COPY lua lua
 COPY src src
-# A member of the workspace, which cargo wants to see; it is not built here.
+# A member of the workspace: cargo needs its manifest, but does not build it here.
 COPY loadtest/bench loadtest/bench
 RUN cargo build --locked --release
 

@@ -1,6 +1,10 @@
-//! What the documents print is what happens: the README's session, and what the demo says to try.
+//! The documents: their sessions print what they say, their links lead somewhere, and they name every command, flag, setting and
+//! code. And what the demo says to try works.
+
+mod markdown;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{SocketAddr, TcpListener},
     path::Path,
@@ -9,12 +13,13 @@ use std::{
 
 use tempfile::TempDir;
 
+use self::markdown::{Document, root};
 use crate::support::{
     process::{ServiceProcess, command},
     redis::{PROGRAM, free_port},
 };
 
-const README_URL: &str = "http://127.0.0.1:8080";
+const DOCUMENTED_URL: &str = "http://127.0.0.1:8080";
 const CUT: &str = "----- 8< -----";
 
 /// A command of a document and what the document says it prints.
@@ -24,11 +29,11 @@ struct Step {
     printed: String,
 }
 
-/// The steps of the console blocks that follow a `<!-- tested -->` line.
-fn steps(document: &str) -> Vec<Step> {
+/// The steps of a document's console blocks with the mark `tested`.
+fn steps(document: &Document) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    for block in document.split("<!-- tested -->\n```console\n").skip(1) {
-        for line in block.split("```").next().unwrap().lines() {
+    for block in document.blocks().iter().filter(|block| block.language == "console" && block.mark == Some("tested")) {
+        for line in &block.lines {
             if let Some(command) = line.strip_prefix("$ ") {
                 steps.push(Step { command: command.to_owned(), ..Step::default() });
             } else if let Some(step) = steps.last_mut() {
@@ -87,24 +92,219 @@ fn normal(text: &str) -> String {
     out.split_whitespace().collect::<String>()
 }
 
+/// A demo that waits for Redis as long as a busy machine may need.
+fn patient_service(data_dir: &Path) -> ServiceProcess {
+    let mut program = command(data_dir);
+    program.env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "20000");
+    ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())))
+}
+
+/// The documents whose console blocks are run.
+fn runnable() -> Vec<Document> {
+    let named = ["README.md", "CONTRIBUTING.md"].map(Document::read);
+    named.into_iter().chain(Document::pages()).collect()
+}
+
+/// All documents.
+fn all() -> Vec<Document> {
+    let others = ["ARCHITECTURE.md", "CHANGELOG.md", "lua/README.md", "loadtest/README.md", "loadtest/RESULTS.md"];
+    runnable().into_iter().chain(others.map(Document::read)).collect()
+}
+
 #[test]
-fn the_session_of_the_readme_prints_what_the_readme_says() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let steps = steps(&readme);
-    assert!(steps.len() >= 6, "{steps:?}");
-    let folder = TempDir::with_prefix("fs").unwrap();
-    let service = ServiceProcess::start(&folder.path().join("data"));
-    let commands: Vec<String> = steps.iter().map(|step| step.command.replace(README_URL, &service.url())).collect();
-    for (step, printed) in steps.iter().zip(run(&commands, folder.path(), &service)) {
-        assert_eq!(normal(&printed), normal(&step.printed), "$ {}", step.command);
+fn the_sessions_of_the_documents_print_what_the_documents_say() {
+    let mut tested = 0;
+    for document in runnable() {
+        let steps = steps(&document);
+        if steps.is_empty() {
+            continue;
+        }
+        tested += 1;
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let service = patient_service(&folder.path().join("data"));
+        let commands: Vec<String> =
+            steps.iter().map(|step| step.command.replace(DOCUMENTED_URL, &service.url())).collect();
+        for (step, printed) in steps.iter().zip(run(&commands, folder.path(), &service)) {
+            assert_eq!(normal(&printed), normal(&step.printed), "{}: $ {}\n{printed}", document.name, step.command);
+        }
+    }
+    assert!(tested >= 5, "only {tested} documents have sessions");
+}
+
+#[test]
+fn every_console_block_is_tested_or_says_why_it_cannot_run() {
+    let tests = Document::read("tests/it/docs.rs").text;
+    for document in runnable() {
+        for block in document.blocks().iter().filter(|block| block.language == "console") {
+            let mark = block.mark.unwrap_or("nothing");
+            let by = mark.strip_prefix("tested by ").is_some_and(|test| tests.contains(&format!("fn {test}()")));
+            let excused = mark.strip_prefix("not run: ").is_some_and(|reason| !reason.trim().is_empty());
+            assert!(mark == "tested" || by || excused, "{} line {} says {mark}", document.name, block.at);
+        }
+    }
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let documents = all();
+    for document in &documents {
+        let folder = Path::new(&document.name).parent().unwrap();
+        for link in document.links().iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&document.name) } else { root().join(folder).join(file) };
+            let target = target.canonicalize().unwrap_or_else(|_| panic!("{} links to {link}", document.name));
+            let name = target.strip_prefix(root().canonicalize().unwrap()).unwrap().to_str().unwrap().to_owned();
+            let has_anchor = anchor.is_empty() || Document::read(&name).anchors().iter().any(|there| there == anchor);
+            assert!(has_anchor, "{} links to {link}", document.name);
+        }
+    }
+}
+
+/// The words of a text in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The text of all files below a folder, in one piece.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { sources(&path) } else { fs::read_to_string(&path).unwrap() }).collect()
+}
+
+#[test]
+fn every_file_and_function_of_the_walkthroughs_exists() {
+    let code = sources(&root().join("src")) + &sources(&root().join("lua"));
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"].map(Document::read) {
+        // A new operation and a new provider do not exist yet.
+        let invented = |word: &str| word.contains("transfer") || word.contains('<');
+        for word in quoted(&document.prose()).filter(|word| !invented(word)) {
+            let is_file = ["src/", "lua/", "tests/"].iter().any(|room| word.starts_with(room)) && !word.contains(' ');
+            let is_there = !is_file || root().join(word).exists() || word == "src/wire/";
+            assert!(is_there, "{} names {word}", document.name);
+            if let Some(function) = word.strip_suffix("()") {
+                let name = function.rsplit("::").next().unwrap();
+                let definitions = [format!("fn {name}("), format!("fn {name}<"), format!("function {name}(")];
+                assert!(definitions.iter().any(|one| code.contains(one)), "{} names {word}", document.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn readme_and_architecture_are_short() {
+    for (name, most) in [("README.md", 200), ("ARCHITECTURE.md", 150)] {
+        let lines = Document::read(name).text.lines().count();
+        assert!(lines <= most, "{name} has {lines} lines");
+    }
+}
+
+/// What `--help` says of a command.
+fn help_of(command_path: &[&str]) -> String {
+    let output = command(Path::new("unused")).args(command_path).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{command_path:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The long flags that a help defines.
+fn flags_of(help: &str) -> BTreeSet<String> {
+    let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    let flags = options.filter_map(|line| {
+        let flag = &line[line.find("--")?..];
+        Some(flag.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap().to_owned())
+    });
+    flags.collect()
+}
+
+/// The commands that a help lists.
+fn commands_of(help: &str) -> Vec<String> {
+    let Some(list) = help.split("\nCommands:\n").nth(1) else { return Vec::new() };
+    let rows = list.lines().take_while(|line| !line.is_empty());
+    let named = rows.filter(|row| row.starts_with("  ") && !row.starts_with("   "));
+    named.map(|row| row.split_whitespace().next().unwrap().to_owned()).filter(|name| name != "help").collect()
+}
+
+/// Each command with its subcommands, as the words that call it, and its flags.
+fn command_line() -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![String::new()];
+    while let Some(path) = waiting.pop() {
+        let help = help_of(&path.split_whitespace().collect::<Vec<_>>());
+        waiting.extend(commands_of(&help).iter().map(|name| format!("{path} {name}").trim().to_owned()));
+        found.insert(path, flags_of(&help));
+    }
+    assert!(found.len() > 15, "{found:?}");
+    found
+}
+
+#[test]
+fn every_command_and_every_flag_is_documented() {
+    let page = Document::read("docs/command-line.md").text;
+    let is_flag_there = |flag: &str| {
+        let mut places = page.match_indices(flag).map(|(at, _)| page[at + flag.len()..].chars().next());
+        places.any(|next| next.is_none_or(|c| !c.is_ascii_lowercase() && c != '-'))
+    };
+    for (path, flags) in command_line() {
+        assert!(path.is_empty() || page.contains(&format!("`{path}")), "docs/command-line.md does not name {path}");
+        for flag in flags {
+            assert!(is_flag_there(&flag), "docs/command-line.md does not name {flag} of {path}");
+        }
+    }
+}
+
+#[test]
+fn the_documents_call_no_command_and_no_flag_that_does_not_exist() {
+    let known = command_line();
+    for document in all().iter().filter(|document| document.name != "CHANGELOG.md") {
+        for call in document.calls() {
+            let names = call.iter().take_while(|word| !word.starts_with('-')).take(2).map(String::as_str);
+            let names: Vec<&str> = names.collect();
+            let path =
+                (0..=names.len()).rev().map(|count| names[..count].join(" ")).find(|path| known.contains_key(path));
+            let path = path.unwrap();
+            assert!(!path.is_empty() || names.is_empty(), "{}: flashsale {}", document.name, call.join(" "));
+            for word in call.iter().filter(|word| word.starts_with("--")) {
+                let flag = word.split('=').next().unwrap();
+                assert!(known[&path].contains(flag), "{}: flashsale {}", document.name, call.join(" "));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_path_is_documented() {
+    let pages = ["docs/api.md", "docs/payments.md"].map(|name| Document::read(name).text).join("\n");
+    let routes = Document::read("src/http/routes.rs").text;
+    let paths = routes.split('"').skip(1).step_by(2).filter(|literal| literal.starts_with('/'));
+    for path in paths.chain(flashsale::webhook::PROVIDERS.iter().map(|provider| provider.path)) {
+        assert!(pages.contains(path), "docs/api.md does not name {path}");
+    }
+}
+
+#[test]
+fn every_problem_code_and_every_setting_is_documented() {
+    let (api, operations) = (Document::read("docs/api.md").text, Document::read("docs/operations.md").text);
+    for code in flashsale::http::problem::Code::ALL {
+        let (word, status, _) = code.row();
+        let row =
+            api.lines().find(|line| line.starts_with(&format!("| {status} |")) && line.contains(&format!("`{word}`")));
+        assert!(row.is_some(), "docs/api.md does not name {word} ({status})");
+    }
+    let mut section = "";
+    for line in flashsale::config::DEFAULTS.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            section = name;
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            let row = format!("\n| `{section}.{key}` |");
+            assert!(operations.contains(&row), "docs/operations.md does not name {section}.{key}");
+        }
     }
 }
 
 #[test]
 fn the_proof_of_the_readme_proves() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let folder = TempDir::with_prefix("fs").unwrap();
-    let service = ServiceProcess::start(folder.path());
+    let service = patient_service(folder.path());
     let rush = || Command::new(root.join("loadtest/rush.sh")).arg(service.url()).output().unwrap();
     let first = rush();
     let printed = String::from_utf8(first.stdout).unwrap();
@@ -122,7 +322,7 @@ fn the_proof_of_the_readme_proves() {
 
 #[test]
 fn the_proof_that_the_demo_names_is_about_that_demo_and_says_what_stands_in_its_way() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let folder = TempDir::with_prefix("fs").unwrap();
     let settings = [
         ("FLASHSALE_HTTP__API_KEYS", "a-key-of-some-shop"),

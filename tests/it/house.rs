@@ -126,20 +126,3 @@ fn files_fit_a_head() {
         assert!(lines <= bound, "{} has {lines} lines", file.display());
     }
 }
-
-#[test]
-fn every_problem_code_and_every_setting_is_documented() {
-    let readme = read(&root().join("README.md"));
-    for code in flashsale::http::problem::Code::ALL {
-        let (word, status, _) = code.row();
-        assert!(readme.contains(&format!("`{word}`")), "README.md does not name {word} ({status})");
-    }
-    let mut section = "";
-    for line in flashsale::config::DEFAULTS.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            section = name;
-        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
-            assert!(readme.contains(&format!("`{section}.{key}`")), "README.md does not name {section}.{key}");
-        }
-    }
-}
