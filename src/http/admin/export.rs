@@ -188,7 +188,7 @@ fn csv<'a>(rows: impl Iterator<Item = [Cow<'a, str>; COLUMNS.len()]>) -> Vec<u8>
     writer.into_inner().unwrap_or_default()
 }
 
-fn cells<'a>(order: OrderRow<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
+fn cells(order: OrderRow<'_>) -> [Cow<'_, str>; COLUMNS.len()] {
     let number = |number: Option<u64>| number.map_or(Cow::Borrowed(""), |number| number.to_string().into());
     let text = |text: Option<String>| Cow::Owned(text.unwrap_or_default());
     let items = items(&order);
