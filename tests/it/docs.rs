@@ -321,7 +321,7 @@ fn the_proof_of_the_readme_proves() {
 }
 
 #[test]
-fn the_proof_that_the_demo_names_is_about_that_demo_and_says_what_stands_in_its_way() {
+fn the_proof_that_the_demo_names_is_about_that_demo_and_names_what_is_in_its_way() {
     let root = root();
     let folder = TempDir::with_prefix("fs").unwrap();
     let settings = [
@@ -436,7 +436,7 @@ fn healthcheck_exits_by_what_the_service_says() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_before_anything_is_started() {
+fn a_port_that_is_taken_is_reported_before_anything_is_started() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let (data, addr) = (folder.path().join("data"), taken.local_addr().unwrap().to_string());
