@@ -37,10 +37,10 @@ end
 
 -- decision
 if not exists then return { 'sale_not_found' } end
-if exceeds('hold_ms', 'hold_max_ms') then return { 'terms_conflict', 'hold_seconds' } end
-if exceeds('payment_ms', 'payment_max_ms') then return { 'terms_conflict', 'payment_seconds' } end
+if exceeds('hold_ms', 'hold_max_ms') then return { 'terms_conflict', 'hold_ms' } end
+if exceeds('payment_ms', 'payment_max_ms') then return { 'terms_conflict', 'payment_ms' } end
 if exceeds('starts', 'ends') or ((terms.starts or '') ~= '' and terms.starts == terms.ends) then
-  return { 'terms_conflict', 'ends_at' }
+  return { 'terms_conflict', 'ends' }
 end
 if changes == 0 then return { 'changed', sale_terms() } end
 

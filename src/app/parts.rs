@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     config::{Complaints, Loaded, RedisSource, Secret, Settings, Sources, load},
+    domain::sale::{SaleChange, SaleDefaults, SaleTerm},
     http::gate::{Gate, Network, Rate},
     store::{Durability, Limits, ServiceTerms, Topology},
     webhook::{PROVIDERS, Provider, signature::Verifier},
@@ -58,10 +59,12 @@ pub(super) fn limits(settings: &Settings) -> Limits {
 /// The terms of new sales, and how long things are remembered.
 pub(super) fn terms(settings: &Settings) -> ServiceTerms {
     ServiceTerms {
-        hold_ms: settings.sale.hold_seconds * 1_000,
-        hold_max_ms: settings.sale.hold_seconds_max * 1_000,
-        payment_ms: settings.sale.payment_seconds * 1_000,
-        payment_max_ms: settings.sale.payment_seconds_max * 1_000,
+        sale: SaleDefaults {
+            hold_ms: settings.sale.hold_seconds * 1_000,
+            hold_max_ms: settings.sale.hold_seconds_max * 1_000,
+            payment_ms: settings.sale.payment_seconds * 1_000,
+            payment_max_ms: settings.sale.payment_seconds_max * 1_000,
+        },
         idempotency_ms: settings.sale.idempotency_seconds * 1_000,
         event_ms: settings.webhook.remember_seconds * 1_000,
         retention_ms: settings.sale.retention_seconds * 1_000,
@@ -70,12 +73,23 @@ pub(super) fn terms(settings: &Settings) -> ServiceTerms {
 }
 
 fn check_sale(settings: &Settings, complaints: &mut Complaints) {
-    let sale = &settings.sale;
-    if sale.hold_seconds > sale.hold_seconds_max {
-        complaints.add("sale.hold_seconds", "must not be more than sale.hold_seconds_max");
-    }
-    if sale.payment_seconds > sale.payment_seconds_max {
-        complaints.add("sale.payment_seconds", "must not be more than sale.payment_seconds_max");
+    let SaleDefaults { hold_ms, hold_max_ms, payment_ms, payment_max_ms } = terms(settings).sale;
+    let defaults = SaleChange {
+        hold_ms: Some(hold_ms),
+        hold_max_ms: Some(hold_max_ms),
+        payment_ms: Some(payment_ms),
+        payment_max_ms: Some(payment_max_ms),
+        ..SaleChange::default()
+    };
+    for term in defaults.conflicts() {
+        match term {
+            SaleTerm::HoldLength => complaints.add("sale.hold_seconds", "must not be more than sale.hold_seconds_max"),
+            SaleTerm::PaymentLength => {
+                complaints.add("sale.payment_seconds", "must not be more than sale.payment_seconds_max");
+            }
+            // The settings give no start and no end.
+            SaleTerm::End => {}
+        }
     }
 }
 

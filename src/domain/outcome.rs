@@ -1,4 +1,5 @@
-//! Outcomes: what the scripts decided. A refusal is an outcome, not an error; every variant is a reply word of a script.
+//! Outcomes: what the store decided. A refusal is an outcome, not an error. Nearly every variant is a reply word of a script; the
+//! others are decided before a script is called, such as `TargetsDiffer`.
 
 use std::rc::Rc;
 
@@ -11,14 +12,14 @@ use super::{
     order::Order,
     product::Product,
     review::Review,
-    sale::{Sale, SaleStatus},
+    sale::{Sale, SaleStatus, SaleTerm},
 };
 
-/// Of a wish for a hold.
+/// What `hold` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldOutcome {
     Held(Hold),
-    /// The same idempotency key and wish came before: this is the hold of then.
+    /// The hold that the same idempotency key and request made before.
     Replayed(Hold),
     IdempotencyKeyReused,
     ProductNotFound(ProductId),
@@ -27,7 +28,7 @@ pub enum HoldOutcome {
         product: ProductId,
         max_per_hold: u64,
     },
-    /// The sale takes no holds at this moment.
+    /// The sale takes no holds now.
     SaleNotOpen {
         status: SaleStatus,
         starts_ms: Option<i64>,
@@ -47,12 +48,12 @@ pub enum HoldOutcome {
     InsufficientStock(Shortage),
 }
 
-/// Why there is not enough of a product.
+/// A product with fewer available units than were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
     pub product: ProductId,
     pub available: u64,
-    /// Held and pending units: they may come back.
+    /// Held and pending units, which may come back.
     pub coming_back: u64,
     pub next_release_ms: Option<i64>,
     pub now_ms: i64,
@@ -79,7 +80,7 @@ impl Shortage {
     }
 }
 
-/// Of a look at a hold.
+/// What `find_hold` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FindHoldOutcome {
     Active(Hold),
@@ -87,7 +88,7 @@ pub enum FindHoldOutcome {
     HoldExpired,
 }
 
-/// Of a release.
+/// What `release` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReleaseOutcome {
     Released,
@@ -95,7 +96,7 @@ pub enum ReleaseOutcome {
     HoldExpired,
 }
 
-/// Of a wish for a longer hold.
+/// What `extend` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExtendOutcome {
     Extended(Hold),
@@ -107,23 +108,23 @@ pub enum ExtendOutcome {
     HoldExpired,
 }
 
-/// Of a wish for an order.
+/// What `order` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderOutcome {
     Created(Order),
-    /// The hold is an order already: this one.
+    /// The order that the hold became before.
     Exists(Order),
     HoldExpired,
 }
 
-/// Of a look at an order.
+/// What `find_order` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FindOrderOutcome {
     Found(Order),
     OrderNotFound,
 }
 
-/// Of a cancellation.
+/// What `cancel` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CancelOutcome {
     Cancelled(Order),
@@ -132,18 +133,18 @@ pub enum CancelOutcome {
     OrderNotFound,
 }
 
-/// Of the word that a buyer is paying.
+/// What `start_payment` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartPaymentOutcome {
-    /// The deadline moved, as far as the sale lets it.
+    /// The deadline moved, at most as far as the sale allows.
     Started(Order),
     AlreadyStarted(Order),
-    /// It lapsed, was cancelled, or money came.
+    /// The order lapsed, was cancelled, or was paid.
     OrderNotPending(Order),
     OrderNotFound,
 }
 
-/// Of a payment event. The order is `None` when there is none.
+/// What `settle` can answer. The order is `None` when the hold became none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleOutcome {
     Applied(Option<Order>),
@@ -151,27 +152,27 @@ pub enum SettleOutcome {
     Ignored(Option<Order>),
     RefundRequired(Option<Order>),
     Review(Option<Order>),
-    /// The event is about an id that this service never made; it is kept for a person to look at.
+    /// The event names an id that this service never made. It is kept for a person to look at.
     Unmatched,
-    /// The event names an order and a hold that is not the one which the order was.
+    /// The event names an order and another hold than the one that became this order.
     TargetsDiffer,
     IdempotencyKeyReused,
 }
 
-/// Of a look at a product.
+/// What `stock` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StockOutcome {
-    /// Shared by all whom one read answers.
+    /// All requests that one read answers share the product.
     Stock(Rc<Product>),
     ProductNotFound,
 }
 
-/// Of a wish for a new product.
+/// What `put_product` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutProductOutcome {
     Created {
         product: Product,
-        /// Its sale was not there before.
+        /// The product made its sale.
         new_sale: bool,
     },
     AlreadyExists,
@@ -180,49 +181,49 @@ pub enum PutProductOutcome {
     },
 }
 
-/// Of a wish for a new sale.
+/// What `put_sale` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutSaleOutcome {
     Created(Sale),
     AlreadyExists,
 }
 
-/// Of a wish for other terms.
+/// What `change_sale` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeSaleOutcome {
     Changed(Sale),
     SaleNotFound,
-    /// This term does not fit the others.
+    /// This term conflicts with another.
     TermsConflict {
-        field: String,
+        term: SaleTerm,
     },
 }
 
-/// Of a look at a sale.
+/// What `find_sale` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FindSaleOutcome {
     Found(Sale),
     SaleNotFound,
 }
 
-/// Of a wish for another product.
+/// What `change_product` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeProductOutcome {
     Changed(Product),
     ProductNotFound,
     /// The price has more decimals than the currency.
     PriceTooFine(Currency),
-    /// The price times the most units of one hold.
+    /// The price times `max_per_hold` is above the bound.
     PriceTooLarge,
 }
 
-/// Of a wish for more or fewer units.
+/// What `restock` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestockOutcome {
     Restocked(Product),
     ProductNotFound,
     IdempotencyKeyReused,
-    /// So many units are promised: held, pending or sold.
+    /// `floor` units are promised: held, pending or sold.
     BelowPromised {
         floor: u64,
     },
@@ -231,51 +232,51 @@ pub enum RestockOutcome {
     },
 }
 
-/// Of a look at the orders.
+/// What `list_orders` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListOrdersOutcome {
     Orders { orders: Vec<Order>, next: Option<ListCursor> },
     SaleNotFound,
 }
 
-/// Of a look at the products.
+/// What `list_products` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListProductsOutcome {
     Products { list: ProductList, next: Option<ProductId> },
     SaleNotFound,
 }
 
-/// Products by id, and what is not among them because it cannot be read: whose it is, and why.
+/// Products by id, and for each one that cannot be read its id and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductList {
     pub products: Vec<Product>,
     pub left_out: Vec<String>,
 }
 
-/// Of a look at the event log.
+/// What `list_events` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListEventsOutcome {
-    /// In order; empty when nothing happened since.
+    /// In order. Empty when nothing happened since.
     Events(Vec<Event>),
-    /// The reader came too late: the log is bounded, and events that it has not seen were dropped.
+    /// The log is bounded, and events that the reader has not seen were dropped.
     Trimmed {
         sale: SaleId,
     },
     SaleNotFound,
-    /// There are more sales than one cursor can follow.
+    /// More sales exist than one cursor can follow.
     TooManySales {
         sales: usize,
     },
 }
 
-/// Of a look at the reviews.
+/// What `list_reviews` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListReviewsOutcome {
     Reviews { reviews: Vec<Review>, next: Option<ListCursor> },
     SaleNotFound,
 }
 
-/// Of the word that a review was dealt with.
+/// What `resolve` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResolveOutcome {
     Resolved(Review),

@@ -2,7 +2,7 @@
 
 use super::{ids::SaleId, money::Currency, text::Name};
 
-/// What becomes of an order whose payment failed.
+/// What happens to an order whose payment failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnPaymentFailed {
     /// It is cancelled, and its units are available again.
@@ -28,7 +28,7 @@ impl OnPaymentFailed {
     }
 }
 
-/// When a sale takes holds: from the start on, and until just before the end. Epoch milliseconds of the Redis clock.
+/// The time in which a sale takes holds: from the start until just before the end. Epoch milliseconds of the Redis clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     pub starts_ms: Option<i64>,
@@ -36,7 +36,7 @@ pub struct Window {
     pub paused: bool,
 }
 
-/// Whether a sale takes holds.
+/// Whether a sale takes holds at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaleStatus {
     Live,
@@ -82,9 +82,9 @@ pub struct SaleTerms {
     pub on_payment_failed: OnPaymentFailed,
     /// Whether units of a refunded order are available again.
     pub restock_refunds: bool,
-    /// A customer who let so many holds lapse, one after another, must wait; 0: nobody must.
+    /// A customer who lets this many holds lapse in a row must wait. 0: no customer must.
     pub cooldown_holds: u64,
-    /// How long, counted from the last lapse.
+    /// How long that customer waits, from the last lapse.
     pub cooldown_ms: u64,
 }
 
@@ -97,7 +97,56 @@ pub struct Sale {
     pub currency: Option<Currency>,
 }
 
-/// Terms to set; `None` where they stay, or, on a new sale, where the service has a default.
+/// Lengths in milliseconds that a sale has when it is made without its own.
+#[derive(Clone, Copy, Debug)]
+pub struct SaleDefaults {
+    pub hold_ms: u64,
+    pub hold_max_ms: u64,
+    pub payment_ms: u64,
+    /// From the creation of an order to the latest deadline that a started payment may move it to.
+    pub payment_max_ms: u64,
+}
+
+impl SaleTerms {
+    /// The terms of a new sale: those that are wanted, and the defaults for the rest.
+    pub fn of_new_sale(id: &SaleId, wanted: SaleChange, defaults: &SaleDefaults) -> Self {
+        let name = wanted.name.or_else(|| Name::parse(id.as_str()));
+        let (hold_max_ms, payment_max_ms) = (wanted.hold_max_ms, wanted.payment_max_ms);
+        // A length that is wanted raises a maximum that is not.
+        let hold_max_ms = hold_max_ms.unwrap_or_else(|| defaults.hold_max_ms.max(wanted.hold_ms.unwrap_or(0)));
+        let payment_max_ms =
+            payment_max_ms.unwrap_or_else(|| defaults.payment_max_ms.max(wanted.payment_ms.unwrap_or(0)));
+        Self {
+            name: name.expect("the id of a sale is a name"),
+            window: Window {
+                starts_ms: wanted.starts_ms.flatten(),
+                ends_ms: wanted.ends_ms.flatten(),
+                paused: wanted.paused.unwrap_or(false),
+            },
+            hold_ms: wanted.hold_ms.unwrap_or_else(|| defaults.hold_ms.min(hold_max_ms)),
+            hold_max_ms,
+            payment_ms: wanted.payment_ms.unwrap_or_else(|| defaults.payment_ms.min(payment_max_ms)),
+            payment_max_ms,
+            on_payment_failed: wanted.on_payment_failed.unwrap_or(OnPaymentFailed::Release),
+            restock_refunds: wanted.restock_refunds.unwrap_or(true),
+            cooldown_holds: wanted.cooldown_holds.unwrap_or(0),
+            cooldown_ms: wanted.cooldown_ms.unwrap_or(defaults.hold_ms),
+        }
+    }
+}
+
+/// A term that may conflict with another one of its sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaleTerm {
+    /// Holds must not be longer than their maximum.
+    HoldLength,
+    /// The time to pay must not be longer than its maximum.
+    PaymentLength,
+    /// A sale must end after it starts.
+    End,
+}
+
+/// Terms to set. `None`: the term stays, or a new sale gets its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SaleChange {
     pub name: Option<Name>,
@@ -114,9 +163,50 @@ pub struct SaleChange {
     pub cooldown_ms: Option<u64>,
 }
 
+impl SaleChange {
+    /// The terms of this change that conflict with each other. `change_sale` compares them with the terms that stay, by the
+    /// same rules.
+    pub fn conflicts(&self) -> impl Iterator<Item = SaleTerm> {
+        let exceeds = |value: Option<u64>, most: Option<u64>| value.zip(most).is_some_and(|(value, most)| value > most);
+        let window = self.starts_ms.flatten().zip(self.ends_ms.flatten());
+        let rules = [
+            (exceeds(self.hold_ms, self.hold_max_ms), SaleTerm::HoldLength),
+            (exceeds(self.payment_ms, self.payment_max_ms), SaleTerm::PaymentLength),
+            (window.is_some_and(|(starts, ends)| starts >= ends), SaleTerm::End),
+        ];
+        rules.into_iter().filter_map(|(is_broken, term)| is_broken.then_some(term))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terms_conflict_when_a_length_is_above_its_maximum_or_the_end_is_not_after_the_start() {
+        let fits = SaleChange {
+            hold_ms: Some(5),
+            hold_max_ms: Some(5),
+            payment_ms: Some(7),
+            starts_ms: Some(Some(1)),
+            ends_ms: Some(Some(2)),
+            ..SaleChange::default()
+        };
+        assert_eq!(fits.conflicts().count(), 0);
+        let broken = SaleChange { hold_ms: Some(6), payment_max_ms: Some(6), ends_ms: Some(Some(1)), ..fits };
+        let all = [SaleTerm::HoldLength, SaleTerm::PaymentLength, SaleTerm::End];
+        assert_eq!(broken.conflicts().collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn a_new_sale_has_defaults_that_fit_its_own_terms() {
+        let defaults = SaleDefaults { hold_ms: 10, hold_max_ms: 20, payment_ms: 10, payment_max_ms: 20 };
+        let id = SaleId::parse("drop").unwrap();
+        let wanted = SaleChange { hold_ms: Some(30), payment_max_ms: Some(5), ..SaleChange::default() };
+        let terms = SaleTerms::of_new_sale(&id, wanted, &defaults);
+        assert_eq!((terms.hold_ms, terms.hold_max_ms, terms.payment_ms, terms.payment_max_ms), (30, 30, 5, 5));
+        assert_eq!((terms.name.as_str(), terms.cooldown_ms, terms.restock_refunds), ("drop", 10, true));
+    }
 
     #[test]
     fn a_window_opens_and_closes_to_the_millisecond() {

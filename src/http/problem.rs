@@ -114,7 +114,7 @@ struct Parts {
     detail: Cow<'static, str>,
     extras: Vec<(&'static str, Value)>,
     retry_after_seconds: Option<u64>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
     challenge: Option<&'static str>,
     close: bool,
     failure: Option<Failure>,
@@ -154,7 +154,7 @@ impl Problem {
         self
     }
 
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: String) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
         problem.0.allow = Some(allow);
         problem
@@ -204,8 +204,8 @@ impl Problem {
         if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.0.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Some(Ok(allow)) = self.0.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::ALLOW, allow);
         }
         if let Some(challenge) = self.0.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

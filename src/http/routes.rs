@@ -1,7 +1,7 @@
 //! The table of routes.
 
 use actix_web::{
-    FromRequest, Handler, HttpResponse, Resource, Responder,
+    FromRequest, Handler, HttpResponse, Resource, Responder, Route,
     middleware::{Condition, from_fn},
     web::{self, ServiceConfig},
 };
@@ -14,11 +14,11 @@ use super::{
     products,
 };
 
-/// Adds all routes. The admin routes are there only when there is a token for them.
+/// Adds all routes. Without an admin token there are no admin routes.
 pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
     configure_storefront(config, context);
     for verifier in context.verifiers.iter() {
-        config.service(resource(verifier.provider.path, "POST").route(web::post().to(payments::webhook)));
+        config.service(at(verifier.provider.path, [post(payments::webhook)]));
     }
     config.service(reading("/livez", health::livez)).service(reading("/readyz", health::readyz));
     if context.admins.is_some() {
@@ -27,7 +27,7 @@ pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
     config.default_service(web::to(not_found));
 }
 
-/// Each scope is behind the gate as a whole, also a path in it that is spelled with escapes.
+/// The gate is around each scope as a whole, so that no spelling of a path with escapes leads past it.
 fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
     let behind_gate = |path| web::scope(path).wrap(Condition::new(context.gate.is_some(), from_fn(gate)));
     config
@@ -36,79 +36,83 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
         )
         .service(
             behind_gate(holds::PATH)
-                .service(resource("", "POST").route(web::post().to(holds::create)))
-                .service(
-                    resource("/{id}", "GET, HEAD, DELETE")
-                        .route(web::get().to(holds::read))
-                        .route(web::head().to(holds::read))
-                        .route(web::delete().to(holds::release)),
-                )
-                .service(resource("/{id}/extend", "POST").route(web::post().to(holds::extend))),
+                .service(at("", [post(holds::create)]))
+                .service(at("/{id}", [get(holds::read), delete(holds::release)]))
+                .service(at("/{id}/extend", [post(holds::extend)])),
         )
         .service(
             behind_gate(orders::PATH)
-                .service(resource("", "POST").route(web::post().to(orders::create)))
+                .service(at("", [post(orders::create)]))
                 .service(reading("/{id}", orders::read))
-                .service(resource("/{id}/cancel", "POST").route(web::post().to(orders::cancel)))
-                .service(resource("/{id}/payment-started", "POST").route(web::post().to(orders::start_payment))),
+                .service(at("/{id}/cancel", [post(orders::cancel)]))
+                .service(at("/{id}/payment-started", [post(orders::start_payment)])),
         );
 }
 
 fn configure_admin(config: &mut ServiceConfig) {
+    use admin::{audit, events, export, import, orders, products, reviews, sales};
     config
-        .service(
-            resource("/api/admin/sales", "GET, HEAD, POST")
-                .route(web::get().to(admin::sales::list))
-                .route(web::head().to(admin::sales::list))
-                .route(web::post().to(admin::sales::create)),
-        )
-        .service(
-            resource("/api/admin/sales/{id}", "GET, HEAD, PATCH")
-                .route(web::get().to(admin::sales::read))
-                .route(web::head().to(admin::sales::read))
-                .route(web::patch().to(admin::sales::change)),
-        )
-        .service(
-            resource("/api/admin/products", "GET, HEAD, POST")
-                .route(web::get().to(admin::products::list))
-                .route(web::head().to(admin::products::list))
-                .route(web::post().to(admin::products::create)),
-        )
-        .service(resource("/api/admin/import", "POST").route(web::post().to(admin::import::products)))
-        .service(
-            resource("/api/admin/products/{id}", "GET, HEAD, PATCH")
-                .route(web::get().to(admin::products::read))
-                .route(web::head().to(admin::products::read))
-                .route(web::patch().to(admin::products::change)),
-        )
-        .service(resource("/api/admin/products/{id}/restock", "POST").route(web::post().to(admin::products::restock)))
-        .service(reading("/api/admin/orders", admin::orders::list))
-        .service(reading("/api/admin/orders/export", admin::export::orders))
-        .service(resource("/api/admin/orders/{id}/cancel", "POST").route(web::post().to(admin::orders::cancel)))
-        .service(
-            resource("/api/admin/audit", "GET, HEAD, POST")
-                .route(web::get().to(admin::audit::read))
-                .route(web::head().to(admin::audit::read))
-                .route(web::post().to(admin::audit::repair)),
-        )
-        .service(reading("/api/admin/events", admin::events::list))
-        .service(reading("/api/admin/reviews", admin::reviews::list))
-        .service(resource("/api/admin/reviews/{id}/resolve", "POST").route(web::post().to(admin::reviews::resolve)));
+        .service(at("/api/admin/sales", [get(sales::list), post(sales::create)]))
+        .service(at("/api/admin/sales/{id}", [get(sales::read), patch(sales::change)]))
+        .service(at("/api/admin/products", [get(products::list), post(products::create)]))
+        .service(at("/api/admin/import", [post(import::products)]))
+        .service(at("/api/admin/products/{id}", [get(products::read), patch(products::change)]))
+        .service(at("/api/admin/products/{id}/restock", [post(products::restock)]))
+        .service(reading("/api/admin/orders", orders::list))
+        .service(reading("/api/admin/orders/export", export::orders))
+        .service(at("/api/admin/orders/{id}/cancel", [post(orders::cancel)]))
+        .service(at("/api/admin/audit", [get(audit::read), post(audit::repair)]))
+        .service(reading("/api/admin/events", events::list))
+        .service(reading("/api/admin/reviews", reviews::list))
+        .service(at("/api/admin/reviews/{id}/resolve", [post(reviews::resolve)]));
 }
 
-/// HEAD is answered as GET is; the server leaves the body out.
+/// The methods of a handler, and its routes.
+struct Method {
+    allow: &'static str,
+    routes: Vec<Route>,
+}
+
+/// GET and HEAD. The server leaves the body of an answer to HEAD out.
+fn get<F, Args>(handler: F) -> Method
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    Method { allow: "GET, HEAD", routes: vec![web::get().to(handler.clone()), web::head().to(handler)] }
+}
+
+macro_rules! methods {
+    ($($name:ident $allow:literal)*) => {
+        $(fn $name<F, Args>(handler: F) -> Method
+        where
+            F: Handler<Args>,
+            Args: FromRequest + 'static,
+            F::Output: Responder + 'static,
+        {
+            Method { allow: $allow, routes: vec![web::$name().to(handler)] }
+        })*
+    };
+}
+
+methods! { post "POST" patch "PATCH" delete "DELETE" }
+
 fn reading<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    resource(path, "GET, HEAD").route(web::get().to(handler.clone())).route(web::head().to(handler))
+    at(path, [get(handler)])
 }
 
-fn resource(path: &str, allow: &'static str) -> Resource {
-    let refuse = move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) };
-    web::resource(path).default_service(web::to(refuse))
+/// A resource. Any other method is refused with the list of those that it takes.
+fn at<const N: usize>(path: &str, methods: [Method; N]) -> Resource {
+    let allow = methods.each_ref().map(|method| method.allow).join(", ");
+    let routes = methods.into_iter().flat_map(|method| method.routes);
+    let refuse = move || std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())));
+    routes.fold(web::resource(path).default_service(web::to(refuse)), Resource::route)
 }
 
 async fn not_found() -> Result<HttpResponse, Problem> {

@@ -1,7 +1,11 @@
 //! `change_sale`: other terms for a sale.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
-use crate::domain::{ids::SaleId, outcome::ChangeSaleOutcome, sale::SaleChange};
+use crate::domain::{
+    ids::SaleId,
+    outcome::ChangeSaleOutcome,
+    sale::{SaleChange, SaleTerm},
+};
 
 impl Store {
     /// # Errors
@@ -12,8 +16,18 @@ impl Store {
         match word.as_str() {
             "changed" => Ok(ChangeSaleOutcome::Changed(record::sale::read(id, &mut reply)?)),
             "sale_not_found" => Ok(ChangeSaleOutcome::SaleNotFound),
-            "terms_conflict" => Ok(ChangeSaleOutcome::TermsConflict { field: reply.text()? }),
+            "terms_conflict" => Ok(ChangeSaleOutcome::TermsConflict { term: conflict(&reply.text()?)? }),
             word => Err(unknown_word(Op::ChangeSale, word)),
         }
+    }
+}
+
+/// The term of a stored field that conflicts with another.
+fn conflict(field: &str) -> Result<SaleTerm, Failure> {
+    match field {
+        "hold_ms" => Ok(SaleTerm::HoldLength),
+        "payment_ms" => Ok(SaleTerm::PaymentLength),
+        "ends" => Ok(SaleTerm::End),
+        field => Err(Failure::unreadable(format!("the conflict of {field:?}"))),
     }
 }

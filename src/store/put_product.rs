@@ -6,7 +6,7 @@ use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::PutProductOutcome,
     product::NewProduct,
-    sale::SaleChange,
+    sale::{SaleChange, SaleTerms},
 };
 
 impl Store {
@@ -48,6 +48,6 @@ impl Store {
             .number(product.total)
             .number(product.max_per_hold.get())
             .arg(product.max_per_customer.map_or_else(String::new, |most| most.get().to_string()));
-        call.pairs(record::sale::stored_terms(&self.terms.of_new_sale(sale, &SaleChange::default())))
+        call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(sale, SaleChange::default(), &self.terms.sale)))
     }
 }

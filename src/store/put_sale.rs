@@ -1,7 +1,11 @@
 //! `put_sale`: makes a sale.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
-use crate::domain::{ids::SaleId, outcome::PutSaleOutcome, sale::SaleChange};
+use crate::domain::{
+    ids::SaleId,
+    outcome::PutSaleOutcome,
+    sale::{SaleChange, SaleTerms},
+};
 
 impl Store {
     /// # Errors
@@ -10,7 +14,8 @@ impl Store {
         // Before the sale itself, so that no sale is ever missing in the list.
         self.add_to_sales(id).await?;
         let call = self.terms.for_book(ScriptCall::of(Op::PutSale).keys(SaleKeys(id).book()));
-        let call = call.pairs(record::sale::stored_terms(&self.terms.of_new_sale(id, wanted)));
+        let call =
+            call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(id, wanted.clone(), &self.terms.sale)));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
             "created" => Ok(PutSaleOutcome::Created(record::sale::read(id, &mut reply)?)),

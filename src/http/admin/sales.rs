@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ids::SaleId,
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
-        sale::{OnPaymentFailed, SaleChange},
+        sale::{OnPaymentFailed, SaleChange, SaleTerm},
         text::Name,
     },
     http::{
@@ -21,7 +21,7 @@ use crate::{
     wire::{sale::SaleBody, time},
 };
 
-/// The longest of the lengths that a sale has, in seconds: a year.
+/// The longest length of a term, in seconds: a year.
 const SECONDS_MAX: u64 = 31_536_000;
 const COOLDOWN_HOLDS_MAX: u64 = 1_000;
 const FIELDS: [&str; 12] = [
@@ -59,7 +59,7 @@ pub(in crate::http) async fn change(
     match store.change_sale(&request.id, &request.change).await? {
         ChangeSaleOutcome::Changed(sale) => Ok(answer::json(StatusCode::OK, &SaleBody::of(&sale))),
         ChangeSaleOutcome::SaleNotFound => Err(refusals::sale_not_found()),
-        ChangeSaleOutcome::TermsConflict { field } => Err(Problem::of_fields(&[conflict(&field)])),
+        ChangeSaleOutcome::TermsConflict { term } => Err(Problem::of_fields(&[conflict(term)])),
     }
 }
 
@@ -164,21 +164,13 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
         cooldown_holds: object.count("cooldown_holds", 0, COOLDOWN_HOLDS_MAX),
         cooldown_ms: read_seconds(object, "cooldown_seconds", 0),
     };
-    // What one body says must fit together by itself; the script compares it with the terms that stay.
-    let exceeds = |value: Option<u64>, most: Option<u64>| value.zip(most).is_some_and(|(value, most)| value > most);
-    let ends = change.starts_ms.flatten().zip(change.ends_ms.flatten()).is_some_and(|(starts, ends)| starts >= ends);
-    let wrong = [
-        (exceeds(change.hold_ms, change.hold_max_ms), "hold_seconds"),
-        (exceeds(change.payment_ms, change.payment_max_ms), "payment_seconds"),
-        (ends, "ends_at"),
-    ];
-    for (_, field) in wrong.into_iter().filter(|(is_wrong, _)| *is_wrong) {
-        object.errors().push(conflict(field));
+    for term in change.conflicts() {
+        object.errors().push(conflict(term));
     }
     change
 }
 
-/// `Some(None)`: null takes it away.
+/// `Some(None)`: null takes the instant away.
 #[expect(clippy::option_option, reason = "as in SaleChange: to set, to take away, or to leave")]
 fn read_instant(object: &mut Object<'_, '_>, name: &str) -> Option<Option<i64>> {
     if object.clears(name) {
@@ -191,10 +183,11 @@ fn read_seconds(object: &mut Object<'_, '_>, name: &str, least: u64) -> Option<u
     object.count(name, least, SECONDS_MAX).map(|seconds| seconds * 1_000)
 }
 
-fn conflict(field: &str) -> FieldError {
-    let detail = match field {
-        "ends_at" => "ends_at must be after starts_at".to_owned(),
-        _ => format!("{field} must not be more than {field}_max"),
+fn conflict(term: SaleTerm) -> FieldError {
+    let (field, detail) = match term {
+        SaleTerm::HoldLength => ("hold_seconds", "hold_seconds must not be more than hold_seconds_max"),
+        SaleTerm::PaymentLength => ("payment_seconds", "payment_seconds must not be more than payment_seconds_max"),
+        SaleTerm::End => ("ends_at", "ends_at must be after starts_at"),
     };
     FieldError { pointer: format!("/{field}"), code: "conflict", detail: detail.into() }
 }

@@ -20,7 +20,7 @@ use flashsale::{
         product::{NewProduct, ProductChange, Restock},
         quantity::Quantity,
         review::{Note, ReviewId, ReviewStatus},
-        sale::SaleChange,
+        sale::{SaleChange, SaleDefaults},
         text::{CustomerId, IdempotencyKey, Name},
     },
     store::{Blueprint, Durability, DurabilityWanted, Limits, ServiceTerms, Store, Topology},
@@ -451,10 +451,12 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
 fn terms() -> ServiceTerms {
     let ms = |ms: i64| u64::try_from(ms).unwrap();
     ServiceTerms {
-        hold_ms: ms(HOLD_MS),
-        hold_max_ms: ms(HOLD_MAX_MS),
-        payment_ms: ms(PAYMENT_MS),
-        payment_max_ms: ms(PAYMENT_MAX_MS),
+        sale: SaleDefaults {
+            hold_ms: ms(HOLD_MS),
+            hold_max_ms: ms(HOLD_MAX_MS),
+            payment_ms: ms(PAYMENT_MS),
+            payment_max_ms: ms(PAYMENT_MAX_MS),
+        },
         idempotency_ms: 3_600_000,
         event_ms: 3_600_000,
         retention_ms: 3_600_000,
