@@ -8,7 +8,7 @@ use super::{
     text::Name,
 };
 
-/// Where the units of a product are. The law: `total = available + held + pending + sold`.
+/// Where the units of a product are. Invariant: `total = available + held + pending + sold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stock {
     pub total: u64,
@@ -18,7 +18,7 @@ pub struct Stock {
     pub sold: u64,
 }
 
-/// A product as it stands. Times are epoch milliseconds of the Redis clock.
+/// A product. Times are epoch milliseconds of the Redis clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     pub id: ProductId,
@@ -28,22 +28,22 @@ pub struct Product {
     pub currency: Currency,
     pub stock: Stock,
     pub max_per_hold: u64,
-    /// Held, pending and bought units together; `None`: no limit.
+    /// The bound on a customer's held, pending and bought units together. `None`: no limit.
     pub max_per_customer: Option<u64>,
-    /// When its sale takes holds.
+    /// The window of its sale.
     pub window: Window,
-    /// When Redis said so.
+    /// The time of the answer.
     pub now_ms: i64,
-    /// When units come back next, if any may.
+    /// The next instant at which units may come back.
     pub next_release_ms: Option<i64>,
 }
 
 /// A product to be made.
 #[derive(Clone, Debug)]
 pub struct NewProduct {
-    /// `None`: the next free one.
+    /// `None`: the next free id.
     pub id: Option<ProductId>,
-    /// `None`: a sale of its own.
+    /// `None`: the product gets a sale of its own.
     pub sale: Option<SaleId>,
     pub name: Name,
     pub price: Amount,
@@ -82,7 +82,7 @@ impl NewProduct {
     }
 }
 
-/// What to change of a product; `None` where it stays.
+/// Changes of a product. `None`: the field stays.
 #[derive(Clone, Debug, Default)]
 pub struct ProductChange {
     pub name: Option<Name>,
@@ -92,10 +92,10 @@ pub struct ProductChange {
     pub max_per_customer: Option<Option<Quantity>>,
 }
 
-/// How many units there shall be.
+/// A change of the number of units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restock {
-    /// So many more, or fewer.
+    /// Units to add, or to take away.
     Delta(i64),
     Total(u64),
 }

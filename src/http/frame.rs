@@ -17,7 +17,6 @@ use super::{problem::Problem, throttle::Throttle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
-const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// What is kept of a request until it is answered.
 pub(super) struct Frame {
@@ -109,11 +108,7 @@ thread_local! {
 fn fresh_id() -> String {
     let count = COUNT.get();
     COUNT.set(count + 1);
-    let mut id = String::with_capacity(REQUEST_ID_CHARS_MAX);
-    PREFIX.with(|prefix| id.push_str(prefix));
-    let digits = (64 - count.leading_zeros()).div_ceil(4).max(1);
-    (0..digits).rev().for_each(|digit| id.push(char::from(HEX[(count >> (4 * digit) & 15) as usize])));
-    id
+    PREFIX.with(|prefix| format!("{prefix}{count:x}"))
 }
 
 fn log_failure(problem: &Problem, id: &str) {

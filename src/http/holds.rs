@@ -1,4 +1,4 @@
-//! POST /api/holds, GET and DELETE /api/holds/{id}.
+//! POST /api/holds, GET and DELETE /api/holds/{id}, POST /api/holds/{id}/extend.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -31,9 +31,9 @@ use crate::{
 
 pub(super) const PATH: &str = "/api/holds";
 static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Lines that a body may list; lines of the same product are summed.
+/// Lines that a body may list. Lines of the same product are summed.
 const ITEMS_MAX: usize = 64;
-/// The longest hold that can be asked for, in seconds; the sale caps it further.
+/// The longest hold that a body may ask for, in seconds. The sale caps it further.
 const TTL_SECONDS_MAX: u64 = 1_000_000_000;
 
 pub(super) async fn create(store: Data<Store>, Parsed(command): Parsed<HoldCommand>) -> Result<HttpResponse, Problem> {
@@ -88,7 +88,7 @@ pub(super) async fn extend(
     }
 }
 
-/// A body of POST /api/holds/{id}/extend, and of which hold.
+/// The body of POST /api/holds/{id}/extend, and the hold in its path.
 pub(super) struct ExtendRequest {
     hold: HoldId,
     more_ms: u64,

@@ -1,4 +1,4 @@
-//! HTTP: parses requests into domain words, answers outcomes as JSON. Alone knows JSON and status codes.
+//! HTTP: parses requests into domain types, and answers outcomes as JSON. Only this room knows status codes.
 
 mod admin;
 mod answer;
@@ -34,15 +34,15 @@ pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;
 
-/// What all workers share on this floor.
+/// What all workers share.
 #[derive(Clone)]
 pub struct HttpContext {
     pub limits: BodyLimits,
-    /// One for each sender of payment events.
+    /// One for each provider.
     pub verifiers: Arc<[Verifier]>,
-    /// Who may use the admin routes; `None`: these do not exist.
+    /// The tokens of the admin routes. `None`: these routes do not exist.
     pub admins: Option<Admins>,
-    /// What storefront calls must pass; `None`: nothing.
+    /// The gate of the storefront. `None`: every call passes.
     pub gate: Option<Arc<Gate>>,
     pub draining: Draining,
 }
@@ -55,7 +55,7 @@ pub struct BodyLimits {
     pub read_timeout: Duration,
 }
 
-/// Set when the service has been told to stop.
+/// Set when the service begins to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Draining(Arc<AtomicBool>);
 

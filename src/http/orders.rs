@@ -58,7 +58,7 @@ pub(super) async fn start_payment(request: HttpRequest, store: Data<Store>) -> R
     }
 }
 
-/// A body of POST /api/orders.
+/// The body of POST /api/orders.
 pub(super) struct OrderRequest {
     hold_id: String,
 }

@@ -4,6 +4,7 @@ use super::problem::{Code, Problem};
 use crate::{
     domain::{
         ids::{OrderId, ProductId},
+        money::LINE_TOTAL_MAX,
         order::Order,
         outcome::{Shortage, ShortageReason},
         sale::SaleStatus,
@@ -11,8 +12,9 @@ use crate::{
     wire::time::rfc3339,
 };
 
-/// The bound of `domain::money::LINE_TOTAL_MAX`, in units of the currency.
-pub(super) const PRICE_TOO_LARGE: &str = "price times max_per_hold must be at most 50000000000";
+pub(super) fn price_too_large() -> String {
+    format!("price times max_per_hold must be at most {}", LINE_TOTAL_MAX / 10_000)
+}
 
 pub(super) fn sale_not_found() -> Problem {
     Problem::new(Code::SaleNotFound, "there is no such sale")

@@ -47,7 +47,8 @@ mod tests {
         });
         let read: Page<ProductBody<'static>> =
             serde_json::from_value(json!({"data": [product], "next_cursor": "1"})).unwrap();
-        assert_eq!(serde_json::to_value(&read).unwrap()["data"][0], product);
+        // As a text: the order of the fields is part of what people see.
+        assert_eq!(serde_json::to_string(&read.data[0]).unwrap(), product.to_string());
         assert_eq!((read.data[0].available_stock, read.next_cursor.as_deref()), (95, Some("1")));
     }
 
@@ -60,7 +61,7 @@ mod tests {
         });
         let read: OrderBody<'static> = serde_json::from_value(order.clone()).unwrap();
         assert_eq!((read.product_id, read.late, &*read.status), (None, false, "pending"));
-        assert_eq!(serde_json::to_value(&read).unwrap(), order);
+        assert_eq!(serde_json::to_string(&read).unwrap(), order.to_string());
         let newer: Value = json!({"data": [], "next_cursor": null, "of_next_year": 1});
         assert!(serde_json::from_value::<Page<OrderBody<'static>>>(newer).is_ok(), "a newer service may say more");
     }

@@ -20,7 +20,7 @@ use crate::support::{
     redis::{PrivateRedis, free_port, signal_process},
 };
 
-/// A word that occurs nowhere else. In base64 it is a part of a good secret of the webhook.
+/// A word that occurs run/none else. In base64 it is a part of a good secret of the webhook.
 const MARK: &str = "CanaryCanaryCanary";
 
 /// URLs of Redis with the mark in each place where a credential may stand, escaped or not. `{}` is a port.
@@ -31,8 +31,8 @@ const URLS: [&str; 8] = [
     "redis://app:p@CanaryCanaryCanary@127.0.0.1:{}",
     "redis://127.0.0.1:{}?password=CanaryCanaryCanary",
     "redis://127.0.0.1:{}?user=CanaryCanaryCanary&pass=CanaryCanaryCanary&protocol=resp2",
-    "unix:///nowhere/redis.sock?user=app&pass=CanaryCanaryCanary",
-    "unix:///nowhere/redis.sock?user=CanaryCanaryCanary&db=0",
+    "unix:///run/none/redis.sock?user=app&pass=CanaryCanaryCanary",
+    "unix:///run/none/redis.sock?user=CanaryCanaryCanary&db=0",
 ];
 
 /// URLs that are wrong, or mean something else than whoever wrote them thought.
@@ -153,7 +153,7 @@ fn no_url_of_redis_shows_its_credentials_in_config_or_in_a_start_that_fails() {
             };
             let shown = run(&["config"]);
             let printed = assert_silent(&url, &shown);
-            let place = ["127.0.0.1", "/nowhere/redis.sock", "redis.url"];
+            let place = ["127.0.0.1", "/run/none/redis.sock", "redis.url"];
             assert!(place.iter().any(|place| printed.contains(place)), "{url}: {printed}");
             let failed = run(&["serve", "--addr", "127.0.0.1:0"]);
             assert!(!failed.status.success(), "{}", assert_silent(&url, &failed));

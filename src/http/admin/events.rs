@@ -31,7 +31,7 @@ pub(in crate::http) async fn list(
     }
 }
 
-/// Each event has the cursor of a reader that has seen it and all before.
+/// The id of each event is the cursor of a reader that has seen it and all events before it.
 fn page(store: &Store, mut seen: EventCursor, events: &[Event], limit: usize) -> HttpResponse {
     let rows: Vec<_> = events
         .iter()
@@ -40,7 +40,7 @@ fn page(store: &Store, mut seen: EventCursor, events: &[Event], limit: usize) ->
             EventBody::of(event, seen.to_string(), |hold| store.ids().order_of(hold))
         })
         .collect();
-    // A page that is not full is the end of what has happened; whoever waits for more asks again after the last event.
+    // A page that is not full is the end of the log. A reader that waits for more asks again after the last event.
     let next = (events.len() == limit).then(|| seen.to_string());
     answer::page(rows, next)
 }

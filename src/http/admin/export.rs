@@ -30,9 +30,9 @@ use crate::{
     wire::order::{OrderRow, PricedItem},
 };
 
-/// How many orders may come; only where all of them are asked for.
+/// About how many orders will come. Only for an export of all statuses.
 static ORDERS_ESTIMATED: HeaderName = HeaderName::from_static("x-orders-estimated");
-/// The columns: all that [`OrderRow`] has, by the same names.
+/// The columns: the fields of [`OrderRow`], by the same names.
 const COLUMNS: [&str; 16] = [
     "id",
     "sale",
@@ -51,8 +51,8 @@ const COLUMNS: [&str; 16] = [
     "payment_started_at",
     "late",
 ];
-/// A spreadsheet takes a cell that begins so for a formula. The apostrophe is for the way back: who takes one away from the
-/// front of every cell that has one, has what was there.
+/// First characters that make a spreadsheet run a cell as a formula, and the apostrophe that marks an escaped cell. Removing one
+/// apostrophe from the front of every cell that has one gives the original text.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '\n', '\''];
 
 pub(in crate::http) async fn orders(
@@ -73,7 +73,7 @@ pub(in crate::http) async fn orders(
     if request.head_only {
         return Ok(response.streaming(stream::empty::<Result<Bytes, Failure>>()));
     }
-    // Read before the head is sent: a store that is gone is then a problem, not a body that breaks off.
+    // The first page is read before the head is sent, so that a store that is gone is a problem and not a body that breaks off.
     let first = store.next_orders(&mut walk).await?.unwrap_or_default();
     let first = [request.format.head(), request.format.rows(request.wanted(&first))].concat();
     Ok(response.streaming(stream::iter([Ok(first.into())]).chain(rest(store, walk, request))))
@@ -86,7 +86,7 @@ fn rest(store: Data<Store>, walk: OrderWalk, request: ExportRequest) -> impl Try
         let rows = request.format.rows(request.wanted(&page));
         Ok(Some((rows.into(), (store, walk, request))))
     });
-    // A page without a wanted order is no chunk: an empty one would end the body.
+    // A page without a wanted order is skipped, because an empty chunk would end the body.
     pages
         .try_filter(|rows: &Bytes| std::future::ready(!rows.is_empty()))
         .inspect_err(|failure| tracing::error!(cause = %failure, "an export broke off"))
@@ -104,7 +104,7 @@ impl FromHttp for ExportRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         if request.version() < Version::HTTP_11 {
-            let detail = "before HTTP/1.1 nobody could tell an export that broke off from a whole one";
+            let detail = "before HTTP/1.1 a client cannot distinguish an export that broke off from a whole one";
             return Err(Problem::new(Code::UpgradeRequired, detail));
         }
         let mut parameters = Parameters::of(&request, &["format", "status", "sale"]);
@@ -170,7 +170,7 @@ impl Format {
         match self {
             Self::Csv => csv(orders.map(cells)),
             Self::Ndjson => orders.fold(Vec::new(), |mut lines, order| {
-                // No part of an order can fail to be written, nor can memory.
+                // Writing an order into memory cannot fail.
                 let _written = serde_json::to_writer(&mut lines, &order);
                 lines.push(b'\n');
                 lines
@@ -182,7 +182,7 @@ impl Format {
 fn csv<'a>(rows: impl Iterator<Item = [Cow<'a, str>; COLUMNS.len()]>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        // All rows have as many cells, and memory takes them.
+        // All rows have the same number of cells, so writing into memory cannot fail.
         let _written = writer.write_record(row.into_iter().map(|cell| harmless(cell).into_owned()));
     }
     writer.into_inner().unwrap_or_default()
@@ -212,13 +212,13 @@ fn cells(order: OrderRow<'_>) -> [Cow<'_, str>; COLUMNS.len()] {
     ]
 }
 
-/// `2 of product 1 at 5.00; 1 of product 7 at 120.00`: a text to whatever opens it, not a time, a date or a number.
+/// `2 of product 1 at 5.00; 1 of product 7 at 120.00`, which no program takes for a time, a date or a number.
 fn items(order: &OrderRow<'_>) -> String {
     let item = |item: &PricedItem| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
     order.items.iter().map(item).collect::<Vec<_>>().join("; ")
 }
 
-/// After the rule of OWASP against formulas in cells.
+/// Escapes a cell that a spreadsheet would run, by OWASP's rule against formulas.
 fn harmless(cell: Cow<'_, str>) -> Cow<'_, str> {
     if cell.starts_with(FORMULA) { format!("'{cell}").into() } else { cell }
 }

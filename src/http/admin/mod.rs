@@ -1,4 +1,4 @@
-//! What the person who runs the drop may ask, behind the bearer token.
+//! The calls of the person who runs the drop, behind the bearer token.
 
 pub(super) mod audit;
 pub(super) mod events;
@@ -39,7 +39,7 @@ pub struct Admins {
 }
 
 impl Admins {
-    /// `None` when there is no token at all. `reading`: of those who may look and change nothing.
+    /// `None` when there is no token at all. Tokens of `reading` may read and change nothing.
     pub fn new<'a>(
         full: impl IntoIterator<Item = &'a str>,
         reading: impl IntoIterator<Item = &'a str>,
@@ -67,7 +67,7 @@ enum Role {
     Reading,
 }
 
-/// Whoever may only look may GET.
+/// Lets a reading token only GET.
 fn authorize(request: &HttpRequest) -> Result<(), Problem> {
     let context = extract::context(request);
     let role = context.admins.as_ref().and_then(|admins| admins.role(request.headers()));
@@ -80,14 +80,14 @@ fn authorize(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// The parameters of a list; all complaints are made together.
+/// The parameters of a list. All complaints are made together.
 struct Parameters {
     given: HashMap<String, String>,
     errors: Vec<FieldError>,
 }
 
 impl Parameters {
-    /// Complains about those that are not known.
+    /// Complains about unknown parameters.
     fn of(request: &HttpRequest, known: &[&str]) -> Self {
         let given = Query::<HashMap<String, String>>::from_query(request.query_string());
         let given = given.map_or_else(|_| HashMap::new(), Query::into_inner);

@@ -36,7 +36,7 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
     let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).unwrap_or(MAX_PER_HOLD_DEFAULT);
     let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);
     if price.is_some_and(|price| !fits_one_hold(price, max_per_hold)) {
-        object.complain("price", "too_large", refusals::PRICE_TOO_LARGE);
+        object.complain("price", "too_large", refusals::price_too_large());
     }
     let max_per_hold = Quantity::new(max_per_hold)?;
     Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold, max_per_customer })

@@ -64,7 +64,7 @@ impl FromHttp for ListRequest {
     }
 }
 
-/// The id as it stands in the path: whoever answers finds out whether it was made here.
+/// The id in the path. `orders::cancelled` finds out whether it was made here.
 pub(in crate::http) struct CancelRequest(String);
 
 impl FromHttp for CancelRequest {

@@ -71,7 +71,7 @@ pub(in crate::http) async fn change(
             let decimals = currency.decimals();
             Err(wrong_price(format!("price must have at most {decimals} decimals, as {} has", currency.code())))
         }
-        ChangeProductOutcome::PriceTooLarge => Err(wrong_price(refusals::PRICE_TOO_LARGE.to_owned())),
+        ChangeProductOutcome::PriceTooLarge => Err(wrong_price(refusals::price_too_large())),
     }
 }
 
@@ -120,7 +120,7 @@ impl FromHttp for ReadRequest {
     }
 }
 
-/// A body of PATCH /api/admin/products/{id}, and of which product.
+/// The body of PATCH /api/admin/products/{id}, and the product in its path.
 pub(in crate::http) struct ChangeRequest {
     id: ProductId,
     change: ProductChange,
@@ -134,7 +134,7 @@ impl FromHttp for ChangeRequest {
     }
 }
 
-/// A body of POST /api/admin/products/{id}/restock, its key, and of which product.
+/// The body of POST /api/admin/products/{id}/restock, its key, and the product in its path.
 pub(in crate::http) struct RestockRequest {
     id: ProductId,
     restock: Restock,

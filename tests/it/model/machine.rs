@@ -14,23 +14,23 @@ use flashsale::{
         outcome::{
             CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
             HoldOutcome, ListEventsOutcome, ListReviewsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
-            ResolveOutcome, RestockOutcome, SettleOutcome, ShortageReason, StartPaymentOutcome, StockOutcome,
+            ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome, StockOutcome,
         },
         payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
         product::{NewProduct, ProductChange, Restock},
         quantity::Quantity,
         review::{Note, ReviewId, ReviewStatus},
-        sale::{SaleChange, SaleDefaults},
+        sale::SaleChange,
         text::{CustomerId, IdempotencyKey, Name},
     },
-    store::{Blueprint, Durability, DurabilityWanted, Limits, ServiceTerms, Store, Topology},
+    store::{Blueprint, Durability, DurabilityWanted, Limits, Store, Topology},
 };
 use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
-use super::reference::{
-    Amount, Event, HOLD_MAX_MS, HOLD_MS, HoldRequest, MAX_PER_HOLD, PAYMENT_MAX_MS, PAYMENT_MS, PRICE, SaleReference,
-    Transition,
+use super::{
+    reference::{Amount, Event, HoldRequest, MAX_PER_HOLD, PRICE, SaleReference, Transition},
+    terms::{reason_word, terms},
 };
 use crate::support::{clock, invariants, redis::PrivateRedis};
 
@@ -445,29 +445,5 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
         total,
         max_per_hold: Quantity::new(MAX_PER_HOLD).unwrap(),
         max_per_customer: None,
-    }
-}
-
-fn terms() -> ServiceTerms {
-    let ms = |ms: i64| u64::try_from(ms).unwrap();
-    ServiceTerms {
-        sale: SaleDefaults {
-            hold_ms: ms(HOLD_MS),
-            hold_max_ms: ms(HOLD_MAX_MS),
-            payment_ms: ms(PAYMENT_MS),
-            payment_max_ms: ms(PAYMENT_MAX_MS),
-        },
-        idempotency_ms: 3_600_000,
-        event_ms: 3_600_000,
-        retention_ms: 3_600_000,
-        events_max: 1_000_000,
-    }
-}
-
-fn reason_word(reason: ShortageReason) -> &'static str {
-    match reason {
-        ShortageReason::SoldOut => "sold_out",
-        ShortageReason::AllHeld => "all_held",
-        ShortageReason::NotEnough => "not_enough",
     }
 }

@@ -4,6 +4,7 @@
 mod machine;
 mod permutations;
 mod reference;
+mod terms;
 
 use std::collections::BTreeMap;
 
