@@ -64,7 +64,7 @@ impl PaymentId {
     }
 }
 
-/// What the event is about, as the sender wrote it. Only the store can tell whether the service ever made that id.
+/// What the event is about, as the sender wrote it. Only the store knows whether the service ever made that id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Order(String),

@@ -1,8 +1,8 @@
-//! The fast lane: what a rush asks for, holds and product reads, is answered before the router is asked.
+//! The fast path: holds and product reads, which a rush asks for, are answered without the router.
 //!
-//! It has no behaviour of its own: the routes of the table give the same answers, through the same functions. A request in
-//! the lane costs no `HttpRequest`, no routing and one future, and its head is given back before it waits for Redis, so
-//! that hundreds may wait in little memory.
+//! It has no behaviour of its own. The routes give the same answers, through the same functions. A request on the fast path costs
+//! no `HttpRequest`, no routing and one future. Its head is given back before it waits for Redis, so that hundreds of requests
+//! may wait in little memory.
 
 use std::{
     future::{self, Future},
@@ -24,7 +24,7 @@ use crate::{domain::ids::ProductId, store::Store};
 
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// An application with a fast lane beside it.
+/// An application with a fast path beside it.
 pub struct FastPath<A> {
     app: A,
     store: Data<Store>,
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// What the lane answers. Anything else about a request, its query above all, means nothing to these routes.
+/// A request that the fast path answers. Nothing else of a request matters to these routes, its query least of all.
 enum Wanted {
     Hold,
     Product(ProductId),

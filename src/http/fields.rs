@@ -12,7 +12,7 @@ use super::problem::FieldError;
 /// Complaints that one answer lists.
 const ERRORS_MAX: usize = 20;
 
-/// A JSON value as it stands in the body; of numbers only those that we use are told apart.
+/// A JSON value of a body. Numbers that no body uses are all `OtherNumber`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json<'a> {
     Null,

@@ -168,7 +168,7 @@ fn read_line(object: &mut Object<'_, '_>) -> Option<Line> {
     Some(Line { product: product?, quantity: quantity? })
 }
 
-/// The id in the path. The signature tells ids that were never made here, without a call to Redis.
+/// The id in the path. An id that was never made here has no valid signature, and is refused without a call to Redis.
 fn hold_id(request: &HttpRequest, store: &Store) -> Result<HoldId, Problem> {
     store.ids().parse(request.match_info().query("id")).ok_or_else(refusals::hold_not_found)
 }

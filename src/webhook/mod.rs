@@ -26,7 +26,7 @@ use crate::domain::{
     payment::{PaymentEvent, PaymentStatus},
 };
 
-/// All providers. The first is the one that `flashsale trigger` uses unless told otherwise.
+/// All providers. The first is the one that `flashsale trigger` uses without `--provider`.
 pub static PROVIDERS: [&Provider; 2] = [&standard::PROVIDER, &stripe::PROVIDER];
 
 /// A sender of payment events, and everything that differs between senders.

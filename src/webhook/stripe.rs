@@ -146,7 +146,7 @@ fn sum(kind: &str, object: &Value) -> Result<(Amount, Currency), String> {
     let minor_units = match kind {
         "payment_intent.succeeded" => of("amount_received"),
         "charge.refunded" => refunded(object),
-        // A payment status that Stripe added later. It does not tell whether money came.
+        // A payment status that Stripe added later. It does not say whether money came.
         "checkout.session.completed" if !PAYMENT_STATUSES.contains(&text(object, "payment_status").unwrap_or("")) => {
             &Value::Null
         }
@@ -162,7 +162,7 @@ fn sum(kind: &str, object: &Value) -> Result<(Amount, Currency), String> {
 }
 
 /// The refunded amount, which the scripts compare with the captured one. Stripe's `amount_refunded` includes money that was
-/// authorized and never captured. So a partial refund that equals the captured amount does not tell how much was paid back.
+/// authorized and never captured. So a partial refund that equals the captured amount does not say how much was paid back.
 fn refunded(object: &Value) -> &Value {
     let of = |name: &str| object.get(name).unwrap_or(&Value::Null);
     let is_whole = object.get("refunded").and_then(Value::as_bool) == Some(true);

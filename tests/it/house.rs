@@ -159,7 +159,7 @@ fn banned_words() -> Vec<String> {
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// The words of a text, and the parts of its names: `read_told_order` has `told` in it.
+/// The words of a text, and the parts of its names: `read_order` has `read` and `order` in it.
 fn words(text: &str) -> BTreeSet<&str> {
     let names = text.split(|c: char| !c.is_alphanumeric() && c != '_');
     names.flat_map(|name| name.split('_').chain([name])).filter(|word| !word.is_empty()).collect()

@@ -1,4 +1,4 @@
-//! The house rules of `lua/`: headers that tell the truth, one namespace for each joined script, and names for all keys and
+//! The house rules of `lua/`: headers that are true, one namespace for each joined script, and names for all keys and
 //! arguments. luacheck (`make lint`) sees the rest.
 
 use std::collections::BTreeSet;

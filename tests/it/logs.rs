@@ -32,7 +32,7 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     let mut service = serve(folder.path(), addr, &log)
         .env("FLASHSALE_LOG__FILTER", "info,flashsale=debug")
         .env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "50")
-        .env("FLASHSALE_ADMIN__TOKEN", "a-secret-that-is-never-told")
+        .env("FLASHSALE_ADMIN__TOKEN", "a-secret-that-is-never-logged")
         .spawn()
         .unwrap();
     let client = reqwest::Client::new();
@@ -53,7 +53,7 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
 
     let text = fs::read_to_string(&log).unwrap();
-    assert!(!text.contains("a-secret-that-is-never-told"));
+    assert!(!text.contains("a-secret-that-is-never-logged"));
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let about = |id: &str| lines.iter().filter(|line| line["request_id"] == id).collect::<Vec<_>>();
     let refused = about("trace-1");
@@ -94,8 +94,11 @@ async fn what_cannot_be_read_is_told_by_its_name() {
     assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
     let text = fs::read_to_string(&log).unwrap();
     let errors: Vec<_> = text.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
-    for (told, name) in [("left out of a list of products", "product 1 of sale p1: "), ("request failed", &order)] {
-        assert!(errors.iter().any(|line| line.contains(told) && line.contains(name)), "{told} {name} in {errors:?}");
+    for (logged, name) in [("left out of a list of products", "product 1 of sale p1: "), ("request failed", &order)] {
+        assert!(
+            errors.iter().any(|line| line.contains(logged) && line.contains(name)),
+            "{logged} {name} in {errors:?}"
+        );
     }
 }
 
@@ -105,7 +108,7 @@ async fn why_an_event_is_not_trusted_is_told_in_the_log_alone() {
     let log = folder.path().join("log");
     let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let mut service = serve(folder.path(), addr, &log)
-        // Lines of one kind are told once a second by each worker.
+        // Each worker logs lines of one kind once a second.
         .env("FLASHSALE_HTTP__WORKERS", "1")
         .spawn()
         .unwrap();
@@ -119,10 +122,10 @@ async fn why_an_event_is_not_trusted_is_told_in_the_log_alone() {
     assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
     assert_eq!(refused["code"], "signature_invalid");
     let text = fs::read_to_string(&log).unwrap();
-    for told in [
+    for logged in [
         "nothing in webhook.secrets and webhook.stripe_secrets: every payment event will be refused",
         "\"reason\":\"the timestamp is no whole number of seconds\",\"path\":\"/api/payments/webhooks/stripe\"",
     ] {
-        assert!(text.contains(told) && !refused.to_string().contains("whole number"), "{told} in {text}");
+        assert!(text.contains(logged) && !refused.to_string().contains("whole number"), "{logged} in {text}");
     }
 }

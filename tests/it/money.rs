@@ -213,7 +213,7 @@ async fn check(client: &Client, orders: &[String], log: &[Value]) {
     for order in orders {
         let live = client.admin(&format!("/api/orders/{order}")).await;
         assert_eq!(live["status"], "paid");
-        assert_eq!(&live, states[order.as_str()], "the log tells the order as it stands");
+        assert_eq!(&live, states[order.as_str()], "the log has the order as it is");
     }
     println!(
         "{} orders paid once, {} second payments in review, {} events read",

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 const FIRST_WIDTH_US: u64 = 10_000;
 const INTERVALS_MAX: u64 = 80;
 const SECOND_US: u64 = 1_000_000;
-/// The longest latency that the histograms tell apart. With its retries a request may take longer than one wait.
+/// The longest latency that the histograms distinguish. With its retries a request may take longer than one wait.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
 /// What a buyer ended up with.

@@ -30,7 +30,7 @@ fn types(rows: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_log_tells_what_happened_to_an_order_and_how_it_was_then() {
+async fn the_log_has_each_change_of_an_order_and_the_order_as_it_was_then() {
     let app = TestApp::selling(10).await;
     let order = app.ordered().await;
     app.post(&format!("/api/orders/{order}/payment-started"), json!({})).await;
@@ -39,10 +39,10 @@ async fn the_log_tells_what_happened_to_an_order_and_how_it_was_then() {
     app.pay("c", json!({"status": "refunded", "order_id": order, "payment_id": "pi_1"})).await;
     let events = rows(&list(&app, "?sale=p1").await);
     let expected = ["order.created", "order.payment_started", "order.paid", "review.opened", "order.refunded"];
-    let mut told = types(&events);
+    let mut written = types(&events);
     // One call may settle several events; here each came in a call of its own.
-    assert_eq!(told, expected);
-    told.dedup();
+    assert_eq!(written, expected);
+    written.dedup();
     let statuses: Vec<_> = events.iter().filter_map(|event| event["order"]["status"].as_str()).collect();
     assert_eq!(statuses, ["pending", "pending", "paid", "refunded"]);
     assert!(events.iter().all(|event| event["sale"] == "p1" && event["at"].as_str().unwrap().ends_with('Z')));
@@ -84,7 +84,7 @@ async fn an_order_that_lapses_is_told_once_and_before_what_comes_after() {
     let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1"), ("EVENTS__SWEEP_MS", "20")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 2})).await;
     let order = app.ordered().await;
-    eventually("it is told", async || rows(&list(&app, "?sale=p1").await).len() == 2).await;
+    eventually("the event is written", async || rows(&list(&app, "?sale=p1").await).len() == 2).await;
     let late = app.pay("a", json!({"status": "paid", "order_id": order})).await;
     assert_eq!(late.body["order"]["late"], true);
     let events = rows(&list(&app, "?sale=p1").await);
@@ -170,7 +170,7 @@ async fn what_cannot_be_asked_of_the_log_is_refused() {
         assert_eq!(list(&app, query).await.refusal(), (422, "validation_failed"), "{query}");
     }
     assert_eq!(list(&app, "?cursor=x").await.refusal(), (422, "unknown_field"));
-    assert_eq!(list(&app, "?sale=nowhere").await.refusal(), (404, "sale_not_found"));
+    assert_eq!(list(&app, "?sale=unknown").await.refusal(), (404, "sale_not_found"));
     assert_eq!(rows(&list(&app, "").await), Vec::<Value>::new());
     for id in 2..=100 {
         app.add_product(json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1})).await;

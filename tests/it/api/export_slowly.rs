@@ -1,5 +1,4 @@
-//! What an export costs the service while it runs: memory that does not grow with the number of orders, and no delay when it
-//! is told to stop.
+//! The cost of an export to the service: memory that does not grow with the number of orders, and no delay of a stop.
 
 use std::{fs, net::SocketAddr, process::Command, time::Instant};
 
@@ -41,7 +40,7 @@ async fn service(redis: &PrivateRedis, folder: &TempDir) -> ServiceProcess {
     service
 }
 
-/// The most memory that a process ever had, in KiB; `None` where the system does not tell.
+/// The most memory that a process ever had, in KiB; `None` where the system does not say.
 fn peak_kib(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

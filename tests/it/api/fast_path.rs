@@ -1,4 +1,4 @@
-//! The fast lane answers as the routes do, however the bytes of a request arrive.
+//! The fast path answers as the routes do, however the bytes of a request arrive.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,11 +28,11 @@ async fn answer(app: &TestApp, request: RequestBuilder) -> (u16, BTreeMap<String
 }
 
 #[tokio::test]
-async fn the_lane_and_the_routes_give_the_same_answers() {
+async fn the_fast_path_and_the_routes_give_the_same_answers() {
     // All units go in the first wishes, so that the others are refused alike.
     let app = TestApp::selling(4).await;
-    // Written like this, a path is no exact match for the lane; the router decodes it.
-    let (lane, route) = ("/api/holds", "/api/%68olds");
+    // Written like this, a path is no exact match for the fast path, and the router decodes it.
+    let (fast, routed) = ("/api/holds", "/api/%68olds");
     let wishes = [
         HOLD,
         r#"{"items":[{"product_id":1,"quantity":1}],"customer_id":"alice"}"#,
@@ -45,11 +45,11 @@ async fn the_lane_and_the_routes_give_the_same_answers() {
     ];
     for body in wishes {
         let ask = |path| app.request(Method::POST, path).header("content-type", "application/json").body(body);
-        assert_eq!(answer(&app, ask(lane)).await, answer(&app, ask(route)).await, "{body}");
+        assert_eq!(answer(&app, ask(fast)).await, answer(&app, ask(routed)).await, "{body}");
     }
     for (content_type, length) in [("text/plain", 1), ("application/json", 20_000)] {
         let ask = |path| app.request(Method::POST, path).header("content-type", content_type).body(" ".repeat(length));
-        assert_eq!(answer(&app, ask(lane)).await, answer(&app, ask(route)).await, "{content_type}");
+        assert_eq!(answer(&app, ask(fast)).await, answer(&app, ask(routed)).await, "{content_type}");
     }
     for (method, id) in [(Method::GET, "1"), (Method::HEAD, "1"), (Method::GET, "9"), (Method::PUT, "1")] {
         let ask = |products| app.request(method.clone(), &format!("/api/{products}/{id}"));
@@ -58,7 +58,7 @@ async fn the_lane_and_the_routes_give_the_same_answers() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_means_the_same_in_the_lane_and_on_the_route() {
+async fn an_idempotency_key_means_the_same_on_the_fast_path_and_on_the_route() {
     let app = TestApp::selling(3).await;
     let ask = |path, quantity| {
         let request = app.request(Method::POST, path).header("Idempotency-Key", "k");

@@ -19,8 +19,8 @@ const KEYS: (&str, &str) = ("HTTP__API_KEYS", "key-of-the-web-shop, key-of-the-m
 /// Five requests, and no other one for as long as a test takes.
 const LIMIT: [(&str, &str); 2] = [("HTTP__RATE_LIMIT_PER_SECOND", "0.001"), ("HTTP__RATE_LIMIT_BURST", "5")];
 const BEHIND_A_PROXY: (&str, &str) = ("HTTP__TRUSTED_PROXIES", "127.0.0.1");
-/// Written with an escape, a path is no exact match for the lane; the router decodes it.
-const LANE_AND_ROUTE: [&str; 2] = ["/api/holds", "/api/%68olds"];
+/// Written with an escape, a path is no exact match for the fast path, and the router decodes it.
+const BOTH_PATHS: [&str; 2] = ["/api/holds", "/api/%68olds"];
 
 async fn selling(settings: &[(&str, &str)]) -> TestApp {
     let app = TestApp::start_with(settings);
@@ -32,13 +32,13 @@ fn limited(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static
     LIMIT.iter().chain(more).copied().collect()
 }
 
-fn wish(app: &TestApp, path: &str) -> RequestBuilder {
+fn hold_request(app: &TestApp, path: &str) -> RequestBuilder {
     app.request(Method::POST, path).json(&json!({"product_id": 1, "quantity": 1}))
 }
 
 async fn hold_for(app: &TestApp, path: &str, forwarded: &[&str]) -> u16 {
     let lines = forwarded.iter();
-    let request = lines.fold(wish(app, path), |request, line| request.header("x-forwarded-for", *line));
+    let request = lines.fold(hold_request(app, path), |request, line| request.header("x-forwarded-for", *line));
     app.send(request).await.status
 }
 
@@ -64,7 +64,7 @@ fn storefront(app: &TestApp) -> Vec<RequestBuilder> {
     calls.into_iter().map(|(method, path)| app.request(method, path)).collect()
 }
 
-/// Answers to HEAD, which have no body, in the lane and on the route.
+/// Answers to HEAD, which have no body, on the fast path and through the router.
 async fn heads(app: &TestApp) -> [u16; 2] {
     let head = async |path| app.request(Method::HEAD, path).send().await.unwrap().status().as_u16();
     [head("/api/products/1").await, head("/api/product%73/1").await]
@@ -108,26 +108,26 @@ async fn storefront_calls_need_one_of_the_keys_and_others_none() {
 async fn a_key_counts_when_it_comes_once_and_in_its_header() {
     let app = selling(&[KEYS]).await;
     let odd = HeaderValue::from_bytes(&[0xff; 40]).unwrap();
-    for path in LANE_AND_ROUTE {
+    for path in BOTH_PATHS {
         let wrong = [
-            wish(&app, path).bearer_auth(KEY),
-            wish(&app, path).header("x-api-key", KEY).header("x-api-key", KEY),
-            wish(&app, path).header("x-api-key", KEY).header("x-api-key", "another"),
-            wish(&app, path).header("x-api-key", odd.clone()),
-            wish(&app, path).header("x-api-key", KEY.repeat(3_000)),
-            wish(&app, &format!("{path}?x-api-key={KEY}&api_key={KEY}")),
+            hold_request(&app, path).bearer_auth(KEY),
+            hold_request(&app, path).header("x-api-key", KEY).header("x-api-key", KEY),
+            hold_request(&app, path).header("x-api-key", KEY).header("x-api-key", "another"),
+            hold_request(&app, path).header("x-api-key", odd.clone()),
+            hold_request(&app, path).header("x-api-key", KEY.repeat(3_000)),
+            hold_request(&app, &format!("{path}?x-api-key={KEY}&api_key={KEY}")),
         ];
         for request in wrong {
             assert_eq!(app.send(request).await.refusal(), (401, "unauthorized"));
         }
-        assert_eq!(app.send(wish(&app, path).header("X-API-KEY", KEY)).await.status, 201);
+        assert_eq!(app.send(hold_request(&app, path).header("X-API-KEY", KEY)).await.status, 201);
     }
 }
 
 #[tokio::test]
 async fn a_buyer_with_a_key_goes_all_the_way_and_the_payment_shows_none() {
     let app = selling(&[KEYS]).await;
-    let held = app.send(wish(&app, "/api/holds").header("x-api-key", KEY)).await;
+    let held = app.send(hold_request(&app, "/api/holds").header("x-api-key", KEY)).await;
     let ask = app.request(Method::POST, "/api/orders").json(&json!({"hold_id": held.id()}));
     let order = app.send(ask.header("x-api-key", KEY)).await;
     let paid = app.pay("payment-1", json!({"status": "paid", "order_id": order.id()})).await;
@@ -164,16 +164,16 @@ async fn who_is_turned_away_never_reaches_redis() {
             .map(|line| line.split(',').next().unwrap().to_owned())
     };
     let before = scripts_run();
-    for path in LANE_AND_ROUTE {
+    for path in BOTH_PATHS {
         for _ in 0..10 {
-            assert_eq!(app.send(wish(&app, path)).await.refusal(), (429, "rate_limited"));
+            assert_eq!(app.send(hold_request(&app, path)).await.refusal(), (429, "rate_limited"));
         }
     }
     assert!(before.is_some() && before == scripts_run());
 }
 
 #[tokio::test]
-async fn the_lane_and_the_routes_count_together_and_refuse_alike() {
+async fn the_fast_path_and_the_routes_count_together_and_refuse_alike() {
     let app = selling(&limited(&[KEYS])).await;
     let same = |mut answer: Answer| {
         ["date", "x-request-id", "content-length"].iter().for_each(|name| _ = answer.headers.remove(*name));
@@ -181,25 +181,25 @@ async fn the_lane_and_the_routes_count_together_and_refuse_alike() {
         let wait = answer.headers.remove("retry-after");
         (answer.status, answer.headers, answer.body, wait.is_some())
     };
-    let [lane, route] = LANE_AND_ROUTE;
-    let unknown = [app.send(wish(&app, lane)).await, app.send(wish(&app, route)).await].map(same);
+    let [fast, routed] = BOTH_PATHS;
+    let unknown = [app.send(hold_request(&app, fast)).await, app.send(hold_request(&app, routed)).await].map(same);
     assert_eq!(unknown[0], unknown[1]);
-    for path in [lane, route, lane] {
-        assert_eq!(app.send(wish(&app, path).header("x-api-key", KEY)).await.status, 201);
+    for path in [fast, routed, fast] {
+        assert_eq!(app.send(hold_request(&app, path).header("x-api-key", KEY)).await.status, 201);
     }
-    let beyond = [app.send(wish(&app, route)).await, app.send(wish(&app, lane)).await].map(same);
+    let beyond = [app.send(hold_request(&app, routed)).await, app.send(hold_request(&app, fast)).await].map(same);
     assert_eq!((beyond[0].0, &beyond[0]), (429, &beyond[1]));
 }
 
 #[tokio::test]
 async fn the_limit_comes_before_the_key_and_the_key_before_the_body() {
     let app = selling(&limited(&[KEYS])).await;
-    for path in [LANE_AND_ROUTE, LANE_AND_ROUTE].concat().into_iter().chain(["/api/orders"]) {
+    for path in [BOTH_PATHS, BOTH_PATHS].concat().into_iter().chain(["/api/orders"]) {
         let request = app.request(Method::POST, path).header("content-type", "text/plain").body("{");
         assert_eq!(app.send(request).await.refusal(), (401, "unauthorized"));
     }
-    for path in LANE_AND_ROUTE {
-        assert_eq!(app.send(wish(&app, path).header("x-api-key", KEY)).await.refusal(), (429, "rate_limited"));
+    for path in BOTH_PATHS {
+        assert_eq!(app.send(hold_request(&app, path).header("x-api-key", KEY)).await.refusal(), (429, "rate_limited"));
     }
 }
 
@@ -217,14 +217,14 @@ async fn requests_of_one_connection_are_counted_one_by_one_and_it_goes_on_after_
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_client_is_counted_by_itself() {
     let app = selling(&limited(&[BEHIND_A_PROXY])).await;
-    for path in LANE_AND_ROUTE.into_iter().cycle().take(5) {
+    for path in BOTH_PATHS.into_iter().cycle().take(5) {
         assert_eq!(hold_for(&app, path, &["203.0.113.7"]).await, 201);
     }
     let ipv6: Vec<_> = (1..=5).map(|host| format!("2001:db8:0:1::{host}")).collect();
     for address in &ipv6 {
         assert_eq!(hold_for(&app, "/api/holds", &[address]).await, 201);
     }
-    for path in LANE_AND_ROUTE {
+    for path in BOTH_PATHS {
         for refused in
             ["203.0.113.7", "203.0.113.7:4711", "::ffff:203.0.113.7", "2001:db8:0:1:ffff::9", "[2001:db8:0:1::9]:1"]
         {
@@ -252,7 +252,7 @@ async fn what_a_client_says_before_the_proxy_speaks_chooses_no_count() {
     let trusted = [&trusted[..]];
     let more: [&[&str]; 3] = [&trusted, &["203.0.113.7, 127.0.0.1"], &["198.51.100.9,203.0.113.7"]];
     for lines in forged.into_iter().chain(more) {
-        for path in LANE_AND_ROUTE {
+        for path in BOTH_PATHS {
             assert_eq!(hold_for(&app, path, lines).await, 429);
         }
     }
@@ -264,9 +264,9 @@ async fn a_forged_header_from_a_peer_that_is_not_trusted_changes_nothing() {
     for proxies in ["", "10.0.0.0/8, 2001:db8::/32"] {
         let app = selling(&limited(&[("HTTP__TRUSTED_PROXIES", proxies)])).await;
         for host in 0..10 {
-            let (path, forged) = (LANE_AND_ROUTE[host % 2], format!("198.51.100.{host}"));
+            let (path, forged) = (BOTH_PATHS[host % 2], format!("198.51.100.{host}"));
             let other = [("forwarded", format!("for={forged}")), ("x-real-ip", forged.clone())];
-            let request = wish(&app, path).header("x-forwarded-for", &forged);
+            let request = hold_request(&app, path).header("x-forwarded-for", &forged);
             let request = other.iter().fold(request, |request, (name, value)| request.header(*name, value));
             assert_eq!(app.send(request).await.status, if host < 5 { 201 } else { 429 });
         }
@@ -297,8 +297,8 @@ fn a_proxy_that_is_not_named_is_told_of_once() {
     signal_process(service.id(), "TERM");
     assert!(service.wait().unwrap().success());
     let text = std::fs::read_to_string(&log).unwrap();
-    let told: Vec<_> = text.lines().filter(|line| line.contains("http.trusted_proxies")).collect();
-    assert!(told.len() == 1 && told[0].contains("\"peer\":\"127.0.0.1\"") && told[0].contains("WARN"), "{text}");
+    let logged: Vec<_> = text.lines().filter(|line| line.contains("http.trusted_proxies")).collect();
+    assert!(logged.len() == 1 && logged[0].contains("\"peer\":\"127.0.0.1\"") && logged[0].contains("WARN"), "{text}");
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn our_own_clients_show_the_key() {
 #[tokio::test]
 async fn payment_events_are_sent_without_a_key_and_only_asking_what_an_order_costs_needs_one() {
     let app = selling(&[KEYS]).await;
-    let held = app.send(wish(&app, "/api/holds").header("x-api-key", KEY)).await;
+    let held = app.send(hold_request(&app, "/api/holds").header("x-api-key", KEY)).await;
     let ask = app.request(Method::POST, "/api/orders").json(&json!({"hold_id": held.id()}));
     let order = app.send(ask.header("x-api-key", KEY)).await.id();
     let trigger = |arguments: &[&str]| {

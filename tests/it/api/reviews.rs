@@ -38,7 +38,7 @@ async fn money_that_is_no_paid_order_waits_for_a_person_with_its_reason() {
     assert_eq!(pay("d", &cancelled, "pi_3", "50.00").await, "refund_required");
     assert_eq!(pay("e", "order_of_another_shop", "pi_4", "7.5").await, "unmatched");
     let found = rows(&list(&app, "").await);
-    let told: Vec<_> = found
+    let listed: Vec<_> = found
         .iter()
         .map(|review| ["reason", "order_id", "payment_id", "amount", "reference"].map(|name| review[name].clone()))
         .collect();
@@ -49,7 +49,7 @@ async fn money_that_is_no_paid_order_waits_for_a_person_with_its_reason() {
         ["order_cancelled", &cancelled, "pi_3", "50.00", ""],
     ];
     let expected = expected.map(|row| row.map(|text| if text.is_empty() { Value::Null } else { json!(text) }));
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
     assert!(found.iter().all(|review| review["status"] == "open" && review["resolved_at"] == Value::Null));
     assert_eq!(found[0]["sale"], Value::Null);
     assert_eq!(rows(&list(&app, "?sale=p1").await).len(), 3);
@@ -71,18 +71,18 @@ async fn several_events_about_one_payment_open_one_review() {
 async fn each_part_of_a_refund_is_looked_at_though_one_before_it_was_resolved() {
     let app = TestApp::selling(10).await;
     let order = app.ordered().await;
-    let tell = async |key: &str, status: &str, amount: &str| {
+    let send = async |key: &str, status: &str, amount: &str| {
         let event =
             json!({"status": status, "order_id": order, "payment_id": "pi_1", "amount": amount, "currency": "USD"});
         app.pay(key, event).await.body["outcome"].clone()
     };
-    tell("a", "paid", "50.00").await;
-    assert_eq!(tell("b", "refunded", "10.00").await, "review");
-    assert_eq!(tell("c", "refunded", "10.00").await, "review", "the same part, told again");
+    send("a", "paid", "50.00").await;
+    assert_eq!(send("b", "refunded", "10.00").await, "review");
+    assert_eq!(send("c", "refunded", "10.00").await, "review", "the same part again");
     let found = rows(&list(&app, "").await);
     assert_eq!(found.len(), 1, "{found:?}");
     resolve(&app, &found[0], "a voucher").await;
-    assert_eq!(tell("d", "refunded", "30.00").await, "review");
+    assert_eq!(send("d", "refunded", "30.00").await, "review");
     assert_eq!(rows(&list(&app, "").await)[0]["amount"], "30.00");
 }
 
@@ -159,7 +159,7 @@ async fn what_cannot_be_asked_of_the_reviews_is_refused() {
         assert_eq!(refused.refusal(), (422, "validation_failed"), "{query}");
     }
     assert_eq!(list(&app, "?page=2").await.refusal(), (422, "unknown_field"));
-    assert_eq!(list(&app, "?sale=nowhere").await.refusal(), (404, "sale_not_found"));
+    assert_eq!(list(&app, "?sale=unknown").await.refusal(), (404, "sale_not_found"));
     app.pay("a", json!({"status": "paid", "order_id": "cart 7"})).await;
     let review = rows(&list(&app, "").await).remove(0);
     for note in ["", " ", "a\u{7}b", &"x".repeat(1_001)] {

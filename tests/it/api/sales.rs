@@ -90,7 +90,7 @@ async fn terms_that_do_not_fit_together_are_refused_and_nothing_changes() {
     }
     assert_eq!(change(&app, "drop", json!({"colour": "red"})).await.refusal(), (422, "unknown_field"));
     assert_eq!(get(&app, "/api/admin/sales/drop").await.body, before);
-    assert_eq!(change(&app, "nowhere", json!({"paused": true})).await.refusal(), (404, "sale_not_found"));
+    assert_eq!(change(&app, "unknown", json!({"paused": true})).await.refusal(), (404, "sale_not_found"));
     assert_eq!(get(&app, "/api/admin/sales/NO").await.refusal(), (404, "sale_not_found"));
     for id in ["p7", "A", "a b", ""] {
         assert_eq!(make(&app, json!({"id": id})).await.refusal(), (422, "validation_failed"), "{id:?}");
@@ -121,7 +121,7 @@ async fn while_a_sale_is_paused_what_is_held_can_still_be_ordered_and_paid() {
     assert_eq!(app.hold(1).await.refusal(), (409, "sale_paused"));
     assert_eq!(app.get("/api/products/1").await.body["status"], "paused");
     let again = with_key().await;
-    assert_eq!((again.status, again.id()), (201, first.id()), "what was held before is told again");
+    assert_eq!((again.status, again.id()), (201, first.id()), "the answer of the first time comes again");
     let order = app.order(&hold).await;
     assert_eq!(order.status, 201);
     assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order.id()})).await.body["outcome"], "applied");

@@ -116,7 +116,7 @@ async fn orders_are_listed_page_by_page_while_others_are_made() {
         }
     }
     let distinct: BTreeSet<String> = seen.iter().cloned().collect();
-    assert_eq!(distinct.len(), seen.len(), "none is told twice");
+    assert_eq!(distinct.len(), seen.len(), "none is listed twice");
     assert!(made.is_subset(&distinct), "none is left out");
     let paid = list("?status=paid&sale=p1").await;
     assert_eq!(paid.body["data"].as_array().unwrap().len(), 5);
@@ -124,7 +124,7 @@ async fn orders_are_listed_page_by_page_while_others_are_made() {
     for query in ["?limit=0", "?status=open", "?cursor=x", "?sale=A"] {
         assert_eq!(list(query).await.refusal(), (422, "validation_failed"), "{query}");
     }
-    assert_eq!(list("?sale=nowhere").await.refusal(), (404, "sale_not_found"));
+    assert_eq!(list("?sale=unknown").await.refusal(), (404, "sale_not_found"));
     assert_eq!(app.get("/api/admin/orders").await.refusal(), (401, "unauthorized"));
 }
 

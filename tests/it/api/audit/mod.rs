@@ -166,7 +166,7 @@ async fn what_was_promised_twice_is_told_and_left_to_a_person() {
 }
 
 #[tokio::test]
-async fn money_that_nobody_looks_after_and_records_that_nobody_can_read_are_told() {
+async fn money_without_a_review_and_unreadable_records_are_reported() {
     let app = TestApp::selling(5).await;
     let released = app.held().await;
     app.delete(&format!("/api/holds/{released}")).await;
@@ -261,7 +261,7 @@ async fn twenty_customers_with_a_limit_of_two_never_have_more_whatever_they_do()
             let found = audit(&app).await;
             assert_eq!(differences(&found), [], "{found}");
             assert_eq!(found["ok"], true);
-            law_of(&app.get("/api/products/1").await);
+            assert_stock_invariant(&app.get("/api/products/1").await);
             assert_eq!(above(&mut app.redis.connect(), 2), BTreeMap::new());
         }
     };
@@ -328,7 +328,7 @@ async fn buy_all_ways(app: &TestApp, customer: usize) -> usize {
     most
 }
 
-fn law_of(product: &Answer) {
+fn assert_stock_invariant(product: &Answer) {
     let of = |name: &str| product.body[name].as_i64().unwrap();
     let terms = ["available_stock", "held_stock", "pending_stock", "sold_stock"].map(of);
     assert_eq!(of("total_stock"), terms.iter().sum::<i64>(), "{product:?}");

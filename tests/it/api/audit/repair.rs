@@ -122,7 +122,7 @@ async fn what_nobody_can_read_keeps_its_units_until_a_person_has_looked() {
 }
 
 #[tokio::test]
-async fn a_product_whose_counters_are_gone_is_told() {
+async fn a_product_whose_counters_are_gone_is_reported() {
     let app = TestApp::selling(5).await;
     app.held().await;
     let bought = app.held().await;

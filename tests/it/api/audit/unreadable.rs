@@ -1,4 +1,4 @@
-//! What nobody can read, or is gone, is told, and stops no audit of the rest.
+//! An audit reports damaged and missing records, and goes on with the rest.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ async fn damage_that_cannot_be_read_is_told_by_sale_and_product_and_the_rest_is_
     app.held().await;
     app.add_product(json!({"id": 2, "name": "Other", "price": "5.00", "total_stock": 3})).await;
     let mut redis = app.redis.connect();
-    // Each with what undoes it, and how often it is told: of the stock of a sale, of its buckets, of a record.
+    // Each damage with the command that undoes it, and the number of times that it is reported.
     let damages = [
         ("HSET fs1:{p1}:stock 1:available abc", "HSET fs1:{p1}:stock 1:available 9", json!(1)),
         ("HSET fs1:{p1}:stock x:available 9", "HDEL fs1:{p1}:stock x:available", json!(null)),
