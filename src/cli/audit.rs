@@ -13,7 +13,13 @@ use super::{
     service::ServiceArgs,
     table::{Column, Table, cell, counted, short_time},
 };
-use crate::tools::client::api::{ApiCall, escape};
+use crate::{
+    tools::{
+        client::api::{ApiCall, escape},
+        text::printable,
+    },
+    wire::audit::{AuditBody, DifferenceBody, SaleAuditBody},
+};
 
 /// An audit of ten million records takes less.
 const TIMEOUT: Duration = Duration::from_mins(10);
@@ -61,9 +67,9 @@ pub(super) fn run(common: &CommonArgs, args: &AuditArgs) -> Exit {
         let reply = client.send(call).await;
         progress.finish_and_clear();
         let reply = reply?;
-        let is_good = reply.json::<Value>()?["ok"] == true;
-        args.service.show(&reply, |answer| report(answer, args.repair))?;
-        Ok(if is_good { Exit::Done } else { Exit::No })
+        let audit: AuditBody<'_> = reply.json()?;
+        args.service.show(&reply, |_: &Value| report(&audit, args.repair))?;
+        Ok(if audit.ok { Exit::Done } else { Exit::No })
     })
 }
 
@@ -75,24 +81,23 @@ fn spinner() -> ProgressBar {
     spinner
 }
 
-fn report(answer: &Value, is_repair: bool) -> String {
-    let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
-    let (sales, differences, repaired) = (rows("sales"), rows("differences"), rows("repaired"));
-    let mut parts: Vec<String> = sales_table(&sales).into_iter().collect();
+fn report(audit: &AuditBody<'_>, is_repair: bool) -> String {
+    let AuditBody { sales, differences, repaired, .. } = audit;
+    let mut parts: Vec<String> = sales_table(sales).into_iter().collect();
     if !repaired.is_empty() {
-        parts.push(format!("Repaired:\n{}", differences_table(&repaired)));
+        parts.push(format!("Repaired:\n{}", differences_table(repaired)));
     }
     if !differences.is_empty() {
-        parts.push(format!("Different:\n{}", differences_table(&differences)));
+        parts.push(format!("Different:\n{}", differences_table(differences)));
     }
-    parts.push(verdict(&sales, &differences, is_repair));
+    parts.push(verdict(sales, differences, is_repair));
     parts.join("\n\n")
 }
 
 /// The sales; of many only those with differences.
-fn sales_table(sales: &[Value]) -> Option<String> {
+fn sales_table(sales: &[SaleAuditBody<'_>]) -> Option<String> {
     let all_fit = sales.len() <= SALES_SHOWN;
-    let shown: Vec<&Value> = sales.iter().filter(|sale| all_fit || sale["ok"] != true).collect();
+    let shown: Vec<_> = sales.iter().filter(|sale| all_fit || !sale.ok).collect();
     let mut table = Table::new(&[
         Column::Wide("SALE"),
         Column::Right("PRODUCTS"),
@@ -103,16 +108,14 @@ fn sales_table(sales: &[Value]) -> Option<String> {
         Column::Right("DIFFERENCES"),
     ]);
     for sale in &shown {
-        let looks = if sale["exact"] == true { "at rest".to_owned() } else { format!("{} times", sale["looks"]) };
-        let mut cells: Vec<String> =
-            ["id", "products", "holds", "orders", "customers"].iter().map(|name| cell(&sale[name])).collect();
-        cells.extend([looks, cell(&sale["differences"])]);
-        table.row(cells);
+        let looks = if sale.exact { "at rest".to_owned() } else { format!("{} times", sale.looks) };
+        let SaleAuditBody { id, products, holds, orders, customers, differences, .. } = sale;
+        table.row([cell(id), cell(products), cell(holds), cell(orders), cell(customers), looks, cell(differences)]);
     }
     (!shown.is_empty()).then(|| table.text())
 }
 
-fn differences_table(differences: &[Value]) -> String {
+fn differences_table(differences: &[DifferenceBody<'_>]) -> String {
     let mut table = Table::new(&[
         Column::Left("SALE"),
         Column::Left("WHAT"),
@@ -122,41 +125,31 @@ fn differences_table(differences: &[Value]) -> String {
         Column::Left("REPAIRABLE"),
     ]);
     for difference in differences {
-        table.row(
-            ["sale", "what"]
-                .map(|name| cell(&difference[name]))
-                .into_iter()
-                .chain([subject(difference)])
-                .chain(["stored", "recomputed", "repairable"].map(|name| cell(&difference[name]))),
-        );
+        let DifferenceBody { sale, what, stored, recomputed, repairable, .. } = difference;
+        table.row([cell(sale), cell(what), subject(difference), cell(stored), cell(recomputed), cell(repairable)]);
     }
     table.text()
 }
 
 /// What the difference is about, in words.
-fn subject(difference: &Value) -> String {
-    let named = |name: &str, word: &str| {
-        let value = &difference[name];
-        (!value.is_null()).then(|| format!("{word}{}", cell(value)))
-    };
-    let at = &difference["deadline"];
+fn subject(difference: &DifferenceBody<'_>) -> String {
     let parts = [
-        named("customer_id", "customer "),
-        named("product_id", "product "),
-        (!at.is_null()).then(|| format!("until {}", short_time(at))),
-        named("order_id", ""),
+        difference.customer_id.as_deref().map(|customer| format!("customer {}", printable(customer))),
+        difference.product_id.map(|product| format!("product {product}")),
+        difference.deadline.as_deref().map(|deadline| format!("until {}", short_time(Some(deadline)))),
+        difference.order_id.as_deref().map(printable),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn verdict(sales: &[Value], differences: &[Value], is_repair: bool) -> String {
-    let count: u64 = sales.iter().filter_map(|sale| sale["differences"].as_u64()).sum();
+fn verdict(sales: &[SaleAuditBody<'_>], differences: &[DifferenceBody<'_>], is_repair: bool) -> String {
+    let count: u64 = sales.iter().map(|sale| sale.differences as u64).sum();
     if count == 0 {
         return format!("{} audited: all is as the records say.", counted(sales.len() as u64, "sale"));
     }
     let more = count.saturating_sub(differences.len() as u64);
     let more = if more > 0 { format!(" ({more} more are not listed)") } else { String::new() };
-    let repairable = differences.iter().any(|difference| difference["repairable"] == true);
+    let repairable = differences.iter().any(|difference| difference.repairable);
     let advice = match (repairable, is_repair) {
         (true, false) => "`flashsale audit --repair` repairs what is repairable.",
         (true, true) => "The sale was written to all the time: `flashsale sale pause ID`, then repair it again.",

@@ -12,10 +12,15 @@ use super::{
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, sheet, short_name, short_time},
 };
-use crate::tools::client::api::{ApiCall, ApiClient, ApiReply, CallError, escape};
+use crate::{
+    tools::{
+        client::api::{ApiCall, ApiClient, ApiReply, CallError, escape},
+        text::printable,
+    },
+    wire::product::ProductBody,
+};
 
 const PRODUCTS: &str = "/api/admin/products";
-const STOCK: [&str; 5] = ["total", "available", "held", "pending", "sold"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -232,7 +237,7 @@ async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiR
 async fn list(client: &mut ApiClient, service: &ServiceArgs, sale: Option<&str>) -> Result<Exit, CommandError> {
     let of_sale = sale.map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
     let products = client.list(&format!("{PRODUCTS}{of_sale}")).await?;
-    service.show_list(&products, |products: &[Value]| {
+    service.show_list(&products, |products: &[ProductBody<'static>]| {
         if products.is_empty() {
             return "no products here yet; `flashsale product create` makes one".to_owned();
         }
@@ -249,9 +254,9 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, sale: Option<&str>)
             Column::Right("SOLD"),
         ]);
         for product in products {
-            let fact = |name: &str| cell(&product[name]);
-            let facts = [fact("id"), short_name(&product["name"]), fact("sale"), fact("status"), price(product)];
-            table.row(facts.into_iter().chain(STOCK.map(|counter| fact(&format!("{counter}_stock")))));
+            let ProductBody { id, name, sale, status, .. } = product;
+            let facts = [cell(id), short_name(name), cell(sale), cell(status), price(product)];
+            table.row(facts.into_iter().chain(stock(product).map(|(_, units)| units.to_string())));
         }
         table.text()
     })
@@ -279,24 +284,40 @@ async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<A
     Ok(sent?)
 }
 
-fn price(product: &Value) -> String {
-    format!("{} {}", cell(&product["price"]), cell(&product["currency"]))
+fn price(product: &ProductBody<'_>) -> String {
+    printable(&format!("{} {}", product.price, product.currency))
+}
+
+/// The counters of a product, by name.
+fn stock(product: &ProductBody<'_>) -> [(&'static str, u64); 5] {
+    [
+        ("total", product.total_stock),
+        ("available", product.available_stock),
+        ("held", product.held_stock),
+        ("pending", product.pending_stock),
+        ("sold", product.sold_stock),
+    ]
 }
 
 /// The facts under the names of the options that change them, then the counters below each other.
-fn text(product: &Value) -> String {
-    let fact = |name: &str| (name.replace('_', "-"), cell(&product[name]));
-    let time = |name: &str| (name.replace('_', "-"), short_time(&product[name]));
+fn text(product: &ProductBody<'_>) -> String {
+    let fact = |name: &str, text: String| (name.to_owned(), text);
     let empty = || (String::new(), String::new());
-    let counters = STOCK.map(|counter| cell(&product[format!("{counter}_stock")]));
-    let width = counters.iter().map(String::len).max().unwrap_or(0);
-    let mut facts = vec![fact("name"), fact("sale"), ("price".to_owned(), price(product))];
-    facts.extend(["max_per_hold", "max_per_customer"].map(fact));
-    facts.extend(["starts_at", "ends_at"].map(time));
-    facts.push(empty());
-    facts.extend(STOCK.iter().zip(&counters).map(|(name, units)| ((*name).to_owned(), format!("{units:>width$}"))));
-    facts.extend([empty(), ("next release".to_owned(), short_time(&product["next_release_at"]))]);
-    sheet(&format!("product {}: {}", cell(&product["id"]), cell(&product["status"])), &facts)
+    let counters = stock(product).map(|(name, units)| (name, units.to_string()));
+    let width = counters.iter().map(|(_, units)| units.len()).max().unwrap_or(0);
+    let mut facts = vec![
+        fact("name", cell(&product.name)),
+        fact("sale", cell(&product.sale)),
+        fact("price", price(product)),
+        fact("max-per-hold", cell(&product.max_per_hold)),
+        fact("max-per-customer", cell(&product.max_per_customer)),
+        fact("starts-at", short_time(product.starts_at.as_deref())),
+        fact("ends-at", short_time(product.ends_at.as_deref())),
+        empty(),
+    ];
+    facts.extend(counters.iter().map(|(name, units)| fact(name, format!("{units:>width$}"))));
+    facts.extend([empty(), fact("next release", short_time(product.next_release_at.as_deref()))]);
+    sheet(&format!("product {}: {}", product.id, product.status), &facts)
 }
 
 #[cfg(test)]
@@ -327,6 +348,6 @@ product 1: live
   sold                0
 
   next release      2026-11-25 17:45:30Z";
-        assert_eq!(text(&product), expected);
+        assert_eq!(text(&serde_json::from_value(product).unwrap()), expected);
     }
 }

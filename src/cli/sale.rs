@@ -16,6 +16,7 @@ use super::{
 use crate::{
     domain::sale::{SaleStatus, Window},
     tools::client::api::{ApiCall, ApiClient, escape},
+    wire::sale::SaleBody,
 };
 
 const SALES: &str = "/api/admin/sales";
@@ -220,7 +221,7 @@ fn path(id: &str) -> String {
 async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, CommandError> {
     let sales = client.list(SALES).await?;
     let now_ms = now_ms(client);
-    service.show_list(&sales, |sales: &[Value]| {
+    service.show_list(&sales, |sales: &[SaleBody<'static>]| {
         if sales.is_empty() {
             return "no sales yet; `flashsale sale create` makes one".to_owned();
         }
@@ -235,13 +236,13 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, Com
         ]);
         for sale in sales {
             table.row([
-                cell(&sale["id"]),
-                short_name(&sale["name"]),
+                cell(&sale.id),
+                short_name(&sale.name),
                 status(sale, now_ms),
-                short_time(&sale["starts_at"]),
-                short_time(&sale["ends_at"]),
-                instant::length(sale["hold_seconds"].as_u64().unwrap_or(0)),
-                instant::length(sale["payment_seconds"].as_u64().unwrap_or(0)),
+                short_time(sale.starts_at.as_deref()),
+                short_time(sale.ends_at.as_deref()),
+                instant::length(sale.hold_seconds),
+                instant::length(sale.payment_seconds),
             ]);
         }
         table.text()
@@ -272,10 +273,10 @@ fn now_ms(client: &ApiClient) -> i64 {
 }
 
 /// The status at this instant. It follows from the window, which is what the service answers.
-fn status(sale: &Value, now_ms: i64) -> String {
-    let instant_ms = |name: &str| sale[name].as_str()?.parse().ok().map(Timestamp::as_millisecond);
-    let (starts_ms, ends_ms) = (instant_ms("starts_at"), instant_ms("ends_at"));
-    let paused = sale["paused"] == true;
+fn status(sale: &SaleBody<'_>, now_ms: i64) -> String {
+    let instant_ms = |time: Option<&str>| time?.parse().ok().map(Timestamp::as_millisecond);
+    let (starts_ms, ends_ms) = (instant_ms(sale.starts_at.as_deref()), instant_ms(sale.ends_at.as_deref()));
+    let paused = sale.paused;
     match (Window { starts_ms, ends_ms, paused }.status(now_ms), paused) {
         // It will not open by itself.
         (SaleStatus::Scheduled, true) => "scheduled, paused".to_owned(),
@@ -283,16 +284,17 @@ fn status(sale: &Value, now_ms: i64) -> String {
     }
 }
 
-fn title(sale: &Value, now_ms: i64) -> String {
-    format!("sale {}: {}", cell(&sale["id"]), status(sale, now_ms))
+fn title(sale: &SaleBody<'_>, now_ms: i64) -> String {
+    format!("sale {}: {}", sale.id, status(sale, now_ms))
 }
 
 /// All terms, under the names of the options that change them.
-fn text(sale: &Value, now_ms: i64) -> String {
-    let fields = sale.as_object().into_iter().flatten().filter(|(name, _)| *name != "id");
+fn text(sale: &SaleBody<'_>, now_ms: i64) -> String {
+    let fields = json!(sale);
+    let fields = fields.as_object().into_iter().flatten().filter(|(name, _)| *name != "id");
     let facts = fields.map(|(name, value)| {
         let printed = match (name.ends_with("_at"), value.as_u64().map(instant::length)) {
-            (true, _) => short_time(value),
+            (true, _) => short_time(value.as_str()),
             (false, Some(length)) if name.contains("_seconds") && !length.is_empty() => format!("{value} ({length})"),
             _ => cell(value),
         };
@@ -308,19 +310,29 @@ mod tests {
     #[test]
     fn a_sale_is_printed_term_by_term_under_the_names_of_its_options() {
         let sale = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-11-27T09:00:00.000Z", "ends_at": null,
-            "paused": false, "hold_seconds": 900, "cooldown_seconds": 0});
+            "paused": false, "hold_seconds": 900, "hold_seconds_max": 3600, "payment_seconds": 90,
+            "payment_seconds_max": 1800, "on_payment_failed": "release", "restock_refunds": true, "cooldown_holds": 0,
+            "cooldown_seconds": 0, "currency": null});
+        let sale: SaleBody<'_> = serde_json::from_value(sale).unwrap();
         let expected = "\
 sale drop-1: scheduled
 
-  name              Friday
-  starts-at         2026-11-27 09:00Z
-  ends-at           -
-  paused            no
-  hold-seconds      900 (15m)
-  cooldown-seconds  0";
+  name                 Friday
+  starts-at            2026-11-27 09:00Z
+  ends-at              -
+  paused               no
+  hold-seconds         900 (15m)
+  hold-seconds-max     3600 (1h)
+  payment-seconds      90 (1m30s)
+  payment-seconds-max  1800 (30m)
+  on-payment-failed    release
+  restock-refunds      yes
+  cooldown-holds       0
+  cooldown-seconds     0
+  currency             -";
         assert_eq!(text(&sale, 0), expected);
         assert_eq!(status(&sale, i64::MAX), "live");
-        let paused = json!({"starts_at": "2026-11-27T09:00:00.000Z", "paused": true});
+        let paused = SaleBody { paused: true, ..sale };
         assert_eq!([status(&paused, 0), status(&paused, i64::MAX)], ["scheduled, paused", "paused"]);
     }
 }

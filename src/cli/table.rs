@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, pr
 use console::Term;
 use indicatif::HumanCount;
 use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::tools::text::printable;
@@ -84,9 +85,9 @@ pub(super) fn sheet(title: &str, facts: &[(String, String)]) -> String {
     format!("{}\n\n{}", printable(title), lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// `2026-11-27 09:00Z`, with seconds and milliseconds if there are any; a dash for null, and any other text as it is.
-pub(super) fn short_time(value: &Value) -> String {
-    let Some(text) = value.as_str() else { return "-".to_owned() };
+/// `2026-11-27 09:00Z`, with seconds and milliseconds if there are any. A dash for `None`. Any other text stays as it is.
+pub(super) fn short_time(time: Option<&str>) -> String {
+    let Some(text) = time else { return "-".to_owned() };
     let Ok(instant) = text.parse::<Timestamp>() else { return printable(text) };
     let time = instant.to_zoned(TimeZone::UTC);
     let format = match (instant.as_millisecond() % 60_000, instant.as_millisecond() % 1_000) {
@@ -98,8 +99,8 @@ pub(super) fn short_time(value: &Value) -> String {
 }
 
 /// A name as a cell: only the beginning of a long one, which would push the other columns aside.
-pub(super) fn short_name(value: &Value) -> String {
-    console::truncate_str(&cell(value), NAME_COLUMNS_MAX, "…").into_owned()
+pub(super) fn short_name(name: &str) -> String {
+    console::truncate_str(&printable(name), NAME_COLUMNS_MAX, "…").into_owned()
 }
 
 /// `1 order`, `1,234 orders`.
@@ -107,12 +108,12 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
-/// A field as a cell: a text without quotes, a dash for null.
-pub(super) fn cell(value: &Value) -> String {
-    match value {
+/// A field of a body as a cell: a text without quotes, a dash for `None`.
+pub(super) fn cell(field: &impl Serialize) -> String {
+    match serde_json::to_value(field).unwrap_or_default() {
         Value::Null => "-".to_owned(),
-        Value::Bool(is_so) => if *is_so { "yes" } else { "no" }.to_owned(),
-        Value::String(text) => printable(text),
+        Value::Bool(is_so) => if is_so { "yes" } else { "no" }.to_owned(),
+        Value::String(text) => printable(&text),
         other => other.to_string(),
     }
 }
@@ -153,8 +154,8 @@ ID  NAME                      UNITS
             ("2026-11-27T09:00:00.250Z", "2026-11-27 09:00:00.250Z"),
             ("soon", "soon"),
         ] {
-            assert_eq!(short_time(&time.into()), short);
+            assert_eq!(short_time(Some(time)), short);
         }
-        assert_eq!(short_time(&Value::Null), "-");
+        assert_eq!(short_time(None), "-");
     }
 }

@@ -9,11 +9,11 @@ use hyper::{
     header::{AUTHORIZATION, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Answer, Bounds, Connection, Endpoint, Request, Stream, TransportError, endpoint::JSON};
-use crate::tools::text::cut;
+use crate::{tools::text::cut, wire::problem::FieldErrorBody};
 
 /// Routes below this need a token.
 const ADMIN: &str = "/api/admin";
@@ -244,10 +244,8 @@ impl Refusal {
             StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("").into()
         });
         let raw = || cut(&String::from_utf8_lossy(&answer.body), RAW_CHARS_MAX);
-        let fields = problem["errors"].as_array().into_iter().flatten().map(|error| {
-            let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
-            (text("pointer"), text("detail"))
-        });
+        let errors = Vec::<FieldErrorBody<'_>>::deserialize(&problem["errors"]).unwrap_or_default();
+        let fields = errors.into_iter().map(|error| (error.pointer.into_owned(), error.detail.into_owned()));
         Self {
             status: answer.status,
             code: text("code").unwrap_or_default(),

@@ -138,7 +138,7 @@ mod tests {
     use super::Endpoint;
 
     #[test]
-    fn a_url_goes_where_it_says_or_none() {
+    fn a_url_leads_where_it_says_or_is_refused() {
         for url in ["http://127.0.0.1", "http://127.0.0.1:8080/", "http://[::1]:80/shop", "http://localhost:65535"] {
             assert!(Endpoint::parse(url).is_ok(), "{url}");
         }

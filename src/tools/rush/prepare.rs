@@ -1,6 +1,5 @@
 //! Before the first buyer: checks that the service answers, and finds or makes the product.
 
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -8,12 +7,15 @@ use super::{
     plan::{ProductChoice, RushPlan},
     stock::{StockCounters, StockReader},
 };
-use crate::tools::{
-    client::{
-        Bounds, TIMEOUT,
-        api::{ApiCall, ApiClient, CallError, Refusal},
+use crate::{
+    tools::{
+        client::{
+            Bounds, TIMEOUT,
+            api::{ApiCall, ApiClient, CallError, Refusal},
+        },
+        text::cut,
     },
-    text::cut,
+    wire::product::ProductBody,
 };
 
 const NAME: &str = "Rehearsal";
@@ -27,11 +29,6 @@ pub struct Prepared {
     pub reader: StockReader,
     /// The counters before the first buyer.
     pub stock: StockCounters,
-}
-
-#[derive(Deserialize)]
-struct Created {
-    id: u64,
 }
 
 /// # Errors
@@ -75,7 +72,7 @@ async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
     };
     let body = json!({"name": NAME, "price": PRICE, "total_stock": units});
     let reply = client(plan, Some(token))?.send(ApiCall::post("/api/admin/products", &body)).await;
-    let created = reply.and_then(|reply| reply.json::<Created>());
+    let created = reply.and_then(|reply| reply.json::<ProductBody<'static>>());
     created.map(|product| product.id).map_err(|error| explain_create(plan, error))
 }
 

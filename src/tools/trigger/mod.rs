@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
         text::cut,
     },
     webhook::{self, Provider, Sample, Signed, signature::Signer},
+    wire::{order::OrderBody, problem::ProblemBody, webhook::WebhookBody},
 };
 
 /// Characters that are shown of an answer.
@@ -111,11 +113,10 @@ async fn ask_total(connection: &mut Connection, plan: &TriggerPlan) -> Result<Op
         let why = if plan.endpoint.has_api_key() { "does not know this API key" } else { "asks for an API key" };
         return Err(format!("{url} {why}: --api-key, or --amount and --currency"));
     }
-    let (_, order) = read(&answer);
-    let currency = order["currency"].as_str().and_then(Currency::parse);
-    Ok(currency.and_then(|currency| {
-        let amount = Amount::parse(order["total_amount"].as_str()?, currency.decimals()).ok()?;
-        Some((amount, currency))
+    let order: Option<OrderBody<'_>> = serde_json::from_slice(&answer.body).ok();
+    Ok(order.and_then(|order| {
+        let currency = Currency::parse(&order.currency?)?;
+        Some((Amount::parse(&order.total_amount?, currency.decimals()).ok()?, currency))
     }))
 }
 
@@ -163,14 +164,16 @@ impl Sent {
 
 /// The outcome and the order, or the problem.
 fn summary(body: &Value) -> String {
-    let text = match (body["outcome"].as_str(), body["order"]["status"].as_str(), body["code"].as_str()) {
-        (Some(outcome), Some(order), _) => {
-            let late = if body["order"]["late"] == true { ", late" } else { "" };
-            format!("{outcome:<16} order {order}{late}")
-        }
-        (Some(outcome), None, _) => format!("{outcome:<16} no order"),
-        (_, _, Some(code)) => format!("{code}: {}", body["detail"].as_str().unwrap_or("")),
-        _ => body.to_string(),
+    let text = if let Ok(WebhookBody { outcome, order, .. }) = WebhookBody::deserialize(body) {
+        let order = order.map_or_else(
+            || "no order".to_owned(),
+            |order| format!("order {}{}", order.status, if order.late { ", late" } else { "" }),
+        );
+        format!("{outcome:<16} {order}")
+    } else if let Ok(ProblemBody { code, detail, .. }) = ProblemBody::deserialize(body) {
+        format!("{code}: {detail}")
+    } else {
+        body.to_string()
     };
     cut(&text, RAW_CHARS_MAX)
 }
