@@ -1,7 +1,7 @@
 -- As many holds as the service can take: one unit of one product, over and over.
 --   PRODUCT=1 UNITS=100 wrk -t2 -c32 -d2s --latency -s loadtest/wrk/hold.lua http://127.0.0.1:8080
--- The script shows API_KEY to a service that asks for one. With UNITS, the units of the product at the start, it exits with 1
--- when more were given out. wrk drops answers that are on their way when it stops, so the service may have given out up to
+-- The script shows API_KEY to a service that asks for one. With UNITS, the units of the product at the start, it exits with
+-- 1 when more were given out. wrk drops answers that are on their way when it stops, so the service may have given out up to
 -- one more for each connection.
 
 local threads = {}
