@@ -22,14 +22,18 @@ const UNITS: u64 = 100;
 const BUILT_FOR_TRYING: &str = "\nThis program was built for trying. For measuring and selling: make build";
 const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
 
-/// Accepts unsigned payment events, and makes an admin token if the settings have none.
-pub(super) fn adapt(settings: &mut Settings) {
+/// Accepts unsigned payment events, and makes an admin token if the settings have none. Answers the token that it made, which
+/// is the only one that [`welcome`] prints.
+pub(super) fn adapt(settings: &mut Settings) -> Option<String> {
     settings.webhook.allow_unsigned = true;
-    settings.admin.token.get_or_insert_with(|| {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).expect("the operating system gives random numbers");
-        Secret::new(format!("{:024x}", u128::from_le_bytes(random) >> 32))
-    });
+    if settings.admin.token.is_some() {
+        return None;
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).expect("the operating system gives random numbers");
+    let token = format!("{:024x}", u128::from_le_bytes(random) >> 32);
+    settings.admin.token = Some(Secret::new(&*token));
+    Some(token)
 }
 
 /// Adds product 1, unless an earlier run added it.
@@ -53,16 +57,19 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
 /// The command that proves this service, which may be at another address than the usual one.
 fn proof(url: &str, settings: &Settings) -> String {
     let at = if url == USUAL_URL { String::new() } else { format!(" URL={url}") };
-    let key = settings.http.api_keys.first();
-    format!("make proof{at}{}", key.map_or_else(String::new, |key| format!(" API_KEY='{}'", key.expose())))
+    let key = if settings.http.api_keys.is_empty() { "" } else { " API_KEY=\"$API_KEY\"" };
+    format!("make proof{at}{key}")
 }
 
-/// URLs, the token, and the next curl to try.
-pub(super) fn welcome(application: &Application, settings: &Settings) -> String {
+/// URLs, the generated token, and the next curl to try. Secrets of the settings are named and not printed: the shell has them in
+/// variables.
+pub(super) fn welcome(application: &Application, settings: &Settings, generated: Option<&str>) -> String {
     let url = format!("http://{}", application.addr());
-    let token = settings.admin.token.as_ref().map_or("", Secret::expose);
-    let key = settings.http.api_keys.first();
-    let key = key.map_or_else(String::new, |key| format!(" -H 'X-Api-Key: {}'", key.expose()));
+    let shown = generated.unwrap_or("admin.token of the settings; below it is in $FLASHSALE_ADMIN__TOKEN");
+    let token = generated.unwrap_or("$FLASHSALE_ADMIN__TOKEN");
+    let has_keys = !settings.http.api_keys.is_empty();
+    let keys = if has_keys { "\n  API key       one of http.api_keys; below it is in $API_KEY" } else { "" };
+    let key = if has_keys { " -H \"X-Api-Key: $API_KEY\"" } else { "" };
     let redis = application.embedded_socket().map_or_else(
         || "your own, by redis.url".to_owned(),
         |socket| format!("embedded; look inside with: redis-cli -s {}", socket.display()),
@@ -72,7 +79,7 @@ pub(super) fn welcome(application: &Application, settings: &Settings) -> String 
 flashsale is ready at {url}
 
   product 1     {NAME}, {UNITS} units at 50.00 USD
-  admin token   {token}
+  admin token   {shown}{keys}
   Redis         {redis}
   webhook       accepts unsigned payment events, because this is a demo
 
@@ -87,7 +94,7 @@ Try it, in another terminal:
   ORDER=$(grep -o 'order_[A-Za-z0-9_-]*' order.json | head -n 1)
 
   curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
-  curl -s -w '\n' -H 'Authorization: Bearer {token}' --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
+  curl -s -w '\n' -H "Authorization: Bearer {token}" --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
 Ctrl-C stops it; what was sold stays sold. In the source folder this sends five buyers too many: {proof}{speed}
 "#,

@@ -9,15 +9,13 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (Exit, St
     let mut flags = Overrides::new();
     flags.extend(args.addr.clone().map(|addr| ("http.addr", addr)));
     let mut settings = load(common, &flags).map_err(|message| (Exit::Unknown, message))?.settings;
-    if args.demo {
-        demo::adapt(&mut settings);
-    }
+    let generated = if args.demo { demo::adapt(&mut settings) } else { None };
     telemetry::init(&settings.log);
     let served = actix_web::rt::System::new().block_on(async {
         let application = Application::build(&settings, Catalogue::compiled()).await.map_err(|e| e.to_string())?;
         if args.demo {
             demo::seed(&application.store()).await?;
-            print_line(&demo::welcome(&application, &settings));
+            print_line(&demo::welcome(&application, &settings, generated.as_deref()));
         }
         application.run_until_stopped().await.map_err(|e| e.to_string())
     });

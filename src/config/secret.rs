@@ -42,7 +42,8 @@ pub fn without_credentials(url: &str) -> String {
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     // The path is a database for a server, and a file for a socket. Anything else may be the rest of a password.
     let is_database = url.path().trim_start_matches('/').bytes().all(|byte| byte.is_ascii_digit());
-    let path = if host.is_empty() || is_database { url.path() } else { "/[hidden]" };
+    let is_socket = url.scheme().ends_with("unix") && url.path().starts_with('/');
+    let path = if is_socket || is_database { url.path() } else { "/[hidden]" };
     let query = url.query().map_or_else(String::new, |query| format!("?{}", shown_query(query)));
     let fragment = match url.fragment() {
         None => "",
@@ -89,6 +90,7 @@ mod tests {
             ("redis://app:1?s3cret@h", "redis://app:1?[hidden]"),
             ("redis://app:1#s3cret@h", "redis://app:1#[hidden]"),
             ("redis://app:s3cret/x@h", "[hidden]"),
+            ("redis:s3cret@h", "redis:///[hidden]"),
             ("s3cret", "[hidden]"),
             ("", "[hidden]"),
         ] {

@@ -87,7 +87,7 @@ impl IdKind for OrderKind {
 /// `<prefix><sale>_<key><tag>`. The id names its sale, so that no directory of holds is needed. The tag signs the rest, so
 /// that an id which this service never made is refused without asking Redis.
 ///
-/// A value of this type is an id that this service made: [`SignedId::signed`] is the only constructor, and only the signer
+/// A value of this type is an id that this service made: `SignedId::signed` is the only constructor, and only the signer
 /// of the store calls it, with a tag that it computed or checked. A text from outside is at most [split](SignedId::split).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedId<K> {

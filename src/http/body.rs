@@ -131,7 +131,7 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("a body may have {bytes_max} bytes")).closing()
 }
 
-/// Of the body, without its parameters; empty where it is not said.
+/// The media type of the body, without its parameters. Empty where the request names none.
 pub(super) fn media_type(headers: &HeaderMap) -> &str {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     given.and_then(|value| value.split(';').next()).unwrap_or("").trim()

@@ -204,7 +204,7 @@ async fn a_row_that_is_too_large_is_named_and_stops_no_other() {
         let (status, printed, stderr) = run(&app, &folder, &format!("import {file}"));
         assert_eq!((status, stderr.as_str()), (1, ""), "{printed}");
         let words: Vec<_> = printed.lines().nth(1).unwrap().split_whitespace().take(2).collect();
-        // Of lines that are followed by empty ones.
+        // Lines with empty lines behind them.
         let place = if file == "long.csv" { ["401", "401"] } else { ["801", "the"] };
         assert_eq!(words, place, "{printed}");
         assert!(printed.contains("the row has 5,242,") && printed.contains("created 401, failed 1\n"), "{printed}");

@@ -333,8 +333,13 @@ fn the_proof_that_the_demo_names_is_about_that_demo_and_names_what_is_in_its_way
     program.envs(settings);
     let service = ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())));
     let url = service.url();
-    let named = format!("make proof URL={url} API_KEY='a-key-of-some-shop'");
+    let named = format!("make proof URL={url} API_KEY=\"$API_KEY\"");
     assert!(service.welcome.contains(&named), "{}", service.welcome);
+    assert!(
+        !service.welcome.contains("a-key-of-some-shop"),
+        "a secret of the settings is printed: {}",
+        service.welcome
+    );
     let proof = |url: &str, key: &str, product: &str| {
         let mut make = Command::new("make");
         make.args(["--no-print-directory", "proof", &format!("URL={url}"), &format!("API_KEY={key}")]);

@@ -67,7 +67,7 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_by_its_name() {
+async fn the_log_names_a_record_that_cannot_be_read() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");
     let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -103,7 +103,7 @@ async fn what_cannot_be_read_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn why_an_event_is_not_trusted_is_told_in_the_log_alone() {
+async fn only_the_log_says_why_an_event_is_not_trusted() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");
     let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::{Output, Stdio},
 };
@@ -16,11 +16,11 @@ use flashsale::{
 use tempfile::TempDir;
 
 use crate::support::{
-    process::command,
+    process::{ServiceProcess, command},
     redis::{PrivateRedis, free_port, signal_process},
 };
 
-/// A word that occurs run/none else. In base64 it is a part of a good secret of the webhook.
+/// A word that is in no other output. In base64 it is a part of a good secret of the webhook.
 const MARK: &str = "CanaryCanaryCanary";
 
 /// URLs of Redis with the mark in each place where a credential may stand, escaped or not. `{}` is a port.
@@ -160,6 +160,16 @@ fn no_url_of_redis_shows_its_credentials_in_config_or_in_a_start_that_fails() {
             assert_silent(&url, &failed);
         }
     }
+}
+
+#[test]
+fn the_demo_prints_the_token_that_it_made_and_no_secret_of_the_settings() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut program = command(&folder.path().join("data"));
+    program.envs(secrets().iter().map(|(name, value)| (variable(name), value)));
+    let service = ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())));
+    assert!(!service.welcome.contains(MARK), "{}", service.welcome);
+    assert!(service.welcome.contains("$FLASHSALE_ADMIN__TOKEN") && service.welcome.contains("$API_KEY"));
 }
 
 #[test]

@@ -51,7 +51,7 @@ async fn the_log_has_each_change_of_an_order_and_the_order_as_it_was_then() {
 }
 
 #[tokio::test]
-async fn what_the_person_who_runs_the_drop_changes_is_told_too() {
+async fn changes_by_an_admin_are_events_too() {
     let app = TestApp::start();
     app.admin(Method::POST, "/api/admin/sales", json!({"id": "drop"})).await;
     app.add_product(json!({"id": 1, "sale": "drop", "name": "Item", "price": "1.00", "total_stock": 5})).await;
@@ -68,7 +68,7 @@ async fn what_the_person_who_runs_the_drop_changes_is_told_too() {
 }
 
 #[tokio::test]
-async fn a_payment_without_an_order_and_a_cancellation_are_told_too() {
+async fn a_payment_without_an_order_and_a_cancellation_are_events_too() {
     let app = TestApp::selling(10).await;
     let (paid, cancelled) = (app.held().await, app.held().await);
     app.pay("a", json!({"status": "paid", "hold_id": paid})).await;
@@ -80,7 +80,7 @@ async fn a_payment_without_an_order_and_a_cancellation_are_told_too() {
 }
 
 #[tokio::test]
-async fn an_order_that_lapses_is_told_once_and_before_what_comes_after() {
+async fn the_lapse_of_an_order_is_one_event_and_comes_before_later_ones() {
     let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1"), ("EVENTS__SWEEP_MS", "20")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 2})).await;
     let order = app.ordered().await;
@@ -145,7 +145,7 @@ async fn a_cursor_goes_on_where_it_was_in_one_sale_and_in_all() {
 }
 
 #[tokio::test]
-async fn a_reader_that_comes_too_late_is_told_so() {
+async fn a_reader_that_comes_too_late_gets_cursor_expired() {
     let app = TestApp::start_with(&[("EVENTS__KEEP_MAX", "100")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1_000})).await;
     app.ordered().await;
@@ -180,7 +180,7 @@ async fn what_cannot_be_asked_of_the_log_is_refused() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_ahead_of_a_log_is_told_that_events_it_has_seen_are_gone() {
+async fn a_reader_that_is_ahead_of_a_log_learns_that_events_are_gone() {
     let app = TestApp::selling(10).await;
     app.ordered().await;
     let seen = rows(&list(&app, "?sale=p1").await)[0]["id"].as_str().unwrap().to_owned();

@@ -210,7 +210,7 @@ async fn who_may_look_may_export_and_what_is_wrong_is_said() {
 }
 
 #[tokio::test]
-async fn over_http_1_0_which_cannot_tell_a_part_from_the_whole_there_is_no_export() {
+async fn an_export_over_http_1_0_is_refused_because_its_end_would_prove_nothing() {
     let app = TestApp::selling(1).await;
     let mut stream = TcpStream::connect(app.addr).await.unwrap();
     let request = format!("GET {PATH} HTTP/1.0\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n");
@@ -243,7 +243,7 @@ fn ids(orders: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_client_library_is_told_that_an_export_broke_off() {
+async fn a_client_library_notices_that_an_export_broke_off() {
     let app = TestApp::selling(1_000).await;
     seed::orders(&app.redis.url(), 1, 300).await;
     let last: Vec<String> =

@@ -274,7 +274,7 @@ async fn a_forged_header_from_a_peer_that_is_not_trusted_changes_nothing() {
 }
 
 #[test]
-fn a_proxy_that_is_not_named_is_told_of_once() {
+fn a_proxy_that_is_not_named_is_logged_once() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");
     let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));

@@ -18,7 +18,7 @@ async fn import(app: &TestApp, media_type: &str, body: impl Into<Vec<u8>>) -> An
     app.send(request.body(body.into())).await
 }
 
-/// Of each row its status and, where it failed, its code and what its errors point to: `failed validation_failed /price`.
+/// The status of each row and, where it failed, its code and the pointers of its errors: `failed validation_failed /price`.
 fn results(answer: &Answer) -> Vec<String> {
     let rows = answer.body["rows"].as_array().unwrap_or_else(|| panic!("no rows in {answer:?}"));
     let result = |(number, row): (u64, &Value)| {

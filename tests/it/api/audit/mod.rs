@@ -148,7 +148,7 @@ async fn every_damage_is_found_named_and_put_right() {
 }
 
 #[tokio::test]
-async fn what_was_promised_twice_is_told_and_left_to_a_person() {
+async fn units_that_were_promised_twice_are_reported_and_left_to_a_person() {
     let app = TestApp::selling(1).await;
     let sold = app.held().await;
     app.pay("a", json!({"status": "paid", "hold_id": sold})).await;

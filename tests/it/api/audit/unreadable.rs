@@ -7,7 +7,7 @@ use super::run;
 use crate::support::app::TestApp;
 
 #[tokio::test]
-async fn damage_that_cannot_be_read_is_told_by_sale_and_product_and_the_rest_is_audited() {
+async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audited() {
     let app = TestApp::selling(10).await;
     app.held().await;
     app.add_product(json!({"id": 2, "name": "Other", "price": "5.00", "total_stock": 3})).await;
@@ -53,7 +53,7 @@ async fn a_sale_that_is_in_no_list_is_audited_all_the_same() {
 }
 
 #[tokio::test]
-async fn keys_that_somebody_made_something_else_of_or_lost_are_told_and_the_rest_is_audited() {
+async fn keys_of_another_type_and_lost_keys_are_reported_and_the_rest_is_audited() {
     let app = TestApp::selling(10).await;
     app.post("/api/holds", json!({"product_id": 1, "quantity": 1, "customer_id": "ann"})).await;
     assert_eq!(app.order(&app.held().await).await.status, 201);
