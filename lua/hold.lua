@@ -201,7 +201,7 @@ local function take(run, key, holds)
   answer(holds, { 'held', deadline })
 end
 
--- Of holds that want the same, the first get it as long as units last. All others are refused for one reason.
+-- The first holds of a run get what they want as long as units last. All others are refused for one reason.
 local function decide(run, key, holds)
   local enough = holds
   if not refusal(run) then

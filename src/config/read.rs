@@ -106,7 +106,7 @@ fn admin(r: &mut Reader) -> Admin {
         tokens: r.filled_secrets("admin.tokens"),
         read_tokens: r.filled_secrets("admin.read_tokens"),
     };
-    let is_short = |token: &Secret| token.expose().len() < TOKEN_CHARS_MIN;
+    let is_short = |token: &Secret| token.expose().chars().count() < TOKEN_CHARS_MIN;
     for (key, has_short) in [
         ("admin.token", admin.token.iter().any(is_short)),
         ("admin.tokens", admin.tokens.iter().any(is_short)),

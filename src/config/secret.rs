@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Position, Url};
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "[hidden]";
@@ -28,21 +28,32 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Parameters in the query of a URL of Redis whose values are no secret. Everything else is hidden, its name too: a password
-/// with an unescaped `?` would begin a query.
-const SHOWN_PARAMETERS: [&str; 2] = ["db", "protocol"];
+/// Whether a parameter in the query of a URL of Redis is no secret. Everything else is hidden, its name too: a password with an
+/// unescaped `?` would begin a query.
+fn is_harmless(name: &str, value: &str) -> bool {
+    match name {
+        "db" => value.bytes().all(|byte| byte.is_ascii_digit()),
+        "protocol" => ["2", "3", "resp2", "resp3"].contains(&value),
+        _ => false,
+    }
+}
+
 /// The parameters with credentials, of which at least the name may be shown.
 const NAMED_PARAMETERS: [&str; 4] = ["user", "pass", "username", "password"];
 
 /// A URL without its credentials, so that a person can see where a server is. It is hidden whole where it cannot be read.
 pub fn without_credentials(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return HIDDEN.to_owned() };
+    let is_socket = url.scheme().ends_with("unix") && url.path().starts_with('/');
+    // An `@` behind the host belongs to a password that was not escaped. Then even the host may be a part of it.
+    if !is_socket && url[Position::BeforePath..].contains('@') {
+        return format!("{}://{HIDDEN}", url.scheme());
+    }
     let user = if url.username().is_empty() && url.password().is_none() { "" } else { "[hidden]@" };
     let host = url.host_str().unwrap_or("");
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     // The path is a database for a server, and a file for a socket. Anything else may be the rest of a password.
     let is_database = url.path().trim_start_matches('/').bytes().all(|byte| byte.is_ascii_digit());
-    let is_socket = url.scheme().ends_with("unix") && url.path().starts_with('/');
     let path = if is_socket || is_database { url.path() } else { "/[hidden]" };
     let query = url.query().map_or_else(String::new, |query| format!("?{}", shown_query(query)));
     let fragment = match url.fragment() {
@@ -55,7 +66,7 @@ pub fn without_credentials(url: &str) -> String {
 
 fn shown_query(query: &str) -> String {
     let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if SHOWN_PARAMETERS.contains(&name) => parameter.to_owned(),
+        Some((name, value)) if is_harmless(name, value) => parameter.to_owned(),
         Some((name, _)) if NAMED_PARAMETERS.contains(&name) => format!("{name}={HIDDEN}"),
         _ => HIDDEN.to_owned(),
     });
@@ -86,11 +97,14 @@ mod tests {
             ("unix:///run/redis.sock#s3cret", "unix:///run/redis.sock#[hidden]"),
             // Characters of a password that must be escaped, and are not.
             ("redis://:p@s3cret@h", "redis://[hidden]@h"),
-            ("redis://app:1/s3cret@h", "redis://app:1/[hidden]"),
-            ("redis://app:1?s3cret@h", "redis://app:1?[hidden]"),
-            ("redis://app:1#s3cret@h", "redis://app:1#[hidden]"),
+            ("redis://app:1/s3cret@h", "redis://[hidden]"),
+            ("redis://app:1?s3cret@h", "redis://[hidden]"),
+            ("redis://app:1#s3cret@h", "redis://[hidden]"),
+            ("redis://h/s3cret", "redis://h/[hidden]"),
+            ("redis://h?db=s3cret", "redis://h?[hidden]"),
+            ("unix:///run/redis.sock?pass=s3@cret", "unix:///run/redis.sock?pass=[hidden]"),
             ("redis://app:s3cret/x@h", "[hidden]"),
-            ("redis:s3cret@h", "redis:///[hidden]"),
+            ("redis:s3cret@h", "redis://[hidden]"),
             ("s3cret", "[hidden]"),
             ("", "[hidden]"),
         ] {

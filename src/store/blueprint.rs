@@ -35,7 +35,7 @@ impl Blueprint {
         let runner = Runner::new(&topology, Arc::clone(&catalogue));
         let (report, barrier) = preflight::check(&runner, topology.address(), durability).await?;
         preflight::claim_schema(&runner).await?;
-        let ids = IdSigner::new(&secret::find_or_make(&runner).await?);
+        let ids = IdSigner::new(secret::find_or_make(&runner).await?.bytes());
         runner.ensure_scripts().await?;
         Ok((Self { topology, catalogue, terms, ids, barrier, audits: Arc::default() }, report))
     }

@@ -141,7 +141,7 @@ impl Store {
         // A replica refuses this script, because it may write. It writes nothing here.
         let units = SaleKeys(&self.unmatched_sale).units();
         self.runner.call(ScriptCall::of(Op::Stock).keys(units)).await?;
-        if secret::find(&self.runner).await?.is_some_and(|secret| IdSigner::new(&secret) == self.ids) {
+        if secret::find(&self.runner).await?.is_some_and(|secret| IdSigner::new(secret.bytes()) == self.ids) {
             return Ok(());
         }
         Err(Failure::unavailable("Redis was emptied or replaced: its secret is another; restart the service"))

@@ -256,7 +256,7 @@ fn a_faulty_service_is_not_proved() {
         (Fault::Oversells, "rush", "nothing was oversold"),
         (Fault::Miscounts, "rush", "units taken = holds granted"),
         (Fault::Shares, "rush", "every buyer has a hold of their own"),
-        (Fault::Hoards, "rush", "nobody was refused while units were left"),
+        (Fault::Hoards, "rush", "no buyer met sold-out while units were left"),
         (Fault::Forgets, "duplicates", "duplicates were answered identically"),
         (Fault::None, "lifecycle", "units sold = orders paid"),
         (Fault::None, "abandon --duration 1s", "all units came back"),

@@ -36,7 +36,8 @@ const URLS: [&str; 8] = [
 ];
 
 /// URLs that are wrong, or mean something else than whoever wrote them thought.
-const WRONG_URLS: [&str; 5] = [
+const WRONG_URLS: [&str; 6] = [
+    "redis://app:42?CanaryCanaryCanary@127.0.0.1",
     "redis://app:CanaryCanaryCanary/x@127.0.0.1:6379",
     "redis://app:1#CanaryCanaryCanary@127.0.0.1",
     "http://app:CanaryCanaryCanary@127.0.0.1",
@@ -154,7 +155,8 @@ fn no_url_of_redis_shows_its_credentials_in_config_or_in_a_start_that_fails() {
             let shown = run(&["config"]);
             let printed = assert_silent(&url, &shown);
             let place = ["127.0.0.1", "/run/none/redis.sock", "redis.url"];
-            assert!(place.iter().any(|place| printed.contains(place)), "{url}: {printed}");
+            let is_right = !WRONG_URLS.contains(&&*url);
+            assert!(!is_right || place.iter().any(|place| printed.contains(place)), "{url}: {printed}");
             let failed = run(&["serve", "--addr", "127.0.0.1:0"]);
             assert!(!failed.status.success(), "{}", assert_silent(&url, &failed));
             assert_silent(&url, &failed);

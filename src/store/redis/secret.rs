@@ -4,13 +4,20 @@ use redis::Value;
 
 use super::{error::Failure, keys::SECRET, preflight::PreflightError, reply::Reply, runner::Runner};
 
-pub type Secret = [u8; 32];
+/// The secret. It has no `Debug`, so that nothing prints it.
+pub struct SigningKey([u8; 32]);
+
+impl SigningKey {
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
 
 /// `None` when Redis has no secret, or none that can be read.
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn find(runner: &Runner) -> Result<Option<Secret>, Failure> {
+pub async fn find(runner: &Runner) -> Result<Option<SigningKey>, Failure> {
     let found = runner.plain(redis::cmd("GET").arg(SECRET)).await?;
     Ok(Reply::one(found).text_or_none()?.and_then(|text| parse(&text)))
 }
@@ -19,8 +26,8 @@ pub async fn find(runner: &Runner) -> Result<Option<Secret>, Failure> {
 ///
 /// # Errors
 /// [`PreflightError::Secret`] when Redis has one that cannot be read: a new one would disown all ids.
-pub async fn find_or_make(runner: &Runner) -> Result<Secret, PreflightError> {
-    let mut fresh = Secret::default();
+pub async fn find_or_make(runner: &Runner) -> Result<SigningKey, PreflightError> {
+    let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(|error| Failure::unavailable(format!("no random numbers: {error}")))?;
     let kept = get_or_set(runner, SECRET, &hex::encode(fresh)).await?;
     parse(&kept).ok_or(PreflightError::Secret)
@@ -35,7 +42,7 @@ pub async fn get_or_set(runner: &Runner, key: &str, value: &str) -> Result<Strin
     if earlier == Value::Nil { Ok(value.to_owned()) } else { Reply::one(earlier).text() }
 }
 
-fn parse(text: &str) -> Option<Secret> {
-    let mut secret = Secret::default();
-    hex::decode_to_slice(text, &mut secret).ok().map(|()| secret)
+fn parse(text: &str) -> Option<SigningKey> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok().map(|()| SigningKey(bytes))
 }

@@ -122,12 +122,12 @@ fn granted_is_taken(evidence: &Evidence<'_>, end: StockCounters) -> Check {
     Check { name: "units taken = holds granted", ok, detail: format!("{} taken, {caveat}{doubt}", thousands(taken)) }
 }
 
-/// Nobody was refused for stock while units were available.
+/// The service refused no buyer for lack of stock while units were available. Other refusals do not count here.
 fn sold_out_first(evidence: &Evidence<'_>, end: StockCounters) -> Check {
     let refused = evidence.metrics.count(Step::Hold, "insufficient_stock");
     let ok = refused == 0 || end.available == 0 || evidence.some_lapsed;
     let detail = format!("{} refused, {} left", thousands(refused), thousands(end.available));
-    Check { name: "nobody was refused while units were left", ok, detail }
+    Check { name: "no buyer met sold-out while units were left", ok, detail }
 }
 
 /// A buyer who is turned away before anything is decided is not part of the crowd: then this was not the rush that was
@@ -185,13 +185,18 @@ fn identical(evidence: &Evidence<'_>) -> Check {
     Check { name: "duplicates were answered identically", ok: holds + payments.differing == 0, detail }
 }
 
-/// A rush in which nobody got a unit proves nothing.
+/// A rush in which nobody got a unit proves nothing. The commonest answer to a hold says why.
 fn something(evidence: &Evidence<'_>) -> Check {
     let granted = evidence.ledger.granted;
     let PaymentCounts { paid, .. } = evidence.ledger.payments();
     let (count, what) =
         if evidence.scenario.pays() { (paid, "orders were paid") } else { (granted, "holds were granted") };
-    Check { name: "somebody got something", ok: count > 0, detail: format!("{} {what}", thousands(count)) }
+    let commonest = evidence.metrics.outcomes().into_iter().find(|outcome| outcome.step == Step::Hold);
+    let reason = match commonest {
+        Some(outcome) if granted == 0 => format!("; most holds were answered {}", outcome.code),
+        _ => String::new(),
+    };
+    Check { name: "somebody got something", ok: count > 0, detail: format!("{} {what}{reason}", thousands(count)) }
 }
 
 fn reason(error: &CallError) -> String {

@@ -308,7 +308,7 @@ fn our_own_clients_show_the_key() {
     program.env("FLASHSALE_HTTP__API_KEYS", KEYS.1);
     let service = ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())));
     let url = service.url();
-    assert_eq!(service.welcome.matches("-H 'X-Api-Key: key-of-the-web-shop'").count(), 3, "{}", service.welcome);
+    assert_eq!(service.welcome.matches("-H \"X-Api-Key: $API_KEY\"").count(), 3, "{}", service.welcome);
     let token =
         service.welcome.lines().find(|line| line.contains("admin token")).unwrap().split_whitespace().last().unwrap();
     let lifecycle = ["--buyers", "30", "--units", "20", "--scenario", "lifecycle", "--admin-token", token];
