@@ -25,7 +25,7 @@ async fn a_hold_is_answered_with_its_deadline_and_can_be_read() {
     for name in ["id", "product_id", "quantity", "items", "customer_id", "expires_at"] {
         assert_eq!(read.body[name], made.body[name], "{name}");
     }
-    assert_eq!(app.stock(1).await, [8, 2, 0, 0]);
+    assert_eq!(app.stock(1).await, "8 available, 2 held");
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn lines_of_the_same_product_are_summed() {
     let line = json!({"product_id": 1, "quantity": 2});
     let made = app.post("/api/holds", json!({"items": [line, line, line]})).await;
     assert_eq!(made.body["items"], json!([{"product_id": 1, "quantity": 6}]));
-    assert_eq!(app.stock(1).await, [4, 6, 0, 0]);
+    assert_eq!(app.stock(1).await, "4 available, 6 held");
     // The limit counts the sum: splitting does not get around it.
     let answer = app.post("/api/holds", json!({"items": vec![json!({"product_id": 1, "quantity": 4}); 3]})).await;
     assert_eq!(answer.refusal(), (422, "quantity_above_limit"));
@@ -64,10 +64,10 @@ async fn several_products_of_one_sale_are_held_together_and_a_refusal_names_the_
     let refused = app.post("/api/holds", wish(1)).await;
     assert_eq!(refused.refusal(), (409, "insufficient_stock"));
     assert_eq!(refused.body["product_id"], 2);
-    assert_eq!(app.stock(1).await, [7, 3, 0, 0]);
-    assert_eq!(app.stock(2).await, [0, 1, 0, 0]);
+    assert_eq!(app.stock(1).await, "7 available, 3 held");
+    assert_eq!(app.stock(2).await, "1 held");
     assert_eq!(app.delete(&format!("/api/holds/{}", made.id())).await.status, 204);
-    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "10 available");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn products_of_different_sales_cannot_be_held_together() {
     app.add_product(json!({"id": 2, "name": "Item", "price": "1.00", "total_stock": 10})).await;
     let items = json!({"items": [{"product_id": 1, "quantity": 1}, {"product_id": 2, "quantity": 1}]});
     assert_eq!(app.post("/api/holds", items).await.refusal(), (422, "products_of_different_sales"));
-    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "10 available");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn refusals_say_why_and_change_nothing() {
     assert!(!refused.headers.contains_key("retry-after"), "nothing can come back");
     let unknown = app.post("/api/holds", json!({"product_id": 999, "quantity": 1})).await;
     assert_eq!(unknown.refusal(), (404, "product_not_found"));
-    assert_eq!(app.stock(1).await, [5, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "5 available");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn the_same_key_and_body_give_the_same_hold_once() {
     assert!(answers.iter().all(|answer| answer.body == answers[0].body), "all are answered alike");
     let replayed = answers.iter().filter(|answer| answer.headers.contains_key("idempotency-replayed")).count();
     assert_eq!(replayed, 19);
-    assert_eq!(app.stock(1).await, [8, 2, 0, 0]);
+    assert_eq!(app.stock(1).await, "8 available, 2 held");
     // Quoted is the same key; another spelling of the same wish is the same body.
     let respelled = hold_with_key(&app, "\"key-1\"", json!({"items": [{"product_id": 1, "quantity": 2}]})).await;
     assert_eq!(respelled.id(), answers[0].id());
@@ -131,7 +131,7 @@ async fn the_same_key_with_another_body_is_refused() {
     ] {
         assert_eq!(hold_with_key(&app, "key-1", other).await.refusal(), (422, "idempotency_key_reused"));
     }
-    assert_eq!(app.stock(1).await, [8, 2, 0, 0]);
+    assert_eq!(app.stock(1).await, "8 available, 2 held");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_hold_is_released_once() {
     statuses.sort_unstable();
     assert_eq!(statuses[0], 204);
     assert!(statuses[1..].iter().all(|status| *status == 410), "{statuses:?}");
-    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "10 available");
     assert_eq!(app.get(&path).await.refusal(), (410, "hold_expired"));
 }
 

@@ -16,7 +16,7 @@ async fn a_payment_settles_its_order_once_however_often_it_is_sent() {
     assert_eq!((outcomes("applied"), outcomes("duplicate")), (1, 19));
     assert!(answers.iter().all(|answer| answer.body["order"]["status"] == "paid"));
     assert!(answers.iter().all(|answer| answer.body["order"] == answers[0].body["order"]));
-    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert_eq!(app.stock(1).await, "9 available, 1 sold");
     assert!(app.get(&format!("/api/orders/{order}")).await.body["paid_at"].is_string());
 }
 
@@ -27,7 +27,7 @@ async fn another_event_about_the_same_payment_is_a_duplicate_too() {
     let payload = json!({"status": "paid", "order_id": order, "payment_id": "pi_1"});
     assert_eq!(app.pay("evt_1", payload.clone()).await.body["outcome"], "applied");
     assert_eq!(app.pay("evt_2", payload).await.body["outcome"], "duplicate");
-    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert_eq!(app.stock(1).await, "9 available, 1 sold");
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_payment_that_comes_before_the_order_makes_it() {
     assert_eq!(paid.body["order"]["total_amount"], "100.00");
     let order = app.order(&hold).await;
     assert_eq!((order.status, &order.body), (200, &paid.body["order"]));
-    assert_eq!(app.stock(1).await, [8, 0, 0, 2]);
+    assert_eq!(app.stock(1).await, "8 available, 2 sold");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn payment_and_order_at_once_end_in_one_paid_order() {
         }
     };
     join_all(holds.iter().map(race)).await;
-    assert_eq!(app.stock(1).await, [0, 0, 0, 50]);
+    assert_eq!(app.stock(1).await, "50 sold");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_failed_or_cancelled_payment_gives_the_units_back_once() {
         assert_eq!(app.pay(key, payload.clone()).await.body["outcome"], "applied");
         assert_eq!(app.pay(&format!("{key}2"), payload).await.body["outcome"], "ignored");
         assert_eq!(app.get(&format!("/api/orders/{order}")).await.body["status"], "cancelled");
-        assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+        assert_eq!(app.stock(1).await, "10 available");
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_late_failure_never_undoes_a_payment() {
         let answer = app.pay(key, json!({"status": status, "order_id": order})).await;
         assert_eq!((&answer.body["outcome"], &answer.body["order"]["status"]), (&json!("ignored"), &json!("paid")));
     }
-    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert_eq!(app.stock(1).await, "9 available, 1 sold");
 }
 
 #[tokio::test]
@@ -100,9 +100,9 @@ async fn a_cancelled_payment_releases_a_hold_and_a_failed_one_leaves_it_for_anot
     let hold = app.held().await;
     let failed = app.pay("a", json!({"status": "failed", "hold_id": hold})).await;
     assert_eq!((&failed.body["outcome"], &failed.body["order"]), (&json!("ignored"), &Value::Null));
-    assert_eq!(app.stock(1).await, [9, 1, 0, 0]);
+    assert_eq!(app.stock(1).await, "9 available, 1 held");
     assert_eq!(app.pay("b", json!({"status": "cancelled", "hold_id": hold})).await.body["outcome"], "applied");
-    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "10 available");
     assert_eq!(app.get(&format!("/api/holds/{hold}")).await.status, 410);
 }
 
@@ -119,13 +119,13 @@ async fn money_for_a_hold_that_is_gone_is_to_be_refunded() {
     assert_eq!(app.pay("b", event).await.body["outcome"], "duplicate");
     assert_eq!(app.order(&hold).await.body["status"], "refund_required");
     assert_eq!(app.get(&format!("/api/holds/{other}")).await.body["status"], "active");
-    assert_eq!(app.stock(1).await, [0, 1, 0, 0]);
+    assert_eq!(app.stock(1).await, "1 held");
     let order = app.order(&hold).await.id();
     assert_eq!(
         app.pay("c", json!({"status": "refunded", "order_id": order})).await.body["order"]["status"],
         "refunded"
     );
-    assert_eq!(app.stock(1).await, [0, 1, 0, 0]);
+    assert_eq!(app.stock(1).await, "1 held");
 }
 
 #[tokio::test]
@@ -133,14 +133,14 @@ async fn a_late_payment_gets_units_that_are_left_or_is_to_be_refunded() {
     let app = TestApp::start_with(&[("SALE__PAYMENT_SECONDS", "1")]);
     app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 2})).await;
     let (first, second) = (app.ordered().await, app.ordered().await);
-    eventually("both have expired", async || app.stock(1).await == [2, 0, 0, 0]).await;
+    eventually("both have expired", async || app.stock(1).await == "2 available").await;
     let taken = app.held().await;
     let late = app.pay("a", json!({"status": "paid", "order_id": first})).await;
     assert_eq!((&late.body["outcome"], &late.body["order"]["late"]), (&json!("applied"), &json!(true)));
     let too_late = app.pay("b", json!({"status": "paid", "order_id": second})).await;
     assert_eq!(too_late.body["outcome"], "refund_required");
     assert_eq!(app.get(&format!("/api/holds/{taken}")).await.status, 200);
-    assert_eq!(app.stock(1).await, [0, 1, 0, 1]);
+    assert_eq!(app.stock(1).await, "1 held, 1 sold");
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn money_for_a_cancelled_order_is_to_be_refunded() {
     let order = app.ordered().await;
     app.post(&format!("/api/orders/{order}/cancel"), json!({})).await;
     assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order})).await.body["outcome"], "refund_required");
-    assert_eq!(app.stock(1).await, [1, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "1 available");
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn who_cancels_after_a_failed_payment_gets_no_units_for_a_late_one() {
     app.pay("a", json!({"status": "failed", "order_id": order})).await;
     assert_eq!(app.post(&format!("/api/orders/{order}/cancel"), json!({})).await.body["status"], "cancelled");
     assert_eq!(app.pay("b", json!({"status": "paid", "order_id": order})).await.body["outcome"], "refund_required");
-    assert_eq!(app.stock(1).await, [1, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "1 available");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_wrong_amount_or_currency_and_a_second_payment_are_for_a_person_to_loo
     assert_eq!(app.pay("d", event("pi_2")).await.body["outcome"], "review");
     let reviews: Vec<String> = redis::Commands::zrange(&mut app.redis.connect(), "fs1:{p1}:reviews", 0, -1).unwrap();
     assert_eq!(reviews.len(), 3, "{reviews:?}");
-    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert_eq!(app.stock(1).await, "9 available, 1 sold");
 }
 
 #[tokio::test]
@@ -190,9 +190,9 @@ async fn a_refund_of_other_money_or_of_a_part_is_for_a_person_to_look_at() {
         let answer = app.pay(key, event("refunded", payment, amount)).await;
         assert_eq!((&answer.body["outcome"], &answer.body["order"]["status"]), (&json!("review"), &json!("paid")));
     }
-    assert_eq!(app.stock(1).await, [9, 0, 0, 1]);
+    assert_eq!(app.stock(1).await, "9 available, 1 sold");
     assert_eq!(app.pay("e", event("refunded", "pi_1", "50.00")).await.body["outcome"], "applied");
-    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "10 available");
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_refund_puts_the_units_on_sale_again() {
     let refunded = app.pay("b", json!({"status": "refunded", "order_id": order})).await;
     assert_eq!((&refunded.body["outcome"], &refunded.body["order"]["status"]), (&json!("applied"), &json!("refunded")));
     assert_eq!(app.pay("c", json!({"status": "refunded", "order_id": order})).await.body["outcome"], "ignored");
-    assert_eq!(app.stock(1).await, [10, 0, 0, 0]);
+    assert_eq!(app.stock(1).await, "10 available");
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn an_order_and_a_hold_that_do_not_belong_together_are_refused() {
         (refused.refusal(), &refused.body["errors"][0]["pointer"]),
         ((422, "validation_failed"), &json!("/payload/hold_id"))
     );
-    assert_eq!(app.stock(1).await, [8, 1, 1, 0]);
+    assert_eq!(app.stock(1).await, "8 available, 1 held, 1 pending");
     let paid = app.pay("a", json!({"status": "paid", "order_id": order, "hold_id": hold})).await;
     assert_eq!(paid.body["outcome"], "applied");
 }
@@ -317,7 +317,7 @@ async fn where_secrets_are_set_only_signed_events_count() {
     let old = sign(secret, "msg_1", now - 301, &body);
     let answer = send("webhook", "msg_1", now - 301, &body, Some(old)).await;
     assert_eq!(answer.refusal(), (401, "timestamp_out_of_tolerance"));
-    assert_eq!(app.stock(1).await, [8, 0, 1, 0]);
+    assert_eq!(app.stock(1).await, "8 available, 1 pending");
     assert_eq!(send("webhook", "msg_1", now, &body, Some(good.clone())).await.body["outcome"], "applied");
     assert_eq!(send("svix", "msg_1", now, &body, Some(good)).await.body["outcome"], "duplicate");
 }

@@ -7,7 +7,7 @@ use flashsale::store::Op;
 use proptest::prelude::*;
 use redis::{Commands, Value};
 
-use super::{BOOK_KEYS, Bench, book, key, word};
+use super::{BOOK_ARGUMENTS, Bench, book, key, word};
 use crate::support::{invariants, random_cases};
 
 const HOLDS: usize = 6;
@@ -99,7 +99,7 @@ fn review(event: &Event) -> String {
 
 fn settle(bench: &mut Bench, events: &[Event]) -> Vec<Value> {
     let mut keys = reviewing();
-    let mut arguments: Vec<String> = [BOOK_KEYS[0], BOOK_KEYS[1], DAY].map(str::to_owned).to_vec();
+    let mut arguments: Vec<String> = [BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], DAY].map(str::to_owned).to_vec();
     for event in events {
         let (hold, Event { what, once, payment, amount, .. }) = (name(event.hold), event);
         keys.extend([format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)));
@@ -112,7 +112,7 @@ fn settle(bench: &mut Bench, events: &[Event]) -> Vec<Value> {
 fn orders(bench: &mut Bench, holds: &[usize]) -> Vec<Value> {
     let mut keys = book();
     keys.extend(holds.iter().flat_map(|hold| [key(&format!("hold:h{hold}")), key(&format!("order:h{hold}"))]));
-    decided(bench, Op::Order, &keys, &BOOK_KEYS.map(str::to_owned))
+    decided(bench, Op::Order, &keys, &BOOK_ARGUMENTS.map(str::to_owned))
 }
 
 /// The decisions of a reply, without its word and its time.
@@ -129,7 +129,7 @@ fn reviewing() -> Vec<String> {
 
 fn about_order(bench: &mut Bench, op: Op, hold: usize, arguments: &[&str]) -> Vec<Value> {
     let keys = [book(), vec![key(&format!("order:h{hold}"))]].concat();
-    bench.call(op, &keys, &[&BOOK_KEYS[..], arguments].concat())
+    bench.call(op, &keys, &[&BOOK_ARGUMENTS[..], arguments].concat())
 }
 
 /// Does the step, in one call if it is a batch, and returns the answers.
@@ -144,7 +144,7 @@ fn take(bench: &mut Bench, step: &Step) -> Vec<Value> {
         }
         Step::Release(hold) => {
             let keys = [book(), vec![key(&format!("hold:h{hold}")), key(&format!("order:h{hold}"))]].concat();
-            bench.call(Op::Release, &keys, &BOOK_KEYS)
+            bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)
         }
         Step::Orders(holds) => orders(bench, holds),
         Step::Settle(events) => settle(bench, events),
@@ -152,11 +152,11 @@ fn take(bench: &mut Bench, step: &Step) -> Vec<Value> {
         Step::StartPayment(hold) => about_order(bench, Op::StartPayment, *hold, &[]),
         Step::Expire => {
             let keys = [book(), (0..HOLDS).map(|hold| key(&format!("order:h{hold}"))).collect()].concat();
-            bench.call(Op::Expire, &keys, &BOOK_KEYS)
+            bench.call(Op::Expire, &keys, &BOOK_ARGUMENTS)
         }
         Step::Resolve(hold, payment) => {
             let id = format!("h{hold}-paid-{payment}");
-            let arguments = [&BOOK_KEYS[..], &[&id, "seen"]].concat();
+            let arguments = [&BOOK_ARGUMENTS[..], &[&id, "seen"]].concat();
             bench.call(Op::Resolve, &reviewing(), &arguments)
         }
         Step::Policy(name, value) => {

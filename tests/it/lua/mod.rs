@@ -44,7 +44,7 @@ impl Bench {
 
     pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {
         let keys = [book(), vec![key(&format!("product:{id}"))]].concat();
-        let arguments = [&BOOK_KEYS[..], &[id, "Item", "500000", currency, units, "5", ""], &TERMS].concat();
+        let arguments = [&BOOK_ARGUMENTS[..], &[id, "Item", "500000", currency, units, "5", ""], &TERMS].concat();
         word(&self.call(Op::PutProduct, &keys, &arguments))
     }
 
@@ -93,7 +93,7 @@ impl Bench {
     pub fn orders(&mut self, holds: &[&str]) -> Vec<String> {
         let mut keys = book();
         keys.extend(holds.iter().flat_map(|hold| [key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]));
-        let reply = self.call(Op::Order, &keys, &BOOK_KEYS);
+        let reply = self.call(Op::Order, &keys, &BOOK_ARGUMENTS);
         self.answers(Op::Order, &reply)
     }
 
@@ -105,7 +105,8 @@ impl Bench {
     /// The decisions about a batch of payment events: hold, what happened, event id, payment, amount.
     pub fn settle_all(&mut self, events: &[[&str; 5]]) -> Vec<String> {
         let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
-        let mut arguments: Vec<String> = [&BOOK_KEYS[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
+        let mut arguments: Vec<String> =
+            [&BOOK_ARGUMENTS[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
         for [hold, event, once, payment, amount] in events {
             keys.extend(
                 [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)),
@@ -153,7 +154,7 @@ pub fn units() -> [String; 4] {
 }
 
 /// The first arguments of every script with a book: retention, and the most events to keep.
-pub const BOOK_KEYS: [&str; 2] = ["60000", "1000"];
+pub const BOOK_ARGUMENTS: [&str; 2] = ["60000", "1000"];
 
 /// Terms of the sale: holds of 100 s, at most 200 s, payments in 50 s, at most 80 s.
 pub const TERMS: [&str; 24] = [

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use flashsale::store::Op;
 use redis::{Commands, Value};
 
-use super::{BOOK_KEYS, Bench, TERMS, book, holding, key, list, units, word};
+use super::{BOOK_ARGUMENTS, Bench, TERMS, book, holding, key, list, units, word};
 
 /// The words of a header: the first token in each line of its REPLY section.
 fn words_of_header(script: &str) -> BTreeSet<String> {
@@ -78,8 +78,8 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!(word(&claimed(bench, "e", "other")), "idempotency_key_reused");
     assert_eq!(bench.counters(1), [6, 4, 0, 0]);
     let keys = [book(), vec![key("hold:c"), key("order:c")]].concat();
-    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_KEYS)), "released");
-    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_KEYS)), "hold_expired");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "released");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "hold_expired");
     let find = |bench: &mut Bench, hold: &str| {
         let keys = [key("sale"), key(&format!("hold:{hold}")), key(&format!("order:{hold}"))];
         word(&bench.call(Op::FindHold, &keys, &[]))
@@ -89,7 +89,7 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!(bench.order("a"), "created");
     assert_eq!(find(bench, "a"), "converted");
     let keys = [book(), vec![key("hold:a"), key("order:a")]].concat();
-    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_KEYS)), "hold_converted");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "hold_converted");
 }
 
 fn provoke_orders(bench: &mut Bench) {
@@ -102,9 +102,9 @@ fn provoke_orders(bench: &mut Bench) {
     assert_eq!(find(bench, "c"), "order_not_found");
     let order_keys = |hold: &str| [book(), vec![key(&format!("order:{hold}"))]].concat();
     let cancel = |bench: &mut Bench, hold: &str| {
-        word(&bench.call(Op::Cancel, &order_keys(hold), &[&BOOK_KEYS[..], &["customer"]].concat()))
+        word(&bench.call(Op::Cancel, &order_keys(hold), &[&BOOK_ARGUMENTS[..], &["customer"]].concat()))
     };
-    let start = |bench: &mut Bench, hold: &str| word(&bench.call(Op::StartPayment, &order_keys(hold), &BOOK_KEYS));
+    let start = |bench: &mut Bench, hold: &str| word(&bench.call(Op::StartPayment, &order_keys(hold), &BOOK_ARGUMENTS));
     assert_eq!(start(bench, "c"), "order_not_found");
     assert_eq!(start(bench, "a"), "started");
     assert_eq!(start(bench, "a"), "already_started");
@@ -139,7 +139,7 @@ fn provoke_lapses(bench: &mut Bench) {
     let keys = [book(), vec![key("order:l"), key("order:gone")]].concat();
     for expected in [1, 0] {
         assert_eq!(
-            bench.call(Op::Expire, &keys, &BOOK_KEYS),
+            bench.call(Op::Expire, &keys, &BOOK_ARGUMENTS),
             [Value::BulkString(b"expired".into()), Value::Int(expected)]
         );
     }
@@ -175,7 +175,7 @@ fn provoke_limits(bench: &mut Bench) {
 fn provoke_extensions(bench: &mut Bench) {
     let extend = |bench: &mut Bench, hold: &str| {
         let keys = [book(), vec![key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]].concat();
-        word(&bench.call(Op::Extend, &keys, &[&BOOK_KEYS[..], &["1000000"]].concat()))
+        word(&bench.call(Op::Extend, &keys, &[&BOOK_ARGUMENTS[..], &["1000000"]].concat()))
     };
     assert_eq!(word(&bench.hold("x", &[("1", "1")])), "held");
     assert_eq!(extend(bench, "x"), "extended");
@@ -186,11 +186,11 @@ fn provoke_extensions(bench: &mut Bench) {
 }
 
 fn provoke_sales(bench: &mut Bench) {
-    let arguments = [&BOOK_KEYS[..], &TERMS].concat();
+    let arguments = [&BOOK_ARGUMENTS[..], &TERMS].concat();
     let other = book().iter().map(|name| name.replace("{s}", "{t}")).collect::<Vec<_>>();
     let find = |bench: &mut Bench| word(&bench.call(Op::FindSale, &[other[0].clone()], &[]));
     let change = |bench: &mut Bench, terms: &[&str]| {
-        word(&bench.call(Op::ChangeSale, &other, &[&BOOK_KEYS[..], terms].concat()))
+        word(&bench.call(Op::ChangeSale, &other, &[&BOOK_ARGUMENTS[..], terms].concat()))
     };
     assert_eq!(
         (find(bench), change(bench, &["paused", "1"])),
@@ -208,7 +208,7 @@ fn provoke_sales(bench: &mut Bench) {
 fn provoke_stock_changes(bench: &mut Bench) {
     let keys = |id: &str| [book(), vec![key(&format!("product:{id}"))]].concat();
     let change = |bench: &mut Bench, id: &str, field: &str, value: &str| {
-        let arguments = [&BOOK_KEYS[..], &[id, "500000000000000", field, value]].concat();
+        let arguments = [&BOOK_ARGUMENTS[..], &[id, "500000000000000", field, value]].concat();
         word(&bench.call(Op::ChangeProduct, &keys(id), &arguments))
     };
     assert_eq!(change(bench, "9", "name", "x"), "product_not_found");
@@ -216,7 +216,7 @@ fn provoke_stock_changes(bench: &mut Bench) {
     assert_eq!(change(bench, "1", "name", "Thing"), "changed");
     let restock = |bench: &mut Bench, id: &str, how: &str, units: &str, once: &[&str]| {
         let keys = [keys(id), if once.is_empty() { vec![] } else { vec![key("once:r")] }].concat();
-        word(&bench.call(Op::Restock, &keys, &[&BOOK_KEYS[..], &[id, how, units, "1000"], once].concat()))
+        word(&bench.call(Op::Restock, &keys, &[&BOOK_ARGUMENTS[..], &[id, how, units, "1000"], once].concat()))
     };
     assert_eq!(restock(bench, "9", "delta", "1", &[]), "product_not_found");
     assert_eq!(restock(bench, "1", "total", "0", &[]), "below_promised");
@@ -249,7 +249,7 @@ fn provoke_reviews(bench: &mut Bench) {
     let keep = |bench: &mut Bench, once: &str, fingerprint: &str, most: &str| {
         let keys = [&keys[..], &[key(&format!("once:{once}"))]].concat();
         let arguments =
-            [&BOOK_KEYS[..], &["60000", most, fingerprint, once, "paid", "cart 7", once, "pi", "", ""]].concat();
+            [&BOOK_ARGUMENTS[..], &["60000", most, fingerprint, once, "paid", "cart 7", once, "pi", "", ""]].concat();
         word(&bench.call(Op::KeepUnmatched, &keys, &arguments))
     };
     assert_eq!(keep(bench, "u", "f", "100"), "unmatched");
@@ -257,7 +257,7 @@ fn provoke_reviews(bench: &mut Bench) {
     assert_eq!(keep(bench, "u", "g", "100"), "idempotency_key_reused");
     assert_eq!(keep(bench, "v", "f", "1"), "full");
     let resolve = |bench: &mut Bench, id: &str| {
-        word(&bench.call(Op::Resolve, &keys, &[&BOOK_KEYS[..], &[id, "done\nby hand"]].concat()))
+        word(&bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[id, "done\nby hand"]].concat()))
     };
     assert_eq!(resolve(bench, "nobody"), "review_not_found");
     assert_eq!(resolve(bench, "u"), "resolved");
@@ -295,7 +295,7 @@ fn provoke_audits(bench: &mut Bench) {
     assert!(list(&orders[8]).is_empty());
     let last_now = |bench: &mut Bench| bench.redis.hget::<_, _, String>(key("sale"), "last_now").unwrap();
     let repair = |bench: &mut Bench, last_now: &str, difference: &str| {
-        bench.call(Op::Repair, &book(), &[BOOK_KEYS[0], BOOK_KEYS[1], last_now, difference])
+        bench.call(Op::Repair, &book(), &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], last_now, difference])
     };
     let (before, seen) = (bench.counters(1), last_now(bench));
     let one_more = "held\n1\n\n\n\n0\n1";
@@ -328,10 +328,14 @@ fn provoke_behind(bench: &mut Bench) {
     let expire_keys = [book(), vec![key("order:z")]].concat();
     let product_keys = [book(), vec![key("product:1")]].concat();
     let calls: [(Op, &[String], &[&str]); 6] = [
-        (Op::ChangeProduct, &product_keys, &[BOOK_KEYS[0], BOOK_KEYS[1], "1", "500000000000000", "name", "Item"]),
-        (Op::Restock, &product_keys, &[BOOK_KEYS[0], BOOK_KEYS[1], "1", "delta", "0", "1000000"]),
-        (Op::Settle, &settle_keys, &[BOOK_KEYS[0], BOOK_KEYS[1], "60000", "failed\nf\ne\n\n\n\nr"]),
-        (Op::Expire, &expire_keys, &BOOK_KEYS),
+        (
+            Op::ChangeProduct,
+            &product_keys,
+            &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "500000000000000", "name", "Item"],
+        ),
+        (Op::Restock, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "delta", "0", "1000000"]),
+        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\nr"]),
+        (Op::Expire, &expire_keys, &BOOK_ARGUMENTS),
         (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),
     ];

@@ -114,8 +114,16 @@ impl TestApp {
         self.post("/api/payments/webhook", json!({"idempotency_key": key, "payload": payload})).await
     }
 
-    /// available, held, pending and sold units of a product.
-    pub async fn stock(&self, product: u64) -> [u64; 4] {
+    /// The units of a product in words, without those that are zero: `7 available, 3 held`.
+    pub async fn stock(&self, product: u64) -> String {
+        let named = self.counters(product).await.into_iter().zip(["available", "held", "pending", "sold"]);
+        let words: Vec<_> =
+            named.filter(|(units, _)| *units > 0).map(|(units, name)| format!("{units} {name}")).collect();
+        if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    }
+
+    /// Available, held, pending and sold units of a product.
+    pub async fn counters(&self, product: u64) -> [u64; 4] {
         let answer = self.get(&format!("/api/products/{product}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         ["available_stock", "held_stock", "pending_stock", "sold_stock"].map(|name| answer.body[name].as_u64().unwrap())

@@ -118,7 +118,7 @@ async fn every_life_of_a_hold_is_sound_while_others_live_and_at_rest() {
         let app = shop(&short, restock_refunds).await;
         whatever_happens(&app, 40).await;
         eventually("no order waits", async || {
-            let stock = join_all((1..=PRODUCTS).map(|id| app.stock(id))).await;
+            let stock = join_all((1..=PRODUCTS).map(|id| app.counters(id))).await;
             stock.iter().all(|[_, held, pending, _]| held + pending == 0)
         })
         .await;

@@ -49,7 +49,7 @@ async fn a_sale_that_is_in_no_list_is_audited_all_the_same() {
     assert_eq!(whats, ["held", "sale_index"]);
     run(&mut redis, "SADD fs1:sales p1");
     let repaired = app.admin(Method::POST, "/api/admin/audit", Value::Null).await.body;
-    assert_eq!((&repaired["ok"], app.stock(1).await), (&json!(true), [10, 0, 0, 0]));
+    assert_eq!((&repaired["ok"], app.stock(1).await.as_str()), (&json!(true), "10 available"));
 }
 
 #[tokio::test]
