@@ -42,7 +42,7 @@ Examples:
                                                          a partial refund: opens a review
 
 Each line shows the event's status and id, the answer's HTTP status and outcome, and the status of the order. \
-All events of an order are about one payment, unless --payment-id names another. The outcomes are explained in the README.
+All events of an order are about one payment, unless --payment-id names another. docs/payments.md explains the outcomes.
 
 Exit status: 0 all answers were 2xx; 1 an answer was not 2xx, or did not come; 2 nothing was sent (wrong flags, unknown amount).";
 
