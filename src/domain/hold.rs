@@ -29,7 +29,7 @@ pub enum LinesError {
 impl Lines {
     pub const MAX: usize = 16;
 
-    /// Sums lines of the same product and sorts, so that the same wish always looks the same.
+    /// Sums lines of the same product and sorts, so that equal requests are equal values.
     ///
     /// # Errors
     /// See [`LinesError`].
@@ -53,24 +53,24 @@ impl Lines {
     }
 }
 
-/// A wish for a hold.
+/// A request for a hold.
 #[derive(Clone, Debug)]
 pub struct HoldCommand {
     pub lines: Lines,
     pub customer: Option<CustomerId>,
-    /// How long; capped by the sale. `None`: the sale's own length.
+    /// The length that the buyer asks for, which the sale caps. `None`: the sale's own length.
     pub hold_ms: Option<u64>,
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// A hold as it stands. Times are epoch milliseconds of the Redis clock.
+/// A hold. Times are epoch milliseconds of the Redis clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub id: HoldId,
     pub lines: Lines,
     pub customer: Option<CustomerId>,
     pub deadline_ms: i64,
-    /// When Redis said so.
+    /// The time of the answer.
     pub now_ms: i64,
 }
 

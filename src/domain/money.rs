@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Ten-thousandths of a unit; four decimals are the most that ISO 4217 knows.
+/// Decimals of a ten-thousandth. ISO 4217 has no currency with more than four.
 const SCALE_DIGITS: usize = 4;
 const SCALE: u64 = 10_000;
 
@@ -54,7 +54,7 @@ impl Amount {
         self.0
     }
 
-    /// Reads `50`, `50.0` or `50.00`; no sign, no exponent, at most `decimals_max` decimals that are not zero.
+    /// Reads `50`, `50.0` or `50.00`: no sign, no exponent, at most `decimals_max` decimals that are not zero.
     ///
     /// # Errors
     /// See [`AmountError`].
@@ -85,7 +85,7 @@ impl Amount {
         Self(self.0.saturating_mul(units))
     }
 
-    /// With the decimals of its currency, or with more where it has more; with as few as it can where the currency is not known.
+    /// The amount with the decimals of its currency, or with more where it has more. For an unknown currency, with as few as possible.
     pub fn written(self, currency: Option<&Currency>) -> String {
         let zeros = |digits: &&str| digits.len() - digits.trim_end_matches('0').len();
         let part = format!("{:0>SCALE_DIGITS$}", self.0 % SCALE);

@@ -68,7 +68,7 @@ pub struct Order {
     pub status: OrderStatus,
     /// Empty when a payment came for a hold that was gone: its lines are no longer stored.
     pub lines: Vec<PricedLine>,
-    /// The sum and its currency; `None` when there are no lines.
+    /// The sum and its currency. `None` when there are no lines.
     pub total: Option<(Amount, Currency)>,
     pub customer: Option<CustomerId>,
     pub created_ms: i64,

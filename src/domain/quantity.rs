@@ -1,6 +1,6 @@
 //! How many units.
 
-/// Units of one product: 1 to 1,000,000. The same bound stands in the scripts.
+/// Units of one product: 1 to 1,000,000. The scripts have the same bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quantity(u32);
 
@@ -11,7 +11,7 @@ impl Quantity {
         (1..=Self::MAX).contains(&units).then(|| Self(u32::try_from(units).unwrap_or(u32::MAX)))
     }
 
-    /// The sum of two lines of the same product; `None` above the bound.
+    /// The sum of two lines of the same product. `None` above the bound.
     pub fn plus(self, other: Self) -> Option<Self> {
         Self::new(u64::from(self.0) + u64::from(other.0))
     }

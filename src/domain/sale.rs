@@ -88,7 +88,7 @@ pub struct SaleTerms {
     pub cooldown_ms: u64,
 }
 
-/// A sale as it stands.
+/// A sale and its terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sale {
     pub id: SaleId,

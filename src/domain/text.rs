@@ -1,6 +1,6 @@
 //! Texts that a shop gives us and that we only keep and give back.
 
-/// Who holds: an opaque id of the shop's, 1 to 128 visible ASCII characters.
+/// The shop's opaque id of a customer: 1 to 128 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CustomerId(String);
 
@@ -34,7 +34,7 @@ impl IdempotencyKey {
     }
 }
 
-/// What a product or a sale is called: see [`Name::RULE`].
+/// The name of a product or a sale: see [`Name::RULE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 

@@ -81,7 +81,7 @@ pub(super) async fn read_json<T>(
     read_json_of(request.headers(), payload, extract::context(request).limits, read_object).await
 }
 
-/// As [`read_json`], of a request whose parts are at hand.
+/// [`read_json`] for the parts of a request.
 pub(super) async fn read_json_of<T>(
     headers: &HeaderMap,
     payload: &mut Payload,

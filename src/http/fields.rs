@@ -65,13 +65,13 @@ impl<'a, 'e> Object<'a, 'e> {
         Some(Self { pointer, fields, errors })
     }
 
-    /// The value of a field; null counts as absent.
+    /// The value of a field. Null counts as absent.
     pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
         let at = self.fields.iter().position(|(other, _)| other == name)?;
         Some(self.fields.swap_remove(at).1).filter(|value| *value != Json::Null)
     }
 
-    /// Whether the field is there with null, which takes a value away.
+    /// Whether the field is null, which takes a value away.
     pub(super) fn clears(&self, name: &str) -> bool {
         self.fields.iter().any(|(other, value)| other == name && *value == Json::Null)
     }
@@ -110,7 +110,7 @@ impl<'a, 'e> Object<'a, 'e> {
         self.read_count(name, &value, least, most)
     }
 
-    /// As [`Object::count`], and its absence is a complaint.
+    /// [`Object::count`] for a field that must exist.
     pub(super) fn required_count(&mut self, name: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.required(name)?;
         self.read_count(name, &value, least, most)
@@ -133,7 +133,7 @@ impl<'a, 'e> Object<'a, 'e> {
         self.read_text(name, value, what, parse)
     }
 
-    /// As [`Object::text`], and its absence is a complaint.
+    /// [`Object::text`] for a field that must exist.
     pub(super) fn required_text<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.required(name)?;
         self.read_text(name, value, what, parse)
@@ -165,7 +165,7 @@ impl<'a, 'e> Object<'a, 'e> {
         value
     }
 
-    /// The complaints, for what lies deeper.
+    /// The list of complaints, for objects inside this one.
     pub(super) fn errors(&mut self) -> &mut Vec<FieldError> {
         self.errors
     }

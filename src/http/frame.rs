@@ -18,7 +18,7 @@ use super::{problem::Problem, throttle::Throttle};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// What is kept of a request until it is answered.
+/// The facts about a request that its answer and its line in the log need.
 pub(super) struct Frame {
     given_id: Option<String>,
     /// Only where somebody will read how long it took.
@@ -48,7 +48,7 @@ impl Frame {
 /// The frame as middleware, for `actix_web::middleware::from_fn`.
 ///
 /// # Errors
-/// What lies within may fail; routes of this service answer problems instead.
+/// When the inner service fails. Routes of this service answer problems instead.
 pub async fn frame(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
     let Frame { given_id, started } = Frame::open(request.headers());
     let id = given_id.unwrap_or_else(fresh_id);

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::answer;
 use crate::{store::Failure, wire::problem::FieldErrorBody};
 
-/// Prefix of the `type` of a problem; the rest is its code with hyphens.
+/// The prefix of the `type` of a problem. The rest is its code with hyphens.
 const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
 /// Bytes that hold nearly every problem.
 const BODY_BYTES: usize = 512;
@@ -248,7 +248,7 @@ fn member(body: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
     value(body);
 }
 
-/// Nearly every text is plain and goes as it is; others are escaped.
+/// Nearly every text is plain and is copied. Others are escaped.
 fn text(body: &mut Vec<u8>, text: &str) {
     // Counts, instead of leaving at the first: so the compiler makes a few wide steps of it.
     let odd = text.bytes().filter(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\').count();

@@ -1,5 +1,5 @@
-//! What holds for all providers: whether unsigned events are allowed, why an event is not trusted, bounds on headers, and the
-//! tolerance for timestamps. How a provider proves that an event is its own, its file says.
+//! The rules for all providers: whether unsigned events are allowed, reasons for distrust, bounds on headers, and the tolerance for
+//! timestamps. The file of a provider says how it proves that an event is its own.
 
 use std::sync::Arc;
 

@@ -62,7 +62,7 @@ impl Verify for InBody {
     }
 }
 
-/// The provider keeps a private key. Its public keys stand in the setting, where Ed25519 stands for any other kind.
+/// The provider keeps a private key. The setting has its public keys. Ed25519 is the example of any other kind of key.
 pub static ASYMMETRIC: Provider = Provider {
     name: "asymmetric",
     path: "/api/payments/webhooks/asymmetric",

@@ -13,10 +13,10 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Proxies behind one another that are looked at, from the nearest on.
 const HOPS_MAX: usize = 16;
 
-/// The part of an IPv6 address that a network gives; its other half each customer fills as they like.
+/// The half of an IPv6 address that the network assigns. Each customer chooses the other half freely.
 const NETWORK_HALF: u128 = !(u64::MAX as u128);
 
-/// Who is counted as one: an IPv4 address, or all IPv6 addresses of one /64.
+/// A client that the limit counts as one: an IPv4 address, or all IPv6 addresses of one /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Client(IpAddr);
 
@@ -29,7 +29,7 @@ impl Client {
     }
 }
 
-/// Who is believed about where a request came from.
+/// The proxies whose `X-Forwarded-For` is trusted.
 pub(super) struct Proxies {
     trusted: Vec<Network>,
     has_warned: AtomicBool,
@@ -53,8 +53,8 @@ impl Proxies {
         self.trusted.iter().any(|network| network.contains(address))
     }
 
-    /// Each proxy adds, at the end, whom it was asked by. So from the end on each address is as good as the one behind it:
-    /// the first that is not trusted is the client's, and what stands before it is only what the client said.
+    /// Each proxy appends the address that called it, so the header is read from its end. The first address that is no trusted proxy
+    /// is the client's. The client itself may have written everything before it.
     fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines = headers.get_all(&X_FORWARDED_FOR).rev().map(HeaderValue::as_bytes);
         let mut hops = lines.flat_map(|line| line.rsplit(|byte| *byte == b',')).take(HOPS_MAX);
@@ -69,7 +69,7 @@ impl Proxies {
         origin
     }
 
-    /// Once, for it would be said of every request.
+    /// Logged once, because it concerns every request.
     fn warn_of_proxy(&self, peer: IpAddr, headers: &HeaderMap) {
         let looks_like_a_proxy = || is_near(peer) && headers.contains_key(&X_FORWARDED_FOR);
         if !self.has_warned.load(Ordering::Relaxed)

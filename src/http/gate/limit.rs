@@ -62,8 +62,8 @@ impl<C: Clock> Limit<C> {
     }
 }
 
-/// What is known of clients, in bounded memory. Who comes after many others have come is new again: to be forgotten, a client
-/// needs a whole generation of other addresses, which would be worth more if it used them.
+/// The states of clients, in bounded memory. A client is forgotten only after a whole generation of other addresses has been seen.
+/// An attacker with that many addresses gains nothing from being forgotten.
 struct Memory(Mutex<Generations>);
 
 struct Generations {

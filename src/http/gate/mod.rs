@@ -1,5 +1,5 @@
 //! The gate in front of the storefront: the rate limit for each address, then the API keys. Both are off unless they are set.
-//! Who is turned away here has no body read, and never reaches Redis.
+//! A request that is refused here has no body read, and never reaches Redis.
 
 mod address;
 mod limit;
@@ -22,7 +22,7 @@ use super::{
 };
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// How to be let in, for `WWW-Authenticate`; no scheme that is registered has a header of its own.
+/// The scheme of `WWW-Authenticate`. No registered scheme has a header of its own.
 const CHALLENGE: &str = "ApiKey";
 
 /// One for all workers, so that an address has one count.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
-    /// How many bits of an address must be those of the base; at least 1.
+    /// The number of leading bits that an address must share with the base, at least 1.
     bits: u32,
 }
 
