@@ -141,7 +141,7 @@ struct SaleTermArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds: Option<u64>,
-    /// Most seconds of a hold, with the buyer's own wish and extensions
+    /// Most seconds of a hold, whatever the buyer asks for, extensions included
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds_max: Option<u64>,
