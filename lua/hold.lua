@@ -33,8 +33,6 @@
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
 local HOLDS, RUNS = 5, 3
--- A claim, or the once value that `take` makes of it: '<fingerprint> <hold id> <deadline>'.
-local CLAIM = '^(%S+) (%S+) ?(%d*)$'
 if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR hold: wrong number of keys or arguments')
 end
@@ -93,16 +91,21 @@ local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 
+-- By product id, and in each line. false: there is no such product.
 local products = {}
-local function product_of(id)
-  if products[id] == nil then
-    local available, held, pending, most, most_per_customer = unpack(redis.call('HMGET', stock_key, id .. ':available',
-      id .. ':held', id .. ':pending', id .. ':max_per_hold', id .. ':max_per_customer'))
-    products[id] = available and
-      { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
-        most_per_customer = tonumber(most_per_customer or ''), taken = 0 }
+
+for _, run in ipairs(runs) do
+  for _, line in ipairs(run) do
+    local id = line.product
+    if products[id] == nil then
+      local available, held, pending, most, most_per_customer = unpack(redis.call('HMGET', stock_key, id .. ':available',
+        id .. ':held', id .. ':pending', id .. ':max_per_hold', id .. ':max_per_customer'))
+      products[id] = available and
+        { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
+          most_per_customer = tonumber(most_per_customer or ''), taken = 0 }
+    end
+    line.stock = products[id]
   end
-  return products[id]
 end
 
 -- decision: in memory alone, so that a later hold of the batch sees what the earlier ones took
@@ -113,20 +116,27 @@ local function answer(holds, decision)
   reply[#reply + 1] = decision
 end
 
-local function decided_before(run)
-  local value = claims[run.once_key] or redis.call('GET', run.once_key)
-  if not value then return nil end
-  local fingerprint, hold, deadline = value:match(CLAIM)
-  local own_fingerprint, own_hold = run.claim:match(CLAIM)
-  if fingerprint ~= own_fingerprint then return { 'idempotency_key_reused' } end
-  if hold == own_hold then return { 'held', tonumber(deadline) } end
-  return { 'replayed', tonumber(deadline), hold }
+-- What an earlier call, or an earlier hold of this one, decided about the idempotency key of the run or the hold at `key` in
+-- KEYS. nil: nothing.
+local function decided_before(run, key)
+  local value = run.claim and (claims[run.once_key] or redis.call('GET', run.once_key))
+  if value then
+    -- A claim, or the once value that `take` makes of it: '<fingerprint> <hold id> <deadline>'.
+    local CLAIM = '^(%S+) (%S+) ?(%d*)$'
+    local fingerprint, hold, deadline = value:match(CLAIM)
+    local own_fingerprint, own_hold = run.claim:match(CLAIM)
+    if fingerprint ~= own_fingerprint then return { 'idempotency_key_reused' } end
+    if hold == own_hold then return { 'held', tonumber(deadline) } end
+    return { 'replayed', tonumber(deadline), hold }
+  end
+  if redis.call('EXISTS', KEYS[key]) == 1 then return { 'held', redis.call('PEXPIRETIME', KEYS[key]) } end
 end
 
 -- What this batch took is in no bucket yet.
-local function first_release(id, product)
-  product.next_release = product.next_release or next_release(id)
-  local stored, taken = product.next_release, product.taken_until
+local function first_release(line)
+  local stock = line.stock
+  stock.next_release = stock.next_release or next_release(line.product)
+  local stored, taken = stock.next_release, stock.taken_until
   if not taken then return stored end
   return stored == 0 and taken or math.min(stored, taken)
 end
@@ -144,42 +154,37 @@ end
 
 local cooldown_holds = tonumber(cooldown_text or '') or 0
 
--- How many more units of the product the customer may have. nil: as many as there are.
-local function allowance(run, line)
-  local most = products[line.product].most_per_customer
-  return most and most - units_of_customer(customer_at(run.customer, now), line.product)
-end
-
-local function customer_refusal(run)
+-- Why the run may have no hold at this point of the batch. nil: it may have one. `allowed` of a line is then how many more
+-- units of the product the customer may have, or nil for as many as there are.
+local function refusal(run)
+  for _, line in ipairs(run) do
+    if not line.stock then return { 'product_not_found', line.product } end
+  end
+  if closed then return closed end
+  for _, line in ipairs(run) do
+    local most = line.stock.most
+    if line.units > most then return { 'quantity_above_limit', line.product, most } end
+  end
   if run.customer ~= '' and cooldown_holds > 0 then
     local again = cooling_until(customer_at(run.customer, now), cooldown_holds, tonumber(cooldown_ms), now)
     if again then return { 'customer_cooling_down', again } end
   end
   for _, line in ipairs(run) do
-    if products[line.product].most_per_customer then
+    local most = line.stock.most_per_customer
+    if most then
       if run.customer == '' then return { 'customer_id_required', line.product } end
-      local left = allowance(run, line)
-      if line.units > left then return { 'customer_limit_reached', line.product, math.max(left, 0) } end
+      line.allowed = most - units_of_customer(customer_at(run.customer, now), line.product)
+      if line.units > line.allowed then
+        return { 'customer_limit_reached', line.product, math.max(line.allowed, 0) }
+      end
     end
   end
-end
-
-local function refusal(run)
   for _, line in ipairs(run) do
-    if not product_of(line.product) then return { 'product_not_found', line.product } end
-  end
-  if closed then return closed end
-  for _, line in ipairs(run) do
-    local most = products[line.product].most
-    if line.units > most then return { 'quantity_above_limit', line.product, most } end
-  end
-  local refused = customer_refusal(run)
-  if refused then return refused end
-  for _, line in ipairs(run) do
-    local product, units = products[line.product], line.units
-    if units > product.available then
-      return { 'insufficient_stock', line.product, product.available, product.held + product.pending,
-        product.held + product.pending > 0 and first_release(line.product, product) or 0 }
+    local stock = line.stock
+    if line.units > stock.available then
+      local coming_back = stock.held + stock.pending
+      return { 'insufficient_stock', line.product, stock.available, coming_back,
+        coming_back > 0 and first_release(line) or 0 }
     end
   end
 end
@@ -189,12 +194,14 @@ local function take(run, key, holds)
   local ms = run.hold_ms > 0 and math.min(run.hold_ms, tonumber(hold_max_ms)) or tonumber(sale_hold_ms)
   local deadline = deadline_after(now, ms)
   for _, line in ipairs(run) do
-    local product, units = products[line.product], line.units * holds
-    product.available = product.available - units
-    product.held = product.held + units
-    product.taken = product.taken + units
-    product.taken_until = math.min(product.taken_until or deadline, deadline)
-    add_customer_due_back(run.customer, bucket_name(deadline, line.product, 'h'), units, now)
+    local stock, units = line.stock, line.units * holds
+    stock.available = stock.available - units
+    stock.held = stock.held + units
+    stock.taken = stock.taken + units
+    stock.taken_until = math.min(stock.taken_until or deadline, deadline)
+    if run.customer ~= '' then
+      add_customer_due_back(run.customer, bucket_name(deadline, line.product, 'h'), units, now)
+    end
   end
   takes[#takes + 1] = { run = run, first = key, last = key + holds - 1, deadline = deadline }
   if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) end
@@ -206,9 +213,8 @@ local function decide(run, key, holds)
   local enough = holds
   if not refusal(run) then
     for _, line in ipairs(run) do
-      enough = math.min(enough, math.floor(products[line.product].available / line.units))
-      local allowed = allowance(run, line)
-      if allowed then enough = math.min(enough, math.floor(allowed / line.units)) end
+      enough = math.min(enough, math.floor(line.stock.available / line.units))
+      if line.allowed then enough = math.min(enough, math.floor(line.allowed / line.units)) end
     end
     take(run, key, enough)
     holds = holds - enough
@@ -216,18 +222,15 @@ local function decide(run, key, holds)
   if holds > 0 then answer(holds, refusal(run)) end
 end
 
-local function decide_each(run)
-  for key = run.first, run.first + run.holds - 1 do
-    local earlier = run.claim and decided_before(run)
-    if not earlier and redis.call('EXISTS', KEYS[key]) == 1 then
-      earlier = { 'held', redis.call('PEXPIRETIME', KEYS[key]) }
-    end
-    if earlier then answer(1, earlier) else decide(run, key, 1) end
-  end
-end
-
 for _, run in ipairs(runs) do
-  if run.claim or some_exist then decide_each(run) else decide(run, run.first, run.holds) end
+  if run.claim or some_exist then
+    for key = run.first, run.first + run.holds - 1 do
+      local earlier = decided_before(run, key)
+      if earlier then answer(1, earlier) else decide(run, key, 1) end
+    end
+  else
+    decide(run, run.first, run.holds)
+  end
 end
 if #takes == 0 then return reply end
 
@@ -243,9 +246,9 @@ for _, taken in ipairs(takes) do
 end
 for once_key, claim in pairs(claims) do redis.call('SET', once_key, claim, 'PX', once_ms) end
 write_customers()
-for id, product in pairs(products) do
-  if product and product.taken > 0 then
-    redis.call('HSET', stock_key, id .. ':available', int(product.available), id .. ':held', int(product.held))
+for id, stock in pairs(products) do
+  if stock and stock.taken > 0 then
+    redis.call('HSET', stock_key, id .. ':available', int(stock.available), id .. ':held', int(stock.held))
   end
 end
 if int(now) ~= last_now then stamp(now) end

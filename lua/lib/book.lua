@@ -131,6 +131,14 @@ local function product_below_zero()
   end
 end
 
+local function drop_due_back(deadline, product, kind, units)
+  local name = bucket_name(deadline, product, kind)
+  if redis.call('HINCRBY', lapses_key, name, -units) == 0 then
+    redis.call('HDEL', lapses_key, name)
+    redis.call('ZREM', deadlines_key, name)
+  end
+end
+
 local function write_units()
   for counter, units in pairs(moved) do
     if units ~= 0 then redis.call('HINCRBY', stock_key, counter, int(units)) end
