@@ -91,21 +91,17 @@ local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 
--- By product id, and in each line. false: there is no such product.
+-- By product id. false: there is no such product. A hold that is replayed reads none.
 local products = {}
-
-for _, run in ipairs(runs) do
-  for _, line in ipairs(run) do
-    local id = line.product
-    if products[id] == nil then
-      local available, held, pending, most, most_per_customer = unpack(redis.call('HMGET', stock_key, id .. ':available',
-        id .. ':held', id .. ':pending', id .. ':max_per_hold', id .. ':max_per_customer'))
-      products[id] = available and
-        { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
-          most_per_customer = tonumber(most_per_customer or ''), taken = 0 }
-    end
-    line.stock = products[id]
+local function stock_of(id)
+  if products[id] == nil then
+    local available, held, pending, most, most_per_customer = unpack(redis.call('HMGET', stock_key, id .. ':available',
+      id .. ':held', id .. ':pending', id .. ':max_per_hold', id .. ':max_per_customer'))
+    products[id] = available and
+      { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
+        most_per_customer = tonumber(most_per_customer or ''), taken = 0 }
   end
+  return products[id]
 end
 
 -- decision: in memory alone, so that a later hold of the batch sees what the earlier ones took
@@ -154,10 +150,11 @@ end
 
 local cooldown_holds = tonumber(cooldown_text or '') or 0
 
--- Why the run may have no hold at this point of the batch. nil: it may have one. `allowed` of a line is then how many more
--- units of the product the customer may have, or nil for as many as there are.
+-- Why the run may have no hold at this point of the batch. nil: it may have one. Each line then has `stock`, that of its
+-- product, and `allowed`, how many more units of it the customer may have. `allowed` nil: as many as there are.
 local function refusal(run)
   for _, line in ipairs(run) do
+    line.stock = line.stock or stock_of(line.product)
     if not line.stock then return { 'product_not_found', line.product } end
   end
   if closed then return closed end
