@@ -70,7 +70,10 @@ async fn live(app: &TestApp, hold: &str, life: &[&str]) {
             "cancel" => app.post(&format!("/api/orders/{order}/cancel"), json!({})).await,
             "wrong" => pay(json!({"status": "paid", "hold_id": hold, "amount": "0.01"})).await,
             "other" => pay(json!({"status": "paid", "hold_id": hold, "payment_id": "pi_2"})).await,
-            status => pay(json!({"status": status, "hold_id": hold})).await,
+            status @ ("paid" | "failed" | "cancelled" | "refunded" | "processing") => {
+                pay(json!({"status": status, "hold_id": hold})).await
+            }
+            step => panic!("a life has the unknown step {step}"),
         };
         // It may have lapsed before, so that the order was never made.
         if *step == "order" && answer.status == 409 {
@@ -106,9 +109,14 @@ async fn whatever_happens(app: &TestApp, rounds: u64) {
     join(buying, watching).await;
 }
 
+/// An audit beside which the sweep still says what lapsed is sound, but not exact: the next one is.
 async fn is_sound_at_rest(app: &TestApp) {
-    let found = audit(app).await;
-    assert_eq!((&found["ok"], &found["sales"][0]["exact"]), (&json!(true), &json!(true)), "{found}");
+    eventually("an exact audit", async || {
+        let found = audit(app).await;
+        assert_eq!((&found["ok"], &found["differences"]), (&json!(true), &json!([])), "{found}");
+        found["sales"][0]["exact"] == true
+    })
+    .await;
 }
 
 #[tokio::test]
