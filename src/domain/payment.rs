@@ -5,45 +5,62 @@ use super::{
     text::{IdempotencyKey, is_visible_ascii},
 };
 
-/// What happened to the money.
+/// What an event says about a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {
+    /// The money was captured.
     Paid,
-    Failed,
-    Cancelled,
-    Refunded,
-    /// The buyer has started to pay. The payment may still fail.
+    /// The buyer is paying, or the amount is authorised and not captured yet.
     Processing,
-    /// The event changes no order.
-    Ignored,
+    /// An attempt failed, such as a declined card. The payment lives on. Without a payment id: the shop's word that the order
+    /// will not be paid.
+    Failed,
+    /// The payment has ended and captures nothing any more. Without a payment id: the shop's word that the order is cancelled.
+    Cancelled,
+    /// Money went back.
+    Refunded,
+    /// A refund that was reported did not arrive after all.
+    RefundFailed,
+    /// The buyer's bank takes the money back unless the shop wins.
+    Disputed,
+    DisputeWon,
+    DisputeLost,
 }
 
 impl PaymentStatus {
-    /// Reads a word of [`Self::as_str`] that was stored. `Ignored` never is.
+    pub const ALL: [Self; 9] = [
+        Self::Paid,
+        Self::Processing,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Refunded,
+        Self::RefundFailed,
+        Self::Disputed,
+        Self::DisputeWon,
+        Self::DisputeLost,
+    ];
+
+    /// Reads a word of [`Self::as_str`].
     pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "paid" => Some(Self::Paid),
-            "failed" => Some(Self::Failed),
-            "cancelled" => Some(Self::Cancelled),
-            "refunded" => Some(Self::Refunded),
-            "processing" => Some(Self::Processing),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Whether an event with this status must be kept for a person when its id is not ours.
-    pub fn settles(self) -> bool {
-        !matches!(self, Self::Processing | Self::Ignored)
+    /// Whether an event with this status is about money that moved. Such an event is never refused and never dropped.
+    pub fn is_about_money(self) -> bool {
+        !matches!(self, Self::Processing | Self::Failed | Self::Cancelled)
     }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Paid => "paid",
+            Self::Processing => "processing",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Refunded => "refunded",
-            Self::Processing => "processing",
-            Self::Ignored => "ignored",
+            Self::RefundFailed => "refund_failed",
+            Self::Disputed => "disputed",
+            Self::DisputeWon => "dispute_won",
+            Self::DisputeLost => "dispute_lost",
         }
     }
 }
@@ -57,6 +74,20 @@ impl PaymentId {
 
     pub fn parse(text: &str) -> Option<Self> {
         is_visible_ascii(text, Self::CHARS_MAX).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The provider's id of one refund: 1 to 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundId(String);
+
+impl RefundId {
+    pub fn parse(text: &str) -> Option<Self> {
+        is_visible_ascii(text, PaymentId::CHARS_MAX).then(|| Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -98,12 +129,22 @@ impl StatedAmount {
 /// A payment event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentEvent {
-    /// The name of the event. A second event with this name has no effect.
+    /// The name of the event. A second event with this name and the same status has no effect.
     pub key: IdempotencyKey,
     pub status: PaymentStatus,
-    pub target: Target,
+    /// `None`: the event names no order, so that only its payment can say which order it is about.
+    pub target: Option<Target>,
+    /// `None`: the order's one payment without a name.
     pub payment: Option<PaymentId>,
-    /// Compared with the order's total when given.
+    /// Of `Paid`: what was captured. Of `Refunded` with a refund id: the amount of that refund, and without one: the sum of
+    /// all refunds of the payment. Of `RefundFailed`: the amount of the refund. Not given: all of it.
     pub amount: StatedAmount,
     pub currency: Option<Currency>,
+    /// The part of the captured amount that is for the goods, in the currency that the order is priced in, where the provider
+    /// says so: without tax and shipping, or before the buyer's currency was converted.
+    pub goods: Option<(Amount, Currency)>,
+    /// Which of several refunds of a payment the event is about.
+    pub refund: Option<RefundId>,
+    /// Epoch seconds of the provider's own clock. Disputes are ordered by it.
+    pub sent_seconds: Option<u64>,
 }

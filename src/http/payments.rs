@@ -21,7 +21,7 @@ use crate::{
     domain::{order::Order, outcome::SettleOutcome, payment::PaymentEvent},
     store::Store,
     webhook::{
-        self, Headers, Message,
+        self, Headers, Message, Reading,
         event::EventError,
         signature::{Distrust, Refusal, Verifier},
     },
@@ -32,7 +32,8 @@ thread_local! {
     static REFUSALS: Throttle = const { Throttle::new() };
 }
 
-pub(super) async fn webhook(store: Data<Store>, Parsed(event): Parsed<PaymentEvent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
+    let Reading::Event(event) = reading else { return Ok(received("ignored", None)) };
     match store.settle(&event).await? {
         SettleOutcome::Applied(order) => Ok(received("applied", order.as_ref())),
         SettleOutcome::Duplicate(order) => Ok(received("duplicate", order.as_ref())),
@@ -45,7 +46,7 @@ pub(super) async fn webhook(store: Data<Store>, Parsed(event): Parsed<PaymentEve
     }
 }
 
-impl FromHttp for PaymentEvent {
+impl FromHttp for Reading {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let context = extract::context(&request);
         let (verifier, limits) = (verifier(&context, &request)?, context.limits);
@@ -150,9 +151,12 @@ mod tests {
             gate: None,
             draining: Draining::default(),
         };
-        let name = |event: Result<Parsed<PaymentEvent>, Problem>| async move {
-            event
-                .map_or_else(|problem| problem.code().row().0.to_owned(), |Parsed(event)| event.key.as_str().to_owned())
+        let name = |event: Result<Parsed<Reading>, Problem>| async move {
+            match event {
+                Ok(Parsed(Reading::Event(event))) => event.key.as_str().to_owned(),
+                Ok(Parsed(other)) => format!("{other:?}"),
+                Err(problem) => problem.code().row().0.to_owned(),
+            }
         };
         let route = web::resource(provider.path).route(web::post().to(name));
         let app = test::init_service(App::new().app_data(Data::new(context)).service(route)).await;

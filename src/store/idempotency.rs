@@ -45,9 +45,10 @@ pub fn fingerprint_of_restock(product: ProductId, how: &str, units: &str) -> Str
 /// The parts of an event that the service understands. Other fields may differ when a provider sends the event again.
 pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
     let (order, hold) = match &event.target {
-        Target::Order(order) => (with_doubt(order, event), String::new()),
-        Target::Hold(hold) => (String::new(), with_doubt(hold, event)),
-        Target::Both { order, hold } => (order.clone(), with_doubt(hold, event)),
+        None => (with_doubt("", event), String::new()),
+        Some(Target::Order(order)) => (with_doubt(order, event), String::new()),
+        Some(Target::Hold(hold)) => (String::new(), with_doubt(hold, event)),
+        Some(Target::Both { order, hold }) => (order.clone(), with_doubt(hold, event)),
     };
     let amount = event.amount.known().map_or_else(String::new, |a| a.ten_thousandths().to_string());
     let payment = event.payment.as_ref().map_or("", |p| p.as_str());
@@ -97,10 +98,13 @@ mod tests {
         let event = |id: &str, amount| PaymentEvent {
             key: IdempotencyKey::parse("evt_1").unwrap(),
             status: PaymentStatus::Paid,
-            target: Target::Order(id.to_owned()),
+            target: Some(Target::Order(id.to_owned())),
             payment: PaymentId::parse("pi_1"),
             amount,
             currency: None,
+            goods: None,
+            refund: None,
+            sent_seconds: None,
         };
         let raw = "payment_intent.succeeded of 5000 ZZZ".to_owned();
         let stored = event("order_p1_x (payment_intent.succeeded of 5000 ZZZ)", StatedAmount::NotGiven);

@@ -60,8 +60,9 @@ impl Store {
 /// The ids that the event names, on one line.
 fn named(event: &PaymentEvent) -> String {
     let text = match &event.target {
-        Target::Order(id) | Target::Hold(id) => idempotency::with_doubt(id, event),
-        Target::Both { order, hold } => idempotency::with_doubt(&format!("{order} {hold}"), event),
+        None => idempotency::with_doubt("", event),
+        Some(Target::Order(id) | Target::Hold(id)) => idempotency::with_doubt(id, event),
+        Some(Target::Both { order, hold }) => idempotency::with_doubt(&format!("{order} {hold}"), event),
     };
     text.chars().filter(|c| !c.is_control()).take(TARGET_CHARS_MAX).collect()
 }

@@ -22,9 +22,9 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let hold = match self.hold_of_target(&event.target) {
+        let hold = match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
             Ok(Some(hold)) if !matches!(event.amount, StatedAmount::NotUnderstood(_)) => hold,
-            Ok(_) if event.status.settles() => return self.keep_unmatched(event).await,
+            Ok(_) if event.status.is_about_money() => return self.keep_unmatched(event).await,
             Ok(_) => return Ok(SettleOutcome::Ignored(None)),
             Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
         };

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Sample;
+use super::{Reading, Sample};
 use crate::domain::{
     ids::{HoldKind, IdKind},
     money::{Amount, Currency},
@@ -27,32 +27,36 @@ pub enum EventError {
 ///
 /// # Errors
 /// [`EventError`] about the first field that is wrong.
-pub fn read(body: &[u8], header_id: Option<&str>) -> Result<PaymentEvent, EventError> {
+pub fn read(body: &[u8], header_id: Option<&str>) -> Result<Reading, EventError> {
     let body: Value = serde_json::from_slice(body).map_err(|_| EventError::NotJson)?;
     let body = body.as_object().ok_or(wrong("", "not_an_object", "the body must be an object"))?;
     let payload = body.get("payload").filter(|payload| payload.is_object());
     let payload = payload.ok_or(wrong("/payload", "required", "payload must be an object"))?;
     let status = text(payload, "status").ok_or(wrong("/payload/status", "required", "status must be a word"))?;
-    Ok(PaymentEvent {
+    let Some(known) = status_of(status) else { return Ok(Reading::UnknownStatus(status.to_owned())) };
+    Ok(Reading::Event(Box::new(PaymentEvent {
         key: key(body, header_id)?,
-        status: status_of(status),
-        target: target(payload)?,
+        status: known,
+        target: Some(target(payload)?),
         payment: payment(payload)?,
         amount: amount(payload)?,
         currency: currency(payload)?,
-    })
+        goods: None,
+        refund: None,
+        sent_seconds: None,
+    })))
 }
 
 /// The words of our own webhook, and their synonyms at providers.
-fn status_of(word: &str) -> PaymentStatus {
-    match word {
+fn status_of(word: &str) -> Option<PaymentStatus> {
+    Some(match word {
         "paid" | "succeeded" | "success" => PaymentStatus::Paid,
         "failed" => PaymentStatus::Failed,
         "cancelled" | "canceled" => PaymentStatus::Cancelled,
         "refunded" => PaymentStatus::Refunded,
         "processing" => PaymentStatus::Processing,
-        _ => PaymentStatus::Ignored,
-    }
+        _ => return None,
+    })
 }
 
 fn key(body: &Map<String, Value>, header_id: Option<&str>) -> Result<IdempotencyKey, EventError> {
@@ -131,6 +135,13 @@ pub(super) const fn wrong(pointer: &'static str, code: &'static str, detail: &'s
 mod tests {
     use super::*;
 
+    fn event(body: &[u8], header_id: Option<&str>) -> PaymentEvent {
+        match read(body, header_id) {
+            Ok(Reading::Event(event)) => *event,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn pointer_of(body: &str) -> &'static str {
         match read(body.as_bytes(), None) {
             Err(EventError::Field { pointer, .. }) => pointer,
@@ -143,10 +154,10 @@ mod tests {
         let body =
             br#"{"idempotency_key":"txn_1","payload":{"status":"succeeded","order_id":"order_x","payment_id":"pi_1",
             "amount":50.5,"currency":"usd","weather":"fine"},"extra":[1]}"#;
-        let event = read(body, Some("msg_1")).unwrap();
+        let event = event(body, Some("msg_1"));
         assert_eq!(event.key.as_str(), "txn_1");
         assert_eq!(event.status, PaymentStatus::Paid);
-        assert_eq!(event.target, Target::Order("order_x".to_owned()));
+        assert_eq!(event.target, Some(Target::Order("order_x".to_owned())));
         assert_eq!(event.amount, StatedAmount::Is(Amount::from_ten_thousandths(505_000)));
         assert_eq!(event.currency, Currency::parse("USD"));
     }
@@ -154,9 +165,9 @@ mod tests {
     #[test]
     fn the_header_names_an_event_that_does_not_name_itself() {
         let body = br#"{"payload":{"status":"canceled","hold_id":"hold_x"}}"#;
-        let event = read(body, Some("msg_1")).unwrap();
+        let event = event(body, Some("msg_1"));
         assert_eq!((event.key.as_str(), event.status), ("msg_1", PaymentStatus::Cancelled));
-        assert_eq!(event.target, Target::Hold("hold_x".to_owned()));
+        assert_eq!(event.target, Some(Target::Hold("hold_x".to_owned())));
     }
 
     #[test]

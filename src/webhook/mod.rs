@@ -49,9 +49,19 @@ pub struct Provider {
     /// Takes a secret to sign with. `None`: it does not have the right form.
     pub sign: fn(&str) -> Option<Arc<Sign>>,
     /// Reads an event from bytes that [`Verify`] answered. The headers may name the event.
-    pub read: fn(&[u8], &dyn Headers) -> Result<PaymentEvent, EventError>,
+    pub read: fn(&[u8], &dyn Headers) -> Result<Reading, EventError>,
     /// Writes the body of an event.
     pub write: fn(&Sample<'_>) -> String,
+}
+
+/// What a trusted body says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Event(Box<PaymentEvent>),
+    /// It is about nothing that an order depends on. It is answered and forgotten.
+    Irrelevant,
+    /// Its status is a word that no table knows. It is answered, logged and forgotten, so that the corrected event counts.
+    UnknownStatus(String),
 }
 
 /// The secrets of a provider. Only its file knows whether they are keys, certificates or a token.

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Credentials, Headers, Message, Provider, Sign, Signed, event::EventError};
-use crate::domain::payment::PaymentEvent;
+use super::{Credentials, Headers, Message, Provider, Reading, Sign, Signed, event::EventError};
 
 /// Signatures that a request may carry. A sender that rotates its secrets sends two.
 const SIGNATURES_MAX: usize = 16;
@@ -77,7 +76,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Refusal`]
-    pub async fn open(&self, message: Message<'_>) -> Result<PaymentEvent, Refusal> {
+    pub async fn open(&self, message: Message<'_>) -> Result<Reading, Refusal> {
         // Without a secret a signature can be neither right nor wrong, so the event counts as unsigned.
         let verified = if self.has_secrets || !self.allow_unsigned {
             self.credentials.verify(message).await

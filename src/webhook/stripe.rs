@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    Headers, Provider, Sample, Sign, Signed,
+    Headers, Provider, Reading, Sample, Sign, Signed,
     event::{EventError, text, wrong},
     hmac::{self, Claim, Key},
     signature::{self, Distrust},
@@ -69,21 +69,21 @@ fn sign(secret: &str) -> Option<Arc<Sign>> {
     }))
 }
 
-fn read(body: &[u8]) -> Result<PaymentEvent, EventError> {
+fn read(body: &[u8]) -> Result<Reading, EventError> {
     let event: Value = serde_json::from_slice(body).map_err(|_| EventError::NotJson)?;
     let kind = text(&event, "type").ok_or(wrong("/type", "required", "an event of Stripe has a type"))?;
     let key = text(&event, "id").and_then(IdempotencyKey::parse);
     let key = key.ok_or(wrong("/id", "required", "an event of Stripe has an id such as evt_1"))?;
     let object = event.pointer("/data/object").unwrap_or(&Value::Null);
-    let status = status(kind, object);
-    if status != PaymentStatus::Ignored && !object.is_object() {
+    let Some(status) = status(kind, object) else { return Ok(Reading::Irrelevant) };
+    if !object.is_object() {
         return Err(wrong("/data/object", "required", "an event about a payment has the payment in it"));
     }
     Ok(understand(key, kind, status, object))
 }
 
-fn status(kind: &str, object: &Value) -> PaymentStatus {
-    match kind {
+fn status(kind: &str, object: &Value) -> Option<PaymentStatus> {
+    Some(match kind {
         "payment_intent.payment_failed" | "checkout.session.async_payment_failed" => PaymentStatus::Failed,
         "payment_intent.canceled" | "checkout.session.expired" => PaymentStatus::Cancelled,
         "payment_intent.processing" => PaymentStatus::Processing,
@@ -93,11 +93,11 @@ fn status(kind: &str, object: &Value) -> PaymentStatus {
             PaymentStatus::Paid
         }
         "charge.refunded" => PaymentStatus::Refunded,
-        _ => PaymentStatus::Ignored,
-    }
+        _ => return None,
+    })
 }
 
-fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &Value) -> PaymentEvent {
+fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &Value) -> Reading {
     let is_money = matches!(status, PaymentStatus::Paid | PaymentStatus::Refunded);
     let (id, is_ours) = named(object);
     let target =
@@ -109,14 +109,20 @@ fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &V
         Err(raw) if is_money => (StatedAmount::NotUnderstood(raw), None),
         Err(_) => (StatedAmount::NotGiven, None),
     };
-    PaymentEvent {
+    if !matters {
+        return Reading::Irrelevant;
+    }
+    Reading::Event(Box::new(PaymentEvent {
         key,
-        status: if matters { status } else { PaymentStatus::Ignored },
-        target,
+        status,
+        target: Some(target),
         payment: payment(object),
         amount,
         currency,
-    }
+        goods: None,
+        refund: None,
+        sent_seconds: None,
+    }))
 }
 
 /// The first id of ours, else the first text in the places for ids. And whether it is an id of ours.
@@ -211,8 +217,7 @@ fn write(sample: &Sample<'_>) -> String {
         PaymentStatus::Failed => ("payment_intent.payment_failed", intent("requires_payment_method")),
         PaymentStatus::Cancelled => ("payment_intent.canceled", intent("canceled")),
         PaymentStatus::Processing => ("payment_intent.processing", intent("processing")),
-        PaymentStatus::Ignored => ("payment_intent.created", intent("requires_payment_method")),
-        PaymentStatus::Refunded => (
+        _ => (
             "charge.refunded",
             json!({
                 "id": format!("ch_{key}"), "object": "charge", "payment_intent": payment, "amount_refunded": minor_units,
