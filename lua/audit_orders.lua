@@ -5,7 +5,7 @@
 -- KEYS   1 orders ZSET, 2 due ZSET, 3 review_records HASH; then order HASHes
 -- ARGV   the id of each order
 -- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '',
---        1 or 0: whether the review that it names exists, and its fields as a list, which is empty when it is gone
+--        how many reviews that its payments name do not exist, and its fields as a list, which is empty when it is gone
 -- cost   O(orders)
 -- e.g.   KEYS = { 'orders', 'due', 'review_records', 'order:o1' }  ARGV = { 'o1' }
 --        ->  { 'orders', '4102444800000', '4102444850000', 0, { 'status', 'pending', ... } }
@@ -23,10 +23,17 @@ for i, id in ipairs(ARGV) do
   local order_key = KEYS[ORDERS + i]
   -- A key of another type must not end the audit.
   local is_read, fields = pcall(redis.call, 'HGETALL', order_key)
-  local review = is_read and redis.call('HGET', order_key, 'review')
+  local lost = 0
+  for j = 2, is_read and #fields or 0, 2 do
+    local facts = fields[j - 1]:sub(1, 8) == 'payment:' and fields[j] or ''
+    for name, review in facts:gmatch('([%a_]+)=(%S+)') do
+      local names_one = name == 'review' or name == 'dispute_review'
+      if names_one and redis.call('HEXISTS', records_key, review) == 0 then lost = lost + 1 end
+    end
+  end
   reply[#reply + 1] = redis.call('ZSCORE', orders_key, id) or ''
   reply[#reply + 1] = redis.call('ZSCORE', due_key, id) or ''
-  reply[#reply + 1] = review and redis.call('HEXISTS', records_key, review) or 0
+  reply[#reply + 1] = lost
   reply[#reply + 1] = is_read and fields or { 'unreadable', '' }
 end
 return reply

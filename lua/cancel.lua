@@ -25,14 +25,14 @@ local order = order_at(order_key)
 
 -- decision
 if not order then return { 'order_not_found', now } end
-if order.status == 'cancelled' and order.cancelled_by ~= 'payment' then
+if order.status == 'cancelled' and is_closed(order) then
   return { 'already_cancelled', now, order_text(order_key) }
 end
 if order.status ~= 'pending' and order.status ~= 'cancelled' then
   return { 'order_not_cancellable', now, order_text(order_key) }
 end
 
--- effects: a failed payment leaves the order open to a late one, and this closes it
+-- effects: an order that a payment event cancelled is open to a late payment, and this closes it
 local was_pending = order.status == 'pending'
 if was_pending then
   cancel_pending(order_key, order, by, now)

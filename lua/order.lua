@@ -8,7 +8,7 @@
 -- REPLY  decided, now, and for each hold its decision and the order: fields and values, one in each line
 --          exists          it is an order already, also when a payment came first
 --          hold_expired    it lapsed or was released; there is no order
---          created
+--          created         pending, or paid where there is nothing to pay
 -- cost   O(lines of all holds)
 -- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000 }
 --        ->  { 'decided', 4102444800000, 'created', 'status\npending\nlines\n1=2@500000\ntotal\n1000000...' }
@@ -35,11 +35,7 @@ local function decide(hold_key, order_key)
   local hold = hold_at(hold_key, now)
   if not hold then return 'hold_expired' end
   create_order(hold_key, order_key, hold, quote(hold, currency), now, due)
-  each_line(hold.lines, function(product, units)
-    plan_move(product, 'held', 'pending', units)
-    plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
-    plan_due_back(hold.customer, due, product, 'p', units, now)
-  end)
+  if order_at(order_key).total == '0' then pay_free_order(order_key, order_at(order_key), now) end
   created = created + 1
   return 'created'
 end

@@ -1,233 +1,167 @@
 #!lua flags=allow-oom
--- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival.
+-- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival. Each
+-- event adds to what is known of its payment, and the order follows from all its payments (lib/payments).
 --
--- uses   clock, units, customers, holds, records, book, orders, reviews
+-- uses   clock, units, customers, holds, records, book, orders, reviews, payments
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
 --        HASH and once STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
---        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (paid,
---        failed, cancelled, refunded, processing or ignored), fingerprint, event id, payment id or '', amount in
---        ten-thousandths or '', currency or '', id of the review that it would open
+--        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (a word of
+--        PaymentStatus in src/domain/payment.rs), fingerprint, event id, payment id, amount in ten-thousandths, currency, the
+--        part for the goods, refund id, epoch seconds of the provider, and an amount that could not be read. All but the first
+--        three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
---        decided, now, and for each event its decision and the order: fields and values, one in each line, or ''
+--        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), and the id
+--        and the reason of the review that it opened or changed, or ''
 --          idempotency_key_reused   this event id came with another fingerprint
---          duplicate                this event id, or this payment, was settled before
---          review                   a person must look: kept in reviews, the order is unchanged
+--          duplicate                this event id, or all that it says, was settled before
+--          review                   a person must look: kept in reviews
 --          refund_required          captured, but the units are gone: recorded for a refund, and kept in reviews
---          ignored
+--          ignored                  the order stays as it is
 --          applied
--- cost   O(lines of all orders + due buckets)
+-- cost   O(lines and payments of all orders + due buckets)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'hold:h1', 'order:h1', 'once:e2' }
---        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\npaid-pi_2' }
---        ->  { 'decided', 4102444800000, 'applied', 'status\npaid\nlines\n1=2@500000...' }
+--        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\n\n\n\n' }
+--        ->  { 'decided', 4102444800000, 'applied', 'status\npaid\nlines\n1=2@500000...', '', '' }
 
 -- names
 local once_ms = ARGV[3]
 local EVENT_KEYS, KEYS_OF_EVENT, EVENTS = BOOK_KEYS + 4, 3, 4
-local EVENT = { 'what', 'fingerprint', 'event_id', 'payment', 'amount', 'currency', 'review_id' }
+local EVENT = { 'what', 'fingerprint', 'event_id', 'payment', 'amount', 'currency', 'goods', 'refund', 'sent', 'unclear' }
 if #ARGV < EVENTS or #KEYS ~= EVENT_KEYS - 1 + KEYS_OF_EVENT * (#ARGV - EVENTS + 1) then
   return redis.error_reply('ERR settle: wrong number of keys or arguments')
 end
 
-local events, review_ids = {}, {}
+local events = {}
 for i = EVENTS, #ARGV do
   local event, key = from_lines(EVENT, ARGV[i]), EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
-  if not event or event.review_id:find('\n', 1, true) then
-    return redis.error_reply('ERR settle: an event has seven lines')
-  end
+  if not event or event.unclear:find('\n', 1, true) then return redis.error_reply('ERR settle: an event has ten lines') end
+  if not JOIN[event.what] then return redis.error_reply('ERR settle: an unknown status') end
   event.hold_key, event.order_key, event.once_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   events[#events + 1] = event
-  review_ids[#review_ids + 1] = event.review_id
 end
 
 -- facts
-local last_now, sale_currency, on_payment_failed, restock_refunds, payment_ms, payment_max_ms =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'on_payment_failed', 'restock_refunds', 'payment_ms',
-    'payment_max_ms'))
-local now = guarded_now(last_now)
+read_payment_terms()
+local now = guarded_now(terms.last_now)
 if reclaim(now) then return { 'behind' } end
-read_reviews(review_ids)
 
--- decision: in the book and in the reviews alone. Each effect answers the decision as a word
+-- decision: in the book and in the reviews alone
 local remembered = {}
 
--- The id of a review is that of the payment, so several events about one payment open one review, and so does an event that
--- comes again after its once key has expired.
-local function leave_to_review(event, reason)
-  open_review(event.review_id, reason, { what = event.what, target = id_of(event.hold_key), event_id = event.event_id,
-    payment = event.payment, amount = event.amount, currency = event.currency }, now)
-  return 'review'
-end
-
-local function record_paid(event)
-  change_order(event.order_key, 'status', 'paid', 'paid_at', int(now), 'payment', event.payment, 'captured', event.amount,
-    'captured_currency', event.currency)
-  log_order_event('order.paid', event.order_key, now)
-  close_review(event.review_id, 'the order was paid by this payment after all', now)
+-- An event without a payment id that the order is not paid or cancelled is the word of the shop itself.
+local function follow_shop(event, order, hold)
+  if hold and event.what == 'cancelled' then
+    release_hold(event.hold_key, hold, now)
+    return 'applied'
+  end
+  if not order or order.status ~= 'pending' or has_lapsed(order, now) then return 'ignored' end
+  if event.what == 'failed' and terms.on_payment_failed == 'keep' then return 'ignored' end
+  cancel_pending(event.order_key, order, 'shop', now)
   return 'applied'
 end
 
-local function require_refund(event, reason)
-  change_order(event.order_key, 'status', 'refund_required', 'reason', reason, 'review', event.review_id,
-    'payment', event.payment, 'captured', event.amount, 'captured_currency', event.currency)
-  log_order_event('order.refund_required', event.order_key, now)
-  reopen_review(event.review_id)
-  leave_to_review(event, reason)
-  return 'refund_required'
+-- A payment of a live hold makes its order, unless it only failed or ended. Money for a hold that is gone makes an order
+-- without lines, so that the money is kept somewhere. nil: there is nothing that the event could change.
+local function order_of_hold(event, hold)
+  if hold then
+    if event.what == 'failed' or event.what == 'cancelled' then return nil end
+    local due = deadline_after(now, tonumber(terms.payment_ms))
+    create_order(event.hold_key, event.order_key, hold, quote(hold, terms.currency), now, due)
+    if order_at(event.order_key).total == '0' then pay_free_order(event.order_key, order_at(event.order_key), now) end
+  else
+    if event.what == 'failed' or event.what == 'cancelled' or event.what == 'processing' then return nil end
+    add_order(event.order_key, { 'status', 'pending', 'lines', '', 'customer', '', 'created', int(now), 'due', int(now - 1),
+      'expired_at', int(now) })
+  end
+  return order_at(event.order_key)
 end
 
--- A value that one side does not name does not differ.
-local function differs(one, other)
-  return one ~= '' and (other or '') ~= '' and one ~= other
-end
-
-local function amount_differs(event, total, currency)
-  return differs(event.amount, total) or differs(event.currency, currency)
-end
-
-local function pay_hold(event, _, hold)
-  local quoted = quote(hold, sale_currency)
-  if amount_differs(event, quoted.total, quoted.currency) then return leave_to_review(event, 'amount_mismatch') end
-  create_order(event.hold_key, event.order_key, hold, quoted, now, now)
-  each_line(hold.lines, function(product, units)
-    plan_move(product, 'held', 'sold', units)
-    plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
-    add_customer_bought(hold.customer, product, units, true, now)
-  end)
-  return record_paid(event)
-end
-
-local function cancel_hold(event, _, hold)
+-- The end of a payment on a hold, by the policy for orders.
+local function end_payment_of_hold(event, hold)
+  if not hold or event.what ~= 'cancelled' or terms.on_payment_ended ~= 'release' then return 'ignored' end
   release_hold(event.hold_key, hold, now)
   return 'applied'
 end
 
-local function pay_gone(event)
-  add_order(event.order_key, { 'lines', '', 'created', int(now), 'due', int(now), 'customer', '' })
-  return require_refund(event, 'hold_expired')
-end
-
-local function pay_pending(event, order)
-  if amount_differs(event, order.total, order.currency) then return leave_to_review(event, 'amount_mismatch') end
-  each_line(order.lines, function(product, units)
-    plan_move(product, 'pending', 'sold', units)
-    plan_due_back(order.customer, tonumber(order.due), product, 'p', -units, now)
-    add_customer_bought(order.customer, product, units, true, now)
-  end)
-  return record_paid(event)
-end
-
-local function cancel_by_payment(event, order)
-  cancel_pending(event.order_key, order, 'payment', now)
-  return 'applied'
-end
-
-local function fail_pending(event, order)
-  if on_payment_failed == 'keep' then return 'ignored' end
-  return cancel_by_payment(event, order)
-end
-
-local function process_pending(event, order)
-  if order.started_at then return 'ignored' end
-  start_payment(event.order_key, order, tonumber(payment_ms), tonumber(payment_max_ms or payment_ms), now)
-  return 'applied'
-end
-
-local function pay_late(event, order)
-  if amount_differs(event, order.total, order.currency) then return leave_to_review(event, 'amount_mismatch') end
-  local enough = true
-  each_line(order.lines, function(product, units)
-    if units > units_available(product) then enough = false end
-  end)
-  expire(event.order_key, order, now)
-  if not enough then return require_refund(event, 'units_gone') end
-  each_line(order.lines, function(product, units)
-    plan_move(product, 'available', 'sold', units)
-    add_customer_bought(order.customer, product, units, true, now)
-  end)
-  change_order(event.order_key, 'late', '1')
-  return record_paid(event)
-end
-
-local function pay_cancelled(event)
-  return require_refund(event, 'order_cancelled')
-end
-
--- The same payment once more, or other money? When one side does not name the payment nobody can know, so a person looks.
-local function pay_again(event, order)
-  if event.payment ~= order.payment or amount_differs(event, order.captured, order.captured_currency) then
-    return leave_to_review(event, 'duplicate_payment')
+-- Whether a payment of the order may still capture, or has.
+local function has_live_payment(order_key)
+  for _, facts in pairs(payments_of(order_key)) do
+    if is_in_flight(facts) or is_captured(facts) then return true end
   end
-  return 'duplicate'
+  return false
 end
 
--- A refund of other money, or of a part, leaves the order as it is.
-local function refund_differs(event, order)
-  local captured = order.captured ~= '' and order.captured or order.total
-  local currency = order.captured_currency ~= '' and order.captured_currency or order.currency
-  return differs(event.payment, order.payment) or amount_differs(event, captured, currency)
+-- The buyer is paying. An order that the end of another payment had cancelled gets its units again, while it is in time.
+local function follow_processing(order_key, order)
+  if order.status == 'cancelled' and order.cancelled_by == 'payment' and now <= tonumber(order.due)
+    and move_units(order, 'pending', tonumber(order.due), now) then
+    revive(order_key, order, now)
+    change_order(order_key, 'status', 'pending')
+  end
+  if order.status ~= 'pending' or has_lapsed(order, now) or order.started_at then return end
+  start_payment(order_key, order, tonumber(terms.payment_ms), tonumber(terms.payment_max_ms or terms.payment_ms), now)
 end
 
-local function refund(event)
-  change_order(event.order_key, 'status', 'refunded')
-  log_order_event('order.refunded', event.order_key, now)
-  return 'applied'
+local function follow_end(order_key, order)
+  local waits = order.status == 'pending' and not has_lapsed(order, now)
+  if waits and terms.on_payment_ended == 'release' and not has_live_payment(order_key) then
+    cancel_pending(order_key, order, 'payment', now)
+  end
 end
 
-local function refund_paid(event, order)
-  if refund_differs(event, order) then return leave_to_review(event, 'refund_mismatch') end
-  local restocks = restock_refunds ~= '0'
-  each_line(order.lines, function(product, units)
-    if restocks then plan_move(product, 'sold', 'available', units) end
-    add_customer_bought(order.customer, product, -units, false, now)
-  end)
-  change_order(event.order_key, 'restocked', restocks and '1' or '0')
-  return refund(event)
+local function decision(event, order, before, review)
+  if order.status ~= before.status and order.status == 'refund_required' then return 'refund_required' end
+  if review then return 'review' end
+  local has_changed = order.status ~= before.status or order.due ~= before.due or order.payment ~= before.payment
+  local is_about_money = event.what ~= 'failed' and event.what ~= 'cancelled' and event.what ~= 'processing'
+  return (has_changed or is_about_money) and 'applied' or 'ignored'
 end
 
-local function refund_required(event, order)
-  if refund_differs(event, order) then return leave_to_review(event, 'refund_mismatch') end
-  refund(event)
-  if order.review then close_review(order.review, 'the refund was reported', now) end
-  return 'applied'
-end
-
--- The truth table. Pairs that are not in it are ignored.
-local TABLE = {
-  live_hold       = { paid = pay_hold, cancelled = cancel_hold },
-  gone            = { paid = pay_gone },
-  pending         = { paid = pay_pending, failed = fail_pending, cancelled = cancel_by_payment,
-    processing = process_pending },
-  lapsed          = { paid = pay_late },
-  cancelled       = { paid = pay_cancelled },
-  paid            = { paid = pay_again, refunded = refund_paid },
-  refund_required = { paid = pay_again, refunded = refund_required },
-  refunded        = { paid = pay_again },
-}
-
-local function state(order, hold)
-  if not order then return hold and 'live_hold' or 'gone' end
-  if order.status == 'pending' then return has_lapsed(order, now) and 'lapsed' or 'pending' end
-  if order.status == 'cancelled' then return order.cancelled_by == 'payment' and 'lapsed' or 'cancelled' end
-  return order.status
+-- Answers the decision, and the id of the review that the event opened or changed.
+local function settle(event, order, before)
+  local order_key, id = event.order_key, event.payment
+  local all = payments_of(order_key)
+  all[id] = all[id] or {}
+  local facts, was = all[id], standing(all[id], order)
+  JOIN[event.what](facts, event, order)
+  if facts_text(facts) == (order[PAYMENT .. id] or '') then return 'duplicate' end
+  expire(order_key, order, now)
+  if event.what == 'processing' then follow_processing(order_key, order) end
+  if event.what == 'cancelled' then follow_end(order_key, order) end
+  follow_payments(order_key, order, standing(facts, order) ~= was and id or nil, now)
+  -- An order without lines to which no money came yet.
+  if not before.status and order.expired_at and order.status == 'pending' then
+    log_order_event('order.expired', order_key, now)
+  end
+  local review = follow_reviews(order_key, order, id, event, now)
+  return decision(event, order, before, review), review
 end
 
 local function decide(event)
   local settled_as = remembered[event.once_key] or redis.call('GET', event.once_key)
   if settled_as then return settled_as == event.fingerprint and 'duplicate' or 'idempotency_key_reused' end
+  remembered[event.once_key] = event.fingerprint
   local order = order_at(event.order_key)
   local hold = not order and hold_at(event.hold_key, now)
-  local effect = TABLE[state(order, hold)][event.what]
-  remembered[event.once_key] = event.fingerprint
-  return effect and effect(event, order, hold) or 'ignored'
+  if event.payment == '' and (event.what == 'failed' or event.what == 'cancelled') then
+    return follow_shop(event, order, hold)
+  end
+  local before = order and { status = order.status, due = order.due, payment = order.payment } or {}
+  order = order or order_of_hold(event, hold)
+  if not order then return end_payment_of_hold(event, hold) end
+  return settle(event, order, before)
 end
 
 local reply = { 'decided', now }
 for _, event in ipairs(events) do
-  reply[#reply + 1] = decide(event)
+  local word, review = decide(event)
   order_at(event.order_key)
+  reply[#reply + 1] = word
   reply[#reply + 1] = order_text(event.order_key)
+  reply[#reply + 1] = review or ''
+  reply[#reply + 1] = review and from_lines(REVIEW, review_at(review)).reason or ''
 end
 if not next(remembered) then return reply end
 

@@ -9,8 +9,9 @@ local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 -- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn, as
 -- HSET takes them. `texts` has the same with one in each line, because Redis converts one long argument faster than many.
 local orders, lists, texts, holds = {}, {}, {}, {}
--- What to write: fields and values by order key, creation times and ids of new orders, keys of holds that ended.
-local changed_orders, new_orders, ended_holds = {}, {}, {}
+-- What to write: fields and values by order key, fields to drop by order key, creation times and ids of new orders, keys of
+-- holds that ended.
+local changed_orders, dropped_fields, new_orders, ended_holds = {}, {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
 local moved, due_back = {}, {}
 -- Entries of the event log, each as its fields and values.
@@ -82,6 +83,27 @@ local function change_order(key, ...)
   changed_orders[key], texts[key] = changes, nil
 end
 
+local function take_from_list(list, field)
+  for i = 1, #list, 2 do
+    if list[i] == field then
+      table.remove(list, i)
+      table.remove(list, i)
+      return
+    end
+  end
+end
+
+local function drop_field(key, field)
+  local order = orders[key]
+  if order[field] == nil then return end
+  order[field], texts[key] = nil, nil
+  take_from_list(lists[key], field)
+  if changed_orders[key] and changed_orders[key] ~= lists[key] then take_from_list(changed_orders[key], field) end
+  changed_orders[key] = changed_orders[key] or {}
+  dropped_fields[key] = dropped_fields[key] or {}
+  dropped_fields[key][field] = true
+end
+
 -- Fields and values of the order at this point of the book, one in each line. Empty when there is no order.
 local function order_text(key)
   if not lists[key] then return '' end
@@ -149,13 +171,25 @@ local function write_units()
   end
 end
 
--- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same.
+local function waits_for_deadline(order)
+  return order.status == 'in_review' or order.status == 'pending' and not order.expired_at
+end
+
+-- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same, and
+-- one that got its units again.
 local function write_retention(key, order)
-  if not order.expired_at and not order.cancelled_by then return end
-  if order.payment then
-    redis.call('PERSIST', key)
-  else
+  local dropped = dropped_fields[key] or {}
+  if order.status == 'cancelled' or order.status == 'pending' and order.expired_at then
     redis.call('PEXPIREAT', key, int(order.due + retention_ms))
+  elseif order.expired_at or order.cancelled_by or dropped.expired_at or dropped.cancelled_by then
+    redis.call('PERSIST', key)
+  end
+end
+
+local function write_fields(key, list)
+  if #list > 0 then redis.call('HSET', key, unpack(list)) end
+  for field in pairs(dropped_fields[key] or {}) do
+    if orders[key][field] == nil then redis.call('HDEL', key, field) end
   end
 end
 
@@ -163,9 +197,9 @@ local function write_orders()
   local waiting, settled = {}, {}
   for key, list in pairs(changed_orders) do
     local order = orders[key]
-    redis.call('HSET', key, unpack(list))
+    write_fields(key, list)
     write_retention(key, order)
-    if order.status == 'pending' and not order.expired_at then
+    if waits_for_deadline(order) then
       waiting[#waiting + 1] = order.due
       waiting[#waiting + 1] = id_of(key)
     else

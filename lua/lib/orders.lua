@@ -1,26 +1,42 @@
 -- orders: what more than one script does to holds and orders. Uses clock, units, customers, holds, records and book.
 
--- By the lines of a hold.
+-- What one unit of a product cost when a hold was made (epoch milliseconds). A change of price counts for holds of later
+-- seconds, because a hold is stored with the second of its making. lua/change_product.lua writes the earlier prices:
+-- '500000<1795716624000' was the price until that instant.
+local function price_at(product, made)
+  local price, earlier = unpack(redis.call('HMGET', stock_key, product .. ':price', product .. ':earlier_prices'))
+  for before, changed in (earlier or ''):gmatch('(%d+)<(%d+)') do
+    if made <= tonumber(changed) then return before end
+  end
+  return price
+end
+
+-- By the lines of a hold and when it was made.
 local quotes = {}
 
--- Lines, total and currency of an order that is made of this hold now, at today's prices. Prices are whole numbers and
--- bounded (src/domain/money.rs), so the products and the sum stay below 2^53 and are exact.
+-- Lines, total and currency of an order that is made of this hold, at the prices that the hold was made at. Prices are whole
+-- numbers and bounded (src/domain/money.rs), so the products and the sum stay below 2^53 and are exact.
 local function quote(hold, currency)
-  if quotes[hold.lines] then return quotes[hold.lines] end
+  local name = hold.lines .. ' ' .. hold.made
+  if quotes[name] then return quotes[name] end
   local lines, total = {}, 0
   each_line(hold.lines, function(product, units)
-    local price = redis.call('HGET', stock_key, product .. ':price')
+    local price = price_at(product, hold.made)
     lines[#lines + 1] = priced_line(product, units, price)
     total = total + units * price
   end)
-  local quoted = { lines = table.concat(lines, ','), total = int(total), currency = currency }
-  quotes[hold.lines] = quoted
-  return quoted
+  quotes[name] = { lines = table.concat(lines, ','), total = int(total), currency = currency }
+  return quotes[name]
 end
 
--- The units stay where they are. The caller moves them.
+-- Makes the order of a hold: its units are pending until the deadline.
 local function create_order(hold_key, order_key, hold, quoted, now, due)
   end_hold(hold_key)
+  each_line(hold.lines, function(product, units)
+    plan_move(product, 'held', 'pending', units)
+    plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
+    plan_due_back(hold.customer, due, product, 'p', units, now)
+  end)
   add_order(order_key, { 'status', 'pending', 'lines', quoted.lines, 'total', quoted.total, 'currency', quoted.currency,
     'customer', hold.customer, 'created', int(now), 'due', int(due), 'hold_deadline', int(hold.deadline) })
   log_order_event('order.created', order_key, now)
@@ -34,19 +50,31 @@ local function release_hold(hold_key, hold, now)
   end)
 end
 
+-- Whether the deadline has passed at which the units of an order come back.
 local function has_lapsed(order, now)
-  return order.status == 'pending' and now > tonumber(order.due)
+  return (order.status == 'pending' or order.status == 'in_review') and now > tonumber(order.due)
 end
 
--- Records once that a pending order has lapsed. Its units come back through its bucket, never here.
+-- Records once that an order has lapsed. Its units come back through its bucket, never here. The money of an order that waited
+-- for a person must go back.
 local function expire(order_key, order, now)
   if not has_lapsed(order, now) or order.expired_at then return false end
-  change_order(order_key, 'expired_at', int(now))
-  log_order_event('order.expired', order_key, now)
+  if order.status == 'in_review' then
+    change_order(order_key, 'status', 'refund_required', 'reason', 'review_expired')
+    log_order_event('order.refund_required', order_key, now)
+  else
+    change_order(order_key, 'expired_at', int(now))
+    log_order_event('order.expired', order_key, now)
+  end
   return true
 end
 
--- by: customer, admin or payment.
+-- A person closed it, so no payment opens it again.
+local function is_closed(order)
+  return order.cancelled_by == 'customer' or order.cancelled_by == 'admin'
+end
+
+-- by: customer, admin, payment (it ended) or shop (its own webhook said so).
 local function cancel_pending(order_key, order, by, now)
   if has_lapsed(order, now) then
     expire(order_key, order, now)
@@ -73,4 +101,15 @@ local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
   end)
   change_order(order_key, 'started_at', int(now), 'due', int(later))
   log_order_event('order.payment_started', order_key, now)
+end
+
+-- Nothing is to be paid, so no payment is waited for.
+local function pay_free_order(order_key, order, now)
+  each_line(order.lines, function(product, units)
+    plan_move(product, 'pending', 'sold', units)
+    plan_due_back(order.customer, tonumber(order.due), product, 'p', -units, now)
+    add_customer_bought(order.customer, product, units, true, now)
+  end)
+  change_order(order_key, 'status', 'paid', 'paid_at', int(now))
+  log_order_event('order.paid', order_key, now)
 end

@@ -4,9 +4,12 @@
 local reviews_key, records_key, resolved_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2], KEYS[BOOK_KEYS + 3]
 
 -- The fields of a review, as its record has them in lines (to_lines). what: what happened, as the event reports it. target:
--- a hold id, or what an event names that this service never made. opened and resolved: epoch milliseconds, and '' while the
--- review is open.
-local REVIEW = { 'reason', 'what', 'target', 'event_id', 'payment', 'amount', 'currency', 'opened', 'resolved', 'note' }
+-- a hold id, or what an event names that this service never made. amount: what was captured, and refunded: how much of it went
+-- back. stated: an amount that could not be read, as it came. expected, customer and due: of the order, when the review was
+-- opened. previous: the review that somebody resolved before. opened and resolved: epoch milliseconds, and '' while the review
+-- is open. action: what the person decided.
+local REVIEW = { 'reason', 'what', 'target', 'event_id', 'payment', 'amount', 'currency', 'refunded', 'stated', 'expected',
+  'customer', 'due', 'previous', 'opened', 'resolved', 'action', 'note' }
 
 -- By id: the record, false when there is none; whether it is open; and whether it is to be written.
 local reviews, is_open, changed_reviews = {}, {}, {}
@@ -21,18 +24,13 @@ local function review_at(id)
   return reviews[id]
 end
 
--- Most payments have no review: one HMGET for all spares a HGET for each.
-local function read_reviews(ids)
-  for i, record in ipairs(redis.call('HMGET', records_key, unpack(ids))) do keep_found_review(ids[i], record) end
-end
-
 local function keep_changed_review(kind, id, record, open, now)
   reviews[id], is_open[id], changed_reviews[id] = record, open, true
   log_event(kind, now, 'review', id, 'record', record)
 end
 
 -- Opens a review once for each id, even when it was resolved since. False: there was one. `subject` has the fields of the
--- review up to currency.
+-- review up to previous.
 local function open_review(id, reason, subject, now)
   if review_at(id) then return false end
   subject.reason, subject.opened = reason, int(now)
@@ -40,17 +38,19 @@ local function open_review(id, reason, subject, now)
   return true
 end
 
--- Forgets a resolved review, because there is something new to do: the next open_review opens it again.
-local function reopen_review(id)
-  if review_at(id) and not is_open[id] then reviews[id] = false end
+-- Changes what an open review is about. When it was opened stays.
+local function change_review(id, subject, now)
+  subject.opened = from_lines(REVIEW, review_at(id)).opened
+  subject.previous = from_lines(REVIEW, review_at(id)).previous
+  keep_changed_review('review.changed', id, to_lines(REVIEW, subject), true, now)
 end
 
 -- Does nothing when there is no such review, or it was resolved before.
-local function close_review(id, note, now)
+local function close_review(id, action, note, now)
   local record = review_at(id)
   if not record or not is_open[id] then return end
   local review = from_lines(REVIEW, record)
-  review.resolved, review.note = int(now), note
+  review.resolved, review.action, review.note = int(now), action, note
   keep_changed_review('review.resolved', id, to_lines(REVIEW, review), false, now)
 end
 
@@ -60,7 +60,7 @@ local function write_reviews(now)
     redis.call('HSET', records_key, id, reviews[id])
     if is_open[id] then
       redis.call('ZREM', resolved_key, id)
-      redis.call('ZADD', reviews_key, int(now), id)
+      redis.call('ZADD', reviews_key, 'NX', int(now), id)
     else
       redis.call('ZREM', reviews_key, id)
       redis.call('ZADD', resolved_key, int(now), id)

@@ -64,6 +64,7 @@ pub(super) fn terms(settings: &Settings) -> ServiceTerms {
             hold_max_ms: settings.sale.hold_seconds_max * 1_000,
             payment_ms: settings.sale.payment_seconds * 1_000,
             payment_max_ms: settings.sale.payment_seconds_max * 1_000,
+            review_ms: settings.sale.review_seconds * 1_000,
         },
         idempotency_ms: settings.sale.idempotency_seconds * 1_000,
         event_ms: settings.webhook.remember_seconds * 1_000,
@@ -73,7 +74,7 @@ pub(super) fn terms(settings: &Settings) -> ServiceTerms {
 }
 
 fn check_sale(settings: &Settings, complaints: &mut Complaints) {
-    let SaleDefaults { hold_ms, hold_max_ms, payment_ms, payment_max_ms } = terms(settings).sale;
+    let SaleDefaults { hold_ms, hold_max_ms, payment_ms, payment_max_ms, .. } = terms(settings).sale;
     let defaults = SaleChange {
         hold_ms: Some(hold_ms),
         hold_max_ms: Some(hold_max_ms),

@@ -153,10 +153,22 @@ struct SaleTermArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_seconds_max: Option<u64>,
-    /// What happens to an order whose payment failed
+    /// Seconds that an order whose payment does not fit keeps its units for a person to decide
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_seconds: Option<u64>,
+    /// Which captured amount pays an order
+    #[arg(long, value_enum, value_name = "RULE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_amount: Option<AmountRule>,
+    /// What happens to an order when the shop's own webhook says, without a payment id, that its payment failed
     #[arg(long, value_enum, value_name = "POLICY")]
     #[serde(skip_serializing_if = "Option::is_none")]
     on_payment_failed: Option<PaymentFailedPolicy>,
+    /// What happens to an order when its last payment ended, such as a checkout session that expired
+    #[arg(long, value_enum, value_name = "POLICY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_payment_ended: Option<PaymentEndedPolicy>,
     /// Whether units of refunded orders are sold again
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +190,25 @@ enum PaymentFailedPolicy {
     Release,
     /// The order waits until its deadline, so that the buyer can try again
     Keep,
+}
+
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum PaymentEndedPolicy {
+    /// The order waits until its deadline, so that the buyer can begin another payment
+    Keep,
+    /// The order is cancelled, and its units are available again
+    Release,
+}
+
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+enum AmountRule {
+    /// The total or more: tax and shipping come on top
+    AtLeast,
+    /// The total
+    Exact,
 }
 
 pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
@@ -311,7 +342,8 @@ mod tests {
     fn a_sale_is_printed_term_by_term_under_the_names_of_its_options() {
         let sale = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-11-27T09:00:00.000Z", "ends_at": null,
             "paused": false, "hold_seconds": 900, "hold_seconds_max": 3600, "payment_seconds": 90,
-            "payment_seconds_max": 1800, "on_payment_failed": "release", "restock_refunds": true, "cooldown_holds": 0,
+            "payment_seconds_max": 1800, "review_seconds": 86400, "payment_amount": "at_least",
+            "on_payment_failed": "release", "on_payment_ended": "keep", "restock_refunds": true, "cooldown_holds": 0,
             "cooldown_seconds": 0, "currency": null});
         let sale: SaleBody<'_> = serde_json::from_value(sale).unwrap();
         let expected = "\
@@ -325,7 +357,10 @@ sale drop-1: scheduled
   hold-seconds-max     3600 (1h)
   payment-seconds      90 (1m30s)
   payment-seconds-max  1800 (30m)
+  review-seconds       86400 (1d)
+  payment-amount       at_least
   on-payment-failed    release
+  on-payment-ended     keep
   restock-refunds      yes
   cooldown-holds       0
   cooldown-seconds     0

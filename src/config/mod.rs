@@ -104,6 +104,7 @@ pub struct Sale {
     pub hold_seconds_max: u64,
     pub payment_seconds: u64,
     pub payment_seconds_max: u64,
+    pub review_seconds: u64,
     pub idempotency_seconds: u64,
     pub retention_seconds: u64,
 }

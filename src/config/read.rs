@@ -134,6 +134,7 @@ fn sale(r: &mut Reader) -> Sale {
         hold_seconds_max: r.number("sale.hold_seconds_max", 1, 604_800),
         payment_seconds: r.number("sale.payment_seconds", 1, 604_800),
         payment_seconds_max: r.number("sale.payment_seconds_max", 1, 604_800),
+        review_seconds: r.number("sale.review_seconds", 1, 31_536_000),
         idempotency_seconds: r.number("sale.idempotency_seconds", 60, 31_536_000),
         retention_seconds: r.number("sale.retention_seconds", 60, 315_360_000),
     }

@@ -90,6 +90,7 @@ pub enum About {
 pub enum EventKind {
     OrderCreated,
     OrderPaymentStarted,
+    OrderInReview,
     OrderPaid,
     OrderCancelled,
     OrderExpired,
@@ -99,6 +100,7 @@ pub enum EventKind {
     ProductChanged,
     ProductRestocked,
     ReviewOpened,
+    ReviewChanged,
     ReviewResolved,
     SaleCreated,
     SaleChanged,

@@ -4,7 +4,7 @@ use super::{
     hold::Line,
     ids::{HoldId, OrderId},
     money::{Amount, Currency},
-    payment::PaymentId,
+    payment::{Payment, PaymentId},
     text::CustomerId,
 };
 
@@ -12,6 +12,8 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderStatus {
     Pending,
+    /// A payment came that does not fit. The units stay with the buyer until a person decides, or the deadline passes.
+    InReview,
     Paid,
     Cancelled,
     Expired,
@@ -23,6 +25,7 @@ impl OrderStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::InReview => "in_review",
             Self::Paid => "paid",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
@@ -32,8 +35,10 @@ impl OrderStatus {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        use OrderStatus::{Cancelled, Expired, Paid, Pending, RefundRequired, Refunded};
-        [Pending, Paid, Cancelled, Expired, RefundRequired, Refunded].into_iter().find(|status| status.as_str() == text)
+        use OrderStatus::{Cancelled, Expired, InReview, Paid, Pending, RefundRequired, Refunded};
+        [Pending, InReview, Paid, Cancelled, Expired, RefundRequired, Refunded]
+            .into_iter()
+            .find(|status| status.as_str() == text)
     }
 }
 
@@ -72,10 +77,13 @@ pub struct Order {
     pub total: Option<(Amount, Currency)>,
     pub customer: Option<CustomerId>,
     pub created_ms: i64,
+    /// Until when it waits for its payment, or in review for a person.
     pub payment_due_ms: i64,
     pub paid_ms: Option<i64>,
     /// The provider's id of the payment that paid. `None` when none did, or it has no id.
     pub payment: Option<PaymentId>,
+    /// All payments that are known of it, by their ids.
+    pub payments: Vec<Payment>,
     /// When the buyer began to pay, which moved the deadline.
     pub started_ms: Option<i64>,
     /// Paid after its deadline, with units that were still there.

@@ -11,7 +11,7 @@ use super::{
     money::Currency,
     order::Order,
     product::Product,
-    review::Review,
+    review::{Review, ReviewId, ReviewReason},
     sale::{Sale, SaleStatus, SaleTerm},
 };
 
@@ -144,14 +144,23 @@ pub enum StartPaymentOutcome {
     OrderNotFound,
 }
 
-/// What `settle` can answer. The order is `None` when the hold became none.
+/// What a payment event left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// `None` when the hold became no order.
+    pub order: Option<Order>,
+    /// The review that the event opened or changed, and why a person must look.
+    pub review: Option<(ReviewId, ReviewReason)>,
+}
+
+/// What `settle` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettleOutcome {
-    Applied(Option<Order>),
-    Duplicate(Option<Order>),
-    Ignored(Option<Order>),
-    RefundRequired(Option<Order>),
-    Review(Option<Order>),
+    Applied(Settled),
+    Duplicate(Settled),
+    Ignored(Settled),
+    RefundRequired(Settled),
+    Review(Settled),
     /// The event names an id that this service never made. It is kept for a person to look at.
     Unmatched,
     /// The event names an order and another hold than the one that became this order.
@@ -280,7 +289,11 @@ pub enum ListReviewsOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResolveOutcome {
     Resolved(Review),
-    /// Its first note stays.
+    /// Its first decision and note stay.
     AlreadyResolved(Review),
+    /// This money cannot pay the order: other money did, or what it paid for is not known.
+    NotAcceptable,
+    /// It would pay the order, and its units are somebody else's.
+    UnitsGone,
     ReviewNotFound,
 }

@@ -148,3 +148,81 @@ pub struct PaymentEvent {
     /// Epoch seconds of the provider's own clock. Disputes are ordered by it.
     pub sent_seconds: Option<u64>,
 }
+
+/// A refund of a payment, by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    pub id: String,
+    pub amount: Amount,
+    /// It did not arrive after all.
+    pub failed: bool,
+}
+
+/// Where a dispute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispute {
+    Open,
+    Won,
+    Lost,
+}
+
+impl Dispute {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What is known of one payment of an order: facts from all its events, which are the same in whatever order the events came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each on its own")]
+pub struct Payment {
+    /// `None`: the payment of the events that name none.
+    pub id: Option<PaymentId>,
+    /// Whether money was captured.
+    pub is_captured: bool,
+    /// The most that was captured. `None` where no event says how much.
+    pub captured: Option<Amount>,
+    /// `None`: that of the order.
+    pub currency: Option<Currency>,
+    /// The largest sum of refunds that an event named.
+    pub refunded: Option<Amount>,
+    pub is_refunded_whole: bool,
+    pub refunds: Vec<Refund>,
+    /// The most of refunds that failed and have no id.
+    pub failed: Option<Amount>,
+    pub in_flight: bool,
+    pub declined: bool,
+    pub ended: bool,
+    pub dispute: Option<Dispute>,
+    /// A person said that this money pays the order.
+    pub accepted: bool,
+    /// A person said that this money goes back.
+    pub returned: bool,
+    /// The key of the latest review about its money.
+    pub review: Option<String>,
+    pub dispute_review: Option<String>,
+}
+
+impl Payment {
+    /// How much went back and arrived, as `refund_sums` in `lua/lib/payments.lua` computes it.
+    pub fn refunded_sum(&self) -> Amount {
+        let value = |amount: Option<Amount>| amount.map_or(0, Amount::ten_thousandths);
+        let sum = |failed: bool| -> u64 {
+            self.refunds.iter().filter(|refund| refund.failed == failed).map(|r| r.amount.ten_thousandths()).sum()
+        };
+        let whole = if self.is_refunded_whole { value(self.captured) } else { 0 };
+        let named = value(self.refunded).max(whole).saturating_sub(sum(true) + value(self.failed));
+        Amount::from_ten_thousandths(named.max(sum(false)))
+    }
+
+    /// Whether all that was captured went back.
+    pub fn is_refunded(&self) -> bool {
+        let refunded = self.refunded_sum();
+        let some = refunded.ten_thousandths() > 0;
+        self.captured.map_or(some || self.is_refunded_whole, |captured| some && refunded >= captured)
+    }
+}

@@ -54,12 +54,19 @@ pub enum Subject {
 /// Why a person must look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReviewReason {
-    /// The amount or the currency differs from that of the order.
+    /// The amount or the currency does not fit the order.
     AmountMismatch,
-    /// Another payment paid the order before.
+    /// Another payment pays the order.
     DuplicatePayment,
-    /// A refund of another payment or another amount.
+    /// A refund that does not fit what is known of its payment.
     RefundMismatch,
+    /// A part of the money went back, and the order stays paid.
+    PartialRefund,
+    /// A refund that was reported did not arrive.
+    RefundFailed,
+    /// The buyer's bank takes the money back unless the shop wins.
+    Disputed,
+    DisputeLost,
     /// The money came after the hold was gone, so a refund is due.
     HoldExpired,
     /// The money came after the order had expired and its units were sold to others, so a refund is due.
@@ -81,12 +88,51 @@ pub struct Review {
     /// The provider's id of the event, and that of the payment where it has one.
     pub event: String,
     pub payment: Option<String>,
+    /// What was captured.
     pub amount: Option<Amount>,
     pub currency: Option<Currency>,
+    /// How much of it went back.
+    pub refunded: Option<Amount>,
+    /// An amount that could not be read, as it came.
+    pub stated: Option<String>,
+    /// What the order costs, in the currency of its sale.
+    pub expected: Option<Amount>,
+    pub customer: Option<String>,
+    /// The deadline of the order when the review was opened.
+    pub due_ms: Option<i64>,
+    /// The review about the same payment that was resolved before.
+    pub previous: Option<ReviewId>,
     pub opened_ms: i64,
     pub resolved_ms: Option<i64>,
-    /// The note of the person who resolved it.
+    /// What the person decided who resolved it. `None`: a later event resolved it.
+    pub action: Option<ReviewAction>,
+    /// The note of that person.
     pub note: Option<String>,
+}
+
+/// What a person decides about the money of a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewAction {
+    /// This money pays the order.
+    Accept,
+    /// This money goes back.
+    Refund,
+    /// Nothing changes.
+    Dismiss,
+}
+
+impl ReviewAction {
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Accept, Self::Refund, Self::Dismiss].into_iter().find(|action| action.as_str() == text)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refund => "refund",
+            Self::Dismiss => "dismiss",
+        }
+    }
 }
 
 /// The reviews of a list: those that wait for a person, or the others.

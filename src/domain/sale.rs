@@ -2,7 +2,7 @@
 
 use super::{ids::SaleId, money::Currency, text::Name};
 
-/// What happens to an order whose payment failed.
+/// What happens to an order when the shop says that its payment failed. A card that is declined does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnPaymentFailed {
     /// It is cancelled, and its units are available again.
@@ -24,6 +24,59 @@ impl OnPaymentFailed {
         match self {
             Self::Release => "release",
             Self::Keep => "keep",
+        }
+    }
+}
+
+/// What happens to an order when a payment of it ends, such as a checkout session that expires, and none is left that could
+/// still pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPaymentEnded {
+    /// It stays pending until its deadline, so that the buyer can begin another payment.
+    Keep,
+    /// It is cancelled, and its units are available again.
+    Release,
+}
+
+impl OnPaymentEnded {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "keep" => Some(Self::Keep),
+            "release" => Some(Self::Release),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Which captured amount pays an order. Any other waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentAmount {
+    /// The total of the order, or more: tax and shipping come on top.
+    AtLeast,
+    /// The total of the order.
+    Exact,
+}
+
+impl PaymentAmount {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "at_least" => Some(Self::AtLeast),
+            "exact" => Some(Self::Exact),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeast => "at_least",
+            Self::Exact => "exact",
         }
     }
 }
@@ -79,7 +132,11 @@ pub struct SaleTerms {
     pub hold_max_ms: u64,
     pub payment_ms: u64,
     pub payment_max_ms: u64,
+    /// How long an order whose payment does not fit keeps its units for a person to decide.
+    pub review_ms: u64,
+    pub payment_amount: PaymentAmount,
     pub on_payment_failed: OnPaymentFailed,
+    pub on_payment_ended: OnPaymentEnded,
     /// Whether units of a refunded order are available again.
     pub restock_refunds: bool,
     /// A customer who lets this many holds lapse in a row must wait. 0: no customer must.
@@ -105,6 +162,7 @@ pub struct SaleDefaults {
     pub payment_ms: u64,
     /// From the creation of an order to the latest deadline that a started payment may move it to.
     pub payment_max_ms: u64,
+    pub review_ms: u64,
 }
 
 impl SaleTerms {
@@ -127,7 +185,10 @@ impl SaleTerms {
             hold_max_ms,
             payment_ms: wanted.payment_ms.unwrap_or_else(|| defaults.payment_ms.min(payment_max_ms)),
             payment_max_ms,
+            review_ms: wanted.review_ms.unwrap_or(defaults.review_ms),
+            payment_amount: wanted.payment_amount.unwrap_or(PaymentAmount::AtLeast),
             on_payment_failed: wanted.on_payment_failed.unwrap_or(OnPaymentFailed::Release),
+            on_payment_ended: wanted.on_payment_ended.unwrap_or(OnPaymentEnded::Keep),
             restock_refunds: wanted.restock_refunds.unwrap_or(true),
             cooldown_holds: wanted.cooldown_holds.unwrap_or(0),
             cooldown_ms: wanted.cooldown_ms.unwrap_or(defaults.hold_ms),
@@ -157,7 +218,10 @@ pub struct SaleChange {
     pub hold_max_ms: Option<u64>,
     pub payment_ms: Option<u64>,
     pub payment_max_ms: Option<u64>,
+    pub review_ms: Option<u64>,
+    pub payment_amount: Option<PaymentAmount>,
     pub on_payment_failed: Option<OnPaymentFailed>,
+    pub on_payment_ended: Option<OnPaymentEnded>,
     pub restock_refunds: Option<bool>,
     pub cooldown_holds: Option<u64>,
     pub cooldown_ms: Option<u64>,
@@ -200,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_new_sale_has_defaults_that_fit_its_own_terms() {
-        let defaults = SaleDefaults { hold_ms: 10, hold_max_ms: 20, payment_ms: 10, payment_max_ms: 20 };
+        let defaults = SaleDefaults { hold_ms: 10, hold_max_ms: 20, payment_ms: 10, payment_max_ms: 20, review_ms: 30 };
         let id = SaleId::parse("drop").unwrap();
         let wanted = SaleChange { hold_ms: Some(30), payment_max_ms: Some(5), ..SaleChange::default() };
         let terms = SaleTerms::of_new_sale(&id, wanted, &defaults);

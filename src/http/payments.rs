@@ -18,14 +18,20 @@ use super::{
     throttle::Throttle,
 };
 use crate::{
-    domain::{order::Order, outcome::SettleOutcome, payment::PaymentEvent},
+    domain::{
+        outcome::{SettleOutcome, Settled},
+        payment::PaymentEvent,
+    },
     store::Store,
     webhook::{
         self, Headers, Message, Reading,
         event::EventError,
         signature::{Distrust, Refusal, Verifier},
     },
-    wire::{order::OrderBody, webhook::WebhookBody},
+    wire::{
+        order::OrderBody,
+        webhook::{WebhookBody, WebhookReview},
+    },
 };
 
 thread_local! {
@@ -33,13 +39,13 @@ thread_local! {
 }
 
 pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
-    let Reading::Event(event) = reading else { return Ok(received("ignored", None)) };
+    let Reading::Event(event) = reading else { return Ok(received("ignored", &Settled::default())) };
     match store.settle(&event).await? {
-        SettleOutcome::Applied(order) => Ok(received("applied", order.as_ref())),
-        SettleOutcome::Duplicate(order) => Ok(received("duplicate", order.as_ref())),
-        SettleOutcome::Ignored(order) => Ok(received("ignored", order.as_ref())),
-        SettleOutcome::RefundRequired(order) => Ok(received("refund_required", order.as_ref())),
-        SettleOutcome::Review(order) => Ok(received("review", order.as_ref())),
+        SettleOutcome::Applied(settled) => Ok(received("applied", &settled)),
+        SettleOutcome::Duplicate(settled) => Ok(received("duplicate", &settled)),
+        SettleOutcome::Ignored(settled) => Ok(received("ignored", &settled)),
+        SettleOutcome::RefundRequired(settled) => Ok(received("refund_required", &settled)),
+        SettleOutcome::Review(settled) => Ok(received("review", &settled)),
         SettleOutcome::Unmatched => Ok(unmatched(&event)),
         SettleOutcome::TargetsDiffer => Err(targets_differ()),
         SettleOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
@@ -118,12 +124,17 @@ fn unmatched(event: &PaymentEvent) -> HttpResponse {
         payment,
         "payment event kept as unmatched"
     );
-    received("unmatched", None)
+    received("unmatched", &Settled::default())
 }
 
-fn received(outcome: &'static str, order: Option<&Order>) -> HttpResponse {
-    let order = order.map(OrderBody::of);
-    answer::json(StatusCode::OK, &WebhookBody { message: "Webhook received".into(), outcome: outcome.into(), order })
+fn received(outcome: &'static str, settled: &Settled) -> HttpResponse {
+    let body = WebhookBody {
+        message: "Webhook received".into(),
+        outcome: outcome.into(),
+        order: settled.order.as_ref().map(OrderBody::of),
+        review: settled.review.as_ref().map(WebhookReview::of),
+    };
+    answer::json(StatusCode::OK, &body)
 }
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ codes! {
     HoldConverted          "hold_converted"           409 "The hold is an order already";
     OrderNotCancellable    "order_not_cancellable"    409 "The order cannot be cancelled";
     OrderNotPending        "order_not_pending"        409 "The order is not pending";
+    ReviewResolved         "review_resolved"          409 "The review is resolved";
+    PaymentNotAcceptable   "payment_not_acceptable"   409 "The payment cannot pay the order";
+    UnitsGone              "units_gone"               409 "The units are gone";
     AlreadyExists          "already_exists"           409 "Already exists";
     HoldExpired            "hold_expired"             410 "The hold is gone";
     CursorExpired          "cursor_expired"           410 "The cursor is too old";

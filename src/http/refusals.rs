@@ -57,6 +57,21 @@ pub(super) fn review_not_found() -> Problem {
     Problem::new(Code::ReviewNotFound, "there is no review with this id")
 }
 
+pub(super) fn review_resolved() -> Problem {
+    Problem::new(Code::ReviewResolved, "the review was resolved before, with another decision or note, which stay")
+}
+
+pub(super) fn payment_not_acceptable() -> Problem {
+    let detail = "this money cannot pay the order: other money pays it, it went back, or the order has no items; refund it, or dismiss the review";
+    Problem::new(Code::PaymentNotAcceptable, detail)
+}
+
+pub(super) fn units_gone() -> Problem {
+    let detail =
+        "the units of the order came back and are somebody else's now; refund the money, or restock and accept it then";
+    Problem::new(Code::UnitsGone, detail)
+}
+
 pub(super) fn key_reused() -> Problem {
     Problem::new(Code::IdempotencyKeyReused, "this idempotency key came before with another request")
 }

@@ -6,15 +6,14 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     hold::HoldCommand,
     ids::ProductId,
-    payment::{PaymentEvent, PaymentStatus, StatedAmount, Target},
+    payment::{PaymentEvent, StatedAmount, Target},
     text::IdempotencyKey,
 };
 
-/// The use of a key. The same text may be the key of a hold and of a payment event.
+/// The use of a key. The same text may be the key of a hold and of a change of stock.
 #[derive(Clone, Copy, Debug)]
 pub enum Use {
     Hold,
-    Payment,
     Restock,
 }
 
@@ -22,7 +21,6 @@ pub enum Use {
 pub fn hash(used_for: Use, key: &IdempotencyKey) -> String {
     let kind = match used_for {
         Use::Hold => "hold",
-        Use::Payment => "payment",
         Use::Restock => "restock",
     };
     digest([kind, key.as_str()], 15)
@@ -42,40 +40,38 @@ pub fn fingerprint_of_restock(product: ProductId, how: &str, units: &str) -> Str
     digest([product.to_string().as_str(), how, units], 9)
 }
 
+/// The name of an event in Redis. Providers use one id for all states of a payment, so the status belongs to the name.
+pub fn hash_of_event(event: &PaymentEvent) -> String {
+    digest(["payment", event.key.as_str(), event.status.as_str()], 15)
+}
+
 /// The parts of an event that the service understands. Other fields may differ when a provider sends the event again.
 pub fn fingerprint_of_event(event: &PaymentEvent) -> String {
     let (order, hold) = match &event.target {
-        None => (with_doubt("", event), String::new()),
-        Some(Target::Order(order)) => (with_doubt(order, event), String::new()),
-        Some(Target::Hold(hold)) => (String::new(), with_doubt(hold, event)),
-        Some(Target::Both { order, hold }) => (order.clone(), with_doubt(hold, event)),
+        None => ("", ""),
+        Some(Target::Order(order)) => (order.as_str(), ""),
+        Some(Target::Hold(hold)) => ("", hold.as_str()),
+        Some(Target::Both { order, hold }) => (order.as_str(), hold.as_str()),
     };
-    let amount = event.amount.known().map_or_else(String::new, |a| a.ten_thousandths().to_string());
     let payment = event.payment.as_ref().map_or("", |p| p.as_str());
+    let refund = event.refund.as_ref().map_or("", |r| r.as_str());
     let currency = event.currency.map_or("", |c| c.code());
-    digest([event.status.as_str(), &order, &hold, payment, &amount, currency], 9)
+    digest([event.status.as_str(), order, hold, payment, refund, &stated(&event.amount), currency], 9)
 }
 
-/// An id that an event names, followed by its amount where that was not understood.
-pub fn with_doubt(id: &str, event: &PaymentEvent) -> String {
-    match &event.amount {
-        StatedAmount::NotUnderstood(raw) => format!("{id} ({raw})"),
-        StatedAmount::NotGiven | StatedAmount::Is(_) => id.to_owned(),
+fn stated(amount: &StatedAmount) -> String {
+    match amount {
+        StatedAmount::NotGiven => String::new(),
+        StatedAmount::Is(amount) => amount.ten_thousandths().to_string(),
+        StatedAmount::NotUnderstood(raw) => format!("unclear {raw}"),
     }
 }
 
-/// The key of the review that an event would open. All events about one payment share a review. An event without a payment
-/// id has its own. A payment may be refunded in parts, so a refund's key includes its amount. `about` is the key of the
-/// hold, or the foreign id, that the event names.
-pub fn review_key(about: &str, event: &PaymentEvent) -> String {
+/// The key of the review of an event that names nothing of ours: one for each payment, or for an event that names none.
+pub fn unmatched_review_key(event: &PaymentEvent) -> String {
     match &event.payment {
-        Some(payment) if event.status == PaymentStatus::Refunded => {
-            let amount = event.amount.known().map_or_else(String::new, |a| a.ten_thousandths().to_string());
-            let currency = event.currency.map_or("", |c| c.code());
-            digest(["payment", about, event.status.as_str(), payment.as_str(), &amount, currency], 15)
-        }
-        Some(payment) => digest(["payment", about, event.status.as_str(), payment.as_str()], 15),
-        None => digest(["event", about, event.status.as_str(), event.key.as_str()], 15),
+        Some(payment) => digest(["payment", payment.as_str()], 15),
+        None => digest(["event", event.key.as_str(), event.status.as_str()], 15),
     }
 }
 
@@ -86,29 +82,4 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String 
         hash.update(part.as_bytes());
     }
     URL_SAFE_NO_PAD.encode(&hash.finalize()[..bytes])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::payment::PaymentId;
-
-    #[test]
-    fn an_event_whose_amount_is_not_understood_has_the_fingerprint_that_earlier_versions_stored() {
-        let event = |id: &str, amount| PaymentEvent {
-            key: IdempotencyKey::parse("evt_1").unwrap(),
-            status: PaymentStatus::Paid,
-            target: Some(Target::Order(id.to_owned())),
-            payment: PaymentId::parse("pi_1"),
-            amount,
-            currency: None,
-            goods: None,
-            refund: None,
-            sent_seconds: None,
-        };
-        let raw = "payment_intent.succeeded of 5000 ZZZ".to_owned();
-        let stored = event("order_p1_x (payment_intent.succeeded of 5000 ZZZ)", StatedAmount::NotGiven);
-        let event = event("order_p1_x", StatedAmount::NotUnderstood(raw));
-        assert_eq!(fingerprint_of_event(&event), fingerprint_of_event(&stored));
-    }
 }

@@ -1,14 +1,9 @@
 //! `keep_unmatched`: opens a review for a payment event about an id that this service never made.
 
-use super::{
-    Failure, Op, ScriptCall, Store,
-    idempotency::{self, Use},
-    keys::SaleKeys,
-    settle, unknown_word,
-};
+use super::{Failure, Op, ScriptCall, Store, idempotency, keys::SaleKeys, settle, unknown_word};
 use crate::domain::{
-    outcome::SettleOutcome,
-    payment::{PaymentEvent, Target},
+    outcome::{SettleOutcome, Settled},
+    payment::{PaymentEvent, StatedAmount, Target},
 };
 
 /// Characters of a foreign id that a review keeps.
@@ -19,12 +14,12 @@ const OPEN_MAX: u64 = 100_000;
 
 impl Store {
     pub(super) async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let once = idempotency::hash(Use::Payment, &event.key);
+        let once = idempotency::hash_of_event(event);
         let once_key = SaleKeys(&self.unmatched_sale).once(&once);
         let (word, _) = self.runner.call(self.keep_unmatched_call(event, &once)).await?;
         let outcome = match word.as_str() {
             "unmatched" => SettleOutcome::Unmatched,
-            "duplicate" => SettleOutcome::Duplicate(None),
+            "duplicate" => SettleOutcome::Duplicate(Settled::default()),
             "idempotency_key_reused" => SettleOutcome::IdempotencyKeyReused,
             "full" => {
                 return Err(Failure::unavailable(format!(
@@ -47,22 +42,35 @@ impl Store {
             .number(self.terms.event_ms)
             .number(OPEN_MAX)
             .arg(idempotency::fingerprint_of_event(event))
-            .arg(idempotency::review_key(&named, event))
+            .arg(idempotency::unmatched_review_key(event))
             .arg(event.status.as_str())
             .arg(named)
             .arg(event.key.as_str())
             .arg(payment)
             .arg(amount)
             .arg(currency)
+            .arg(stated(event))
     }
 }
 
 /// The ids that the event names, on one line.
 fn named(event: &PaymentEvent) -> String {
     let text = match &event.target {
-        None => idempotency::with_doubt("", event),
-        Some(Target::Order(id) | Target::Hold(id)) => idempotency::with_doubt(id, event),
-        Some(Target::Both { order, hold }) => idempotency::with_doubt(&format!("{order} {hold}"), event),
+        None => String::new(),
+        Some(Target::Order(id) | Target::Hold(id)) => id.clone(),
+        Some(Target::Both { order, hold }) => format!("{order} {hold}"),
     };
+    visible(&text)
+}
+
+/// An amount that could not be read, as it came.
+fn stated(event: &PaymentEvent) -> String {
+    match &event.amount {
+        StatedAmount::NotUnderstood(raw) => visible(raw),
+        StatedAmount::NotGiven | StatedAmount::Is(_) => String::new(),
+    }
+}
+
+fn visible(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TARGET_CHARS_MAX).collect()
 }

@@ -1,25 +1,42 @@
-//! `resolve`: closes a review, with the note of the person who dealt with it.
+//! `resolve`: closes a review with what a person decided about its money.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     outcome::ResolveOutcome,
-    review::{Note, ReviewId},
+    review::{Note, Review, ReviewAction, ReviewId, Subject},
 };
 
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the review may be resolved. The same call then answers that.
-    pub async fn resolve(&self, id: &ReviewId, note: &Note) -> Result<ResolveOutcome, Failure> {
+    pub async fn resolve(&self, id: &ReviewId, action: ReviewAction, note: &Note) -> Result<ResolveOutcome, Failure> {
+        // The script must be given the key of the order, and only the review names it. That never changes.
+        let Some(review) = self.find_review(id).await? else { return Ok(ResolveOutcome::ReviewNotFound) };
+        let order = match &review.subject {
+            Subject::Order(order) => order.key().to_owned(),
+            Subject::Unmatched(_) => id.key().to_owned(),
+        };
         let keys = SaleKeys(&id.sale);
-        let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews());
-        let call = self.terms.for_book(call).arg(id.key()).arg(note.as_str());
+        let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(&order));
+        let call = self.terms.for_book(call).arg(id.key()).arg(action.as_str()).arg(note.as_str());
         let (word, mut reply) = self.runner.call(call).await?;
         let mut review = || record::review::review(self.ids(), &id.sale, id.key(), &reply.text()?);
         match word.as_str() {
             "resolved" => Ok(ResolveOutcome::Resolved(review()?)),
             "already_resolved" => Ok(ResolveOutcome::AlreadyResolved(review()?)),
+            "not_acceptable" => Ok(ResolveOutcome::NotAcceptable),
+            "units_gone" => Ok(ResolveOutcome::UnitsGone),
             "review_not_found" => Ok(ResolveOutcome::ReviewNotFound),
             word => Err(unknown_word(Op::Resolve, word)),
         }
+    }
+
+    /// # Errors
+    /// [`Failure`].
+    pub async fn find_review(&self, id: &ReviewId) -> Result<Option<Review>, Failure> {
+        let records = SaleKeys(&id.sale).review_records();
+        let found = self.runner.plain(redis::cmd("HGET").arg(records).arg(id.key())).await?;
+        let record = Reply::one(found).text_or_none()?;
+        record.map(|record| record::review::review(self.ids(), &id.sale, id.key(), &record)).transpose()
     }
 }

@@ -1,19 +1,14 @@
 //! `settle`: decides what payment events do. One call decides a batch of events of one sale.
 
 use super::{
-    Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
-    batch::Work,
-    idempotency::{self, Use},
-    ids::IdSigner,
-    keys::SaleKeys,
-    record,
-    reply::Fields,
-    unknown_word,
+    Failure, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, idempotency, ids::IdSigner, keys::SaleKeys,
+    record, reply::Fields, unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
-    outcome::SettleOutcome,
-    payment::{PaymentEvent, StatedAmount, Target},
+    money::Amount,
+    outcome::{SettleOutcome, Settled},
+    payment::{PaymentEvent, RefundId, StatedAmount, Target},
 };
 
 impl Store {
@@ -23,9 +18,9 @@ impl Store {
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let hold = match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
-            Ok(Some(hold)) if !matches!(event.amount, StatedAmount::NotUnderstood(_)) => hold,
-            Ok(_) if event.status.is_about_money() => return self.keep_unmatched(event).await,
-            Ok(_) => return Ok(SettleOutcome::Ignored(None)),
+            Ok(Some(hold)) => hold,
+            Ok(None) if event.status.is_about_money() => return self.keep_unmatched(event).await,
+            Ok(None) => return Ok(SettleOutcome::Ignored(Settled::default())),
             Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
         };
         let sale = hold.sale().clone();
@@ -68,13 +63,31 @@ pub(super) struct SettleItem {
 
 impl SettleItem {
     fn new(hold: HoldId, event: &PaymentEvent) -> Self {
-        let (payment, amount, currency) = money(event);
-        let (fingerprint, review) =
-            (idempotency::fingerprint_of_event(event), idempotency::review_key(hold.key(), event));
-        let lines =
-            [event.status.as_str(), &fingerprint, event.key.as_str(), payment, &amount, currency, &review].join("\n");
-        Self { hold, once: idempotency::hash(Use::Payment, &event.key), text: lines }
+        Self { hold, once: idempotency::hash_of_event(event), text: event_text(event) }
     }
+}
+
+/// An event as the scripts read it: ten lines, of which all but the first three may be empty.
+pub(super) fn event_text(event: &PaymentEvent) -> String {
+    let (payment, amount, currency) = money(event);
+    let ten_thousandths = |amount: Amount| amount.ten_thousandths().to_string();
+    let unclear = match &event.amount {
+        StatedAmount::NotUnderstood(raw) => raw.chars().filter(|c| !c.is_control()).collect(),
+        StatedAmount::NotGiven | StatedAmount::Is(_) => String::new(),
+    };
+    [
+        event.status.as_str(),
+        &idempotency::fingerprint_of_event(event),
+        event.key.as_str(),
+        payment,
+        &amount,
+        currency,
+        &event.goods.map_or_else(String::new, |(goods, _)| ten_thousandths(goods)),
+        event.refund.as_ref().map_or("", RefundId::as_str),
+        &event.sent_seconds.map_or_else(String::new, |seconds| seconds.to_string()),
+        &unclear,
+    ]
+    .join("\n")
 }
 
 /// Payment id, amount in ten-thousandths, and currency of an event. Each is empty where the event has none.
@@ -115,13 +128,18 @@ impl Work for Settles {
         let now_ms = reply.int()?;
         let read = |item: SettleItem| {
             let (word, fields) = (reply.text()?, Fields::from_lines(&reply.text()?)?);
-            let order = || record::order::order_if_any(&self.ids, &item.hold, now_ms, &fields);
+            let (review, reason) = (reply.text()?, reply.text()?);
+            let settled = || {
+                let order = record::order::order_if_any(&self.ids, &item.hold, now_ms, &fields)?;
+                let review = record::review::id_and_reason(item.hold.sale(), &review, &reason)?;
+                Ok(Settled { order, review })
+            };
             match word.as_str() {
-                "applied" => Ok(SettleOutcome::Applied(order()?)),
-                "duplicate" => Ok(SettleOutcome::Duplicate(order()?)),
-                "ignored" => Ok(SettleOutcome::Ignored(order()?)),
-                "refund_required" => Ok(SettleOutcome::RefundRequired(order()?)),
-                "review" => Ok(SettleOutcome::Review(order()?)),
+                "applied" => Ok(SettleOutcome::Applied(settled()?)),
+                "duplicate" => Ok(SettleOutcome::Duplicate(settled()?)),
+                "ignored" => Ok(SettleOutcome::Ignored(settled()?)),
+                "refund_required" => Ok(SettleOutcome::RefundRequired(settled()?)),
+                "review" => Ok(SettleOutcome::Review(settled()?)),
                 "idempotency_key_reused" => Ok(SettleOutcome::IdempotencyKeyReused),
                 word => Err(unknown_word(Op::Settle, word)),
             }

@@ -63,6 +63,7 @@ fn type_word(kind: EventKind) -> &'static str {
     match kind {
         EventKind::OrderCreated => "order.created",
         EventKind::OrderPaymentStarted => "order.payment_started",
+        EventKind::OrderInReview => "order.in_review",
         EventKind::OrderPaid => "order.paid",
         EventKind::OrderCancelled => "order.cancelled",
         EventKind::OrderExpired => "order.expired",
@@ -72,6 +73,7 @@ fn type_word(kind: EventKind) -> &'static str {
         EventKind::ProductChanged => "product.changed",
         EventKind::ProductRestocked => "product.restocked",
         EventKind::ReviewOpened => "review.opened",
+        EventKind::ReviewChanged => "review.changed",
         EventKind::ReviewResolved => "review.resolved",
         EventKind::SaleCreated => "sale.created",
         EventKind::SaleChanged => "sale.changed",

@@ -8,6 +8,7 @@ pub mod event;
 pub mod hold;
 pub mod import;
 pub mod order;
+pub mod payment;
 pub mod problem;
 pub mod product;
 pub mod review;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     hold::{ItemBody, single},
+    payment::PaymentBody,
     time::rfc3339,
 };
 use crate::domain::{
@@ -82,6 +83,8 @@ pub struct OrderRow<'a> {
     pub payment_id: Option<Cow<'a, str>>,
     pub payment_started_at: Option<String>,
     pub late: bool,
+    /// What is known of each payment. Left out of the CSV.
+    pub payments: Vec<PaymentBody<'a>>,
 }
 
 /// A line, with the price of one unit when the order was made.
@@ -113,6 +116,7 @@ impl<'a> OrderRow<'a> {
             payment_id: order.payment.as_ref().map(PaymentId::as_str).map(Cow::Borrowed),
             payment_started_at: order.started_ms.map(rfc3339),
             late: order.late,
+            payments: order.payments.iter().map(|payment| PaymentBody::of(payment, currency.as_ref())).collect(),
         }
     }
 }

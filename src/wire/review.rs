@@ -21,8 +21,19 @@ pub struct ReviewBody<'a> {
     pub payment_id: Option<Cow<'a, str>>,
     pub amount: Option<String>,
     pub currency: Option<Cow<'a, str>>,
+    pub refunded_amount: Option<String>,
+    /// An amount that could not be read, as the provider sent it.
+    pub stated_amount: Option<Cow<'a, str>>,
+    /// What the order costs, its customer and its deadline, when the review was opened.
+    pub expected_amount: Option<String>,
+    pub customer_id: Option<Cow<'a, str>>,
+    pub payment_due_at: Option<String>,
+    /// The review about the same payment that was resolved before.
+    pub previous_id: Option<String>,
     pub opened_at: String,
     pub resolved_at: Option<String>,
+    /// `accept`, `refund` or `dismiss`. Null where a later event resolved it.
+    pub action: Option<Cow<'a, str>>,
     pub note: Option<Cow<'a, str>>,
 }
 
@@ -44,18 +55,29 @@ impl<'a> ReviewBody<'a> {
             payment_id: review.payment.as_deref().map(Cow::Borrowed),
             amount: review.amount.map(|amount| amount.written(review.currency.as_ref())),
             currency: review.currency.map(|currency| currency.code().into()),
+            refunded_amount: review.refunded.map(|amount| amount.written(review.currency.as_ref())),
+            stated_amount: review.stated.as_deref().map(Cow::Borrowed),
+            expected_amount: review.expected.map(|amount| amount.written(review.currency.as_ref())),
+            customer_id: review.customer.as_deref().map(Cow::Borrowed),
+            payment_due_at: review.due_ms.map(rfc3339),
+            previous_id: review.previous.as_ref().map(ToString::to_string),
             opened_at: rfc3339(review.opened_ms),
             resolved_at: review.resolved_ms.map(rfc3339),
+            action: review.action.map(|action| action.as_str().into()),
             note: review.note.as_deref().map(Cow::Borrowed),
         }
     }
 }
 
-fn reason_word(reason: ReviewReason) -> &'static str {
+pub fn reason_word(reason: ReviewReason) -> &'static str {
     match reason {
         ReviewReason::AmountMismatch => "amount_mismatch",
         ReviewReason::DuplicatePayment => "duplicate_payment",
         ReviewReason::RefundMismatch => "refund_mismatch",
+        ReviewReason::PartialRefund => "partial_refund",
+        ReviewReason::RefundFailed => "refund_failed",
+        ReviewReason::Disputed => "disputed",
+        ReviewReason::DisputeLost => "dispute_lost",
         ReviewReason::HoldExpired => "hold_expired",
         ReviewReason::UnitsGone => "units_gone",
         ReviewReason::OrderCancelled => "order_cancelled",

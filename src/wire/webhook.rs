@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::OrderBody;
+use super::{order::OrderBody, review::reason_word};
+use crate::domain::review::{ReviewId, ReviewReason};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WebhookBody<'a> {
@@ -13,4 +14,20 @@ pub struct WebhookBody<'a> {
     pub outcome: Cow<'a, str>,
     /// The order as it is now. `None` where the event is about no order of ours.
     pub order: Option<OrderBody<'a>>,
+    /// The review that the event opened or changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<WebhookReview<'a>>,
+}
+
+/// Why a person must look.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WebhookReview<'a> {
+    pub id: String,
+    pub reason: Cow<'a, str>,
+}
+
+impl WebhookReview<'_> {
+    pub fn of((id, reason): &(ReviewId, ReviewReason)) -> Self {
+        Self { id: id.to_string(), reason: reason_word(*reason).into() }
+    }
 }

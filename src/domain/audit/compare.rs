@@ -183,7 +183,9 @@ fn mark_unrepairable(
                 all_is_read
             }
             DifferenceKind::OrderIndex | DifferenceKind::DueIndex => true,
-            DifferenceKind::Review | DifferenceKind::SaleIndex | DifferenceKind::Record => false,
+            DifferenceKind::Review | DifferenceKind::Money | DifferenceKind::SaleIndex | DifferenceKind::Record => {
+                false
+            }
         };
     }
 }

@@ -34,8 +34,10 @@ pub enum DifferenceKind {
     OrderIndex,
     /// The deadline of an order in the index of orders that wait for it.
     DueIndex,
-    /// An order that names a review which does not exist: nobody would look after that money.
+    /// A payment of an order names a review which does not exist: nobody would look after that money. The number of these.
     Review,
+    /// Captured money of an order that did not go back, pays nothing, and has no review. The number of its payments.
+    Money,
     /// A sale that has products and is not in the list of sales.
     SaleIndex,
     /// A record that cannot be read, or is gone.
@@ -43,7 +45,7 @@ pub enum DifferenceKind {
 }
 
 impl DifferenceKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Available,
         Self::Held,
         Self::Pending,
@@ -58,6 +60,7 @@ impl DifferenceKind {
         Self::OrderIndex,
         Self::DueIndex,
         Self::Review,
+        Self::Money,
         Self::SaleIndex,
         Self::Record,
     ];
@@ -82,6 +85,7 @@ impl DifferenceKind {
             Self::OrderIndex => "order_index",
             Self::DueIndex => "due_index",
             Self::Review => "review",
+            Self::Money => "money",
             Self::SaleIndex => "sale_index",
             Self::Record => "record",
         }
@@ -109,7 +113,10 @@ type DifferenceKey<'a> = (DifferenceKind, Option<ProductId>, Option<&'a Customer
 
 impl Difference {
     pub fn new(kind: DifferenceKind, stored: i64, recomputed: i64) -> Self {
-        let repairable = !matches!(kind, DifferenceKind::Review | DifferenceKind::SaleIndex | DifferenceKind::Record);
+        let repairable = !matches!(
+            kind,
+            DifferenceKind::Review | DifferenceKind::Money | DifferenceKind::SaleIndex | DifferenceKind::Record
+        );
         Self { kind, product: None, customer: None, hold: None, deadline_ms: None, stored, recomputed, repairable }
     }
 

@@ -114,7 +114,7 @@ impl Parameters {
     }
 
     fn status(&mut self) -> Option<OrderStatus> {
-        let statuses = "pending, paid, cancelled, expired, refund_required or refunded";
+        let statuses = "pending, in_review, paid, cancelled, expired, refund_required or refunded";
         self.read("status", statuses, OrderStatus::parse)
     }
 

@@ -8,7 +8,7 @@ use crate::{
         cursor::ListCursor,
         ids::SaleId,
         outcome::{ListReviewsOutcome, ResolveOutcome},
-        review::{Note, ReviewId, ReviewStatus},
+        review::{Note, ReviewAction, ReviewId, ReviewStatus},
     },
     http::{
         answer, body,
@@ -40,10 +40,17 @@ pub(in crate::http) async fn resolve(
     store: Data<Store>,
     Parsed(request): Parsed<ResolveRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.resolve(&request.id, &request.note).await? {
-        ResolveOutcome::Resolved(review) | ResolveOutcome::AlreadyResolved(review) => {
+    let ResolveRequest { id, action, note } = request;
+    match store.resolve(&id, action, &note).await? {
+        ResolveOutcome::Resolved(review) => Ok(answer::json(StatusCode::OK, &ReviewBody::of(&review))),
+        ResolveOutcome::AlreadyResolved(review)
+            if review.action == Some(action) && review.note.as_deref() == Some(note.as_str()) =>
+        {
             Ok(answer::json(StatusCode::OK, &ReviewBody::of(&review)))
         }
+        ResolveOutcome::AlreadyResolved(_) => Err(refusals::review_resolved()),
+        ResolveOutcome::NotAcceptable => Err(refusals::payment_not_acceptable()),
+        ResolveOutcome::UnitsGone => Err(refusals::units_gone()),
         ResolveOutcome::ReviewNotFound => Err(refusals::review_not_found()),
     }
 }
@@ -71,6 +78,7 @@ impl FromHttp for ListRequest {
 
 pub(in crate::http) struct ResolveRequest {
     id: ReviewId,
+    action: ReviewAction,
     note: Note,
 }
 
@@ -78,11 +86,13 @@ impl FromHttp for ResolveRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         let id = ReviewId::parse(request.match_info().query("id")).ok_or_else(refusals::review_not_found)?;
-        let note = body::read_json(&request, &mut payload, read_note).await?;
-        Ok(Self { id, note })
+        let (action, note) = body::read_json(&request, &mut payload, read_decision).await?;
+        Ok(Self { id, action, note })
     }
 }
 
-fn read_note(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<Note> {
-    Object::open(json, "", &["note"], errors)?.required_text("note", "1 to 1000 characters", Note::parse)
+fn read_decision(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(ReviewAction, Note)> {
+    let mut object = Object::open(json, "", &["action", "note"], errors)?;
+    let action = object.required_text("action", "accept, refund or dismiss", ReviewAction::parse);
+    action.zip(object.required_text("note", "1 to 1000 characters", Note::parse))
 }

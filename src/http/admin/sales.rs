@@ -7,7 +7,7 @@ use crate::{
     domain::{
         ids::SaleId,
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
-        sale::{OnPaymentFailed, SaleChange, SaleTerm},
+        sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, SaleChange, SaleTerm},
         text::Name,
     },
     http::{
@@ -24,7 +24,7 @@ use crate::{
 /// The longest length of a term, in seconds: a year.
 const SECONDS_MAX: u64 = 31_536_000;
 const COOLDOWN_HOLDS_MAX: u64 = 1_000;
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 15] = [
     "name",
     "starts_at",
     "ends_at",
@@ -33,7 +33,10 @@ const FIELDS: [&str; 12] = [
     "hold_seconds_max",
     "payment_seconds",
     "payment_seconds_max",
+    "review_seconds",
+    "payment_amount",
     "on_payment_failed",
+    "on_payment_ended",
     "restock_refunds",
     "cooldown_holds",
     "cooldown_seconds",
@@ -159,6 +162,9 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
         hold_max_ms: read_seconds(object, "hold_seconds_max", 1),
         payment_ms: read_seconds(object, "payment_seconds", 1),
         payment_max_ms: read_seconds(object, "payment_seconds_max", 1),
+        review_ms: read_seconds(object, "review_seconds", 1),
+        payment_amount: object.text("payment_amount", "at_least or exact", PaymentAmount::parse),
+        on_payment_ended: object.text("on_payment_ended", "keep or release", OnPaymentEnded::parse),
         on_payment_failed: object.text("on_payment_failed", "release or keep", OnPaymentFailed::parse),
         restock_refunds: object.flag("restock_refunds"),
         cooldown_holds: object.count("cooldown_holds", 0, COOLDOWN_HOLDS_MAX),

@@ -6,6 +6,7 @@ use crate::{
         audit::{Bucket, BucketKind, Difference, DifferenceKind, Tally},
         ids::SaleId,
         order::PricedLine,
+        payment::{Payment, PaymentId},
         text::CustomerId,
     },
     store::{
@@ -14,6 +15,7 @@ use crate::{
         record::{
             self,
             order::{StoredStatus, priced_lines},
+            payment::payments,
         },
         reply::Fields,
         unknown_word,
@@ -35,7 +37,7 @@ impl Store {
             return Err(unknown_word(Op::AuditOrders, &word));
         }
         for key in some {
-            let (created, due, has_review) = (reply.text()?, reply.text()?, reply.int()? == 1);
+            let (created, due, lost_reviews) = (reply.text()?, reply.text()?, reply.int()?);
             let fields = reply.list()?.fields()?;
             if fields.is_empty() {
                 continue;
@@ -46,7 +48,7 @@ impl Store {
                 continue;
             };
             order.add_to(tally);
-            let differences = order.index_differences(&created, &due, has_review);
+            let differences = order.index_differences(&created, &due, lost_reviews);
             let of_order = |difference: Difference| difference.of_hold(self.ids().hold(sale, text(key)));
             tally.differences.extend(differences.into_iter().map(of_order));
         }
@@ -62,7 +64,9 @@ struct AuditedOrder {
     created_ms: i64,
     due_ms: i64,
     has_expired_event: bool,
-    has_review: bool,
+    /// The payment that pays it.
+    payment: Option<String>,
+    payments: Vec<Payment>,
     /// Whether a refund left its units sold.
     keeps_units_sold: bool,
 }
@@ -76,7 +80,8 @@ impl AuditedOrder {
             created_ms: fields.int("created")?,
             due_ms: fields.int("due")?,
             has_expired_event: fields.get("expired_at").is_some(),
-            has_review: fields.get("review").is_some(),
+            payment: fields.get("payment").map(str::to_owned),
+            payments: payments(fields)?,
             keeps_units_sold: fields.get("restocked") == Some("0"),
         })
     }
@@ -84,22 +89,28 @@ impl AuditedOrder {
     fn add_to(&self, tally: &mut Tally) {
         for PricedLine { line, .. } in &self.lines {
             match self.status {
-                StoredStatus::Pending => {
+                StoredStatus::Pending | StoredStatus::InReview => {
                     let bucket = Bucket { deadline_ms: self.due_ms, product: line.product, kind: BucketKind::Pending };
                     tally.add_due_back(bucket, units(line), self.customer.as_ref());
                 }
                 StoredStatus::Paid => tally.add_bought(line.product, units(line), self.customer.as_ref()),
-                StoredStatus::Refunded if self.keeps_units_sold => tally.add_sold(line.product, units(line)),
+                StoredStatus::Refunded | StoredStatus::RefundRequired if self.keeps_units_sold => {
+                    tally.add_sold(line.product, units(line))
+                }
                 StoredStatus::Cancelled | StoredStatus::RefundRequired | StoredStatus::Refunded => {}
             }
         }
     }
 
-    /// `created` and `due` are the times that the indexes of orders have for it, and `review_exists` is whether the review
-    /// exists that it names.
-    fn index_differences(&self, created: &str, due: &str, review_exists: bool) -> Vec<Difference> {
+    /// `created` and `due` are the times that the indexes of orders have for it, and `lost_reviews` the number of reviews that
+    /// its payments name and that do not exist.
+    fn index_differences(&self, created: &str, due: &str, lost_reviews: i64) -> Vec<Difference> {
         let instant = |text: &str| text.parse().unwrap_or(0);
-        let waits = self.status == StoredStatus::Pending && !self.has_expired_event;
+        let waits = match self.status {
+            StoredStatus::Pending => !self.has_expired_event,
+            StoredStatus::InReview => true,
+            _ => false,
+        };
         let mut found = Vec::new();
         let mut check = |kind, stored: i64, expected: i64| {
             if stored != expected {
@@ -108,9 +119,26 @@ impl AuditedOrder {
         };
         check(DifferenceKind::OrderIndex, instant(created), self.created_ms);
         check(DifferenceKind::DueIndex, instant(due), if waits { self.due_ms } else { 0 });
-        if self.has_review {
-            check(DifferenceKind::Review, i64::from(review_exists), 1);
-        }
+        check(DifferenceKind::Review, 0, lost_reviews);
+        check(DifferenceKind::Money, 0, self.lost_payments());
         found
+    }
+
+    /// The number of payments whose money is nowhere: it did not go back, pays no order, and no review asks for it.
+    fn lost_payments(&self) -> i64 {
+        let pays = |payment: &Payment| {
+            let id = payment.id.as_ref().map_or("", PaymentId::as_str);
+            self.status == StoredStatus::Paid && self.payment.as_deref() == Some(id)
+        };
+        let is_nothing = |payment: &Payment| payment.captured.is_some_and(|captured| captured.ten_thousandths() == 0);
+        let is_lost = |payment: &&Payment| {
+            payment.is_captured
+                && !payment.is_refunded()
+                && !is_nothing(payment)
+                && !pays(payment)
+                && payment.review.is_none()
+                && payment.dispute_review.is_none()
+        };
+        i64::try_from(self.payments.iter().filter(is_lost).count()).unwrap_or(i64::MAX)
     }
 }

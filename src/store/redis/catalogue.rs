@@ -83,6 +83,7 @@ fragments! {
     "holds",
     "orders",
     "pages",
+    "payments",
     "products",
     "records",
     "reviews",

@@ -111,8 +111,7 @@ impl Bench {
             keys.extend(
                 [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)),
             );
-            arguments
-                .push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\nreview-{once}"));
+            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\n\n\n\n"));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let reply = self.call(Op::Settle, &keys, &arguments);
@@ -124,7 +123,10 @@ impl Bench {
         if word(reply) != "decided" {
             return vec![word(reply)];
         }
-        let words: Vec<String> = reply[2..].iter().step_by(2).map(|value| word(std::slice::from_ref(value))).collect();
+        // An order: its word and its fields. An event: also the id and the reason of a review.
+        let parts = if op == Op::Settle { 4 } else { 2 };
+        let words: Vec<String> =
+            reply[2..].iter().step_by(parts).map(|value| word(std::slice::from_ref(value))).collect();
         self.words.extend(words.iter().map(|word| (op.name(), word.clone())));
         words
     }
@@ -157,7 +159,7 @@ pub fn units() -> [String; 4] {
 pub const BOOK_ARGUMENTS: [&str; 2] = ["60000", "1000"];
 
 /// Terms of the sale: holds of 100 s, at most 200 s, payments in 50 s, at most 80 s.
-pub const TERMS: [&str; 24] = [
+pub const TERMS: [&str; 30] = [
     "name",
     "Sale",
     "starts",
@@ -174,8 +176,14 @@ pub const TERMS: [&str; 24] = [
     "50000",
     "payment_max_ms",
     "80000",
+    "review_ms",
+    "90000",
+    "payment_amount",
+    "at_least",
     "on_payment_failed",
     "release",
+    "on_payment_ended",
+    "keep",
     "restock_refunds",
     "1",
     "cooldown_holds",

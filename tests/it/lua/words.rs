@@ -122,6 +122,7 @@ fn provoke_settlements(bench: &mut Bench) {
     assert_eq!(bench.settle("f", "paid", "f", "", ""), "duplicate");
     assert_eq!(bench.settle("f", "failed", "f", "", ""), "idempotency_key_reused");
     assert_eq!(bench.settle("f", "failed", "f2", "", ""), "ignored");
+    assert_eq!(bench.settle("f", "paid", "f3", "", ""), "duplicate");
     assert_eq!(bench.settle("gone", "paid", "g", "pi_1", ""), "refund_required");
     bench.hold("h", &[("1", "2")]);
     assert_eq!(bench.settle("h", "paid", "h1", "", "999999"), "review");
@@ -249,7 +250,8 @@ fn provoke_reviews(bench: &mut Bench) {
     let keep = |bench: &mut Bench, once: &str, fingerprint: &str, most: &str| {
         let keys = [&keys[..], &[key(&format!("once:{once}"))]].concat();
         let arguments =
-            [&BOOK_ARGUMENTS[..], &["60000", most, fingerprint, once, "paid", "cart 7", once, "pi", "", ""]].concat();
+            [&BOOK_ARGUMENTS[..], &["60000", most, fingerprint, once, "paid", "cart 7", once, "pi", "", "", ""]]
+                .concat();
         word(&bench.call(Op::KeepUnmatched, &keys, &arguments))
     };
     assert_eq!(keep(bench, "u", "f", "100"), "unmatched");
@@ -257,7 +259,8 @@ fn provoke_reviews(bench: &mut Bench) {
     assert_eq!(keep(bench, "u", "g", "100"), "idempotency_key_reused");
     assert_eq!(keep(bench, "v", "f", "1"), "full");
     let resolve = |bench: &mut Bench, id: &str| {
-        word(&bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[id, "done\nby hand"]].concat()))
+        let keys = [&keys[..], &[key("order:none")]].concat();
+        word(&bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[id, "dismiss", "done\nby hand"]].concat()))
     };
     assert_eq!(resolve(bench, "nobody"), "review_not_found");
     assert_eq!(resolve(bench, "u"), "resolved");
@@ -334,7 +337,7 @@ fn provoke_behind(bench: &mut Bench) {
             &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "500000000000000", "name", "Item"],
         ),
         (Op::Restock, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "delta", "0", "1000000"]),
-        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\nr"]),
+        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\n\n\n\n"]),
         (Op::Expire, &expire_keys, &BOOK_ARGUMENTS),
         (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),

@@ -13,13 +13,13 @@ use flashsale::{
         order::{CancelledBy, Order},
         outcome::{
             CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
-            HoldOutcome, ListEventsOutcome, ListReviewsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
-            ResolveOutcome, RestockOutcome, SettleOutcome, StartPaymentOutcome, StockOutcome,
+            HoldOutcome, ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome, ResolveOutcome,
+            RestockOutcome, SettleOutcome, Settled, StartPaymentOutcome, StockOutcome,
         },
-        payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
+        payment::{PaymentEvent, PaymentId, PaymentStatus, RefundId, StatedAmount, Target},
         product::{NewProduct, ProductChange, Restock},
         quantity::Quantity,
-        review::{Note, ReviewId, ReviewStatus},
+        review::{Note, ReviewAction, ReviewId},
         sale::SaleChange,
         text::{CustomerId, IdempotencyKey, Name},
     },
@@ -97,13 +97,16 @@ impl StateMachineTest for SaleTest {
             let [held, pending, sold] = reference.counted(*id);
             assert_eq!(stored, [product.total, reference.available(*id), held, pending, sold], "product {id}");
         }
-        let reviews: [usize; 2] =
+        let expected = reference.reviews();
+        let open = expected.iter().filter(|(_, is_open)| *is_open).count();
+        let indexes: [usize; 2] =
             ["reviews", "resolved"].map(|index| redis.zcard(format!("fs1:{{drop}}:{index}")).unwrap());
-        assert_eq!(reviews, reference.reviews(), "open and resolved");
+        assert_eq!(indexes, [open, expected.len() - open], "open and resolved");
     }
 
     fn teardown(mut test: Self, reference: SaleReference) {
         assert_eq!(test.replay_events(), reference.states_by_events(), "the states that the log of events ends in");
+        assert_eq!(reviews(&mut test.redis), reference.reviews(), "reasons of reviews, and whether they are open");
         invariants::check(&mut test.redis);
         let audited = test.runtime.block_on(test.store.audit(None)).unwrap();
         let AuditOutcome::Audited { sales, .. } = &audited else { panic!("{audited:?}") };
@@ -191,16 +194,19 @@ impl SaleTest {
                 }
             }
             Transition::Expire => format!("expire expired {}", self.runtime.block_on(self.store.sweep()).unwrap()),
-            Transition::Resolve(key) => format!("resolve {}", self.resolve(*key)),
+            Transition::Resolve(number, action) => format!("resolve {}", self.resolve(*number, action)),
             Transition::Settle(event) => format!("settle {}", self.settle(&self.event(event))),
             Transition::SettleUnknown => {
                 let event = PaymentEvent {
                     key: IdempotencyKey::parse("unknown").unwrap(),
                     status: PaymentStatus::Paid,
-                    target: Target::Order("order_unknown".into()),
+                    target: Some(Target::Order("order_unknown".into())),
                     payment: None,
                     amount: StatedAmount::NotGiven,
                     currency: None,
+                    goods: None,
+                    refund: None,
+                    sent_seconds: None,
                 };
                 format!("settle {}", self.settle(&event))
             }
@@ -262,14 +268,15 @@ impl SaleTest {
     }
 
     fn settle(&self, event: &PaymentEvent) -> String {
-        let text =
-            |order: &Option<Order>| order.as_ref().map_or_else(|| "none".to_owned(), |order| self.order_text(order));
+        let text = |settled: &Settled| {
+            settled.order.as_ref().map_or_else(|| "none".to_owned(), |order| self.order_text(order))
+        };
         match self.runtime.block_on(self.store.settle(event)).unwrap() {
-            SettleOutcome::Applied(order) => format!("applied {}", text(&order)),
-            SettleOutcome::Duplicate(order) => format!("duplicate {}", text(&order)),
-            SettleOutcome::Ignored(order) => format!("ignored {}", text(&order)),
-            SettleOutcome::RefundRequired(order) => format!("refund_required {}", text(&order)),
-            SettleOutcome::Review(order) => format!("review {}", text(&order)),
+            SettleOutcome::Applied(settled) => format!("applied {}", text(&settled)),
+            SettleOutcome::Duplicate(settled) => format!("duplicate {}", text(&settled)),
+            SettleOutcome::Ignored(settled) => format!("ignored {}", text(&settled)),
+            SettleOutcome::RefundRequired(settled) => format!("refund_required {}", text(&settled)),
+            SettleOutcome::Review(settled) => format!("review {}", text(&settled)),
             SettleOutcome::Unmatched => "unmatched".into(),
             SettleOutcome::TargetsDiffer => "targets_differ".into(),
             SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
@@ -288,21 +295,19 @@ impl SaleTest {
         }
     }
 
-    fn resolve(&self, key: u32) -> &'static str {
-        let event = format!("event-{key}");
-        let sale = SaleId::parse("drop").unwrap();
-        let mut id = ReviewId::new(sale.clone(), "abcdefghijabcdefghij").unwrap();
-        for status in [ReviewStatus::Open, ReviewStatus::Resolved] {
-            let listed = self.runtime.block_on(self.store.list_reviews(status, Some(&sale), None, 1_000)).unwrap();
-            let ListReviewsOutcome::Reviews { reviews, .. } = listed else { continue };
-            id = reviews.into_iter().find(|review| review.event == event).map_or(id, |review| review.id);
-        }
-        match self.runtime.block_on(self.store.resolve(&id, &Note::parse("seen").unwrap())).unwrap() {
+    fn resolve(&mut self, number: usize, action: &str) -> &'static str {
+        let opened = opened_reviews(&mut self.redis);
+        let key = opened.get(number).map_or("abcdefghijabcdefghij", String::as_str);
+        let id = ReviewId::new(SaleId::parse("drop").unwrap(), key).unwrap();
+        let action = ReviewAction::parse(action).unwrap();
+        match self.runtime.block_on(self.store.resolve(&id, action, &Note::parse("seen").unwrap())).unwrap() {
             ResolveOutcome::Resolved(review) => {
-                assert_eq!(review.note.as_deref(), Some("seen"));
+                assert_eq!((review.note.as_deref(), review.action), (Some("seen"), Some(action)));
                 "resolved"
             }
             ResolveOutcome::AlreadyResolved(_) => "already_resolved",
+            ResolveOutcome::NotAcceptable => "not_acceptable",
+            ResolveOutcome::UnitsGone => "units_gone",
             ResolveOutcome::ReviewNotFound => "review_not_found",
         }
     }
@@ -382,19 +387,26 @@ impl SaleTest {
         } else {
             Target::Hold(hold.as_str().to_owned())
         };
+        let right = self.right_amount(hold);
+        let sum = |number| StatedAmount::Is(money::Amount::from_ten_thousandths(number));
         let amount = match event.amount {
-            Amount::Missing => None,
-            Amount::Right | Amount::WrongCurrency => Some(self.right_amount(hold)),
-            Amount::Wrong => Some(self.right_amount(hold) + 1),
+            Amount::Missing => StatedAmount::NotGiven,
+            Amount::Right | Amount::WrongCurrency => sum(right),
+            Amount::More => sum(right + 1),
+            Amount::Less => sum(right - 1),
+            Amount::Unclear => StatedAmount::NotUnderstood("a lot".to_owned()),
         };
         let currency = if event.amount == Amount::WrongCurrency { "EUR" } else { "USD" };
         PaymentEvent {
             key: IdempotencyKey::parse(&format!("event-{}", event.key)).unwrap(),
-            status: PaymentStatus::parse(event.status).unwrap_or(PaymentStatus::Ignored),
-            target,
+            status: PaymentStatus::parse(event.status).unwrap(),
+            target: Some(target),
             payment: event.payment.map(|id| PaymentId::parse(&format!("pi_{id}")).unwrap()),
-            amount: amount.map_or(StatedAmount::NotGiven, |n| StatedAmount::Is(money::Amount::from_ten_thousandths(n))),
-            currency: amount.map(|_| money::Currency::parse(currency).unwrap()),
+            currency: amount.known().map(|_| money::Currency::parse(currency).unwrap()),
+            amount,
+            goods: None,
+            refund: event.refund.map(|id| RefundId::parse(&format!("re_{id}")).unwrap()),
+            sent_seconds: None,
         }
     }
 
@@ -416,6 +428,25 @@ impl SaleTest {
     fn offset(&self, ms: i64) -> i64 {
         ms - self.start_ms
     }
+}
+
+/// The ids of all reviews, in the order of opening.
+fn opened_reviews(redis: &mut redis::Connection) -> Vec<String> {
+    let log: Vec<(String, BTreeMap<String, String>)> =
+        redis::cmd("XRANGE").arg("fs1:{drop}:events").arg("-").arg("+").query(redis).unwrap();
+    let opened = log.into_iter().map(|(_, entry)| entry).filter(|entry| entry["type"] == "review.opened");
+    opened.map(|entry| entry["review"].clone()).collect()
+}
+
+/// The reason of each review and whether it is open, in the order of opening.
+fn reviews(redis: &mut redis::Connection) -> Vec<(String, bool)> {
+    let open: Vec<String> = redis.zrange("fs1:{drop}:reviews", 0, -1).unwrap();
+    let ids = opened_reviews(redis);
+    let review = |id: String| {
+        let record: String = redis.hget("fs1:{drop}:review_records", &id).unwrap();
+        (record.split('\n').next().unwrap().to_owned(), open.contains(&id))
+    };
+    ids.into_iter().map(review).collect()
 }
 
 fn command(request: &HoldRequest) -> HoldCommand {

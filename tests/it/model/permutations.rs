@@ -62,6 +62,7 @@ impl Step {
                 key: key + number,
                 payment: Some(payment),
                 amount: Amount::Missing,
+                refund: None,
             })
         };
         match self {

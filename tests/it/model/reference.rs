@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
+use super::payments::{Payment, Said};
+
 pub const HOLD_MS: i64 = 100_000;
 pub const HOLD_MAX_MS: i64 = 200_000;
 pub const PAYMENT_MS: i64 = 50_000;
 pub const PAYMENT_MAX_MS: i64 = 80_000;
+pub const REVIEW_MS: i64 = 90_000;
 pub const MAX_PER_HOLD: u64 = 4;
 /// Ten-thousandths for one unit of product `p`: `p` dollars.
 pub const PRICE: u64 = 10_000;
@@ -30,8 +33,8 @@ pub enum Transition {
     Restock(u64, i64),
     /// Logs which orders have lapsed.
     Expire,
-    /// Resolves the review that the event with this key opened, if there is one.
-    Resolve(u32),
+    /// Resolves the review with this number, in the order of opening, if there is one.
+    Resolve(usize, &'static str),
     Settle(Event),
     SettleUnknown,
     FindHold(usize),
@@ -62,61 +65,64 @@ pub struct Event {
     pub key: u32,
     pub payment: Option<u8>,
     pub amount: Amount,
+    /// The id of a refund.
+    pub refund: Option<u8>,
 }
 
+/// An amount, in relation to the total of the order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
     Missing,
     Right,
-    Wrong,
+    More,
+    Less,
     WrongCurrency,
+    Unclear,
 }
 
-/// An amount and its currency, where an event gives them.
-type Captured = Option<(u64, &'static str)>;
-
 #[derive(Clone, Debug)]
-struct Hold {
-    lines: BTreeMap<u64, u64>,
-    customer: bool,
-    deadline: i64,
+pub(super) struct Hold {
+    pub(super) lines: BTreeMap<u64, u64>,
+    pub(super) customer: bool,
+    pub(super) deadline: i64,
     /// In whole seconds, like the stored time.
-    made: i64,
+    pub(super) made: i64,
     /// Neither released nor turned into an order. It may have lapsed.
-    live: bool,
+    pub(super) live: bool,
     /// It lapsed and its units were given back.
-    reclaimed: bool,
+    pub(super) reclaimed: bool,
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts about an order, each on its own")]
-struct Order {
-    status: &'static str,
-    lines: BTreeMap<u64, u64>,
-    due: i64,
-    by_payment: bool,
-    payment: String,
-    /// The amount and currency of the payment, where its event gave them.
-    captured: Captured,
-    late: bool,
-    reclaimed: bool,
-    created: i64,
+pub(super) struct Order {
+    pub(super) status: &'static str,
+    pub(super) lines: BTreeMap<u64, u64>,
+    pub(super) due: i64,
+    /// `customer`, or `shop`: its webhook said so.
+    pub(super) cancelled_by: Option<&'static str>,
+    /// Why its money must go back.
+    pub(super) reason: &'static str,
+    pub(super) payments: BTreeMap<PaymentName, Payment>,
+    /// The payment that pays it.
+    pub(super) pays: Option<PaymentName>,
+    pub(super) late: bool,
+    pub(super) reclaimed: bool,
+    pub(super) created: i64,
     /// The buyer has begun to pay.
-    started: bool,
+    pub(super) started: bool,
     /// The log says that it has lapsed.
-    expired: bool,
-    review: Option<ReviewName>,
+    pub(super) expired: bool,
 }
 
-/// The name of a review: the hold, whether it is about a refund, and the payment, or the event where it names no payment. A
-/// review of a refund also has the amount that came back.
-type ReviewName = (usize, bool, Result<u8, u32>, Captured);
+/// `None`: the payment of the events that name none.
+pub(super) type PaymentName = Option<u8>;
 
 #[derive(Clone, Debug)]
-struct Review {
-    /// The key of the event that opened it.
-    opened_by: u32,
-    is_open: bool,
+pub(super) struct Review {
+    pub(super) hold: usize,
+    pub(super) payment: PaymentName,
+    pub(super) reason: &'static str,
+    pub(super) is_open: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -134,18 +140,22 @@ pub struct SaleReference {
     pub clock: i64,
     last_now: i64,
     pub products: BTreeMap<u64, Product>,
-    holds: Vec<Hold>,
-    orders: BTreeMap<usize, Order>,
+    pub(super) holds: Vec<Hold>,
+    pub(super) orders: BTreeMap<usize, Order>,
     hold_keys: BTreeMap<u8, (HoldRequest, usize, i64)>,
-    /// With the amount of each, because the right amount may be another one later.
-    event_keys: BTreeMap<u32, (Event, Captured)>,
-    reviews: BTreeMap<ReviewName, Review>,
+    /// By key and status. With the amount of each, because the right amount may be another one later.
+    pub(super) event_keys: BTreeMap<(u32, &'static str), (Event, Said)>,
+    /// In the order of opening.
+    pub(super) reviews: Vec<Review>,
     /// The one event about an unknown id came before.
     unknown_came: bool,
     paused: bool,
     /// The outcome that the last command should have: its word, then its values.
     pub expected: String,
 }
+
+/// Statuses in which an order has units until its deadline.
+pub(super) const WAITING: [&str; 2] = ["pending", "in_review"];
 
 impl SaleReference {
     /// A service with so many units of product 1.
@@ -171,16 +181,16 @@ impl SaleReference {
             orders: BTreeMap::new(),
             hold_keys: BTreeMap::new(),
             event_keys: BTreeMap::new(),
-            reviews: BTreeMap::new(),
+            reviews: Vec::new(),
             unknown_came: false,
             paused: false,
             expected: String::new(),
         }
     }
 
-    /// Reviews that are open, and those that are resolved.
-    pub fn reviews(&self) -> [usize; 2] {
-        [true, false].map(|open| self.reviews.values().filter(|review| review.is_open == open).count())
+    /// The reason of each review and whether it is open, in the order of opening.
+    pub fn reviews(&self) -> Vec<(String, bool)> {
+        self.reviews.iter().map(|review| (review.reason.to_owned(), review.is_open)).collect()
     }
 
     /// The state of each order, by hold, that the log of events must end in.
@@ -193,7 +203,7 @@ impl SaleReference {
             .collect()
     }
 
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.clock.max(self.last_now)
     }
 
@@ -201,23 +211,23 @@ impl SaleReference {
     pub fn counted(&self, product: u64) -> [u64; 3] {
         let of = |lines: &BTreeMap<u64, u64>| lines.get(&product).copied().unwrap_or(0);
         let held = self.holds.iter().filter(|h| h.live && !h.reclaimed).map(|h| of(&h.lines)).sum();
-        let orders = |status: &str| -> u64 {
-            self.orders.values().filter(|o| o.status == status && !o.reclaimed).map(|o| of(&o.lines)).sum()
+        let orders = |statuses: &[&str]| -> u64 {
+            self.orders.values().filter(|o| statuses.contains(&o.status) && !o.reclaimed).map(|o| of(&o.lines)).sum()
         };
-        [held, orders("pending"), orders("paid")]
+        [held, orders(&WAITING), orders(&["paid"])]
     }
 
     pub fn available(&self, product: u64) -> u64 {
         self.products[&product].total - self.counted(product).iter().sum::<u64>()
     }
 
-    fn reclaim(&mut self) {
+    pub(super) fn reclaim(&mut self) {
         let now = self.now();
         let mut any = false;
         for hold in self.holds.iter_mut().filter(|h| h.live && !h.reclaimed && now > h.deadline) {
             (hold.reclaimed, any) = (true, true);
         }
-        for order in self.orders.values_mut().filter(|o| o.status == "pending" && !o.reclaimed && now > o.due) {
+        for order in self.orders.values_mut().filter(|o| WAITING.contains(&o.status) && !o.reclaimed && now > o.due) {
             (order.reclaimed, any) = (true, true);
         }
         if any {
@@ -225,11 +235,11 @@ impl SaleReference {
         }
     }
 
-    fn wrote(&mut self) {
+    pub(super) fn wrote(&mut self) {
         self.last_now = self.now();
     }
 
-    fn alive(&self, at: usize) -> bool {
+    pub(super) fn alive(&self, at: usize) -> bool {
         self.holds[at].live && self.now() <= self.holds[at].deadline
     }
 
@@ -299,7 +309,8 @@ impl SaleReference {
         let alive = (0..self.holds.len()).filter(|at| self.alive(*at) && self.holds[*at].customer);
         let held: u64 = alive.map(|at| of(&self.holds[at].lines)).sum();
         let orders = self.orders.iter().filter(|(at, _)| self.holds.get(**at).is_some_and(|hold| hold.customer));
-        let counts = |order: &Order| order.status == "paid" || order.status == "pending" && self.now() <= order.due;
+        let counts =
+            |order: &Order| order.status == "paid" || WAITING.contains(&order.status) && self.now() <= order.due;
         held + orders.filter(|(_, order)| counts(order)).map(|(_, order)| of(&order.lines)).sum::<u64>()
     }
 
@@ -350,7 +361,7 @@ impl SaleReference {
     fn next_release(&self, product: u64) -> i64 {
         let holds =
             self.holds.iter().filter(|h| h.live && !h.reclaimed && h.lines.contains_key(&product)).map(|h| h.deadline);
-        let pending = |o: &&Order| o.status == "pending" && !o.reclaimed && o.lines.contains_key(&product);
+        let pending = |o: &&Order| WAITING.contains(&o.status) && !o.reclaimed && o.lines.contains_key(&product);
         holds.chain(self.orders.values().filter(pending).map(|o| o.due)).min().unwrap_or(0)
     }
 
@@ -379,31 +390,34 @@ impl SaleReference {
         format!("created {}", self.order_text(at))
     }
 
-    fn convert(&mut self, at: usize, status: &'static str, due: i64) {
+    pub(super) fn convert(&mut self, at: usize, status: &'static str, due: i64) {
         self.holds[at].live = false;
         let lines = self.holds[at].lines.clone();
         let order = Order {
             status,
             lines,
             due,
-            by_payment: false,
-            payment: String::new(),
-            captured: None,
+            cancelled_by: None,
+            reason: "",
+            payments: BTreeMap::new(),
+            pays: None,
             late: false,
             reclaimed: false,
             created: self.now(),
             started: false,
             expired: false,
-            review: None,
         };
         self.orders.insert(at, order);
     }
 
     /// The order as text, as the machine writes it.
-    fn order_text(&self, at: usize) -> String {
+    pub(super) fn order_text(&self, at: usize) -> String {
         let Some(order) = self.orders.get(&at) else { return "none".into() };
-        let expired = order.status == "pending" && self.now() > order.due;
-        let status = if expired { "expired" } else { order.status };
+        let status = match order.status {
+            "pending" if self.now() > order.due => "expired",
+            "in_review" if self.now() > order.due => "refund_required",
+            status => status,
+        };
         let total = total(&order.lines);
         let customer = self.holds[at].customer && !order.lines.is_empty();
         format!(
@@ -416,8 +430,8 @@ impl SaleReference {
         match self.orders.get_mut(&at) {
             None => return "order_not_found".into(),
             Some(order) if order.status == "cancelled" => {
-                let was_by_payment = std::mem::replace(&mut order.by_payment, false);
-                if was_by_payment {
+                let was_open = order.cancelled_by.replace("customer") != Some("customer");
+                if was_open {
                     self.wrote();
                 }
                 return format!("already_cancelled {}", self.order_text(at));
@@ -425,7 +439,7 @@ impl SaleReference {
             Some(order) if order.status != "pending" => {
                 return format!("order_not_cancellable {}", self.order_text(at));
             }
-            Some(order) => order.status = "cancelled",
+            Some(order) => (order.status, order.cancelled_by) = ("cancelled", Some("customer")),
         }
         self.cancel_unclaimed(at);
         self.wrote();
@@ -438,7 +452,7 @@ impl SaleReference {
         let order = &self.orders[&at];
         if now > order.due && !order.reclaimed {
             // Its bucket still exists: to the counters it is a hold that nobody can use.
-            let ghost = Order { status: "pending", payment: String::new(), ..order.clone() };
+            let ghost = Order { status: "pending", payments: BTreeMap::new(), ..order.clone() };
             let key = usize::MAX - self.orders.len();
             self.orders.insert(key, ghost);
         }
@@ -459,177 +473,40 @@ impl SaleReference {
         format!("started {}", self.order_text(at))
     }
 
-    fn start(&mut self, at: usize) -> &'static str {
+    pub(super) fn start(&mut self, at: usize) {
         let now = self.now();
         let order = self.orders.get_mut(&at).unwrap();
         let later = whole_second(now + PAYMENT_MS).min(whole_second(order.created + PAYMENT_MAX_MS));
         (order.started, order.due) = (true, order.due.max(later));
-        "applied"
     }
 
     fn expire(&mut self) -> String {
         let now = self.now();
         let holds = self.holds.len();
-        let has_lapsed =
-            |at: &usize, order: &Order| *at < holds && order.status == "pending" && now > order.due && !order.expired;
+        let has_lapsed = |at: &usize, order: &Order| {
+            *at < holds && WAITING.contains(&order.status) && now > order.due && !order.expired
+        };
         let lapsed: Vec<usize> = self.orders.iter().filter(|(at, o)| has_lapsed(at, o)).map(|(at, _)| *at).collect();
         if !lapsed.is_empty() {
             self.reclaim();
-            lapsed.iter().for_each(|at| self.orders.get_mut(at).unwrap().expired = true);
+            lapsed.iter().for_each(|at| self.log_lapse(*at));
             self.wrote();
         }
         format!("expired {}", lapsed.len())
     }
 
-    fn resolve(&mut self, key: u32) -> String {
-        let opened = self.reviews.values_mut().find(|review| review.opened_by == key);
-        let Some(review) = opened else { return "review_not_found".into() };
-        let was_open = std::mem::replace(&mut review.is_open, false);
-        if was_open {
-            self.wrote();
-        }
-        if was_open { "resolved".into() } else { "already_resolved".into() }
-    }
-
-    fn settle(&mut self, event: &Event) -> String {
-        let at = event.hold;
-        self.reclaim();
-        let captured = self.captured_by(event);
-        if let Some((earlier, earlier_captured)) = self.event_keys.get(&event.key) {
-            let same = Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() }
-                && *earlier_captured == captured;
-            return if same { format!("duplicate {}", self.order_text(at)) } else { "idempotency_key_reused".into() };
-        }
-        let outcome = self.effect(event);
-        self.event_keys.insert(event.key, (event.clone(), captured));
-        self.wrote();
-        format!("{outcome} {}", self.order_text(at))
-    }
-
-    fn effect(&mut self, event: &Event) -> &'static str {
-        let at = event.hold;
+    /// Records that an order has lapsed.
+    pub(super) fn log_lapse(&mut self, at: usize) {
         let now = self.now();
-        let Some(order) = self.orders.get(&at).cloned() else { return self.effect_without_order(event) };
-        let state = match order.status {
-            "pending" if now > order.due => "lapsed",
-            "cancelled" if order.by_payment => "lapsed",
-            status => status,
-        };
-        let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
-        let captured = self.captured_by(event);
-        let differs = matches!(event.amount, Amount::Wrong | Amount::WrongCurrency);
-        match (state, event.status) {
-            ("pending" | "lapsed", "paid") if differs => self.review(event),
-            ("pending", "paid") => self.pay(event, payment, captured, false),
-            ("lapsed", "paid") => {
-                let enough = order.lines.iter().all(|(product, units)| *units <= self.available(*product));
-                if enough {
-                    self.pay(event, payment, captured, true)
-                } else {
-                    self.require_refund(event, payment, captured)
-                }
-            }
-            ("pending", "processing") if !order.started => self.start(at),
-            ("pending", "failed" | "cancelled") => {
-                let order = self.orders.get_mut(&at).unwrap();
-                (order.status, order.by_payment) = ("cancelled", true);
-                "applied"
-            }
-            ("cancelled", "paid") => self.require_refund(event, payment, captured),
-            ("paid" | "refund_required" | "refunded", "paid") => {
-                let other = payment != order.payment || unlike(captured, order.captured);
-                if other { self.review(event) } else { "duplicate" }
-            }
-            ("paid" | "refund_required", "refunded") => {
-                let other = !payment.is_empty() && !order.payment.is_empty() && payment != order.payment;
-                let whole = order.captured.or((!order.lines.is_empty()).then(|| (total(&order.lines), "USD")));
-                if other || unlike(captured, whole) {
-                    return self.review(event);
-                }
-                if let Some(review) = order.review {
-                    self.reviews.get_mut(&review).unwrap().is_open = false;
-                }
-                self.orders.get_mut(&at).unwrap().status = "refunded";
-                "applied"
-            }
-            _ => "ignored",
+        let order = self.orders.get_mut(&at).unwrap();
+        if !WAITING.contains(&order.status) || now <= order.due || order.expired {
+            return;
         }
-    }
-
-    fn effect_without_order(&mut self, event: &Event) -> &'static str {
-        let at = event.hold;
-        let payment = event.payment.map_or_else(String::new, |id| format!("pi_{id}"));
-        let captured = self.captured_by(event);
-        match (self.alive(at), event.status) {
-            (true, "paid") if matches!(event.amount, Amount::Wrong | Amount::WrongCurrency) => self.review(event),
-            (true, "paid") => {
-                self.convert(at, "paid", self.now());
-                self.pay(event, payment, captured, false)
-            }
-            (true, "cancelled") => {
-                self.holds[at].live = false;
-                "applied"
-            }
-            (false, "paid") => {
-                let (live, reclaimed) = (self.holds[at].live, self.holds[at].reclaimed);
-                self.convert(at, "refund_required", self.now());
-                (self.holds[at].live, self.holds[at].reclaimed) = (live, reclaimed);
-                self.orders.get_mut(&at).unwrap().lines = BTreeMap::new();
-                self.require_refund(event, payment, captured)
-            }
-            _ => "ignored",
+        if order.status == "in_review" {
+            (order.status, order.reason) = ("refund_required", "review_expired");
+        } else {
+            order.expired = true;
         }
-    }
-
-    /// The amount in the event. The machine asks the store for the right amount, and takes 7 where there is none.
-    fn captured_by(&self, event: &Event) -> Captured {
-        let right = match self.orders.get(&event.hold) {
-            Some(order) if !order.lines.is_empty() => total(&order.lines),
-            None if self.alive(event.hold) => total(&self.holds[event.hold].lines),
-            _ => 7,
-        };
-        match event.amount {
-            Amount::Missing => None,
-            Amount::Right => Some((right, "USD")),
-            Amount::Wrong => Some((right + 1, "USD")),
-            Amount::WrongCurrency => Some((right, "EUR")),
-        }
-    }
-
-    fn pay(&mut self, event: &Event, payment: String, captured: Captured, late: bool) -> &'static str {
-        let name = self.review_name(event);
-        if let Some(review) = self.reviews.get_mut(&name) {
-            review.is_open = false;
-        }
-        let order = self.orders.get_mut(&event.hold).unwrap();
-        order.captured = captured;
-        (order.status, order.payment, order.late, order.reclaimed) = ("paid", payment, late, false);
-        "applied"
-    }
-
-    fn require_refund(&mut self, event: &Event, payment: String, captured: Captured) -> &'static str {
-        let name = self.review_name(event);
-        if self.reviews.get(&name).is_some_and(|review| !review.is_open) {
-            self.reviews.remove(&name);
-        }
-        self.review(event);
-        let order = self.orders.get_mut(&event.hold).unwrap();
-        (order.captured, order.review) = (captured, Some(name));
-        (order.status, order.payment) = ("refund_required", payment);
-        "refund_required"
-    }
-
-    fn review(&mut self, event: &Event) -> &'static str {
-        let review = Review { opened_by: event.key, is_open: true };
-        let name = self.review_name(event);
-        self.reviews.entry(name).or_insert(review);
-        "review"
-    }
-
-    fn review_name(&self, event: &Event) -> ReviewName {
-        let is_refund = event.status == "refunded";
-        let part = if is_refund { self.captured_by(event) } else { None };
-        (event.hold, is_refund, event.payment.ok_or(event.key), part)
     }
 
     fn find_hold(&self, at: usize) -> String {
@@ -675,15 +552,11 @@ impl SaleReference {
     }
 }
 
-fn total(lines: &BTreeMap<u64, u64>) -> u64 {
+pub(super) fn total(lines: &BTreeMap<u64, u64>) -> u64 {
     lines.iter().map(|(product, units)| product * PRICE * units).sum()
 }
 
-fn unlike(one: Captured, other: Captured) -> bool {
-    one.is_some() && other.is_some() && one != other
-}
-
-fn whole_second(ms: i64) -> i64 {
+pub(super) fn whole_second(ms: i64) -> i64 {
     (ms + 999).div_euclid(1_000) * 1_000
 }
 
@@ -714,18 +587,16 @@ impl ReferenceStateMachine for SaleReference {
         // Mostly recent holds: old ones have lapsed.
         let last = state.holds.len();
         let at = prop_oneof![3 => last.saturating_sub(3)..last, 1 => 0..last].boxed();
-        let reviewed: Vec<u32> = state.reviews.values().map(|review| review.opened_by).collect();
+        let reviews = state.reviews.len();
         let earlier: Vec<HoldRequest> = state.hold_keys.values().map(|(request, ..)| request.clone()).collect();
         let free = if earlier.is_empty() {
             free.boxed()
         } else {
             prop_oneof![14 => free, 1 => prop::sample::select(earlier).prop_map(Transition::Hold)].boxed()
         };
-        let free = if reviewed.is_empty() {
-            free
-        } else {
-            prop_oneof![14 => free, 1 => prop::sample::select(reviewed).prop_map(Transition::Resolve)].boxed()
-        };
+        let resolve = (0..=reviews, prop::sample::select(vec!["accept", "refund", "dismiss"]))
+            .prop_map(|(number, action)| Transition::Resolve(number, action));
+        let free = if reviews == 0 { free } else { prop_oneof![5 => free, 1 => resolve].boxed() };
         prop_oneof![
             19 => free,
             2 => at.clone().prop_map(Transition::Release),
@@ -738,7 +609,6 @@ impl ReferenceStateMachine for SaleReference {
             1 => (1_u64..=2, prop::option::weighted(0.4, 1_u64..=3)).prop_map(|(id, most)| Transition::Limit(id, most)),
             2 => (1_u64..=2, -4_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
             2 => Just(Transition::Expire),
-            2 => (0_u32..203).prop_map(Transition::Resolve),
             2 => at.clone().prop_map(Transition::FindHold),
             2 => at.clone().prop_map(Transition::FindOrder),
             14 => event(at).prop_map(Transition::Settle),
@@ -758,7 +628,7 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Limit(product, most) => ("change_product", state.limit(*product, *most)),
             Transition::Restock(product, delta) => ("restock", state.restock(*product, *delta)),
             Transition::Expire => ("expire", state.expire()),
-            Transition::Resolve(key) => ("resolve", state.resolve(*key)),
+            Transition::Resolve(number, action) => ("resolve", state.resolve(*number, action)),
             Transition::Settle(event) => ("settle", state.settle(event)),
             Transition::SettleUnknown => {
                 let word = if state.unknown_came { "duplicate none" } else { "unmatched" };
@@ -813,22 +683,27 @@ fn hold_request() -> impl Strategy<Value = HoldRequest> {
 }
 
 fn event(at: BoxedStrategy<usize>) -> impl Strategy<Value = Event> {
-    let status = prop::sample::select(vec![
-        "paid",
-        "paid",
-        "paid",
-        "paid",
-        "failed",
-        "cancelled",
-        "refunded",
-        "refunded",
-        "processing",
-        "ignored",
-    ]);
-    let amount = prop_oneof![4 => Just(Amount::Missing), 3 => Just(Amount::Right), 1 => Just(Amount::Wrong),
-        1 => Just(Amount::WrongCurrency)];
+    let status = prop_oneof![
+        8 => Just("paid"),
+        2 => Just("failed"),
+        2 => Just("cancelled"),
+        4 => Just("refunded"),
+        2 => Just("processing"),
+        1 => prop::sample::select(vec!["refund_failed", "disputed", "dispute_won", "dispute_lost"]),
+    ];
+    let amount = prop_oneof![4 => Just(Amount::Missing), 3 => Just(Amount::Right), 1 => Just(Amount::More),
+        2 => Just(Amount::Less), 1 => Just(Amount::WrongCurrency), 1 => Just(Amount::Unclear)];
     let key = prop_oneof![5 => 0_u32..200, 1 => 200_u32..203];
-    (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount).prop_map(
-        |(hold, by_order, status, key, payment, amount)| Event { hold, by_order, status, key, payment, amount },
+    let refund = prop_oneof![2 => Just(None), 1 => (0_u8..2).prop_map(Some)];
+    (at, any::<bool>(), status, key, prop::option::of(0_u8..2), amount, refund).prop_map(
+        |(hold, by_order, status, key, payment, amount, refund)| Event {
+            hold,
+            by_order,
+            status,
+            key,
+            payment,
+            amount,
+            refund,
+        },
     )
 }

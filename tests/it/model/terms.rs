@@ -5,7 +5,7 @@ use flashsale::{
     store::ServiceTerms,
 };
 
-use super::reference::{HOLD_MAX_MS, HOLD_MS, PAYMENT_MAX_MS, PAYMENT_MS};
+use super::reference::{HOLD_MAX_MS, HOLD_MS, PAYMENT_MAX_MS, PAYMENT_MS, REVIEW_MS};
 
 pub(super) fn terms() -> ServiceTerms {
     let ms = |ms: i64| u64::try_from(ms).unwrap();
@@ -15,6 +15,7 @@ pub(super) fn terms() -> ServiceTerms {
             hold_max_ms: ms(HOLD_MAX_MS),
             payment_ms: ms(PAYMENT_MS),
             payment_max_ms: ms(PAYMENT_MAX_MS),
+            review_ms: ms(REVIEW_MS),
         },
         idempotency_ms: 3_600_000,
         event_ms: 3_600_000,

@@ -67,9 +67,9 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
     for key in keys(connection, &format!("fs1:{{{sale}}}:order:*")) {
         let order: BTreeMap<String, String> = connection.hgetall(&key).unwrap();
         match order["status"].as_str() {
-            "pending" => add(&mut found, order["due"].parse().unwrap(), "p", &order["lines"]),
+            "pending" | "in_review" => add(&mut found, order["due"].parse().unwrap(), "p", &order["lines"]),
             // Units of a refund that the sale does not put back stay sold.
-            "paid" | "refunded"
+            "paid" | "refunded" | "refund_required"
                 if order["status"] == "paid" || order.get("restocked").is_some_and(|word| word == "0") =>
             {
                 for (product, units) in lines(&order["lines"]) {
@@ -119,7 +119,7 @@ fn check_customers(connection: &mut Connection, sale: &str) {
         let due: u64 = order["due"].parse().unwrap();
         for (product, units) in lines(&order["lines"]) {
             match order["status"].as_str() {
-                "pending" if due > ahead => add(&order["customer"], format!("{due}:{product}:p"), units),
+                "pending" | "in_review" if due > ahead => add(&order["customer"], format!("{due}:{product}:p"), units),
                 "paid" => add(&order["customer"], product, units),
                 _ => {}
             }
@@ -154,15 +154,31 @@ fn check_reviews(connection: &mut Connection, sale: &str) {
     let mut waiting = BTreeSet::new();
     for name in keys(connection, &key("order:*")) {
         let order: BTreeMap<String, String> = connection.hgetall(&name).unwrap();
-        if order["status"] == "refund_required" {
-            assert!(records.contains(&order["review"]), "{name}: {order:?}");
-        }
-        if order["status"] == "pending" && !order.contains_key("expired_at") {
+        check_payments(&name, &order, &records);
+        if order["status"] == "in_review" || order["status"] == "pending" && !order.contains_key("expired_at") {
             waiting.insert(name.rsplit(':').next().unwrap().to_owned());
         }
     }
     let due: BTreeSet<String> = connection.zrange(key("due"), 0, -1).unwrap();
     assert_eq!(due, waiting, "{sale}: due and pending orders");
+}
+
+/// The money of each payment is in one place: it went back, it pays the order, or it has a review.
+fn check_payments(name: &str, order: &BTreeMap<String, String>, reviews: &BTreeSet<String>) {
+    for (field, text) in order {
+        let Some(id) = field.strip_prefix("payment:") else { continue };
+        let facts: BTreeMap<&str, &str> = text.split(' ').filter_map(|entry| entry.split_once('=')).collect();
+        for review in ["review", "dispute_review"].iter().filter_map(|name| facts.get(name)) {
+            assert!(reviews.contains(*review), "{name}: {order:?}");
+        }
+        let captured = ["captured", "all", "unclear"].iter().any(|name| facts.contains_key(name));
+        let refunded = ["refunded", "refunded_all", "refunds"].iter().any(|name| facts.contains_key(name));
+        let pays = order["status"] == "paid" && order.get("payment").is_some_and(|payment| payment == id);
+        if captured && !refunded && !pays {
+            let has_review = facts.contains_key("review") || facts.contains_key("dispute_review");
+            assert!(has_review || facts.get("captured") == Some(&"0"), "{name}, {field}: {order:?}");
+        }
+    }
 }
 
 /// Only deadlines after this instant are compared, because a hold that lapses during the check may be gone from one side

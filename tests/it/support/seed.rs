@@ -47,7 +47,13 @@ async fn store(redis_url: &str) -> Store {
     let timeout = Duration::from_secs(30);
     let limits = Limits { connect: timeout, call: timeout, in_flight_max: AT_ONCE, queue_max: AT_ONCE };
     let terms = ServiceTerms {
-        sale: SaleDefaults { hold_ms: HOUR_MS, hold_max_ms: HOUR_MS, payment_ms: HOUR_MS, payment_max_ms: HOUR_MS },
+        sale: SaleDefaults {
+            hold_ms: HOUR_MS,
+            hold_max_ms: HOUR_MS,
+            payment_ms: HOUR_MS,
+            payment_max_ms: HOUR_MS,
+            review_ms: HOUR_MS,
+        },
         idempotency_ms: HOUR_MS,
         event_ms: HOUR_MS,
         retention_ms: HOUR_MS,

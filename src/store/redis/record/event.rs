@@ -7,6 +7,7 @@ pub fn kind(word: &str) -> Result<EventKind, Failure> {
     Ok(match word {
         "order.created" => EventKind::OrderCreated,
         "order.payment_started" => EventKind::OrderPaymentStarted,
+        "order.in_review" => EventKind::OrderInReview,
         "order.paid" => EventKind::OrderPaid,
         "order.cancelled" => EventKind::OrderCancelled,
         "order.expired" => EventKind::OrderExpired,
@@ -16,6 +17,7 @@ pub fn kind(word: &str) -> Result<EventKind, Failure> {
         "product.changed" => EventKind::ProductChanged,
         "product.restocked" => EventKind::ProductRestocked,
         "review.opened" => EventKind::ReviewOpened,
+        "review.changed" => EventKind::ReviewChanged,
         "review.resolved" => EventKind::ReviewResolved,
         "sale.created" => EventKind::SaleCreated,
         "sale.changed" => EventKind::SaleChanged,

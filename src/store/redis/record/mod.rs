@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod order;
+pub mod payment;
 pub mod product;
 pub mod review;
 pub mod sale;

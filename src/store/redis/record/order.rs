@@ -1,6 +1,6 @@
 //! Orders, as `lua/lib/orders.lua` and `lua/settle.lua` write them.
 
-use super::{Failure, Fields, currency, customer, line, ten_thousandths};
+use super::{Failure, Fields, currency, customer, line, payment::payments, ten_thousandths};
 use crate::{
     domain::{
         ids::HoldId,
@@ -11,10 +11,11 @@ use crate::{
     store::ids::IdSigner,
 };
 
-/// The status that an order is stored with. Whether a pending one has expired follows from the time.
+/// The status that an order is stored with. Whether one that waits has lapsed follows from the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredStatus {
     Pending,
+    InReview,
     Paid,
     Cancelled,
     RefundRequired,
@@ -25,6 +26,7 @@ impl StoredStatus {
     pub fn read(fields: &Fields) -> Result<Self, Failure> {
         Ok(match fields.text("status")? {
             "pending" => Self::Pending,
+            "in_review" => Self::InReview,
             "paid" => Self::Paid,
             "cancelled" => Self::Cancelled,
             "refund_required" => Self::RefundRequired,
@@ -37,6 +39,9 @@ impl StoredStatus {
         match self {
             Self::Pending if now_ms > payment_due_ms => OrderStatus::Expired,
             Self::Pending => OrderStatus::Pending,
+            // Nobody decided in time, so the money must go back.
+            Self::InReview if now_ms > payment_due_ms => OrderStatus::RefundRequired,
+            Self::InReview => OrderStatus::InReview,
             Self::Paid => OrderStatus::Paid,
             Self::Cancelled => OrderStatus::Cancelled,
             Self::RefundRequired => OrderStatus::RefundRequired,
@@ -72,6 +77,7 @@ fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<O
         payment_due_ms,
         paid_ms: fields.int_or_none("paid_at")?,
         payment: fields.get("payment").and_then(PaymentId::parse),
+        payments: payments(fields)?,
         started_ms: fields.int_or_none("started_at")?,
         late: fields.get("late").is_some(),
         hold_deadline_ms: fields.int_or_none("hold_deadline")?,

@@ -1,11 +1,11 @@
-//! Reviews, as `lua/lib/reviews.lua` writes them: ten lines.
+//! Reviews, as `lua/lib/reviews.lua` writes them: seventeen lines.
 
 use super::{Failure, currency, instant, some, ten_thousandths};
 use crate::{
     domain::{
         ids::SaleId,
         payment::PaymentStatus,
-        review::{Review, ReviewId, ReviewReason, Subject},
+        review::{Review, ReviewAction, ReviewId, ReviewReason, Subject},
     },
     store::ids::IdSigner,
 };
@@ -17,17 +17,31 @@ pub fn review(ids: &IdSigner, sale: &SaleId, key: &str, record: &str) -> Result<
     read(ids, id, record).map_err(|failure| failure.about(place))
 }
 
+/// The review that an event opened or changed, if there is one.
+pub fn id_and_reason(sale: &SaleId, key: &str, reason: &str) -> Result<Option<(ReviewId, ReviewReason)>, Failure> {
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let id = ReviewId::new(sale.clone(), key).ok_or_else(|| Failure::unreadable("the id of a review"))?;
+    Ok(Some((id, stored_reason(reason)?)))
+}
+
 fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
-    let mut lines = record.splitn(10, '\n');
-    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than ten lines"));
+    let mut lines = record.splitn(17, '\n');
+    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than seventeen lines"));
     let (reason, status, target, event, payment) = (next()?, next()?, next()?, next()?, next()?);
-    let (amount, code, opened, resolved, note) = (next()?, next()?, next()?, next()?, next()?);
+    let (amount, code, refunded, stated, expected) = (next()?, next()?, next()?, next()?, next()?);
+    let (customer, due, previous, opened, resolved) = (next()?, next()?, next()?, next()?, next()?);
+    let (action, note) = (next()?, next()?);
     let reason = stored_reason(reason)?;
     let subject = if reason == ReviewReason::Unmatched {
         Subject::Unmatched(target.to_owned())
     } else {
         Subject::Order(ids.order_of(&ids.hold(&id.sale, target)))
     };
+    let previous = some(previous).map(|key| {
+        ReviewId::new(id.sale.clone(), key).ok_or_else(|| Failure::unreadable("the id of an earlier review"))
+    });
     Ok(Review {
         id,
         reason,
@@ -38,10 +52,21 @@ fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
         payment: some(payment).map(str::to_owned),
         amount: some(amount).map(ten_thousandths).transpose()?,
         currency: some(code).map(currency).transpose()?,
+        refunded: some(refunded).map(ten_thousandths).transpose()?,
+        stated: some(stated).map(str::to_owned),
+        expected: some(expected).map(ten_thousandths).transpose()?,
+        customer: some(customer).map(str::to_owned),
+        due_ms: some(due).map(instant).transpose()?,
+        previous: previous.transpose()?,
         opened_ms: instant(opened)?,
         resolved_ms: some(resolved).map(instant).transpose()?,
+        action: some(action).map(stored_action).transpose()?,
         note: some(note).map(str::to_owned),
     })
+}
+
+fn stored_action(word: &str) -> Result<ReviewAction, Failure> {
+    ReviewAction::parse(word).ok_or_else(|| Failure::unreadable(format!("the action {word:?}")))
 }
 
 fn stored_reason(word: &str) -> Result<ReviewReason, Failure> {
@@ -49,6 +74,10 @@ fn stored_reason(word: &str) -> Result<ReviewReason, Failure> {
         "amount_mismatch" => ReviewReason::AmountMismatch,
         "duplicate_payment" => ReviewReason::DuplicatePayment,
         "refund_mismatch" => ReviewReason::RefundMismatch,
+        "partial_refund" => ReviewReason::PartialRefund,
+        "refund_failed" => ReviewReason::RefundFailed,
+        "disputed" => ReviewReason::Disputed,
+        "dispute_lost" => ReviewReason::DisputeLost,
         "hold_expired" => ReviewReason::HoldExpired,
         "units_gone" => ReviewReason::UnitsGone,
         "order_cancelled" => ReviewReason::OrderCancelled,
@@ -68,7 +97,7 @@ mod tests {
     }
 
     fn record(reason: &str, status: &str) -> String {
-        format!("{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n1000\n\n")
+        format!("{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n\n\n600000\nalice\n2000\n\n1000\n\n\n")
     }
 
     #[test]
@@ -87,11 +116,12 @@ mod tests {
             record("", "paid"),
             record("bored", "paid"),
             record("units_gone", ""),
-            record("units_gone", "ignored"),
+            record("units_gone", "unknown"),
             record("units_gone", "succeeded"),
             whole.replace("500000", "much"),
             whole.replace("USD", "???"),
             whole.replace("1000\n", "then\n"),
+            whole.replace("600000", "more"),
             whole.lines().take(5).collect::<Vec<_>>().join("\n"),
             String::new(),
         ] {

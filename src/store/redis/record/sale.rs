@@ -3,7 +3,7 @@
 use super::{Failure, Fields, Reply, currency, instant, some};
 use crate::domain::{
     ids::SaleId,
-    sale::{OnPaymentFailed, Sale, SaleChange, SaleTerms, Window},
+    sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, Sale, SaleChange, SaleTerms, Window},
     text::Name,
 };
 
@@ -21,7 +21,10 @@ pub fn stored_terms(terms: &SaleTerms) -> Vec<StoredTerm> {
         hold_max_ms: Some(terms.hold_max_ms),
         payment_ms: Some(terms.payment_ms),
         payment_max_ms: Some(terms.payment_max_ms),
+        review_ms: Some(terms.review_ms),
+        payment_amount: Some(terms.payment_amount),
         on_payment_failed: Some(terms.on_payment_failed),
+        on_payment_ended: Some(terms.on_payment_ended),
         restock_refunds: Some(terms.restock_refunds),
         cooldown_holds: Some(terms.cooldown_holds),
         cooldown_ms: Some(terms.cooldown_ms),
@@ -42,6 +45,9 @@ pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
         ("hold_max_ms", change.hold_max_ms.map(number)),
         ("payment_ms", change.payment_ms.map(number)),
         ("payment_max_ms", change.payment_max_ms.map(number)),
+        ("review_ms", change.review_ms.map(number)),
+        ("payment_amount", change.payment_amount.map(|policy| policy.as_str().to_owned())),
+        ("on_payment_ended", change.on_payment_ended.map(|policy| policy.as_str().to_owned())),
         ("on_payment_failed", change.on_payment_failed.map(|policy| policy.as_str().to_owned())),
         ("restock_refunds", change.restock_refunds.map(flag)),
         ("cooldown_holds", change.cooldown_holds.map(number)),
@@ -70,6 +76,9 @@ pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
             hold_max_ms: count("hold_max_ms")?,
             payment_ms: count("payment_ms")?,
             payment_max_ms: count("payment_max_ms").or_else(|_| count("payment_ms"))?,
+            review_ms: count("review_ms")?,
+            payment_amount: PaymentAmount::parse(fields.text("payment_amount")?).ok_or_else(unreadable)?,
+            on_payment_ended: OnPaymentEnded::parse(fields.text("on_payment_ended")?).ok_or_else(unreadable)?,
             on_payment_failed: OnPaymentFailed::parse(fields.text("on_payment_failed")?).ok_or_else(unreadable)?,
             restock_refunds: fields.text("restock_refunds")? != "0",
             cooldown_holds: count("cooldown_holds").unwrap_or(0),

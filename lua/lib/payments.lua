@@ -1,0 +1,388 @@
+-- payments: what is known of the payments of an order, and what the order makes of it. Uses clock, units, customers, holds,
+-- records, book, orders and reviews.
+--
+-- A payment is the field 'payment:<id>' of its order. The one without a name has the field 'payment:'. The value has its
+-- facts, such as 'captured=500000 refunded=100000'. Facts join: the same events give the same facts, in whatever order they
+-- come. The status of the order follows from the facts of all its payments, from its deadline and from what people did.
+local PAYMENT = 'payment:'
+
+-- The facts, in the order in which they are stored. Amounts are ten-thousandths.
+--   captured         the most that was captured, in `currency`; all: it was captured without an amount, and nobody knows the total
+--   currency         left out where it is that of the sale
+--   exact            some captured amount was the total; goods: the most that the provider named as the part for the goods
+--   unclear          it was captured, and the amount could not be read
+--   refunded         the largest sum of refunds that was named; refunded_all: all was refunded, without an amount
+--   refunds          refunds by their id, '<id>:<amount>' or '<id>:<amount>:failed', joined by commas
+--   failed           the most that a refund without an id failed with; failed_all: without an amount
+--   refund_currency  of refunds that are in another currency than the sale; refund_unclear: an amount could not be read
+--   in_flight        the buyer is paying; declined: when the last attempt failed; ended: nothing more is captured
+--   dispute          the latest: '<epoch seconds of the provider>:<1 open, 2 won, 3 lost>'
+--   accepted         a person said that this money pays the order; returned: a person said that it goes back
+--   review           the review about its money, and review_about, what it was opened for. dispute_review: the same of its dispute
+local FACTS = { 'captured', 'all', 'currency', 'exact', 'goods', 'unclear', 'refunded', 'refunded_all', 'refunds', 'failed',
+  'failed_all', 'refund_currency', 'refund_unclear', 'in_flight', 'declined', 'ended', 'dispute', 'accepted', 'returned',
+  'review', 'review_about', 'dispute_review', 'dispute_review_about' }
+
+-- The terms of the sale that decide about payments.
+local terms = {}
+
+local function read_payment_terms()
+  local names = { 'last_now', 'currency', 'on_payment_failed', 'on_payment_ended', 'payment_amount', 'restock_refunds',
+    'payment_ms', 'payment_max_ms', 'review_ms' }
+  for i, value in ipairs(redis.call('HMGET', sale_key, unpack(names))) do terms[names[i]] = value or nil end
+end
+
+-- By order key: the facts of its payments, by payment id.
+local payments = {}
+
+local function payments_of(order_key)
+  if not payments[order_key] then
+    payments[order_key] = {}
+    for field, text in pairs(orders[order_key]) do
+      if field:sub(1, #PAYMENT) == PAYMENT then
+        local facts = {}
+        for name, value in text:gmatch('([%a_]+)=(%S+)') do facts[name] = value end
+        payments[order_key][field:sub(#PAYMENT + 1)] = facts
+      end
+    end
+  end
+  return payments[order_key]
+end
+
+local function facts_text(facts)
+  local entries = {}
+  for _, name in ipairs(FACTS) do
+    if facts[name] then entries[#entries + 1] = name .. '=' .. facts[name] end
+  end
+  return table.concat(entries, ' ')
+end
+
+local function raise(facts, name, amount)
+  if tonumber(amount) > tonumber(facts[name] or -1) then facts[name] = amount end
+end
+
+local function is_own_currency(code)
+  return code == '' or code == terms.currency
+end
+
+-- A payment has one currency. Where events differ, that of the sale counts, and else the last in the alphabet.
+local function join_captured_amount(facts, amount, currency)
+  if is_own_currency(currency) then
+    if facts.currency then facts.currency, facts.captured = nil, nil end
+  else
+    if facts.captured and (not facts.currency or currency < facts.currency) then return end
+    if facts.currency ~= currency then facts.currency, facts.captured = currency, nil end
+  end
+  raise(facts, 'captured', amount)
+end
+
+local function join_captured(facts, event, order)
+  if event.goods ~= '' then
+    raise(facts, 'goods', event.goods)
+    if event.goods == order.total then facts.exact = '1' end
+  end
+  if event.unclear ~= '' then
+    facts.unclear = '1'
+  elseif event.amount ~= '' then
+    join_captured_amount(facts, event.amount, event.currency)
+    if event.amount == order.total and is_own_currency(event.currency) then facts.exact = '1' end
+  elseif order.total and is_own_currency(event.currency) then
+    facts.exact = '1'
+    join_captured_amount(facts, order.total, '')
+  else
+    facts.all = '1'
+  end
+end
+
+-- Refunds by their id: the amount of each, and whether it failed.
+local function refunds_of(facts)
+  local refunds = {}
+  for id, amount, failed in (facts.refunds or ''):gmatch('([^:,]+):(%d+):?(%a*)') do
+    refunds[id] = { amount = tonumber(amount), failed = failed ~= '' }
+  end
+  return refunds
+end
+
+local function join_refund_by_id(facts, id, amount, failed)
+  local refunds, entries = refunds_of(facts), {}
+  id = id:gsub('[^%w_.-]', function(char) return string.format('%%%02x', char:byte()) end)
+  local refund = refunds[id] or { amount = 0, failed = false }
+  refunds[id] = { amount = math.max(refund.amount, tonumber(amount)), failed = refund.failed or failed }
+  for other, known in pairs(refunds) do
+    entries[#entries + 1] = other .. ':' .. int(known.amount) .. (known.failed and ':failed' or '')
+  end
+  table.sort(entries)
+  facts.refunds = table.concat(entries, ',')
+end
+
+local function join_refund(facts, event)
+  local failed = event.what == 'refund_failed'
+  if event.unclear ~= '' then
+    facts.refund_unclear = '1'
+    return
+  end
+  if not is_own_currency(event.currency) and event.currency > (facts.refund_currency or '') then
+    facts.refund_currency = event.currency
+  end
+  if event.refund ~= '' and (event.amount ~= '' or failed) then
+    join_refund_by_id(facts, event.refund, event.amount ~= '' and event.amount or '0', failed)
+  elseif event.amount ~= '' then
+    raise(facts, failed and 'failed' or 'refunded', event.amount)
+  else
+    facts[failed and 'failed_all' or 'refunded_all'] = '1'
+  end
+end
+
+local DISPUTES = { disputed = '1', dispute_won = '2', dispute_lost = '3' }
+
+local function join_dispute(facts, event)
+  local sent, rank = (facts.dispute or '-1:0'):match('^(.+):(%d)$')
+  local new_sent, new_rank = tonumber(event.sent) or 0, DISPUTES[event.what]
+  if new_sent > tonumber(sent) or new_sent == tonumber(sent) and new_rank > rank then
+    facts.dispute = int(new_sent) .. ':' .. new_rank
+  end
+end
+
+local function join_flag(name)
+  return function(facts) facts[name] = '1' end
+end
+
+local JOIN = {
+  paid = join_captured, processing = join_flag('in_flight'), cancelled = join_flag('ended'),
+  failed = function(facts, event) raise(facts, 'declined', tonumber(event.sent) and event.sent or '0') end,
+  refunded = join_refund, refund_failed = join_refund,
+  disputed = join_dispute, dispute_won = join_dispute, dispute_lost = join_dispute,
+}
+
+local function is_captured(facts)
+  return facts.captured or facts.all or facts.unclear
+end
+
+local function is_in_flight(facts)
+  return facts.in_flight and not facts.ended and not is_captured(facts)
+end
+
+-- Ten-thousandths that went back and that failed to go back. What is in another currency than the captured money counts as 0.
+local function refund_sums(facts)
+  if (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency) then return 0, 0 end
+  local captured, by_id, failed = tonumber(facts.captured or 0), 0, tonumber(facts.failed or 0)
+  for _, refund in pairs(refunds_of(facts)) do
+    if refund.failed then failed = failed + refund.amount else by_id = by_id + refund.amount end
+  end
+  if facts.failed_all then failed = math.max(failed, captured) end
+  local sum = math.max(tonumber(facts.refunded or 0), facts.refunded_all and captured or 0)
+  return math.max(sum - failed, by_id, 0), failed
+end
+
+-- Whether the captured amount pays the total, or what is left of it after refunds does. Refunds of a part change nothing.
+local function fits(facts, order, refunded)
+  if facts.exact then return true end
+  local total, captured = tonumber(order.total), not facts.currency and tonumber(facts.captured) or 0
+  if not total then return false end
+  if terms.payment_amount == 'exact' then return captured > total and refunded >= captured - total end
+  return captured >= total or tonumber(facts.goods or 0) >= total
+end
+
+-- What a payment is to its order: nil (nothing was captured), good, bad (the amount does not fit), returning (it goes back,
+-- and has not arrived yet) or refunded.
+local function standing(facts, order)
+  if not is_captured(facts) then return nil end
+  local refunded, failed = refund_sums(facts)
+  local captured = tonumber(facts.captured)
+  local has_failed = failed > 0 or facts.failed_all
+  if captured and refunded > 0 and refunded >= captured then return 'refunded' end
+  if not captured and not has_failed and (facts.refunded_all or facts.all and refunded > 0) then return 'refunded' end
+  if facts.accepted then return 'good' end
+  if facts.returned or has_failed and refunded + failed >= (captured or 0) then return 'returning' end
+  return (order.lines == '' or fits(facts, order, refunded)) and 'good' or 'bad'
+end
+
+-- Where the units of an order are: pending, sold, kept (sold, after a refund that puts none back), or none of them: its units
+-- are available, or somebody else's.
+local function place_of_units(order, now)
+  if order.lines == '' then return 'none' end
+  if order.status == 'pending' or order.status == 'in_review' then return has_lapsed(order, now) and 'none' or 'pending' end
+  if order.status == 'paid' then return 'sold' end
+  return order.restocked == '0' and 'kept' or 'none'
+end
+
+local function are_available(lines)
+  local enough = lines ~= ''
+  each_line(lines, function(product, units)
+    if units > units_available(product) then enough = false end
+  end)
+  return enough
+end
+
+-- Moves the units of an order to a place; pending ones get the deadline. False: they are somebody else's.
+local function move_units(order, to, due, now)
+  local COUNTERS = { none = 'available', pending = 'pending', sold = 'sold', kept = 'sold' }
+  local from = place_of_units(order, now)
+  if from == 'none' and to ~= 'none' and not are_available(order.lines) then return false end
+  each_line(order.lines, function(product, units)
+    plan_move(product, COUNTERS[from], COUNTERS[to], units)
+    if from == 'pending' then plan_due_back(order.customer, tonumber(order.due), product, 'p', -units, now) end
+    if to == 'pending' then plan_due_back(order.customer, due, product, 'p', units, now) end
+    if from == 'sold' and to ~= 'sold' then add_customer_bought(order.customer, product, -units, false, now) end
+    if to == 'sold' and from ~= 'sold' then add_customer_bought(order.customer, product, units, true, now) end
+  end)
+  return true
+end
+
+-- Ends an order whose money goes back or went back. Its units are sold again, or not, by the terms of the sale.
+local function return_money(order_key, order, status, reason, now)
+  if order.status == status then return end
+  local from = place_of_units(order, now)
+  local to = from ~= 'none' and terms.restock_refunds == '0' and 'kept' or 'none'
+  move_units(order, to, nil, now)
+  if from ~= 'none' then change_order(order_key, 'restocked', to == 'kept' and '0' or '1') end
+  change_order(order_key, 'status', status)
+  if reason then change_order(order_key, 'reason', reason) end
+  log_order_event('order.' .. status, order_key, now)
+end
+
+local function require_refund(order_key, order, reason, now)
+  return_money(order_key, order, 'refund_required', reason, now)
+end
+
+-- Before an order that was over gets its units again.
+local function revive(order_key, order, now)
+  if now > tonumber(order.due) and order.status ~= 'paid' then change_order(order_key, 'late', '1') end
+  for _, field in ipairs({ 'expired_at', 'cancelled_by', 'reason', 'restocked' }) do drop_field(order_key, field) end
+end
+
+local function pay_order(order_key, order, id, now)
+  if order.status == 'paid' then
+    if order.payment ~= id then change_order(order_key, 'payment', id) end
+    return
+  end
+  if is_closed(order) then return require_refund(order_key, order, 'order_cancelled', now) end
+  if not move_units(order, 'sold', nil, now) then
+    return require_refund(order_key, order, order.lines == '' and 'hold_expired' or 'units_gone', now)
+  end
+  revive(order_key, order, now)
+  change_order(order_key, 'status', 'paid', 'paid_at', int(now), 'payment', id)
+  log_order_event('order.paid', order_key, now)
+end
+
+-- The money is there, and does not fit: the buyer keeps the units until a person decides, or the time for that is over.
+local function hold_for_review(order_key, order, now)
+  if order.status == 'in_review' then return end
+  if is_closed(order) then return require_refund(order_key, order, 'order_cancelled', now) end
+  local due = deadline_after(now, tonumber(terms.review_ms))
+  if place_of_units(order, now) == 'pending' then due = math.max(due, tonumber(order.due)) end
+  if not move_units(order, 'pending', due, now) then return require_refund(order_key, order, 'amount_mismatch', now) end
+  revive(order_key, order, now)
+  change_order(order_key, 'status', 'in_review', 'due', int(due))
+  log_order_event('order.in_review', order_key, now)
+end
+
+-- The payments of an order by their standing. The one that pays stays the same as long as it is good.
+local function standings(order_key, order)
+  local by = {}
+  for id, facts in pairs(payments_of(order_key)) do
+    local word = standing(facts, order)
+    if word and (not by[word] or by[word] ~= order.payment and (id == order.payment or id < by[word])) then by[word] = id end
+  end
+  return by
+end
+
+-- What the order makes of its payments. `fresh` is the payment whose standing has just changed, or nil. An order whose money
+-- must go back stays so, until other money comes.
+local function follow_payments(order_key, order, fresh, now)
+  if order.total == '0' then return end
+  local by = standings(order_key, order)
+  local word = fresh and standing(payments_of(order_key)[fresh], order)
+  local is_over = order.status == 'refund_required' and word ~= 'good' and word ~= 'bad'
+  if by.good and not is_over then
+    pay_order(order_key, order, word == 'good' and order.status ~= 'paid' and fresh or by.good, now)
+  elseif by.bad and not is_over then
+    hold_for_review(order_key, order, now)
+  elseif by.returning and not by.good and not by.bad then
+    local reason = payments_of(order_key)[by.returning].returned and 'returned' or 'refund_failed'
+    require_refund(order_key, order, reason, now)
+  elseif by.refunded and not by.good and not by.bad and not by.returning then
+    return_money(order_key, order, 'refunded', nil, now)
+  end
+end
+
+-- Why a person must look at the money of a payment, or nil.
+local function reason_of(facts, order, id, is_other_captured)
+  local word = standing(facts, order)
+  local refunded, failed = refund_sums(facts)
+  local is_odd = facts.refund_unclear or (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
+  if not word then
+    return is_other_captured and (refunded > 0 or facts.refunded_all or is_odd) and 'refund_mismatch' or nil
+  end
+  if word == 'refunded' then return nil end
+  if failed > 0 or facts.failed_all then return 'refund_failed' end
+  if word == 'returning' then return nil end
+  if order.reason == 'order_cancelled' or order.reason == 'hold_expired' then return order.reason end
+  if order.status ~= 'paid' then return word == 'bad' and 'amount_mismatch' or 'units_gone' end
+  if order.payment ~= id then return (order.total ~= '0' or tonumber(facts.captured or 1) > 0) and 'duplicate_payment' or nil end
+  if is_odd then return 'refund_mismatch' end
+  local excess = not facts.currency and tonumber(facts.captured or 0) - tonumber(order.total) or 0
+  return refunded > math.max(excess, 0) and 'partial_refund' or nil
+end
+
+local function dispute_reason_of(facts)
+  local REASONS = { ['1'] = 'disputed', ['3'] = 'dispute_lost' }
+  return facts.dispute and REASONS[facts.dispute:match('%d$')]
+end
+
+-- The next id of a review about a payment: hash, kind (m: its money, d: its dispute) and number.
+local function next_review_id(order_key, payment, kind, previous)
+  local number = previous and tonumber(previous:sub(-2), 36) + 1 or 0
+  return redis.sha1hex(id_of(order_key) .. ':' .. payment):sub(1, 17) .. kind .. ('0' .. base_36(number)):sub(-2)
+end
+
+-- Opens, changes or closes the review of one kind. What a person resolved stays as it is. A new entry, which names the old
+-- one, is opened when there is something else to decide.
+local function follow_review(order_key, order, payment, facts, kind, reason, event, now)
+  local name = kind == 'm' and 'review' or 'dispute_review'
+  local id, about = facts[name], name .. '_about'
+  local is_there = id and review_at(id) and is_open[id]
+  if not reason then
+    if is_there then close_review(id, '', 'a later event settled it', now) end
+    facts[about] = nil
+    return
+  end
+  local refunded = refund_sums(facts)
+  local new_about = reason .. ':' .. (facts.captured or '') .. ':' .. int(refunded)
+  if facts[about] == new_about then return end
+  if is_there and not event.is_about[payment] then event = from_lines(REVIEW, review_at(id)) end
+  local subject = { reason = reason, what = event.what, target = id_of(order_key), event_id = event.event_id, payment = payment,
+    amount = facts.captured, currency = facts.currency or terms.currency, refunded = refunded > 0 and int(refunded) or '',
+    stated = event.unclear or event.stated, expected = order.total, customer = order.customer, due = order.due, previous = id }
+  if is_there then
+    change_review(id, subject, now)
+  else
+    facts[name] = next_review_id(order_key, payment, kind, id)
+    open_review(facts[name], reason, subject, now)
+  end
+  facts[about] = new_about
+end
+
+-- The reviews of all payments of an order, after one of them changed. True: that of the fresh payment is new or changed.
+local function follow_reviews(order_key, order, fresh, event, now)
+  event.is_about = { [fresh] = true }
+  local captured, ids = 0, {}
+  for id, facts in pairs(payments_of(order_key)) do
+    if is_captured(facts) then captured = captured + 1 end
+    ids[#ids + 1] = id
+  end
+  table.sort(ids)
+  local before = payments_of(order_key)[fresh].review_about
+  local before_dispute = payments_of(order_key)[fresh].dispute_review_about
+  for _, id in ipairs(ids) do
+    local facts = payments_of(order_key)[id]
+    local is_other_captured = captured > (is_captured(facts) and 1 or 0)
+    follow_review(order_key, order, id, facts, 'm', reason_of(facts, order, id, is_other_captured), event, now)
+    follow_review(order_key, order, id, facts, 'd', dispute_reason_of(facts), event, now)
+    local text = facts_text(facts)
+    if order[PAYMENT .. id] ~= text then change_order(order_key, PAYMENT .. id, text) end
+  end
+  local facts = payments_of(order_key)[fresh]
+  if facts.dispute_review_about and facts.dispute_review_about ~= before_dispute then return facts.dispute_review end
+  return facts.review_about and facts.review_about ~= before and facts.review or nil
+end
