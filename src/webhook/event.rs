@@ -65,16 +65,17 @@ fn key(
     names_payment: bool,
 ) -> Result<IdempotencyKey, EventError> {
     const POINTER: &str = "/idempotency_key";
-    let name = match fields::id(body.get("idempotency_key")) {
+    let given = match fields::id(body.get("idempotency_key")) {
+        Id::Missing => header_id.map_or(Id::Missing, fields::id_in),
+        given => given,
+    };
+    let name = match given {
         Id::Is(id) => id,
         Id::Odd(text) if status.is_about_money() => fields::derived(&text),
         Id::Odd(_) => String::new(),
-        Id::Missing => match header_id {
-            Some(id) => id.to_owned(),
-            // The payment says what it is about, and what was said once makes no difference when it is said again.
-            None if status.is_about_money() && names_payment => fields::derived(&body["payload"].to_string()),
-            None => return Err(wrong(POINTER, "required", "send an idempotency_key, or a webhook-id header")),
-        },
+        // The payment says what it is about, and what was said once makes no difference when it is said again.
+        Id::Missing if status.is_about_money() && names_payment => fields::derived(&body["payload"].to_string()),
+        Id::Missing => return Err(wrong(POINTER, "required", "send an idempotency_key, or a webhook-id header")),
     };
     let refused = wrong(POINTER, "invalid_format", "idempotency_key must be 1 to 255 visible ASCII characters");
     IdempotencyKey::parse(&name).ok_or(refused)
@@ -165,7 +166,12 @@ pub(super) const fn wrong(pointer: &'static str, code: &'static str, detail: &'s
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::{collection::hash_map, prelude::*, sample::select};
+
+    use super::{super::anything::any_json, *};
+
+    const FIELDS: [&str; 8] =
+        ["payment_id", "refund_id", "hold_id", "amount", "currency", "goods_amount", "goods_currency", "sent_at"];
 
     fn event(body: &[u8], header_id: Option<&str>) -> PaymentEvent {
         match read(body, header_id) {
@@ -303,6 +309,26 @@ mod tests {
         let paid =
             |amount: &str| with("paid", json!({"payment_id": "pi_1", "idempotency_key": null, "amount": amount}));
         assert_ne!(paid("1").key, paid("2").key);
+    }
+
+    proptest! {
+        #[test]
+        fn no_event_about_money_that_names_an_order_is_refused(
+            status in select(PaymentStatus::ALL.map(PaymentStatus::as_str).to_vec()),
+            fields in hash_map(select(FIELDS.to_vec()), any_json(), 0..5),
+            key in any_json(),
+        ) {
+            let mut body = json!({"idempotency_key": key, "payload": fields});
+            body["payload"]["status"] = status.into();
+            body["payload"]["order_id"] = "order_p1_x".into();
+            match read(body.to_string().as_bytes(), Some("msg_1")) {
+                Ok(Reading::Event(event)) => {
+                    prop_assert!(event.target.is_some());
+                    prop_assert!(!matches!(event.amount, StatedAmount::NotUnderstood(_)) || event.status.is_about_money());
+                }
+                refused => prop_assert!(!PaymentStatus::parse(status).unwrap().is_about_money(), "{refused:?}"),
+            }
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn in_a_text(rest: &str, next: char) -> (usize, Cow<'_, str>) {
             let len = rest.chars().take(2).map(char::len_utf8).sum();
             (len, rest[..len].into())
         }
-        (next, _) if next.is_control() => (next.len_utf8(), UNKNOWN),
+        (next, _) if next < ' ' => (next.len_utf8(), UNKNOWN),
         (next, _) => (next.len_utf8(), rest[..next.len_utf8()].into()),
     }
 }
@@ -68,9 +68,24 @@ fn between_texts(rest: &str, next: char) -> (usize, Cow<'_, str>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
-    use super::*;
+    use super::{super::anything::any_json, *};
+
+    proptest! {
+        #[test]
+        fn good_json_is_mended_to_itself(value in any_json()) {
+            let body = value.to_string().into_bytes();
+            prop_assert_eq!(mend(&body), body);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_not(body in prop::collection::vec(prop::sample::select(b"\\ud83e90\"{}:,-1\xff\n ".to_vec()), 0..40)) {
+            let (strict, read) = (serde_json::from_slice::<Value>(&body).ok(), parse(&body));
+            prop_assert!(strict.is_none() || strict == read);
+        }
+    }
 
     #[test]
     fn a_text_that_nobody_needs_costs_no_event() {
