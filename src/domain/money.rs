@@ -6,6 +6,11 @@ use std::fmt;
 const SCALE_DIGITS: usize = 4;
 const SCALE: u64 = 10_000;
 
+/// Digits behind the smallest unit of a currency. Where these are all 0 or all 9, what follows the unit is the noise of a float.
+const NOISE_DIGITS: usize = 3;
+/// Digits of an amount that are read, and the largest exponent.
+const READ_DIGITS_MAX: usize = 40;
+
 /// The most that one product of a hold may cost in all: `price * max_per_hold`, in ten-thousandths. Sixteen lines of it stay
 /// below 2^53, up to which the scripts multiply and add exactly.
 pub const LINE_TOTAL_MAX: u64 = 500_000_000_000_000;
@@ -74,6 +79,46 @@ impl Amount {
         if value >= 1 << 53 { Err(AmountError::TooLarge) } else { Ok(Self(value)) }
     }
 
+    /// Reads an amount that may have been a float, and whether it has a minus: `-50`, `5e1`, and `49.99999999999999`, whose
+    /// noise is far below the smallest unit and rounded away.
+    ///
+    /// # Errors
+    /// See [`AmountError`].
+    pub fn parse_float(text: &str, decimals_max: usize) -> Result<(Self, bool), AmountError> {
+        let is_negative = text.starts_with('-');
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (digits, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse().map_err(|_| AmountError::NotADecimal)?),
+            None => (unsigned, 0_i8),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let zeros = usize::from(exponent.unsigned_abs());
+        if !are_digits(whole) || !are_digits(fraction) || digits.len() > READ_DIGITS_MAX || zeros > READ_DIGITS_MAX {
+            return Err(AmountError::NotADecimal);
+        }
+        let point = if exponent < 0 { whole.len() } else { whole.len() + 2 * zeros };
+        let padded = ["0".repeat(zeros), whole.to_owned(), fraction.to_owned(), "0".repeat(zeros)].concat();
+        Self::rounded(padded.split_at(point), decimals_max.min(SCALE_DIGITS)).map(|amount| (amount, is_negative))
+    }
+
+    /// The nearest amount with so many decimals, if only noise is between the two.
+    fn rounded((whole, fraction): (&str, &str), decimals: usize) -> Result<Self, AmountError> {
+        let fraction = format!("{fraction:0<width$}", width = SCALE_DIGITS + NOISE_DIGITS);
+        let (kept, rest) = fraction.split_at(decimals);
+        let up = match &rest[..NOISE_DIGITS] {
+            "000" => 0,
+            "999" => (decimals..SCALE_DIGITS).fold(1, |unit, _| unit * 10),
+            _ => return Err(AmountError::TooManyDecimals),
+        };
+        let whole = whole.trim_start_matches('0');
+        if whole.len() > READ_DIGITS_MAX / 2 {
+            return Err(AmountError::TooLarge);
+        }
+        let amount = Self::parse(&format!("0{whole}.{kept}0"), decimals)?.0 + up;
+        if amount >= 1 << 53 { Err(AmountError::TooLarge) } else { Ok(Self(amount)) }
+    }
+
     /// Whether the currency can be written with it.
     pub fn fits(self, currency: &Currency) -> bool {
         let unit = (currency.decimals()..SCALE_DIGITS).fold(1, |unit, _| unit * 10);
@@ -139,6 +184,40 @@ mod tests {
         assert_eq!(written(500_000, Some(&usd)), "50.00");
         assert_eq!(written(505_010, Some(&usd)), "50.501");
         assert_eq!((written(500_000, None), written(5, None)), ("50".to_owned(), "0.0005".to_owned()));
+    }
+
+    #[test]
+    fn the_noise_of_a_float_is_rounded_away_and_real_decimals_are_not() {
+        for (text, decimals, read) in [
+            ("50.000000000000007", 2, "50"),
+            ("49.99999999999999", 2, "50"),
+            ("-49.99999999999999", 2, "-50"),
+            ("0.30000000000000004", 2, "0.3"),
+            ("1.1500000000000001", 4, "1.15"),
+            ("99.99999999", 0, "100"),
+            ("5e1", 2, "50"),
+            ("5.05E+1", 2, "50.5"),
+            ("123456e-2", 2, "1234.56"),
+            ("5e-1", 2, "0.5"),
+            ("1e-12", 2, "0"),
+            ("1e11", 2, "100000000000"),
+            ("+0050.0", 0, "50"),
+            ("-0", 2, "-0"),
+        ] {
+            let (amount, is_negative) = Amount::parse_float(text, decimals).unwrap();
+            assert_eq!(format!("{}{}", if is_negative { "-" } else { "" }, amount.written(None)), read, "{text}");
+        }
+        for text in ["50.001", "50.0049", "49.995", "49.998", "0.1001"] {
+            assert_eq!(Amount::parse_float(text, 2), Err(AmountError::TooManyDecimals), "{text}");
+        }
+        for text in
+            ["", "-", "--1", "1e", "e1", "1e1.5", "1e99", "1e999", "1,234.00", "$50", ".5", "5.", " 1", "1e-99", "nan"]
+        {
+            assert_eq!(Amount::parse_float(text, 2), Err(AmountError::NotADecimal), "{text}");
+        }
+        for text in ["1e12", "1e30", "99999999999999999999", "900719925474.0992", "900719925474.0991999999"] {
+            assert_eq!(Amount::parse_float(text, 4), Err(AmountError::TooLarge), "{text}");
+        }
     }
 
     #[test]

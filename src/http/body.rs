@@ -30,7 +30,7 @@ pub(super) async fn read(
     limit: Duration,
 ) -> Result<Bytes, Problem> {
     if !media_type(headers).eq_ignore_ascii_case(wanted) {
-        return Err(Problem::new(Code::UnsupportedMediaType, format!("send Content-Type: {wanted}")));
+        return Err(other_media_type(wanted));
     }
     read_bytes(headers, payload, bytes_max, limit).await
 }
@@ -95,6 +95,10 @@ pub(super) async fn read_json_of<T>(
         Some(value) if errors.is_empty() => Ok(value),
         _ => Err(Problem::of_fields(&errors)),
     }
+}
+
+pub(super) fn other_media_type(wanted: &str) -> Problem {
+    Problem::new(Code::UnsupportedMediaType, format!("send Content-Type: {wanted}"))
 }
 
 pub(super) fn not_json() -> Problem {

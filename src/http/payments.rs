@@ -36,6 +36,7 @@ use crate::{
 
 thread_local! {
     static REFUSALS: Throttle = const { Throttle::new() };
+    static UNKNOWN_WORDS: Throttle = const { Throttle::new() };
 }
 
 pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
@@ -56,14 +57,18 @@ impl FromHttp for Reading {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let context = extract::context(&request);
         let (verifier, limits) = (verifier(&context, &request)?, context.limits);
-        let (headers, media_type) = (request.headers(), verifier.provider.media_type);
-        let (bytes_max, timeout) = (limits.webhook_bytes_max, limits.read_timeout);
-        let body = body::read(headers, &mut payload, media_type, bytes_max, timeout).await?;
+        let headers = request.headers();
+        let body = body::read_bytes(headers, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
         let message = Message { headers, body: &body, now_seconds: webhook::now_seconds() };
-        verifier.open(message).await.map_err(|refusal| match refusal {
+        let reading = verifier.open(message).await.map_err(|refusal| match refusal {
             Refusal::Distrusted(reason) => distrusted(verifier, reason),
+            Refusal::OtherMediaType => body::other_media_type(verifier.provider.media_type),
             Refusal::Misread(error) => misread(error),
-        })
+        })?;
+        if let Reading::UnknownStatus(word) = &reading {
+            warn_of_unknown(verifier, word);
+        }
+        Ok(reading)
     }
 }
 
@@ -97,6 +102,14 @@ fn distrusted(verifier: &Verifier, reason: Distrust) -> Problem {
         | Distrust::NoneFits => Code::SignatureInvalid,
     };
     Problem::new(code, "the event is not trusted; the log of the service says why")
+}
+
+/// Somebody has to teach the shop or this service the word, and can then send the event again.
+fn warn_of_unknown(verifier: &Verifier, word: &str) {
+    if let Some(unsaid) = UNKNOWN_WORDS.with(Throttle::pass) {
+        let word = webhook::visible(word);
+        tracing::warn!(word, path = verifier.provider.path, unsaid, "payment event with an unknown status ignored");
+    }
 }
 
 fn misread(error: EventError) -> Problem {
@@ -147,13 +160,23 @@ mod tests {
         super::{BodyLimits, Draining},
         *,
     };
-    use crate::webhook::{Provider, Signed, now_seconds, signature::Signer, unlike};
+    use crate::webhook::{Provider, Signed, now_seconds, signature::Signer, standard, unlike};
 
     const BODY: &str = r#"{"idempotency_key":"k","payload":{"status":"paid","order_id":"order_p1_x"}}"#;
 
     /// The name of the event that a handler gets from a request of a provider, or else the code of the problem.
     async fn answer(provider: &'static Provider, secret: &str, signed: &Signed) -> String {
-        let verifiers = [Verifier::new(provider, [secret], false, 300).unwrap()];
+        answer_to(provider, secret, signed, Some(provider.media_type), false).await
+    }
+
+    async fn answer_to(
+        provider: &'static Provider,
+        secret: &str,
+        signed: &Signed,
+        media_type: Option<&str>,
+        allow_unsigned: bool,
+    ) -> String {
+        let verifiers = [Verifier::new(provider, [secret], allow_unsigned, 300).unwrap()];
         let limits = BodyLimits { body_bytes_max: 1, webhook_bytes_max: 4_096, read_timeout: Duration::from_secs(9) };
         let context = HttpContext {
             limits,
@@ -171,10 +194,10 @@ mod tests {
         };
         let route = web::resource(provider.path).route(web::post().to(name));
         let app = test::init_service(App::new().app_data(Data::new(context)).service(route)).await;
-        let request = test::TestRequest::post()
-            .uri(provider.path)
-            .insert_header(("content-type", provider.media_type))
-            .set_payload(signed.body.clone());
+        let mut request = test::TestRequest::post().uri(provider.path).set_payload(signed.body.clone());
+        if let Some(media_type) = media_type {
+            request = request.insert_header(("content-type", media_type));
+        }
         let request =
             signed.headers.iter().fold(request, |request, header| request.insert_header((header.0, &*header.1)));
         let body = test::call_and_read_body(&app, request.to_request()).await;
@@ -198,5 +221,39 @@ mod tests {
             let forged = Signed { body: forged, ..signed };
             assert_eq!(answer(provider, secret, &forged).await, "signature_invalid", "{}", provider.name);
         }
+    }
+
+    #[actix_web::test]
+    async fn a_signature_counts_whatever_the_headers_call_the_body_and_without_one_it_must_be_called_json() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let provider = &standard::PROVIDER;
+        let signed = Signer::new(provider, secret).unwrap().sign("k", now_seconds(), BODY.to_owned());
+        let unsigned = Signed { headers: Vec::new(), body: BODY.to_owned() };
+        for media_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("é")] {
+            assert_eq!(answer_to(provider, secret, &signed, media_type, false).await, "k", "{media_type:?}");
+            for (allow_unsigned, code) in [(true, "unsupported_media_type"), (false, "signature_missing")] {
+                let code_of = answer_to(provider, secret, &unsigned, media_type, allow_unsigned).await;
+                assert_eq!(code_of, code, "{media_type:?}");
+            }
+        }
+        for media_type in ["application/json", "Application/JSON; charset=utf-8"] {
+            assert_eq!(answer_to(provider, secret, &unsigned, Some(media_type), true).await, "k");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_word_that_no_table_knows_is_answered_and_not_settled() {
+        let unknown = Signed { headers: Vec::new(), body: BODY.replace("paid", "of next year") };
+        let reading = answer_to(
+            &standard::PROVIDER,
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            &unknown,
+            Some("application/json"),
+            true,
+        );
+        assert_eq!(reading.await, "UnknownStatus(\"of next year\")");
+        let answer = received("ignored", None);
+        let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
+        assert_eq!(body, r#"{"message":"Webhook received","outcome":"ignored","order":null}"#);
     }
 }

@@ -1,16 +1,20 @@
 //! Payment events as their providers write them: how each proves who sent it, and what its body means. Knows neither the HTTP
 //! server nor Redis.
 //!
-//! A provider is one file, such as `stripe.rs`, which gives one [`Provider`], and one line in [`PROVIDERS`]. Routes, settings and
-//! `flashsale trigger` follow that list. The file says what a secret is, who is believed ([`Verify`]), how a body is read as a
+//! A provider is one file, such as `standard.rs`, which gives one [`Provider`], and one line in [`PROVIDERS`]. `stripe.rs` has
+//! a folder too. Routes, settings and `flashsale trigger` follow that list. The file says what a secret is, who is believed ([`Verify`]), how a body is read as a
 //! [`PaymentEvent`], and how both are written, so that `flashsale trigger` can send what the provider sends. `hmac.rs` has the
-//! parts of a provider that signs with HMAC-SHA256, `signature.rs` the rules that hold for all.
+//! parts of a provider that signs with HMAC-SHA256, `signature.rs` the rules that hold for all, and `json.rs` and `fields.rs`
+//! read what senders really write.
 
 pub mod event;
+mod fields;
 pub mod hmac;
+mod json;
 pub mod signature;
 pub mod standard;
 pub mod stripe;
+mod words;
 
 use std::{
     borrow::Cow,
@@ -20,6 +24,7 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 
+pub use self::fields::visible;
 use self::{event::EventError, signature::Distrust};
 use crate::domain::{
     money::{Amount, Currency},
@@ -130,6 +135,8 @@ impl Headers for Vec<(&'static str, String)> {
     }
 }
 
+#[cfg(test)]
+mod anything;
 /// Providers that are unlike those above.
 #[cfg(test)]
 pub(crate) mod unlike;

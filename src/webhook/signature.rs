@@ -41,6 +41,9 @@ pub enum Distrust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     Distrusted(Distrust),
+    /// An unsigned event with another media type. A page in somebody's browser can send those without being asked whether it
+    /// may. For a signed event the signature decides, whatever a proxy made of its headers.
+    OtherMediaType,
     Misread(EventError),
 }
 
@@ -84,7 +87,12 @@ impl Verifier {
             Err(Distrust::Unsigned)
         };
         let trusted = match verified {
-            Err(Distrust::Unsigned) if self.allow_unsigned => message.body.into(),
+            Err(Distrust::Unsigned) if self.allow_unsigned => {
+                if !media_type(message.headers).eq_ignore_ascii_case(self.provider.media_type) {
+                    return Err(Refusal::OtherMediaType);
+                }
+                message.body.into()
+            }
             verified => verified.map_err(Refusal::Distrusted)?,
         };
         (self.provider.read)(&trusted, message.headers).map_err(Refusal::Misread)
@@ -126,6 +134,12 @@ pub fn header<'a>(headers: &'a dyn Headers, name: &str) -> Result<Option<&'a str
     }
     let text = str::from_utf8(bytes).ok().filter(|text| text.is_ascii());
     text.map(Some).ok_or(Distrust::HeaderUnreadable)
+}
+
+/// The media type of the body, without its parameters. Empty where the request names none.
+fn media_type(headers: &dyn Headers) -> &str {
+    let given = headers.value("content-type").and_then(|value| str::from_utf8(value).ok());
+    given.and_then(|value| value.split(';').next()).unwrap_or("").trim()
 }
 
 /// Epoch seconds, written as digits.
@@ -171,6 +185,6 @@ pub(super) fn judge(verifier: &Verifier, headers: &dyn Headers, body: &[u8], now
         .expect("a signature needs no waiting");
     match opened {
         Err(Refusal::Distrusted(reason)) => Err(reason),
-        Ok(_) | Err(Refusal::Misread(_)) => Ok(()),
+        Ok(_) | Err(Refusal::Misread(_) | Refusal::OtherMediaType) => Ok(()),
     }
 }

@@ -1,32 +1,40 @@
-//! Stripe: snapshot events of payment intents, checkout sessions and charges, signed with `Stripe-Signature`.
+//! Stripe: snapshot events of payment intents, checkout sessions, charges, refunds and disputes, signed with
+//! `Stripe-Signature`.
 //!
-//! The order is the first id of ours in `metadata.order_id`, `metadata.hold_id` and `client_reference_id`. The payment is the
-//! payment intent, so that the events of an intent and of its checkout session are about one payment. Stripe drops an event
-//! after some days of refusals, so a signed event about money is never refused for its content: an amount that cannot be
-//! understood is kept for a person. See <https://docs.stripe.com/webhooks> and
-//! <https://docs.stripe.com/api/events/types>.
+//! The payment is the payment intent, so that the events of an intent and of its session, refunds and disputes are about one
+//! payment. What has no intent is a payment by its own id: a charge of the old Charges API, or a session that nobody paid. The
+//! order is the first id of ours in `metadata.order_id`, `metadata.hold_id` and `client_reference_id`. Refunds and disputes
+//! carry none, and the store finds their order by the payment.
+//!
+//! Stripe drops an event after some days of refusals, so an event with an id and a type is never refused: money that cannot
+//! be understood is kept for a person. See <https://docs.stripe.com/webhooks> and
+//! <https://docs.stripe.com/api/events/types>. `stripe/table.rs` says what each type means, `stripe/money.rs` how much it is
+//! about, and `stripe/sample.rs` writes events for `flashsale trigger`.
+
+mod money;
+mod sample;
+mod table;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::table::Meaning;
 use super::{
-    Headers, Provider, Reading, Sample, Sign, Signed,
-    event::{EventError, text, wrong},
+    Headers, Provider, Reading, Sign, Signed,
+    event::{EventError, wrong},
+    fields::{self, Id},
     hmac::{self, Claim, Key},
+    json::{self, text},
     signature::{self, Distrust},
 };
 use crate::domain::{
     ids::{HoldKind, IdKind, OrderKind},
-    money::{Amount, Currency},
-    payment::{PaymentEvent, PaymentId, PaymentStatus, StatedAmount, Target},
+    payment::{PaymentEvent, PaymentId, PaymentStatus, RefundId, Target},
     text::IdempotencyKey,
 };
 
 const SECRET_CHARS_MIN: usize = 16;
-const PAYMENT_STATUSES: [&str; 3] = ["paid", "unpaid", "no_payment_required"];
-/// Characters that are kept of an amount that cannot be understood.
-const RAW_CHARS_MAX: usize = 30;
 
 pub static PROVIDER: Provider = Provider {
     name: "stripe",
@@ -38,7 +46,7 @@ pub static PROVIDER: Provider = Provider {
     credentials: |secrets, tolerance_seconds| hmac::in_headers(secrets, tolerance_seconds, key, claim),
     sign,
     read: |body, _| read(body),
-    write,
+    write: sample::write,
 };
 
 /// The key is the text of the secret, prefix included.
@@ -70,168 +78,88 @@ fn sign(secret: &str) -> Option<Arc<Sign>> {
 }
 
 fn read(body: &[u8]) -> Result<Reading, EventError> {
-    let event: Value = serde_json::from_slice(body).map_err(|_| EventError::NotJson)?;
-    let kind = text(&event, "type").ok_or(wrong("/type", "required", "an event of Stripe has a type"))?;
-    let key = text(&event, "id").and_then(IdempotencyKey::parse);
+    let event = json::parse(body).ok_or(EventError::NotJson)?;
+    let kind = text(&event, "type").filter(|kind| !kind.trim().is_empty());
+    let kind = kind.ok_or(wrong("/type", "required", "an event of Stripe has a type"))?;
+    let key = id(event.get("id")).and_then(|id| IdempotencyKey::parse(&id));
     let key = key.ok_or(wrong("/id", "required", "an event of Stripe has an id such as evt_1"))?;
     let object = event.pointer("/data/object").unwrap_or(&Value::Null);
-    let Some(status) = status(kind, object) else { return Ok(Reading::Irrelevant) };
-    if !object.is_object() {
-        return Err(wrong("/data/object", "required", "an event about a payment has the payment in it"));
-    }
-    Ok(understand(key, kind, status, object))
-}
-
-fn status(kind: &str, object: &Value) -> Option<PaymentStatus> {
-    Some(match kind {
-        "payment_intent.payment_failed" | "checkout.session.async_payment_failed" => PaymentStatus::Failed,
-        "payment_intent.canceled" | "checkout.session.expired" => PaymentStatus::Cancelled,
-        "payment_intent.processing" => PaymentStatus::Processing,
-        // The money comes later, for instance by bank transfer. Any other payment status may mean that it came.
-        "checkout.session.completed" if text(object, "payment_status") == Some("unpaid") => PaymentStatus::Processing,
-        "payment_intent.succeeded" | "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
-            PaymentStatus::Paid
+    match table::meaning(kind, object) {
+        // An event without its object says no more than that something happened, which matters only to money.
+        Meaning::Is(status) if object.is_object() || status.is_about_money() => {
+            let sent_seconds = fields::seconds(event.get("created"));
+            Ok(Reading::Event(Box::new(understand(key, kind, status, object, sent_seconds))))
         }
-        "charge.refunded" => PaymentStatus::Refunded,
-        _ => return None,
-    })
+        Meaning::Is(_) | Meaning::Nothing => Ok(Reading::Irrelevant),
+        Meaning::Unknown => Ok(Reading::UnknownStatus(kind.to_owned())),
+    }
 }
 
-fn understand(key: IdempotencyKey, kind: &str, status: PaymentStatus, object: &Value) -> Reading {
-    let is_money = matches!(status, PaymentStatus::Paid | PaymentStatus::Refunded);
-    let (id, is_ours) = named(object);
-    let target =
-        if id.starts_with(HoldKind::PREFIX) { Target::Hold(id.to_owned()) } else { Target::Order(id.to_owned()) };
-    // Money for an id that is not ours is kept as unmatched. Other events about such an id change nothing.
-    let matters = is_ours || is_money && !is_free(object);
-    let (amount, currency) = match sum(kind, object) {
-        Ok((amount, currency)) => (StatedAmount::Is(amount), Some(currency)),
-        Err(raw) if is_money => (StatedAmount::NotUnderstood(raw), None),
-        Err(_) => (StatedAmount::NotGiven, None),
-    };
-    if !matters {
-        return Reading::Irrelevant;
-    }
-    Reading::Event(Box::new(PaymentEvent {
-        key,
+fn understand(
+    key: IdempotencyKey,
+    kind: &str,
+    status: PaymentStatus,
+    object: &Value,
+    sent_seconds: Option<u64>,
+) -> PaymentEvent {
+    let is_of_one_refund = kind != table::CUMULATIVE;
+    let is_refund = matches!(status, PaymentStatus::Refunded | PaymentStatus::RefundFailed);
+    let refund = if is_refund && is_of_one_refund { id(object.get("id")) } else { None };
+    let (amount, currency) = money::stated(kind, status, object);
+    PaymentEvent {
         status,
-        target: Some(target),
-        payment: payment(object),
+        target: target(object),
+        payment: payment(object).or_else(|| PaymentId::parse(key.as_str())),
         amount,
         currency,
-        goods: None,
-        refund: None,
-        sent_seconds: None,
-    }))
-}
-
-/// The first id of ours, else the first text in the places for ids. And whether it is an id of ours.
-fn named(object: &Value) -> (&str, bool) {
-    let in_metadata = |name| object.get("metadata").and_then(|metadata| text(metadata, name));
-    let places = [in_metadata("order_id"), in_metadata("hold_id"), text(object, "client_reference_id")];
-    let ours = |id: &&str| id.starts_with(OrderKind::PREFIX) || id.starts_with(HoldKind::PREFIX);
-    let mut there = places.into_iter().flatten();
-    let first = there.clone().next().unwrap_or("");
-    there.find(ours).map_or((first, false), |id| (id, true))
-}
-
-/// Whether there was nothing to pay: a coupon covered everything, or the checkout only stored a card.
-fn is_free(object: &Value) -> bool {
-    text(object, "payment_status") == Some("no_payment_required")
-}
-
-/// The payment intent, which the object contains whole or by id, else the object itself.
-fn payment(object: &Value) -> Option<PaymentId> {
-    let intent = object.get("payment_intent").and_then(|intent| intent.as_str().or_else(|| text(intent, "id")));
-    intent.or_else(|| text(object, "id")).and_then(PaymentId::parse)
-}
-
-/// The money that an event is about, or the text of an amount that cannot be understood.
-fn sum(kind: &str, object: &Value) -> Result<(Amount, Currency), String> {
-    let of = |name: &str| object.get(name).unwrap_or(&Value::Null);
-    let minor_units = match kind {
-        "payment_intent.succeeded" => of("amount_received"),
-        "charge.refunded" => refunded(object),
-        // A payment status that Stripe added later. It does not say whether money came.
-        "checkout.session.completed" if !PAYMENT_STATUSES.contains(&text(object, "payment_status").unwrap_or("")) => {
-            &Value::Null
-        }
-        _ if kind.starts_with("checkout.session.") => of("amount_total"),
-        _ => of("amount"),
-    };
-    let code = text(object, "currency").unwrap_or("").to_ascii_uppercase();
-    let sum = Currency::parse(&code).and_then(|currency| Some((amount(minor_units.as_u64()?, currency)?, currency)));
-    sum.ok_or_else(|| {
-        let raw = format!("{kind} of {minor_units} {code}");
-        raw.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(kind.len() + RAW_CHARS_MAX).collect()
-    })
-}
-
-/// The refunded amount, which the scripts compare with the captured one. Stripe's `amount_refunded` includes money that was
-/// authorized and never captured. So a partial refund that equals the captured amount does not say how much was paid back.
-fn refunded(object: &Value) -> &Value {
-    let of = |name: &str| object.get(name).unwrap_or(&Value::Null);
-    let is_whole = object.get("refunded").and_then(Value::as_bool) == Some(true);
-    match (of("amount_captured"), of("amount_refunded")) {
-        (Value::Null, refunded) => refunded,
-        (captured, _) if is_whole => captured,
-        (captured, refunded) if captured == refunded => &Value::Null,
-        (_, refunded) => refunded,
+        goods: if status == PaymentStatus::Paid { money::goods(kind, object) } else { None },
+        refund: refund.as_deref().and_then(RefundId::parse),
+        sent_seconds,
+        key,
     }
 }
 
-/// Decimals of amounts in Stripe's API, where they are not two: <https://docs.stripe.com/currencies#minor-units>. They differ
-/// from ISO 4217. MGA has two decimals there. ISK and UGX have none there and two here, which are always 00: 5 UGX are 500.
-/// Stripe's page has UGX among its zero-decimal currencies too. If that were right, the amount would differ from the order's
-/// total and open a review. HUF and TWD have two decimals, only their payouts have none.
-const DECIMALS: [(u32, &str); 2] =
-    [(0, "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"), (3, "BHD JOD KWD OMR TND")];
-
-fn decimals(currency: Currency) -> u32 {
-    let row = DECIMALS.iter().find(|(_, codes)| codes.split(' ').any(|code| code == currency.code()));
-    row.map_or(2, |(decimals, _)| *decimals)
+/// An id, or the id of the object that stands in its place.
+fn id(value: Option<&Value>) -> Option<String> {
+    match fields::id(value) {
+        Id::Is(id) => Some(id),
+        Id::Odd(text) => Some(fields::derived(&text)),
+        Id::Missing => None,
+    }
 }
 
-/// `None` when the amount exceeds the integers that a script can compute with.
-fn amount(minor_units: u64, currency: Currency) -> Option<Amount> {
-    let value = minor_units.checked_mul(10_u64.pow(4 - decimals(currency)))?;
-    (value < 1 << 53).then(|| Amount::from_ten_thousandths(value))
+/// The payment intent of an object, which may contain it whole or by id, or whose charge does.
+fn intent(object: &Value) -> Option<String> {
+    id(object.get("payment_intent")).or_else(|| id(object.pointer("/charge/payment_intent")))
 }
 
-/// Writes a payment intent, or the charge of a refund, of API version 2024-06-20, with the fields that matter here.
-fn write(sample: &Sample<'_>) -> String {
-    let Sample { key, status, target, payment, money, is_partial, sent_seconds } = *sample;
-    let minor_units = money.map(|(amount, currency)| amount.ten_thousandths() / 10_u64.pow(4 - decimals(currency)));
-    let currency = money.map(|(_, currency)| currency.code().to_ascii_lowercase());
-    let metadata =
-        if target.starts_with(HoldKind::PREFIX) { json!({"hold_id": target}) } else { json!({"order_id": target}) };
-    let received = if status == PaymentStatus::Paid { minor_units } else { Some(0) };
-    let intent = |status: &str| {
-        json!({
-            "id": payment, "object": "payment_intent", "status": status, "amount": minor_units, "amount_received": received,
-            "currency": currency, "metadata": metadata, "livemode": false, "created": sent_seconds,
-        })
-    };
-    let (kind, object) = match status {
-        PaymentStatus::Paid => ("payment_intent.succeeded", intent("succeeded")),
-        PaymentStatus::Failed => ("payment_intent.payment_failed", intent("requires_payment_method")),
-        PaymentStatus::Cancelled => ("payment_intent.canceled", intent("canceled")),
-        PaymentStatus::Processing => ("payment_intent.processing", intent("processing")),
-        _ => (
-            "charge.refunded",
-            json!({
-                "id": format!("ch_{key}"), "object": "charge", "payment_intent": payment, "amount_refunded": minor_units,
-                "refunded": !is_partial, "currency": currency, "metadata": metadata, "livemode": false,
-                "created": sent_seconds,
-            }),
-        ),
-    };
-    json!({
-        "id": key, "object": "event", "api_version": "2024-06-20", "created": sent_seconds, "livemode": false,
-        "pending_webhooks": 1, "type": kind, "data": {"object": object},
-    })
-    .to_string()
+/// The payment intent, else the charge that a refund or a dispute is about, else the object itself.
+fn payment(object: &Value) -> Option<PaymentId> {
+    let id = intent(object).or_else(|| id(object.get("charge"))).or_else(|| id(object.get("id")));
+    PaymentId::parse(&id?)
 }
+
+/// The first id of ours, else the first text in the places for ids, which a person may know.
+fn target(object: &Value) -> Option<Target> {
+    let texts = [
+        "/metadata/order_id",
+        "/metadata/hold_id",
+        "/client_reference_id",
+        "/payment_intent/metadata/order_id",
+        "/payment_intent/metadata/hold_id",
+        "/charge/metadata/order_id",
+        "/charge/metadata/hold_id",
+    ];
+    let texts = texts.iter().filter_map(|place| object.pointer(place)?.as_str()).map(str::trim);
+    let mut there = texts.filter(|text| !text.is_empty());
+    let ours = |id: &&str| id.starts_with(OrderKind::PREFIX) || id.starts_with(HoldKind::PREFIX);
+    let first = there.clone().next()?;
+    let id = there.find(ours).unwrap_or(first).to_owned();
+    Some(if id.starts_with(HoldKind::PREFIX) { Target::Hold(id) } else { Target::Order(id) })
+}
+
+#[cfg(test)]
+mod shapes;
 
 #[cfg(test)]
 mod tests {
@@ -287,132 +215,5 @@ mod tests {
         assert_eq!(judge(&format!("t=1700000000,v1={HEX}"), SENT + 301), Err(Distrust::TooOld));
         assert_eq!(judge(&format!("t=1700000000,v1={HEX}"), SENT - 301), Err(Distrust::InFuture));
         assert!(key("sk_live_9f8e7d6c5b4a39281706").is_none() && key("whsec_").is_none());
-    }
-
-    #[test]
-    fn amounts_are_read_with_the_decimals_of_stripe() {
-        for (minor_units, code, expected) in [
-            (5_000, "USD", "50.00"),
-            (500, "JPY", "500"),
-            (500, "ISK", "5"),
-            (500, "UGX", "5"),
-            (500, "MGA", "500.00"),
-            (5_120, "KWD", "5.120"),
-            (1_045, "HUF", "10.45"),
-            (80_045, "TWD", "800.45"),
-            (500, "XPF", "500"),
-            (99_999_999_999, "IDR", "999999999.99"),
-        ] {
-            let currency = Currency::parse(code).unwrap();
-            assert_eq!(amount(minor_units, currency).unwrap().in_currency(&currency).to_string(), expected, "{code}");
-        }
-        let dollar = Currency::parse("USD").unwrap();
-        assert_eq!((amount(u64::MAX, dollar), amount(1 << 50, dollar)), (None, None));
-        let listed = DECIMALS.iter().flat_map(|(_, codes)| codes.split(' '));
-        assert!(
-            listed.into_iter().all(|code| Currency::parse(code).is_some()),
-            "every code of the table is a currency"
-        );
-    }
-
-    fn event(kind: &str, object: &Value) -> PaymentEvent {
-        read(json!({"id": "evt_1", "type": kind, "data": {"object": object}}).to_string().as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn money_that_cannot_be_understood_is_kept_and_never_applied() {
-        let paid = |change: fn(&mut Value)| {
-            let mut object = json!({"id": "pi_1", "amount_received": 5000, "currency": "usd", "metadata": {"order_id": "order_p1_x"}});
-            change(&mut object);
-            event("payment_intent.succeeded", &object)
-        };
-        assert_eq!(paid(|_| ()).target, Target::Order("order_p1_x".to_owned()));
-        for (change, doubt) in [
-            ((|o| o["currency"] = "zzz".into()) as fn(&mut Value), "5000 ZZZ"),
-            (|o| o["amount_received"] = u64::MAX.into(), "18446744073709551615 USD"),
-            (|o| o["amount_received"] = (-1).into(), "-1 USD"),
-            (|o| o["amount_received"] = json!("5000"), "\"5000\" USD"),
-            (|o| o["amount_received"] = Value::Null, "null USD"),
-            (|o| o["currency"] = Value::Null, "5000 "),
-        ] {
-            let event = paid(change);
-            let amount = StatedAmount::NotUnderstood(format!("payment_intent.succeeded of {doubt}"));
-            assert_eq!((event.status, event.amount, event.currency), (PaymentStatus::Paid, amount, None));
-            assert_eq!(event.target, Target::Order("order_p1_x".to_owned()));
-            assert_eq!(event.payment, PaymentId::parse("pi_1"));
-        }
-        let session = json!({"id": "cs_1", "payment_status": "of next year", "amount_total": 5000, "currency": "usd"});
-        assert_eq!(event("checkout.session.completed", &session).amount.known(), None);
-    }
-
-    #[test]
-    fn a_whole_refund_is_what_was_captured_and_a_part_is_not() {
-        let refund = |refunded: bool, captured: Value, back: u64| {
-            let object = json!({"id": "ch_1", "payment_intent": {"id": "pi_1", "object": "payment_intent"}, "currency": "usd",
-                "amount_captured": captured, "amount_refunded": back, "refunded": refunded, "metadata": {"order_id": "order_p1_x"}});
-            event("charge.refunded", &object)
-        };
-        let dollars = |number: u64| StatedAmount::Is(Amount::from_ten_thousandths(number * 10_000));
-        assert_eq!(refund(true, json!(5_000), 5_000).amount, dollars(50));
-        assert_eq!(refund(true, Value::Null, 5_000).amount, dollars(50));
-        assert_eq!(refund(true, json!(4_000), 5_000).amount, dollars(40), "10 were never captured");
-        assert_eq!(refund(false, json!(5_000), 1_000).amount, dollars(10));
-        let unclear = refund(false, json!(2_500), 2_500);
-        assert_eq!(unclear.amount, StatedAmount::NotUnderstood("charge.refunded of null USD".to_owned()));
-        assert_eq!(unclear.payment, PaymentId::parse("pi_1"));
-    }
-
-    #[test]
-    fn the_order_is_the_first_id_of_ours_and_what_names_none_is_kept_only_when_it_is_money() {
-        let read = |kind: &str, object: Value| {
-            let event = event(kind, &object);
-            (event.status, event.target)
-        };
-        let order = |id: &str| Target::Order(id.to_owned());
-        let named =
-            json!({"metadata": {"order_id": "A-17", "hold_id": "hold_p1_x"}, "client_reference_id": "order_p1_y"});
-        let failed = "payment_intent.payment_failed";
-        assert_eq!(read(failed, named), (PaymentStatus::Failed, Target::Hold("hold_p1_x".to_owned())));
-        let referred = json!({"metadata": null, "client_reference_id": "order_p1_y"});
-        assert_eq!(read(failed, referred), (PaymentStatus::Failed, order("order_p1_y")));
-        for kind in [failed, "payment_intent.canceled", "payment_intent.processing", "checkout.session.expired"] {
-            let foreign = json!({"metadata": {"order_id": "A-17"}});
-            assert_eq!(read(kind, foreign), (PaymentStatus::Ignored, order("A-17")), "{kind}");
-        }
-        let paid = json!({"amount_received": 5000, "currency": "usd", "metadata": {"order_id": "A-17"}});
-        assert_eq!(read("payment_intent.succeeded", paid), (PaymentStatus::Paid, order("A-17")));
-        let free = json!({"payment_status": "no_payment_required", "amount_total": null, "currency": null});
-        assert_eq!(read("checkout.session.completed", free).0, PaymentStatus::Ignored);
-    }
-
-    #[test]
-    fn what_is_written_for_trying_is_read_back() {
-        let currency = Currency::parse("KWD").unwrap();
-        let money = (Amount::from_ten_thousandths(51_200), currency);
-        for status in [
-            PaymentStatus::Paid,
-            PaymentStatus::Failed,
-            PaymentStatus::Cancelled,
-            PaymentStatus::Refunded,
-            PaymentStatus::Processing,
-        ] {
-            for (target, expected) in [
-                ("order_p1_x", Target::Order("order_p1_x".to_owned())),
-                ("hold_p1_x", Target::Hold("hold_p1_x".to_owned())),
-            ] {
-                let sample = Sample {
-                    key: "evt_1",
-                    status,
-                    target,
-                    payment: "pi_1",
-                    money: Some(money),
-                    is_partial: false,
-                    sent_seconds: SENT,
-                };
-                let event = read(write(&sample).as_bytes()).unwrap();
-                assert_eq!((event.status, event.target, event.payment), (status, expected, PaymentId::parse("pi_1")));
-                assert_eq!((event.amount, event.currency), (StatedAmount::Is(money.0), Some(currency)));
-            }
-        }
     }
 }
