@@ -132,8 +132,8 @@ impl StripeApi {
         let now = Timestamp::now().as_second();
         let event = json!({"id": id, "object": "event", "api_version": "2024-06-20", "created": now, "type": kind,
             "data": {"object": object}});
-        let signer = Signer::new(&PROVIDER, WEBHOOK_SECRET).unwrap();
-        let signed = signer.sign(&id, now.unsigned_abs(), event.to_string());
+        let secret = Signer::new(&PROVIDER, WEBHOOK_SECRET).unwrap();
+        let signed = secret.sign(&id, now.unsigned_abs(), event.to_string());
         let mut request = app.request(Method::POST, PROVIDER.path).header("content-type", PROVIDER.media_type);
         for (name, value) in signed.headers {
             request = request.header(name, value);
