@@ -2,6 +2,7 @@
 //! code. And what the demo says to try works.
 
 mod markdown;
+mod programs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod checkout;
 mod cli_audit;
 mod cli_export;
 mod cli_import_export;
