@@ -252,7 +252,7 @@ mod tests {
             true,
         );
         assert_eq!(reading.await, "UnknownStatus(\"of next year\")");
-        let answer = received("ignored", None);
+        let answer = received("ignored", &Settled::default());
         let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
         assert_eq!(body, r#"{"message":"Webhook received","outcome":"ignored","order":null}"#);
     }
