@@ -5,7 +5,7 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 HASH of the order that it is about
 -- ARGV   1 retention_ms, 2 most events to keep, 3 id of the review, 4 accept (this money pays the order), refund (the money
---        goes back) or dismiss (nothing changes), 5 note
+--        goes back), dismiss (nothing changes) or '' (a later event settled it elsewhere), 5 note
 -- REPLY  behind                      lapsed units are left to reclaim: nothing was decided, call again
 --        review_not_found
 --        already_resolved, record    its first action and note stay
@@ -48,7 +48,7 @@ if refusal then return { refusal } end
 
 -- effects
 close_review(id, action, note, now)
-if facts and is_captured(facts) and action ~= 'dismiss' then
+if facts and is_captured(facts) and (action == 'accept' or action == 'refund') then
   expire(order_key, order, now)
   if action == 'accept' then
     facts.accepted, facts.returned = '1', nil

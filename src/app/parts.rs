@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     config::{Complaints, Loaded, RedisSource, Secret, Settings, Sources, load},
-    domain::sale::{SaleChange, SaleDefaults, SaleTerm},
+    domain::{
+        payment::Foreign,
+        sale::{SaleChange, SaleDefaults, SaleTerm},
+    },
     http::gate::{Gate, Network, Rate},
     store::{Durability, Limits, ServiceTerms, Topology},
     webhook::{PROVIDERS, Provider, signature::Verifier},
@@ -37,6 +40,9 @@ impl Parts {
     /// Makes what it can, and complains about the rest.
     pub(super) fn new(settings: &Settings, complaints: &mut Complaints) -> Self {
         check_sale(settings, complaints);
+        if Foreign::parse(&settings.webhook.foreign).is_none() {
+            complaints.add("webhook.foreign", "must be review or ignore");
+        }
         Self {
             redis: redis(settings, complaints),
             durability: durability(settings, complaints),
@@ -68,6 +74,8 @@ pub(super) fn terms(settings: &Settings) -> ServiceTerms {
         },
         idempotency_ms: settings.sale.idempotency_seconds * 1_000,
         event_ms: settings.webhook.remember_seconds * 1_000,
+        refundable_ms: settings.webhook.refundable_seconds * 1_000,
+        foreign: Foreign::parse(&settings.webhook.foreign).unwrap_or(Foreign::Review),
         retention_ms: settings.sale.retention_seconds * 1_000,
         events_max: settings.events.keep_max,
     }

@@ -89,6 +89,8 @@ pub struct Webhook {
     pub allow_unsigned: bool,
     pub tolerance_seconds: u64,
     pub remember_seconds: u64,
+    pub refundable_seconds: u64,
+    pub foreign: String,
 }
 
 impl Webhook {

@@ -125,6 +125,8 @@ fn webhook(r: &mut Reader) -> Webhook {
         allow_unsigned: r.flag("webhook.allow_unsigned"),
         tolerance_seconds: r.number("webhook.tolerance_seconds", 1, 86_400),
         remember_seconds: r.number("webhook.remember_seconds", 60, 31_536_000),
+        refundable_seconds: r.number("webhook.refundable_seconds", 60, 157_680_000),
+        foreign: r.text("webhook.foreign"),
     }
 }
 

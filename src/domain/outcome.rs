@@ -124,6 +124,18 @@ pub enum FindOrderOutcome {
     OrderNotFound,
 }
 
+/// What `find_payment` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindPaymentOutcome {
+    Found {
+        /// `None`: it names nothing of ours, or the record of its order is gone.
+        order: Option<Order>,
+        /// All reviews about it, the oldest first.
+        reviews: Vec<Review>,
+    },
+    PaymentNotFound,
+}
+
 /// What `cancel` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CancelOutcome {

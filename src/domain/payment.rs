@@ -126,6 +126,25 @@ impl StatedAmount {
     }
 }
 
+/// What to do with money that names nothing of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// A person must look.
+    Review,
+    /// It belongs to another application on the same account of the provider.
+    Ignore,
+}
+
+impl Foreign {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "review" => Some(Self::Review),
+            "ignore" => Some(Self::Ignore),
+            _ => None,
+        }
+    }
+}
+
 /// A payment event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentEvent {

@@ -54,6 +54,7 @@ codes! {
     HoldNotFound           "hold_not_found"           404 "Hold not found";
     OrderNotFound          "order_not_found"          404 "Order not found";
     SaleNotFound           "sale_not_found"           404 "Sale not found";
+    PaymentNotFound        "payment_not_found"        404 "Payment not found";
     ReviewNotFound         "review_not_found"         404 "Review not found";
     MethodNotAllowed       "method_not_allowed"       405 "Method not allowed";
     RequestTimeout         "request_timeout"          408 "Request timeout";

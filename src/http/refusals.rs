@@ -57,6 +57,10 @@ pub(super) fn review_not_found() -> Problem {
     Problem::new(Code::ReviewNotFound, "there is no review with this id")
 }
 
+pub(super) fn payment_not_found() -> Problem {
+    Problem::new(Code::PaymentNotFound, "no event about a payment with this id came")
+}
+
 pub(super) fn review_resolved() -> Problem {
     Problem::new(Code::ReviewResolved, "the review was resolved before, with another decision or note, which stay")
 }

@@ -50,7 +50,7 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
 }
 
 fn configure_admin(config: &mut ServiceConfig) {
-    use admin::{audit, events, export, import, orders, products, reviews, sales};
+    use admin::{audit, events, export, import, orders, payments, products, reviews, sales};
     config
         .service(at("/api/admin/sales", [get(sales::list), post(sales::create)]))
         .service(at("/api/admin/sales/{id}", [get(sales::read), patch(sales::change)]))
@@ -60,10 +60,13 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(at("/api/admin/products/{id}/restock", [post(products::restock)]))
         .service(reading("/api/admin/orders", orders::list))
         .service(reading("/api/admin/orders/export", export::orders))
+        .service(reading("/api/admin/orders/{id}", orders::read))
         .service(at("/api/admin/orders/{id}/cancel", [post(orders::cancel)]))
         .service(at("/api/admin/audit", [get(audit::read), post(audit::repair)]))
         .service(reading("/api/admin/events", events::list))
         .service(reading("/api/admin/reviews", reviews::list))
+        .service(reading("/api/admin/payments/{id}", payments::read))
+        .service(reading("/api/admin/reviews/{id}", reviews::read))
         .service(at("/api/admin/reviews/{id}/resolve", [post(reviews::resolve)]));
 }
 

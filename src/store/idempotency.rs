@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{
     hold::HoldCommand,
     ids::ProductId,
-    payment::{PaymentEvent, StatedAmount, Target},
+    payment::{PaymentEvent, PaymentId, StatedAmount, Target},
     text::IdempotencyKey,
 };
 
@@ -67,12 +67,27 @@ fn stated(amount: &StatedAmount) -> String {
     }
 }
 
-/// The key of the review of an event that names nothing of ours: one for each payment, or for an event that names none.
+/// The name of a payment in the directory of payments: 120 bits.
+pub fn hash_of_payment(payment: &PaymentId) -> String {
+    digest(["payment", payment.as_str()], 15)
+}
+
+/// The first 18 characters of the key of the review of a payment that names nothing of ours.
+pub fn unmatched_review_of(payment: &PaymentId) -> String {
+    first_of_review(digest(["review", "payment", payment.as_str()], 15))
+}
+
+/// The same for an event, which need not name its payment.
 pub fn unmatched_review_key(event: &PaymentEvent) -> String {
-    match &event.payment {
-        Some(payment) => digest(["payment", payment.as_str()], 15),
-        None => digest(["event", event.key.as_str(), event.status.as_str()], 15),
-    }
+    event.payment.as_ref().map_or_else(
+        || first_of_review(digest(["review", "event", event.key.as_str(), event.status.as_str()], 15)),
+        unmatched_review_of,
+    )
+}
+
+fn first_of_review(mut digest: String) -> String {
+    digest.truncate(18);
+    digest
 }
 
 fn digest<'a>(parts: impl IntoIterator<Item = &'a str>, bytes: usize) -> String {

@@ -2,8 +2,10 @@
 
 use super::{Failure, Op, ScriptCall, Store, idempotency, keys::SaleKeys, settle, unknown_word};
 use crate::domain::{
+    ids::{HoldId, HoldKind, IdKind, OrderKind},
     outcome::{SettleOutcome, Settled},
-    payment::{PaymentEvent, StatedAmount, Target},
+    payment::{Foreign, PaymentEvent, PaymentId, StatedAmount, Target},
+    review::ReviewId,
 };
 
 /// Characters of a foreign id that a review keeps.
@@ -19,6 +21,7 @@ impl Store {
         let (word, _) = self.runner.call(self.keep_unmatched_call(event, &once)).await?;
         let outcome = match word.as_str() {
             "unmatched" => SettleOutcome::Unmatched,
+            "ignored" => SettleOutcome::Ignored(Settled::default()),
             "duplicate" => SettleOutcome::Duplicate(Settled::default()),
             "idempotency_key_reused" => SettleOutcome::IdempotencyKeyReused,
             "full" => {
@@ -32,15 +35,31 @@ impl Store {
         Ok(outcome)
     }
 
+    /// Closes the review of a payment that named nothing of ours, because a later event of it names an order.
+    pub(super) async fn close_unmatched(&self, payment: &PaymentId, hold: &HoldId) -> Result<(), Failure> {
+        let first = idempotency::unmatched_review_of(payment);
+        let order = self.ids().order_of(hold);
+        for number in 0.. {
+            let Some(id) = ReviewId::new(self.unmatched_sale.clone(), &numbered(&first, number)) else { break };
+            let Some(review) = self.find_review(&id).await? else { break };
+            if review.resolved_ms.is_none() {
+                self.close_review(&id, &format!("a later event named {}", order.as_str())).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn keep_unmatched_call(&self, event: &PaymentEvent, once: &str) -> ScriptCall {
         let keys = SaleKeys(&self.unmatched_sale);
-        let call = ScriptCall::of(Op::KeepUnmatched).keys(keys.book()).keys(keys.reviews()).key(keys.once(once));
+        let call = ScriptCall::of(Op::KeepUnmatched).keys(keys.book()).keys(keys.reviews());
+        let kept = event.payment.as_ref().map(idempotency::hash_of_payment).unwrap_or_default();
+        let call = call.key(keys.once(once)).key(keys.kept(&kept));
         let (payment, amount, currency) = settle::money(event);
         let named = named(event);
         self.terms
             .for_book(call)
             .number(self.terms.event_ms)
-            .number(OPEN_MAX)
+            .number(if self.opens_review(event) { OPEN_MAX } else { 0 })
             .arg(idempotency::fingerprint_of_event(event))
             .arg(idempotency::unmatched_review_key(event))
             .arg(event.status.as_str())
@@ -50,7 +69,28 @@ impl Store {
             .arg(amount)
             .arg(currency)
             .arg(stated(event))
+            .arg(once)
+            .arg(settle::event_text(event))
+            .number(self.terms.refundable_ms)
     }
+
+    /// Whether a person must look at an event that names nothing of ours. One that names an id of our form is a mistake, and no
+    /// business of another application.
+    fn opens_review(&self, event: &PaymentEvent) -> bool {
+        let ours = |id: &str| id.starts_with(OrderKind::PREFIX) || id.starts_with(HoldKind::PREFIX);
+        let names_ours = match &event.target {
+            None => false,
+            Some(Target::Order(id) | Target::Hold(id)) => ours(id),
+            Some(Target::Both { order, hold }) => ours(order) || ours(hold),
+        };
+        names_ours || self.terms.foreign == Foreign::Review
+    }
+}
+
+/// The key of a review: the first 18 characters and a number to base 36.
+pub(super) fn numbered(first: &str, number: u32) -> String {
+    let digit = |value: u32| char::from_digit(value % 36, 36).unwrap_or('0');
+    format!("{first}{}{}", digit(number / 36), digit(number))
 }
 
 /// The ids that the event names, on one line.

@@ -31,6 +31,13 @@ impl Store {
         }
     }
 
+    /// Closes a review that waits for nobody any more.
+    pub(super) async fn close_review(&self, id: &ReviewId, note: &str) -> Result<(), Failure> {
+        let keys = SaleKeys(&id.sale);
+        let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(id.key()));
+        self.runner.call(self.terms.for_book(call).arg(id.key()).arg("").arg(note)).await.map(|_| ())
+    }
+
     /// # Errors
     /// [`Failure`].
     pub async fn find_review(&self, id: &ReviewId) -> Result<Option<Review>, Failure> {

@@ -1,5 +1,7 @@
 //! `settle`: decides what payment events do. One call decides a batch of events of one sale.
 
+use futures_util::future;
+
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, idempotency, ids::IdSigner, keys::SaleKeys,
     record, reply::Fields, unknown_word,
@@ -17,12 +19,49 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let hold = match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
-            Ok(Some(hold)) => hold,
-            Ok(None) if event.status.is_about_money() => return self.keep_unmatched(event).await,
-            Ok(None) => return Ok(SettleOutcome::Ignored(Settled::default())),
-            Err(TargetsDiffer) => return Ok(SettleOutcome::TargetsDiffer),
+        let is_money = event.status.is_about_money();
+        match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
+            Ok(Some(hold)) => self.settle_named(hold, event).await,
+            // Ids that do not belong together say nothing, but money is never refused.
+            Err(TargetsDiffer) if is_money => self.settle_unnamed(event).await,
+            Err(TargetsDiffer) => Ok(SettleOutcome::TargetsDiffer),
+            Ok(None) => self.settle_unnamed(event).await,
+        }
+    }
+
+    async fn settle_named(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        let Some(payment) = &event.payment else { return self.settle_at(hold, event).await };
+        // The entry is sent first, on the same connection, and both must have succeeded before the event is acknowledged.
+        let (remembered, outcome) =
+            future::join(self.remember_payment(payment, &hold), self.settle_at(hold.clone(), event)).await;
+        remembered?;
+        outcome
+    }
+
+    /// An event that names nothing of ours is about the order that earlier events of its payment named.
+    async fn settle_unnamed(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        let Some(payment) = &event.payment else {
+            return if event.status.is_about_money() { self.keep_unmatched(event).await } else { Ok(ignored()) };
         };
+        if let Some(hold) = self.hold_of_payment(payment).await? {
+            return self.settle_at(hold, event).await;
+        }
+        if !event.status.is_about_money() {
+            return Ok(ignored());
+        }
+        self.remember_unmatched(payment).await?;
+        let outcome = self.keep_unmatched(event).await?;
+        // Another worker may just have learned which order it is.
+        match self.hold_of_payment(payment).await? {
+            Some(hold) => {
+                self.settle_kept(payment, &hold).await?;
+                self.settle_at(hold, event).await
+            }
+            None => Ok(outcome),
+        }
+    }
+
+    async fn settle_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let sale = hold.sale().clone();
         let item = SettleItem::new(hold, event);
         let once_key = SaleKeys(&sale).once(&item.once);
@@ -47,6 +86,10 @@ impl Store {
 
 struct TargetsDiffer;
 
+fn ignored() -> SettleOutcome {
+    SettleOutcome::Ignored(Settled::default())
+}
+
 /// Settles events: a queue for each sale.
 pub(super) struct Settles {
     pub(super) terms: ServiceTerms,
@@ -64,6 +107,11 @@ pub(super) struct SettleItem {
 impl SettleItem {
     fn new(hold: HoldId, event: &PaymentEvent) -> Self {
         Self { hold, once: idempotency::hash_of_event(event), text: event_text(event) }
+    }
+
+    /// An event that was kept before anybody knew which order it is about.
+    pub(super) fn again(hold: HoldId, once: String, text: String) -> Self {
+        Self { hold, once, text }
     }
 }
 

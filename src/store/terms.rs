@@ -1,7 +1,7 @@
 //! The lengths of time that the settings of the service give.
 
 use super::ScriptCall;
-use crate::domain::sale::SaleDefaults;
+use crate::domain::{payment::Foreign, sale::SaleDefaults};
 
 /// Defaults for the terms of a sale, and how long Redis remembers things, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,10 @@ pub struct ServiceTerms {
     pub idempotency_ms: u64,
     /// Ids of payment events.
     pub event_ms: u64,
+    /// Which order a payment is about: as long as money of it can come back.
+    pub refundable_ms: u64,
+    /// What to do with money that names nothing of ours.
+    pub foreign: Foreign,
     /// Unpaid orders, after their payment deadline.
     pub retention_ms: u64,
     /// Events that the log of a sale keeps.

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::{order::OrderRow, review::ReviewBody};
 use crate::domain::{
     money::{Amount, Currency},
+    order::Order,
     payment::{Dispute, Payment, PaymentId},
+    review::Review,
 };
 
 /// What is known of one payment. These are facts from all its events. They say nothing about the order.
@@ -62,5 +65,21 @@ impl<'a> PaymentBody<'a> {
                 })
                 .collect(),
         }
+    }
+}
+
+/// A payment, the order that it is about, and all reviews about it, the oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FoundPaymentBody<'a> {
+    pub payment_id: Cow<'a, str>,
+    /// Null: it names nothing of ours, or the record of its order is gone.
+    pub order: Option<OrderRow<'a>>,
+    pub reviews: Vec<ReviewBody<'a>>,
+}
+
+impl<'a> FoundPaymentBody<'a> {
+    pub fn of(payment: &'a PaymentId, order: Option<&'a Order>, reviews: &'a [Review]) -> Self {
+        let reviews = reviews.iter().map(ReviewBody::of).collect();
+        Self { payment_id: payment.as_str().into(), order: order.map(OrderRow::of), reviews }
     }
 }

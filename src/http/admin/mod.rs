@@ -6,6 +6,7 @@ pub(super) mod export;
 pub(super) mod import;
 mod new_product;
 pub(super) mod orders;
+pub(super) mod payments;
 pub(super) mod products;
 pub(super) mod reviews;
 pub(super) mod sales;

@@ -1,6 +1,6 @@
 //! GET /api/admin/orders and POST /api/admin/orders/{id}/cancel.
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
 use super::{Parameters, authorize};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
         cursor::ListCursor,
         ids::SaleId,
         order::{CancelledBy, OrderStatus},
-        outcome::ListOrdersOutcome,
+        outcome::{FindOrderOutcome, ListOrdersOutcome},
     },
     http::{
         answer,
@@ -36,9 +36,20 @@ pub(in crate::http) async fn list(
     }
 }
 
+pub(in crate::http) async fn read(
+    store: Data<Store>,
+    Parsed(IdRequest(id)): Parsed<IdRequest>,
+) -> Result<HttpResponse, Problem> {
+    let id = store.ids().parse(&id).ok_or_else(refusals::order_not_found)?;
+    match store.find_order(&id).await? {
+        FindOrderOutcome::Found(order) => Ok(answer::fresh_json(StatusCode::OK, &OrderRow::of(&order))),
+        FindOrderOutcome::OrderNotFound => Err(refusals::order_not_found()),
+    }
+}
+
 pub(in crate::http) async fn cancel(
     store: Data<Store>,
-    Parsed(CancelRequest(id)): Parsed<CancelRequest>,
+    Parsed(IdRequest(id)): Parsed<IdRequest>,
 ) -> Result<HttpResponse, Problem> {
     orders::cancelled(&store, &id, CancelledBy::Admin).await
 }
@@ -64,10 +75,10 @@ impl FromHttp for ListRequest {
     }
 }
 
-/// The id in the path. `orders::cancelled` finds out whether it was made here.
-pub(in crate::http) struct CancelRequest(String);
+/// The id in the path. The handler finds out whether it was made here.
+pub(in crate::http) struct IdRequest(String);
 
-impl FromHttp for CancelRequest {
+impl FromHttp for IdRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         Ok(Self(request.match_info().query("id").to_owned()))

@@ -36,6 +36,14 @@ pub(in crate::http) async fn list(
     }
 }
 
+pub(in crate::http) async fn read(
+    store: Data<Store>,
+    Parsed(ReadRequest(id)): Parsed<ReadRequest>,
+) -> Result<HttpResponse, Problem> {
+    let review = store.find_review(&id).await?.ok_or_else(refusals::review_not_found)?;
+    Ok(answer::fresh_json(StatusCode::OK, &ReviewBody::of(&review)))
+}
+
 pub(in crate::http) async fn resolve(
     store: Data<Store>,
     Parsed(request): Parsed<ResolveRequest>,
@@ -76,6 +84,19 @@ impl FromHttp for ListRequest {
     }
 }
 
+pub(in crate::http) struct ReadRequest(ReviewId);
+
+impl FromHttp for ReadRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        authorize(&request)?;
+        id_in_path(&request).map(Self)
+    }
+}
+
+fn id_in_path(request: &HttpRequest) -> Result<ReviewId, Problem> {
+    ReviewId::parse(request.match_info().query("id")).ok_or_else(refusals::review_not_found)
+}
+
 pub(in crate::http) struct ResolveRequest {
     id: ReviewId,
     action: ReviewAction,
@@ -85,7 +106,7 @@ pub(in crate::http) struct ResolveRequest {
 impl FromHttp for ResolveRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let id = ReviewId::parse(request.match_info().query("id")).ok_or_else(refusals::review_not_found)?;
+        let id = id_in_path(&request)?;
         let (action, note) = body::read_json(&request, &mut payload, read_decision).await?;
         Ok(Self { id, action, note })
     }

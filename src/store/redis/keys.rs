@@ -15,6 +15,11 @@ pub const SCHEMA: &str = "fs1:schema";
 /// The secret that signs the ids of holds and orders, in hex.
 pub const SECRET: &str = "fs1:secret";
 
+/// The order that a payment is about. `hash` is that of the payment's id.
+pub fn payment_entry(hash: &str) -> String {
+    format!("fs1:payment:{hash}")
+}
+
 /// All keys of all sales, as a pattern of SCAN. Braces are plain characters there.
 pub const PATTERN: &str = "fs1:{*}:*";
 
@@ -97,6 +102,11 @@ impl SaleKeys<'_> {
 
     pub fn once(self, hash: &str) -> String {
         format!("fs1:{{{}}}:once:{hash}", self.0)
+    }
+
+    /// Events of a payment that named nothing of ours.
+    pub fn kept(self, hash: &str) -> String {
+        format!("fs1:{{{}}}:kept:{hash}", self.0)
     }
 
     fn named(self, name: &str) -> String {

@@ -1,7 +1,7 @@
 //! The terms of the service under test, and the words of the model for its enums.
 
 use flashsale::{
-    domain::{outcome::ShortageReason, sale::SaleDefaults},
+    domain::{outcome::ShortageReason, payment::Foreign, sale::SaleDefaults},
     store::ServiceTerms,
 };
 
@@ -19,6 +19,8 @@ pub(super) fn terms() -> ServiceTerms {
         },
         idempotency_ms: 3_600_000,
         event_ms: 3_600_000,
+        refundable_ms: 3_600_000,
+        foreign: Foreign::Review,
         retention_ms: 3_600_000,
         events_max: 1_000_000,
     }

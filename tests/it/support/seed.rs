@@ -7,6 +7,7 @@ use flashsale::{
         hold::{HoldCommand, Line, Lines},
         ids::ProductId,
         outcome::{HoldOutcome, OrderOutcome},
+        payment::Foreign,
         quantity::Quantity,
         sale::SaleDefaults,
         text::CustomerId,
@@ -56,6 +57,8 @@ async fn store(redis_url: &str) -> Store {
         },
         idempotency_ms: HOUR_MS,
         event_ms: HOUR_MS,
+        refundable_ms: HOUR_MS,
+        foreign: Foreign::Review,
         retention_ms: HOUR_MS,
         events_max: 1_000,
     };

@@ -1,0 +1,63 @@
+//! `find_payment`: the order that a payment is about, and the reviews about its money. It reads with other operations, and needs
+//! no script of its own.
+
+use super::{Failure, Store, idempotency, keep_unmatched::numbered};
+use crate::domain::{
+    order::Order,
+    outcome::{FindOrderOutcome, FindPaymentOutcome},
+    payment::PaymentId,
+    review::{Review, ReviewId},
+};
+
+/// Reviews of one payment that an answer has at most.
+const REVIEWS_MAX: usize = 50;
+
+impl Store {
+    /// # Errors
+    /// [`Failure`].
+    pub async fn find_payment(&self, payment: &PaymentId) -> Result<FindPaymentOutcome, Failure> {
+        let order = match self.hold_of_payment(payment).await? {
+            Some(hold) => match self.find_order(&self.ids().order_of(&hold)).await? {
+                FindOrderOutcome::Found(order) => Some(order),
+                FindOrderOutcome::OrderNotFound => None,
+            },
+            None => None,
+        };
+        let mut reviews = self.unmatched_reviews(payment).await?;
+        if let Some(order) = &order {
+            reviews.extend(self.reviews_of_payment(order, payment).await?);
+        }
+        reviews.sort_by_key(|review| review.opened_ms);
+        Ok(if order.is_none() && reviews.is_empty() {
+            FindPaymentOutcome::PaymentNotFound
+        } else {
+            FindPaymentOutcome::Found { order, reviews }
+        })
+    }
+
+    /// The latest review of each kind, and those that they name as the ones before.
+    async fn reviews_of_payment(&self, order: &Order, payment: &PaymentId) -> Result<Vec<Review>, Failure> {
+        let known = order.payments.iter().find(|known| known.id.as_ref() == Some(payment));
+        let keys = known.into_iter().flat_map(|known| [&known.review, &known.dispute_review]).flatten();
+        let mut next: Vec<ReviewId> = keys.filter_map(|key| ReviewId::new(order.hold.sale().clone(), key)).collect();
+        let mut found = Vec::new();
+        while let Some(id) = next.pop() {
+            let Some(review) = self.find_review(&id).await?.filter(|_| found.len() < REVIEWS_MAX) else { continue };
+            next.extend(review.previous.clone());
+            found.push(review);
+        }
+        Ok(found)
+    }
+
+    async fn unmatched_reviews(&self, payment: &PaymentId) -> Result<Vec<Review>, Failure> {
+        let first = idempotency::unmatched_review_of(payment);
+        let mut found = Vec::new();
+        for number in 0.. {
+            let id = ReviewId::new(self.unmatched_sale.clone(), &numbered(&first, number));
+            let Some(id) = id.filter(|_| found.len() < REVIEWS_MAX) else { break };
+            let Some(review) = self.find_review(&id).await? else { break };
+            found.push(review);
+        }
+        Ok(found)
+    }
+}
