@@ -12,8 +12,8 @@
 --        part for the goods, refund id, epoch seconds of the provider, and an amount that could not be read. All but the first
 --        three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
---        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), and the id
---        and the reason of the review that it opened or changed, or ''
+--        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
+--                                   review that it opened or changed or '', and why a person must look or ''
 --          idempotency_key_reused   this event id came with another fingerprint
 --          duplicate                this event id, or all that it says, was settled before
 --          review                   a person must look: kept in reviews
@@ -94,8 +94,8 @@ local function has_live_payment(order_key)
 end
 
 -- The buyer is paying. An order that the end of another payment had cancelled gets its units again, while it is in time.
-local function follow_processing(order_key, order)
-  if order.status == 'cancelled' and order.cancelled_by == 'payment' and now <= tonumber(order.due)
+local function follow_processing(order_key, order, facts)
+  if is_in_flight(facts) and order.status == 'cancelled' and order.cancelled_by == 'payment' and now <= tonumber(order.due)
     and move_units(order, 'pending', tonumber(order.due), now) then
     revive(order_key, order, now)
     change_order(order_key, 'status', 'pending')
@@ -124,13 +124,13 @@ local function settle(event, order, before)
   local order_key, id = event.order_key, event.payment
   local all = payments_of(order_key)
   all[id] = all[id] or {}
-  local facts, was = all[id], standing(all[id], order)
+  local facts, was = all[id], worth_of(all[id], order)
   JOIN[event.what](facts, event, order)
   if facts_text(facts) == (order[PAYMENT .. id] or '') then return 'duplicate' end
   expire(order_key, order, now)
-  if event.what == 'processing' then follow_processing(order_key, order) end
+  if event.what == 'processing' then follow_processing(order_key, order, facts) end
   if event.what == 'cancelled' then follow_end(order_key, order) end
-  follow_payments(order_key, order, standing(facts, order) ~= was and id or nil, now)
+  follow_payments(order_key, order, worth_of(facts, order) ~= was and id or nil, now)
   -- An order without lines to which no money came yet.
   if not before.status and order.expired_at and order.status == 'pending' then
     log_order_event('order.expired', order_key, now)

@@ -185,7 +185,7 @@ end
 
 -- What a payment is to its order: nil (nothing was captured), good, bad (the amount does not fit), returning (it goes back,
 -- and has not arrived yet) or refunded.
-local function standing(facts, order)
+local function worth_of(facts, order)
   if not is_captured(facts) then return nil end
   local refunded, failed = refund_sums(facts)
   local captured = tonumber(facts.captured)
@@ -277,25 +277,43 @@ local function hold_for_review(order_key, order, now)
   log_order_event('order.in_review', order_key, now)
 end
 
--- The payments of an order by their standing. The one that pays stays the same as long as it is good.
-local function standings(order_key, order)
-  local by = {}
-  for id, facts in pairs(payments_of(order_key)) do
-    local word = standing(facts, order)
-    if word and (not by[word] or by[word] ~= order.payment and (id == order.payment or id < by[word])) then by[word] = id end
+-- Whether a person must look at a payment though it pays its order, or nil: a part of it went back, or a refund of it is odd.
+local function trouble_of(facts, order)
+  local refunded = refund_sums(facts)
+  local is_odd = facts.refund_unclear or (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
+  if is_odd then return 'refund_mismatch' end
+  local excess = not facts.currency and tonumber(facts.captured or 0) - tonumber(order.total or 0) or 0
+  return refunded > math.max(excess, 0) and 'partial_refund' or nil
+end
+
+-- Which of two good payments pays: one that is whole, else the one that pays already, else the new one, else any.
+local function pays_better(order, all, one, other, fresh)
+  local whole, other_whole = not trouble_of(all[one], order), not trouble_of(all[other], order)
+  if whole ~= other_whole then return whole end
+  if one == order.payment or other == order.payment then return one == order.payment end
+  if one == fresh or other == fresh then return one == fresh end
+  return one < other
+end
+
+-- A payment of the order for each worth that it has one of, and the best of those that are good.
+local function payments_by_worth(order_key, order, fresh)
+  local by, all = {}, payments_of(order_key)
+  for id, facts in pairs(all) do
+    local word = worth_of(facts, order)
+    if word and (not by[word] or pays_better(order, all, id, by[word], fresh)) then by[word] = id end
   end
   return by
 end
 
--- What the order makes of its payments. `fresh` is the payment whose standing has just changed, or nil. An order whose money
+-- What the order makes of its payments. `fresh` is the payment whose worth has just changed, or nil. An order whose money
 -- must go back stays so, until other money comes.
 local function follow_payments(order_key, order, fresh, now)
   if order.total == '0' then return end
-  local by = standings(order_key, order)
-  local word = fresh and standing(payments_of(order_key)[fresh], order)
+  local by = payments_by_worth(order_key, order, fresh)
+  local word = fresh and worth_of(payments_of(order_key)[fresh], order)
   local is_over = order.status == 'refund_required' and word ~= 'good' and word ~= 'bad'
   if by.good and not is_over then
-    pay_order(order_key, order, word == 'good' and order.status ~= 'paid' and fresh or by.good, now)
+    pay_order(order_key, order, by.good, now)
   elseif by.bad and not is_over then
     hold_for_review(order_key, order, now)
   elseif by.returning and not by.good and not by.bad then
@@ -308,21 +326,19 @@ end
 
 -- Why a person must look at the money of a payment, or nil.
 local function reason_of(facts, order, id, is_other_captured)
-  local word = standing(facts, order)
+  local word = worth_of(facts, order)
   local refunded, failed = refund_sums(facts)
-  local is_odd = facts.refund_unclear or (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
   if not word then
-    return is_other_captured and (refunded > 0 or facts.refunded_all or is_odd) and 'refund_mismatch' or nil
+    local is_refund = refunded > 0 or facts.refunded_all or trouble_of(facts, order)
+    return is_other_captured and is_refund and 'refund_mismatch' or nil
   end
   if word == 'refunded' then return nil end
   if failed > 0 or facts.failed_all then return 'refund_failed' end
   if word == 'returning' then return nil end
   if order.reason == 'order_cancelled' or order.reason == 'hold_expired' then return order.reason end
   if order.status ~= 'paid' then return word == 'bad' and 'amount_mismatch' or 'units_gone' end
-  if order.payment ~= id then return (order.total ~= '0' or tonumber(facts.captured or 1) > 0) and 'duplicate_payment' or nil end
-  if is_odd then return 'refund_mismatch' end
-  local excess = not facts.currency and tonumber(facts.captured or 0) - tonumber(order.total) or 0
-  return refunded > math.max(excess, 0) and 'partial_refund' or nil
+  if order.payment == id then return trouble_of(facts, order) end
+  return (order.total ~= '0' or tonumber(facts.captured or 1) > 0) and 'duplicate_payment' or nil
 end
 
 local function dispute_reason_of(facts)

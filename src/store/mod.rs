@@ -6,6 +6,8 @@
 //! - `terms`: the settings that become terms of sales,
 //! - `ids`: signs and checks the ids of holds and orders,
 //! - `idempotency`: hashes and fingerprints of keys and events,
+//! - `payment_directory`: which order each payment is about,
+//! - `find_payment`: reads with several operations,
 //! - `directory`: which sales exist, and the sale of each product,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.

@@ -124,7 +124,7 @@ impl AuditedOrder {
         found
     }
 
-    /// The number of payments whose money is nowhere: it did not go back, pays no order, and no review asks for it.
+    /// The number of payments whose money is lost: it did not go back, pays no order, and no review asks for it.
     fn lost_payments(&self) -> i64 {
         let pays = |payment: &Payment| {
             let id = payment.id.as_ref().map_or("", PaymentId::as_str);

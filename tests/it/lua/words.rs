@@ -248,25 +248,44 @@ fn list_len(value: &Value) -> usize {
 fn provoke_reviews(bench: &mut Bench) {
     let keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
     let keep = |bench: &mut Bench, once: &str, fingerprint: &str, most: &str| {
-        let keys = [&keys[..], &[key(&format!("once:{once}"))]].concat();
-        let arguments =
-            [&BOOK_ARGUMENTS[..], &["60000", most, fingerprint, once, "paid", "cart 7", once, "pi", "", "", ""]]
-                .concat();
+        let keys = [&keys[..], &[key(&format!("once:{once}")), key("kept:pi")]].concat();
+        let review = format!("unmatched-review-{once}");
+        let event = ["paid", "cart 7", once, "pi", "", "", "", once, "paid", "60000"];
+        let arguments = [&BOOK_ARGUMENTS[..], &["60000", most, fingerprint, &review], &event].concat();
         word(&bench.call(Op::KeepUnmatched, &keys, &arguments))
     };
+    assert_eq!(keep(bench, "i", "f", "0"), "ignored");
     assert_eq!(keep(bench, "u", "f", "100"), "unmatched");
     assert_eq!(keep(bench, "u", "f", "100"), "duplicate");
     assert_eq!(keep(bench, "u", "g", "100"), "idempotency_key_reused");
     assert_eq!(keep(bench, "v", "f", "1"), "full");
-    let resolve = |bench: &mut Bench, id: &str| {
-        let keys = [&keys[..], &[key("order:none")]].concat();
-        word(&bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[id, "dismiss", "done\nby hand"]].concat()))
+    let resolve = |bench: &mut Bench, id: &str, hold: &str, action: &str| {
+        let keys = [&keys[..], &[key(&format!("order:{hold}"))]].concat();
+        word(&bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[id, action, "done\nby hand"]].concat()))
     };
-    assert_eq!(resolve(bench, "nobody"), "review_not_found");
-    assert_eq!(resolve(bench, "u"), "resolved");
-    assert_eq!(resolve(bench, "u"), "already_resolved");
+    assert_eq!(resolve(bench, "nobody", "none", "dismiss"), "review_not_found");
+    assert_eq!(resolve(bench, "unmatched-review-u00", "none", "dismiss"), "resolved");
+    assert_eq!(resolve(bench, "unmatched-review-u00", "none", "dismiss"), "already_resolved");
     let list = bench.call(Op::ListReviews, &["resolved", "review_records"].map(key), &["0", "", "10"]);
-    assert_eq!((word(&list), list.len()), ("reviews".to_owned(), 4));
+    // The review of a payment that fits after all was closed by its second event.
+    assert_eq!((word(&list), list.len()), ("reviews".to_owned(), 7));
+    let accept = |bench: &mut Bench, hold: &str| {
+        let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
+        let about = |id: &String| {
+            let record: String = bench.redis.hget(key("review_records"), id).unwrap();
+            record.split('\n').nth(2) == Some(hold)
+        };
+        let id = open.into_iter().find(about).unwrap();
+        resolve(bench, &id, hold, "accept")
+    };
+    assert_eq!(accept(bench, "gone"), "not_acceptable");
+    bench.hold("r", &[("2", "1")]);
+    assert_eq!(bench.settle("r", "paid", "r1", "pi_r", "1"), "review");
+    bench.advance(92_000);
+    bench.hold("all", &[("2", "1")]);
+    assert_eq!(accept(bench, "r"), "units_gone");
+    bench.advance(102_000);
+    assert_eq!(accept(bench, "r"), "resolved");
 }
 
 fn provoke_events(bench: &mut Bench) {

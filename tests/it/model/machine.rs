@@ -13,13 +13,12 @@ use flashsale::{
         order::{CancelledBy, Order},
         outcome::{
             CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
-            HoldOutcome, ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome, ResolveOutcome,
-            RestockOutcome, SettleOutcome, Settled, StartPaymentOutcome, StockOutcome,
+            HoldOutcome, ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
+            RestockOutcome, StartPaymentOutcome, StockOutcome,
         },
-        payment::{PaymentEvent, PaymentId, PaymentStatus, RefundId, StatedAmount, Target},
+        payment::{PaymentEvent, PaymentStatus, StatedAmount, Target},
         product::{NewProduct, ProductChange, Restock},
         quantity::Quantity,
-        review::{Note, ReviewAction, ReviewId},
         sale::SaleChange,
         text::{CustomerId, IdempotencyKey, Name},
     },
@@ -29,7 +28,8 @@ use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
 use super::{
-    reference::{Amount, Event, HoldRequest, MAX_PER_HOLD, PRICE, SaleReference, Transition},
+    paying::reviews,
+    reference::{HoldRequest, MAX_PER_HOLD, PRICE, SaleReference, Transition},
     terms::{reason_word, terms},
 };
 use crate::support::{clock, invariants, redis::PrivateRedis};
@@ -41,11 +41,11 @@ thread_local! {
 }
 
 pub struct SaleTest {
-    runtime: Runtime,
-    store: Store,
-    redis: redis::Connection,
+    pub(super) runtime: Runtime,
+    pub(super) store: Store,
+    pub(super) redis: redis::Connection,
     start_ms: i64,
-    holds: Vec<HoldId>,
+    pub(super) holds: Vec<HoldId>,
 }
 
 impl StateMachineTest for SaleTest {
@@ -267,22 +267,6 @@ impl SaleTest {
         }
     }
 
-    fn settle(&self, event: &PaymentEvent) -> String {
-        let text = |settled: &Settled| {
-            settled.order.as_ref().map_or_else(|| "none".to_owned(), |order| self.order_text(order))
-        };
-        match self.runtime.block_on(self.store.settle(event)).unwrap() {
-            SettleOutcome::Applied(settled) => format!("applied {}", text(&settled)),
-            SettleOutcome::Duplicate(settled) => format!("duplicate {}", text(&settled)),
-            SettleOutcome::Ignored(settled) => format!("ignored {}", text(&settled)),
-            SettleOutcome::RefundRequired(settled) => format!("refund_required {}", text(&settled)),
-            SettleOutcome::Review(settled) => format!("review {}", text(&settled)),
-            SettleOutcome::Unmatched => "unmatched".into(),
-            SettleOutcome::TargetsDiffer => "targets_differ".into(),
-            SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
-        }
-    }
-
     fn extend(&self, at: usize, ms: i64) -> String {
         let ms = u64::try_from(ms).unwrap();
         match self.runtime.block_on(self.store.extend(&self.holds[at], ms)).unwrap() {
@@ -292,23 +276,6 @@ impl SaleTest {
             }
             ExtendOutcome::HoldConverted(_) => "hold_converted".into(),
             ExtendOutcome::HoldExpired => "hold_expired".into(),
-        }
-    }
-
-    fn resolve(&mut self, number: usize, action: &str) -> &'static str {
-        let opened = opened_reviews(&mut self.redis);
-        let key = opened.get(number).map_or("abcdefghijabcdefghij", String::as_str);
-        let id = ReviewId::new(SaleId::parse("drop").unwrap(), key).unwrap();
-        let action = ReviewAction::parse(action).unwrap();
-        match self.runtime.block_on(self.store.resolve(&id, action, &Note::parse("seen").unwrap())).unwrap() {
-            ResolveOutcome::Resolved(review) => {
-                assert_eq!((review.note.as_deref(), review.action), (Some("seen"), Some(action)));
-                "resolved"
-            }
-            ResolveOutcome::AlreadyResolved(_) => "already_resolved",
-            ResolveOutcome::NotAcceptable => "not_acceptable",
-            ResolveOutcome::UnitsGone => "units_gone",
-            ResolveOutcome::ReviewNotFound => "review_not_found",
         }
     }
 
@@ -330,18 +297,6 @@ impl SaleTest {
                 return states;
             }
         }
-    }
-
-    /// The stored fields of the order of a hold.
-    pub(super) fn kept(&mut self, at: usize) -> BTreeMap<String, String> {
-        self.redis.hgetall(format!("fs1:{{drop}}:order:{}", self.holds[at].key())).unwrap()
-    }
-
-    /// The records of the reviews about a hold, as lines.
-    pub(super) fn reviews_of(&mut self, at: usize) -> Vec<Vec<String>> {
-        let records: BTreeMap<String, String> = self.redis.hgetall("fs1:{drop}:review_records").unwrap();
-        let lines = records.into_values().map(|record| record.split('\n').map(str::to_owned).collect::<Vec<_>>());
-        lines.filter(|lines| lines[2] == self.holds[at].key()).collect()
     }
 
     fn find_hold(&self, at: usize) -> String {
@@ -366,7 +321,7 @@ impl SaleTest {
         }
     }
 
-    fn order_text(&self, order: &Order) -> String {
+    pub(super) fn order_text(&self, order: &Order) -> String {
         let total = order.total.map_or(0, |(amount, _)| amount.ten_thousandths());
         format!(
             "#{} {} {:?} total {total} due {} late {} customer {}",
@@ -379,74 +334,13 @@ impl SaleTest {
         )
     }
 
-    fn event(&self, event: &Event) -> PaymentEvent {
-        let hold = &self.holds[event.hold];
-        let order = self.store.ids().order_of(hold);
-        let target = if event.by_order {
-            Target::Order(order.as_str().to_owned())
-        } else {
-            Target::Hold(hold.as_str().to_owned())
-        };
-        let right = self.right_amount(hold);
-        let sum = |number| StatedAmount::Is(money::Amount::from_ten_thousandths(number));
-        let amount = match event.amount {
-            Amount::Missing => StatedAmount::NotGiven,
-            Amount::Right | Amount::WrongCurrency => sum(right),
-            Amount::More => sum(right + 1),
-            Amount::Less => sum(right - 1),
-            Amount::Unclear => StatedAmount::NotUnderstood("a lot".to_owned()),
-        };
-        let currency = if event.amount == Amount::WrongCurrency { "EUR" } else { "USD" };
-        PaymentEvent {
-            key: IdempotencyKey::parse(&format!("event-{}", event.key)).unwrap(),
-            status: PaymentStatus::parse(event.status).unwrap(),
-            target: Some(target),
-            payment: event.payment.map(|id| PaymentId::parse(&format!("pi_{id}")).unwrap()),
-            currency: amount.known().map(|_| money::Currency::parse(currency).unwrap()),
-            amount,
-            goods: None,
-            refund: event.refund.map(|id| RefundId::parse(&format!("re_{id}")).unwrap()),
-            sent_seconds: None,
-        }
-    }
-
-    /// The right amount to pay for the hold now, or 7 where there is none.
-    fn right_amount(&self, hold: &HoldId) -> u64 {
-        match self.runtime.block_on(self.store.find_hold(hold)).unwrap() {
-            FindHoldOutcome::Active(hold) => {
-                hold.lines.as_slice().iter().map(|l| l.product.get() * PRICE * l.quantity.get()).sum()
-            }
-            FindHoldOutcome::Converted(order) => order.total.map_or(7, |(amount, _)| amount.ten_thousandths()),
-            FindHoldOutcome::HoldExpired => 7,
-        }
-    }
-
-    fn place(&self, hold: &HoldId) -> usize {
+    pub(super) fn place(&self, hold: &HoldId) -> usize {
         self.holds.iter().position(|known| known == hold).expect("a hold that was made before")
     }
 
-    fn offset(&self, ms: i64) -> i64 {
+    pub(super) fn offset(&self, ms: i64) -> i64 {
         ms - self.start_ms
     }
-}
-
-/// The ids of all reviews, in the order of opening.
-fn opened_reviews(redis: &mut redis::Connection) -> Vec<String> {
-    let log: Vec<(String, BTreeMap<String, String>)> =
-        redis::cmd("XRANGE").arg("fs1:{drop}:events").arg("-").arg("+").query(redis).unwrap();
-    let opened = log.into_iter().map(|(_, entry)| entry).filter(|entry| entry["type"] == "review.opened");
-    opened.map(|entry| entry["review"].clone()).collect()
-}
-
-/// The reason of each review and whether it is open, in the order of opening.
-fn reviews(redis: &mut redis::Connection) -> Vec<(String, bool)> {
-    let open: Vec<String> = redis.zrange("fs1:{drop}:reviews", 0, -1).unwrap();
-    let ids = opened_reviews(redis);
-    let review = |id: String| {
-        let record: String = redis.hget("fs1:{drop}:review_records", &id).unwrap();
-        (record.split('\n').next().unwrap().to_owned(), open.contains(&id))
-    };
-    ids.into_iter().map(review).collect()
 }
 
 fn command(request: &HoldRequest) -> HoldCommand {

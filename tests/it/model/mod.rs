@@ -1,7 +1,9 @@
 //! The model: a sale in plain Rust, without buckets, scripts or keys. It gets the same random commands and clock moves as
 //! the store on a real Redis. Every outcome and every counter must agree.
 
+mod confluence;
 mod machine;
+mod paying;
 mod payments;
 mod permutations;
 mod reference;

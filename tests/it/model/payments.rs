@@ -55,7 +55,7 @@ pub struct Facts {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum Worth {
     Good,
     Bad,
     Returning,
@@ -149,7 +149,7 @@ impl Facts {
     }
 
     /// What the payment is to an order with this total, which is `None` where the order has no lines.
-    pub fn standing(&self, payment: &Payment, total: Option<u64>) -> Option<Standing> {
+    pub fn worth(&self, payment: &Payment, total: Option<u64>) -> Option<Worth> {
         if !self.is_captured {
             return None;
         }
@@ -160,15 +160,15 @@ impl Facts {
         };
         let own = if self.currency.is_none() { self.captured.unwrap_or(0) } else { 0 };
         Some(if is_refunded {
-            Standing::Refunded
+            Worth::Refunded
         } else if payment.accepted {
-            Standing::Good
+            Worth::Good
         } else if payment.returned || self.has_failed() && refunded + failed >= self.captured.unwrap_or(0) {
-            Standing::Returning
+            Worth::Returning
         } else if self.exact || total.is_none_or(|total| own >= total) {
-            Standing::Good
+            Worth::Good
         } else {
-            Standing::Bad
+            Worth::Bad
         })
     }
 }

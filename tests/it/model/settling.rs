@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    payments::{Heard, OWN, Said, Standing},
+    payments::{Heard, OWN, Said, Worth},
     reference::{
         Amount, Event, Order, PAYMENT_MS, PaymentName, REVIEW_MS, Review, SaleReference, WAITING, total, whole_second,
     },
@@ -53,13 +53,13 @@ impl SaleReference {
         }
         let total = self.total_of(at);
         let payment = self.orders.get_mut(&at).unwrap().payments.entry(event.payment).or_default();
-        let (known, was) = (payment.facts(total), payment.facts(total).standing(payment, total));
+        let (known, was) = (payment.facts(total), payment.facts(total).worth(payment, total));
         payment.heard.push(Heard { status: event.status, amount: said, refund: event.refund });
         let facts = payment.facts(total);
         if facts == known {
             return "duplicate";
         }
-        let becomes = facts.standing(payment, total);
+        let becomes = facts.worth(payment, total);
         self.log_lapse(at);
         let order = &self.orders[&at];
         if event.status == "processing" && order.status == "pending" && now <= order.due && !order.started {
@@ -122,31 +122,32 @@ impl SaleReference {
         (!order.lines.is_empty()).then(|| total(&order.lines))
     }
 
-    fn standing_of(&self, at: usize, name: PaymentName) -> Option<Standing> {
+    fn worth_of(&self, at: usize, name: PaymentName) -> Option<Worth> {
         let (total, payment) = (self.total_of(at), &self.orders[&at].payments[&name]);
-        payment.facts(total).standing(payment, total)
+        payment.facts(total).worth(payment, total)
     }
 
     fn follow_payments(&mut self, at: usize, fresh: Option<PaymentName>) {
         let order = &self.orders[&at];
-        let with = |standing| -> Vec<PaymentName> {
-            order.payments.keys().copied().filter(|name| self.standing_of(at, *name) == Some(standing)).collect()
+        let with = |worth| -> Vec<PaymentName> {
+            order.payments.keys().copied().filter(|name| self.worth_of(at, *name) == Some(worth)).collect()
         };
-        let (good, bad) = (with(Standing::Good), !with(Standing::Bad).is_empty());
-        let (returning, refunded) = (with(Standing::Returning), !with(Standing::Refunded).is_empty());
-        let word = fresh.and_then(|name| self.standing_of(at, name));
-        let is_over = order.status == "refund_required" && word != Some(Standing::Good) && word != Some(Standing::Bad);
+        let (good, bad) = (with(Worth::Good), !with(Worth::Bad).is_empty());
+        let (returning, refunded) = (with(Worth::Returning), !with(Worth::Refunded).is_empty());
+        let word = fresh.and_then(|name| self.worth_of(at, name));
+        let is_over = order.status == "refund_required" && word != Some(Worth::Good) && word != Some(Worth::Bad);
         if !good.is_empty() || bad {
             if is_over {
                 return;
             }
-            match fresh.filter(|_| word == Some(Standing::Good) && order.status != "paid") {
+            // The whole ones first, then the one that pays already, then the new one.
+            let best = good.into_iter().min_by_key(|name| {
+                let pays = order.pays == Some(*name);
+                (self.trouble_of(at, *name).is_some(), !pays, fresh != Some(*name), *name)
+            });
+            match best {
                 Some(name) => self.pay(at, name),
-                None if good.is_empty() => self.hold_for_review(at),
-                None => {
-                    let same = order.pays.filter(|name| good.contains(name));
-                    self.pay(at, same.unwrap_or(good[0]));
-                }
+                None => self.hold_for_review(at),
             }
         } else if let Some(name) = returning.first() {
             let reason = if order.payments[name].returned { "returned" } else { "refund_failed" };
@@ -219,27 +220,33 @@ impl SaleReference {
         let payment = &order.payments[&name];
         let facts = payment.facts(total);
         let refunded = facts.refund_sums().0;
-        let is_odd = facts.refund_unclear || facts.refunds_differ();
-        let Some(standing) = facts.standing(payment, total) else {
+        let Some(worth) = facts.worth(payment, total) else {
             let others = order.payments.iter().filter(|(other, _)| **other != name);
             let other_captured = others.into_iter().any(|(_, other)| other.facts(total).is_captured);
-            let is_refund = refunded > 0 || facts.refunded_all || is_odd;
+            let is_refund = refunded > 0 || facts.refunded_all || self.trouble_of(at, name).is_some();
             return (other_captured && is_refund).then_some("refund_mismatch");
         };
-        match (standing, order.status) {
-            (Standing::Refunded, _) => None,
+        match (worth, order.status) {
+            (Worth::Refunded, _) => None,
             _ if facts.has_failed() => Some("refund_failed"),
-            (Standing::Returning, _) => None,
+            (Worth::Returning, _) => None,
             _ if ["order_cancelled", "hold_expired"].contains(&order.reason) => Some(order.reason),
-            (Standing::Bad, status) if status != "paid" => Some("amount_mismatch"),
+            (Worth::Bad, status) if status != "paid" => Some("amount_mismatch"),
             (_, status) if status != "paid" => Some("units_gone"),
             _ if order.pays != Some(name) => Some("duplicate_payment"),
-            _ if is_odd => Some("refund_mismatch"),
-            _ => {
-                let own = if facts.currency.is_none() { facts.captured.unwrap_or(0) } else { 0 };
-                (refunded > own.saturating_sub(total.unwrap_or(0))).then_some("partial_refund")
-            }
+            _ => self.trouble_of(at, name),
         }
+    }
+
+    /// Why a person must look at a payment though it pays its order.
+    fn trouble_of(&self, at: usize, name: PaymentName) -> Option<&'static str> {
+        let total = self.total_of(at);
+        let facts = self.orders[&at].payments[&name].facts(total);
+        if facts.refund_unclear || facts.refunds_differ() {
+            return Some("refund_mismatch");
+        }
+        let own = if facts.currency.is_none() { facts.captured.unwrap_or(0) } else { 0 };
+        (facts.refund_sums().0 > own.saturating_sub(total.unwrap_or(0))).then_some("partial_refund")
     }
 
     /// True: a review about this payment was opened or changed.
@@ -294,10 +301,10 @@ impl SaleReference {
         if !review.is_open {
             return "already_resolved".into();
         }
-        let standing = self.standing_of(at, name);
+        let worth = self.worth_of(at, name);
         if action == "accept" {
             let order = &self.orders[&at];
-            let may_pay = standing.is_some_and(|standing| standing != Standing::Refunded);
+            let may_pay = worth.is_some_and(|worth| worth != Worth::Refunded);
             if !may_pay || order.status == "paid" || order.lines.is_empty() {
                 return "not_acceptable".into();
             }
@@ -306,7 +313,7 @@ impl SaleReference {
             }
         }
         self.reviews[number].is_open = false;
-        if standing.is_some() && action != "dismiss" {
+        if worth.is_some() && action != "dismiss" {
             self.log_lapse(at);
             let order = self.orders.get_mut(&at).unwrap();
             let payment = order.payments.get_mut(&name).unwrap();
