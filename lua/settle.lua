@@ -111,12 +111,14 @@ local function follow_end(order_key, order)
   end
 end
 
-local function decision(event, order, before, review)
+local function decision(event, order, before, review, has_moved)
   if order.status ~= before.status and order.status == 'refund_required' then return 'refund_required' end
   if review then return 'review' end
-  local has_changed = order.status ~= before.status or order.due ~= before.due or order.payment ~= before.payment
+  if has_moved or order.status ~= before.status or order.started_at ~= before.started_at or order.payment ~= before.payment then
+    return 'applied'
+  end
   local is_about_money = event.what ~= 'failed' and event.what ~= 'cancelled' and event.what ~= 'processing'
-  return (has_changed or is_about_money) and 'applied' or 'ignored'
+  return is_about_money and 'duplicate' or 'ignored'
 end
 
 -- Answers the decision, and the id of the review that the event opened or changed.
@@ -124,7 +126,7 @@ local function settle(event, order, before)
   local order_key, id = event.order_key, event.payment
   local all = payments_of(order_key)
   all[id] = all[id] or {}
-  local facts, was = all[id], worth_of(all[id], order)
+  local facts, was, money = all[id], worth_of(all[id], order), money_of(all[id])
   JOIN[event.what](facts, event, order)
   if facts_text(facts) == (order[PAYMENT .. id] or '') then return 'duplicate' end
   expire(order_key, order, now)
@@ -136,7 +138,7 @@ local function settle(event, order, before)
     log_order_event('order.expired', order_key, now)
   end
   local review = follow_reviews(order_key, order, id, event, now)
-  return decision(event, order, before, review), review
+  return decision(event, order, before, review, money_of(facts) ~= money), review
 end
 
 local function decide(event)
@@ -148,7 +150,7 @@ local function decide(event)
   if event.payment == '' and (event.what == 'failed' or event.what == 'cancelled') then
     return follow_shop(event, order, hold)
   end
-  local before = order and { status = order.status, due = order.due, payment = order.payment } or {}
+  local before = order and { status = order.status, started_at = order.started_at, payment = order.payment } or {}
   order = order or order_of_hold(event, hold)
   if not order then return end_payment_of_hold(event, hold) end
   return settle(event, order, before)

@@ -174,6 +174,13 @@ local function refund_sums(facts)
   return math.max(sum - failed, by_id, 0), failed
 end
 
+-- What the facts say about money that moved, as one text.
+local function money_of(facts)
+  local refunded, failed = refund_sums(facts)
+  return table.concat({ facts.captured or '', facts.currency or '', facts.all or '', facts.unclear or '', int(refunded),
+    int(failed), facts.refunded_all or '', facts.failed_all or '', facts.refund_unclear or '', facts.dispute or '' }, ' ')
+end
+
 -- Whether the captured amount pays the total, or what is left of it after refunds does. Refunds of a part change nothing.
 local function fits(facts, order, refunded)
   if facts.exact then return true end

@@ -15,6 +15,7 @@ mod in_flight;
 mod limits;
 mod orders;
 mod payments;
+mod payments_as_they_come;
 mod products;
 mod proof;
 mod reviews;

@@ -19,7 +19,7 @@ async fn an_order_carries_what_it_costs_and_until_when_it_can_be_paid() {
     assert_eq!((&made.body["status"], &made.body["paid_at"]), (&json!("pending"), &Value::Null));
     let seconds = |name: &str| made.body[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_millisecond();
     let window = seconds("payment_due_at") - seconds("created_at");
-    assert!((900_000..901_000).contains(&window), "{window}");
+    assert!((2_100_000..2_101_000).contains(&window), "{window}");
     assert_eq!(app.get(&format!("/api/orders/{}", made.id())).await.body, made.body);
     assert_eq!(app.stock(1).await, "7 available, 3 pending");
 }

@@ -17,8 +17,12 @@ fn rows(answer: &Answer) -> Vec<Value> {
 }
 
 async fn resolve(app: &TestApp, review: &Value, note: &str) -> Answer {
+    decide(app, review, "dismiss", note).await
+}
+
+async fn decide(app: &TestApp, review: &Value, action: &str, note: &str) -> Answer {
     let path = format!("/api/admin/reviews/{}/resolve", review["id"].as_str().unwrap());
-    app.admin(Method::POST, &path, json!({"note": note})).await
+    app.admin(Method::POST, &path, json!({"action": action, "note": note})).await
 }
 
 #[tokio::test]
@@ -44,7 +48,7 @@ async fn money_that_is_no_paid_order_waits_for_a_person_with_its_reason() {
         .collect();
     let expected = [
         ["unmatched", "", "pi_4", "7.50", "order_of_another_shop"],
-        ["amount_mismatch", &order, "pi_0", "49.99", ""],
+        ["duplicate_payment", &order, "pi_0", "49.99", ""],
         ["duplicate_payment", &order, "pi_2", "50.00", ""],
         ["order_cancelled", &cancelled, "pi_3", "50.00", ""],
     ];
@@ -78,12 +82,17 @@ async fn each_part_of_a_refund_is_looked_at_though_one_before_it_was_resolved() 
     };
     send("a", "paid", "50.00").await;
     assert_eq!(send("b", "refunded", "10.00").await, "review");
-    assert_eq!(send("c", "refunded", "10.00").await, "review", "the same part again");
+    assert_eq!(send("c", "refunded", "10.00").await, "duplicate", "the same sum again");
     let found = rows(&list(&app, "").await);
     assert_eq!(found.len(), 1, "{found:?}");
     resolve(&app, &found[0], "a voucher").await;
     assert_eq!(send("d", "refunded", "30.00").await, "review");
-    assert_eq!(rows(&list(&app, "").await)[0]["amount"], "30.00");
+    let next = rows(&list(&app, "").await).remove(0);
+    assert_eq!((&next["amount"], &next["refunded_amount"]), (&json!("50.00"), &json!("30.00")));
+    assert_eq!(next["previous_id"], found[0]["id"], "it names the one that was resolved");
+    assert_eq!(rows(&list(&app, "?status=resolved").await)[0]["note"], "a voucher", "which stays");
+    assert_eq!(send("e", "refunded", "50.00").await, "applied");
+    assert!(rows(&list(&app, "").await).is_empty());
 }
 
 #[tokio::test]
@@ -94,9 +103,12 @@ async fn a_review_is_resolved_once_with_a_note() {
     let resolved = resolve(&app, &review, "refunded by hand\nticket 12").await;
     assert_eq!((resolved.status, &resolved.body["status"]), (200, &json!("resolved")));
     assert!(resolved.body["resolved_at"].is_string());
-    let again = resolve(&app, &review, "another note").await;
-    assert_eq!((again.status, &again.body), (200, &resolved.body), "the first note stays");
-    assert_eq!(again.body["note"], "refunded by hand\nticket 12");
+    assert_eq!((&resolved.body["action"], &resolved.body["note"]), (&json!("dismiss"), &json!("refunded by hand\nticket 12")));
+    let again = resolve(&app, &review, "refunded by hand\nticket 12").await;
+    assert_eq!((again.status, &again.body), (200, &resolved.body), "the same once more");
+    for (action, note) in [("dismiss", "another note"), ("refund", "refunded by hand\nticket 12")] {
+        assert_eq!(decide(&app, &review, action, note).await.refusal(), (409, "review_resolved"));
+    }
     assert!(rows(&list(&app, "").await).is_empty());
     assert_eq!(rows(&list(&app, "?status=resolved").await), [resolved.body]);
     let duplicate = app.pay("a", json!({"status": "paid", "order_id": "cart 7"})).await;
@@ -114,7 +126,7 @@ async fn the_refund_of_what_was_to_be_refunded_resolves_its_review() {
     assert_eq!(rows(&list(&app, "").await)[0]["reason"], "hold_expired");
     assert_eq!(app.pay("b", event("refunded")).await.body["outcome"], "applied");
     assert!(rows(&list(&app, "").await).is_empty());
-    assert_eq!(rows(&list(&app, "?status=resolved").await)[0]["note"], "the refund was reported");
+    assert_eq!(rows(&list(&app, "?status=resolved").await)[0]["note"], "a later event settled it");
 }
 
 #[tokio::test]
@@ -165,6 +177,7 @@ async fn what_cannot_be_asked_of_the_reviews_is_refused() {
     for note in ["", " ", "a\u{7}b", &"x".repeat(1_001)] {
         assert_eq!(resolve(&app, &review, note).await.refusal(), (422, "validation_failed"));
     }
+    assert_eq!(decide(&app, &review, "shrug", "x").await.refusal(), (422, "validation_failed"));
     for id in ["review_p1_abcdefghijabcdefghij", "review_p1_x", "x", "review_zz_abcdefghijabcdefghij"] {
         assert_eq!(resolve(&app, &json!({"id": id}), "x").await.refusal(), (404, "review_not_found"), "{id}");
     }

@@ -47,7 +47,7 @@ async fn the_same_key_restocks_once() {
 }
 
 #[tokio::test]
-async fn an_order_keeps_the_price_that_it_was_made_with() {
+async fn an_order_costs_what_its_hold_did() {
     let app = TestApp::selling(10).await;
     let (order, hold) = (app.ordered().await, app.held().await);
     let changed = change(&app, json!({"price": "75.00", "name": "Better item", "max_per_hold": 2})).await;
@@ -56,7 +56,9 @@ async fn an_order_keeps_the_price_that_it_was_made_with() {
         (200, &json!("75.00"), &json!("Better item"))
     );
     assert_eq!(app.get(&format!("/api/orders/{order}")).await.body["total_amount"], "50.00");
-    assert_eq!(app.order(&hold).await.body["total_amount"], "75.00", "an order is made with the price of its moment");
+    assert_eq!(app.order(&hold).await.body["total_amount"], "50.00", "the price that the hold was made at");
+    let later = app.hold(2).await;
+    assert_eq!(later.status, 201);
     assert_eq!(app.hold(3).await.refusal(), (422, "quantity_above_limit"));
     let paid = app.pay("a", json!({"status": "paid", "order_id": order, "amount": "50.00", "currency": "USD"})).await;
     assert_eq!(paid.body["outcome"], "applied");

@@ -144,6 +144,12 @@ impl Facts {
         (named.saturating_sub(failed).max(sum(false)), failed)
     }
 
+    /// What they say about money that moved.
+    pub fn money(&self) -> impl PartialEq + use<> {
+        let captured = (self.captured, self.currency, self.all, self.unclear);
+        (captured, self.refund_sums(), self.refunded_all, self.failed_all, self.refund_unclear, self.dispute)
+    }
+
     pub fn has_failed(&self) -> bool {
         self.refund_sums().1 > 0 || self.failed_all
     }

@@ -47,7 +47,7 @@ impl SaleReference {
         if event.payment.is_none() && ["failed", "cancelled"].contains(&event.status) {
             return self.follow_shop(at, event.status);
         }
-        let before = self.orders.get(&at).map(|order| (order.status, order.due, order.pays));
+        let before = self.orders.get(&at).map(|order| (order.status, order.started, order.pays));
         if before.is_none() && !self.order_for_payment(at, event.status) {
             return "ignored";
         }
@@ -59,7 +59,7 @@ impl SaleReference {
         if facts == known {
             return "duplicate";
         }
-        let becomes = facts.worth(payment, total);
+        let (becomes, has_moved) = (facts.worth(payment, total), facts.money() != known.money());
         self.log_lapse(at);
         let order = &self.orders[&at];
         if event.status == "processing" && order.status == "pending" && now <= order.due && !order.started {
@@ -73,8 +73,10 @@ impl SaleReference {
             "refund_required"
         } else if has_review {
             "review"
-        } else if is_about_money || before != Some((order.status, order.due, order.pays)) {
+        } else if has_moved || before != Some((order.status, order.started, order.pays)) {
             "applied"
+        } else if is_about_money {
+            "duplicate"
         } else {
             "ignored"
         }
