@@ -98,7 +98,8 @@ struct CommonArgs {
 
 #[derive(Args, Clone)]
 struct ServeArgs {
-    /// Demo: add product 1, accept unsigned payment events, make an admin token, and print what to try
+    /// Demo: add product 1, accept unsigned payment events of providers without a secret, make an admin token, and print what to
+    /// try
     #[arg(long)]
     demo: bool,
     /// Address to listen on [default: 127.0.0.1:8080]
