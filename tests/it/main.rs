@@ -9,6 +9,7 @@
 mod api;
 mod checkout;
 mod cli_audit;
+mod cli_demo;
 mod cli_export;
 mod cli_import_export;
 mod cli_mistakes;
