@@ -56,6 +56,7 @@ struct Event {
 pub struct Sent {
     pub kind: SampleKind,
     pub key: String,
+    pub payment: String,
     /// HTTP status and body, or why there is no answer.
     pub answer: Result<(u16, Value), String>,
 }
@@ -67,15 +68,16 @@ pub struct Sent {
 pub async fn run(plan: &TriggerPlan, note: impl FnOnce(&str), mut report: impl FnMut(&Sent)) -> Result<(), String> {
     plan.check()?;
     let mut connection = Connection::new(Rc::new(plan.endpoint.clone()));
+    let payment = plan.payment();
     let total = money::total(&mut connection, plan).await?;
     if let Total::Unknown(why) = &total
         && plan.money.is_asked_for()
     {
         note(&format!("{why}, so the events have no amount"));
     }
-    for event in plan.events(&total)? {
+    for event in plan.events(&total, &payment)? {
         let answer = send(&mut connection, plan, &event).await;
-        report(&Sent { kind: event.kind, key: event.key, answer });
+        report(&Sent { kind: event.kind, key: event.key, payment: payment.clone(), answer });
     }
     Ok(())
 }
@@ -101,10 +103,14 @@ impl TriggerPlan {
         }
     }
 
+    /// The payment that all events are about, but for those that name none.
+    fn payment(&self) -> String {
+        self.payment.clone().unwrap_or_else(|| payment_of(&self.target))
+    }
+
     /// All events, in the order of sending.
-    fn events(&self, total: &Total) -> Result<Vec<Event>, String> {
+    fn events(&self, total: &Total, payment: &str) -> Result<Vec<Event>, String> {
         let several = self.kinds.len() > 1;
-        let payment = self.payment.clone().unwrap_or_else(|| payment_of(&self.target));
         let mut events = Vec::new();
         for (at, kind) in self.kinds.iter().copied().enumerate() {
             let key = if several { format!("{}-{}", self.key, at + 1) } else { self.key.clone() };
@@ -116,7 +122,7 @@ impl TriggerPlan {
                 key: &key,
                 kind,
                 target: &self.target,
-                payment: &payment,
+                payment,
                 money,
                 is_partial,
                 sent_seconds: webhook::now_seconds(),
@@ -173,14 +179,21 @@ impl Sent {
             Err(why) => format!("no answer: {why}"),
         };
         let line = format!("{:<14} {:<20} {}", self.kind.as_str(), self.key, answer);
-        let review = self.answer.as_ref().ok().and_then(|(_, body)| WebhookBody::deserialize(body).ok()?.review);
-        review.map_or_else(
-            || line.clone(),
-            |review| {
-                let (reason, id) = (printable(&review.reason), printable(&review.id));
-                format!("{line}\n{INDENT}{reason}: flashsale review show {id}")
-            },
-        )
+        self.look().map_or_else(|| line.clone(), |look| format!("{line}\n{INDENT}{look}"))
+    }
+
+    /// Why a person must look, and the command that shows what about. The answer about money that names nothing of the service
+    /// may name no review. Its payment leads there.
+    fn look(&self) -> Option<String> {
+        let (_, body) = self.answer.as_ref().ok()?;
+        let WebhookBody { outcome, review, .. } = WebhookBody::deserialize(body).ok()?;
+        match review {
+            Some(review) => Some(printable(&format!("{}: flashsale review show {}", review.reason, review.id))),
+            None if outcome == "unmatched" && self.kind.names_payment() => {
+                Some(printable(&format!("unmatched: flashsale payment show {}", self.payment)))
+            }
+            None => None,
+        }
     }
 
     /// For programs: a JSON object on one line.
