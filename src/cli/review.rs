@@ -140,23 +140,26 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Resu
         if reviews.is_empty() {
             return "no reviews here".to_owned();
         }
-        let mut table = Table::new(&[
+        // What waits for a person has no action yet.
+        let are_resolved = reviews.iter().any(|review| review.status == "resolved");
+        let mut columns = vec![
             Column::Left("ID"),
             Column::Left("REASON"),
             Column::Right("CAPTURED"),
             Column::Right("EXPECTED"),
             Column::Left("OPENED"),
-            Column::Left("ACTION"),
-        ]);
+        ];
+        columns.extend(are_resolved.then_some(Column::Left("ACTION")));
+        let mut table = Table::new(&columns);
         for review in reviews {
-            table.row([
+            let facts = [
                 review.id.clone(),
                 cell(&review.reason),
                 captured(review),
                 cell(&review.expected_amount),
                 short_minute(&review.opened_at),
-                cell(&review.action),
-            ]);
+            ];
+            table.row(facts.into_iter().chain(are_resolved.then(|| cell(&review.action))));
         }
         table.text()
     })
@@ -222,8 +225,8 @@ fn explanation(reason: &str) -> Explanation {
         ),
         "refund_failed" => of(
             "a refund that was reported did not reach the buyer",
-            "refund again at the provider. The event of that refund closes the review",
-            false,
+            "refund again at the provider, which closes the review. Or accept, and the money pays the order again",
+            true,
         ),
         "disputed" => of(
             "the buyer's bank takes the money back unless the shop wins",
