@@ -156,13 +156,15 @@ pub(super) fn filtered(path: &str, filters: [(&str, &Option<String>); 2]) -> Str
 /// The order, its lines, then a sheet for each payment.
 pub(super) fn text(order: &OrderRow<'_>) -> String {
     let late = if order.late { ", late" } else { "" };
+    // An order in review keeps its units until a person decides, and no longer than this.
+    let due = if order.status == "in_review" { "decision due" } else { "payment due" };
     let mut facts = vec![
         fact("sale", cell(&order.sale)),
         fact("customer", cell(&order.customer_id)),
         fact("hold", cell(&order.hold_id)),
         fact("total", money(order.total_amount.as_deref(), order.currency.as_deref())),
         fact("created", short_time(Some(&order.created_at))),
-        fact("payment due", short_time(Some(&order.payment_due_at))),
+        fact(due, short_time(Some(&order.payment_due_at))),
     ];
     let begun = order.payment_started_at.as_deref().map(|at| fact("payment started", short_time(Some(at))));
     let paid = order.paid_at.as_deref().map(|at| fact("paid", short_time(Some(at))));

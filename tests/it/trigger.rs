@@ -361,3 +361,20 @@ async fn a_line_about_a_review_names_the_command_that_shows_it() {
     let foreign = String::from_utf8(trigger(&app, "paid order_x --payment-id pi_foreign").stdout).unwrap();
     assert!(foreign.contains("\n               unmatched: flashsale "), "{foreign}");
 }
+
+#[tokio::test]
+async fn a_key_that_is_missing_costs_an_event_of_our_own_webhook_only_its_amount() {
+    let app = TestApp::start_with(&[("HTTP__API_KEYS", "a-key-of-some-shop"), ("WEBHOOK__SECRETS", SECRET)]);
+    let sent = trigger(&app, "paid order_x");
+    let (status, message) = complaint(&sent);
+    assert!(
+        status == 0 && message.contains("asks for an API key before") && message.contains("have no amount"),
+        "{message}"
+    );
+    let (status, message) = complaint(&trigger(&app, "partial-refund order_x"));
+    assert!(status == 2 && message.contains("asks for an API key before") && message.contains("--amount"), "{message}");
+    let (status, message) = complaint(&trigger(&app, "paid order_x --provider stripe"));
+    assert!(status == 2 && message.contains("--api-key, or --amount and --currency"), "{message}");
+    let (status, message) = complaint(&trigger(&app, "paid order_x --api-key a-key-of-some-shop"));
+    assert!(status == 0 && message.contains("knows no total of order_x"), "{message}");
+}

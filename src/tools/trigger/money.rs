@@ -58,7 +58,7 @@ impl MoneyPlan {
             return Ok((stated, is_half || kind.status() == PaymentStatus::Refunded && is_less));
         }
         let (whole, currency) = stated.ok_or_else(|| format!("{}: give --amount", total.why_unknown()))?;
-        let half = half(whole, &currency).ok_or("half of the total is less than the smallest unit: give --amount")?;
+        let half = half(whole, currency).ok_or("half of the total is less than the smallest unit: give --amount")?;
         Ok((Some((half, currency)), true))
     }
 
@@ -98,7 +98,7 @@ impl Total {
 }
 
 /// Half of an amount, rounded down to the smallest unit of its currency. `None` where that is nothing.
-fn half(whole: Amount, currency: &Currency) -> Option<Amount> {
+fn half(whole: Amount, currency: Currency) -> Option<Amount> {
     let unit = 10_u64.pow(4 - u32::try_from(currency.decimals()).unwrap_or(4).min(4));
     let half = whole.ten_thousandths() / 2 / unit * unit;
     (half > 0).then(|| Amount::from_ten_thousandths(half))
