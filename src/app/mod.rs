@@ -158,8 +158,15 @@ async fn sweep(store: Store, pause: Duration) {
 }
 
 fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, draining: Draining) -> HttpContext {
+    let unsigned: Vec<&str> = PROVIDERS
+        .iter()
+        .filter(|provider| settings.webhook.allows_unsigned(provider.setting))
+        .map(|provider| provider.path)
+        .collect();
     if settings.webhook.allow_unsigned {
         tracing::warn!("webhook.allow_unsigned is on: anybody can mark an order as paid");
+    } else if !unsigned.is_empty() {
+        tracing::warn!("unsigned events are accepted at {}: anybody can mark an order as paid", unsigned.join(" and "));
     } else if !verifiers.iter().any(Verifier::trusts_something) {
         let settings = PROVIDERS.map(|provider| provider.setting).join(" and ");
         tracing::warn!("nothing in {settings}: every payment event will be refused");

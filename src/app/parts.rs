@@ -136,7 +136,8 @@ fn gate(settings: &Settings, complaints: &mut Complaints) -> Option<Gate> {
 fn verifier(settings: &Settings, provider: &'static Provider, complaints: &mut Complaints) -> Option<Verifier> {
     let webhook = &settings.webhook;
     let secrets = webhook.secrets_of(provider.setting).iter().map(Secret::expose);
-    match Verifier::new(provider, secrets, webhook.allow_unsigned, webhook.tolerance_seconds) {
+    let allow_unsigned = webhook.allows_unsigned(provider.setting);
+    match Verifier::new(provider, secrets, allow_unsigned, webhook.tolerance_seconds) {
         Ok(verifier) => Some(verifier),
         Err(number) => {
             complaints.add(provider.setting, &format!("number {number} must be {}", provider.secret_form));

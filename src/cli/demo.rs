@@ -1,5 +1,7 @@
 //! `--demo`: something to sell, and what to type next.
 
+use std::env;
+
 use crate::{
     app::Application,
     config::{Secret, Settings},
@@ -12,6 +14,7 @@ use crate::{
         text::Name,
     },
     store::Store,
+    webhook::PROVIDERS,
 };
 
 const NAME: &str = "Flash Sale Item";
@@ -22,10 +25,13 @@ const UNITS: u64 = 100;
 const BUILT_FOR_TRYING: &str = "\nThis program was built for trying. For measuring and selling: make build";
 const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
 
-/// Accepts unsigned payment events, and makes an admin token if the settings have none. Answers the token that it made, which
-/// is the only one that [`welcome`] prints.
-pub(super) fn adapt(settings: &mut Settings) -> Option<String> {
-    settings.webhook.allow_unsigned = true;
+/// The setting that says whether unsigned payment events are accepted. Where somebody gave it, the demo leaves it alone.
+pub(super) const ALLOW_UNSIGNED: &str = "webhook.allow_unsigned";
+
+/// Accepts unsigned payment events of providers without a secret, unless the settings say whether to. Makes an admin token if the
+/// settings have none. Answers the token that it made, which is the only one that [`welcome`] prints.
+pub(super) fn adapt(settings: &mut Settings, says_unsigned: bool) -> Option<String> {
+    settings.webhook.allow_unsigned_without_secrets = !says_unsigned;
     if settings.admin.token.is_some() {
         return None;
     }
@@ -61,6 +67,41 @@ fn proof(url: &str, settings: &Settings) -> String {
     format!("make proof{at}{key}")
 }
 
+/// For each provider, whether its events must be signed, and why.
+fn webhooks(settings: &Settings) -> String {
+    let webhook = &settings.webhook;
+    let lines = PROVIDERS.map(|provider| {
+        let has_secrets = !webhook.secrets_of(provider.setting).is_empty();
+        let taken = match (webhook.allows_unsigned(provider.setting), has_secrets) {
+            (true, _) if webhook.allow_unsigned => format!("unsigned events too, by {ALLOW_UNSIGNED}"),
+            (true, _) => "unsigned events, because this is a demo".to_owned(),
+            (false, true) => format!("only events that are signed with one of {}", provider.setting),
+            (false, false) => format!("no events, because {} is empty", provider.setting),
+        };
+        format!("{} takes {taken}", provider.path)
+    });
+    lines.join("\n                ")
+}
+
+/// The command that pays the order. A curl cannot sign.
+fn pay(url: &str, settings: &Settings) -> String {
+    let own = PROVIDERS[0];
+    let webhook = &settings.webhook;
+    if webhook.allows_unsigned(own.setting) {
+        return format!(
+            r#"curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}{}"#,
+            own.path
+        );
+    }
+    if webhook.secrets_of(own.setting).is_empty() {
+        return format!("# nobody can pay: set {}, or leave {ALLOW_UNSIGNED} out", own.setting);
+    }
+    let key = if settings.http.api_keys.is_empty() { "" } else { " --api-key \"$API_KEY\"" };
+    // As it was called here, which works from the same folder.
+    let program = env::args_os().next().map_or_else(|| "flashsale".into(), |name| name.to_string_lossy().into_owned());
+    format!("{program} trigger paid \"$ORDER\" --url {url} --secret \"$WEBHOOK_SECRET\"{key}")
+}
+
 /// URLs, the generated token, and the next curl to try. Secrets of the settings are named and not printed: the shell has them in
 /// variables.
 pub(super) fn welcome(application: &Application, settings: &Settings, generated: Option<&str>) -> String {
@@ -70,6 +111,13 @@ pub(super) fn welcome(application: &Application, settings: &Settings, generated:
     let has_keys = !settings.http.api_keys.is_empty();
     let keys = if has_keys { "\n  API key       one of http.api_keys; below it is in $API_KEY" } else { "" };
     let key = if has_keys { " -H \"X-Api-Key: $API_KEY\"" } else { "" };
+    let must_sign = !settings.webhook.allows_unsigned(PROVIDERS[0].setting);
+    let has_secrets = !settings.webhook.secrets_of(PROVIDERS[0].setting).is_empty();
+    let secret = if must_sign && has_secrets {
+        format!("\n  secret        one of {}; below it is in $WEBHOOK_SECRET", PROVIDERS[0].setting)
+    } else {
+        String::new()
+    };
     let redis = application.embedded_socket().map_or_else(
         || "your own, by redis.url".to_owned(),
         |socket| format!("embedded; look inside with: redis-cli -s {}", socket.display()),
@@ -81,7 +129,7 @@ flashsale is ready at {url}
   product 1     {NAME}, {UNITS} units at 50.00 USD
   admin token   {shown}{keys}
   Redis         {redis}
-  webhook       accepts unsigned payment events, because this is a demo
+  webhooks      {webhooks}{secret}
 
 Try it, in another terminal:
 
@@ -93,11 +141,13 @@ Try it, in another terminal:
   curl -s -w '\n'{key} --json "{{\"hold_id\":\"$HOLD\"}}" {url}/api/orders | tee order.json
   ORDER=$(grep -o 'order_[A-Za-z0-9_-]*' order.json | head -n 1)
 
-  curl -s -w '\n' --json "{{\"idempotency_key\":\"pay-$ORDER\",\"payload\":{{\"status\":\"paid\",\"order_id\":\"$ORDER\"}}}}" {url}/api/payments/webhook
+  {pay}
   curl -s -w '\n' -H "Authorization: Bearer {token}" --json '{{"name":"Second item","price":"9.99","total_stock":50}}' {url}/api/admin/products
 
 Ctrl-C stops it; what was sold stays sold. In the source folder this sends five buyers too many: {proof}{speed}
 "#,
+        webhooks = webhooks(settings),
+        pay = pay(&url, settings),
         proof = proof(&url, settings),
         speed = if cfg!(debug_assertions) { BUILT_FOR_TRYING } else { "" }
     )

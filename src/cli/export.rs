@@ -13,6 +13,7 @@ use super::{
     CommonArgs,
     arguments::filled,
     exit::Exit,
+    order::STATUSES,
     output::{Destination, Output, Pipe},
     print::{print_line, print_note},
     service::{CommandError, ServiceArgs},
@@ -56,7 +57,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "ID", value_parser = filled)]
     sale: Option<String>,
     /// Only orders with this status
-    #[arg(long, value_parser = ["pending", "paid", "cancelled", "expired", "refund_required", "refunded"])]
+    #[arg(long, value_parser = STATUSES)]
     status: Option<String>,
     /// Output file, written as a whole; - is stdout [default: -]
     #[arg(short, long, value_name = "FILE")]

@@ -10,9 +10,12 @@ mod import;
 mod import_file;
 mod import_report;
 mod instant;
+mod order;
 mod output;
+mod payment;
 mod print;
 mod product;
+mod review;
 mod rush;
 mod sale;
 mod serve;
@@ -69,6 +72,12 @@ enum Command {
     Sale(sale::SaleArgs),
     /// List, show, create, change and restock products
     Product(product::ProductArgs),
+    /// List, show and cancel orders
+    Order(order::OrderArgs),
+    /// List, show and resolve reviews: money that a person must look at
+    Review(review::ReviewArgs),
+    /// Show a payment, its order and its reviews, by the provider's id
+    Payment(payment::PaymentArgs),
     /// Compare counters and indexes with the records, and repair them
     Audit(audit::AuditArgs),
     /// Write all orders, or those of a sale or status, as CSV or NDJSON
@@ -89,7 +98,8 @@ struct CommonArgs {
 
 #[derive(Args, Clone)]
 struct ServeArgs {
-    /// Demo: add product 1, accept unsigned payment events, make an admin token, and print what to try
+    /// Demo: add product 1, accept unsigned payment events of providers without a secret, make an admin token, and print what to
+    /// try
     #[arg(long)]
     demo: bool,
     /// Address to listen on [default: 127.0.0.1:8080]
@@ -136,6 +146,9 @@ fn dispatch() -> Exit {
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),
         Command::Product(args) => return product::run(&common, &args),
+        Command::Order(args) => return order::run(&common, &args),
+        Command::Review(args) => return review::run(&common, &args),
+        Command::Payment(args) => return payment::run(&common, &args),
         Command::Audit(args) => return audit::run(&common, &args),
         Command::Export(args) => return export::run(&common, &args),
         Command::Import(args) => return import::run(&common, &args),

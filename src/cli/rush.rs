@@ -39,7 +39,7 @@ Examples:
   flashsale serve --demo                      a service to try it on, in another terminal
   flashsale rush --product 1                  its product 1: no token needed
   flashsale rush --admin-token TOKEN          1,000 buyers for 100 units of a product of its own
-  flashsale rush --scenario lifecycle         hold, order, pay; add --webhook-secret unless it is a demo
+  flashsale rush --scenario lifecycle         hold, order, pay; --webhook-secret signs the payments
   flashsale rush --scenario duplicates        everything three times; each buyer gets one unit
   flashsale rush --scenario abandon           holds lapse after a second or two, and others get the units
   flashsale rush --buyers 100000 --rate 5000/s --concurrency 512 --duration 20s --report rush.html

@@ -8,8 +8,10 @@ use crate::{app::Application, config::Overrides, store::Catalogue, telemetry};
 pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (Exit, String)> {
     let mut flags = Overrides::new();
     flags.extend(args.addr.clone().map(|addr| ("http.addr", addr)));
-    let mut settings = load(common, &flags).map_err(|message| (Exit::Unknown, message))?.settings;
-    let generated = if args.demo { demo::adapt(&mut settings) } else { None };
+    let loaded = load(common, &flags).map_err(|message| (Exit::Unknown, message))?;
+    let says_unsigned = loaded.is_given(demo::ALLOW_UNSIGNED);
+    let mut settings = loaded.settings;
+    let generated = if args.demo { demo::adapt(&mut settings, says_unsigned) } else { None };
     telemetry::init(&settings.log);
     let served = actix_web::rt::System::new().block_on(async {
         let application = Application::build(&settings, Catalogue::compiled()).await.map_err(|e| e.to_string())?;

@@ -98,9 +98,26 @@ pub(super) fn short_time(time: Option<&str>) -> String {
     time.strftime(format).to_string()
 }
 
+/// An instant to the minute, for a list.
+pub(super) fn short_minute(time: &str) -> String {
+    let Ok(instant) = time.parse::<Timestamp>() else { return printable(time) };
+    instant.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
 /// A name as a cell: only the beginning of a long one, which would push the other columns aside.
 pub(super) fn short_name(name: &str) -> String {
-    console::truncate_str(&printable(name), NAME_COLUMNS_MAX, "…").into_owned()
+    name_of(Some(name), NAME_COLUMNS_MAX)
+}
+
+/// The beginning of a name, and a dash for `None`.
+pub(super) fn name_of(name: Option<&str>, columns_max: usize) -> String {
+    console::truncate_str(&printable(name.unwrap_or("-")), columns_max, "…").into_owned()
+}
+
+/// `50.00 USD`; a dash for no amount.
+pub(super) fn money(amount: Option<&str>, currency: Option<&str>) -> String {
+    let Some(amount) = amount else { return "-".to_owned() };
+    printable(format!("{amount} {}", currency.unwrap_or("")).trim_end())
 }
 
 /// `1 order`, `1,234 orders`.

@@ -14,19 +14,14 @@ use super::{
 };
 use crate::{
     config::Settings,
-    domain::{
-        money::{Amount, Currency},
-        payment::PaymentStatus,
-    },
-    tools::trigger::{self, Sent, TriggerPlan},
-    webhook::{PROVIDERS, Provider, signature::Signer},
+    domain::money::Currency,
+    tools::trigger::{self, MoneyPlan, Sent, TriggerPlan},
+    webhook::{PROVIDERS, Provider, SampleKind, signature::Signer},
 };
 
 const COPIES_MAX: u64 = 1_000;
 /// Bound of the seeds that are drawn here, so that they are short enough to be typed again.
 const SEEDS: u64 = 1_000_000;
-/// Characters of the signature at the end of an id. They differ between a hold and its order.
-const TAG_CHARS: usize = 12;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,25 +30,29 @@ Examples:
   flashsale trigger paid order_… --payment-id pi_other   a second payment: opens a review
   flashsale trigger paid order_… --amount 1.00           a wrong amount: opens a review
   flashsale trigger paid hold_…                          a payment before the order: makes the order
-  flashsale trigger paid,failed,refunded order_… --duplicate 2 --shuffle
+  flashsale trigger authorised,declined,paid order_…     a card that is declined once, and then pays
+  flashsale trigger paid,declined,refunded order_… --duplicate 2 --shuffle
                                                          six events in random order
   flashsale trigger refunded order_… --provider stripe   an event as Stripe sends it
-  flashsale trigger refunded order_… --provider stripe --amount 10.00
-                                                         a partial refund: opens a review
+  flashsale trigger partial-refund order_…               half of it went back: opens a review
+  flashsale trigger dispute,dispute-lost order_…         the bank took the money back
+  flashsale trigger failed order_…                       the shop's own word, without a payment id
 
-Each line shows the event's status and id, the answer's HTTP status and outcome, and the status of the order. \
-All events of an order are about one payment, unless --payment-id names another. docs/payments.md explains the outcomes.
+Each line shows the kind and the id of the event, the answer's HTTP status and outcome, and the status of the order. Where \
+a person must look, a second line has the reason, and the command that shows the review. All events of an order are about \
+one payment, unless --payment-id names another. docs/payments.md explains the outcomes.
 
-Exit status: 0 all answers were 2xx; 1 an answer was not 2xx, or did not come; 2 nothing was sent (wrong flags, unknown amount).";
+Exit status: 0 all answers were 2xx; 1 an answer was not 2xx, or did not come; 2 nothing was sent (wrong flags, no service, \
+unknown amount).";
 
 /// What to send, and how.
 #[derive(Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct TriggerArgs {
-    /// What happened to the money; several statuses as in paid,failed,refunded
+    /// What happened to the money; several kinds as in paid,dispute,refunded
     // One argument, so that clap names a missing id as the missing one.
-    #[arg(value_enum, value_name = "STATUS", value_delimiter = ',', num_args = 1, action = ArgAction::Set, required = true)]
-    statuses: Vec<StatusArg>,
+    #[arg(value_enum, value_name = "KIND", value_delimiter = ',', num_args = 1, action = ArgAction::Set, required = true)]
+    kinds: Vec<KindArg>,
     /// Order id or hold id
     #[arg(value_name = "ORDER_ID", value_parser = filled)]
     target: String,
@@ -69,16 +68,19 @@ pub(super) struct TriggerArgs {
     /// Provider that the event is sent as
     #[arg(long, value_name = "NAME", default_value = PROVIDERS[0].name, value_parser = provider())]
     provider: &'static Provider,
-    /// Amount, as in 50.00 [default: the order's total where the provider's events always have an amount, else none]
+    /// Amount, as in 50.00 [default: the total of the order, and half of it for partial-refund]
     #[arg(long, value_name = "AMOUNT", value_parser = filled)]
     amount: Option<String>,
-    /// Currency of --amount
-    #[arg(long, value_name = "CODE", default_value = "USD", requires = "amount", value_parser = filled)]
-    currency: String,
-    /// Payment id [default: one for each order]
+    /// Currency [default: that of the order, else USD]
+    #[arg(long, value_name = "CODE", value_parser = filled)]
+    currency: Option<String>,
+    /// Send no amount, which only our own webhook allows
+    #[arg(long, conflicts_with_all = ["amount", "currency"])]
+    no_amount: bool,
+    /// Payment id [default: one for each order; failed and cancelled have none]
     #[arg(long, value_name = "ID", value_parser = filled)]
     payment_id: Option<String>,
-    /// Event id; with several statuses -1, -2, … is added [default: a new one]
+    /// Event id; with several kinds -1, -2, … is added [default: a new one]
     #[arg(long, value_name = "ID", value_parser = filled)]
     key: Option<String>,
     /// URL of the service [default: `FLASHSALE_URL`, else http.addr of the settings]
@@ -87,7 +89,7 @@ pub(super) struct TriggerArgs {
     /// Secret that signs the events [default: the first in the provider's setting; without one the events are unsigned]
     #[arg(long, value_name = "whsec_…", value_parser = filled)]
     secret: Option<String>,
-    /// API key for reading the order's total; events need none [default: the first of `http.api_keys` of the settings]
+    /// API key for asking what the order costs; events need none [default: the first of `http.api_keys` of the settings]
     #[arg(long, value_name = "KEY", value_parser = filled)]
     api_key: Option<String>,
     /// Print each answer as a JSON object on one line
@@ -103,28 +105,53 @@ fn provider() -> impl TypedValueParser<Value = &'static Provider> {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum StatusArg {
-    /// The payment succeeded
+enum KindArg {
+    /// The money was captured
     Paid,
-    /// The payment failed; the buyer may try again
+    /// The buyer is paying
+    Processing,
+    /// The amount is reserved, and not captured yet
+    #[value(alias = "authorized")]
+    Authorised,
+    /// An attempt to pay failed; the payment lives on
+    Declined,
+    /// The payment captures nothing any more
+    Ended,
+    /// The shop's own word: the order will not be paid
     Failed,
-    /// The payment was cancelled
+    /// The shop's own word: the order is cancelled
     #[value(alias = "canceled")]
     Cancelled,
     /// The money was refunded
     Refunded,
-    /// The buyer has started to pay
-    Processing,
+    /// Half of the money was refunded, or --amount
+    PartialRefund,
+    /// A refund did not arrive after all
+    RefundFailed,
+    /// The buyer's bank takes the money back unless the shop wins
+    Dispute,
+    /// The shop keeps the money
+    DisputeWon,
+    /// The bank keeps the money
+    DisputeLost,
 }
 
-impl From<StatusArg> for PaymentStatus {
-    fn from(choice: StatusArg) -> Self {
+impl From<KindArg> for SampleKind {
+    fn from(choice: KindArg) -> Self {
         match choice {
-            StatusArg::Paid => Self::Paid,
-            StatusArg::Failed => Self::Failed,
-            StatusArg::Cancelled => Self::Cancelled,
-            StatusArg::Refunded => Self::Refunded,
-            StatusArg::Processing => Self::Processing,
+            KindArg::Paid => Self::Paid,
+            KindArg::Processing => Self::Processing,
+            KindArg::Authorised => Self::Authorised,
+            KindArg::Declined => Self::Declined,
+            KindArg::Ended => Self::Ended,
+            KindArg::Failed => Self::Failed,
+            KindArg::Cancelled => Self::Cancelled,
+            KindArg::Refunded => Self::Refunded,
+            KindArg::PartialRefund => Self::PartialRefund,
+            KindArg::RefundFailed => Self::RefundFailed,
+            KindArg::Dispute => Self::Dispute,
+            KindArg::DisputeWon => Self::DisputeWon,
+            KindArg::DisputeLost => Self::DisputeLost,
         }
     }
 }
@@ -145,7 +172,7 @@ async fn trigger(plan: &TriggerPlan, args: &TriggerArgs) -> Result<Exit, String>
         all_succeeded &= sent.succeeded();
         print_line(&if args.json { sent.json() } else { sent.text() });
     };
-    trigger::run(plan, show).await?;
+    trigger::run(plan, print_note, show).await?;
     Ok(if all_succeeded { Exit::Done } else { Exit::No })
 }
 
@@ -164,26 +191,36 @@ fn plan(args: &TriggerArgs, settings: &Settings) -> Result<TriggerPlan, String> 
         endpoint: with_api_key(endpoint(args.url.as_deref(), settings)?, args.api_key.as_deref(), settings)?,
         provider,
         signer: secret.map(signer).transpose()?,
-        statuses: args.statuses.iter().map(|choice| PaymentStatus::from(*choice)).collect(),
+        kinds: args.kinds.iter().map(|choice| SampleKind::from(*choice)).collect(),
         target: args.target.clone(),
         key: args.key.clone().map_or_else(|| random().map(|number| format!("evt_{:012x}", number >> 16)), Ok)?,
-        payment: args.payment_id.clone().unwrap_or_else(|| payment_of(&args.target)),
-        money: args.amount.as_deref().map(|amount| money(amount, &args.currency)).transpose()?,
+        payment: args.payment_id.clone(),
+        money: MoneyPlan {
+            no_amount: args.no_amount,
+            amount: args.amount.clone(),
+            currency: args.currency.as_deref().map(currency).transpose()?,
+        },
         copies: args.duplicate,
         shuffle_seed: shuffle.transpose()?,
     })
 }
 
-fn money(amount: &str, currency: &str) -> Result<(Amount, Currency), String> {
-    let currency = Currency::parse(&currency.to_ascii_uppercase());
-    let currency = currency.ok_or("--currency must be an ISO 4217 code such as USD")?;
-    let amount = Amount::parse(amount, currency.decimals()).map_err(|error| format!("--amount: {error}"))?;
-    Ok((amount, currency))
+fn currency(code: &str) -> Result<Currency, String> {
+    let currency = Currency::parse(&code.to_ascii_uppercase());
+    currency.ok_or_else(|| "--currency must be an ISO 4217 code such as USD".to_owned())
 }
 
-/// The payment id that an order and its hold share.
-fn payment_of(target: &str) -> String {
-    let (_, id) = target.split_once('_').unwrap_or(("", target));
-    let unsigned = id.len().checked_sub(TAG_CHARS).and_then(|end| id.get(..end));
-    format!("pi_{}", unsigned.filter(|id| !id.is_empty()).unwrap_or(id))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_event_can_be_named() {
+        let named = KindArg::value_variants().iter().map(|arg| {
+            let word = arg.to_possible_value().unwrap().get_name().to_owned();
+            assert_eq!(SampleKind::from(*arg).as_str(), word);
+            word
+        });
+        assert_eq!(named.collect::<Vec<_>>(), SampleKind::ALL.map(SampleKind::as_str));
+    }
 }

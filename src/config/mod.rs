@@ -87,6 +87,8 @@ pub struct Webhook {
     /// The secrets of each provider, by the name of their setting: `webhook.secrets`, `webhook.stripe_secrets`.
     pub secrets: HashMap<String, Vec<Secret>>,
     pub allow_unsigned: bool,
+    /// Unsigned events are accepted from providers without a secret. No setting: the demo sets it.
+    pub allow_unsigned_without_secrets: bool,
     pub tolerance_seconds: u64,
     pub remember_seconds: u64,
     pub refundable_seconds: u64,
@@ -97,6 +99,11 @@ impl Webhook {
     /// The secrets of the provider with this setting.
     pub fn secrets_of(&self, setting: &str) -> &[Secret] {
         self.secrets.get(setting).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether unsigned events of the provider with this setting are accepted.
+    pub fn allows_unsigned(&self, setting: &str) -> bool {
+        self.allow_unsigned || self.allow_unsigned_without_secrets && self.secrets_of(setting).is_empty()
     }
 }
 
@@ -176,6 +183,11 @@ impl Loaded {
     /// The settings in force, as TOML with secrets hidden.
     pub fn render(&self) -> String {
         self.reader.render()
+    }
+
+    /// Whether somebody gave the setting, instead of leaving it to its default.
+    pub fn is_given(&self, setting: &str) -> bool {
+        self.reader.is_given(setting)
     }
 
     /// The settings that were read as secrets, by name.

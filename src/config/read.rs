@@ -123,6 +123,7 @@ fn webhook(r: &mut Reader) -> Webhook {
     Webhook {
         secrets: r.secrets_in("webhook."),
         allow_unsigned: r.flag("webhook.allow_unsigned"),
+        allow_unsigned_without_secrets: false,
         tolerance_seconds: r.number("webhook.tolerance_seconds", 1, 86_400),
         remember_seconds: r.number("webhook.remember_seconds", 60, 31_536_000),
         refundable_seconds: r.number("webhook.refundable_seconds", 60, 157_680_000),

@@ -1,7 +1,7 @@
 //! Gathers the layers with the `config` crate, and reads them key by key so that every complaint is made.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     str::FromStr,
 };
@@ -15,6 +15,8 @@ const PREFIX: &str = "FLASHSALE_";
 /// The values in force, by dotted key, and everything that is wrong with them.
 pub(super) struct Reader {
     values: BTreeMap<String, Value>,
+    /// The keys that somebody gave, in whatever place.
+    given: BTreeSet<String>,
     /// How [`Reader::render`] hides what was read as a secret.
     hidden: BTreeMap<String, Hides>,
     pub(super) complaints: Complaints,
@@ -33,7 +35,12 @@ impl Reader {
         let stop = |error: config::ConfigError| Complaints(vec![without_excerpt(&error.to_string())]);
         let defaults =
             Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().map_err(stop)?;
-        let mut reader = Self { values: flat(defaults), hidden: BTreeMap::new(), complaints: Complaints::default() };
+        let mut reader = Self {
+            values: flat(defaults),
+            given: BTreeSet::new(),
+            hidden: BTreeMap::new(),
+            complaints: Complaints::default(),
+        };
         let path = sources.file.unwrap_or(Path::new(FILE));
         let file = File::from(path).format(FileFormat::Toml).required(sources.file.is_some());
         for (key, value) in flat(Config::builder().add_source(file).build().map_err(stop)?) {
@@ -62,7 +69,10 @@ impl Reader {
 
     fn put(&mut self, key: &str, value: Value, from: &str) {
         match self.values.get_mut(key) {
-            Some(slot) => *slot = value,
+            Some(slot) => {
+                *slot = value;
+                self.given.insert(key.to_owned());
+            }
             None => self.complaints.0.push(format!("{key} ({from}): there is no such setting{}", self.nearest(key))),
         }
     }
@@ -76,6 +86,11 @@ impl Reader {
 
     pub(super) fn complain(&mut self, key: &str, what: &str) {
         self.complaints.add(key, what);
+    }
+
+    /// Whether the file, the environment or a flag gave this setting. Its value may be the default.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.given.contains(key)
     }
 
     /// The settings that were read as secrets.

@@ -95,3 +95,31 @@ fn what_is_printed_can_be_read_again() {
     assert_eq!(again.http.rate_limit_per_second, Some(0.25));
     assert!(again.webhook.allow_unsigned);
 }
+
+#[test]
+fn a_setting_is_given_by_any_place_but_the_defaults_even_with_the_default_value() {
+    let name = "webhook.allow_unsigned";
+    let flags = vec![(name, "false".to_owned())];
+    for (file, pairs, flags, is_given) in [
+        ("", &[][..], &vec![], false),
+        ("[webhook]\nallow_unsigned = false\n", &[], &vec![], true),
+        ("", &[("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "false")], &vec![], true),
+        ("", &[], &flags, true),
+    ] {
+        let loaded = load_from(file, pairs, flags).unwrap();
+        assert_eq!((loaded.is_given(name), loaded.is_given("webhook.secrets")), (is_given, false));
+    }
+}
+
+#[test]
+fn unsigned_events_without_secrets_are_those_of_providers_without_one() {
+    let pairs = [("FLASHSALE_WEBHOOK__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
+    let mut webhook = load_from("", &pairs, &vec![]).unwrap().settings.webhook;
+    let allowed =
+        |webhook: &Webhook| ["webhook.secrets", "webhook.stripe_secrets"].map(|name| webhook.allows_unsigned(name));
+    assert_eq!(allowed(&webhook), [false, false]);
+    webhook.allow_unsigned_without_secrets = true;
+    assert_eq!(allowed(&webhook), [false, true]);
+    webhook.allow_unsigned = true;
+    assert_eq!(allowed(&webhook), [true, true]);
+}

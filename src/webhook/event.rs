@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Reading, Sample,
+    Reading, Sample, SampleKind,
     fields::{self, Id, Money},
     json::{self, text},
     words,
@@ -152,7 +152,15 @@ fn goods(payload: &Value) -> Option<(Amount, Currency)> {
 /// Writes an event as the webhook takes it.
 pub(super) fn write(sample: &Sample<'_>) -> String {
     let target = if sample.target.starts_with(HoldKind::PREFIX) { "hold_id" } else { "order_id" };
-    let mut payload = json!({"status": sample.status.as_str(), target: sample.target, "payment_id": sample.payment});
+    let word = match sample.kind {
+        SampleKind::Authorised => "authorised",
+        SampleKind::PartialRefund => words::PARTIALLY_REFUNDED,
+        kind => kind.status().as_str(),
+    };
+    let mut payload = json!({"status": word, target: sample.target, "sent_at": sample.sent_seconds});
+    if sample.kind.names_payment() {
+        payload["payment_id"] = sample.payment.into();
+    }
     if let Some((amount, currency)) = sample.money {
         payload["amount"] = amount.in_currency(&currency).to_string().into();
         payload["currency"] = currency.code().into();
@@ -309,6 +317,38 @@ mod tests {
         let paid =
             |amount: &str| with("paid", json!({"payment_id": "pi_1", "idempotency_key": null, "amount": amount}));
         assert_ne!(paid("1").key, paid("2").key);
+    }
+
+    #[test]
+    fn what_is_written_for_trying_is_read_back() {
+        let dollars = Currency::parse("USD").unwrap();
+        for kind in SampleKind::ALL {
+            for (target, read) in [
+                ("order_p1_x", Target::Order("order_p1_x".to_owned())),
+                ("hold_p1_x", Target::Hold("hold_p1_x".to_owned())),
+            ] {
+                let sample = Sample {
+                    key: "k",
+                    kind,
+                    target,
+                    payment: "pi_1",
+                    money: Some((Amount::from_ten_thousandths(250_000), dollars)),
+                    is_partial: false,
+                    sent_seconds: 1_764_000_000,
+                };
+                let whole = event(write(&sample).as_bytes(), None);
+                assert_eq!((whole.status, whole.target, whole.amount), (kind.status(), Some(read), is(250_000)));
+                assert_eq!((whole.currency, whole.sent_seconds), (Some(dollars), Some(1_764_000_000)));
+                assert_eq!(whole.payment.is_some(), !matches!(kind, SampleKind::Failed | SampleKind::Cancelled));
+                let bare = event(write(&Sample { money: None, ..sample }).as_bytes(), None).amount;
+                let is_a_part = kind == SampleKind::PartialRefund;
+                assert_eq!(
+                    bare != StatedAmount::NotGiven,
+                    is_a_part,
+                    "{kind:?}: a part without its amount is not all of it"
+                );
+            }
+        }
     }
 
     proptest! {

@@ -113,14 +113,97 @@ pub struct Signed {
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     pub key: &'a str,
-    pub status: PaymentStatus,
+    pub kind: SampleKind,
     /// The id of an order or of a hold.
     pub target: &'a str,
+    /// Left out where the kind names none.
     pub payment: &'a str,
     pub money: Option<(Amount, Currency)>,
     /// True for a refund of less than was captured.
     pub is_partial: bool,
     pub sent_seconds: u64,
+}
+
+/// What an event for trying says. There are more kinds than statuses: a status means something else about a part, or without a
+/// payment id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleKind {
+    Paid,
+    Processing,
+    /// The amount is reserved on the buyer's card, and not captured yet.
+    Authorised,
+    /// An attempt failed, and the payment lives on.
+    Declined,
+    /// The payment captures nothing any more.
+    Ended,
+    /// The shop's own word that the order will not be paid.
+    Failed,
+    /// The shop's own word that the order is cancelled.
+    Cancelled,
+    Refunded,
+    /// A part was refunded.
+    PartialRefund,
+    RefundFailed,
+    Dispute,
+    DisputeWon,
+    DisputeLost,
+}
+
+impl SampleKind {
+    pub const ALL: [Self; 13] = [
+        Self::Paid,
+        Self::Processing,
+        Self::Authorised,
+        Self::Declined,
+        Self::Ended,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Refunded,
+        Self::PartialRefund,
+        Self::RefundFailed,
+        Self::Dispute,
+        Self::DisputeWon,
+        Self::DisputeLost,
+    ];
+
+    /// The word of the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::Processing => "processing",
+            Self::Authorised => "authorised",
+            Self::Declined => "declined",
+            Self::Ended => "ended",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Refunded => "refunded",
+            Self::PartialRefund => "partial-refund",
+            Self::RefundFailed => "refund-failed",
+            Self::Dispute => "dispute",
+            Self::DisputeWon => "dispute-won",
+            Self::DisputeLost => "dispute-lost",
+        }
+    }
+
+    /// What the event counts as.
+    pub fn status(self) -> PaymentStatus {
+        match self {
+            Self::Paid => PaymentStatus::Paid,
+            Self::Processing | Self::Authorised => PaymentStatus::Processing,
+            Self::Declined | Self::Failed => PaymentStatus::Failed,
+            Self::Ended | Self::Cancelled => PaymentStatus::Cancelled,
+            Self::Refunded | Self::PartialRefund => PaymentStatus::Refunded,
+            Self::RefundFailed => PaymentStatus::RefundFailed,
+            Self::Dispute => PaymentStatus::Disputed,
+            Self::DisputeWon => PaymentStatus::DisputeWon,
+            Self::DisputeLost => PaymentStatus::DisputeLost,
+        }
+    }
+
+    /// Whether the event is about one payment. The shop's own word is about the whole order. Only our own webhook has it.
+    pub fn names_payment(self) -> bool {
+        !matches!(self, Self::Failed | Self::Cancelled)
+    }
 }
 
 /// The time that events are signed with and checked against.

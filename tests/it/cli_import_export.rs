@@ -110,7 +110,7 @@ async fn an_export_that_cannot_be_made_says_why() {
     let (app, folder) = (with_orders(2).await, folder());
     for (arguments, expected, words) in [
         ("export --sale none", 1, "there is no such sale"),
-        ("export --status lost", 2, "possible values: pending, paid"),
+        ("export --status lost", 2, "possible values: pending, in_review, paid"),
         ("export --token wrong-wrong-wrong", 1, "401 unauthorized"),
         ("export --url http://127.0.0.1:1", 2, "does not answer"),
         ("export -o no-such-folder/orders.csv", 2, "orders.csv.part cannot be written"),

@@ -14,12 +14,15 @@ use crate::support::{
 const ELSEWHERE: &str = "http://127.0.0.1:1";
 
 /// A command of each kind that asks a service.
-const ASKING: [&str; 9] = [
+const ASKING: [&str; 12] = [
     "healthcheck",
     "rush --product 1",
     "trigger paid order_x",
     "sale list",
     "product list",
+    "order list",
+    "review dismiss review_x --note x",
+    "payment show pi_x",
     "audit",
     "audit --repair",
     "export",
@@ -47,7 +50,7 @@ async fn every_command_asks_the_service_that_the_environment_names() {
     }
     assert_eq!(app.stock(1).await, "5 available", "the service that the settings name was left alone");
     let url = format!("http://{}", app.addr);
-    for arguments in ["healthcheck", "sale list", "product list", "audit", "export"] {
+    for arguments in ["healthcheck", "sale list", "product list", "order list", "review list", "audit", "export"] {
         assert_eq!(status_and_stderr(&run(arguments, &url)), (0, String::new()), "{arguments}");
     }
     for arguments in ["rush --product 1 --buyers 6", "trigger paid order_x"] {
@@ -96,8 +99,16 @@ async fn an_empty_value_is_refused_and_does_not_mean_everything() {
         "sale change p1 --ends-at ",
         "sale list --token ",
         "sale list --url ",
+        "order list --sale ",
+        "order show ",
+        "order cancel ",
+        "review list --sale ",
+        "review accept review_x --note ",
+        "payment show ",
         "trigger paid ",
         "trigger paid order_x --payment-id ",
+        "trigger paid order_x --amount ",
+        "trigger paid order_x --currency ",
         "rush --product 1 --url ",
         "rush --admin-token ",
         "healthcheck --addr ",
@@ -108,7 +119,7 @@ async fn an_empty_value_is_refused_and_does_not_mean_everything() {
     }
     for missing in ["trigger paid ", "trigger paid"] {
         let (status, stderr) = status_and_stderr(&flashsale(&app, missing));
-        assert!(status == 2 && stderr.contains("<ORDER_ID>") && !stderr.contains("<STATUS>..."), "{missing}: {stderr}");
+        assert!(status == 2 && stderr.contains("<ORDER_ID>") && !stderr.contains("<KIND>..."), "{missing}: {stderr}");
     }
     assert_eq!(flashsale(&app, "audit").status.code(), Some(1), "nothing was repaired");
     done(&app, "audit --repair --sale p1");
@@ -172,6 +183,9 @@ fn help_fits_a_terminal_and_teaches_the_exit_status() {
         "product create",
         "product restock",
         "product list",
+        "order",
+        "review",
+        "payment",
         "audit",
     ] {
         let help = help(arguments);

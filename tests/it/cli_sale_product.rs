@@ -76,10 +76,12 @@ async fn json_is_what_the_service_answers() {
     let app = TestApp::start();
     let everything = "sale create drop-1 --name Friday --starts-at 2026-01-01T09:00+01:00 --ends-at 2999-01-01T00:00:00Z \
                       --paused --hold-seconds 1 --hold-seconds-max 2 --payment-seconds 3 --payment-seconds-max 4 \
-                      --on-payment-failed keep --restock-refunds=false --cooldown-holds 5 --cooldown-seconds 6 --json";
+                      --review-seconds 7 --payment-amount exact --on-payment-failed keep --on-payment-ended release \
+                      --restock-refunds=false --cooldown-holds 5 --cooldown-seconds 6 --json";
     let expected = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-01-01T08:00:00.000Z",
         "ends_at": "2999-01-01T00:00:00.000Z", "paused": true, "hold_seconds": 1, "hold_seconds_max": 2,
-        "payment_seconds": 3, "payment_seconds_max": 4, "on_payment_failed": "keep", "restock_refunds": false,
+        "payment_seconds": 3, "payment_seconds_max": 4, "review_seconds": 7,
+        "payment_amount": "exact", "on_payment_failed": "keep", "on_payment_ended": "release", "restock_refunds": false,
         "cooldown_holds": 5, "cooldown_seconds": 6, "currency": null});
     assert_eq!(json_of(&app, everything), expected);
     assert_eq!(json_of(&app, "sale show drop-1 --json"), app.read_as_admin("/api/admin/sales/drop-1").await);
@@ -110,7 +112,7 @@ async fn a_list_has_all_pages() {
     let lines: Vec<_> = listed.lines().collect();
     assert_eq!(lines.len(), 104);
     assert_eq!(lines[0], "ID        NAME  STATUS     STARTS                ENDS  HOLD  PAYMENT");
-    assert_eq!(lines[103], "drop-102  Drop  scheduled  2999-01-01 00:00:30Z  -      15m      15m");
+    assert_eq!(lines[103], "drop-102  Drop  scheduled  2999-01-01 00:00:30Z  -      15m      35m");
     let whole = json_of(&app, "sale list --json");
     assert_eq!((whole["data"].as_array().unwrap().len(), &whole["next_cursor"]), (103, &Value::Null));
 }

@@ -21,6 +21,8 @@ use crate::support::{
 };
 
 const DOCUMENTED_URL: &str = "http://127.0.0.1:8080";
+/// What the demo means by `$WEBHOOK_SECRET`.
+const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const CUT: &str = "----- 8< -----";
 
 /// A command of a document and what the document says it prints.
@@ -59,6 +61,7 @@ fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<Stri
         .env("PATH", programs)
         .env("FLASHSALE_HTTP__ADDR", service.addr.to_string())
         .env("FLASHSALE_ADMIN__TOKEN", token)
+        .env("WEBHOOK_SECRET", WEBHOOK_SECRET)
         .output()
         .unwrap();
     let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -80,6 +83,7 @@ fn normal(text: &str) -> String {
             token if token.starts_with("hold_p") => "hold_…",
             token if token.starts_with("order_p") => "order_…",
             token if token.starts_with("evt_") => "evt_…",
+            token if token.starts_with("review_p") => "review_…",
             token if token.len() == 24 && token.ends_with('Z') && token.contains('T') => "an instant",
             token if token.ends_with('Z') && token.contains(':') => "a time",
             token if token.len() == 10 && token.split('-').map(str::len).eq([4, 2, 2]) => "a day",
@@ -363,23 +367,22 @@ fn the_proof_that_the_demo_names_is_about_that_demo_and_names_what_is_in_its_way
 
 #[test]
 fn what_the_demo_says_to_try_works_as_printed() {
-    let folder = TempDir::with_prefix("fs").unwrap();
-    let service = ServiceProcess::start(&folder.path().join("data"));
-    let part = service.welcome.split("Try it, in another terminal:").nth(1).unwrap().split("Ctrl-C").next().unwrap();
-    let commands: Vec<String> =
-        part.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
-    let printed = run(&commands, folder.path(), &service);
-    let all = printed.join("\n");
-    for expected in [
-        "\"available_stock\":100",
-        "\"expires_in\":900",
-        "\"status\":\"pending\"",
-        "\"outcome\":\"applied\"",
-        "\"id\":2",
-    ] {
-        assert!(all.contains(expected), "{expected} in {all}");
+    for (secrets, paid) in [("", "\"outcome\":\"applied\""), (WEBHOOK_SECRET, "200  applied          order paid")] {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let mut program = command(&folder.path().join("data"));
+        program.env("FLASHSALE_WEBHOOK__SECRETS", secrets);
+        let service = ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let part =
+            service.welcome.split("Try it, in another terminal:").nth(1).unwrap().split("Ctrl-C").next().unwrap();
+        let commands: Vec<String> =
+            part.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+        let printed = run(&commands, folder.path(), &service);
+        let all = printed.join("\n");
+        for expected in ["\"available_stock\":100", "\"expires_in\":900", "\"status\":\"pending\"", paid, "\"id\":2"] {
+            assert!(all.contains(expected), "{expected} in {all}");
+        }
+        assert!(!all.contains("problems/"), "{all}");
     }
-    assert!(!all.contains("problems/"), "{all}");
 }
 
 #[test]
@@ -398,6 +401,9 @@ fn the_command_line_teaches() {
         "trigger",
         "sale",
         "product",
+        "order",
+        "review",
+        "payment",
         "audit",
         "export",
         "import",

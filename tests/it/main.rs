@@ -9,9 +9,11 @@
 mod api;
 mod checkout;
 mod cli_audit;
+mod cli_demo;
 mod cli_export;
 mod cli_import_export;
 mod cli_mistakes;
+mod cli_order_review;
 mod cli_sale_product;
 mod client;
 mod docs;

@@ -19,6 +19,8 @@ use crate::{tools::text::cut, wire::problem::FieldErrorBody};
 const ADMIN: &str = "/api/admin";
 /// An import takes its time.
 const BOUNDS: Bounds = Bounds { timeout: Duration::from_mins(1), body_bytes_max: 64 << 20 };
+/// The rows of a page.
+const PAGE: u64 = 100;
 /// The longest list that is read as a whole: a million objects in pages of a hundred.
 const PAGES_MAX: usize = 10_000;
 /// The part of an answer that is shown if it is not one of flashsale's.
@@ -153,11 +155,24 @@ impl ApiClient {
     /// # Errors
     /// [`CallError`].
     pub async fn list(&mut self, path: &str) -> Result<Value, CallError> {
+        self.list_up_to(path, None).await
+    }
+
+    /// The first rows of a list, as one list of the same form. Its `next_cursor` is set while there may be more.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_up_to(&mut self, path: &str, most: Option<u64>) -> Result<Value, CallError> {
         let joint = if path.contains('?') { '&' } else { '?' };
-        let mut whole: Value = self.send(ApiCall::get(format!("{path}{joint}limit=100"))).await?.json()?;
+        let left = |rows: usize| most.map_or(PAGE, |most| most.saturating_sub(rows as u64).min(PAGE));
+        let mut whole: Value = self.send(ApiCall::get(format!("{path}{joint}limit={}", left(0)))).await?.json()?;
         for _ in 1..PAGES_MAX {
             let Some(cursor) = whole["next_cursor"].as_str().map(escape) else { break };
-            let next = ApiCall::get(format!("{path}{joint}limit=100&cursor={cursor}"));
+            let limit = left(whole["data"].as_array().map_or(0, Vec::len));
+            if limit == 0 {
+                break;
+            }
+            let next = ApiCall::get(format!("{path}{joint}limit={limit}&cursor={cursor}"));
             let mut page: Value = self.send(next).await?.json()?;
             let rows = whole["data"].as_array_mut().zip(page["data"].as_array_mut());
             let (rows, more) = rows.ok_or(CallError::Unreadable)?;

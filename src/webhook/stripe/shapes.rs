@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{super::Sample, *};
+use super::{
+    super::{Sample, SampleKind},
+    *,
+};
 use crate::domain::{
     money::{Amount, Currency},
     payment::StatedAmount,
@@ -399,18 +402,19 @@ fn only_a_body_without_id_or_type_is_refused() {
 fn what_is_written_for_trying_is_read_back() {
     let currency = Currency::parse("KWD").unwrap();
     let money = (Amount::from_ten_thousandths(51_200), currency);
-    for status in PaymentStatus::ALL {
+    for kind in SampleKind::ALL {
+        let status = kind.status();
         for target in ["order_p1_x", "hold_p1_x"] {
             let sample = Sample {
                 key: "evt_1",
-                status,
+                kind,
                 target,
                 payment: "pi_1",
                 money: Some(money),
                 is_partial: false,
                 sent_seconds: SENT,
             };
-            let Ok(Reading::Event(event)) = read(sample::write(&sample).as_bytes()) else { panic!("{status:?}") };
+            let Ok(Reading::Event(event)) = read(sample::write(&sample).as_bytes()) else { panic!("{kind:?}") };
             assert_eq!(
                 (event.status, event.target, event.payment),
                 (status, target_of(target), PaymentId::parse("pi_1"))

@@ -1,0 +1,301 @@
+//! `flashsale order`: lists, shows and cancels orders.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    CommonArgs,
+    arguments::{filled, whole},
+    exit::Exit,
+    service::{CommandError, ServiceArgs},
+    table::{Column, Table, cell, money, name_of, sheet, short_minute, short_time},
+};
+use crate::{
+    tools::client::api::{ApiCall, ApiClient, escape},
+    wire::{
+        order::{OrderBody, OrderRow},
+        payment::PaymentBody,
+    },
+};
+
+const ORDERS: &str = "/api/admin/orders";
+/// The words of the wire for where an order stands.
+pub(super) const STATUSES: [&str; 7] =
+    ["pending", "in_review", "paid", "cancelled", "expired", "refund_required", "refunded"];
+/// The most orders that can be asked for: as many as a list is read as a whole.
+const LIMIT_MAX: u64 = 1_000_000;
+/// The longest customer id in a list. With it a list of usual ids fits 100 columns.
+const CUSTOMER_COLUMNS_MAX: usize = 12;
+
+const EXAMPLES: &str = "\
+Examples:
+  flashsale order list --status refund_required       who gets money back
+  flashsale order list --sale drop-1 --limit 20
+  flashsale order show order_…                        its lines, its payments, and what is known of each
+  flashsale order cancel order_…                      the units are available again
+
+Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  flashsale order list --status in_review             buyers who wait for a decision
+  flashsale order list --sale drop-1 --limit 20
+  flashsale order list --json | jq -r '.data[] | select(.late).id'
+
+Orders come by sale, and in a sale by the time when they were made. For a spreadsheet: `flashsale export`.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  flashsale order show order_…
+  flashsale order show order_… --json | jq '.payments[]'
+
+A payment shows what its events said, whatever the order made of it. What is not known is left out.";
+
+const CANCEL_EXAMPLES: &str = "\
+Example:
+  flashsale order cancel order_…
+
+Only an order that waits for its payment can be cancelled. Its units are available again. The log says that an admin \
+did it. Money that comes later is for a refund: `flashsale review list` has it.";
+
+/// List, show and cancel orders
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct OrderArgs {
+    #[command(subcommand)]
+    command: OrderCommand,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+#[derive(Subcommand)]
+enum OrderCommand {
+    /// List orders: all, or those of a sale or status
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Only orders with this status
+        #[arg(long, value_parser = STATUSES)]
+        status: Option<String>,
+        /// Only orders of this sale
+        #[arg(long, value_name = "ID", value_parser = filled)]
+        sale: Option<String>,
+        /// Most orders [default: all]
+        #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole(1, LIMIT_MAX))]
+        limit: Option<u64>,
+    },
+    /// Show one order with its lines and payments
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// Order id
+        #[arg(value_parser = filled)]
+        id: String,
+    },
+    /// Cancel an order that waits for its payment
+    #[command(after_help = CANCEL_EXAMPLES)]
+    Cancel {
+        /// Order id
+        #[arg(value_parser = filled)]
+        id: String,
+    },
+}
+
+pub(super) fn run(common: &CommonArgs, args: &OrderArgs) -> Exit {
+    args.service.run(common, async |client| match &args.command {
+        OrderCommand::List { status, sale, limit } => {
+            list(client, &args.service, [("status", status), ("sale", sale)], *limit).await
+        }
+        OrderCommand::Show { id } => {
+            args.service.show(&client.send(ApiCall::get(format!("{ORDERS}/{}", escape(id)))).await?, text)
+        }
+        OrderCommand::Cancel { id } => {
+            let call = ApiCall::post(format!("{ORDERS}/{}/cancel", escape(id)), &json!({}));
+            let title = |order: &OrderBody<'_>| format!("order {}: {}", cell(&order.id), cell(&order.status));
+            args.service.show(&client.send(call).await?, title)
+        }
+    })
+}
+
+async fn list(
+    client: &mut ApiClient,
+    service: &ServiceArgs,
+    filters: [(&str, &Option<String>); 2],
+    limit: Option<u64>,
+) -> Result<Exit, CommandError> {
+    let orders = client.list_up_to(&filtered(ORDERS, filters), limit).await?;
+    service.show_list(&orders, |orders: &[OrderRow<'static>]| {
+        if orders.is_empty() {
+            return "no orders here".to_owned();
+        }
+        let mut table = Table::new(&[
+            Column::Left("ID"),
+            Column::Left("STATUS"),
+            Column::Right("TOTAL"),
+            Column::Left("CREATED"),
+            Column::Wide("CUSTOMER"),
+        ]);
+        for order in orders {
+            table.row([
+                cell(&order.id),
+                cell(&order.status),
+                money(order.total_amount.as_deref(), order.currency.as_deref()),
+                short_minute(&order.created_at),
+                name_of(order.customer_id.as_deref(), CUSTOMER_COLUMNS_MAX),
+            ]);
+        }
+        table.text()
+    })
+}
+
+/// A path with those filters that are given.
+pub(super) fn filtered(path: &str, filters: [(&str, &Option<String>); 2]) -> String {
+    let given = filters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
+    let query = given.collect::<Vec<_>>().join("&");
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// The order, its lines, then a sheet for each payment.
+pub(super) fn text(order: &OrderRow<'_>) -> String {
+    let late = if order.late { ", late" } else { "" };
+    // An order in review keeps its units until a person decides, and no longer than this.
+    let due = if order.status == "in_review" { "decision due" } else { "payment due" };
+    let mut facts = vec![
+        fact("sale", cell(&order.sale)),
+        fact("customer", cell(&order.customer_id)),
+        fact("hold", cell(&order.hold_id)),
+        fact("total", money(order.total_amount.as_deref(), order.currency.as_deref())),
+        fact("created", short_time(Some(&order.created_at))),
+        fact(due, short_time(Some(&order.payment_due_at))),
+    ];
+    let begun = order.payment_started_at.as_deref().map(|at| fact("payment started", short_time(Some(at))));
+    let paid = order.paid_at.as_deref().map(|at| fact("paid", short_time(Some(at))));
+    facts.extend(begun.into_iter().chain(paid));
+    let lines = order.items.iter().map(|item| {
+        let price = money(Some(&item.unit_price), order.currency.as_deref());
+        format!("{} of product {} at {price}", item.quantity, item.product_id)
+    });
+    let lines = if order.items.is_empty() { vec!["not known any more".to_owned()] } else { lines.collect() };
+    facts.extend(lines.into_iter().enumerate().map(|(at, line)| fact(if at == 0 { "items" } else { "" }, line)));
+    let mut parts = vec![sheet(&format!("order {}: {}{late}", order.id, order.status), &facts)];
+    // The order names its payment only where it has an id.
+    let is_paid = order.paid_at.is_some() && matches!(&*order.status, "paid" | "refunded" | "refund_required");
+    parts.extend(order.payments.iter().map(|payment| {
+        let pays = is_paid && payment.payment_id == order.payment_id;
+        payment_text(payment, pays)
+    }));
+    parts.join("\n\n")
+}
+
+/// The facts of a payment that are known. What no event said is left out.
+fn payment_text(payment: &PaymentBody<'_>, pays: bool) -> String {
+    let currency = payment.currency.as_deref();
+    let mut facts = Vec::new();
+    if payment.captured {
+        let amount = payment.captured_amount.as_deref().map(|amount| money(Some(amount), currency));
+        facts.push(fact("captured", amount.unwrap_or_else(|| "yes, and no event says how much".to_owned())));
+    }
+    if let Some(refunded) = &payment.refunded_amount {
+        facts.push(fact("refunded", money(Some(refunded), currency)));
+    }
+    for (name, is_so, meaning) in [
+        ("in flight", payment.in_flight, "yes: the money may still come"),
+        ("declined", payment.declined, "yes: an attempt failed"),
+        ("ended", payment.ended, "yes: nothing more is captured"),
+    ] {
+        facts.extend(is_so.then(|| fact(name, meaning.to_owned())));
+    }
+    facts.extend(payment.dispute.as_ref().map(|dispute| fact("dispute", cell(dispute))));
+    for refund in &payment.refunds {
+        let failed = if refund.failed { ", failed" } else { "" };
+        let amount = money(Some(&refund.amount), currency);
+        facts.push(fact("refund", format!("{amount}, {}{failed}", refund.refund_id)));
+    }
+    let name = payment.payment_id.as_deref().unwrap_or("without an id");
+    sheet(&format!("payment {name}{}", if pays { ": pays the order" } else { "" }), &facts)
+}
+
+fn fact(name: &str, text: String) -> (String, String) {
+    (name.to_owned(), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn order(changes: &[(&str, Value)]) -> Value {
+        let mut order = json!({"id": "order_p1_x", "sale": "p1", "hold_id": "hold_p1_x", "product_id": null, "quantity": null,
+            "items": [{"product_id": 1, "quantity": 2, "unit_price": "20.00"}, {"product_id": 3, "quantity": 1,
+            "unit_price": "10.00"}], "customer_id": "anna", "status": "paid", "total_amount": "50.00", "currency": "USD",
+            "created_at": "2026-11-27T09:00:00.000Z", "payment_due_at": "2026-11-27T09:35:00.000Z",
+            "paid_at": "2026-11-27T09:40:00.000Z", "payment_id": "pi_2", "payment_started_at": null, "late": true,
+            "payments": [
+                {"payment_id": "pi_1", "captured_amount": null, "refunded_amount": null, "currency": "USD",
+                 "captured": false, "in_flight": true, "declined": true, "ended": false, "dispute": null, "refunds": []},
+                {"payment_id": "pi_2", "captured_amount": "50.00", "refunded_amount": "10.00", "currency": "USD",
+                 "captured": true, "in_flight": false, "declined": false, "ended": true, "dispute": "open",
+                 "refunds": [{"refund_id": "re_1", "amount": "10.00", "failed": false},
+                             {"refund_id": "re_2", "amount": "5.00", "failed": true}]}]});
+        for (name, value) in changes {
+            order[*name] = value.clone();
+        }
+        order
+    }
+
+    #[test]
+    fn an_order_is_printed_with_its_lines_and_every_fact_of_its_payments() {
+        let expected = "\
+order order_p1_x: paid, late
+
+  sale         p1
+  customer     anna
+  hold         hold_p1_x
+  total        50.00 USD
+  created      2026-11-27 09:00Z
+  payment due  2026-11-27 09:35Z
+  paid         2026-11-27 09:40Z
+  items        2 of product 1 at 20.00 USD
+               1 of product 3 at 10.00 USD
+
+payment pi_1
+
+  in flight  yes: the money may still come
+  declined   yes: an attempt failed
+
+payment pi_2: pays the order
+
+  captured  50.00 USD
+  refunded  10.00 USD
+  ended     yes: nothing more is captured
+  dispute   open
+  refund    10.00 USD, re_1
+  refund    5.00 USD, re_2, failed";
+        assert_eq!(text(&serde_json::from_value(order(&[])).unwrap()), expected);
+    }
+
+    #[test]
+    fn what_is_not_known_of_an_order_is_said() {
+        let nameless = json!({"payment_id": null, "captured_amount": null, "refunded_amount": null, "currency": null,
+            "captured": true, "in_flight": false, "declined": false, "ended": false, "dispute": null, "refunds": []});
+        let gone = order(&[
+            ("items", json!([])),
+            ("total_amount", Value::Null),
+            ("currency", Value::Null),
+            ("status", "refund_required".into()),
+            ("paid_at", Value::Null),
+            ("payment_id", Value::Null),
+            ("late", false.into()),
+            ("payments", json!([nameless])),
+        ]);
+        let printed = text(&serde_json::from_value(gone).unwrap());
+        assert!(printed.starts_with("order order_p1_x: refund_required\n"), "{printed}");
+        assert!(printed.contains("\n  total        -\n") && printed.contains("  items        not known any more\n"));
+        assert!(printed.ends_with("payment without an id\n\n  captured  yes, and no event says how much"), "{printed}");
+    }
+
+    #[test]
+    fn every_status_can_be_asked_for() {
+        use crate::domain::order::OrderStatus;
+        assert!(STATUSES.iter().all(|word| OrderStatus::parse(word).is_some_and(|status| status.as_str() == *word)));
+    }
+}

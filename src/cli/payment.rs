@@ -1,0 +1,68 @@
+//! `flashsale payment`: shows a payment, its order and its reviews.
+
+use clap::{Args, Subcommand};
+
+use super::{CommonArgs, arguments::filled, exit::Exit, order, review, service::ServiceArgs};
+use crate::{
+    tools::{
+        client::api::{ApiCall, escape},
+        text::printable,
+    },
+    wire::payment::FoundPaymentBody,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  flashsale payment show pi_…                         what became of this money
+  flashsale payment show tx_7 --json | jq -r '.order.status'
+
+Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  flashsale payment show pi_…
+  flashsale payment show tx_7 --json | jq -r '.reviews[] | select(.status == \"open\").id'
+
+The id is that of your payment provider. With Stripe it is the payment intent.";
+
+/// Show a payment, its order and its reviews, by the provider's id
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PaymentArgs {
+    #[command(subcommand)]
+    command: PaymentCommand,
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+#[derive(Subcommand)]
+enum PaymentCommand {
+    /// Show the order of a payment, and all reviews about it
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// The provider's id of the payment
+        #[arg(value_parser = filled)]
+        id: String,
+    },
+}
+
+pub(super) fn run(common: &CommonArgs, args: &PaymentArgs) -> Exit {
+    let PaymentCommand::Show { id } = &args.command;
+    args.service.run(common, async |client| {
+        args.service.show(&client.send(ApiCall::get(format!("/api/admin/payments/{}", escape(id)))).await?, text)
+    })
+}
+
+/// The order, then the reviews, the oldest first.
+fn text(found: &FoundPaymentBody<'_>) -> String {
+    let title = match (&found.order, found.reviews.len()) {
+        (Some(_), 0) => "no review",
+        (Some(_), _) => "its order and its reviews",
+        (None, 0) => "no order, no review",
+        (None, _) => "no order",
+    };
+    let order = found.order.as_ref().map(order::text);
+    let reviews = found.reviews.iter().map(review::text);
+    let title = printable(&format!("payment {}: {title}", found.payment_id));
+    [title].into_iter().chain(order).chain(reviews).collect::<Vec<_>>().join("\n\n")
+}
