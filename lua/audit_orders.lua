@@ -4,8 +4,8 @@
 -- uses   nothing
 -- KEYS   1 orders ZSET, 2 due ZSET, 3 review_records HASH; then order HASHes
 -- ARGV   the id of each order
--- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '', the
---                number of reviews that its payments name and that do not exist, and its fields as a list, empty when it is gone
+-- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '', how many
+--        (of the reviews that its payments name) do not exist, and its fields as a list, which is empty when it is gone
 -- cost   O(orders)
 -- e.g.   KEYS = { 'orders', 'due', 'review_records', 'order:o1' }  ARGV = { 'o1' }
 --        ->  { 'orders', '4102444800000', '4102444850000', 0, { 'status', 'pending', ... } }

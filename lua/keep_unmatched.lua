@@ -6,10 +6,10 @@
 -- uses   clock, units, customers, holds, records, book, reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 once STRING, 13 kept HASH
--- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, or 0: no review, 5 fingerprint of
---        the event, 6 first 18 characters of the id of the review, 7 what happened, 8 what the event names, 9 event id,
---        10 payment id or '', 11 amount in ten-thousandths or '', 12 currency or '', 13 an amount that could not be read or '',
---        14 hash of the event, 15 the event as `settle` reads it, 16 kept_ms
+-- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, or 0: no review, 5 fingerprint
+--        of the event, 6 first 18 characters of the id of the review, 7 what happened, 8 what the event names, 9 event id,
+--        10 payment id or '', 11 amount in ten-thousandths or '', 12 currency or '', 13 an amount that could not be read
+--        or '', 14 hash of the event, 15 the event as `settle` reads it, 16 kept_ms
 -- REPLY  idempotency_key_reused    this event id came with another fingerprint
 --        duplicate
 --        full                      so many reviews are open already: nothing was kept
@@ -17,8 +17,8 @@
 --        unmatched
 -- cost   O(log reviews)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'once:e2', 'kept:pi_2' }
---        ARGV = { 60000, 1000, 60000, 10000, 'fingerprint', 'abcdefghijklmnopqr', 'paid', 'cart 7', 'e2', 'pi_2', 500000, 'USD',
---        '', 'e2', 'paid\nfingerprint\ne2\npi_2\n500000\nUSD\n\n\n\n', 60000 }
+--        ARGV = { 60000, 1000, 60000, 10000, 'fingerprint', 'abcdefghijklmnopqr', 'paid', 'cart 7', 'e2', 'pi_2', 500000,
+--        'USD', '', 'e2', 'paid\nfingerprint\ne2\npi_2\n500000\nUSD\n\n\n\n', 60000 }
 --        ->  { 'unmatched' }
 
 -- names

@@ -8,9 +8,9 @@
 --        HASH and once STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
 --        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (a word of
---        PaymentStatus in src/domain/payment.rs), fingerprint, event id, payment id, amount in ten-thousandths, currency, the
---        part for the goods, refund id, epoch seconds of the provider, and an amount that could not be read. All but the first
---        three may be ''
+--        PaymentStatus in src/domain/payment.rs), fingerprint, event id, payment id, amount in ten-thousandths, currency,
+--        the part for the goods, refund id, epoch seconds of the provider, and an amount that could not be read. All but the
+--        first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
@@ -114,9 +114,9 @@ end
 local function decision(event, order, before, review, has_moved)
   if order.status ~= before.status and order.status == 'refund_required' then return 'refund_required' end
   if review then return 'review' end
-  if has_moved or order.status ~= before.status or order.started_at ~= before.started_at or order.payment ~= before.payment then
-    return 'applied'
-  end
+  local has_changed = order.status ~= before.status or order.started_at ~= before.started_at
+    or order.payment ~= before.payment
+  if has_moved or has_changed then return 'applied' end
   local is_about_money = event.what ~= 'failed' and event.what ~= 'cancelled' and event.what ~= 'processing'
   return is_about_money and 'duplicate' or 'ignored'
 end

@@ -141,11 +141,6 @@ local function plan_due_back(customer, deadline, product, kind, units, now)
   due_back[name].units = due_back[name].units + units
 end
 
-local function units_available(product)
-  local counter = product .. ':available'
-  return tonumber(redis.call('HGET', stock_key, counter)) + (moved[counter] or 0)
-end
-
 -- A product of which the book would make a counter negative, or nil.
 local function product_below_zero()
   for counter, units in pairs(moved) do
@@ -175,8 +170,8 @@ local function waits_for_deadline(order)
   return order.status == 'in_review' or order.status == 'pending' and not order.expired_at
 end
 
--- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same, and
--- one that got its units again.
+-- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same,
+-- and one that got its units again.
 local function write_retention(key, order)
   local dropped = dropped_fields[key] or {}
   if order.status == 'cancelled' or order.status == 'pending' and order.expired_at then

@@ -55,8 +55,8 @@ local function has_lapsed(order, now)
   return (order.status == 'pending' or order.status == 'in_review') and now > tonumber(order.due)
 end
 
--- Records once that an order has lapsed. Its units come back through its bucket, never here. The money of an order that waited
--- for a person must go back.
+-- Records once that an order has lapsed. Its units come back through its bucket, never here. The money of an order that
+-- waited for a person must go back.
 local function expire(order_key, order, now)
   if not has_lapsed(order, now) or order.expired_at then return false end
   if order.status == 'in_review' then

@@ -7,7 +7,8 @@
 local PAYMENT = 'payment:'
 
 -- The facts, in the order in which they are stored. Amounts are ten-thousandths.
---   captured         the most that was captured, in `currency`; all: it was captured without an amount, and nobody knows the total
+--   captured         the most that was captured, in `currency`; all: it was captured without an amount, and the total is not
+--                    known
 --   currency         left out where it is that of the sale
 --   exact            some captured amount was the total; goods: the most that the provider named as the part for the goods
 --   unclear          it was captured, and the amount could not be read
@@ -18,7 +19,7 @@ local PAYMENT = 'payment:'
 --   in_flight        the buyer is paying; declined: when the last attempt failed; ended: nothing more is captured
 --   dispute          the latest: '<epoch seconds of the provider>:<1 open, 2 won, 3 lost>'
 --   accepted         a person said that this money pays the order; returned: a person said that it goes back
---   review           the review about its money, and review_about, what it was opened for. dispute_review: the same of its dispute
+--   review           the review about its money, and review_about, what it was opened for; dispute_review: of its dispute
 local FACTS = { 'captured', 'all', 'currency', 'exact', 'goods', 'unclear', 'refunded', 'refunded_all', 'refunds', 'failed',
   'failed_all', 'refund_currency', 'refund_unclear', 'in_flight', 'declined', 'ended', 'dispute', 'accepted', 'returned',
   'review', 'review_about', 'dispute_review', 'dispute_review_about' }
@@ -162,7 +163,8 @@ local function is_in_flight(facts)
   return facts.in_flight and not facts.ended and not is_captured(facts)
 end
 
--- Ten-thousandths that went back and that failed to go back. What is in another currency than the captured money counts as 0.
+-- Ten-thousandths that went back and that failed to go back. What is in another currency than the captured money counts
+-- as 0.
 local function refund_sums(facts)
   if (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency) then return 0, 0 end
   local captured, by_id, failed = tonumber(facts.captured or 0), 0, tonumber(facts.failed or 0)
@@ -204,13 +206,18 @@ local function worth_of(facts, order)
   return (order.lines == '' or fits(facts, order, refunded)) and 'good' or 'bad'
 end
 
--- Where the units of an order are: pending, sold, kept (sold, after a refund that puts none back), or none of them: its units
--- are available, or somebody else's.
+-- Where the units of an order are: pending, sold, kept (sold, after a refund that puts none back), or none of them: its
+-- units are available, or somebody else's.
 local function place_of_units(order, now)
   if order.lines == '' then return 'none' end
   if order.status == 'pending' or order.status == 'in_review' then return has_lapsed(order, now) and 'none' or 'pending' end
   if order.status == 'paid' then return 'sold' end
   return order.restocked == '0' and 'kept' or 'none'
+end
+
+local function units_available(product)
+  local counter = product .. ':available'
+  return tonumber(redis.call('HGET', stock_key, counter)) + (moved[counter] or 0)
 end
 
 local function are_available(lines)
@@ -245,7 +252,7 @@ local function return_money(order_key, order, status, reason, now)
   if from ~= 'none' then change_order(order_key, 'restocked', to == 'kept' and '0' or '1') end
   change_order(order_key, 'status', status)
   if reason then change_order(order_key, 'reason', reason) end
-  log_order_event('order.' .. status, order_key, now)
+  log_order_event(status == 'refunded' and 'order.refunded' or 'order.refund_required', order_key, now)
 end
 
 local function require_refund(order_key, order, reason, now)
@@ -284,7 +291,7 @@ local function hold_for_review(order_key, order, now)
   log_order_event('order.in_review', order_key, now)
 end
 
--- Whether a person must look at a payment though it pays its order, or nil: a part of it went back, or a refund of it is odd.
+-- Why a person must look at a payment though it pays its order, or nil: a part of it went back, or a refund of it is odd.
 local function trouble_of(facts, order)
   local refunded = refund_sums(facts)
   local is_odd = facts.refund_unclear or (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
@@ -374,9 +381,11 @@ local function follow_review(order_key, order, payment, facts, kind, reason, eve
   local new_about = reason .. ':' .. (facts.captured or '') .. ':' .. int(refunded)
   if facts[about] == new_about then return end
   if is_there and not event.is_about[payment] then event = from_lines(REVIEW, review_at(id)) end
-  local subject = { reason = reason, what = event.what, target = id_of(order_key), event_id = event.event_id, payment = payment,
-    amount = facts.captured, currency = facts.currency or terms.currency, refunded = refunded > 0 and int(refunded) or '',
-    stated = event.unclear or event.stated, expected = order.total, customer = order.customer, due = order.due, previous = id }
+  local subject = { reason = reason, what = event.what, target = id_of(order_key), event_id = event.event_id,
+    payment = payment, amount = facts.captured, currency = facts.currency or terms.currency,
+    refunded = refunded > 0 and int(refunded) or '',
+    stated = event.unclear or event.stated, expected = order.total, customer = order.customer, due = order.due,
+    previous = id }
   if is_there then
     change_review(id, subject, now)
   else

@@ -14,6 +14,7 @@ use crate::domain::{
 
 /// What is known of one payment. These are facts from all its events. They say nothing about the order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each on its own")]
 pub struct PaymentBody<'a> {
     /// Null: the payment of the events that name none.
     pub payment_id: Option<Cow<'a, str>>,

@@ -95,7 +95,7 @@ impl AuditedOrder {
                 }
                 StoredStatus::Paid => tally.add_bought(line.product, units(line), self.customer.as_ref()),
                 StoredStatus::Refunded | StoredStatus::RefundRequired if self.keeps_units_sold => {
-                    tally.add_sold(line.product, units(line))
+                    tally.add_sold(line.product, units(line));
                 }
                 StoredStatus::Cancelled | StoredStatus::RefundRequired | StoredStatus::Refunded => {}
             }

@@ -36,7 +36,11 @@ async fn the_same_key_for_another_event_is_refused() {
     let order = app.ordered().await;
     let event = |status: &str, amount: &str| json!({"status": status, "order_id": order, "payment_id": "pi_1", "amount": amount});
     assert_eq!(app.pay("txn_1", event("processing", "50.00")).await.body["outcome"], "applied");
-    assert_eq!(app.pay("txn_1", event("paid", "50.00")).await.body["order"]["status"], "paid", "one key, all its states");
+    assert_eq!(
+        app.pay("txn_1", event("paid", "50.00")).await.body["order"]["status"],
+        "paid",
+        "one key, all its states"
+    );
     assert_eq!(app.pay("txn_1", event("paid", "49.00")).await.refusal(), (422, "idempotency_key_reused"));
 }
 
@@ -222,7 +226,10 @@ async fn a_refund_of_other_money_or_of_a_part_is_for_a_person_to_look_at() {
     {
         let answer = app.pay(key, event("refunded", payment, amount)).await;
         assert_eq!((&answer.body["outcome"], &answer.body["order"]["status"]), (&json!("review"), &json!("paid")));
-        assert_eq!(answer.body["review"]["reason"], reason, "the whole payment pays, and not that of which a part went back");
+        assert_eq!(
+            answer.body["review"]["reason"], reason,
+            "the whole payment pays, and not that of which a part went back"
+        );
     }
     assert_eq!(app.stock(1).await, "9 available, 1 sold");
     assert_eq!(app.pay("e", event("refunded", "pi_1", "50.00")).await.body["order"]["status"], "paid");

@@ -13,7 +13,8 @@ const STRIPE: &str = "/api/payments/webhooks/stripe";
 
 /// An event of Stripe about an object.
 async fn stripe(app: &TestApp, id: &str, kind: &str, object: Value) -> Answer {
-    let event = json!({"id": id, "object": "event", "created": 1_764_000_000, "type": kind, "data": {"object": object}});
+    let event =
+        json!({"id": id, "object": "event", "created": 1_764_000_000, "type": kind, "data": {"object": object}});
     app.post(STRIPE, event).await
 }
 
@@ -351,7 +352,8 @@ async fn nothing_is_waited_for_where_nothing_is_to_be_paid() {
     assert_eq!(app.stock(1).await, "1 available, 1 sold");
     let nothing = app.pay("a", json!({"status": "paid", "order_id": order.id(), "payment_id": "pi_1"})).await;
     assert_eq!(result(&nothing)[1..], ["paid", ""]);
-    let money = app.pay("b", json!({"status": "paid", "order_id": order.id(), "payment_id": "pi_2", "amount": "5"})).await;
+    let money =
+        app.pay("b", json!({"status": "paid", "order_id": order.id(), "payment_id": "pi_2", "amount": "5"})).await;
     assert_eq!(result(&money), ["review", "paid", "duplicate_payment"]);
 }
 
@@ -369,7 +371,10 @@ async fn what_a_person_decided_is_never_overwritten() {
     let next = reviews(&app, "open").await.remove(0);
     assert_eq!((&next["previous_id"], &next["amount"]), (&first["id"], &json!("45.00")));
     let kept = admin_read(&app, &format!("/api/admin/reviews/{}", first["id"].as_str().unwrap())).await.body;
-    assert_eq!((&kept["note"], &kept["amount"], &kept["status"]), (&json!("looked at"), &json!("40.00"), &json!("resolved")));
+    assert_eq!(
+        (&kept["note"], &kept["amount"], &kept["status"]),
+        (&json!("looked at"), &json!("40.00"), &json!("resolved"))
+    );
 }
 
 #[tokio::test]

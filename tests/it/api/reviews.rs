@@ -103,7 +103,10 @@ async fn a_review_is_resolved_once_with_a_note() {
     let resolved = resolve(&app, &review, "refunded by hand\nticket 12").await;
     assert_eq!((resolved.status, &resolved.body["status"]), (200, &json!("resolved")));
     assert!(resolved.body["resolved_at"].is_string());
-    assert_eq!((&resolved.body["action"], &resolved.body["note"]), (&json!("dismiss"), &json!("refunded by hand\nticket 12")));
+    assert_eq!(
+        (&resolved.body["action"], &resolved.body["note"]),
+        (&json!("dismiss"), &json!("refunded by hand\nticket 12"))
+    );
     let again = resolve(&app, &review, "refunded by hand\nticket 12").await;
     assert_eq!((again.status, &again.body), (200, &resolved.body), "the same once more");
     for (action, note) in [("dismiss", "another note"), ("refund", "refunded by hand\nticket 12")] {

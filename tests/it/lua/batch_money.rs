@@ -213,7 +213,13 @@ fn kept(bench: &mut Bench) -> BTreeMap<String, String> {
             "stream" => {
                 let entries: Vec<(String, Vec<String>)> =
                     redis::cmd("XRANGE").arg(&name).arg("-").arg("+").query(redis).unwrap();
-                format!("{:#?}", entries.iter().map(|(_, fields)| fields.iter().map(|text| sorted_fields(text)).collect::<Vec<_>>()).collect::<Vec<_>>())
+                format!(
+                    "{:#?}",
+                    entries
+                        .iter()
+                        .map(|(_, fields)| fields.iter().map(|text| sorted_fields(text)).collect::<Vec<_>>())
+                        .collect::<Vec<_>>()
+                )
             }
             _ => redis.get(&name).unwrap(),
         };

@@ -349,7 +349,9 @@ fn provoke_behind(bench: &mut Bench) {
     let stock_keys = [&units()[..], &[key("product:1")]].concat();
     let expire_keys = [book(), vec![key("order:z")]].concat();
     let product_keys = [book(), vec![key("product:1")]].concat();
-    let calls: [(Op, &[String], &[&str]); 6] = [
+    let resolve_keys = [&settle_keys[..11], &[key("order:z")]].concat();
+    let calls: [(Op, &[String], &[&str]); 7] = [
+        (Op::Resolve, &resolve_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "nobody", "dismiss", "x"]),
         (
             Op::ChangeProduct,
             &product_keys,

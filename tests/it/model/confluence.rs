@@ -94,7 +94,9 @@ fn end_of(bench: &mut Bench, hold: &str, open: &[String]) -> End {
         let Some(id) = field.strip_prefix("payment:") else { continue };
         let (reviews, facts): (Vec<&str>, Vec<&str>) = text.split(' ').partition(|fact| fact.contains("review"));
         known.push(format!("{id}: {}", facts.join(" ")));
-        for review in reviews.iter().filter_map(|fact| fact.split_once('=')).filter(|(name, _)| !name.ends_with("about")) {
+        for review in
+            reviews.iter().filter_map(|fact| fact.split_once('=')).filter(|(name, _)| !name.ends_with("about"))
+        {
             if open.contains(&review.1.to_owned()) {
                 let record: String = bench.redis.hget(key("review_records"), review.1).unwrap();
                 reasons.push(record.split('\n').next().unwrap().to_owned());
@@ -102,7 +104,12 @@ fn end_of(bench: &mut Bench, hold: &str, open: &[String]) -> End {
         }
     }
     reasons.sort_unstable();
-    (order.get("status").cloned().unwrap_or_default(), order.get("restocked").filter(|word| *word == "0").cloned(), known, reasons)
+    (
+        order.get("status").cloned().unwrap_or_default(),
+        order.get("restocked").filter(|word| *word == "0").cloned(),
+        known,
+        reasons,
+    )
 }
 
 /// Walks through all orders of sets of up to `longest` events, and returns the number of sequences.
@@ -156,7 +163,8 @@ fn the_same_events_end_in_the_same_place_in_whatever_order_they_come() {
         walked += walk(&mut bench, &[term], &everything, 3, true);
     }
     // On a hold, where what only failed or ended is not kept.
-    let on_holds: Vec<usize> = everything.into_iter().filter(|at| !["failed", "cancelled"].contains(&EVENTS[*at][0])).collect();
+    let on_holds: Vec<usize> =
+        everything.into_iter().filter(|at| !["failed", "cancelled"].contains(&EVENTS[*at][0])).collect();
     walked += walk(&mut bench, &[], &on_holds, 3, false);
     println!("{walked} sequences of events, of which all that have the same events ended in the same place");
     assert_eq!(walked, 37_687);

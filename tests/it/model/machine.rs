@@ -13,8 +13,8 @@ use flashsale::{
         order::{CancelledBy, Order},
         outcome::{
             CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
-            HoldOutcome, ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome,
-            RestockOutcome, StartPaymentOutcome, StockOutcome,
+            HoldOutcome, ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome, RestockOutcome,
+            StartPaymentOutcome, StockOutcome,
         },
         payment::{PaymentEvent, PaymentStatus, StatedAmount, Target},
         product::{NewProduct, ProductChange, Restock},

@@ -36,8 +36,8 @@ enum Step {
 }
 
 use Step::{
-    Accept, Cancel, Cancelled, Dismiss, Lapse, Order, OtherBuyer, Paid, PaidLess, PaidSecond, Processing, Refund, Refunded,
-    RefundedSecond,
+    Accept, Cancel, Cancelled, Dismiss, Lapse, Order, OtherBuyer, Paid, PaidLess, PaidSecond, Processing, Refund,
+    Refunded, RefundedSecond,
 };
 
 /// All sequences of one to `longest` different steps.
@@ -62,7 +62,15 @@ fn one_unit() -> Transition {
 impl Step {
     fn transition(self) -> Transition {
         let event = |key, status, payment, amount| {
-            Transition::Settle(Event { hold: 0, by_order: false, status, key, payment: Some(payment), amount, refund: None })
+            Transition::Settle(Event {
+                hold: 0,
+                by_order: false,
+                status,
+                key,
+                payment: Some(payment),
+                amount,
+                refund: None,
+            })
         };
         match self {
             Order => Transition::Order(0),
@@ -100,8 +108,20 @@ fn walk(sequence: &[Step]) -> &'static str {
 #[test]
 fn whatever_the_order_of_events_and_people_money_ends_in_one_place() {
     let steps = [
-        Order, Paid, PaidLess, PaidSecond, Cancelled, Refunded, RefundedSecond, Processing, Lapse, OtherBuyer, Cancel,
-        Accept, Refund, Dismiss,
+        Order,
+        Paid,
+        PaidLess,
+        PaidSecond,
+        Cancelled,
+        Refunded,
+        RefundedSecond,
+        Processing,
+        Lapse,
+        OtherBuyer,
+        Cancel,
+        Accept,
+        Refund,
+        Dismiss,
     ];
     let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
     // All of two and three, and four of those that matter most to each other.

@@ -94,6 +94,7 @@ pub(super) struct Hold {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about an order, each on its own")]
 pub(super) struct Order {
     pub(super) status: &'static str,
     pub(super) lines: BTreeMap<u64, u64>,

@@ -44,7 +44,7 @@ mod tests {
         for word in &found {
             assert!(kind(word).is_ok(), "{word}");
         }
-        assert_eq!(found.len(), 15, "{found:?}");
+        assert_eq!(found.len(), 17, "{found:?}");
     }
 
     #[test]
