@@ -35,11 +35,13 @@ end
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
 local kept_as = redis.call('GET', once_key)
 
--- The latest review of the payment, or the id of its first. `previous` is one that a person resolved.
+-- The latest review of the payment, or the id of its first. `previous` is one that a person resolved. Two characters number
+-- 1,296 of them; behind those each event has a review of its own, by its hash.
+local NUMBERS = 36 * 36
 local number, id, previous = 0, first_id .. '00', nil
-while review_at(id) and not is_open[id] do
+while number < NUMBERS and review_at(id) and not is_open[id] do
   number, previous = number + 1, id
-  id = first_id .. ('0' .. base_36(number)):sub(-2)
+  id = number < NUMBERS and first_id .. ('0' .. base_36(number)):sub(-2) or hash
 end
 
 -- decision

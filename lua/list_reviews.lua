@@ -7,7 +7,7 @@
 -- REPLY  reviews, and for each its id, its time in the index, and its record
 -- cost   O(log reviews + reviews answered + those of the same millisecond on earlier pages)
 -- e.g.   KEYS = { 'reviews', 'review_records' }  ARGV = { 0, '', 100 }
---        ->  { 'reviews', '1a7b1d81e8b055dc6m00', '4102444800000', 'hold_expired\npaid\ngone\ne1\npi_1\n500000...' }
+--        ->  { 'reviews', '1a7b1d81e8b055dc689m', '4102444800000', 'hold_expired\npaid\ngone\ne1\npi_1\n500000...' }
 
 -- names
 local index_key, records_key = KEYS[1], KEYS[2]

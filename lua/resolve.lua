@@ -14,7 +14,7 @@
 --        resolved, record
 -- cost   O(lines and payments of the order + due buckets)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'order:gone' }
---        ARGV = { 60000, 1000, '1a7b1d81e8b055dc6m00', 'dismiss', 'refunded by hand' }
+--        ARGV = { 60000, 1000, '1a7b1d81e8b055dc689m', 'dismiss', 'refunded by hand' }
 --        ->  { 'resolved', 'hold_expired\npaid\ngone...' }
 
 -- names

@@ -360,10 +360,10 @@ local function dispute_reason_of(facts)
   return facts.dispute and REASONS[facts.dispute:match('%d$')]
 end
 
--- The next id of a review about a payment: hash, kind (m: its money, d: its dispute) and number.
+-- The next id of a review about a payment: a hash, which follows from the one before, and its kind (m: its money, d: its
+-- dispute).
 local function next_review_id(order_key, payment, kind, previous)
-  local number = previous and tonumber(previous:sub(-2), 36) + 1 or 0
-  return redis.sha1hex(id_of(order_key) .. ':' .. payment):sub(1, 17) .. kind .. ('0' .. base_36(number)):sub(-2)
+  return redis.sha1hex(previous or id_of(order_key) .. ':' .. payment):sub(1, 19) .. kind
 end
 
 -- Opens, changes or closes the review of one kind. What a person resolved stays as it is. A new entry, which names the old
@@ -395,7 +395,8 @@ local function follow_review(order_key, order, payment, facts, kind, reason, eve
   facts[about] = new_about
 end
 
--- The reviews of all payments of an order, after one of them changed. True: that of the fresh payment is new or changed.
+-- The reviews of all payments of an order, after one of them changed. Answers the id of the review of the fresh payment when
+-- it is new or changed.
 local function follow_reviews(order_key, order, fresh, event, now)
   event.is_about = { [fresh] = true }
   local captured, ids = 0, {}

@@ -213,6 +213,10 @@ pub struct Payment {
     pub refunds: Vec<Refund>,
     /// The most of refunds that failed and have no id.
     pub failed: Option<Amount>,
+    /// A refund of all of it failed.
+    pub is_failed_whole: bool,
+    /// That of the refunds, where it is not that of the order.
+    pub refund_currency: Option<Currency>,
     pub in_flight: bool,
     pub declined: bool,
     pub ended: bool,
@@ -229,12 +233,16 @@ pub struct Payment {
 impl Payment {
     /// How much went back and arrived, as `refund_sums` in `lua/lib/payments.lua` computes it.
     pub fn refunded_sum(&self) -> Amount {
+        if self.refund_currency != self.currency {
+            return Amount::from_ten_thousandths(0);
+        }
         let value = |amount: Option<Amount>| amount.map_or(0, Amount::ten_thousandths);
         let sum = |failed: bool| -> u64 {
             self.refunds.iter().filter(|refund| refund.failed == failed).map(|r| r.amount.ten_thousandths()).sum()
         };
         let whole = if self.is_refunded_whole { value(self.captured) } else { 0 };
-        let named = value(self.refunded).max(whole).saturating_sub(sum(true) + value(self.failed));
+        let failed = (sum(true) + value(self.failed)).max(if self.is_failed_whole { value(self.captured) } else { 0 });
+        let named = value(self.refunded).max(whole).saturating_sub(failed);
         Amount::from_ten_thousandths(named.max(sum(false)))
     }
 
@@ -242,6 +250,9 @@ impl Payment {
     pub fn is_refunded(&self) -> bool {
         let refunded = self.refunded_sum();
         let some = refunded.ten_thousandths() > 0;
-        self.captured.map_or(some || self.is_refunded_whole, |captured| some && refunded >= captured)
+        let has_failed =
+            self.is_failed_whole || self.failed.is_some() || self.refunds.iter().any(|refund| refund.failed);
+        let unknown = !has_failed && (some || self.is_refunded_whole);
+        self.captured.map_or(unknown, |captured| some && refunded >= captured)
     }
 }

@@ -1,7 +1,7 @@
 //! The directory of payments: the order that each payment is about, so that a refund or a dispute that names no order finds it.
 //! Each entry is in a hash slot of its own, and is kept as long as money of the payment can come back.
 //!
-//! An entry is written before what it leads to, each step may be repeated, and an event is acknowledged after the last. So a
+//! An entry and what it leads to are in two slots. Each step may be repeated, and an event is acknowledged after the last. So a
 //! service that dies in between leaves nothing behind that the next try of the provider does not mend.
 
 use super::{

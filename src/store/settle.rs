@@ -31,7 +31,7 @@ impl Store {
 
     async fn settle_named(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let Some(payment) = &event.payment else { return self.settle_at(hold, event).await };
-        // The entry is sent first, on the same connection, and both must have succeeded before the event is acknowledged.
+        // At the same time, which costs no further wait. Both must have succeeded before the event is acknowledged.
         let (remembered, outcome) =
             future::join(self.remember_payment(payment, &hold), self.settle_at(hold.clone(), event)).await;
         remembered?;

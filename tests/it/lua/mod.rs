@@ -4,6 +4,7 @@ mod batch;
 mod batch_money;
 mod examples;
 mod pages;
+mod unmatched;
 mod words;
 
 use std::collections::BTreeSet;

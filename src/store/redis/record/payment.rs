@@ -25,6 +25,8 @@ fn payment(id: &str, facts: &str) -> Result<Payment, Failure> {
             "refunded_all" => payment.is_refunded_whole = true,
             "refunds" => payment.refunds = value.split(',').map(refund).collect::<Result<_, _>>()?,
             "failed" => payment.failed = Some(ten_thousandths(value)?),
+            "failed_all" => payment.is_failed_whole = true,
+            "refund_currency" => payment.refund_currency = Some(currency(value)?),
             "in_flight" => payment.in_flight = true,
             "declined" => payment.declined = true,
             "ended" => payment.ended = true,
@@ -34,13 +36,7 @@ fn payment(id: &str, facts: &str) -> Result<Payment, Failure> {
             "review" => payment.review = Some(value.to_owned()),
             "dispute_review" => payment.dispute_review = Some(value.to_owned()),
             // Only the scripts need these.
-            "exact"
-            | "goods"
-            | "failed_all"
-            | "refund_currency"
-            | "refund_unclear"
-            | "review_about"
-            | "dispute_review_about" => {}
+            "exact" | "goods" | "refund_unclear" | "review_about" | "dispute_review_about" => {}
             _ => return Err(unreadable(entry)),
         }
     }
@@ -84,6 +80,10 @@ mod tests {
         assert_eq!(payment.id, PaymentId::parse("pi_1"));
         assert_eq!((payment.captured, payment.is_captured), (Some(amount(500_000)), true));
         assert_eq!(payment.refunded_sum(), amount(200_000));
+        for lost in ["refunded_all=1 failed_all=1", "refunded=500000 refund_currency=EUR"] {
+            let payment = read(&format!("captured=500000 {lost}")).unwrap();
+            assert_eq!((payment.refunded_sum(), payment.is_refunded()), (amount(0), false), "{lost}");
+        }
         let disputed = read("unclear=1 dispute=1700000000:3").unwrap();
         assert_eq!((disputed.is_captured, disputed.captured, disputed.dispute), (true, None, Some(Dispute::Lost)));
     }
