@@ -11,15 +11,15 @@
 --        10 payment id or '', 11 amount in ten-thousandths or '', 12 currency or '', 13 an amount that could not be read
 --        or '', 14 hash of the event, 15 the event as `settle` reads it, 16 kept_ms
 -- REPLY  idempotency_key_reused    this event id came with another fingerprint
---        duplicate
+--        duplicate, review         with the id of the latest review of its payment, or '' where there is none
 --        full                      so many reviews are open already: nothing was kept
 --        ignored                   kept without a review
---        unmatched
+--        unmatched, review
 -- cost   O(log reviews)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'once:e2', 'kept:pi_2' }
 --        ARGV = { 60000, 1000, 60000, 10000, 'fingerprint', 'abcdefghijklmnopqr', 'paid', 'cart 7', 'e2', 'pi_2', 500000,
 --        'USD', '', 'e2', 'paid\nfingerprint\ne2\npi_2\n500000\nUSD\n\n\n\n', 60000 }
---        ->  { 'unmatched' }
+--        ->  { 'unmatched', 'abcdefghijklmnopqr00' }
 
 -- names
 local once_key, kept_key = KEYS[BOOK_KEYS + 4], KEYS[BOOK_KEYS + 5]
@@ -45,7 +45,8 @@ while number < NUMBERS and review_at(id) and not is_open[id] do
 end
 
 -- decision
-if kept_as then return { kept_as == fingerprint and 'duplicate' or 'idempotency_key_reused' } end
+if kept_as and kept_as ~= fingerprint then return { 'idempotency_key_reused' } end
+if kept_as then return { 'duplicate', review_at(id) and id or previous or '' } end
 if open_max > 0 and not is_open[id] and redis.call('ZCARD', reviews_key) >= open_max then return { 'full' } end
 
 -- effects
@@ -60,4 +61,5 @@ if open_max > 0 then
 end
 write_reviews(now)
 write_book(now)
-return { open_max > 0 and 'unmatched' or 'ignored' }
+if open_max == 0 then return { 'ignored' } end
+return { 'unmatched', id }

@@ -56,9 +56,14 @@ local function follow_shop(event, order, hold)
     release_hold(event.hold_key, hold, now)
     return 'applied'
   end
-  if not order or order.status ~= 'pending' or has_lapsed(order, now) then return 'ignored' end
-  if event.what == 'failed' and terms.on_payment_failed == 'keep' then return 'ignored' end
-  cancel_pending(event.order_key, order, 'shop', now)
+  if not order or event.what == 'failed' and terms.on_payment_failed == 'keep' then return 'ignored' end
+  if order.status == 'pending' and not has_lapsed(order, now) then
+    cancel_pending(event.order_key, order, 'shop', now)
+  elseif is_cancellable_free(event.order_key, order) then
+    cancel_free(event.order_key, order, 'shop', now)
+  else
+    return 'ignored'
+  end
   return 'applied'
 end
 

@@ -113,3 +113,14 @@ local function pay_free_order(order_key, order, now)
   change_order(order_key, 'status', 'paid', 'paid_at', int(now))
   log_order_event('order.paid', order_key, now)
 end
+
+-- Cancels an order that is paid by no payment, so only its units go back. by: as in cancel_pending.
+local function cancel_free(order_key, order, by, now)
+  each_line(order.lines, function(product, units)
+    plan_move(product, 'sold', 'available', units)
+    add_customer_bought(order.customer, product, -units, false, now)
+  end)
+  drop_field(order_key, 'paid_at')
+  change_order(order_key, 'status', 'cancelled', 'cancelled_by', by)
+  log_order_event('order.cancelled', order_key, now)
+end

@@ -192,8 +192,13 @@ local function fits(facts, order, refunded)
   return captured >= total or tonumber(facts.goods or 0) >= total
 end
 
--- What a payment is to its order: nil (nothing was captured), good, bad (the amount does not fit), returning (it goes back,
--- and has not arrived yet) or refunded.
+-- An order that costs nothing is paid, unless a payment pays it: one that came after it was cancelled.
+local function is_paid_by_none(order)
+  return order.status == 'paid' and order.total == '0' and not order.payment
+end
+
+-- What a payment is to its order: nil (nothing was captured, or nothing was to be paid), good, bad (the amount does not
+-- fit), returning (it goes back, and has not arrived yet) or refunded.
 local function worth_of(facts, order)
   if not is_captured(facts) then return nil end
   local refunded, failed = refund_sums(facts)
@@ -201,6 +206,7 @@ local function worth_of(facts, order)
   local has_failed = failed > 0 or facts.failed_all
   if captured and refunded > 0 and refunded >= captured then return 'refunded' end
   if not captured and not has_failed and (facts.refunded_all or facts.all and refunded > 0) then return 'refunded' end
+  if order.total == '0' and captured == 0 and not has_failed and not facts.unclear then return nil end
   if facts.accepted then return 'good' end
   if facts.returned or has_failed and refunded + failed >= (captured or 0) then return 'returning' end
   return (order.lines == '' or fits(facts, order, refunded)) and 'good' or 'bad'
@@ -319,10 +325,20 @@ local function payments_by_worth(order_key, order, fresh)
   return by
 end
 
+-- An order that costs nothing can be cancelled though it is paid, unless money came to it that did not go back.
+local function is_cancellable_free(order_key, order)
+  if not is_paid_by_none(order) then return false end
+  for _, facts in pairs(payments_of(order_key)) do
+    local word = worth_of(facts, order)
+    if word and word ~= 'refunded' then return false end
+  end
+  return true
+end
+
 -- What the order makes of its payments. `fresh` is the payment whose worth has just changed, or nil. An order whose money
 -- must go back stays so, until other money comes.
 local function follow_payments(order_key, order, fresh, now)
-  if order.total == '0' then return end
+  if is_paid_by_none(order) then return end
   local by = payments_by_worth(order_key, order, fresh)
   local word = fresh and worth_of(payments_of(order_key)[fresh], order)
   local is_over = order.status == 'refund_required' and word ~= 'good' and word ~= 'bad'
@@ -352,7 +368,7 @@ local function reason_of(facts, order, id, is_other_captured)
   if order.reason == 'order_cancelled' or order.reason == 'hold_expired' then return order.reason end
   if order.status ~= 'paid' then return word == 'bad' and 'amount_mismatch' or 'units_gone' end
   if order.payment == id then return trouble_of(facts, order) end
-  return (order.total ~= '0' or tonumber(facts.captured or 1) > 0) and 'duplicate_payment' or nil
+  return 'duplicate_payment'
 end
 
 local function dispute_reason_of(facts)

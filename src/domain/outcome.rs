@@ -174,10 +174,25 @@ pub enum SettleOutcome {
     RefundRequired(Settled),
     Review(Settled),
     /// The event names an id that this service never made. It is kept for a person to look at.
-    Unmatched,
+    Unmatched(Settled),
     /// The event names an order and another hold than the one that became this order.
     TargetsDiffer,
     IdempotencyKeyReused,
+}
+
+impl SettleOutcome {
+    /// What the event left behind. `None`: it was refused.
+    pub fn settled_mut(&mut self) -> Option<&mut Settled> {
+        match self {
+            Self::Applied(settled)
+            | Self::Duplicate(settled)
+            | Self::Ignored(settled)
+            | Self::RefundRequired(settled)
+            | Self::Review(settled)
+            | Self::Unmatched(settled) => Some(settled),
+            Self::TargetsDiffer | Self::IdempotencyKeyReused => None,
+        }
+    }
 }
 
 /// What `stock` can answer.

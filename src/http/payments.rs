@@ -47,7 +47,7 @@ pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>
         SettleOutcome::Ignored(settled) => Ok(received("ignored", &settled)),
         SettleOutcome::RefundRequired(settled) => Ok(received("refund_required", &settled)),
         SettleOutcome::Review(settled) => Ok(received("review", &settled)),
-        SettleOutcome::Unmatched => Ok(unmatched(&event)),
+        SettleOutcome::Unmatched(settled) => Ok(unmatched(&event, &settled)),
         SettleOutcome::TargetsDiffer => Err(targets_differ()),
         SettleOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
     }
@@ -129,15 +129,17 @@ fn targets_differ() -> Problem {
     }])
 }
 
-fn unmatched(event: &PaymentEvent) -> HttpResponse {
+fn unmatched(event: &PaymentEvent, settled: &Settled) -> HttpResponse {
     let payment = event.payment.as_ref().map_or("", |payment| payment.as_str());
+    let review = settled.review.as_ref().map_or_else(String::new, |(id, _)| id.to_string());
     tracing::warn!(
         event = event.key.as_str(),
         status = event.status.as_str(),
         payment,
+        review,
         "payment event kept as unmatched"
     );
-    received("unmatched", &Settled::default())
+    received("unmatched", settled)
 }
 
 fn received(outcome: &'static str, settled: &Settled) -> HttpResponse {

@@ -5,8 +5,9 @@ use crate::{
     domain::{
         ids::{OrderId, ProductId},
         money::LINE_TOTAL_MAX,
-        order::Order,
+        order::{Order, OrderStatus},
         outcome::{Shortage, ShortageReason},
+        review::{Review, ReviewAction},
         sale::SaleStatus,
     },
     wire::time::rfc3339,
@@ -42,9 +43,22 @@ pub(super) fn order_not_found() -> Problem {
 }
 
 pub(super) fn order_not_cancellable(order: &Order) -> Problem {
+    let why = match order.status {
+        OrderStatus::RefundRequired => "it is over, and its money must go back: refund what did not go back yet",
+        OrderStatus::Refunded => "it is over, and all its money went back: there is nothing to refund",
+        OrderStatus::InReview => {
+            "a payment came that does not fit, and a person decides about it: resolve the review with refund"
+        }
+        OrderStatus::Paid
+            if order.payment.is_none() && order.total.is_some_and(|(total, _)| total.ten_thousandths() == 0) =>
+        {
+            "it costs nothing, and money came all the same: refund that first, and then cancel the order"
+        }
+        OrderStatus::Paid => "its money was captured: refund it instead",
+        OrderStatus::Pending | OrderStatus::Expired | OrderStatus::Cancelled => "it changed just now: try again",
+    };
     let status = order.status.as_str();
-    Problem::new(Code::OrderNotCancellable, format!("the order is {status}: money was captured, refund it instead"))
-        .with("order_status", status)
+    Problem::new(Code::OrderNotCancellable, format!("the order is {status}: {why}")).with("order_status", status)
 }
 
 pub(super) fn order_not_pending(order: &Order) -> Problem {
@@ -61,8 +75,10 @@ pub(super) fn payment_not_found() -> Problem {
     Problem::new(Code::PaymentNotFound, "no event about a payment with this id came")
 }
 
-pub(super) fn review_resolved() -> Problem {
-    Problem::new(Code::ReviewResolved, "the review was resolved before, with another decision or note, which stay")
+pub(super) fn review_resolved(review: &Review) -> Problem {
+    let by = review.action.map_or("a later event", ReviewAction::as_str);
+    let detail = format!("the review was resolved before, by {by}; what was decided and noted then stays");
+    Problem::new(Code::ReviewResolved, detail).with("action", review.action.map(ReviewAction::as_str))
 }
 
 pub(super) fn payment_not_acceptable() -> Problem {

@@ -1,4 +1,4 @@
-//! `cancel`: cancels an order that is not paid.
+//! `cancel`: cancels an order that is not paid, or that costs nothing.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{ids::OrderId, order::CancelledBy, outcome::CancelOutcome};
@@ -8,8 +8,8 @@ impl Store {
     /// [`Failure`]; after a timeout the order may be cancelled. The same call then answers that.
     pub async fn cancel(&self, order: &OrderId, by: CancelledBy) -> Result<CancelOutcome, Failure> {
         let keys = SaleKeys(order.sale());
-        let call = self.terms.for_book(ScriptCall::of(Op::Cancel).keys(keys.book()).key(keys.order(order.key())));
-        let (word, mut reply) = self.runner.call(call.arg(by.as_str())).await?;
+        let call = ScriptCall::of(Op::Cancel).keys(keys.book()).keys(keys.reviews()).key(keys.order(order.key()));
+        let (word, mut reply) = self.runner.call(self.terms.for_book(call).arg(by.as_str())).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
             "cancelled" => Ok(CancelOutcome::Cancelled(self.read_order_text(&hold, &mut reply)?)),

@@ -1,6 +1,6 @@
 //! `keep_unmatched`: opens a review for a payment event about an id that this service never made.
 
-use super::{Failure, Op, ScriptCall, Store, idempotency, keys::SaleKeys, settle, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, idempotency, keys::SaleKeys, record, settle, unknown_word};
 use crate::domain::{
     ids::{HoldId, HoldKind, IdKind, OrderKind},
     outcome::{SettleOutcome, Settled},
@@ -18,11 +18,15 @@ impl Store {
     pub(super) async fn keep_unmatched(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let once = idempotency::hash_of_event(event);
         let once_key = SaleKeys(&self.unmatched_sale).once(&once);
-        let (word, _) = self.runner.call(self.keep_unmatched_call(event, &once)).await?;
+        let (word, mut reply) = self.runner.call(self.keep_unmatched_call(event, &once)).await?;
+        let mut about_review = || {
+            let review = record::review::id_and_reason(&self.unmatched_sale, &reply.text()?, "unmatched")?;
+            Ok::<_, Failure>(Settled { order: None, review })
+        };
         let outcome = match word.as_str() {
-            "unmatched" => SettleOutcome::Unmatched,
+            "unmatched" => SettleOutcome::Unmatched(about_review()?),
             "ignored" => SettleOutcome::Ignored(Settled::default()),
-            "duplicate" => SettleOutcome::Duplicate(Settled::default()),
+            "duplicate" => SettleOutcome::Duplicate(about_review()?),
             "idempotency_key_reused" => SettleOutcome::IdempotencyKeyReused,
             "full" => {
                 return Err(Failure::unavailable(format!(

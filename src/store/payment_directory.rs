@@ -37,19 +37,20 @@ impl Store {
         })
     }
 
-    /// Remembers that the payment is about this order. What was heard of the payment before is settled there.
-    pub(super) async fn remember_payment(&self, payment: &PaymentId, hold: &HoldId) -> Result<(), Failure> {
+    /// Remembers that the payment is about this order. What was heard of the payment before is settled there. True: something
+    /// was.
+    pub(super) async fn remember_payment(&self, payment: &PaymentId, hold: &HoldId) -> Result<bool, Failure> {
         let wanted = written(hold);
         match self.claim_entry(payment, &wanted).await? {
-            None => Ok(()),
-            Some(found) if found == wanted || found == SEVERAL => Ok(()),
+            None => Ok(false),
+            Some(found) if found == wanted || found == SEVERAL => Ok(false),
             Some(found) if found == UNMATCHED => {
-                self.settle_kept(payment, hold).await?;
+                let some = self.settle_kept(payment, hold).await?;
                 self.set_entry(payment, &wanted).await?;
                 // What another worker kept in between.
-                self.settle_kept(payment, hold).await
+                Ok(self.settle_kept(payment, hold).await? || some)
             }
-            Some(_) => self.set_entry(payment, SEVERAL).await,
+            Some(_) => self.set_entry(payment, SEVERAL).await.map(|()| false),
         }
     }
 
@@ -58,20 +59,20 @@ impl Store {
         self.claim_entry(payment, UNMATCHED).await.map(|_| ())
     }
 
-    /// Settles the events that were kept as unmatched, and closes their review.
-    pub(super) async fn settle_kept(&self, payment: &PaymentId, hold: &HoldId) -> Result<(), Failure> {
+    /// Settles the events that were kept as unmatched, and closes their review. False: there were none.
+    pub(super) async fn settle_kept(&self, payment: &PaymentId, hold: &HoldId) -> Result<bool, Failure> {
         let keys = SaleKeys(&self.unmatched_sale);
         let kept_key = keys.kept(&idempotency::hash_of_payment(payment));
         let kept = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(&kept_key)).await?)?.fields()?;
         if kept.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         for (once, text) in kept {
             let item = SettleItem::again(hold.clone(), once, text);
             self.settles.submit(hold.sale(), item).await?;
         }
         self.close_unmatched(payment, hold).await?;
-        self.runner.plain(redis::cmd("DEL").arg(&kept_key)).await.map(|_| ())
+        self.runner.plain(redis::cmd("DEL").arg(&kept_key)).await.map(|_| true)
     }
 
     async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {

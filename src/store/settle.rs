@@ -9,7 +9,7 @@ use super::{
 use crate::domain::{
     ids::{HoldId, SaleId},
     money::Amount,
-    outcome::{SettleOutcome, Settled},
+    outcome::{FindOrderOutcome, SettleOutcome, Settled},
     payment::{PaymentEvent, RefundId, StatedAmount, Target},
 };
 
@@ -31,11 +31,26 @@ impl Store {
 
     async fn settle_named(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let Some(payment) = &event.payment else { return self.settle_at(hold, event).await };
-        // At the same time, which costs no further wait. Both must have succeeded before the event is acknowledged.
-        let (remembered, outcome) =
-            future::join(self.remember_payment(payment, &hold), self.settle_at(hold.clone(), event)).await;
-        remembered?;
-        outcome
+        // At the same time, which costs no further wait. Both must have succeeded before the event is confirmed.
+        let (remembered, decided) =
+            future::join(self.remember_payment(payment, &hold), self.decide_at(hold.clone(), event)).await;
+        let (has_settled_more, (outcome, once_key)) = (remembered?, decided?);
+        let outcome = if has_settled_more { self.after_all(outcome, &hold).await? } else { outcome };
+        self.confirm(once_key).await?;
+        Ok(outcome)
+    }
+
+    /// The outcome with the order as it is now, because other events were settled there at the same time.
+    async fn after_all(&self, mut outcome: SettleOutcome, hold: &HoldId) -> Result<SettleOutcome, Failure> {
+        let Some(settled) = outcome.settled_mut() else { return Ok(outcome) };
+        if let FindOrderOutcome::Found(order) = self.find_order(&self.ids().order_of(hold)).await? {
+            settled.order = Some(order);
+        }
+        if let Some((id, _)) = &settled.review {
+            let review = self.find_review(id).await?.filter(|review| review.resolved_ms.is_none());
+            settled.review = review.map(|review| (review.id, review.reason));
+        }
+        Ok(outcome)
     }
 
     /// An event that names nothing of ours is about the order that earlier events of its payment named.
@@ -62,12 +77,17 @@ impl Store {
     }
 
     async fn settle_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        let (outcome, once_key) = self.decide_at(hold, event).await?;
+        self.confirm(once_key).await?;
+        Ok(outcome)
+    }
+
+    /// What is decided is not confirmed yet. With the key of the event, for that.
+    async fn decide_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<(SettleOutcome, String), Failure> {
         let sale = hold.sale().clone();
         let item = SettleItem::new(hold, event);
         let once_key = SaleKeys(&sale).once(&item.once);
-        let outcome = self.settles.submit(&sale, item).await?;
-        self.confirm(once_key).await?;
-        Ok(outcome)
+        Ok((self.settles.submit(&sale, item).await?, once_key))
     }
 
     /// `None`: this service never made the id.

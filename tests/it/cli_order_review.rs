@@ -111,7 +111,10 @@ async fn a_second_payment_is_dismissed_and_a_decision_is_made_once() {
     for _again in 0..2 {
         assert_eq!(done(&app, &dismissed), format!("review {review}: resolved, dismiss\n"));
     }
-    all_fail(&app, &[(&format!("review refund {review} --note otherwise"), 1, &["409 review_resolved"])]);
+    for other in ["refund {} --note refunded", "dismiss {} --note otherwise"] {
+        let refused: &[&str] = &["409 review_resolved", "resolved before, by dismiss"];
+        all_fail(&app, &[(&format!("review {}", other.replace("{}", &review)), 1, refused)]);
+    }
     assert_eq!(app.status_of(&order).await, "paid");
 
     let gone = app.ordered().await;

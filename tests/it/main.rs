@@ -26,6 +26,7 @@ mod logs;
 mod lua;
 mod model;
 mod money;
+mod payments_interrupted;
 mod rush;
 mod secrets;
 mod support;

@@ -33,6 +33,8 @@ pub(in crate::http) struct ReadRequest(PaymentId);
 impl FromHttp for ReadRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        PaymentId::parse(request.match_info().query("id")).map(Self).ok_or_else(refusals::payment_not_found)
+        // Decoded whole: `query` leaves the `%` and `/` of an id encoded.
+        let id = request.match_info().load::<String>().ok();
+        id.and_then(|id| PaymentId::parse(&id)).map(Self).ok_or_else(refusals::payment_not_found)
     }
 }

@@ -56,7 +56,7 @@ pub(in crate::http) async fn resolve(
         {
             Ok(answer::json(StatusCode::OK, &ReviewBody::of(&review)))
         }
-        ResolveOutcome::AlreadyResolved(_) => Err(refusals::review_resolved()),
+        ResolveOutcome::AlreadyResolved(review) => Err(refusals::review_resolved(&review)),
         ResolveOutcome::NotAcceptable => Err(refusals::payment_not_acceptable()),
         ResolveOutcome::UnitsGone => Err(refusals::units_gone()),
         ResolveOutcome::ReviewNotFound => Err(refusals::review_not_found()),

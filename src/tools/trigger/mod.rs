@@ -182,18 +182,11 @@ impl Sent {
         self.look().map_or_else(|| line.clone(), |look| format!("{line}\n{INDENT}{look}"))
     }
 
-    /// Why a person must look, and the command that shows what about. The answer about money that names nothing of the service
-    /// may name no review. Its payment leads there.
+    /// Why a person must look, and the command that shows what about.
     fn look(&self) -> Option<String> {
         let (_, body) = self.answer.as_ref().ok()?;
-        let WebhookBody { outcome, review, .. } = WebhookBody::deserialize(body).ok()?;
-        match review {
-            Some(review) => Some(printable(&format!("{}: flashsale review show {}", review.reason, review.id))),
-            None if outcome == "unmatched" && self.kind.names_payment() => {
-                Some(printable(&format!("unmatched: flashsale payment show {}", self.payment)))
-            }
-            None => None,
-        }
+        let review = WebhookBody::deserialize(body).ok()?.review?;
+        Some(printable(&format!("{}: flashsale review show {}", review.reason, review.id)))
     }
 
     /// For programs: a JSON object on one line.

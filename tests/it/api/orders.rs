@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
@@ -72,6 +73,42 @@ async fn what_is_paid_cannot_be_cancelled() {
     let refused = app.post(&format!("/api/orders/{order}/cancel"), json!({})).await;
     assert_eq!(refused.refusal(), (409, "order_not_cancellable"));
     assert_eq!(app.stock(1).await, "9 available, 1 sold");
+}
+
+#[tokio::test]
+async fn a_refusal_to_cancel_says_what_is_the_case() {
+    let app = TestApp::selling(20).await;
+    let send = async |order: &str, key: &str, status: &str, amount: &str| {
+        let event = json!({"status": status, "order_id": order, "payment_id": order, "amount": amount});
+        app.pay(&format!("{order}-{key}"), event).await.body["order"]["status"].as_str().unwrap().to_owned()
+    };
+    let ends: [(&[(&str, &str)], &str, &str); 6] = [
+        (&[("paid", "50.00")], "paid", "refund it instead"),
+        (&[("paid", "50.00"), ("refund_failed", "50.00")], "refund_required", "its money must go back"),
+        (&[("paid", "50.00"), ("refunded", "50.00")], "refunded", "there is nothing to refund"),
+        (&[("paid", "40.00")], "in_review", "resolve the review"),
+        (&[], "cancelled", ""),
+        (&[("processing", "50.00")], "cancelled", ""),
+    ];
+    for (events, status, why) in ends {
+        let order = app.ordered().await;
+        for (event, amount) in events {
+            send(&order, event, event, amount).await;
+        }
+        let by_buyer = format!("/api/orders/{order}/cancel");
+        let by_admin = format!("/api/admin/orders/{order}/cancel");
+        let answers = [app.post(&by_buyer, json!({})).await, app.admin(Method::POST, &by_admin, json!({})).await];
+        for answer in answers {
+            if why.is_empty() {
+                assert_eq!((answer.status, &answer.body["status"]), (200, &json!(status)), "{answer:?}");
+                continue;
+            }
+            assert_eq!(answer.refusal(), (409, "order_not_cancellable"), "{status}");
+            assert_eq!(answer.body["order_status"], status);
+            let detail = answer.body["detail"].as_str().unwrap();
+            assert!(detail.starts_with(&format!("the order is {status}: ")) && detail.contains(why), "{detail}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -117,6 +118,29 @@ async fn a_review_is_resolved_once_with_a_note() {
     let duplicate = app.pay("a", json!({"status": "paid", "order_id": "cart 7"})).await;
     assert_eq!(duplicate.body["outcome"], "duplicate");
     assert!(rows(&list(&app, "").await).is_empty(), "a duplicate opens nothing again");
+}
+
+#[tokio::test]
+async fn of_several_people_who_resolve_a_review_at_once_one_decides() {
+    let app = TestApp::selling(10).await;
+    let order = app.ordered().await;
+    app.pay("a", json!({"status": "paid", "order_id": order, "payment_id": "pi_1", "amount": "40.00"})).await;
+    let review = rows(&list(&app, "").await).remove(0);
+    let decisions: Vec<_> = (0..24).map(|n| (["accept", "refund", "dismiss"][n % 3], ["one", "two"][n % 2])).collect();
+    let answers = join_all(decisions.iter().map(|(action, note)| decide(&app, &review, action, note))).await;
+    let kept = rows(&list(&app, "?status=resolved").await).remove(0);
+    let (action, note) = (kept["action"].as_str().unwrap(), kept["note"].as_str().unwrap());
+    for (decision, answer) in decisions.iter().zip(&answers) {
+        if *decision == (action, note) {
+            assert_eq!((answer.status, &answer.body), (200, &kept), "the same as was decided");
+        } else {
+            assert_eq!(answer.refusal(), (409, "review_resolved"), "{decision:?} after {kept:?}");
+            assert_eq!(answer.body["action"], action);
+        }
+    }
+    let status = app.get(&format!("/api/orders/{order}")).await.body["status"].clone();
+    let expected = [("accept", "paid"), ("refund", "refund_required"), ("dismiss", "in_review")];
+    assert!(expected.contains(&(action, status.as_str().unwrap())), "{action} {status}");
 }
 
 #[tokio::test]

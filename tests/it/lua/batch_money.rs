@@ -165,7 +165,10 @@ fn take(bench: &mut Bench, step: &Step) -> Vec<Value> {
         }
         Step::Orders(holds) => orders(bench, holds),
         Step::Settle(events) => settle(bench, events),
-        Step::Cancel(hold) => about_order(bench, Op::Cancel, *hold, &["customer"]),
+        Step::Cancel(hold) => {
+            let arguments = [&BOOK_ARGUMENTS[..], &["customer"]].concat();
+            bench.call(Op::Cancel, &[reviewing(), vec![key(&format!("order:h{hold}"))]].concat(), &arguments)
+        }
         Step::StartPayment(hold) => about_order(bench, Op::StartPayment, *hold, &[]),
         Step::Expire => {
             let keys = [book(), (0..HOLDS).map(|hold| key(&format!("order:h{hold}"))).collect()].concat();

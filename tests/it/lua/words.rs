@@ -102,7 +102,9 @@ fn provoke_orders(bench: &mut Bench) {
     assert_eq!(find(bench, "c"), "order_not_found");
     let order_keys = |hold: &str| [book(), vec![key(&format!("order:{hold}"))]].concat();
     let cancel = |bench: &mut Bench, hold: &str| {
-        word(&bench.call(Op::Cancel, &order_keys(hold), &[&BOOK_ARGUMENTS[..], &["customer"]].concat()))
+        let names = ["reviews", "review_records", "resolved", &format!("order:{hold}")];
+        let keys = [book(), names.map(key).to_vec()].concat();
+        word(&bench.call(Op::Cancel, &keys, &[&BOOK_ARGUMENTS[..], &["customer"]].concat()))
     };
     let start = |bench: &mut Bench, hold: &str| word(&bench.call(Op::StartPayment, &order_keys(hold), &BOOK_ARGUMENTS));
     assert_eq!(start(bench, "c"), "order_not_found");

@@ -29,7 +29,7 @@ use redis::Commands;
 
 use super::{
     paying::reviews,
-    reference::{HoldRequest, MAX_PER_HOLD, PRICE, SaleReference, Transition},
+    reference::{HoldRequest, MAX_PER_HOLD, SaleReference, Transition, price},
     terms::{reason_word, terms},
 };
 use crate::support::{clock, invariants, redis::PrivateRedis};
@@ -365,7 +365,7 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
         id: ProductId::new(id),
         sale: SaleId::parse(sale),
         name: Name::parse("Item").unwrap(),
-        price: money::Amount::from_ten_thousandths(id * PRICE),
+        price: money::Amount::from_ten_thousandths(price(id)),
         currency: money::Currency::parse(currency).unwrap(),
         total,
         max_per_hold: Quantity::new(MAX_PER_HOLD).unwrap(),

@@ -14,7 +14,7 @@ use redis::Commands;
 
 use super::{
     machine::SaleTest,
-    reference::{Amount, Event, PRICE},
+    reference::{Amount, Event, price},
 };
 
 impl SaleTest {
@@ -28,7 +28,7 @@ impl SaleTest {
             SettleOutcome::Ignored(settled) => format!("ignored {}", text(&settled)),
             SettleOutcome::RefundRequired(settled) => format!("refund_required {}", text(&settled)),
             SettleOutcome::Review(settled) => format!("review {}", text(&settled)),
-            SettleOutcome::Unmatched => "unmatched".into(),
+            SettleOutcome::Unmatched(_) => "unmatched".into(),
             SettleOutcome::TargetsDiffer => "targets_differ".into(),
             SettleOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
         }
@@ -65,7 +65,7 @@ impl SaleTest {
             Amount::Missing => StatedAmount::NotGiven,
             Amount::Right | Amount::WrongCurrency => sum(right),
             Amount::More => sum(right + 1),
-            Amount::Less => sum(right - 1),
+            Amount::Less => sum(right.saturating_sub(1)),
             Amount::Unclear => StatedAmount::NotUnderstood("a lot".to_owned()),
         };
         let currency = if event.amount == Amount::WrongCurrency { "EUR" } else { "USD" };
@@ -86,7 +86,7 @@ impl SaleTest {
     pub(super) fn right_amount(&self, hold: &HoldId) -> u64 {
         match self.runtime.block_on(self.store.find_hold(hold)).unwrap() {
             FindHoldOutcome::Active(hold) => {
-                hold.lines.as_slice().iter().map(|l| l.product.get() * PRICE * l.quantity.get()).sum()
+                hold.lines.as_slice().iter().map(|l| price(l.product.get()) * l.quantity.get()).sum()
             }
             FindHoldOutcome::Converted(order) => order.total.map_or(7, |(amount, _)| amount.ten_thousandths()),
             FindHoldOutcome::HoldExpired => 7,

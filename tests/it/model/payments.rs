@@ -167,6 +167,8 @@ impl Facts {
         let own = if self.currency.is_none() { self.captured.unwrap_or(0) } else { 0 };
         Some(if is_refunded {
             Worth::Refunded
+        } else if total == Some(0) && self.captured == Some(0) && !self.has_failed() && !self.unclear {
+            return None;
         } else if payment.accepted {
             Worth::Good
         } else if payment.returned || self.has_failed() && refunded + failed >= self.captured.unwrap_or(0) {

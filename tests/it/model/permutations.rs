@@ -8,7 +8,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use super::{
     machine::SaleTest,
-    reference::{Amount, Event, HoldRequest, SaleReference, Transition},
+    reference::{Amount, Event, FREE, HoldRequest, SaleReference, Transition},
 };
 
 /// What can happen.
@@ -18,6 +18,8 @@ enum Step {
     Paid,
     /// Less than the total.
     PaidLess,
+    /// More than the total.
+    PaidMore,
     /// Another payment for the same order.
     PaidSecond,
     Cancelled,
@@ -30,14 +32,16 @@ enum Step {
     OtherBuyer,
     /// The buyer cancels.
     Cancel,
+    /// The shop's own webhook cancels.
+    ShopCancels,
     Accept,
     Refund,
     Dismiss,
 }
 
 use Step::{
-    Accept, Cancel, Cancelled, Dismiss, Lapse, Order, OtherBuyer, Paid, PaidLess, PaidSecond, Processing, Refund,
-    Refunded, RefundedSecond,
+    Accept, Cancel, Cancelled, Dismiss, Lapse, Order, OtherBuyer, Paid, PaidLess, PaidMore, PaidSecond, Processing,
+    Refund, Refunded, RefundedSecond, ShopCancels,
 };
 
 /// All sequences of one to `longest` different steps.
@@ -55,35 +59,30 @@ fn sequences(steps: &[Step], longest: usize) -> Vec<Vec<Step>> {
     all
 }
 
-fn one_unit() -> Transition {
-    Transition::Hold(HoldRequest { lines: BTreeMap::from([(1, 1)]), customer: false, ttl_seconds: None, key: None })
+fn one_unit(product: u64) -> Transition {
+    let lines = BTreeMap::from([(product, 1)]);
+    Transition::Hold(HoldRequest { lines, customer: false, ttl_seconds: None, key: None })
 }
 
 impl Step {
-    fn transition(self) -> Transition {
+    fn transition(self, product: u64) -> Transition {
         let event = |key, status, payment, amount| {
-            Transition::Settle(Event {
-                hold: 0,
-                by_order: false,
-                status,
-                key,
-                payment: Some(payment),
-                amount,
-                refund: None,
-            })
+            Transition::Settle(Event { hold: 0, by_order: false, status, key, payment, amount, refund: None })
         };
         match self {
             Order => Transition::Order(0),
-            Paid => event(0, "paid", 1, Amount::Right),
-            PaidLess => event(1, "paid", 1, Amount::Less),
-            PaidSecond => event(2, "paid", 2, Amount::Right),
-            Cancelled => event(3, "cancelled", 1, Amount::Missing),
-            Refunded => event(4, "refunded", 1, Amount::Missing),
-            RefundedSecond => event(5, "refunded", 2, Amount::Missing),
-            Processing => event(6, "processing", 1, Amount::Missing),
+            Paid => event(0, "paid", Some(1), Amount::Right),
+            PaidLess => event(1, "paid", Some(1), Amount::Less),
+            PaidMore => event(7, "paid", Some(1), Amount::More),
+            PaidSecond => event(2, "paid", Some(2), Amount::Right),
+            Cancelled => event(3, "cancelled", Some(1), Amount::Missing),
+            Refunded => event(4, "refunded", Some(1), Amount::Missing),
+            RefundedSecond => event(5, "refunded", Some(2), Amount::Missing),
+            Processing => event(6, "processing", Some(1), Amount::Missing),
             Lapse => Transition::Clock(300_000),
-            OtherBuyer => one_unit(),
+            OtherBuyer => one_unit(product),
             Cancel => Transition::Cancel(0),
+            ShopCancels => event(8, "cancelled", None, Amount::Missing),
             Accept => Transition::Resolve(0, "accept"),
             Refund => Transition::Resolve(0, "refund"),
             Dismiss => Transition::Resolve(0, "dismiss"),
@@ -91,11 +90,11 @@ impl Step {
     }
 }
 
-/// One sequence. Answers the status that the order ends in.
-fn walk(sequence: &[Step]) -> &'static str {
-    let mut reference = SaleReference::selling(1);
+/// One sequence, on one unit of a product. Answers the status that the order ends in.
+fn walk(product: u64, sequence: &[Step]) -> &'static str {
+    let mut reference = SaleReference::selling(product, 1);
     let mut test = SaleTest::init_test(&reference);
-    for transition in [one_unit()].into_iter().chain(sequence.iter().map(|step| step.transition())) {
+    for transition in [one_unit(product)].into_iter().chain(sequence.iter().map(|step| step.transition(product))) {
         reference = SaleReference::apply(reference, &transition);
         test = SaleTest::apply(test, &reference, transition);
     }
@@ -129,10 +128,28 @@ fn whatever_the_order_of_events_and_people_money_ends_in_one_place() {
     let chosen = [Order, Paid, PaidLess, Refunded, Lapse, OtherBuyer, Accept];
     all.extend(sequences(&chosen, 4).into_iter().filter(|sequence| sequence.len() == 4));
     for sequence in &all {
-        *ends.entry(walk(sequence)).or_default() += 1;
+        *ends.entry(walk(1, sequence)).or_default() += 1;
     }
     println!("{} sequences checked, which ended in {ends:?}", all.len());
     for end in ["no order", "pending", "in_review", "paid", "cancelled", "refund_required", "refunded"] {
+        assert!(ends.contains_key(end), "{end} in {ends:?}");
+    }
+}
+
+#[test]
+fn an_order_that_costs_nothing_is_cancelled_once_and_loses_no_money_that_came_all_the_same() {
+    let steps = [Paid, PaidMore, Refunded, Cancel, ShopCancels, OtherBuyer, Lapse];
+    let by_person = [PaidMore, Cancel, ShopCancels, Refund, Accept, Dismiss, Refunded];
+    let mut all = sequences(&steps, 2);
+    for steps in [steps, by_person] {
+        all.extend(sequences(&steps, 3).into_iter().map(|sequence| [&[Order], &sequence[..]].concat()));
+    }
+    let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
+    for sequence in &all {
+        *ends.entry(walk(FREE, sequence)).or_default() += 1;
+    }
+    println!("{} sequences checked, which ended in {ends:?}", all.len());
+    for end in ["no order", "paid", "cancelled", "refund_required", "refunded"] {
         assert!(ends.contains_key(end), "{end} in {ends:?}");
     }
 }

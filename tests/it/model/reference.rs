@@ -13,8 +13,13 @@ pub const PAYMENT_MS: i64 = 50_000;
 pub const PAYMENT_MAX_MS: i64 = 80_000;
 pub const REVIEW_MS: i64 = 90_000;
 pub const MAX_PER_HOLD: u64 = 4;
-/// Ten-thousandths for one unit of product `p`: `p` dollars.
-pub const PRICE: u64 = 10_000;
+/// The product that costs nothing.
+pub const FREE: u64 = 9;
+
+/// Ten-thousandths for one unit of a product: as many dollars as its id, or nothing.
+pub fn price(product: u64) -> u64 {
+    if product == FREE { 0 } else { product * 10_000 }
+}
 
 /// A command, or a move of the clock. A hold is named by its number, in the order of creation.
 #[derive(Clone, Debug)]
@@ -115,6 +120,13 @@ pub(super) struct Order {
     pub(super) expired: bool,
 }
 
+impl Order {
+    /// It costs nothing, and no payment pays it.
+    pub(super) fn is_paid_by_none(&self) -> bool {
+        self.status == "paid" && self.pays.is_none()
+    }
+}
+
 /// `None`: the payment of the events that name none.
 pub(super) type PaymentName = Option<u8>;
 
@@ -159,10 +171,10 @@ pub struct SaleReference {
 pub(super) const WAITING: [&str; 2] = ["pending", "in_review"];
 
 impl SaleReference {
-    /// A service with so many units of product 1.
-    pub fn selling(total: u64) -> Self {
+    /// A service with so many units of a product.
+    pub fn selling(product: u64, total: u64) -> Self {
         let mut reference = Self::new();
-        reference.products.get_mut(&1).unwrap().total = total;
+        reference.products.get_mut(&product).unwrap().total = total;
         reference
     }
 
@@ -177,7 +189,13 @@ impl SaleReference {
             clock: 0,
             // Making its products is the first write.
             last_now: 0,
-            products: [(1, product("drop", 8)), (2, product("drop", 3)), (3, product("other", 5))].into(),
+            products: [
+                (1, product("drop", 8)),
+                (2, product("drop", 3)),
+                (3, product("other", 5)),
+                (FREE, product("drop", 4)),
+            ]
+            .into(),
             holds: Vec::new(),
             orders: BTreeMap::new(),
             hold_keys: BTreeMap::new(),
@@ -385,10 +403,15 @@ impl SaleReference {
         if !self.alive(at) {
             return "hold_expired".into();
         }
-        let due = whole_second(self.now() + PAYMENT_MS);
-        self.convert(at, "pending", due);
+        self.convert_to_pay(at);
         self.wrote();
         format!("created {}", self.order_text(at))
+    }
+
+    /// An order that waits for its payment, unless it costs nothing.
+    pub(super) fn convert_to_pay(&mut self, at: usize) {
+        let status = if total(&self.holds[at].lines) == 0 { "paid" } else { "pending" };
+        self.convert(at, status, whole_second(self.now() + PAYMENT_MS));
     }
 
     pub(super) fn convert(&mut self, at: usize, status: &'static str, due: i64) {
@@ -428,6 +451,10 @@ impl SaleReference {
     }
 
     fn cancel(&mut self, at: usize) -> String {
+        if self.cancel_free(at, "customer") {
+            self.wrote();
+            return format!("cancelled {}", self.order_text(at));
+        }
         match self.orders.get_mut(&at) {
             None => return "order_not_found".into(),
             Some(order) if order.status == "cancelled" => {
@@ -554,7 +581,7 @@ impl SaleReference {
 }
 
 pub(super) fn total(lines: &BTreeMap<u64, u64>) -> u64 {
-    lines.iter().map(|(product, units)| product * PRICE * units).sum()
+    lines.iter().map(|(product, units)| price(*product) * units).sum()
 }
 
 pub(super) fn whole_second(ms: i64) -> i64 {
@@ -579,7 +606,7 @@ impl ReferenceStateMachine for SaleReference {
         let place = prop_oneof![4 => (3_u64..7, Just("drop")), 1 => (Just(3_u64), Just("other"))];
         let put = (place, prop::sample::select(vec!["USD", "EUR"]))
             .prop_map(|((id, sale), currency)| Transition::PutProduct { id, sale, currency });
-        let stock = (1_u64..9).prop_map(Transition::Stock);
+        let stock = (1_u64..=FREE).prop_map(Transition::Stock);
         let free = prop_oneof![12 => hold_request().prop_map(Transition::Hold), 4 => clock, 1 => put, 1 => stock,
             1 => Just(Transition::SettleUnknown)];
         if state.holds.is_empty() {
@@ -666,7 +693,7 @@ impl ReferenceStateMachine for SaleReference {
 
 fn hold_request() -> impl Strategy<Value = HoldRequest> {
     let units = prop_oneof![12 => 1_u64..=2, 3 => 3_u64..=4, 1 => Just(5_u64)];
-    let product = prop_oneof![10 => Just(1_u64), 6 => Just(2), 1 => 4_u64..8];
+    let product = prop_oneof![10 => Just(1_u64), 6 => Just(2), 2 => Just(FREE), 1 => 4_u64..8];
     let lines = prop_oneof![
         9 => (product, units).prop_map(|line| BTreeMap::from([line])),
         3 => (1_u64..=2, 1_u64..=2).prop_map(|(first, second)| BTreeMap::from([(1, first), (2, second)])),

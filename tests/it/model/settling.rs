@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     payments::{Heard, OWN, Said, Worth},
-    reference::{
-        Amount, Event, Order, PAYMENT_MS, PaymentName, REVIEW_MS, Review, SaleReference, WAITING, total, whole_second,
-    },
+    reference::{Amount, Event, Order, PaymentName, REVIEW_MS, Review, SaleReference, WAITING, total, whole_second},
 };
 
 impl SaleReference {
@@ -36,7 +34,7 @@ impl SaleReference {
             Amount::Missing => Said::Nothing,
             Amount::Right => Said::Sum(right, OWN),
             Amount::More => Said::Sum(right + 1, OWN),
-            Amount::Less => Said::Sum(right - 1, OWN),
+            Amount::Less => Said::Sum(right.saturating_sub(1), OWN),
             Amount::WrongCurrency => Said::Sum(right, "EUR"),
             Amount::Unclear => Said::Unclear,
         }
@@ -89,6 +87,9 @@ impl SaleReference {
             self.holds[at].live = false;
             return "applied";
         }
+        if self.cancel_free(at, "shop") {
+            return "applied";
+        }
         match self.orders.get_mut(&at) {
             Some(order) if order.status == "pending" && now <= order.due => {
                 (order.status, order.cancelled_by) = ("cancelled", Some("shop"));
@@ -98,14 +99,25 @@ impl SaleReference {
         }
     }
 
+    /// Cancels an order that costs nothing, unless money came to it that did not go back. False: it is no such order.
+    pub(super) fn cancel_free(&mut self, at: usize, by: &'static str) -> bool {
+        let is_free = self.orders.get(&at).is_some_and(|order| order.is_paid_by_none());
+        let came = |name: &PaymentName| self.worth_of(at, *name).is_some_and(|worth| worth != Worth::Refunded);
+        if !is_free || self.orders[&at].payments.keys().any(came) {
+            return false;
+        }
+        let order = self.orders.get_mut(&at).unwrap();
+        (order.status, order.cancelled_by) = ("cancelled", Some(by));
+        true
+    }
+
     /// Makes the order that a payment needs. False: the event changes nothing.
     fn order_for_payment(&mut self, at: usize, status: &str) -> bool {
         if ["failed", "cancelled"].contains(&status) {
             return false;
         }
         if self.alive(at) {
-            let due = whole_second(self.now() + PAYMENT_MS);
-            self.convert(at, "pending", due);
+            self.convert_to_pay(at);
             return true;
         }
         if status == "processing" {
@@ -131,6 +143,9 @@ impl SaleReference {
 
     fn follow_payments(&mut self, at: usize, fresh: Option<PaymentName>) {
         let order = &self.orders[&at];
+        if order.is_paid_by_none() {
+            return;
+        }
         let with = |worth| -> Vec<PaymentName> {
             order.payments.keys().copied().filter(|name| self.worth_of(at, *name) == Some(worth)).collect()
         };

@@ -8,6 +8,7 @@ pub mod invariants;
 pub mod process;
 pub mod redis;
 pub mod seed;
+pub mod stalling_proxy;
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 

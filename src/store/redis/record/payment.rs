@@ -47,7 +47,23 @@ fn payment(id: &str, facts: &str) -> Result<Payment, Failure> {
 fn refund(entry: &str) -> Result<Refund, Failure> {
     let mut parts = entry.split(':');
     let (id, amount) = parts.next().zip(parts.next()).ok_or_else(|| unreadable(entry))?;
-    Ok(Refund { id: id.to_owned(), amount: ten_thousandths(amount)?, failed: parts.next().is_some() })
+    Ok(Refund {
+        id: refund_id(id).ok_or_else(|| unreadable(entry))?,
+        amount: ten_thousandths(amount)?,
+        failed: parts.next().is_some(),
+    })
+}
+
+/// The id of a refund as the provider wrote it. The script writes a `%` and two digits for what separates parts of a fact.
+fn refund_id(stored: &str) -> Option<String> {
+    let mut parts = stored.split('%');
+    let mut id = parts.next()?.to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        id.push(char::from(u8::from_str_radix(code, 16).ok()?));
+        id.push_str(rest);
+    }
+    Some(id)
 }
 
 fn dispute(value: &str) -> Result<Dispute, Failure> {
