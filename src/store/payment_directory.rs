@@ -37,8 +37,8 @@ impl Store {
         })
     }
 
-    /// Remembers that the payment is about this order. What was heard of the payment before is settled there. True: something
-    /// was.
+    /// Remembers that the payment is about this order. What was heard of the payment before is settled there. True:
+    /// there was something.
     pub(super) async fn remember_payment(&self, payment: &PaymentId, hold: &HoldId) -> Result<bool, Failure> {
         let wanted = written(hold);
         match self.claim_entry(payment, &wanted).await? {

@@ -1,5 +1,5 @@
-//! Payment events that are interrupted at each command that they send to Redis, before it and before its reply: the service is
-//! killed there, or Redis is slow there. The provider sends the event again, and the end is as if nothing had happened.
+//! Payment events that are interrupted at each command that they send to Redis, before it and before its reply: the service
+//! is killed there, or Redis is slow there. The provider sends the event again, and the end is as if nothing had happened.
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};

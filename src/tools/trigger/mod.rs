@@ -56,7 +56,6 @@ struct Event {
 pub struct Sent {
     pub kind: SampleKind,
     pub key: String,
-    pub payment: String,
     /// HTTP status and body, or why there is no answer.
     pub answer: Result<(u16, Value), String>,
 }
@@ -77,7 +76,7 @@ pub async fn run(plan: &TriggerPlan, note: impl FnOnce(&str), mut report: impl F
     }
     for event in plan.events(&total, &payment)? {
         let answer = send(&mut connection, plan, &event).await;
-        report(&Sent { kind: event.kind, key: event.key, payment: payment.clone(), answer });
+        report(&Sent { kind: event.kind, key: event.key, answer });
     }
     Ok(())
 }

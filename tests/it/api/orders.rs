@@ -82,7 +82,8 @@ async fn a_refusal_to_cancel_says_what_is_the_case() {
         let event = json!({"status": status, "order_id": order, "payment_id": order, "amount": amount});
         app.pay(&format!("{order}-{key}"), event).await.body["order"]["status"].as_str().unwrap().to_owned()
     };
-    let ends: [(&[(&str, &str)], &str, &str); 6] = [
+    type End = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let ends: [End; 6] = [
         (&[("paid", "50.00")], "paid", "refund it instead"),
         (&[("paid", "50.00"), ("refund_failed", "50.00")], "refund_required", "its money must go back"),
         (&[("paid", "50.00"), ("refunded", "50.00")], "refunded", "there is nothing to refund"),

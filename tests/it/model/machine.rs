@@ -29,7 +29,8 @@ use redis::Commands;
 
 use super::{
     paying::reviews,
-    reference::{HoldRequest, MAX_PER_HOLD, SaleReference, Transition, price},
+    payments::price,
+    reference::{HoldRequest, MAX_PER_HOLD, SaleReference, Transition},
     terms::{reason_word, terms},
 };
 use crate::support::{clock, invariants, redis::PrivateRedis};

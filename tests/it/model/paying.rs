@@ -14,7 +14,8 @@ use redis::Commands;
 
 use super::{
     machine::SaleTest,
-    reference::{Amount, Event, price},
+    payments::price,
+    reference::{Amount, Event},
 };
 
 impl SaleTest {

@@ -6,6 +6,14 @@ use std::collections::BTreeMap;
 /// The currency of the sale.
 pub const OWN: &str = "USD";
 
+/// The product that costs nothing.
+pub const FREE: u64 = 9;
+
+/// Ten-thousandths for one unit of a product: as many dollars as its id, or nothing.
+pub fn price(product: u64) -> u64 {
+    if product == FREE { 0 } else { product * 10_000 }
+}
+
 /// What one event said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {

@@ -8,7 +8,8 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use super::{
     machine::SaleTest,
-    reference::{Amount, Event, FREE, HoldRequest, SaleReference, Transition},
+    payments::FREE,
+    reference::{Amount, Event, HoldRequest, SaleReference, Transition},
 };
 
 /// What can happen.

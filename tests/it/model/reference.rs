@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::payments::{Payment, Said};
+use super::payments::{FREE, Payment, Said, price};
 
 pub const HOLD_MS: i64 = 100_000;
 pub const HOLD_MAX_MS: i64 = 200_000;
@@ -13,14 +13,6 @@ pub const PAYMENT_MS: i64 = 50_000;
 pub const PAYMENT_MAX_MS: i64 = 80_000;
 pub const REVIEW_MS: i64 = 90_000;
 pub const MAX_PER_HOLD: u64 = 4;
-/// The product that costs nothing.
-pub const FREE: u64 = 9;
-
-/// Ten-thousandths for one unit of a product: as many dollars as its id, or nothing.
-pub fn price(product: u64) -> u64 {
-    if product == FREE { 0 } else { product * 10_000 }
-}
-
 /// A command, or a move of the clock. A hold is named by its number, in the order of creation.
 #[derive(Clone, Debug)]
 pub enum Transition {
@@ -118,13 +110,6 @@ pub(super) struct Order {
     pub(super) started: bool,
     /// The log says that it has lapsed.
     pub(super) expired: bool,
-}
-
-impl Order {
-    /// It costs nothing, and no payment pays it.
-    pub(super) fn is_paid_by_none(&self) -> bool {
-        self.status == "paid" && self.pays.is_none()
-    }
 }
 
 /// `None`: the payment of the events that name none.
@@ -408,12 +393,6 @@ impl SaleReference {
         format!("created {}", self.order_text(at))
     }
 
-    /// An order that waits for its payment, unless it costs nothing.
-    pub(super) fn convert_to_pay(&mut self, at: usize) {
-        let status = if total(&self.holds[at].lines) == 0 { "paid" } else { "pending" };
-        self.convert(at, status, whole_second(self.now() + PAYMENT_MS));
-    }
-
     pub(super) fn convert(&mut self, at: usize, status: &'static str, due: i64) {
         self.holds[at].live = false;
         let lines = self.holds[at].lines.clone();
@@ -472,18 +451,6 @@ impl SaleReference {
         self.cancel_unclaimed(at);
         self.wrote();
         format!("cancelled {}", self.order_text(at))
-    }
-
-    /// An order that lapsed but was not reclaimed keeps its units counted as pending until they are.
-    fn cancel_unclaimed(&mut self, at: usize) {
-        let now = self.now();
-        let order = &self.orders[&at];
-        if now > order.due && !order.reclaimed {
-            // Its bucket still exists: to the counters it is a hold that nobody can use.
-            let ghost = Order { status: "pending", payments: BTreeMap::new(), ..order.clone() };
-            let key = usize::MAX - self.orders.len();
-            self.orders.insert(key, ghost);
-        }
     }
 
     fn start_payment(&mut self, at: usize) -> String {

@@ -4,8 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{
     payments::{Heard, OWN, Said, Worth},
-    reference::{Amount, Event, Order, PaymentName, REVIEW_MS, Review, SaleReference, WAITING, total, whole_second},
+    reference::{
+        Amount, Event, Order, PAYMENT_MS, PaymentName, REVIEW_MS, Review, SaleReference, WAITING, total, whole_second,
+    },
 };
+
+impl Order {
+    /// It costs nothing, and no payment pays it.
+    pub(super) fn is_paid_by_none(&self) -> bool {
+        self.status == "paid" && self.pays.is_none()
+    }
+}
 
 impl SaleReference {
     pub(super) fn settle(&mut self, event: &Event) -> String {
@@ -101,7 +110,7 @@ impl SaleReference {
 
     /// Cancels an order that costs nothing, unless money came to it that did not go back. False: it is no such order.
     pub(super) fn cancel_free(&mut self, at: usize, by: &'static str) -> bool {
-        let is_free = self.orders.get(&at).is_some_and(|order| order.is_paid_by_none());
+        let is_free = self.orders.get(&at).is_some_and(Order::is_paid_by_none);
         let came = |name: &PaymentName| self.worth_of(at, *name).is_some_and(|worth| worth != Worth::Refunded);
         if !is_free || self.orders[&at].payments.keys().any(came) {
             return false;
@@ -109,6 +118,24 @@ impl SaleReference {
         let order = self.orders.get_mut(&at).unwrap();
         (order.status, order.cancelled_by) = ("cancelled", Some(by));
         true
+    }
+
+    /// An order that lapsed but was not reclaimed keeps its units counted as pending until they are.
+    pub(super) fn cancel_unclaimed(&mut self, at: usize) {
+        let now = self.now();
+        let order = &self.orders[&at];
+        if now > order.due && !order.reclaimed {
+            // Its bucket still exists: to the counters it is a hold that nobody can use.
+            let ghost = Order { status: "pending", payments: BTreeMap::new(), ..order.clone() };
+            let key = usize::MAX - self.orders.len();
+            self.orders.insert(key, ghost);
+        }
+    }
+
+    /// An order that waits for its payment, unless it costs nothing.
+    pub(super) fn convert_to_pay(&mut self, at: usize) {
+        let status = if total(&self.holds[at].lines) == 0 { "paid" } else { "pending" };
+        self.convert(at, status, whole_second(self.now() + PAYMENT_MS));
     }
 
     /// Makes the order that a payment needs. False: the event changes nothing.

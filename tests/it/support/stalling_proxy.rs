@@ -79,7 +79,7 @@ fn wait(shared: &(Mutex<State>, Condvar), mut state: MutexGuard<'_, State>) -> b
     state.is_stalled = true;
     while state.is_stalled {
         // A bound, so that a test that failed leaves no thread behind for ever.
-        let (woken, timeout) = shared.1.wait_timeout(state, Duration::from_secs(60)).unwrap();
+        let (woken, timeout) = shared.1.wait_timeout(state, Duration::from_mins(1)).unwrap();
         state = woken;
         if timeout.timed_out() {
             return false;
