@@ -77,12 +77,12 @@ async fn what_is_paid_cannot_be_cancelled() {
 
 #[tokio::test]
 async fn a_refusal_to_cancel_says_what_is_the_case() {
+    type End = (&'static [(&'static str, &'static str)], &'static str, &'static str);
     let app = TestApp::selling(20).await;
     let send = async |order: &str, key: &str, status: &str, amount: &str| {
         let event = json!({"status": status, "order_id": order, "payment_id": order, "amount": amount});
         app.pay(&format!("{order}-{key}"), event).await.body["order"]["status"].as_str().unwrap().to_owned()
     };
-    type End = (&'static [(&'static str, &'static str)], &'static str, &'static str);
     let ends: [End; 6] = [
         (&[("paid", "50.00")], "paid", "refund it instead"),
         (&[("paid", "50.00"), ("refund_failed", "50.00")], "refund_required", "its money must go back"),
