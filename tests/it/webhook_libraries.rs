@@ -5,7 +5,7 @@ mod standard_words;
 mod stripe_events;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -67,7 +67,8 @@ async fn shop() -> TestApp {
 /// cells, and the cell behind them.
 fn documented(head: &str, cells: usize) -> Vec<(Vec<String>, String)> {
     let table = include_str!("../../docs/payments.md").split(head).nth(1).expect("the document has this table");
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|')).filter(|row| !row.starts_with("| any other"));
+    let rows =
+        table.lines().skip(2).take_while(|line| line.starts_with('|')).filter(|row| !row.starts_with("| any other"));
     let row = |row: &str| {
         let row: Vec<&str> = row.split('|').skip(1).collect();
         let first = row[..cells].join(" ");
@@ -76,19 +77,34 @@ fn documented(head: &str, cells: usize) -> Vec<(Vec<String>, String)> {
     rows.map(row).collect()
 }
 
-/// What the service knows of an order: its status, the facts of its payments, and open reviews about `ids`.
-async fn known(app: &TestApp, order: &str, ids: &[String]) -> String {
-    let get = async |path: String| app.send(app.request(Method::GET, &path).bearer_auth(ADMIN_TOKEN)).await;
-    let found = get(format!("/api/admin/orders/{order}")).await.body;
-    let payments: Vec<String> = found["payments"].as_array().unwrap().iter().map(facts).collect();
-    let mut reviews = BTreeSet::new();
-    for id in ids {
-        let of_payment = get(format!("/api/admin/payments/{id}")).await.body;
-        for review in of_payment["reviews"].as_array().into_iter().flatten().filter(|review| review["status"] == "open") {
-            reviews.insert(format!("; review {}", review["reason"].as_str().unwrap()));
+async fn admin_get(app: &TestApp, path: &str) -> Value {
+    let answer = app.send(app.request(Method::GET, path).bearer_auth(ADMIN_TOKEN)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body
+}
+
+/// The reasons of open reviews about each payment.
+type Reviews = BTreeMap<String, BTreeSet<String>>;
+
+async fn open_reviews(app: &TestApp) -> Reviews {
+    let mut reasons = Reviews::new();
+    let mut after = String::new();
+    loop {
+        let page = admin_get(app, &format!("/api/admin/reviews?status=open&limit=100{after}")).await;
+        for review in page["data"].as_array().unwrap() {
+            let text = |name: &str| review[name].as_str().unwrap_or("").to_owned();
+            reasons.entry(text("payment_id")).or_default().insert(text("reason"));
         }
+        let Some(next) = page["next_cursor"].as_str() else { return reasons };
+        after = format!("&cursor={next}");
     }
-    format!("{}: {}{}", found["status"].as_str().unwrap(), payments.join(" | "), String::from_iter(reviews))
+}
+
+/// What the service knows of an order: its status and the facts of its payments.
+async fn known(app: &TestApp, order: &str) -> String {
+    let found = admin_get(app, &format!("/api/admin/orders/{order}")).await;
+    let payments: Vec<String> = found["payments"].as_array().unwrap().iter().map(facts).collect();
+    format!("{}: {}", found["status"].as_str().unwrap(), payments.join(" | "))
 }
 
 fn facts(payment: &Value) -> String {

@@ -131,16 +131,22 @@ class Shop:
         session.update(values)
         return session
 
-    def converted(self):
-        """A session whose buyer paid in another currency."""
+    def converted(self, name):
+        """An object of a payment whose buyer paid in another currency. Until 2025-03-31 all amounts were in that currency."""
+        make = {"session": self.session, "charge": lambda **values: self.charge(5000, **values), "refund": self.refund}[name]
         if not is_before(self.version, "2025-03-31.basil"):
-            return self.session()
-        conversion = {"amount_subtotal": 5000, "amount_total": 5000, "fx_rate": "0.92", "source_currency": "usd"}
-        return self.session(currency="eur", amount_subtotal=4600, total=4600, currency_conversion=conversion)
+            return make()
+        if name == "session":
+            conversion = {"amount_subtotal": 5000, "amount_total": 5000, "fx_rate": "0.92", "source_currency": "usd"}
+            return make(currency="eur", amount_subtotal=4600, total=4600, currency_conversion=conversion)
+        amounts = ["amount", "amount_captured", "amount_refunded"] if name == "charge" else ["amount"]
+        return make(currency="eur", **dict.fromkeys(amounts, 4600))
 
     def object(self, shape):
         """The object of an event, by the name of its shape."""
         name, _, variant = shape.partition(" ")
+        if variant == "converted":
+            return self.converted(name)
         refunded = {"whole": 5000, "part": 1000}.get(variant, 0)
         if name == "intent":
             return {
@@ -178,7 +184,6 @@ class Shop:
             return self.dispute(variant or "needs_response")
         return {
             "taxed": lambda: self.session(total=5950, tax=950),
-            "converted": self.converted,
             "intent expanded": lambda: self.session(payment_intent=self.payment_intent()),
             # Until 2022-08-01 each session had an intent from the beginning.
             "expired": lambda: self.session("unpaid", is_before(self.version, "2022-11-15"), status="expired"),
