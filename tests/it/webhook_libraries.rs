@@ -63,6 +63,14 @@ async fn shop() -> TestApp {
     app
 }
 
+/// A job with one of the many ways to sign it that must be trusted: during a rotation of secrets, and with a clock that differs.
+fn signed_as(at: usize, mut job: Value) -> Value {
+    let secrets = [vec![SECRETS[0]], vec![SECRETS[1]], vec![FOREIGN, SECRETS[0]], vec![SECRETS[1], SECRETS[0]]];
+    job["secrets"] = json!(secrets[at % secrets.len()]);
+    job["age"] = json!([0, 240, -240][at % 3]);
+    job
+}
+
 /// The rows of a table of docs/payments.md, which a unit test compares with the code: what stands in backticks in the first
 /// cells, and the cell behind them.
 fn documented(head: &str, cells: usize) -> Vec<(Vec<String>, String)> {

@@ -33,6 +33,8 @@ SPELLINGS = [
     lambda body: json.dumps(body, indent="\t").replace("\n", "\r\n") + "\r\n",
     lambda body: json.dumps(body).replace("/", "\\/").replace("<", "\\u003C"),
 ]
+# And as only programs do: a byte order mark, half of a character, a number that no float holds.
+ODD_SPELLINGS = [lambda body: "\ufeff" + json.dumps({**body, "cut": "\ud83d"}), lambda body: json.dumps(body)[:-1] + ',"n":1e999}']
 
 
 def standard_headers(job, at):
@@ -40,8 +42,6 @@ def standard_headers(job, at):
     signed = [standardwebhooks.Webhook(secret).sign(job["id"], moment, job["body"]) for secret in job["secrets"]]
     prefix = job.get("prefix", "webhook")
     headers = {f"{prefix}-id": job["id"], f"{prefix}-timestamp": str(at), f"{prefix}-signature": " ".join(signed)}
-    if job.get("trusted"):
-        standardwebhooks.Webhook(job["secrets"][-1]).verify(job["body"], headers)
     return headers
 
 
@@ -67,13 +67,15 @@ def take_as_an_application_would(job, headers):
 
 def written(job):
     """A job with its body, where it only says what the body is about."""
+    spellings = SPELLINGS
     if "shape" in job:
         body = (stripe_shapes.thin_event if job.get("thin") else stripe_shapes.event)(job)
     elif "payload" in job:
         body = {"payload": job["payload"], "note": stripe_shapes.TEXT, "attempt": job["spelling"]}
+        spellings = SPELLINGS + ODD_SPELLINGS
     else:
         return job
-    return {**job, "body": SPELLINGS[job["spelling"] % len(SPELLINGS)](body)}
+    return {**job, "body": spellings[job["spelling"] % len(spellings)](body)}
 
 
 TYPES = typing.get_args(stripe.Event.__annotations__["type"])
