@@ -46,13 +46,16 @@ fn payload(word: &str, (number, order): (usize, &str), made: u64, at: usize) -> 
         Value::Null,
     ];
     let amount = match &amounts[at % AMOUNTS] {
-        // It says that the amount is not given by itself.
+        // Without an amount nobody knows which part went back.
         Value::Null if word == "partially_refunded" => json!("50"),
         amount => amount.clone(),
     };
     let payment = [json!(format!("pay_{number}")), json!(format!(" pay_{number}\t"))][at % 2].clone();
-    let sent =
-        [json!(made), json!(made * 1_000), json!(jiff::Timestamp::from_second(made as i64).unwrap().to_string())];
+    let sent = [
+        json!(made),
+        json!(made * 1_000),
+        json!(jiff::Timestamp::from_second(made.cast_signed()).unwrap().to_string()),
+    ];
     json!({
         "status": spelled(word, at), "order_id": order, "payment_id": payment, "amount": amount, "sent_at": sent[at % 3],
         "currency": (["USD", "usd", " Usd "][at % 3]), "metadata": {"cart": [at, null]},
@@ -105,4 +108,19 @@ async fn every_word_of_our_own_webhook_has_its_effect_however_it_is_spelled_and_
     }
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), expected.len(), wrong.join("\n"));
     println!("{} events of {} orders, signed with {} secrets", jobs.len(), expected.len(), SECRETS.len());
+}
+
+#[tokio::test]
+async fn a_word_that_no_table_knows_is_answered_and_the_corrected_event_counts() {
+    let app = shop().await;
+    let order = app.ordered().await;
+    let job = |at: usize, word: &str| {
+        let payload = payload(word, (1, &order), MADE, 0);
+        let url = format!("http://{}{}", app.addr, standard::PROVIDER.path);
+        signed_as(at, json!({"library": "standard", "url": url, "id": "msg_1", "spelling": at, "payload": payload}))
+    };
+    let jobs = [job(0, "payd"), job(1, "payd"), job(2, "paid"), job(3, "paid")];
+    let came = run(&json!({"send": jobs, "check": []}));
+    assert_eq!(came["send"], json!([[200, "ignored"], [200, "ignored"], [200, "applied"], [200, "duplicate"]]));
+    assert_eq!(known(&app, &order).await, "paid: pay, captured 50.00");
 }

@@ -25,7 +25,7 @@ const fn story(events: &'static [(&'static str, &'static str)], end: &'static st
 
 const PAID: (&str, &str) = ("payment_intent.succeeded", "intent succeeded");
 
-const STORIES: [Story; 35] = [
+const STORIES: [Story; 37] = [
     story(
         &[
             ("payment_intent.created", "intent requires_payment_method"),
@@ -166,6 +166,14 @@ const STORIES: [Story; 35] = [
     story(
         &[PAID, ("charge.dispute.created", "dispute"), ("charge.dispute.closed", "dispute prevented")],
         "paid: pi, captured 50.00, dispute won",
+    ),
+    story(
+        &[PAID, ("charge.refunded", "charge whole"), ("charge.dispute.created", "dispute")],
+        "refunded: pi, captured 50.00, refunded 50.00, dispute open; review disputed",
+    ),
+    story(
+        &[("payment_intent.payment_failed", "intent requires_payment_method"), PAID],
+        "paid: pi, captured 50.00, declined",
     ),
     // The old Charges API: no intent.
     story(&[("charge.pending", "charge legacy"), ("charge.succeeded", "charge legacy")], "paid: ch, captured 50.00"),
