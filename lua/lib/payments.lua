@@ -297,11 +297,17 @@ local function hold_for_review(order_key, order, now)
   log_order_event('order.in_review', order_key, now)
 end
 
+-- Whether an event said that money went back, or did not arrive.
+local function has_refund(facts)
+  local is_some = tonumber(facts.refunded or 0) > 0 or tonumber(facts.failed or 0) > 0
+  return is_some or facts.refunded_all or facts.failed_all or facts.refunds
+end
+
 -- Why a person must look at a payment though it pays its order, or nil: a part of it went back, or a refund of it is odd.
 local function trouble_of(facts, order)
   local refunded = refund_sums(facts)
-  local is_odd = facts.refund_unclear or (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
-  if is_odd then return 'refund_mismatch' end
+  local is_other_money = (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
+  if facts.refund_unclear or is_other_money and has_refund(facts) then return 'refund_mismatch' end
   local excess = not facts.currency and tonumber(facts.captured or 0) - tonumber(order.total or 0) or 0
   return refunded > math.max(excess, 0) and 'partial_refund' or nil
 end

@@ -15,7 +15,7 @@ use super::{
     extract::{self, FromHttp, Parsed},
     problem::{Code, FieldError, Problem},
     refusals,
-    throttle::Throttle,
+    throttle::{Tally, Throttle},
 };
 use crate::{
     domain::{
@@ -36,7 +36,7 @@ use crate::{
 
 thread_local! {
     static REFUSALS: Throttle = const { Throttle::new() };
-    static UNKNOWN_WORDS: Throttle = const { Throttle::new() };
+    static UNKNOWN_WORDS: Tally = Tally::new();
 }
 
 pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
@@ -106,9 +106,9 @@ fn distrusted(verifier: &Verifier, reason: Distrust) -> Problem {
 
 /// Somebody has to teach the shop or this service the word, and can then send the event again.
 fn warn_of_unknown(verifier: &Verifier, word: &str) {
-    if let Some(unsaid) = UNKNOWN_WORDS.with(Throttle::pass) {
-        let word = webhook::visible(word);
-        tracing::warn!(word, path = verifier.provider.path, unsaid, "payment event with an unknown status ignored");
+    let word = webhook::visible(word);
+    if let Some(count) = UNKNOWN_WORDS.with(|words| words.pass(&word)) {
+        tracing::warn!(word, count, path = verifier.provider.path, "payment event with an unknown status ignored");
     }
 }
 

@@ -35,6 +35,8 @@ use crate::domain::{
 };
 
 const SECRET_CHARS_MIN: usize = 16;
+/// What a thin event is, in the field `object`.
+const THIN: &str = "v2.core.event";
 
 pub static PROVIDER: Provider = Provider {
     name: "stripe",
@@ -83,6 +85,9 @@ fn read(body: &[u8]) -> Result<Reading, EventError> {
     let kind = kind.ok_or(wrong("/type", "required", "an event of Stripe has a type"))?;
     let key = id(event.get("id")).and_then(|id| IdempotencyKey::parse(&id));
     let key = key.ok_or(wrong("/id", "required", "an event of Stripe has an id such as evt_1"))?;
+    if text(&event, "object") == Some(THIN) {
+        return Ok(read_thin(key, kind, &event));
+    }
     let object = event.pointer("/data/object").unwrap_or(&Value::Null);
     match table::meaning(kind, object) {
         // An event without its object says no more than that something happened, which matters only to money.
@@ -92,6 +97,22 @@ fn read(body: &[u8]) -> Result<Reading, EventError> {
         }
         Meaning::Is(_) | Meaning::Nothing => Ok(Reading::Irrelevant),
         Meaning::Unknown => Ok(Reading::UnknownStatus(kind.to_owned())),
+    }
+}
+
+/// A thin event names its object and leaves it out, so it says what happened and not how much. Money is kept for a person under
+/// the id of that object. Where an endpoint gets both kinds of events, the other one settles it. Anything else is only logged.
+fn read_thin(key: IdempotencyKey, thin_kind: &str, event: &Value) -> Reading {
+    let Some(kind) = thin_kind.strip_prefix("v1.") else { return Reading::Irrelevant };
+    let object = event.get("related_object").unwrap_or(&Value::Null);
+    match table::meaning(kind, object) {
+        Meaning::Is(status) if status.is_about_money() => {
+            let event = understand(key, kind, status, object, fields::seconds(event.get("created")));
+            let amount = fields::not_understood(&format!("thin event {thin_kind}"));
+            Reading::Event(Box::new(PaymentEvent { amount, currency: None, ..event }))
+        }
+        Meaning::Is(_) | Meaning::Unknown => Reading::UnknownStatus(thin_kind.to_owned()),
+        Meaning::Nothing => Reading::Irrelevant,
     }
 }
 

@@ -129,3 +129,43 @@ async fn only_the_log_says_why_an_event_is_not_trusted() {
         assert!(text.contains(logged) && !refused.to_string().contains("whole number"), "{logged} in {text}");
     }
 }
+
+#[tokio::test]
+async fn the_log_names_and_counts_each_status_word_that_no_table_knows() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let log = folder.path().join("log");
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut service = serve(folder.path(), addr, &log)
+        .env("FLASHSALE_HTTP__WORKERS", "1")
+        .env("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true")
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("http://{addr}{path}");
+    let ready = async || client.get(url("/readyz")).send().await.is_ok_and(|response| response.status() == 200);
+    eventually("it is ready", ready).await;
+    let odd = format!("\u{1b}[2J\nsettling {}", "x".repeat(500));
+    let send = async |word: &str| {
+        let event = json!({"idempotency_key": "k", "payload": {"status": word, "order_id": "order_p1_x"}});
+        let answer = client.post(url("/api/payments/webhook")).json(&event).send().await.unwrap();
+        assert_eq!(answer.json::<Value>().await.unwrap()["outcome"], "ignored", "{word}");
+    };
+    for word in ["payd", "payed", &odd] {
+        send(word).await;
+    }
+    let lines = || {
+        let text = fs::read_to_string(&log).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["message"] == "payment event with an unknown status ignored").collect::<Vec<_>>()
+    };
+    let words = lines().iter().map(|line| line["word"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(words, ["payd", "payed", &format!("\\u{{1b}}[2J\\nsettling {}", "x".repeat(40))]);
+    // Another line about the same word comes a second later, and has counted those between.
+    eventually("a line has a count", async || {
+        send("payd").await;
+        lines().iter().any(|line| line["word"] == "payd" && line["count"].as_u64().unwrap() > 1)
+    })
+    .await;
+    signal_process(service.id(), "TERM");
+    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+}

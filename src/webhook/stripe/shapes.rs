@@ -12,6 +12,7 @@ use crate::domain::{
 };
 
 mod any_json;
+mod thin;
 
 const SENT: u64 = 1_764_000_000;
 

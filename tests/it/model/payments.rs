@@ -138,6 +138,10 @@ impl Facts {
         self.refund_currency != self.currency
     }
 
+    pub fn has_refund(&self) -> bool {
+        self.refunded > 0 || self.failed > 0 || self.refunded_all || self.failed_all || !self.refunds.is_empty()
+    }
+
     /// What went back, and what failed to go back.
     pub fn refund_sums(&self) -> (u64, u64) {
         if self.refunds_differ() {

@@ -286,7 +286,7 @@ impl SaleReference {
     fn trouble_of(&self, at: usize, name: PaymentName) -> Option<&'static str> {
         let total = self.total_of(at);
         let facts = self.orders[&at].payments[&name].facts(total);
-        if facts.refund_unclear || facts.refunds_differ() {
+        if facts.refund_unclear || facts.refunds_differ() && facts.has_refund() {
             return Some("refund_mismatch");
         }
         let own = if facts.currency.is_none() { facts.captured.unwrap_or(0) } else { 0 };
