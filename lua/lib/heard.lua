@@ -1,10 +1,11 @@
 -- heard: the events about payments that an order heard, for a person who looks at it. Nothing is decided by them, and unlike
 -- the facts of payments they depend on the order of arrival. Uses clock and book.
 --
--- An event is the field 'heard:<n>' of its order, and n counts from 1. The first HEARD_MAX stay, and 'heard:more' is the number
--- of those that came later. The value has the second of receipt to base 36, what happened with the number of the payment, and
--- the event id, such as 't8v5mo p evt_1'. The number is that fact of the payment, '' where it has none, and '0' where the shop
--- itself said it of the order. A '=' behind it: the event said nothing new. src/store/redis/record/heard.rs reads it.
+-- An event is the field 'heard:<n>' of its order, and n counts from 1. The first HEARD_MAX stay, and 'heard:more' is the
+-- number of those that came later. The value has the second of receipt to base 36, what happened with the number of the
+-- payment, and the event id, such as 't8v5mo p evt_1'. The number is that fact of the payment, '' where it has none, and '0'
+-- where the shop itself said it of the order. A '=' behind it: the event said nothing new.
+-- src/store/redis/record/heard.rs reads it.
 local HEARD_MAX = 20
 -- Redis keeps the fields of a hash in one block of memory as long as none has more bytes.
 local HEARD_BYTES_MAX = 64

@@ -148,6 +148,20 @@ async fn an_order_stays_small_however_long_the_ids_of_its_events_are() {
     let event = json!({"status": "paid", "order_id": order, "payment_id": "pi_1"});
     let long = "x".repeat(255);
     app.pay("evt_1QyzNbB2eZvKYlo2C0RDxtqk", event.clone()).await;
+    let record: Vec<u8> = redis::cmd("DUMP").arg(key_of(&order)).query(&mut redis).unwrap();
+    let bytes_without = |fields: &[&str]| -> u64 {
+        let mut redis = app.redis.connect();
+        let _: () = redis::cmd("RESTORE").arg("copy").arg(0).arg(&record).arg("REPLACE").query(&mut redis).unwrap();
+        for field in fields {
+            let _: () = redis.hdel("copy", field).unwrap();
+        }
+        let packed: Vec<u8> = redis::cmd("DUMP").arg("copy").query(&mut redis).unwrap();
+        let _: () = redis::cmd("RESTORE").arg("copy").arg(0).arg(packed).arg("REPLACE").query(&mut redis).unwrap();
+        let bytes = redis::cmd("MEMORY").arg("USAGE").arg("copy").query(&mut redis).unwrap();
+        let _: () = redis.del("copy").unwrap();
+        bytes
+    };
+    println!("a paid order: {} bytes, without its event {}", bytes_without(&[]), bytes_without(&["heard:1"]));
     app.pay(&long, event).await;
     let encoding: String = redis::cmd("OBJECT").arg("ENCODING").arg(key_of(&order)).query(&mut redis).unwrap();
     let values: Vec<(String, String)> = redis.hgetall(key_of(&order)).unwrap();
