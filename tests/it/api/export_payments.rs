@@ -152,9 +152,25 @@ async fn the_sum_of_what_is_left_is_what_pays_orders_or_has_a_review_as_the_audi
     redis.hset::<_, _, _, ()>(&record, "payment:pi_second", "captured=500000 exact=1 number=2").unwrap();
     let lost: Vec<Value> = lines(&app, ROWS).await.into_iter().filter(|row| row["payment_status"] == "lost").collect();
     assert_eq!((lost.len(), &lost[0]["payment_id"]), (1, &json!("pi_second")));
-    let differences = audit().await["sales"][0]["differences"].clone();
-    assert_eq!((differences[0]["kind"].as_str(), differences[0]["recomputed"].as_i64()), (Some("money"), Some(1)));
+    let differences = audit().await["differences"].clone();
+    let money = differences.as_array().unwrap().iter().find(|difference| difference["what"] == "money");
+    assert_eq!(money.map(|difference| &difference["recomputed"]), Some(&json!(1)), "{differences}");
     redis.hset::<_, _, _, ()>(&record, "payment:pi_second", facts).unwrap();
+}
+
+#[tokio::test]
+async fn money_for_an_order_that_costs_nothing_pays_nothing_even_without_a_name() {
+    let app = TestApp::selling(1).await;
+    app.add_product(json!({"id": 2, "sale": "gifts", "name": "Gift", "price": "0.00", "total_stock": 9})).await;
+    let order = app.order(&app.post("/api/holds", json!({"product_id": 2, "quantity": 1})).await.id()).await.id();
+    assert_eq!(lines(&app, ROWS).await.len(), 0, "nothing is to be paid");
+    let review = event(&app, "paid", &order, "", json!({"amount": "5.00"})).await;
+    let payments = lines(&app, ROWS).await;
+    let [row] = &payments[..] else { panic!("{payments:?}") };
+    assert_eq!(
+        [&row["order_status"], &row["payment_status"], &row["net_amount"], &row["review_id"]],
+        [&json!("paid"), &json!("in_review"), &json!("5.00"), &json!(review)]
+    );
 }
 
 #[tokio::test]
