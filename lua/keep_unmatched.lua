@@ -9,7 +9,8 @@
 -- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, or 0: no review, 5 fingerprint
 --        of the event, 6 first 18 characters of the id of the review, 7 what happened, 8 what the event names, 9 event id,
 --        10 payment id or '', 11 amount in ten-thousandths or '', 12 currency or '', 13 an amount that could not be read
---        or '', 14 hash of the event, 15 the event as `settle` reads it, 16 kept_ms
+--        or '', 14 hash of the event, 15 the event as `settle` reads it, with an
+--        empty last line, 16 kept_ms
 -- REPLY  idempotency_key_reused    this event id came with another fingerprint
 --        duplicate, review         with the id of the latest review of its payment, or '' where there is none
 --        full                      so many reviews are open already: nothing was kept
@@ -18,7 +19,7 @@
 -- cost   O(log reviews)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'once:e2', 'kept:pi_2' }
 --        ARGV = { 60000, 1000, 60000, 10000, 'fingerprint', 'abcdefghijklmnopqr', 'paid', 'cart 7', 'e2', 'pi_2', 500000,
---        'USD', '', 'e2', 'paid\nfingerprint\ne2\npi_2\n500000\nUSD\n\n\n\n', 60000 }
+--        'USD', '', 'e2', 'paid\nfingerprint\ne2\npi_2\n500000\nUSD\n\n\n\n\n', 60000 }
 --        ->  { 'unmatched', 'abcdefghijklmnopqr00' }
 
 -- names
@@ -52,7 +53,7 @@ if open_max > 0 and not is_open[id] and redis.call('ZCARD', reviews_key) >= open
 -- effects
 redis.call('SET', once_key, fingerprint, 'PX', once_ms)
 if subject.payment ~= '' then
-  redis.call('HSET', kept_key, hash, text)
+  redis.call('HSET', kept_key, hash, text .. base_36(math.floor(now / 1000)))
   redis.call('PEXPIRE', kept_key, kept_ms)
 end
 if open_max > 0 then

@@ -2,15 +2,15 @@
 -- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival. Each
 -- event adds to what is known of its payment, and the order follows from all its payments (lib/payments).
 --
--- uses   clock, units, customers, holds, records, book, orders, reviews, payments
+-- uses   clock, units, customers, holds, records, book, orders, reviews, payments, heard
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
 --        HASH and once STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
 --        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (a word of
 --        PaymentStatus in src/domain/payment.rs), fingerprint, event id, payment id, amount in ten-thousandths, currency,
---        the part for the goods, refund id, epoch seconds of the provider, and an amount that could not be read. All but the
---        first three may be ''
+--        the part for the goods, refund id, epoch seconds of the provider, an amount that could not be read, and the second
+--        in which it came, to base 36, where that is not now. All but the first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
@@ -22,13 +22,14 @@
 --          applied
 -- cost   O(lines and payments of all orders + due buckets)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'hold:h1', 'order:h1', 'once:e2' }
---        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\n\n\n\n' }
+--        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\n\n\n\n\n' }
 --        ->  { 'decided', 4102444800000, 'applied', 'status\npaid\nlines\n1=2@500000...', '', '' }
 
 -- names
 local once_ms = ARGV[3]
 local EVENT_KEYS, KEYS_OF_EVENT, EVENTS = BOOK_KEYS + 4, 3, 4
-local EVENT = { 'what', 'fingerprint', 'event_id', 'payment', 'amount', 'currency', 'goods', 'refund', 'sent', 'unclear' }
+local EVENT = { 'what', 'fingerprint', 'event_id', 'payment', 'amount', 'currency', 'goods', 'refund', 'sent', 'unclear',
+  'received' }
 if #ARGV < EVENTS or #KEYS ~= EVENT_KEYS - 1 + KEYS_OF_EVENT * (#ARGV - EVENTS + 1) then
   return redis.error_reply('ERR settle: wrong number of keys or arguments')
 end
@@ -36,7 +37,9 @@ end
 local events = {}
 for i = EVENTS, #ARGV do
   local event, key = from_lines(EVENT, ARGV[i]), EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
-  if not event or event.unclear:find('\n', 1, true) then return redis.error_reply('ERR settle: an event has ten lines') end
+  if not event or event.received:find('\n', 1, true) then
+    return redis.error_reply('ERR settle: an event has eleven lines')
+  end
   if not JOIN[event.what] then return redis.error_reply('ERR settle: an unknown status') end
   event.hold_key, event.order_key, event.once_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   events[#events + 1] = event
@@ -56,6 +59,7 @@ local function follow_shop(event, order, hold)
     release_hold(event.hold_key, hold, now)
     return 'applied'
   end
+  if order then hear(event, order, '0', true, now) end
   if not order or event.what == 'failed' and terms.on_payment_failed == 'keep' then return 'ignored' end
   if order.status == 'pending' and not has_lapsed(order, now) then
     cancel_pending(event.order_key, order, 'shop', now)
@@ -130,10 +134,12 @@ end
 local function settle(event, order, before)
   local order_key, id = event.order_key, event.payment
   local all = payments_of(order_key)
-  all[id] = all[id] or {}
+  all[id] = all[id] or new_payment(all)
   local facts, was, money = all[id], worth_of(all[id], order), money_of(all[id])
   JOIN[event.what](facts, event, order)
-  if facts_text(facts) == (order[PAYMENT .. id] or '') then return 'duplicate' end
+  local is_new = facts_text(facts) ~= (order[PAYMENT .. id] or '')
+  hear(event, order, facts.number or '', is_new, now)
+  if not is_new then return 'duplicate' end
   expire(order_key, order, now)
   if event.what == 'processing' then follow_processing(order_key, order, facts) end
   if event.what == 'cancelled' then follow_end(order_key, order) end

@@ -17,14 +17,28 @@ local moved, due_back = {}, {}
 -- Entries of the event log, each as its fields and values.
 local logged = {}
 
+-- The events that an order heard (lib/heard) are fields of it, and no text of the order has them. By order key: fields and
+-- values of those that are to be written, in turn.
+local HEARD = 'heard:'
+local heard = {}
+
 -- A key ends in the id of what it has.
 local function id_of(key)
   return key:match('^.*:(.+)$')
 end
 
+local function without_heard(list)
+  local kept = {}
+  for i = 1, #list, 2 do
+    if list[i]:sub(1, #HEARD) ~= HEARD then kept[#kept + 1], kept[#kept + 2] = list[i], list[i + 1] end
+  end
+  return kept
+end
+
 local function keep_order(key, list)
   local order = {}
   for i = 1, #list, 2 do order[list[i]] = list[i + 1] end
+  if order[HEARD .. 1] then list = without_heard(list) end
   orders[key], lists[key] = order, list
 end
 
@@ -81,6 +95,13 @@ local function change_order(key, ...)
     if changes ~= list then put_in_list(changes, field, value) end
   end
   changed_orders[key], texts[key] = changes, nil
+end
+
+local function keep_heard(key, field, value)
+  local list = heard[key] or {}
+  orders[key][field] = value
+  put_in_list(list, field, value)
+  heard[key], changed_orders[key] = list, changed_orders[key] or {}
 end
 
 local function take_from_list(list, field)
@@ -182,6 +203,7 @@ local function write_retention(key, order)
 end
 
 local function write_fields(key, list)
+  for _, word in ipairs(heard[key] or {}) do list[#list + 1] = word end
   if #list > 0 then redis.call('HSET', key, unpack(list)) end
   for field in pairs(dropped_fields[key] or {}) do
     if orders[key][field] == nil then redis.call('HDEL', key, field) end

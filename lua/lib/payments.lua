@@ -20,9 +20,10 @@ local PAYMENT = 'payment:'
 --   dispute          the latest: '<epoch seconds of the provider>:<1 open, 2 won, 3 lost>'
 --   accepted         a person said that this money pays the order; returned: a person said that it goes back
 --   review           the review about its money, and review_about, what it was opened for; dispute_review: of its dispute
+--   number           2 for the payment that the order heard of second, and so on: no fact, and short in lib/heard
 local FACTS = { 'captured', 'all', 'currency', 'exact', 'goods', 'unclear', 'refunded', 'refunded_all', 'refunds', 'failed',
   'failed_all', 'refund_currency', 'refund_unclear', 'in_flight', 'declined', 'ended', 'dispute', 'accepted', 'returned',
-  'review', 'review_about', 'dispute_review', 'dispute_review_about' }
+  'review', 'review_about', 'dispute_review', 'dispute_review_about', 'number' }
 
 -- The terms of the sale that decide about payments.
 local terms = {}
@@ -48,6 +49,12 @@ local function payments_of(order_key)
     end
   end
   return payments[order_key]
+end
+
+local function new_payment(all)
+  local others = 0
+  for _ in pairs(all) do others = others + 1 end
+  return { number = others > 0 and int(others + 1) or nil }
 end
 
 local function facts_text(facts)

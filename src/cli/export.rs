@@ -1,4 +1,4 @@
-//! `flashsale export`: all orders, piece by piece as they arrive.
+//! `flashsale export`: all orders, or all their payments, piece by piece as they arrive.
 
 use std::{
     io::{self, IsTerminal},
@@ -30,11 +30,13 @@ const EXAMPLES: &str = "\
 Examples:
   flashsale export -o orders.csv                         all orders, for a spreadsheet
   flashsale export --sale drop-1 --status paid -o paid.csv
+  flashsale export --rows payments -o payments.csv       where the money of each payment is
   flashsale export --format ndjson | jq -r 'select(.status == \"refund_required\").id'
   flashsale export --sale drop-1 --format ndjson | gzip > drop-1.ndjson.gz
 
 Orders are sorted by sale and time, each in its state when it is read; orders made during the
-export may be among them. In CSV, a cell that a spreadsheet would take for a formula gets an
+export may be among them. --rows payments writes a row for each payment of these orders, and none
+for an order without one; --sale and --status choose orders as ever. In CSV, a cell that a spreadsheet would take for a formula gets an
 apostrophe in front, and so does one that begins with an apostrophe.
 
 With -o the orders go to FILE.part, which becomes FILE when all of them are written. An existing
@@ -46,10 +48,13 @@ Exit status: 0 the export is whole; 1 the service refused; 2 it is not whole, or
 141 the reader of the pipe left, as `head` does (other programs end by SIGPIPE then, which a
 shell reports by the same number).";
 
-/// Which orders, in which format, and where to
+/// Which orders, as which rows, in which format, and where to
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
+    /// What a row is
+    #[arg(long, value_enum, default_value_t = Rows::Orders)]
+    rows: Rows,
     /// Output format [default: by the ending of -o; else csv, or ndjson with --json]
     #[arg(long, value_enum)]
     format: Option<FileFormat>,
@@ -64,6 +69,25 @@ pub(super) struct ExportArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     service: ServiceArgs,
+}
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rows {
+    /// An order
+    Orders,
+    /// A payment of an order: what was captured, what went back, and where the rest is
+    Payments,
+}
+
+impl Rows {
+    /// As the wire and people say it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Payments => "payments",
+        }
+    }
 }
 
 /// The format of a file.
@@ -105,7 +129,8 @@ impl ExportArgs {
     fn path(&self) -> String {
         let filters = [("sale", &self.sale), ("status", &self.status)];
         let filters = filters.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escape(value.as_ref()?))));
-        format!("{PATH}?format={}{}", self.format().as_str(), filters.collect::<String>())
+        let (rows, format) = (self.rows.as_str(), self.format().as_str());
+        format!("{PATH}?rows={rows}&format={format}{}", filters.collect::<String>())
     }
 }
 
@@ -118,16 +143,16 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     let destination = Destination::check(args.file())?;
     let mut stream = client.stream(ApiCall::get(args.path())).await?;
     let mut output = destination.open()?;
-    let bar = bar(&stream, &output);
-    // The header of a table is no order.
+    let bar = bar(&stream, &output, args.rows);
+    // The header of a table is no row.
     let header_lines = u64::from(args.format() == FileFormat::Csv);
     let mut lines = 0;
-    let orders = |lines: u64| lines.saturating_sub(header_lines);
+    let rows = |lines: u64| lines.saturating_sub(header_lines);
     loop {
         match stream.next().await {
             Ok(Some(piece)) => {
                 lines += piece.split(|byte| *byte == b'\n').count() as u64 - 1;
-                bar.set_position(orders(lines));
+                bar.set_position(rows(lines));
                 if output.write(&piece)? == Pipe::Closed {
                     return Ok(Exit::ReaderLeft);
                 }
@@ -135,10 +160,10 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
             Ok(None) => break,
             Err(error) => {
                 bar.finish_and_clear();
-                let came = HumanCount(orders(lines));
+                let (came, what) = (HumanCount(rows(lines)), args.rows.as_str());
                 let part = output.where_written();
                 let why =
-                    format!("the export broke off after {came} orders: {error}\n  What is {part} is not complete.");
+                    format!("the export broke off after {came} {what}: {error}\n  What is {part} is not complete.");
                 return Err(CommandError::NotDone(why));
             }
         }
@@ -150,26 +175,28 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     if let Some(file) = args.file() {
         let (file, format) = (file.display().to_string(), args.format().as_str());
         if args.service.json {
-            print_line(&json!({"orders": orders(lines), "file": file, "format": format}).to_string());
+            print_line(&json!({args.rows.as_str(): rows(lines), "file": file, "format": format}).to_string());
         } else {
-            print_note(&format!("{file} is whole: {}", counted(orders(lines), "order")));
+            let one = args.rows.as_str().trim_end_matches('s');
+            print_note(&format!("{file} is whole: {}", counted(rows(lines), one)));
         }
     }
     Ok(Exit::Done)
 }
 
-/// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of orders is
+/// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of rows is
 /// unknown.
-fn bar(stream: &Stream, output: &Output) -> ProgressBar {
+fn bar(stream: &Stream, output: &Output, rows: Rows) -> ProgressBar {
     let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
     let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let estimated = stream.headers.get("x-orders-estimated").and_then(|value| value.to_str().ok()?.parse().ok());
     let bar = ProgressBar::with_draw_target(estimated, target);
+    let rows = rows.as_str();
     let template = match estimated {
-        Some(_) => "{bar:30.green/white.dim} {human_pos}/{human_len} orders  {eta} to go",
-        None => "{spinner} {human_pos} orders",
+        Some(_) => format!("{{bar:30.green/white.dim}} {{human_pos}}/{{human_len}} {rows}  {{eta}} to go"),
+        None => format!("{{spinner}} {{human_pos}} {rows}"),
     };
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("━━─"));
     }
     bar

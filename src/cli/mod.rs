@@ -80,7 +80,7 @@ enum Command {
     Payment(payment::PaymentArgs),
     /// Compare counters and indexes with the records, and repair them
     Audit(audit::AuditArgs),
-    /// Write all orders, or those of a sale or status, as CSV or NDJSON
+    /// Write all orders, or those of a sale or status, or their payments, as CSV or NDJSON
     Export(export::ExportArgs),
     /// Create products from a CSV or NDJSON file; a bad row is reported and stops no other
     Import(import::ImportArgs),

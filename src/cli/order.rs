@@ -14,7 +14,7 @@ use crate::{
     tools::client::api::{ApiCall, ApiClient, escape},
     wire::{
         order::{OrderBody, OrderRow},
-        payment::PaymentBody,
+        payment::{HeardEventBody, PaymentBody},
     },
 };
 
@@ -49,7 +49,8 @@ Examples:
   flashsale order show order_…
   flashsale order show order_… --json | jq '.payments[]'
 
-A payment shows what its events said, whatever the order made of it. What is not known is left out.";
+A payment shows what its events said, whatever the order made of it, and the first 20 events of the \
+order as they came. What is not known is left out.";
 
 const CANCEL_EXAMPLES: &str = "\
 Example:
@@ -175,6 +176,9 @@ pub(super) fn text(order: &OrderRow<'_>) -> String {
     });
     let lines = if order.items.is_empty() { vec!["not known any more".to_owned()] } else { lines.collect() };
     facts.extend(lines.into_iter().enumerate().map(|(at, line)| fact(if at == 0 { "items" } else { "" }, line)));
+    facts.extend(heard("the shop said", &order.shop_events));
+    let later = order.events_left_out;
+    facts.extend((later > 0).then(|| fact("more events", format!("{later}, which came later and are not shown"))));
     let mut parts = vec![sheet(&format!("order {}: {}{late}", order.id, order.status), &facts)];
     // The order names its payment only where it has an id.
     let is_paid = order.paid_at.is_some() && matches!(&*order.status, "paid" | "refunded" | "refund_required");
@@ -209,8 +213,19 @@ fn payment_text(payment: &PaymentBody<'_>, pays: bool) -> String {
         let amount = money(Some(&refund.amount), currency);
         facts.push(fact("refund", format!("{amount}, {}{failed}", refund.refund_id)));
     }
+    facts.extend(heard("heard", &payment.events));
     let name = payment.payment_id.as_deref().unwrap_or("without an id");
     sheet(&format!("payment {name}{}", if pays { ": pays the order" } else { "" }), &facts)
+}
+
+/// A line for each event, under one name.
+fn heard(name: &str, events: &[HeardEventBody<'_>]) -> Vec<(String, String)> {
+    let line = |(at, event): (usize, &HeardEventBody<'_>)| {
+        let again = if event.repeats { ", nothing new" } else { "" };
+        let text = format!("{} {}, {}{again}", short_time(Some(&event.received_at)), event.kind, event.event_id);
+        fact(if at == 0 { name } else { "" }, text)
+    };
+    events.iter().enumerate().map(line).collect()
 }
 
 fn fact(name: &str, text: String) -> (String, String) {
@@ -225,17 +240,21 @@ mod tests {
 
     fn order(changes: &[(&str, Value)]) -> Value {
         let mut order = json!({"id": "order_p1_x", "sale": "p1", "hold_id": "hold_p1_x", "product_id": null, "quantity": null,
-            "items": [{"product_id": 1, "quantity": 2, "unit_price": "20.00"}, {"product_id": 3, "quantity": 1,
-            "unit_price": "10.00"}], "customer_id": "anna", "status": "paid", "total_amount": "50.00", "currency": "USD",
-            "created_at": "2026-11-27T09:00:00.000Z", "payment_due_at": "2026-11-27T09:35:00.000Z",
-            "paid_at": "2026-11-27T09:40:00.000Z", "payment_id": "pi_2", "payment_started_at": null, "late": true,
-            "payments": [
-                {"payment_id": "pi_1", "captured_amount": null, "refunded_amount": null, "currency": "USD",
-                 "captured": false, "in_flight": true, "declined": true, "ended": false, "dispute": null, "refunds": []},
-                {"payment_id": "pi_2", "captured_amount": "50.00", "refunded_amount": "10.00", "currency": "USD",
-                 "captured": true, "in_flight": false, "declined": false, "ended": true, "dispute": "open",
-                 "refunds": [{"refund_id": "re_1", "amount": "10.00", "failed": false},
-                             {"refund_id": "re_2", "amount": "5.00", "failed": true}]}]});
+        "items": [{"product_id": 1, "quantity": 2, "unit_price": "20.00"}, {"product_id": 3, "quantity": 1,
+        "unit_price": "10.00"}], "customer_id": "anna", "status": "paid", "total_amount": "50.00", "currency": "USD",
+        "created_at": "2026-11-27T09:00:00.000Z", "payment_due_at": "2026-11-27T09:35:00.000Z",
+        "paid_at": "2026-11-27T09:40:00.000Z", "payment_id": "pi_2", "payment_started_at": null, "late": true,
+        "shop_events": [], "events_left_out": 0, "payments": [
+            {"payment_id": "pi_1", "captured_amount": null, "refunded_amount": null, "currency": "USD",
+             "captured": false, "in_flight": true, "declined": true, "ended": false, "dispute": null, "refunds": [],
+             "events": []},
+            {"payment_id": "pi_2", "captured_amount": "50.00", "refunded_amount": "10.00", "currency": "USD",
+             "captured": true, "in_flight": false, "declined": false, "ended": true, "dispute": "open",
+             "refunds": [{"refund_id": "re_1", "amount": "10.00", "failed": false},
+                         {"refund_id": "re_2", "amount": "5.00", "failed": true}],
+             "events": [{"type": "paid", "event_id": "evt_1", "received_at": "2026-11-27T09:40:00.000Z", "repeats": false},
+                        {"type": "paid", "event_id": "evt_2", "received_at": "2026-11-27T09:40:07.000Z", "repeats": true}
+             ]}]});
         for (name, value) in changes {
             order[*name] = value.clone();
         }
@@ -269,14 +288,16 @@ payment pi_2: pays the order
   ended     yes: nothing more is captured
   dispute   open
   refund    10.00 USD, re_1
-  refund    5.00 USD, re_2, failed";
+  refund    5.00 USD, re_2, failed
+  heard     2026-11-27 09:40Z paid, evt_1
+            2026-11-27 09:40:07Z paid, evt_2, nothing new";
         assert_eq!(text(&serde_json::from_value(order(&[])).unwrap()), expected);
     }
 
     #[test]
     fn what_is_not_known_of_an_order_is_said() {
         let nameless = json!({"payment_id": null, "captured_amount": null, "refunded_amount": null, "currency": null,
-            "captured": true, "in_flight": false, "declined": false, "ended": false, "dispute": null, "refunds": []});
+            "captured": true, "in_flight": false, "declined": false, "ended": false, "dispute": null, "refunds": [], "events": []});
         let gone = order(&[
             ("items", json!([])),
             ("total_amount", Value::Null),
@@ -285,11 +306,23 @@ payment pi_2: pays the order
             ("paid_at", Value::Null),
             ("payment_id", Value::Null),
             ("late", false.into()),
+            (
+                "shop_events",
+                json!([{"type": "failed", "event_id": "e", "received_at": "2026-11-27T09:40:00.000Z", "repeats": false}]),
+            ),
+            ("events_left_out", 3.into()),
             ("payments", json!([nameless])),
         ]);
         let printed = text(&serde_json::from_value(gone).unwrap());
         assert!(printed.starts_with("order order_p1_x: refund_required\n"), "{printed}");
-        assert!(printed.contains("\n  total        -\n") && printed.contains("  items        not known any more\n"));
+        for line in [
+            "  total          -",
+            "  items          not known any more",
+            "  the shop said  2026-11-27 09:40Z failed, e",
+            "  more events    3, which came later and are not shown",
+        ] {
+            assert!(printed.contains(&format!("\n{line}\n")), "{printed}");
+        }
         assert!(printed.ends_with("payment without an id\n\n  captured  yes, and no event says how much"), "{printed}");
     }
 

@@ -4,7 +4,7 @@ use super::{
     hold::Line,
     ids::{HoldId, OrderId},
     money::{Amount, Currency},
-    payment::{Payment, PaymentId},
+    payment::{HeardEvent, Payment, PaymentId},
     text::CustomerId,
 };
 
@@ -39,6 +39,41 @@ impl OrderStatus {
         [Pending, InReview, Paid, Cancelled, Expired, RefundRequired, Refunded]
             .into_iter()
             .find(|status| status.as_str() == text)
+    }
+}
+
+/// Where the money of a payment is, or how far the payment came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentStanding {
+    PaysOrder,
+    /// All of it went back.
+    Refunded,
+    /// An open review asks for it.
+    InReview,
+    /// It had a review, which a person or a later event resolved.
+    Reviewed,
+    /// It is in none of these places, which the audit reports.
+    Lost,
+    /// The buyer is paying.
+    InFlight,
+    Ended,
+    Declined,
+    NotCaptured,
+}
+
+impl PaymentStanding {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PaysOrder => "pays_order",
+            Self::Refunded => "refunded",
+            Self::InReview => "in_review",
+            Self::Reviewed => "reviewed",
+            Self::Lost => "lost",
+            Self::InFlight => "in_flight",
+            Self::Ended => "ended",
+            Self::Declined => "declined",
+            Self::NotCaptured => "not_captured",
+        }
     }
 }
 
@@ -84,6 +119,10 @@ pub struct Order {
     pub payment: Option<PaymentId>,
     /// All payments that are known of it, by their ids.
     pub payments: Vec<Payment>,
+    /// What the shop itself said of the order: events of no payment that it failed or is cancelled.
+    pub shop_events: Vec<HeardEvent>,
+    /// Events that came after so many that the order keeps no more of them.
+    pub events_left_out: u64,
     /// When the buyer began to pay, which moved the deadline.
     pub started_ms: Option<i64>,
     /// Paid after its deadline, with units that were still there.
@@ -92,4 +131,33 @@ pub struct Order {
     pub hold_deadline_ms: Option<i64>,
     /// The time of the answer.
     pub now_ms: i64,
+}
+
+impl Order {
+    /// Whether this is the payment that pays it.
+    pub fn is_paid_by(&self, payment: &Payment) -> bool {
+        let is_free = self.total.is_some_and(|(total, _)| total.ten_thousandths() == 0);
+        self.status == OrderStatus::Paid && !is_free && self.payment == payment.id
+    }
+
+    /// Where the money of one of its payments is. The audit counts the same (`lost_payments`).
+    pub fn standing_of(&self, payment: &Payment, has_open_review: bool) -> PaymentStanding {
+        let is_nothing = payment.captured.is_some_and(|captured| captured.ten_thousandths() == 0);
+        if !payment.is_captured {
+            return match payment {
+                Payment { ended: true, .. } => PaymentStanding::Ended,
+                Payment { in_flight: true, .. } => PaymentStanding::InFlight,
+                Payment { declined: true, .. } => PaymentStanding::Declined,
+                _ => PaymentStanding::NotCaptured,
+            };
+        }
+        match () {
+            () if payment.is_refunded() => PaymentStanding::Refunded,
+            () if self.is_paid_by(payment) => PaymentStanding::PaysOrder,
+            () if has_open_review => PaymentStanding::InReview,
+            () if payment.review.is_some() || payment.dispute_review.is_some() => PaymentStanding::Reviewed,
+            () if is_nothing => PaymentStanding::NotCaptured,
+            () => PaymentStanding::Lost,
+        }
+    }
 }

@@ -195,6 +195,18 @@ impl Dispute {
     }
 }
 
+/// An event that an order heard. Which ones there are depends on the order of their arrival, unlike the facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardEvent {
+    pub status: PaymentStatus,
+    /// The provider's id of it, which ends in `…` where it was too long to keep.
+    pub id: String,
+    /// Epoch milliseconds of the Redis clock, of a whole second.
+    pub received_ms: i64,
+    /// Whether it said something that was not known.
+    pub is_new: bool,
+}
+
 /// What is known of one payment of an order: facts from all its events, which are the same in whatever order the events came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "facts, each on its own")]
@@ -228,6 +240,10 @@ pub struct Payment {
     /// The key of the latest review about its money.
     pub review: Option<String>,
     pub dispute_review: Option<String>,
+    /// Its place among the payments of its order, by when the order heard of them first. From 1.
+    pub number: u64,
+    /// In the order of their arrival.
+    pub events: Vec<HeardEvent>,
 }
 
 impl Payment {
@@ -244,6 +260,19 @@ impl Payment {
         let failed = (sum(true) + value(self.failed)).max(if self.is_failed_whole { value(self.captured) } else { 0 });
         let named = value(self.refunded).max(whole).saturating_sub(failed);
         Amount::from_ten_thousandths(named.max(sum(false)))
+    }
+
+    /// What is left of the captured money, which the audit finds in one place. `None` where no event says how much came.
+    pub fn net(&self) -> Option<Amount> {
+        let refunded = self.refunded_sum();
+        let left = |captured: Amount| captured.ten_thousandths().saturating_sub(refunded.ten_thousandths());
+        let nothing = Amount::from_ten_thousandths(0);
+        match self.captured {
+            Some(captured) => Some(Amount::from_ten_thousandths(left(captured))),
+            None if self.is_captured => self.is_refunded().then_some(nothing),
+            // Money that went back must have come, and nobody said how much of it.
+            None => (refunded == nothing && !self.is_refunded_whole).then_some(nothing),
+        }
     }
 
     /// Whether all that was captured went back.

@@ -1,13 +1,19 @@
 //! `list_reviews`: reviews page by page: sales by name, and the reviews of a sale by time. Reviews that are opened or
 //! resolved meanwhile make no other review come twice or not at all.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use std::collections::HashSet;
+
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     cursor::ListCursor,
     ids::SaleId,
+    order::Order,
     outcome::ListReviewsOutcome,
     review::{Review, ReviewStatus},
 };
+
+/// Reviews that one call asks about.
+const ASKED_MAX: usize = 1_000;
 
 impl Store {
     /// At most `limit` reviews behind the cursor, of one sale or of all.
@@ -36,6 +42,31 @@ impl Store {
             }
         }
         Ok(ListReviewsOutcome::Reviews { reviews, next: None })
+    }
+
+    /// The keys of those reviews of the payments of these orders that are open. The orders are of one sale.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn open_reviews(&self, orders: &[Order]) -> Result<HashSet<String>, Failure> {
+        let payments = || orders.iter().flat_map(|order| &order.payments);
+        let named: Vec<&str> = payments()
+            .flat_map(|payment| [&payment.review, &payment.dispute_review])
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        let Some(sale) = orders.first().map(|order| order.hold.sale()) else { return Ok(HashSet::new()) };
+        let mut open = HashSet::new();
+        for some in named.chunks(ASKED_MAX) {
+            let ask = self.runner.plain(redis::cmd("ZMSCORE").arg(SaleKeys(sale).open_reviews()).arg(some)).await?;
+            let mut reply = Reply::read(ask)?;
+            for key in some {
+                if reply.is_some()? {
+                    open.insert((*key).to_owned());
+                }
+            }
+        }
+        Ok(open)
     }
 
     async fn reviews_of(

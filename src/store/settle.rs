@@ -135,7 +135,8 @@ impl SettleItem {
     }
 }
 
-/// An event as the scripts read it: ten lines, of which all but the first three may be empty.
+/// An event as the scripts read it: eleven lines, of which all but the first three may be empty. The last is for
+/// `keep_unmatched`, which adds when the event came.
 pub(super) fn event_text(event: &PaymentEvent) -> String {
     let (payment, amount, currency) = money(event);
     let ten_thousandths = |amount: Amount| amount.ten_thousandths().to_string();
@@ -154,6 +155,7 @@ pub(super) fn event_text(event: &PaymentEvent) -> String {
         event.refund.as_ref().map_or("", RefundId::as_str),
         &event.sent_seconds.map_or_else(String::new, |seconds| seconds.to_string()),
         &unclear,
+        "",
     ]
     .join("\n")
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     hold::{ItemBody, single},
-    payment::PaymentBody,
+    payment::{HeardEventBody, PaymentBody},
     time::rfc3339,
 };
 use crate::domain::{
@@ -85,6 +85,10 @@ pub struct OrderRow<'a> {
     pub late: bool,
     /// What is known of each payment. Left out of the CSV.
     pub payments: Vec<PaymentBody<'a>>,
+    /// What the shop itself said of the order, in events of no payment. Left out of the CSV, like the next.
+    pub shop_events: Vec<HeardEventBody<'a>>,
+    /// Events that came after those that are kept.
+    pub events_left_out: u64,
 }
 
 /// A line, with the price of one unit when the order was made.
@@ -117,6 +121,8 @@ impl<'a> OrderRow<'a> {
             payment_started_at: order.started_ms.map(rfc3339),
             late: order.late,
             payments: order.payments.iter().map(|payment| PaymentBody::of(payment, currency.as_ref())).collect(),
+            shop_events: order.shop_events.iter().map(HeardEventBody::of).collect(),
+            events_left_out: order.events_left_out,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Payments of an order.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{order::OrderRow, review::ReviewBody};
+use super::{order::OrderRow, review::ReviewBody, time::rfc3339};
 use crate::domain::{
     money::{Amount, Currency},
     order::Order,
-    payment::{Dispute, Payment, PaymentId},
-    review::Review,
+    payment::{Dispute, HeardEvent, Payment, PaymentId},
+    review::{Review, ReviewId},
+    text::CustomerId,
 };
 
 /// What is known of one payment. These are facts from all its events. They say nothing about the order.
@@ -29,6 +30,31 @@ pub struct PaymentBody<'a> {
     /// `open`, `won` or `lost`.
     pub dispute: Option<Cow<'a, str>>,
     pub refunds: Vec<RefundBody<'a>>,
+    /// What was heard of it, in the order of arrival.
+    pub events: Vec<HeardEventBody<'a>>,
+}
+
+/// An event that an order heard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeardEventBody<'a> {
+    /// A word of ours: `paid`, `refunded`, ...
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+    pub event_id: Cow<'a, str>,
+    pub received_at: String,
+    /// It said nothing that was not known, such as a second event of the provider about the same.
+    pub repeats: bool,
+}
+
+impl<'a> HeardEventBody<'a> {
+    pub fn of(event: &'a HeardEvent) -> Self {
+        Self {
+            kind: event.status.as_str().into(),
+            event_id: Cow::Borrowed(&event.id),
+            received_at: rfc3339(event.received_ms),
+            repeats: !event.is_new,
+        }
+    }
 }
 
 /// A refund that has an id.
@@ -65,6 +91,7 @@ impl<'a> PaymentBody<'a> {
                     failed: refund.failed,
                 })
                 .collect(),
+            events: payment.events.iter().map(HeardEventBody::of).collect(),
         }
     }
 }
@@ -82,5 +109,63 @@ impl<'a> FoundPaymentBody<'a> {
     pub fn of(payment: &'a PaymentId, order: Option<&'a Order>, reviews: &'a [Review]) -> Self {
         let reviews = reviews.iter().map(ReviewBody::of).collect();
         Self { payment_id: payment.as_str().into(), order: order.map(OrderRow::of), reviews }
+    }
+}
+
+/// A payment in an export.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentRow<'a> {
+    pub order_id: Cow<'a, str>,
+    pub sale: Cow<'a, str>,
+    pub order_created_at: String,
+    pub order_status: Cow<'a, str>,
+    pub customer_id: Option<Cow<'a, str>>,
+    /// Null: the payment of the events that name none.
+    pub payment_id: Option<Cow<'a, str>>,
+    /// Where its money is, or how far it came.
+    pub payment_status: Cow<'a, str>,
+    pub captured_amount: Option<String>,
+    pub refunded_amount: Option<String>,
+    /// What is left of the captured money. Null where nobody knows it, because no event says how much was captured.
+    pub net_amount: Option<String>,
+    pub currency: Option<Cow<'a, str>>,
+    /// `open`, `won` or `lost`.
+    pub dispute: Option<Cow<'a, str>>,
+    /// The open review about its money, and that about its dispute.
+    pub review_id: Option<String>,
+    pub dispute_review_id: Option<String>,
+}
+
+impl<'a> PaymentRow<'a> {
+    /// A row for each payment of the order. `open` has the keys of open reviews.
+    pub fn all_of(order: &'a Order, open: &HashSet<String>) -> impl Iterator<Item = Self> {
+        order.payments.iter().map(move |payment| Self::of(order, payment, open))
+    }
+
+    fn of(order: &'a Order, payment: &'a Payment, open: &HashSet<String>) -> Self {
+        let sale = order.hold.sale();
+        let review = |key: &Option<String>| {
+            let key = key.as_ref().filter(|key| open.contains(*key))?;
+            Some(ReviewId::new(sale.clone(), key)?.to_string())
+        };
+        let (money, dispute) = (review(&payment.review), review(&payment.dispute_review));
+        let order_currency = order.total.map(|(_, currency)| currency);
+        let facts = PaymentBody::of(payment, order_currency.as_ref());
+        Self {
+            order_id: order.id.as_str().into(),
+            sale: sale.as_str().into(),
+            order_created_at: rfc3339(order.created_ms),
+            order_status: order.status.as_str().into(),
+            customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            payment_id: facts.payment_id,
+            payment_status: order.standing_of(payment, money.is_some() || dispute.is_some()).as_str().into(),
+            captured_amount: facts.captured_amount,
+            refunded_amount: facts.refunded_amount,
+            net_amount: payment.net().map(|net| net.written(payment.currency.as_ref().or(order_currency.as_ref()))),
+            currency: facts.currency,
+            dispute: facts.dispute,
+            review_id: money,
+            dispute_review_id: dispute,
+        }
     }
 }

@@ -162,6 +162,10 @@ async fn an_order_is_shown_with_what_is_known_of_each_payment() {
     let expected = ["100.00 USD", "10.00 USD", "open", "10.00 USD, re_1"];
     assert_eq!(["captured", "refunded", "dispute", "refund"].map(|name| fact(paying, name)), expected);
     assert!(paying.contains("5.00 USD, re_2, failed"), "{shown}");
+    assert!(
+        fact(paying, "heard").contains("Z paid, paid-pi_3-") && paying.contains("Z disputed, disputed-pi_3-"),
+        "{shown}"
+    );
     assert_eq!(
         json_of(&app, &format!("order show {order} --json")),
         app.admin_get(&format!("/api/admin/orders/{order}")).await

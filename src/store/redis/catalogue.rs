@@ -80,6 +80,7 @@ fragments! {
     "book",
     "clock",
     "customers",
+    "heard",
     "holds",
     "orders",
     "pages",

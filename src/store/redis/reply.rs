@@ -76,6 +76,15 @@ impl Reply {
         self.text().map(Some)
     }
 
+    /// Whether the next value is anything but a nil.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] when there is no next value.
+    pub fn is_some(&mut self) -> Result<bool, Failure> {
+        let next = self.rest.next().ok_or_else(|| Failure::unreadable("a value is missing"))?;
+        Ok(next != Value::Nil)
+    }
+
     /// # Errors
     /// [`Failure::Unreadable`] when the next value is no sale id.
     pub fn sale_id(&mut self) -> Result<SaleId, Failure> {

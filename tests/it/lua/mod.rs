@@ -112,7 +112,7 @@ impl Bench {
             keys.extend(
                 [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)),
             );
-            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\n\n\n\n"));
+            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\n\n\n\n\n"));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let reply = self.call(Op::Settle, &keys, &arguments);

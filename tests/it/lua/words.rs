@@ -360,7 +360,7 @@ fn provoke_behind(bench: &mut Bench) {
             &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "500000000000000", "name", "Item"],
         ),
         (Op::Restock, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "delta", "0", "1000000"]),
-        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\n\n\n\n"]),
+        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\n\n\n\n\n"]),
         (Op::Expire, &expire_keys, &BOOK_ARGUMENTS),
         (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),

@@ -81,7 +81,7 @@ fn settle(bench: &mut Bench, events: &[(String, usize)]) {
         );
         let [what, payment, amount, refund, sent] = EVENTS[*place];
         let fingerprint = format!("{hold}-{place}");
-        arguments.push(format!("{what}\n{fingerprint}\n{place}\n{payment}\n{amount}\n\n\n{refund}\n{sent}\n"));
+        arguments.push(format!("{what}\n{fingerprint}\n{place}\n{payment}\n{amount}\n\n\n{refund}\n{sent}\n\n"));
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(word(&bench.call(Op::Settle, &keys, &arguments)), "decided");
@@ -92,7 +92,9 @@ fn end_of(bench: &mut Bench, hold: &str, open: &[String]) -> End {
     let (mut known, mut reasons) = (Vec::new(), Vec::new());
     for (field, text) in &order {
         let Some(id) = field.strip_prefix("payment:") else { continue };
-        let (reviews, facts): (Vec<&str>, Vec<&str>) = text.split(' ').partition(|fact| fact.contains("review"));
+        // The number says in which order they came, and so do the events that were heard.
+        let facts = text.split(' ').filter(|fact| !fact.starts_with("number="));
+        let (reviews, facts): (Vec<&str>, Vec<&str>) = facts.partition(|fact| fact.contains("review"));
         known.push(format!("{id}: {}", facts.join(" ")));
         for review in
             reviews.iter().filter_map(|fact| fact.split_once('=')).filter(|(name, _)| !name.ends_with("about"))

@@ -4,6 +4,7 @@
 //! a statement about money.
 
 pub mod event;
+mod heard;
 pub mod order;
 pub mod payment;
 pub mod product;

@@ -1,6 +1,6 @@
 //! Orders, as `lua/lib/orders.lua` and `lua/settle.lua` write them.
 
-use super::{Failure, Fields, currency, customer, line, payment::payments, ten_thousandths};
+use super::{Failure, Fields, currency, customer, heard::Heard, line, payment::payments, ten_thousandths};
 use crate::{
     domain::{
         ids::HoldId,
@@ -66,6 +66,11 @@ pub fn order(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Res
 
 fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<Order, Failure> {
     let payment_due_ms = fields.int("due")?;
+    let mut heard = Heard::read(fields)?;
+    let mut payments = payments(fields)?;
+    for payment in &mut payments {
+        payment.events = heard.take(payment.number);
+    }
     Ok(Order {
         id: ids.order_of(hold),
         hold: hold.clone(),
@@ -77,7 +82,9 @@ fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<O
         payment_due_ms,
         paid_ms: fields.int_or_none("paid_at")?,
         payment: fields.get("payment").and_then(PaymentId::parse),
-        payments: payments(fields)?,
+        payments,
+        shop_events: heard.take(Heard::SHOP),
+        events_left_out: heard.left_out,
         started_ms: fields.int_or_none("started_at")?,
         late: fields.get("late").is_some(),
         hold_deadline_ms: fields.int_or_none("hold_deadline")?,

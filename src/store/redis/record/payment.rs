@@ -14,7 +14,7 @@ pub fn payments(fields: &Fields) -> Result<Vec<Payment>, Failure> {
 }
 
 fn payment(id: &str, facts: &str) -> Result<Payment, Failure> {
-    let mut payment = Payment { id: PaymentId::parse(id), ..Payment::default() };
+    let mut payment = Payment { id: PaymentId::parse(id), number: 1, ..Payment::default() };
     for entry in facts.split(' ').filter(|entry| !entry.is_empty()) {
         let (name, value) = entry.split_once('=').ok_or_else(|| unreadable(entry))?;
         match name {
@@ -35,6 +35,7 @@ fn payment(id: &str, facts: &str) -> Result<Payment, Failure> {
             "returned" => payment.returned = true,
             "review" => payment.review = Some(value.to_owned()),
             "dispute_review" => payment.dispute_review = Some(value.to_owned()),
+            "number" => payment.number = value.parse().map_err(|_| unreadable(entry))?,
             // Only the scripts need these.
             "exact" | "goods" | "refund_unclear" | "review_about" | "dispute_review_about" => {}
             _ => return Err(unreadable(entry)),
@@ -106,7 +107,9 @@ mod tests {
 
     #[test]
     fn facts_that_nobody_writes_cannot_be_read() {
-        for facts in ["captured=much", "captured", "colour=red", "refunds=re_1", "dispute=1:9", "currency=dollar"] {
+        for facts in
+            ["captured=much", "captured", "colour=red", "refunds=re_1", "dispute=1:9", "currency=dollar", "number=a"]
+        {
             assert!(matches!(read(facts), Err(Failure::Unreadable(_))), "{facts}");
         }
     }
