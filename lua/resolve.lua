@@ -56,6 +56,7 @@ if facts and is_captured(facts) and (action == 'accept' or action == 'refund') t
   else
     facts.accepted, facts.returned = nil, '1'
   end
+  keep_facts(order_key, review.payment, facts)
   follow_payments(order_key, order, review.payment, now)
   follow_reviews(order_key, order, review.payment,
     { what = review.what, event_id = review.event_id, unclear = review.stated }, now)

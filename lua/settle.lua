@@ -28,29 +28,31 @@
 -- names
 local once_ms = ARGV[3]
 local EVENT_KEYS, KEYS_OF_EVENT, EVENTS = BOOK_KEYS + 4, 3, 4
-local EVENT = { 'what', 'fingerprint', 'event_id', 'payment', 'amount', 'currency', 'goods', 'refund', 'sent', 'unclear',
-  'received' }
+local EVENT = '^' .. ('(%S*)\n'):rep(9) .. '([^\n]*)\n(%w*)$'
 if #ARGV < EVENTS or #KEYS ~= EVENT_KEYS - 1 + KEYS_OF_EVENT * (#ARGV - EVENTS + 1) then
   return redis.error_reply('ERR settle: wrong number of keys or arguments')
 end
 
-local events = {}
+local events, once_keys = {}, {}
 for i = EVENTS, #ARGV do
-  local event, key = from_lines(EVENT, ARGV[i]), EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
-  if not event or event.received:find('\n', 1, true) then
-    return redis.error_reply('ERR settle: an event has eleven lines')
-  end
-  if not JOIN[event.what] then return redis.error_reply('ERR settle: an unknown status') end
-  event.hold_key, event.order_key, event.once_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-  events[#events + 1] = event
+  local key = EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
+  local what, fingerprint, event_id, payment, amount, currency, goods, refund, sent, unclear, received =
+    ARGV[i]:match(EVENT)
+  if not what then return redis.error_reply('ERR settle: an event has eleven lines') end
+  if not JOIN[what] then return redis.error_reply('ERR settle: an unknown status') end
+  events[#events + 1] = { what = what, fingerprint = fingerprint, event_id = event_id, payment = payment, amount = amount,
+    currency = currency, goods = goods, refund = refund, sent = sent, unclear = unclear, received = received,
+    hold_key = KEYS[key], order_key = KEYS[key + 1], once_key = KEYS[key + 2] }
+  once_keys[#once_keys + 1] = KEYS[key + 2]
 end
 
 -- facts
 read_payment_terms()
 local now = guarded_now(terms.last_now)
 if reclaim(now) then return { 'behind' } end
+local settled_as = redis.call('MGET', unpack(once_keys))
 
--- decision: in the book and in the reviews alone
+-- decision: in the book and in the reviews alone. `remembered` has fingerprints by once key
 local remembered = {}
 
 -- An event without a payment id that the order is not paid or cancelled is the word of the shop itself.
@@ -81,7 +83,7 @@ local function order_of_hold(event, hold)
     if order_at(event.order_key).total == '0' then pay_free_order(event.order_key, order_at(event.order_key), now) end
   else
     if event.what == 'failed' or event.what == 'cancelled' or event.what == 'processing' then return nil end
-    add_order(event.order_key, { 'status', 'pending', 'lines', '', 'customer', '', 'created', int(now), 'due', int(now - 1),
+    add_order(event.order_key, { 'status', 'pending', 'lines', '', 'created', int(now), 'due', int(now - 1),
       'expired_at', int(now) })
   end
   return order_at(event.order_key)
@@ -120,41 +122,45 @@ local function follow_end(order_key, order)
   end
 end
 
-local function decision(event, order, before, review, has_moved)
+local function decision(event, order, before, review, facts, facts_before)
   if order.status ~= before.status and order.status == 'refund_required' then return 'refund_required' end
   if review then return 'review' end
   local has_changed = order.status ~= before.status or order.started_at ~= before.started_at
     or order.payment ~= before.payment
-  if has_moved or has_changed then return 'applied' end
+  if has_changed or money_of(facts) ~= money_of(facts_before) then return 'applied' end
   local is_about_money = event.what ~= 'failed' and event.what ~= 'cancelled' and event.what ~= 'processing'
   return is_about_money and 'duplicate' or 'ignored'
 end
 
+local NO_FACTS = {}
+
 -- Answers the decision, and the id of the review that the event opened or changed.
 local function settle(event, order, before)
   local order_key, id = event.order_key, event.payment
-  local all = payments_of(order_key)
+  local known, all = order[PAYMENT .. id], payments_of(order_key)
   all[id] = all[id] or new_payment(all)
-  local facts, was, money = all[id], worth_of(all[id], order), money_of(all[id])
+  local facts, facts_before = all[id], known and read_facts(known) or NO_FACTS
   JOIN[event.what](facts, event, order)
-  local is_new = facts_text(facts) ~= (order[PAYMENT .. id] or '')
+  local text = facts_text(facts)
+  local is_new = text ~= (known or '')
   hear(event, order, facts.number or '', is_new, now)
   if not is_new then return 'duplicate' end
   expire(order_key, order, now)
+  change_order(order_key, PAYMENT .. id, text)
   if event.what == 'processing' then follow_processing(order_key, order, facts) end
   if event.what == 'cancelled' then follow_end(order_key, order) end
-  follow_payments(order_key, order, worth_of(facts, order) ~= was and id or nil, now)
+  follow_payments(order_key, order, worth_of(facts, order) ~= worth_of(facts_before, order) and id or nil, now)
   -- An order without lines to which no money came yet.
   if not before.status and order.expired_at and order.status == 'pending' then
     log_order_event('order.expired', order_key, now)
   end
   local review = follow_reviews(order_key, order, id, event, now)
-  return decision(event, order, before, review, money_of(facts) ~= money), review
+  return decision(event, order, before, review, facts, facts_before), review
 end
 
-local function decide(event)
-  local settled_as = remembered[event.once_key] or redis.call('GET', event.once_key)
-  if settled_as then return settled_as == event.fingerprint and 'duplicate' or 'idempotency_key_reused' end
+local function decide(event, settled_before)
+  local known_as = remembered[event.once_key] or settled_before
+  if known_as then return known_as == event.fingerprint and 'duplicate' or 'idempotency_key_reused' end
   remembered[event.once_key] = event.fingerprint
   local order = order_at(event.order_key)
   local hold = not order and hold_at(event.hold_key, now)
@@ -168,8 +174,8 @@ local function decide(event)
 end
 
 local reply = { 'decided', now }
-for _, event in ipairs(events) do
-  local word, review = decide(event)
+for i, event in ipairs(events) do
+  local word, review = decide(event, settled_as[i])
   order_at(event.order_key)
   reply[#reply + 1] = word
   reply[#reply + 1] = order_text(event.order_key)

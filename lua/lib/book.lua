@@ -22,9 +22,16 @@ local logged = {}
 local HEARD = 'heard:'
 local heard = {}
 
--- A key ends in the id of what it has.
+-- By key: the id that it ends in, behind the last colon.
+local ids = {}
+
 local function id_of(key)
-  return key:match('^.*:(.+)$')
+  local id = ids[key]
+  if not id then
+    id = key:match('^.*:(.+)$')
+    ids[key] = id
+  end
+  return id
 end
 
 local function without_heard(list)
@@ -36,7 +43,9 @@ local function without_heard(list)
 end
 
 local function keep_order(key, list)
-  local order = {}
+  -- Room for what most orders have. A table that grows to it is made anew five times.
+  local order = { customer = '', status = nil, lines = nil, total = nil, currency = nil, created = nil, due = nil,
+    hold_deadline = nil, paid_at = nil }
   for i = 1, #list, 2 do order[list[i]] = list[i + 1] end
   if order[HEARD .. 1] then list = without_heard(list) end
   orders[key], lists[key] = order, list
@@ -73,15 +82,11 @@ local function add_order(key, list)
   new_orders[#new_orders + 1] = id_of(key)
 end
 
-local function put_in_list(list, field, value)
-  for i = 1, #list, 2 do
-    if list[i] == field then
-      list[i + 1] = value
-      return
-    end
-  end
-  list[#list + 1] = field
-  list[#list + 1] = value
+local function put_in_list(list, field, value, is_new)
+  local at, size = 1, #list
+  if is_new then at = size + 1 end
+  while at <= size and list[at] ~= field do at = at + 2 end
+  list[at], list[at + 1] = field, value
 end
 
 -- Takes fields and values in turn.
@@ -90,9 +95,10 @@ local function change_order(key, ...)
   local changes = changed_orders[key] or {}
   for i = 1, #pairs_of, 2 do
     local field, value = pairs_of[i], pairs_of[i + 1]
+    local is_new = order[field] == nil
     order[field] = value
-    put_in_list(list, field, value)
-    if changes ~= list then put_in_list(changes, field, value) end
+    put_in_list(list, field, value, is_new)
+    if changes ~= list then put_in_list(changes, field, value, is_new) end
   end
   changed_orders[key], texts[key] = changes, nil
 end
@@ -194,10 +200,10 @@ end
 -- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same,
 -- and one that got its units again.
 local function write_retention(key, order)
-  local dropped = dropped_fields[key] or {}
+  local dropped = dropped_fields[key]
   if order.status == 'cancelled' or order.status == 'pending' and order.expired_at then
     redis.call('PEXPIREAT', key, int(order.due + retention_ms))
-  elseif order.expired_at or order.cancelled_by or dropped.expired_at or dropped.cancelled_by then
+  elseif order.expired_at or order.cancelled_by or dropped and (dropped.expired_at or dropped.cancelled_by) then
     redis.call('PERSIST', key)
   end
 end
@@ -205,7 +211,8 @@ end
 local function write_fields(key, list)
   for _, word in ipairs(heard[key] or {}) do list[#list + 1] = word end
   if #list > 0 then redis.call('HSET', key, unpack(list)) end
-  for field in pairs(dropped_fields[key] or {}) do
+  if not dropped_fields[key] then return end
+  for field in pairs(dropped_fields[key]) do
     if orders[key][field] == nil then redis.call('HDEL', key, field) end
   end
 end

@@ -37,8 +37,13 @@ local function create_order(hold_key, order_key, hold, quoted, now, due)
     plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
     plan_due_back(hold.customer, due, product, 'p', units, now)
   end)
-  add_order(order_key, { 'status', 'pending', 'lines', quoted.lines, 'total', quoted.total, 'currency', quoted.currency,
-    'customer', hold.customer, 'created', int(now), 'due', int(due), 'hold_deadline', int(hold.deadline) })
+  local list = { 'status', 'pending', 'lines', quoted.lines, 'total', quoted.total, 'currency', quoted.currency,
+    'created', int(now), 'due', int(due), 'hold_deadline', int(hold.deadline) }
+  if hold.customer ~= '' then
+    list[#list + 1] = 'customer'
+    list[#list + 1] = hold.customer
+  end
+  add_order(order_key, list)
   log_order_event('order.created', order_key, now)
 end
 

@@ -6,7 +6,7 @@
 -- come. The status of the order follows from the facts of all its payments, from its deadline and from what people did.
 local PAYMENT = 'payment:'
 
--- The facts, in the order in which they are stored. Amounts are ten-thousandths.
+-- The facts. They are stored in the order of their names. Amounts are ten-thousandths.
 --   captured         the most that was captured, in `currency`; all: it was captured without an amount, and the total is not
 --                    known
 --   currency         left out where it is that of the sale
@@ -21,9 +21,6 @@ local PAYMENT = 'payment:'
 --   accepted         a person said that this money pays the order; returned: a person said that it goes back
 --   review           the review about its money, and review_about, what it was opened for; dispute_review: of its dispute
 --   number           2 for the payment that the order heard of second, and so on: no fact, and short in lib/heard
-local FACTS = { 'captured', 'all', 'currency', 'exact', 'goods', 'unclear', 'refunded', 'refunded_all', 'refunds', 'failed',
-  'failed_all', 'refund_currency', 'refund_unclear', 'in_flight', 'declined', 'ended', 'dispute', 'accepted', 'returned',
-  'review', 'review_about', 'dispute_review', 'dispute_review_about', 'number' }
 
 -- The terms of the sale that decide about payments.
 local terms = {}
@@ -37,18 +34,26 @@ end
 -- By order key: the facts of its payments, by payment id.
 local payments = {}
 
+local function read_facts(text)
+  local facts = {}
+  for name, value in text:gmatch('([%a_]+)=(%S+)') do facts[name] = value end
+  return facts
+end
+
 local function payments_of(order_key)
-  if not payments[order_key] then
-    payments[order_key] = {}
-    for field, text in pairs(orders[order_key]) do
-      if field:sub(1, #PAYMENT) == PAYMENT then
-        local facts = {}
-        for name, value in text:gmatch('([%a_]+)=(%S+)') do facts[name] = value end
-        payments[order_key][field:sub(#PAYMENT + 1)] = facts
-      end
+  local all = payments[order_key]
+  if all then return all end
+  all = {}
+  local list = lists[order_key]
+  for i = 1, #list, 2 do
+    local field = list[i]
+    -- Few fields are that long, and a length costs less than a part of a text.
+    if #field >= #PAYMENT and field:sub(1, #PAYMENT) == PAYMENT then
+      all[field:sub(#PAYMENT + 1)] = read_facts(list[i + 1])
     end
   end
-  return payments[order_key]
+  payments[order_key] = all
+  return all
 end
 
 local function new_payment(all)
@@ -59,14 +64,18 @@ end
 
 local function facts_text(facts)
   local entries = {}
-  for _, name in ipairs(FACTS) do
-    if facts[name] then entries[#entries + 1] = name .. '=' .. facts[name] end
-  end
+  for name, value in pairs(facts) do entries[#entries + 1] = name .. '=' .. value end
+  if #entries > 1 then table.sort(entries) end
   return table.concat(entries, ' ')
 end
 
+-- Whoever changes the facts of a payment puts them into the order.
+local function keep_facts(order_key, id, facts)
+  change_order(order_key, PAYMENT .. id, facts_text(facts))
+end
+
 local function raise(facts, name, amount)
-  if tonumber(amount) > tonumber(facts[name] or -1) then facts[name] = amount end
+  if not facts[name] or tonumber(amount) > tonumber(facts[name]) then facts[name] = amount end
 end
 
 local function is_own_currency(code)
@@ -141,9 +150,8 @@ local function join_refund(facts, event)
   end
 end
 
-local DISPUTES = { disputed = '1', dispute_won = '2', dispute_lost = '3' }
-
 local function join_dispute(facts, event)
+  local DISPUTES = { disputed = '1', dispute_won = '2', dispute_lost = '3' }
   local sent, rank = (facts.dispute or '-1:0'):match('^(.+):(%d)$')
   local new_sent, new_rank = tonumber(event.sent) or 0, DISPUTES[event.what]
   if new_sent > tonumber(sent) or new_sent == tonumber(sent) and new_rank > rank then
@@ -151,13 +159,16 @@ local function join_dispute(facts, event)
   end
 end
 
-local function join_flag(name)
-  return function(facts) facts[name] = '1' end
+local function join_attempt(facts, event)
+  if event.what == 'failed' then
+    raise(facts, 'declined', tonumber(event.sent) and event.sent or '0')
+  else
+    facts[event.what == 'processing' and 'in_flight' or 'ended'] = '1'
+  end
 end
 
 local JOIN = {
-  paid = join_captured, processing = join_flag('in_flight'), cancelled = join_flag('ended'),
-  failed = function(facts, event) raise(facts, 'declined', tonumber(event.sent) and event.sent or '0') end,
+  paid = join_captured, processing = join_attempt, failed = join_attempt, cancelled = join_attempt,
   refunded = join_refund, refund_failed = join_refund,
   disputed = join_dispute, dispute_won = join_dispute, dispute_lost = join_dispute,
 }
@@ -173,6 +184,8 @@ end
 -- Ten-thousandths that went back and that failed to go back. What is in another currency than the captured money counts
 -- as 0.
 local function refund_sums(facts)
+  -- Hardly any payment has one, and this is asked several times for each.
+  if not (facts.refunded or facts.refunds or facts.refunded_all or facts.failed or facts.failed_all) then return 0, 0 end
   if (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency) then return 0, 0 end
   local captured, by_id, failed = tonumber(facts.captured or 0), 0, tonumber(facts.failed or 0)
   for _, refund in pairs(refunds_of(facts)) do
@@ -228,15 +241,12 @@ local function place_of_units(order, now)
   return order.restocked == '0' and 'kept' or 'none'
 end
 
-local function units_available(product)
-  local counter = product .. ':available'
-  return tonumber(redis.call('HGET', stock_key, counter)) + (moved[counter] or 0)
-end
-
 local function are_available(lines)
   local enough = lines ~= ''
   each_line(lines, function(product, units)
-    if units > units_available(product) then enough = false end
+    local counter = product .. ':available'
+    local available = tonumber(redis.call('HGET', stock_key, counter)) + (moved[counter] or 0)
+    if units > available then enough = false end
   end)
   return enough
 end
@@ -275,6 +285,7 @@ end
 -- Before an order that was over gets its units again.
 local function revive(order_key, order, now)
   if now > tonumber(order.due) and order.status ~= 'paid' then change_order(order_key, 'late', '1') end
+  if not (order.expired_at or order.cancelled_by or order.reason or order.restocked) then return end
   for _, field in ipairs({ 'expired_at', 'cancelled_by', 'reason', 'restocked' }) do drop_field(order_key, field) end
 end
 
@@ -315,6 +326,7 @@ local function trouble_of(facts, order)
   local refunded = refund_sums(facts)
   local is_other_money = (facts.refund_currency or terms.currency) ~= (facts.currency or terms.currency)
   if facts.refund_unclear or is_other_money and has_refund(facts) then return 'refund_mismatch' end
+  if refunded == 0 then return nil end
   local excess = not facts.currency and tonumber(facts.captured or 0) - tonumber(order.total or 0) or 0
   return refunded > math.max(excess, 0) and 'partial_refund' or nil
 end
@@ -328,14 +340,16 @@ local function pays_better(order, all, one, other, fresh)
   return one < other
 end
 
--- A payment of the order for each worth that it has one of, and the best of those that are good.
+-- A payment of the order for each worth that it has one of, and the best of those that are good. Also the worth of the fresh
+-- one.
 local function payments_by_worth(order_key, order, fresh)
-  local by, all = {}, payments_of(order_key)
+  local by, all, fresh_word = {}, payments_of(order_key), nil
   for id, facts in pairs(all) do
     local word = worth_of(facts, order)
     if word and (not by[word] or pays_better(order, all, id, by[word], fresh)) then by[word] = id end
+    if id == fresh then fresh_word = word end
   end
-  return by
+  return by, fresh_word
 end
 
 -- An order that costs nothing can be cancelled though it is paid, unless money came to it that did not go back.
@@ -352,8 +366,7 @@ end
 -- must go back stays so, until other money comes.
 local function follow_payments(order_key, order, fresh, now)
   if is_paid_by_none(order) then return end
-  local by = payments_by_worth(order_key, order, fresh)
-  local word = fresh and worth_of(payments_of(order_key)[fresh], order)
+  local by, word = payments_by_worth(order_key, order, fresh)
   local is_over = order.status == 'refund_required' and word ~= 'good' and word ~= 'bad'
   if by.good and not is_over then
     pay_order(order_key, order, by.good, now)
@@ -385,8 +398,9 @@ local function reason_of(facts, order, id, is_other_captured)
 end
 
 local function dispute_reason_of(facts)
+  if not facts.dispute then return nil end
   local REASONS = { ['1'] = 'disputed', ['3'] = 'dispute_lost' }
-  return facts.dispute and REASONS[facts.dispute:match('%d$')]
+  return REASONS[facts.dispute:match('%d$')]
 end
 
 -- The next id of a review about a payment: a hash, which follows from the one before, and its kind (m: its money, d: its
@@ -398,18 +412,23 @@ end
 -- Opens, changes or closes the review of one kind. What a person resolved stays as it is. A new entry, which names the old
 -- one, is opened when there is something else to decide.
 local function follow_review(order_key, order, payment, facts, kind, reason, event, now)
-  local name = kind == 'm' and 'review' or 'dispute_review'
-  local id, about = facts[name], name .. '_about'
+  local name, about = 'review', 'review_about'
+  if kind == 'd' then name, about = 'dispute_review', 'dispute_review_about' end
+  local id = facts[name]
+  if not reason and not id then return end
   local is_there = id and review_at(id) and is_open[id]
   if not reason then
     if is_there then close_review(id, '', 'a later event settled it', now) end
-    facts[about] = nil
+    if facts[about] then
+      facts[about] = nil
+      keep_facts(order_key, payment, facts)
+    end
     return
   end
   local refunded = refund_sums(facts)
   local new_about = reason .. ':' .. (facts.captured or '') .. ':' .. int(refunded)
   if facts[about] == new_about then return end
-  if is_there and not event.is_about[payment] then event = from_lines(REVIEW, review_at(id)) end
+  if is_there and event.fresh ~= payment then event = from_lines(REVIEW, review_at(id)) end
   local subject = { reason = reason, what = event.what, target = id_of(order_key), event_id = event.event_id,
     payment = payment, amount = facts.captured, currency = facts.currency or terms.currency,
     refunded = refunded > 0 and int(refunded) or '',
@@ -422,29 +441,27 @@ local function follow_review(order_key, order, payment, facts, kind, reason, eve
     open_review(facts[name], reason, subject, now)
   end
   facts[about] = new_about
+  keep_facts(order_key, payment, facts)
 end
 
 -- The reviews of all payments of an order, after one of them changed. Answers the id of the review of the fresh payment when
 -- it is new or changed.
 local function follow_reviews(order_key, order, fresh, event, now)
-  event.is_about = { [fresh] = true }
-  local captured, ids = 0, {}
-  for id, facts in pairs(payments_of(order_key)) do
+  event.fresh = fresh
+  local all, captured, names = payments_of(order_key), 0, {}
+  for id, facts in pairs(all) do
     if is_captured(facts) then captured = captured + 1 end
-    ids[#ids + 1] = id
+    names[#names + 1] = id
   end
-  table.sort(ids)
-  local before = payments_of(order_key)[fresh].review_about
-  local before_dispute = payments_of(order_key)[fresh].dispute_review_about
-  for _, id in ipairs(ids) do
-    local facts = payments_of(order_key)[id]
+  if #names > 1 then table.sort(names) end
+  local before, before_dispute = all[fresh].review_about, all[fresh].dispute_review_about
+  for i = 1, #names do
+    local id, facts = names[i], all[names[i]]
     local is_other_captured = captured > (is_captured(facts) and 1 or 0)
     follow_review(order_key, order, id, facts, 'm', reason_of(facts, order, id, is_other_captured), event, now)
     follow_review(order_key, order, id, facts, 'd', dispute_reason_of(facts), event, now)
-    local text = facts_text(facts)
-    if order[PAYMENT .. id] ~= text then change_order(order_key, PAYMENT .. id, text) end
   end
-  local facts = payments_of(order_key)[fresh]
+  local facts = all[fresh]
   if facts.dispute_review_about and facts.dispute_review_about ~= before_dispute then return facts.dispute_review end
   return facts.review_about and facts.review_about ~= before and facts.review or nil
 end

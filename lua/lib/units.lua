@@ -9,12 +9,9 @@ local function stamp(now)
   redis.call('HSET', sale_key, 'last_now', int(now))
 end
 
-local deadline_texts = {}
-
 -- '<deadline>:<product>:<kind>'. kind: h(eld) or p(ending).
 local function bucket_name(deadline, product, kind)
-  deadline_texts[deadline] = deadline_texts[deadline] or int(deadline)
-  return deadline_texts[deadline] .. ':' .. product .. ':' .. kind
+  return int(deadline) .. ':' .. product .. ':' .. kind
 end
 
 -- deadline, product, kind.

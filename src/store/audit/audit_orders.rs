@@ -76,7 +76,7 @@ impl AuditedOrder {
         Ok(Self {
             status: StoredStatus::read(fields)?,
             lines: priced_lines(fields.text("lines")?)?,
-            customer: record::customer(fields.text("customer")?),
+            customer: fields.get("customer").and_then(record::customer),
             created_ms: fields.int("created")?,
             due_ms: fields.int("due")?,
             has_expired_event: fields.get("expired_at").is_some(),

@@ -117,10 +117,11 @@ fn check_customers(connection: &mut Connection, sale: &str) {
         let order: BTreeMap<String, String> = connection.hgetall(&name).unwrap();
         orders.insert(name.rsplit(':').next().unwrap().to_owned());
         let due: u64 = order["due"].parse().unwrap();
+        let customer = order.get("customer").map_or("", String::as_str);
         for (product, units) in lines(&order["lines"]) {
             match order["status"].as_str() {
-                "pending" | "in_review" if due > ahead => add(&order["customer"], format!("{due}:{product}:p"), units),
-                "paid" => add(&order["customer"], product, units),
+                "pending" | "in_review" if due > ahead => add(customer, format!("{due}:{product}:p"), units),
+                "paid" => add(customer, product, units),
                 _ => {}
             }
         }

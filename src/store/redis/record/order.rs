@@ -77,7 +77,7 @@ fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<O
         status: StoredStatus::read(fields)?.at(now_ms, payment_due_ms),
         lines: priced_lines(fields.text("lines")?)?,
         total: total(fields)?,
-        customer: customer(fields.text("customer")?),
+        customer: fields.get("customer").and_then(customer),
         created_ms: fields.int("created")?,
         payment_due_ms,
         paid_ms: fields.int_or_none("paid_at")?,
