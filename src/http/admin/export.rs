@@ -27,7 +27,7 @@ use crate::{
         refusals,
     },
     store::{Failure, OrderWalk, Store},
-    wire::order::{OrderRow, PricedItem},
+    wire::{hold::ItemBody, order::OrderRow},
 };
 
 /// About how many orders will come. Only for an export of all statuses.
@@ -214,7 +214,7 @@ fn cells(order: OrderRow<'_>) -> [Cow<'_, str>; COLUMNS.len()] {
 
 /// `2 of product 1 at 5.00; 1 of product 7 at 120.00`, which no program takes for a time, a date or a number.
 fn items(order: &OrderRow<'_>) -> String {
-    let item = |item: &PricedItem| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
+    let item = |item: &ItemBody| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
     order.items.iter().map(item).collect::<Vec<_>>().join("; ")
 }
 

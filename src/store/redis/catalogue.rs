@@ -79,11 +79,13 @@ macro_rules! fragments {
 fragments! {
     "book",
     "clock",
+    "costs",
     "customers",
     "holds",
     "orders",
     "pages",
     "payments",
+    "prices",
     "products",
     "records",
     "reviews",
