@@ -26,8 +26,9 @@ local last_now, currency, starts, ends, paused =
   unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused'))
 local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
-local price, max_per_hold, earlier_prices =
+local priced, max_per_hold, earlier_prices =
   unpack(redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold', id .. ':earlier_prices'))
+local price = priced and priced:match('^%d+')
 local changes = { price = price, max_per_hold = max_per_hold }
 for i = CHANGES, #ARGV, 2 do changes[ARGV[i]] = ARGV[i + 1] end
 
@@ -35,13 +36,16 @@ for i = CHANGES, #ARGV, 2 do changes[ARGV[i]] = ARGV[i + 1] end
 if not price then return { 'product_not_found' } end
 if changes.price * changes.max_per_hold > line_total_max then return { 'price_too_large' } end
 
--- effects: a hold costs what it did when it was made (price_at in lib/orders)
-if changes.price ~= price then
+-- effects: a hold costs what it did when it was made (price_at in lib/prices)
+if changes.price == price then
+  changes.price = nil
+else
   local EARLIER_MAX = 50
   local until_ms, prices = int(deadline_after(now, 0)), {}
   for entry in (earlier_prices or ''):gmatch('%S+') do prices[#prices + 1] = entry end
   local last = prices[#prices]
   if not last or last:match('%d+$') ~= until_ms then prices[#prices + 1] = price .. '<' .. until_ms end
+  changes.price = changes.price .. ' > ' .. until_ms
   redis.call('HSET', stock_key, id .. ':earlier_prices', table.concat(prices, ' ', math.max(1, #prices - EARLIER_MAX + 1)))
 end
 if changes.name then redis.call('HSET', product_key, 'name', changes.name) end

@@ -1,17 +1,17 @@
 #!lua
 -- extend: moves the deadline of a live hold, as far as the sale lets a hold live, counted from when it was made.
 --
--- uses   clock, units, customers, holds, records, book
+-- uses   clock, units, customers, holds, prices, records, costs, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 hold STRING, 10 order HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 how much longer in ms
 -- REPLY  hold_converted                         it became an order
 --        hold_expired                           it lapsed or was released
 --        extension_limit_reached, deadline      it has the latest deadline that the sale allows
---        extended, now, deadline, lines, customer
+--        extended, now, deadline, lines, customer, costs: '<currency> <prices>', what one unit of each line costs
 -- cost   O(lines)
 -- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000, 30000 }
---        ->  { 'extended', 4102444800000, 4102444930000, '1=2', 'alice' }
+--        ->  { 'extended', 4102444800000, 4102444930000, '1=2', 'alice', 'USD 500000' }
 
 -- names
 local hold_key, order_key, more_ms = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2], tonumber(ARGV[3])
@@ -20,7 +20,7 @@ if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 3 then
 end
 
 -- facts
-local last_now, hold_max_ms = unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_max_ms'))
+local last_now, hold_max_ms, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_max_ms', 'currency'))
 local now = guarded_now(last_now)
 local converted = redis.call('EXISTS', order_key) == 1
 local hold = hold_at(hold_key, now)
@@ -31,6 +31,7 @@ if not hold then return { 'hold_expired' } end
 local latest = deadline_after(hold.made, tonumber(hold_max_ms))
 local deadline = math.min(deadline_after(hold.deadline, more_ms), latest)
 if deadline <= hold.deadline then return { 'extension_limit_reached', hold.deadline } end
+local costs = costs_of(hold, currency)
 
 -- effects
 redis.call('PEXPIREAT', hold_key, int(deadline))
@@ -39,4 +40,4 @@ each_line(hold.lines, function(product, units)
   plan_due_back(hold.customer, deadline, product, 'h', units, now)
 end)
 write_book(now)
-return { 'extended', now, deadline, hold.lines, hold.customer }
+return { 'extended', now, deadline, hold.lines, hold.customer, costs }

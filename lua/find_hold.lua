@@ -1,27 +1,29 @@
 #!lua flags=no-writes
 -- find_hold: reads a hold.
 --
--- uses   clock, holds
--- KEYS   1 sale HASH, 2 hold STRING, 3 order HASH
+-- uses   clock, units, holds, prices, records, costs
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order HASH
 -- ARGV   none
 -- REPLY  converted, now, order                   it became an order
 --        hold_expired, now                       it lapsed or was released
---        active, now, deadline, lines, customer
--- cost   O(1)
--- e.g.   KEYS = { 'sale', 'hold:h1', 'order:h1' }  ARGV = {}  ->  { 'active', 4102444800000, 4102444900000, '1=2', 'alice' }
+--        active, now, deadline, lines, customer, costs: '<currency> <prices>', what one unit of each line costs
+-- cost   O(lines)
+-- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'hold:h1', 'order:h1' }  ARGV = {}
+--        ->  { 'active', 4102444800000, 4102444900000, '1=2', 'alice', 'USD 500000' }
 
 -- names
-local sale_key, hold_key, order_key = KEYS[1], KEYS[2], KEYS[3]
-if #KEYS ~= 3 or #ARGV ~= 0 then
+local hold_key, order_key = KEYS[5], KEYS[6]
+if #KEYS ~= 6 or #ARGV ~= 0 then
   return redis.error_reply('ERR find_hold: wrong number of keys or arguments')
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local last_now, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'currency'))
+local now = guarded_now(last_now)
 local order = redis.call('HGETALL', order_key)
 local hold = live_hold(hold_key, now)
 
 -- decision
 if #order > 0 then return { 'converted', now, order } end
 if not hold then return { 'hold_expired', now } end
-return { 'active', now, hold.deadline, hold.lines, hold.customer }
+return { 'active', now, hold.deadline, hold.lines, hold.customer, costs_of(hold, currency) }

@@ -2,7 +2,7 @@
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
 -- In a rush most buyers want the same. Neighbours that do are a run, and the script decides and answers a run as one.
 --
--- uses   clock, units, customers, holds
+-- uses   clock, units, customers, holds, prices
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
 --        STRING; then for each run with a claim its once STRING
 -- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds,
@@ -14,7 +14,7 @@
 -- REPLY  behind                                  lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and in the order of the holds: a number of holds, and how they were decided, as one of
 --          idempotency_key_reused                the key was used with another fingerprint
---          replayed, deadline, hold id           the key was used for this very hold
+--          replayed, deadline, costs, hold id    the key was used for this very hold
 --          product_not_found, product
 --          sale_ended, when it started in ms or 0
 --          sale_not_started, when it starts in ms
@@ -24,11 +24,13 @@
 --          customer_id_required, product         the product has a limit for each customer
 --          customer_limit_reached, product, units that the customer may still have
 --          insufficient_stock, product, available, coming back (held + pending), next release in ms or 0
---          held, deadline                        also when this hold exists: the call was sent twice
+--          held, deadline, costs                 also when this hold exists: the call was sent twice
+--        Costs are '<currency> <prices>', what one unit of each line costs: 'USD 500000,120000'.
 -- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers', 'hold:a', 'hold:b', 'hold:c', 'once:k' }
 --        ARGV = { 3, 60000, 2, '1=2', 1, '2=1 bob\n30000 fingerprint c' }
---        ->  { 'decided', 4102444800000, 2, { 'held', 4102444900000 }, 1, { 'held', 4102444830000 } }
+--        ->  { 'decided', 4102444800000, 2, { 'held', 4102444900000, 'USD 500000' },
+--              1, { 'held', 4102444830000, 'USD 500000' } }
 
 -- names
 local count, once_ms = tonumber(ARGV[1]), ARGV[2]
@@ -37,18 +39,15 @@ if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR hold: wrong number of keys or arguments')
 end
 
-local function bounded(text)
-  local units = tonumber(text)
-  return units and units >= 1 and units <= 1000000 and units
-end
-
 -- The request with a line for each product, or false when it cannot be read.
 local function read_request(text)
   -- Nearly every request is one line and nothing else.
+  local UNITS_MAX = 1000000
   local only, only_units = text:match('^(%d+)=(%d+)$')
   if only then
-    local units = bounded(only_units)
-    return units and { lines = text, hold_ms = 0, customer = '', { product = only, units = units } }
+    local units = tonumber(only_units)
+    return units >= 1 and units <= UNITS_MAX and
+      { lines = text, hold_ms = 0, customer = '', { product = only, units = units } }
   end
   local head, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
   local lines, customer = (head or text):match('^(%S+) ?(.*)$')
@@ -57,8 +56,8 @@ local function read_request(text)
   local seen = {}
   for part in lines:gmatch('[^,]+') do
     local product, units_text = part:match('^(%d+)=(%d+)$')
-    local units = bounded(units_text)
-    if not units or seen[product] then return false end
+    local units = tonumber(units_text or 0)
+    if units < 1 or units > UNITS_MAX or seen[product] then return false end
     seen[product] = true
     request[#request + 1] = { product = product, units = units }
   end
@@ -84,9 +83,9 @@ if next_hold ~= HOLDS + count + 1 or next_once ~= #KEYS + 1 then
 end
 
 -- facts
-local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, cooldown_text, cooldown_ms =
+local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, cooldown_text, currency =
   unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'cooldown_holds',
-    'cooldown_ms'))
+    'currency'))
 local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
@@ -95,46 +94,37 @@ local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) 
 local products = {}
 local function stock_of(id)
   if products[id] == nil then
-    local available, held, pending, most, most_per_customer = unpack(redis.call('HMGET', stock_key, id .. ':available',
-      id .. ':held', id .. ':pending', id .. ':max_per_hold', id .. ':max_per_customer'))
-    products[id] = available and
+    local available, held, pending, most, most_per_customer, price =
+      unpack(redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':max_per_hold',
+        id .. ':max_per_customer', id .. ':price'))
+    products[id] = available and price and
       { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
-        most_per_customer = tonumber(most_per_customer or ''), taken = 0 }
+        most_per_customer = tonumber(most_per_customer or ''), price = price }
   end
   return products[id]
 end
 
 -- decision: in memory alone, so that a later hold of the batch sees what the earlier ones took
 local reply, takes, claims = { 'decided', now }, {}, {}
-
-local function answer(holds, decision)
-  reply[#reply + 1] = holds
-  reply[#reply + 1] = decision
-end
+local made = deadline_after(now, 0)
 
 -- What an earlier call, or an earlier hold of this one, decided about the idempotency key of the run or the hold at `key` in
 -- KEYS. nil: nothing.
 local function decided_before(run, key)
   local value = run.claim and (claims[run.once_key] or redis.call('GET', run.once_key))
   if value then
-    -- A claim, or the once value that `take` makes of it: '<fingerprint> <hold id> <deadline>'.
-    local CLAIM = '^(%S+) (%S+) ?(%d*)$'
-    local fingerprint, hold, deadline = value:match(CLAIM)
-    local own_fingerprint, own_hold = run.claim:match(CLAIM)
-    if fingerprint ~= own_fingerprint then return { 'idempotency_key_reused' } end
-    if hold == own_hold then return { 'held', tonumber(deadline) } end
-    return { 'replayed', tonumber(deadline), hold }
+    -- The once value that `take` makes of a claim: '<fingerprint> <hold id> <deadline> <costs>'.
+    local fingerprint, hold, deadline, costs = value:match('^(%S+) (%S+) (%d+) (.+)$')
+    if run.claim == fingerprint .. ' ' .. hold then return { 'held', tonumber(deadline), costs } end
+    if run.claim:sub(1, #fingerprint + 1) ~= fingerprint .. ' ' then return { 'idempotency_key_reused' } end
+    return { 'replayed', tonumber(deadline), costs, hold }
   end
-  if redis.call('EXISTS', KEYS[key]) == 1 then return { 'held', redis.call('PEXPIRETIME', KEYS[key]) } end
-end
-
--- What this batch took is in no bucket yet.
-local function first_release(line)
-  local stock = line.stock
-  stock.next_release = stock.next_release or next_release(line.product)
-  local stored, taken = stock.next_release, stock.taken_until
-  if not taken then return stored end
-  return stored == 0 and taken or math.min(stored, taken)
+  local hold = live_hold(KEYS[key], 0)
+  if hold then
+    local prices = {}
+    for i, line in ipairs(run) do prices[i] = price_at(line.product, stock_of(line.product).price, hold.made) end
+    return { 'held', hold.deadline, currency .. ' ' .. table.concat(prices, ',') }
+  end
 end
 
 -- Whether the sale takes holds at this moment: one answer for all.
@@ -163,7 +153,8 @@ local function refusal(run)
     if line.units > most then return { 'quantity_above_limit', line.product, most } end
   end
   if run.customer ~= '' and cooldown_holds > 0 then
-    local again = cooling_until(customer_at(run.customer, now), cooldown_holds, tonumber(cooldown_ms), now)
+    local cooldown_ms = tonumber(redis.call('HGET', sale_key, 'cooldown_ms'))
+    local again = cooling_until(customer_at(run.customer, now), cooldown_holds, cooldown_ms, now)
     if again then return { 'customer_cooling_down', again } end
   end
   for _, line in ipairs(run) do
@@ -179,30 +170,37 @@ local function refusal(run)
   for _, line in ipairs(run) do
     local stock = line.stock
     if line.units > stock.available then
-      local coming_back = stock.held + stock.pending
-      return { 'insufficient_stock', line.product, stock.available, coming_back,
-        coming_back > 0 and first_release(line) or 0 }
+      local coming_back, release = stock.held + stock.pending, 0
+      if coming_back > 0 then
+        stock.next_release = stock.next_release or next_release(line.product)
+        release = stock.next_release
+        -- What this batch took is in no bucket yet.
+        local taken = stock.taken_until
+        if taken and (release == 0 or taken < release) then release = taken end
+      end
+      return { 'insufficient_stock', line.product, stock.available, coming_back, release }
     end
   end
 end
 
--- Takes units for this many holds of the run. `key` is where the first of them is in KEYS.
+-- Takes units for this many holds of the run, and returns the decision. `key` is where the first of them is in KEYS.
 local function take(run, key, holds)
   local ms = run.hold_ms > 0 and math.min(run.hold_ms, tonumber(hold_max_ms)) or tonumber(sale_hold_ms)
-  local deadline = deadline_after(now, ms)
+  local deadline, costs = deadline_after(now, ms)
   for _, line in ipairs(run) do
     local stock, units = line.stock, line.units * holds
+    local price = price_at(line.product, stock.price, made)
+    costs = costs and costs .. ',' .. price or currency .. ' ' .. price
     stock.available = stock.available - units
     stock.held = stock.held + units
-    stock.taken = stock.taken + units
     stock.taken_until = math.min(stock.taken_until or deadline, deadline)
     if run.customer ~= '' then
       add_customer_due_back(run.customer, bucket_name(deadline, line.product, 'h'), units, now)
     end
   end
   takes[#takes + 1] = { run = run, first = key, last = key + holds - 1, deadline = deadline }
-  if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) end
-  answer(holds, { 'held', deadline })
+  if run.claim then claims[run.once_key] = run.claim .. ' ' .. int(deadline) .. ' ' .. costs end
+  return { 'held', deadline, costs }
 end
 
 -- The first holds of a run get what they want as long as units last. All others are refused for one reason.
@@ -213,17 +211,26 @@ local function decide(run, key, holds)
       enough = math.min(enough, math.floor(line.stock.available / line.units))
       if line.allowed then enough = math.min(enough, math.floor(line.allowed / line.units)) end
     end
-    take(run, key, enough)
+    reply[#reply + 1] = enough
+    reply[#reply + 1] = take(run, key, enough)
     holds = holds - enough
   end
-  if holds > 0 then answer(holds, refusal(run)) end
+  if holds > 0 then
+    reply[#reply + 1] = holds
+    reply[#reply + 1] = refusal(run)
+  end
 end
 
 for _, run in ipairs(runs) do
   if run.claim or some_exist then
     for key = run.first, run.first + run.holds - 1 do
       local earlier = decided_before(run, key)
-      if earlier then answer(1, earlier) else decide(run, key, 1) end
+      if earlier then
+        reply[#reply + 1] = 1
+        reply[#reply + 1] = earlier
+      else
+        decide(run, key, 1)
+      end
     end
   else
     decide(run, run.first, run.holds)
@@ -232,10 +239,10 @@ end
 if #takes == 0 then return reply end
 
 -- effects
-local made = base_36(math.ceil(now / 1000))
+local made_text = base_36(made / 1000)
 for _, taken in ipairs(takes) do
   local run, deadline = taken.run, int(taken.deadline)
-  local value = hold_value(run.lines, made, run.customer)
+  local value = hold_value(run.lines, made_text, run.customer)
   for key = taken.first, taken.last do redis.call('SET', KEYS[key], value, 'PXAT', deadline) end
   for _, line in ipairs(run) do
     add_due_back(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))
@@ -243,10 +250,14 @@ for _, taken in ipairs(takes) do
 end
 for once_key, claim in pairs(claims) do redis.call('SET', once_key, claim, 'PX', once_ms) end
 write_customers()
+local counters, last = {}, 0
 for id, stock in pairs(products) do
-  if stock and stock.taken > 0 then
-    redis.call('HSET', stock_key, id .. ':available', int(stock.available), id .. ':held', int(stock.held))
+  if stock and stock.taken_until then
+    counters[last + 1], counters[last + 2] = id .. ':available', int(stock.available)
+    counters[last + 3], counters[last + 4] = id .. ':held', int(stock.held)
+    last = last + 4
   end
 end
-if int(now) ~= last_now then stamp(now) end
+redis.call('HSET', stock_key, unpack(counters))
+if now ~= tonumber(last_now or 0) then stamp(now) end
 return reply

@@ -1,7 +1,7 @@
 #!lua
 -- order: turns live holds into pending orders, in the order of their arrival. A hold becomes at most one order.
 --
--- uses   clock, units, customers, holds, records, book, orders
+-- uses   clock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET; then for each hold its hold STRING and its order HASH
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep

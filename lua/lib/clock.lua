@@ -21,14 +21,11 @@ local function int(number)
 end
 
 -- A whole number in few characters. tonumber(text, 36) reads it.
-local function base_36(number)
-  local text = ''
-  repeat
-    local digit = number % 36
-    text = string.char(digit < 10 and 48 + digit or 87 + digit) .. text
-    number = (number - digit) / 36
-  until number == 0
-  return text
+local function base_36(number, ...)
+  local digit = number % 36
+  local code, rest = digit < 10 and 48 + digit or 87 + digit, (number - digit) / 36
+  if rest == 0 then return string.char(code, ...) end
+  return base_36(rest, code, ...)
 end
 
 -- Deadlines are rounded up to whole seconds, so that all holds of one second share a bucket and lapse in one addition.

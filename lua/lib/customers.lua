@@ -76,15 +76,6 @@ local function add_customer_due_back(id, name, units, now)
   changed_customers[id] = true
 end
 
--- Negative units give back what was bought. buys: the customer buys now, and so is no longer one who abandons holds.
-local function add_customer_bought(id, product, units, buys, now)
-  if id == '' then return end
-  local customer = customer_at(id, now)
-  add_or_drop(customer.bought, product, units)
-  if buys then customer.abandoned, customer.abandoned_at = 0, 0 end
-  changed_customers[id] = true
-end
-
 -- Until when a customer who let so many holds lapse must wait, or nil.
 local function cooling_until(customer, holds, ms, now)
   local again = customer.abandoned_at + ms

@@ -1,15 +1,4 @@
--- orders: what more than one script does to holds and orders. Uses clock, units, customers, holds, records and book.
-
--- What one unit of a product cost when a hold was made (epoch milliseconds). A change of price counts for holds of later
--- seconds, because a hold is stored with the second of its making. lua/change_product.lua writes the earlier prices:
--- '500000<1795716624000' was the price until that instant.
-local function price_at(product, made)
-  local price, earlier = unpack(redis.call('HMGET', stock_key, product .. ':price', product .. ':earlier_prices'))
-  for before, changed in (earlier or ''):gmatch('(%d+)<(%d+)') do
-    if made <= tonumber(changed) then return before end
-  end
-  return price
-end
+-- orders: what more than one script does to holds and orders. Uses clock, units, customers, holds, prices, records and book.
 
 -- By the lines of a hold and when it was made.
 local quotes = {}
@@ -21,7 +10,7 @@ local function quote(hold, currency)
   if quotes[name] then return quotes[name] end
   local lines, total = {}, 0
   each_line(hold.lines, function(product, units)
-    local price = price_at(product, hold.made)
+    local price = price_at(product, redis.call('HGET', stock_key, product .. ':price'), hold.made)
     lines[#lines + 1] = priced_line(product, units, price)
     total = total + units * price
   end)

@@ -12,6 +12,7 @@ local function product_row(id, product_key)
   if not price then return {} end
   local name = redis.call('HGET', product_key, 'name')
   local comes_back = held ~= '0' or pending ~= '0'
-  return { id, name, price, total, available, held, pending, sold, max_per_hold, max_per_customer or '',
+  -- When it changed says lib/prices.
+  return { id, name, price:match('^%d+'), total, available, held, pending, sold, max_per_hold, max_per_customer or '',
     comes_back and next_release(id) or 0 }
 end

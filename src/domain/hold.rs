@@ -2,6 +2,7 @@
 
 use super::{
     ids::{HoldId, ProductId},
+    money::{Amount, Currency},
     quantity::Quantity,
     text::{CustomerId, IdempotencyKey},
 };
@@ -11,6 +12,13 @@ use super::{
 pub struct Line {
     pub product: ProductId,
     pub quantity: Quantity,
+}
+
+/// A line, with the price of one unit when the hold was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PricedLine {
+    pub line: Line,
+    pub price: Amount,
 }
 
 /// What one hold asks for: 1 to 16 lines, each product once, in the order of their product ids.
@@ -67,11 +75,21 @@ pub struct HoldCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub id: HoldId,
-    pub lines: Lines,
+    /// What is paid for it, whatever the prices become.
+    pub lines: Vec<PricedLine>,
+    pub currency: Currency,
     pub customer: Option<CustomerId>,
     pub deadline_ms: i64,
     /// The time of the answer.
     pub now_ms: i64,
+}
+
+impl Hold {
+    /// What its order will cost.
+    pub fn total(&self) -> Amount {
+        let lines = self.lines.iter().map(|PricedLine { line, price }| price.times(line.quantity.get()));
+        Amount::from_ten_thousandths(lines.map(Amount::ten_thousandths).sum())
+    }
 }
 
 #[cfg(test)]

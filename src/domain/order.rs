@@ -1,7 +1,7 @@
 //! Orders: holds that were converted.
 
 use super::{
-    hold::Line,
+    hold::PricedLine,
     ids::{HoldId, OrderId},
     money::{Amount, Currency},
     payment::{HeardEvent, Payment, PaymentId},
@@ -91,13 +91,6 @@ impl CancelledBy {
             Self::Admin => "admin",
         }
     }
-}
-
-/// A line of an order, with the price of one unit at the time it was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PricedLine {
-    pub line: Line,
-    pub price: Amount,
 }
 
 /// An order as it is now. Times are epoch milliseconds of the Redis clock.

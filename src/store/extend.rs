@@ -1,7 +1,7 @@
 //! `extend`: moves the deadline of a live hold.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
-use crate::domain::{hold::Hold, ids::HoldId, outcome::ExtendOutcome};
+use crate::domain::{ids::HoldId, outcome::ExtendOutcome};
 
 impl Store {
     /// # Errors
@@ -11,12 +11,7 @@ impl Store {
         let call = ScriptCall::of(Op::Extend).keys(keys.book()).key(keys.hold(id.key())).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(self.terms.for_book(call).number(more_ms)).await?;
         match word.as_str() {
-            "extended" => {
-                let (now_ms, deadline_ms) = (reply.int()?, reply.int()?);
-                let lines = record::lines(&reply.text()?)?;
-                let customer = record::customer(&reply.text()?);
-                Ok(ExtendOutcome::Extended(Hold { id: id.clone(), lines, customer, deadline_ms, now_ms }))
-            }
+            "extended" => Ok(ExtendOutcome::Extended(record::hold(id, &mut reply)?)),
             "extension_limit_reached" => Ok(ExtendOutcome::ExtensionLimitReached { deadline_ms: reply.int()? }),
             "hold_converted" => Ok(ExtendOutcome::HoldConverted(self.ids().order_of(id))),
             "hold_expired" => Ok(ExtendOutcome::HoldExpired),

@@ -1,22 +1,17 @@
 //! `find_hold`: a hold as it is now.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
-use crate::domain::{hold::Hold, ids::HoldId, outcome::FindHoldOutcome};
+use crate::domain::{ids::HoldId, outcome::FindHoldOutcome};
 
 impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn find_hold(&self, id: &HoldId) -> Result<FindHoldOutcome, Failure> {
         let keys = SaleKeys(id.sale());
-        let call = ScriptCall::of(Op::FindHold).key(keys.sale()).key(keys.hold(id.key())).key(keys.order(id.key()));
+        let call = ScriptCall::of(Op::FindHold).keys(keys.units()).key(keys.hold(id.key())).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
-            "active" => {
-                let (now_ms, deadline_ms) = (reply.int()?, reply.int()?);
-                let lines = record::lines(&reply.text()?)?;
-                let customer = record::customer(&reply.text()?);
-                Ok(FindHoldOutcome::Active(Hold { id: id.clone(), lines, customer, deadline_ms, now_ms }))
-            }
+            "active" => Ok(FindHoldOutcome::Active(record::hold(id, &mut reply)?)),
             "converted" => Ok(FindHoldOutcome::Converted(self.read_order(id, &mut reply)?)),
             "hold_expired" => Ok(FindHoldOutcome::HoldExpired),
             word => Err(unknown_word(Op::FindHold, word)),

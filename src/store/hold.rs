@@ -6,6 +6,7 @@ use super::{
     idempotency::{self, Use},
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
+    record::Costs,
     unknown_word,
 };
 use crate::domain::{
@@ -117,8 +118,9 @@ impl Work for Holds {
         let mut items = items.into_iter();
         while !reply.is_empty() {
             let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
-            let run = items.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX));
-            outcomes.extend(run.map(|item| self.outcome(sale, item, &decision, now_ms)));
+            for item in items.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX)) {
+                outcomes.push(self.outcome(sale, item, &decision, now_ms)?);
+            }
         }
         if items.next().is_some() {
             return Err(Failure::unreadable("fewer decisions than holds"));
@@ -128,31 +130,34 @@ impl Work for Holds {
 }
 
 impl Holds {
-    fn outcome(&self, sale: &SaleId, item: HoldItem, decision: &Decision, now_ms: i64) -> HoldOutcome {
+    fn outcome(&self, sale: &SaleId, item: HoldItem, decision: &Decision, now_ms: i64) -> Result<HoldOutcome, Failure> {
         let HoldItem { key: own_key, command: HoldCommand { lines, customer, .. } } = item;
-        let hold = |key: &str, deadline_ms| {
-            let id = self.ids.hold(sale, key);
-            Hold { id, lines, customer, deadline_ms, now_ms }
+        let hold = |key: &str, deadline_ms, costs: &Costs| {
+            let (id, lines) = (self.ids.hold(sale, key), costs.of(&lines)?);
+            Ok(Hold { id, lines, currency: costs.currency, customer, deadline_ms, now_ms })
         };
         match decision {
-            Decision::Held { deadline_ms } => HoldOutcome::Held(hold(own_key.as_str(), *deadline_ms)),
-            Decision::Replayed { deadline_ms, key } => HoldOutcome::Replayed(hold(key, *deadline_ms)),
-            Decision::Refused(refusal) => refusal.clone(),
+            Decision::Held { deadline_ms, costs } => hold(own_key.as_str(), *deadline_ms, costs).map(HoldOutcome::Held),
+            Decision::Replayed { deadline_ms, costs, key } => hold(key, *deadline_ms, costs).map(HoldOutcome::Replayed),
+            Decision::Refused(refusal) => Ok(refusal.clone()),
         }
     }
 }
 
 /// The decision of the script about a run of holds.
 enum Decision {
-    Held { deadline_ms: i64 },
-    Replayed { deadline_ms: i64, key: String },
+    Held { deadline_ms: i64, costs: Costs },
+    Replayed { deadline_ms: i64, costs: Costs, key: String },
     Refused(HoldOutcome),
 }
 
 fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
     let refusal = match reply.text()?.as_str() {
-        "held" => return Ok(Decision::Held { deadline_ms: reply.int()? }),
-        "replayed" => return Ok(Decision::Replayed { deadline_ms: reply.int()?, key: reply.text()? }),
+        "held" => return Ok(Decision::Held { deadline_ms: reply.int()?, costs: Costs::read(&reply.text()?)? }),
+        "replayed" => {
+            let (deadline_ms, costs) = (reply.int()?, Costs::read(&reply.text()?)?);
+            return Ok(Decision::Replayed { deadline_ms, costs, key: reply.text()? });
+        }
         "idempotency_key_reused" => HoldOutcome::IdempotencyKeyReused,
         "product_not_found" => HoldOutcome::ProductNotFound(product(&mut reply)?),
         "quantity_above_limit" => {

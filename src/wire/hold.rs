@@ -6,25 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::time::rfc3339;
 use crate::domain::{
-    hold::{Hold, Line},
+    hold::{Hold, PricedLine},
+    money::Currency,
     order::Order,
     text::CustomerId,
 };
 
-/// Units of one product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Units of one product, with the price of one when the hold was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemBody {
     pub product_id: u64,
     pub quantity: u64,
+    pub unit_price: String,
 }
 
 impl ItemBody {
-    pub fn of(line: &Line) -> Self {
-        Self { product_id: line.product.get(), quantity: line.quantity.get() }
+    pub fn of(PricedLine { line, price }: &PricedLine, currency: Option<&Currency>) -> Self {
+        let unit_price = price.written(currency);
+        Self { product_id: line.product.get(), quantity: line.quantity.get(), unit_price }
     }
 }
 
-/// A hold. Only a hold of one product has `product_id` and `quantity`.
+/// A hold. Only a hold of one product has `product_id`, `quantity` and `unit_price` beside its items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HoldBody<'a> {
     pub id: Cow<'a, str>,
@@ -32,7 +35,12 @@ pub struct HoldBody<'a> {
     pub product_id: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<String>,
     pub items: Vec<ItemBody>,
+    /// What its order costs. Null where the order that it became has no lines.
+    pub total_amount: Option<String>,
+    pub currency: Option<Cow<'a, str>>,
     pub customer_id: Option<Cow<'a, str>>,
     /// `active` or `converted`. The answer to a new hold has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,13 +55,16 @@ pub struct HoldBody<'a> {
 
 impl<'a> HoldBody<'a> {
     pub fn of(hold: &'a Hold, status: Option<&'static str>) -> Self {
-        let items: Vec<_> = hold.lines.as_slice().iter().map(ItemBody::of).collect();
-        let (product_id, quantity) = single(&items);
+        let items: Vec<_> = hold.lines.iter().map(|line| ItemBody::of(line, Some(&hold.currency))).collect();
+        let (product_id, quantity, unit_price) = single(&items);
         Self {
             id: hold.id.as_str().into(),
             product_id,
             quantity,
+            unit_price,
             items,
+            total_amount: Some(hold.total().in_currency(&hold.currency).to_string()),
+            currency: Some(hold.currency.code().into()),
             customer_id: hold.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
             status: status.map(Cow::Borrowed),
             order_id: None,
@@ -63,13 +74,17 @@ impl<'a> HoldBody<'a> {
     }
 
     pub fn of_converted(order: &'a Order) -> Self {
-        let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
-        let (product_id, quantity) = single(&items);
+        let currency = order.total.map(|(_, currency)| currency);
+        let items: Vec<_> = order.lines.iter().map(|line| ItemBody::of(line, currency.as_ref())).collect();
+        let (product_id, quantity, unit_price) = single(&items);
         Self {
             id: order.hold.as_str().into(),
             product_id,
             quantity,
+            unit_price,
             items,
+            total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
+            currency: currency.map(|currency| currency.code().into()),
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
             status: Some("converted".into()),
             order_id: Some(order.id.as_str().into()),
@@ -79,9 +94,10 @@ impl<'a> HoldBody<'a> {
     }
 }
 
-/// `product_id` and `quantity` of a single line.
-pub(super) fn single(items: &[ItemBody]) -> (Option<u64>, Option<u64>) {
-    if let [item] = items { (Some(item.product_id), Some(item.quantity)) } else { (None, None) }
+/// `product_id`, `quantity` and `unit_price` of a single line.
+pub(super) fn single(items: &[ItemBody]) -> (Option<u64>, Option<u64>, Option<String>) {
+    let [ItemBody { product_id, quantity, unit_price }] = items else { return (None, None, None) };
+    (Some(*product_id), Some(*quantity), Some(unit_price.clone()))
 }
 
 fn whole_seconds(ms: i64) -> u64 {

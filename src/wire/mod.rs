@@ -56,7 +56,9 @@ mod tests {
     #[test]
     fn what_is_left_out_in_writing_may_be_missing_in_reading() {
         let order = json!({
-            "id": "order_x", "hold_id": "hold_x", "items": [{"product_id": 1, "quantity": 2}, {"product_id": 2, "quantity": 1}],
+            "id": "order_x", "hold_id": "hold_x", "items": [
+                {"product_id": 1, "quantity": 2, "unit_price": "0.40"},
+                {"product_id": 2, "quantity": 1, "unit_price": "0.20"}],
             "customer_id": null, "status": "pending", "total_amount": "1.00", "currency": "USD", "created_at": "c",
             "payment_due_at": "d", "paid_at": null,
         });

@@ -9,14 +9,9 @@ use super::{
     payment::{HeardEventBody, PaymentBody},
     time::rfc3339,
 };
-use crate::domain::{
-    money::Currency,
-    order::{Order, PricedLine},
-    payment::PaymentId,
-    text::CustomerId,
-};
+use crate::domain::{order::Order, payment::PaymentId, text::CustomerId};
 
-/// An order. Only an order of one product has `product_id` and `quantity`.
+/// An order. Only an order of one product has `product_id`, `quantity` and `unit_price` beside its items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrderBody<'a> {
     pub id: Cow<'a, str>,
@@ -25,6 +20,8 @@ pub struct OrderBody<'a> {
     pub product_id: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<String>,
     pub items: Vec<ItemBody>,
     pub customer_id: Option<Cow<'a, str>>,
     pub status: Cow<'a, str>,
@@ -42,18 +39,20 @@ pub struct OrderBody<'a> {
 
 impl<'a> OrderBody<'a> {
     pub fn of(order: &'a Order) -> Self {
-        let items: Vec<_> = order.lines.iter().map(|priced| ItemBody::of(&priced.line)).collect();
-        let (product_id, quantity) = single(&items);
+        let currency = order.total.map(|(_, currency)| currency);
+        let items: Vec<_> = order.lines.iter().map(|line| ItemBody::of(line, currency.as_ref())).collect();
+        let (product_id, quantity, unit_price) = single(&items);
         Self {
             id: order.id.as_str().into(),
             hold_id: order.hold.as_str().into(),
             product_id,
             quantity,
+            unit_price,
             items,
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
             status: order.status.as_str().into(),
             total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
-            currency: order.total.map(|(_, currency)| currency.code().into()),
+            currency: currency.map(|currency| currency.code().into()),
             created_at: rfc3339(order.created_ms),
             payment_due_at: rfc3339(order.payment_due_ms),
             paid_at: order.paid_ms.map(rfc3339),
@@ -72,7 +71,7 @@ pub struct OrderRow<'a> {
     /// Like `quantity`, null in an order of several products.
     pub product_id: Option<u64>,
     pub quantity: Option<u64>,
-    pub items: Vec<PricedItem>,
+    pub items: Vec<ItemBody>,
     pub customer_id: Option<Cow<'a, str>>,
     pub status: Cow<'a, str>,
     pub total_amount: Option<String>,
@@ -91,14 +90,6 @@ pub struct OrderRow<'a> {
     pub events_left_out: u64,
 }
 
-/// A line, with the price of one unit when the order was made.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PricedItem {
-    pub product_id: u64,
-    pub quantity: u64,
-    pub unit_price: String,
-}
-
 impl<'a> OrderRow<'a> {
     pub fn of(order: &'a Order) -> Self {
         let currency = order.total.map(|(_, currency)| currency);
@@ -109,7 +100,7 @@ impl<'a> OrderRow<'a> {
             hold_id: order.hold.as_str().into(),
             product_id: only.map(|line| line.product.get()),
             quantity: only.map(|line| line.quantity.get()),
-            items: order.lines.iter().map(|line| PricedItem::of(line, currency.as_ref())).collect(),
+            items: order.lines.iter().map(|line| ItemBody::of(line, currency.as_ref())).collect(),
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
             status: order.status.as_str().into(),
             total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
@@ -124,13 +115,5 @@ impl<'a> OrderRow<'a> {
             shop_events: order.shop_events.iter().map(HeardEventBody::of).collect(),
             events_left_out: order.events_left_out,
         }
-    }
-}
-
-impl PricedItem {
-    fn of(priced: &PricedLine, currency: Option<&Currency>) -> Self {
-        let PricedLine { line, price } = priced;
-        let unit_price = price.written(currency);
-        Self { product_id: line.product.get(), quantity: line.quantity.get(), unit_price }
     }
 }

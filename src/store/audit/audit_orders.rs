@@ -4,8 +4,8 @@ use super::records::{RecordKey, text, units};
 use crate::{
     domain::{
         audit::{Bucket, BucketKind, Difference, DifferenceKind, Tally},
+        hold::PricedLine,
         ids::SaleId,
-        order::PricedLine,
         payment::{Payment, PaymentId},
         text::CustomerId,
     },

@@ -17,15 +17,65 @@ async fn a_hold_is_answered_with_its_deadline_and_can_be_read() {
     assert_eq!(made.status, 201);
     assert_eq!(made.body["product_id"], 1);
     assert_eq!(made.body["quantity"], 2);
-    assert_eq!(made.body["items"], json!([{"product_id": 1, "quantity": 2}]));
+    assert_eq!(made.body["items"], json!([{"product_id": 1, "quantity": 2, "unit_price": "50.00"}]));
+    assert_eq!(costs(&made), json!(["50.00", "100.00", "USD"]));
     assert_eq!(made.body["customer_id"], "alice");
     assert_eq!(made.body["expires_in"], 900);
     let read = app.get(&format!("/api/holds/{}", made.id())).await;
     assert_eq!((read.status, &read.body["status"]), (200, &json!("active")));
-    for name in ["id", "product_id", "quantity", "items", "customer_id", "expires_at"] {
+    for name in
+        ["id", "product_id", "quantity", "unit_price", "items", "total_amount", "currency", "customer_id", "expires_at"]
+    {
         assert_eq!(read.body[name], made.body[name], "{name}");
     }
     assert_eq!(app.stock(1).await, "8 available, 2 held");
+}
+
+fn costs(answer: &Answer) -> Value {
+    json!([answer.body["unit_price"], answer.body["total_amount"], answer.body["currency"]])
+}
+
+#[tokio::test]
+async fn a_hold_says_the_price_of_its_making_in_every_answer_and_is_ordered_at_it() {
+    let app = TestApp::start();
+    for (id, price) in [(1, "0.10"), (2, "19.99")] {
+        let product =
+            json!({"id": id, "sale": "drop", "name": "Item", "price": price, "currency": "EUR", "total_stock": 9});
+        app.add_product(product).await;
+    }
+    let wish = json!({"items": [{"product_id": 1, "quantity": 3}, {"product_id": 2, "quantity": 2}]});
+    let made = hold_with_key(&app, "key-1", wish.clone()).await;
+    assert_eq!(costs(&made), json!([null, "40.28", "EUR"]), "prices of several products stand in their items");
+    let items = json!([{"product_id": 1, "quantity": 3, "unit_price": "0.10"},
+        {"product_id": 2, "quantity": 2, "unit_price": "19.99"}]);
+    assert_eq!(made.body["items"], items);
+    app.admin(Method::PATCH, "/api/admin/products/2", json!({"price": "25.00"})).await;
+    let path = format!("/api/holds/{}", made.id());
+    let extended = app.post(&format!("{path}/extend"), json!({"seconds": 60})).await;
+    let order = app.order(&made.id()).await;
+    for answer in [hold_with_key(&app, "key-1", wish.clone()).await, app.get(&path).await, extended, order] {
+        assert_eq!((costs(&answer), &answer.body["items"]), (costs(&made), &items), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn holds_that_are_made_while_the_price_changes_are_ordered_at_what_they_say() {
+    let app = TestApp::selling(1_000).await;
+    let change = async {
+        for price in 1..=60 {
+            let changed = app.admin(Method::PATCH, "/api/admin/products/1", json!({"price": price.to_string()})).await;
+            assert_eq!(changed.status, 200, "{changed:?}");
+        }
+    };
+    let buyers = join_all((0..8).map(async |_| {
+        for _ in 0..20 {
+            let made = app.hold(2).await;
+            let read = app.get(&format!("/api/holds/{}", made.id())).await;
+            let order = app.order(&made.id()).await;
+            assert_eq!((made.status, costs(&read), costs(&order)), (201, costs(&made), costs(&made)));
+        }
+    }));
+    futures_util::future::join(change, buyers).await;
 }
 
 #[tokio::test]
@@ -42,7 +92,7 @@ async fn lines_of_the_same_product_are_summed() {
     let app = TestApp::selling(10).await;
     let line = json!({"product_id": 1, "quantity": 2});
     let made = app.post("/api/holds", json!({"items": [line, line, line]})).await;
-    assert_eq!(made.body["items"], json!([{"product_id": 1, "quantity": 6}]));
+    assert_eq!(made.body["items"], json!([{"product_id": 1, "quantity": 6, "unit_price": "50.00"}]));
     assert_eq!(app.stock(1).await, "4 available, 6 held");
     // The limit counts the sum: splitting does not get around it.
     let answer = app.post("/api/holds", json!({"items": vec![json!({"product_id": 1, "quantity": 4}); 3]})).await;

@@ -4,6 +4,7 @@ mod batch;
 mod batch_money;
 mod examples;
 mod pages;
+mod prices;
 mod unmatched;
 mod words;
 

@@ -7,7 +7,7 @@ use flashsale::{
     domain::{
         audit::AuditOutcome,
         event::{About, EventCursor},
-        hold::{HoldCommand, Line, Lines},
+        hold::{Hold, HoldCommand, Line, Lines},
         ids::{HoldId, ProductId, SaleId},
         money,
         order::{CancelledBy, Order},
@@ -237,11 +237,13 @@ impl SaleTest {
     fn hold(&mut self, request: &HoldRequest) -> String {
         match self.runtime.block_on(self.store.hold(command(request))).unwrap() {
             HoldOutcome::Held(hold) => {
+                let (until, costs) = (self.offset(hold.deadline_ms), costs(&hold));
                 self.holds.push(hold.id);
-                format!("held #{} until {}", self.holds.len() - 1, self.offset(hold.deadline_ms))
+                format!("held #{} until {until} costs {costs}", self.holds.len() - 1)
             }
             HoldOutcome::Replayed(hold) => {
-                format!("replayed #{} until {}", self.place(&hold.id), self.offset(hold.deadline_ms))
+                let (at, until) = (self.place(&hold.id), self.offset(hold.deadline_ms));
+                format!("replayed #{at} until {until} costs {}", costs(&hold))
             }
             HoldOutcome::IdempotencyKeyReused => "idempotency_key_reused".into(),
             HoldOutcome::ProductNotFound(product) => format!("product_not_found {product}"),
@@ -271,7 +273,9 @@ impl SaleTest {
     fn extend(&self, at: usize, ms: i64) -> String {
         let ms = u64::try_from(ms).unwrap();
         match self.runtime.block_on(self.store.extend(&self.holds[at], ms)).unwrap() {
-            ExtendOutcome::Extended(hold) => format!("extended #{at} until {}", self.offset(hold.deadline_ms)),
+            ExtendOutcome::Extended(hold) => {
+                format!("extended #{at} until {} costs {}", self.offset(hold.deadline_ms), costs(&hold))
+            }
             ExtendOutcome::ExtensionLimitReached { deadline_ms } => {
                 format!("extension_limit_reached {}", self.offset(deadline_ms))
             }
@@ -304,7 +308,8 @@ impl SaleTest {
         match self.runtime.block_on(self.store.find_hold(&self.holds[at])).unwrap() {
             FindHoldOutcome::Active(hold) => {
                 let (until, customer) = (self.offset(hold.deadline_ms), hold.customer.is_some());
-                format!("active #{at} {:?} until {until} customer {customer}", units(hold.lines.as_slice().iter()))
+                let lines = units(hold.lines.iter().map(|priced| &priced.line));
+                format!("active #{at} {lines:?} until {until} customer {customer} costs {}", costs(&hold))
             }
             FindHoldOutcome::Converted(order) => format!("converted {}", self.order_text(&order)),
             FindHoldOutcome::HoldExpired => "hold_expired".into(),
@@ -355,6 +360,10 @@ fn command(request: &HoldRequest) -> HoldCommand {
         hold_ms: request.ttl_seconds.map(|seconds| seconds * 1_000),
         idempotency_key: request.key.map(|key| IdempotencyKey::parse(&format!("key-{key}")).unwrap()),
     }
+}
+
+fn costs(hold: &Hold) -> String {
+    format!("{} {}", hold.total().ten_thousandths(), hold.currency.code())
 }
 
 fn units<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeMap<u64, u64> {

@@ -14,7 +14,6 @@ use redis::Commands;
 
 use super::{
     machine::SaleTest,
-    payments::price,
     reference::{Amount, Event},
 };
 
@@ -86,9 +85,7 @@ impl SaleTest {
     /// The right amount to pay for the hold now, or 7 where there is none.
     pub(super) fn right_amount(&self, hold: &HoldId) -> u64 {
         match self.runtime.block_on(self.store.find_hold(hold)).unwrap() {
-            FindHoldOutcome::Active(hold) => {
-                hold.lines.as_slice().iter().map(|l| price(l.product.get()) * l.quantity.get()).sum()
-            }
+            FindHoldOutcome::Active(hold) => hold.total().ten_thousandths(),
             FindHoldOutcome::Converted(order) => order.total.map_or(7, |(amount, _)| amount.ten_thousandths()),
             FindHoldOutcome::HoldExpired => 7,
         }

@@ -260,7 +260,12 @@ impl SaleReference {
         if let Some((earlier_request, at, deadline)) = request.key.and_then(|key| self.hold_keys.get(&key)) {
             let same =
                 HoldRequest { key: None, ..earlier_request.clone() } == HoldRequest { key: None, ..request.clone() };
-            return if same { format!("replayed #{at} until {deadline}") } else { "idempotency_key_reused".into() };
+            let costs = total(&request.lines);
+            return if same {
+                format!("replayed #{at} until {deadline} costs {costs} USD")
+            } else {
+                "idempotency_key_reused".into()
+            };
         }
         if self.paused && self.products[request.lines.keys().next().unwrap()].sale == "drop" {
             return "sale_paused".into();
@@ -304,7 +309,7 @@ impl SaleReference {
             self.hold_keys.insert(key, (request.clone(), at, deadline));
         }
         self.wrote();
-        format!("held #{at} until {deadline}")
+        format!("held #{at} until {deadline} costs {} USD", total(&request.lines))
     }
 
     /// The units that the one customer has of a product, in live holds, pending orders and paid orders.
@@ -332,7 +337,7 @@ impl SaleReference {
         }
         self.holds[at].deadline = deadline;
         self.wrote();
-        format!("extended #{at} until {deadline}")
+        format!("extended #{at} until {deadline} costs {} USD", total(&self.holds[at].lines))
     }
 
     fn pause(&mut self, paused: bool) -> String {
@@ -512,7 +517,8 @@ impl SaleReference {
         if !self.alive(at) {
             return "hold_expired".into();
         }
-        format!("active #{at} {:?} until {} customer {}", hold.lines, hold.deadline, hold.customer)
+        let costs = total(&hold.lines);
+        format!("active #{at} {:?} until {} customer {} costs {costs} USD", hold.lines, hold.deadline, hold.customer)
     }
 
     fn find_order(&self, at: usize) -> String {

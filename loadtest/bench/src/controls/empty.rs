@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::{REQUEST_ID, Wish};
 
-const HELD: &str = r#"{"id":"hold_p1_-ffwesdZnkpB3XefFNNl3oza","product_id":1,"quantity":1,"items":[{"product_id":1,"quantity":1}],"customer_id":null,"expires_at":"2026-11-22T16:54:36.000Z","expires_in":900}"#;
-const ORDERED: &str = r#"{"id":"order_p1_-ffwesdZnkpB3XefFNNl3oza","hold_id":"hold_p1_-ffwesdZnkpB3XefFNNl3oza","product_id":1,"quantity":1,"items":[{"product_id":1,"quantity":1}],"status":"pending","total_amount":"1.00","currency":"USD","created_at":"2026-11-22T16:39:36.000Z","payment_due_at":"2026-11-22T16:54:36.000Z","paid_at":null}"#;
-const PAID: &str = r#"{"message":"Webhook received","outcome":"applied","order":{"id":"order_p1_-ffwesdZnkpB3XefFNNl3oza","hold_id":"hold_p1_-ffwesdZnkpB3XefFNNl3oza","product_id":1,"quantity":1,"items":[{"product_id":1,"quantity":1}],"status":"paid","total_amount":"1.00","currency":"USD","created_at":"2026-11-22T16:39:36.000Z","payment_due_at":"2026-11-22T16:54:36.000Z","paid_at":"2026-11-22T16:39:36.000Z"}}"#;
+const HELD: &str = r#"{"id":"hold_p1_-ffwesdZnkpB3XefFNNl3oza","product_id":1,"quantity":1,"unit_price":"50.00","items":[{"product_id":1,"quantity":1,"unit_price":"50.00"}],"total_amount":"50.00","currency":"USD","customer_id":null,"expires_at":"2026-11-22T16:54:36.000Z","expires_in":900}"#;
+const ORDERED: &str = r#"{"id":"order_p1_-ffwesdZnkpB3XefFNNl3oza","hold_id":"hold_p1_-ffwesdZnkpB3XefFNNl3oza","product_id":1,"quantity":1,"unit_price":"50.00","items":[{"product_id":1,"quantity":1,"unit_price":"50.00"}],"status":"pending","total_amount":"1.00","currency":"USD","created_at":"2026-11-22T16:39:36.000Z","payment_due_at":"2026-11-22T16:54:36.000Z","paid_at":null}"#;
+const PAID: &str = r#"{"message":"Webhook received","outcome":"applied","order":{"id":"order_p1_-ffwesdZnkpB3XefFNNl3oza","hold_id":"hold_p1_-ffwesdZnkpB3XefFNNl3oza","product_id":1,"quantity":1,"unit_price":"50.00","items":[{"product_id":1,"quantity":1,"unit_price":"50.00"}],"status":"paid","total_amount":"1.00","currency":"USD","created_at":"2026-11-22T16:39:36.000Z","payment_due_at":"2026-11-22T16:54:36.000Z","paid_at":"2026-11-22T16:39:36.000Z"}}"#;
 const PRODUCT: &str = r#"{"id":1,"sale":"p1","name":"Item","price":"1.00","currency":"USD","total_stock":1000000000,"available_stock":1000000000,"held_stock":0,"pending_stock":0,"sold_stock":0,"max_per_hold":10,"max_per_customer":null,"status":"live","starts_at":null,"ends_at":null,"next_release_at":null}"#;
 
 #[derive(Deserialize)]

@@ -47,7 +47,10 @@ struct Hold {
     id: String,
     product_id: u64,
     quantity: u64,
+    unit_price: &'static str,
     items: [Item; 1],
+    total_amount: &'static str,
+    currency: &'static str,
     customer_id: Option<String>,
     expires_at: &'static str,
     expires_in: u64,
@@ -57,6 +60,7 @@ struct Hold {
 struct Item {
     product_id: u64,
     quantity: u64,
+    unit_price: &'static str,
 }
 
 /// Serves until it is killed.
@@ -94,7 +98,10 @@ fn held(wish: &Wish, id: String) -> HttpResponse {
         id,
         product_id,
         quantity,
-        items: [Item { product_id, quantity }],
+        unit_price: "50.00",
+        items: [Item { product_id, quantity, unit_price: "50.00" }],
+        total_amount: "50.00",
+        currency: "USD",
         customer_id: None,
         expires_at: "2026-11-22T16:54:36.000Z",
         expires_in: HOLD_SECONDS,

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::wire::{
-    order::{OrderRow, PricedItem},
-    payment::PaymentRow,
-};
+use crate::wire::{hold::ItemBody, order::OrderRow, payment::PaymentRow};
 
 /// First characters that make a spreadsheet run a cell as a formula, and the apostrophe that marks an escaped cell. Removing one
 /// apostrophe from the front of every cell that has one gives the original text.
@@ -110,7 +107,7 @@ fn text<'a>(text: Option<String>) -> Cow<'a, str> {
 
 /// `2 of product 1 at 5.00; 1 of product 7 at 120.00`, which no program takes for a time, a date or a number.
 fn items(order: &OrderRow<'_>) -> String {
-    let item = |item: &PricedItem| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
+    let item = |item: &ItemBody| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
     order.items.iter().map(item).collect::<Vec<_>>().join("; ")
 }
 

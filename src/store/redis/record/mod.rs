@@ -16,8 +16,8 @@ use super::{
     reply::{Fields, Reply},
 };
 use crate::domain::{
-    hold::{Line, Lines},
-    ids::ProductId,
+    hold::{Hold, Line, Lines, PricedLine},
+    ids::{HoldId, ProductId},
     money::{Amount, Currency},
     quantity::Quantity,
     text::CustomerId,
@@ -27,6 +27,37 @@ use crate::domain::{
 pub fn lines(text: &str) -> Result<Lines, Failure> {
     let lines = text.split(',').map(line).collect::<Result<Vec<_>, _>>()?;
     Lines::new(lines).map_err(|error| Failure::unreadable(error.to_string()))
+}
+
+/// What a hold costs: `USD 500000,120000`. Prices are those of its lines, in their order.
+#[derive(Debug)]
+pub struct Costs {
+    pub currency: Currency,
+    prices: Vec<Amount>,
+}
+
+impl Costs {
+    pub fn read(text: &str) -> Result<Self, Failure> {
+        let (code, prices) = text.split_once(' ').ok_or_else(|| Failure::unreadable("what a hold costs"))?;
+        let prices = prices.split(',').map(ten_thousandths).collect::<Result<_, _>>()?;
+        Ok(Self { currency: currency(code)?, prices })
+    }
+
+    pub fn of(&self, lines: &Lines) -> Result<Vec<PricedLine>, Failure> {
+        if lines.as_slice().len() != self.prices.len() {
+            return Err(Failure::unreadable("a hold without the prices of its lines"));
+        }
+        let priced = lines.as_slice().iter().zip(&self.prices);
+        Ok(priced.map(|(line, price)| PricedLine { line: *line, price: *price }).collect())
+    }
+}
+
+/// The rest of a reply: now, deadline, lines, customer and costs.
+pub fn hold(id: &HoldId, reply: &mut Reply) -> Result<Hold, Failure> {
+    let (now_ms, deadline_ms) = (reply.int()?, reply.int()?);
+    let (lines, customer) = (lines(&reply.text()?)?, customer(&reply.text()?));
+    let costs = Costs::read(&reply.text()?)?;
+    Ok(Hold { id: id.clone(), lines: costs.of(&lines)?, currency: costs.currency, customer, deadline_ms, now_ms })
 }
 
 pub fn line(text: &str) -> Result<Line, Failure> {

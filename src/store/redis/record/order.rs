@@ -3,9 +3,10 @@
 use super::{Failure, Fields, currency, customer, heard::Heard, line, payment::payments, ten_thousandths};
 use crate::{
     domain::{
+        hold::PricedLine,
         ids::HoldId,
         money::{Amount, Currency},
-        order::{Order, OrderStatus, PricedLine},
+        order::{Order, OrderStatus},
         payment::PaymentId,
     },
     store::ids::IdSigner,
