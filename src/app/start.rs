@@ -27,7 +27,8 @@ pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology,
     match (redis, &settings.redis.source) {
         (Redis::At(topology), _) => Ok((topology, None)),
         (Redis::Embedded, RedisSource::Embedded { data_dir, server }) => {
-            let embedded = Embedded::start(data_dir, server.as_deref(), &std::env::current_exe()?)?;
+            let wait_max = Duration::from_secs(settings.redis.startup_seconds);
+            let embedded = Embedded::start(data_dir, server.as_deref(), &std::env::current_exe()?, wait_max)?;
             let topology = Topology::single(&embedded.url(), limits(settings)).map_err(|_| StartError::Url)?;
             Ok((topology, Some(embedded)))
         }

@@ -139,7 +139,7 @@ fn dispatch() -> Exit {
     let misplaced = (serve.demo || serve.addr.is_some()) && !matches!(command, None | Some(Command::Serve(_)));
     let done = match command.unwrap_or(Command::Serve(serve.clone())) {
         _ if misplaced => Err((Exit::Unknown, "--demo and --addr in front of a command belong to serve".to_owned())),
-        Command::Serve(args) => serve::run(&common, &args.or(serve)),
+        Command::Serve(args) => return serve::run(&common, &args.or(serve)),
         Command::Config => show_config(&common).map_err(|message| (Exit::Unknown, message)),
         Command::Healthcheck(args) => return healthcheck::run(&common, &args),
         Command::Rush(args) => return rush::run(&common, &args),

@@ -214,7 +214,7 @@ pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, S
     let no_file = tempfile::NamedTempFile::new().unwrap();
     let settings = load_settings(Sources { file: Some(no_file.path()), environment: &environment, flags: &vec![] });
     let settings = settings.unwrap().settings;
-    flashsale::telemetry::init(&settings.log);
+    flashsale::telemetry::init(&settings.log).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
