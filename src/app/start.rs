@@ -20,7 +20,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Where Redis is. The embedded server is started for it.
 pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology, Option<Embedded>), StartError> {
     if let RedisSource::Standalone { url } = &settings.redis.source
-        && url.expose().starts_with("rediss://")
+        && ["rediss:", "valkeys:"].iter().any(|tls| url.expose().to_ascii_lowercase().starts_with(tls))
     {
         let _already_there = rustls::crypto::ring::default_provider().install_default();
     }
