@@ -67,7 +67,7 @@ pub(super) fn terms(settings: &Settings) -> ServiceTerms {
     ServiceTerms {
         sale: SaleDefaults {
             hold_ms: settings.sale.hold_seconds * 1_000,
-            hold_max_ms: settings.sale.hold_seconds_max * 1_000,
+            hold_max_ms: Some(settings.sale.hold_seconds_max * 1_000).filter(|ms| *ms > 0),
             payment_ms: settings.sale.payment_seconds * 1_000,
             payment_max_ms: settings.sale.payment_seconds_max * 1_000,
             review_ms: settings.sale.review_seconds * 1_000,

@@ -27,7 +27,11 @@ pub(super) fn whole(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, Strin
 /// files.
 pub(super) fn filled(text: &str) -> Result<String, String> {
     let plain = text.trim();
-    if plain.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(plain.to_owned()) }
+    if plain.is_empty() {
+        Err("it is empty: is a variable of the shell unset?".to_owned())
+    } else {
+        Ok(plain.to_owned())
+    }
 }
 
 /// The value of an environment variable, if it is set.

@@ -153,7 +153,9 @@ mod tests {
         ] {
             assert!(is_service_link(key, value), "{key}");
         }
-        for (key, value) in [("PORT", "8080"), ("HTTP__ADDR", "tcp://x"), ("HTTP__PORT_80", "1"), ("REDIS__URL", "tcp://x")] {
+        for (key, value) in
+            [("PORT", "8080"), ("HTTP__ADDR", "tcp://x"), ("HTTP__PORT_80", "1"), ("REDIS__URL", "tcp://x")]
+        {
             assert!(!is_service_link(key, value), "{key}");
         }
     }

@@ -117,6 +117,7 @@ impl Webhook {
 #[derive(Clone, Debug)]
 pub struct Sale {
     pub hold_seconds: u64,
+    /// 0: as `hold_seconds`.
     pub hold_seconds_max: u64,
     pub payment_seconds: u64,
     pub payment_seconds_max: u64,

@@ -142,7 +142,7 @@ fn webhook(r: &mut Reader) -> Webhook {
 fn sale(r: &mut Reader) -> Sale {
     Sale {
         hold_seconds: r.number("sale.hold_seconds", 1, 86_400),
-        hold_seconds_max: r.number("sale.hold_seconds_max", 1, 604_800),
+        hold_seconds_max: r.number("sale.hold_seconds_max", 0, 604_800),
         payment_seconds: r.number("sale.payment_seconds", 1, 604_800),
         payment_seconds_max: r.number("sale.payment_seconds_max", 1, 604_800),
         review_seconds: r.number("sale.review_seconds", 1, 31_536_000),

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_last_warning_of_a_log_is_the_reason() {
-        let log = "1:M 26 Nov 2026 07:57:53.252 * RDB is base AOF\n1:M 26 Nov 2026 07:57:53.252 # Bad file format\n\n[x] y\n";
+        let log =
+            "1:M 26 Nov 2026 07:57:53.252 * RDB is base AOF\n1:M 26 Nov 2026 07:57:53.252 # Bad file format\n\n[x] y\n";
         assert_eq!(last_words(log), "Bad file format");
         assert_eq!(last_words("*** FATAL CONFIG FILE ERROR ***\nBad directive\n\n"), "Bad directive");
         assert_eq!(last_words(""), "(nothing)");
@@ -106,8 +107,12 @@ mod tests {
     #[test]
     fn the_advice_fits_what_the_server_says() {
         let of = |line, program| advice(line, Path::new("/data/appendonlydir"), Path::new(program));
-        let bad = "Bad file format reading the append only file appendonly.aof.1.incr.aof: make a backup of your AOF file";
-        assert!(of(bad, "/bin/redis-server").contains("`redis-check-aof --fix /data/appendonlydir/appendonly.aof.manifest`"));
+        let bad =
+            "Bad file format reading the append only file appendonly.aof.1.incr.aof: make a backup of your AOF file";
+        assert!(
+            of(bad, "/bin/redis-server")
+                .contains("`redis-check-aof --fix /data/appendonlydir/appendonly.aof.manifest`")
+        );
         assert!(of(bad, "/bin/valkey-server").contains("`valkey-check-aof --fix"));
         for (line, word) in [
             ("Internal error in RDB reading offset 0, function at rdb.c:3225 -> RDB CRC error", "backup"),

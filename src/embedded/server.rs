@@ -84,7 +84,10 @@ impl Folder {
         let said = tail(&log);
         let said = said.strip_prefix("flashsale: ").unwrap_or(&said);
         EmbeddedError::Guard(if said.is_empty() {
-            format!("the guard of the embedded Redis ended, and could not write why into {}: is the disk full?", log.display())
+            format!(
+                "the guard of the embedded Redis ended, and could not write why into {}: is the disk full?",
+                log.display()
+            )
         } else {
             said.to_owned()
         })

@@ -203,8 +203,7 @@ async fn a_demo_whose_output_and_log_cannot_be_written_serves_and_stops_in_order
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let mut program = command(&folder.path().join("data"));
     let addr = format!("127.0.0.1:{}", free_port());
-    let mut service =
-        program.args(["serve", "--demo", "--addr", &addr]).stdout(full()).stderr(full()).spawn().unwrap();
+    let mut service = program.args(["serve", "--demo", "--addr", &addr]).stdout(full()).stderr(full()).spawn().unwrap();
     let url = format!("http://{addr}/api/products/1");
     eventually("it sells", async || reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)).await;
     signal_process(service.id(), "TERM");
