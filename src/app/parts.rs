@@ -186,7 +186,7 @@ mod tests {
             ("HTTP__RATE_LIMIT_BURST", "0"),
             ("HTTP__TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/99"),
             ("HTTP__WORKERS", "many"),
-            ("SALE__HOLD_SECONDS", "7200"),
+            ("SALE__PAYMENT_SECONDS", "7200"),
             ("DURABILITY__PAYMENTS", "disk"),
             ("REDIS__URL", "http://hunter2@x"),
             ("WEBHOOK__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,hunter2"),

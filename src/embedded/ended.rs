@@ -67,6 +67,9 @@ fn last_words(log: &str) -> &str {
 fn advice(line: &str, files: &Path, program: &Path) -> String {
     let says = |words: &[&str]| words.iter().any(|word| line.contains(word));
     let files_shown = files.display();
+    if says(&[".base.", "AOF manifest", "RDB", "loading DB", "load DB"]) {
+        return format!("{files_shown} is damaged where nothing can repair it. Go back to a backup of the folder.");
+    }
     if says(&["append only file", "AOF file", "AOF format"]) {
         let is_valkey = program.file_name().is_some_and(|name| name.to_string_lossy().contains("valkey"));
         let check = if is_valkey { "valkey-check-aof" } else { "redis-check-aof" };
@@ -75,9 +78,6 @@ fn advice(line: &str, files: &Path, program: &Path) -> String {
              `{check} --fix {files_shown}/appendonly.aof.manifest`: it cuts the file at the damage, and loses what came after. \
              Either way send the events of your payment provider again, and run `flashsale audit`."
         );
-    }
-    if says(&["AOF manifest", "RDB", "loading DB", "load DB"]) {
-        return format!("{files_shown} is damaged where nothing can repair it. Go back to a backup of the folder.");
     }
     if says(&["No space left", "Disk quota", "File too large"]) {
         return "Make room on the disk, and start again.".to_owned();
@@ -116,7 +116,8 @@ mod tests {
         assert!(of(bad, "/bin/valkey-server").contains("`valkey-check-aof --fix"));
         for (line, word) in [
             ("Internal error in RDB reading offset 0, function at rdb.c:3225 -> RDB CRC error", "backup"),
-            ("Invalid AOF manifest file format", "backup"),
+            ("Invalid AOF manifest file format", "Go back to a backup"),
+            ("Bad file format reading the append only file appendonly.aof.1.base.rdb: make a", "Go back to a backup"),
             ("Can't open or create append-only dir appendonlydir: No space left on device", "room"),
             ("Can't open the append-only file x: Permission denied", "must be able to write"),
             ("Failed opening Unix socket: bind: Address already in use", "redis.data_dir"),

@@ -31,9 +31,9 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    fn add(&mut self, lines: &[u8], cause: impl ToString) {
-        self.lines += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.cause = cause.to_string();
+    fn add(&mut self, lines: &[u8], cause: &str) {
+        self.lines += lines.split(|byte| *byte == b'\n').count() as u64 - 1;
+        cause.clone_into(&mut self.cause);
     }
 
     fn join(&mut self, other: Self) {
@@ -138,7 +138,7 @@ impl<W: Write> Output<W> {
     fn write_lines(&mut self, lines: &[u8], lost: &mut Lost) -> bool {
         let ended = if self.is_torn { self.write(b"\n") } else { Ok(()) };
         let written = ended.map_err(|(_, cause)| (0, cause)).and_then(|()| self.write(lines));
-        written.map_err(|(bytes, cause)| lost.add(&lines[bytes..], cause)).is_ok()
+        written.map_err(|(bytes, cause)| lost.add(&lines[bytes..], &cause)).is_ok()
     }
 
     /// # Errors

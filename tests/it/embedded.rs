@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    os::unix::fs::PermissionsExt,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -17,7 +17,7 @@ use crate::{
         app::TestApp,
         eventually, invariants,
         process::{ServiceProcess, command},
-        redis::{pid, signal_process},
+        redis::{free_port, pid, server_program, signal_process},
     },
     topology::{connect, server_runs, try_hold},
 };
@@ -60,7 +60,8 @@ async fn no_server_is_left_when_its_folder_is_removed_under_a_service() {
     let data = folder.path().join("data");
     let _service = ServiceProcess::start(&data);
     let pid = pid(&mut connect(&data));
-    std::fs::remove_dir_all(&data).unwrap();
+    // The guard may make a lock between the removal of the files and that of the folder.
+    eventually("it is removed", async || fs::remove_dir_all(&data).is_ok()).await;
     eventually("the server has ended", async || !server_runs(pid)).await;
 }
 
@@ -117,12 +118,12 @@ async fn a_folder_that_is_removed_and_made_again_gets_a_server_of_its_own() {
         let stock: u64 = connect(&data).hget("fs1:{p1}:stock", "1:held").unwrap();
         assert_eq!(stock, 1, "nothing is left of the folder before");
         assert!(service.stop());
-        std::fs::remove_dir_all(&data).unwrap();
+        fs::remove_dir_all(&data).unwrap();
     }
 }
 
 fn parent_of(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
@@ -148,6 +149,11 @@ async fn folder_with_holds(folder: &Path) -> PathBuf {
     }
     assert!(service.stop());
     folder.join("appendonlydir/appendonly.aof.1.incr.aof")
+}
+
+/// A program in the place of a server.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/servers").join(name)
 }
 
 /// What the service says that does not start.
@@ -225,14 +231,12 @@ fn a_snapshot_that_the_server_would_not_read_is_no_empty_shop() {
 #[test]
 fn a_program_that_is_no_server_ends_the_start() {
     let folder = TempDir::with_prefix("fs").unwrap();
-    let hangs = folder.path().join("hangs");
-    fs::write(&hangs, "#!/bin/sh\nexec sleep 600\n").unwrap();
-    fs::set_permissions(&hangs, fs::Permissions::from_mode(0o700)).unwrap();
+    let silent = script("silent.sh");
     let data = folder.path().join("data");
     for (program, word) in [
         ("/bin/false", "redis.server names another program"),
         ("/bin/true", "redis.server names another program"),
-        (hangs.to_str().unwrap(), "did not answer within 5 s"),
+        (silent.to_str().unwrap(), "did not answer within 5 s"),
         ("/no/such/program", "cannot start /no/such/program"),
     ] {
         let settings = [("FLASHSALE_REDIS__SERVER", program), ("FLASHSALE_REDIS__STARTUP_SECONDS", "1")];
@@ -244,17 +248,9 @@ fn a_program_that_is_no_server_ends_the_start() {
 #[tokio::test]
 async fn a_full_disk_of_the_embedded_server_is_a_503_and_the_service_stops_in_order() {
     let folder = TempDir::with_prefix("fs").unwrap();
-    let server = folder.path().join("redis-server");
-    // No file of this server may be longer than a few writes need. The unit is 512 bytes.
-    let real = crate::support::redis::server_program();
-    let script =
-        format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 32\nexec {} \"$@\"\n", real.canonicalize().unwrap().display());
-    fs::write(&server, script).unwrap();
-    fs::set_permissions(&server, fs::Permissions::from_mode(0o700)).unwrap();
-    let data = folder.path().join("data");
-    let mut program = command(&data);
-    program.env("FLASHSALE_REDIS__SERVER", &server);
-    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], crate::support::redis::free_port()));
+    let mut program = command(&folder.path().join("data"));
+    program.env("FLASHSALE_REDIS__SERVER", script("full_disk.sh")).env("REAL_SERVER", server_program());
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let service = ServiceProcess::run(program, addr);
     let client = reqwest::Client::new();
     let mut calls = 0;

@@ -230,7 +230,7 @@ async fn a_reader_that_stands_still_holds_up_nothing_and_reads_later_how_much_is
     let log = Arc::new(Mutex::new(String::new()));
     let copy = Arc::clone(&log);
     let reader = thread::spawn(move || {
-        let (mut reading, mut bytes) = (File::from(reading), [0; 65_536]);
+        let (mut reading, mut bytes) = (File::from(reading), [0; 8_192]);
         while let Ok(1..) = reading.read(&mut bytes).inspect(|read| {
             copy.lock().unwrap().push_str(std::str::from_utf8(&bytes[..*read]).unwrap());
         }) {}

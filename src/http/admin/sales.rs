@@ -185,7 +185,7 @@ fn read_instant(object: &mut Object<'_, '_>, name: &str) -> Option<Option<i64>> 
     object.text(name, "an RFC 3339 time such as 2026-11-27T09:00:00Z", time::parse).map(Some)
 }
 
-/// `Some(None)`: null takes the bound away, and hold_seconds counts instead.
+/// `Some(None)`: null takes the bound away, and `hold_seconds` counts instead.
 #[expect(clippy::option_option, reason = "as in SaleChange: to set, to take away, or to leave")]
 fn read_bound(object: &mut Object<'_, '_>, name: &str) -> Option<Option<u64>> {
     if object.clears(name) {
