@@ -92,7 +92,8 @@ fn list(items: impl Iterator<Item = Result<String, String>>) -> Result<ValueKind
     let mut values = Vec::new();
     for (at, item) in items.enumerate() {
         let item = item?;
-        let plain = plain_text(&item).map_err(|what| format!("number {} {what}", at + 1))?;
+        let plain = plain_text(&item)
+            .map_err(|what| format!("number {} {}", at + 1, if what == EMPTY { "is empty" } else { what }))?;
         values.push(Value::from(plain));
     }
     Ok(ValueKind::Array(values))

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::Path,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -42,6 +43,13 @@ impl Run {
         let line = last_words(&log);
         let advice = advice(line, &self.folder.append_only_files(), program);
         EmbeddedError::Ended { log: self.folder.log(), line: line.chars().take(LINE_CHARS_MAX).collect(), advice }
+    }
+
+    /// One line about a server that had worked and is started again.
+    pub fn note(&self, status: Option<ExitStatus>) -> String {
+        let status = status.map_or_else(|| "in an unknown way".to_owned(), |status| status.to_string());
+        let line: String = last_words(&self.log()).chars().take(LINE_CHARS_MAX).collect();
+        format!("the server ended ({status}) and is started again; its last word: {line}")
     }
 
     fn log(&self) -> String {

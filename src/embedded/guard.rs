@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -65,7 +65,7 @@ fn keep_running(
     child: &mut Option<Child>,
 ) -> Result<(), EmbeddedError> {
     let (mut pause, mut run) = (RESTART_PAUSE, Run::begin(folder));
-    let (mut has_worked, mut starts) = (false, 0);
+    let (mut has_worked, mut starts, mut noted) = (false, 0, String::new());
     while users.try_lock().is_err() {
         let lock = folder.file(Lock::Server)?;
         // Taken: our server runs, or one that outlived its guard.
@@ -76,6 +76,12 @@ fn keep_running(
                 let ends_by_itself = status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
                 if !has_worked && (ends_by_itself || starts >= STARTS_MAX) {
                     return Err(run.error(server_program));
+                }
+                let note = run.note(status);
+                // Into the log of the guard. Not again and again, should the server end in the same way for days.
+                if note != noted {
+                    let _disk_full = writeln!(io::stderr(), "{note}");
+                    noted = note;
                 }
                 let lived = run.started.elapsed() > RESTART_PAUSE_MAX;
                 pause = if lived { RESTART_PAUSE } else { (2 * pause).min(RESTART_PAUSE_MAX) };

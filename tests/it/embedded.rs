@@ -210,7 +210,7 @@ async fn a_torn_end_of_the_append_only_file_heals_by_itself() {
 
 #[tokio::test]
 async fn other_damage_ends_the_start_too_and_names_the_backup() {
-    for (name, word) in [("appendonly.aof.manifest", "manifest"), ("appendonly.aof.1.base.rdb", "RDB")] {
+    for (name, word) in [("appendonly.aof.manifest", "manifest"), ("appendonly.aof.1.base.rdb", "base.rdb")] {
         let folder = TempDir::with_prefix("fs").unwrap();
         let file = folder_with_holds(folder.path()).await.with_file_name(name);
         let length = fs::metadata(&file).unwrap().len();

@@ -142,7 +142,7 @@ async fn a_bad_line_says_what_is_wrong_and_stops_no_other() {
         results(&answer),
         [
             "created",
-            "failed unknown_field",
+            "failed unknown_field /colour",
             "failed malformed_json",
             "failed validation_failed",
             "failed malformed_json",
