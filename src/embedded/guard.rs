@@ -90,6 +90,8 @@ fn keep_running(
             run = Run::begin(folder);
             starts += 1;
             *child = Some(server::spawn(folder, server_program, lock)?);
+        } else if child.is_none() {
+            has_worked = true;
         }
         thread::sleep(GUARD_POLL);
     }
