@@ -20,7 +20,8 @@ if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 3 then
 end
 
 -- facts
-local last_now, hold_max_ms, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_max_ms', 'currency'))
+local last_now, hold_ms, hold_max_ms, currency =
+  unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'currency'))
 local now = guarded_now(last_now)
 local converted = redis.call('EXISTS', order_key) == 1
 local hold = hold_at(hold_key, now)
@@ -28,7 +29,8 @@ local hold = hold_at(hold_key, now)
 -- decision
 if converted then return { 'hold_converted' } end
 if not hold then return { 'hold_expired' } end
-local latest = deadline_after(hold.made, tonumber(hold_max_ms))
+-- '' is as long as a hold lasts.
+local latest = deadline_after(hold.made, tonumber(hold_max_ms) or tonumber(hold_ms))
 local deadline = math.min(deadline_after(hold.deadline, more_ms), latest)
 if deadline <= hold.deadline then return { 'extension_limit_reached', hold.deadline } end
 local costs = costs_of(hold, currency)

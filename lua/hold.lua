@@ -185,7 +185,9 @@ end
 
 -- Takes units for this many holds of the run, and returns the decision. `key` is where the first of them is in KEYS.
 local function take(run, key, holds)
-  local ms = run.hold_ms > 0 and math.min(run.hold_ms, tonumber(hold_max_ms)) or tonumber(sale_hold_ms)
+  -- '' is as long as a hold lasts.
+  local most_ms = tonumber(hold_max_ms) or tonumber(sale_hold_ms)
+  local ms = run.hold_ms > 0 and math.min(run.hold_ms, most_ms) or tonumber(sale_hold_ms)
   local deadline, costs = deadline_after(now, ms)
   for _, line in ipairs(run) do
     local stock, units = line.stock, line.units * holds

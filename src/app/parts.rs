@@ -67,7 +67,7 @@ pub(super) fn terms(settings: &Settings) -> ServiceTerms {
     ServiceTerms {
         sale: SaleDefaults {
             hold_ms: settings.sale.hold_seconds * 1_000,
-            hold_max_ms: settings.sale.hold_seconds_max * 1_000,
+            hold_max_ms: Some(settings.sale.hold_seconds_max * 1_000).filter(|ms| *ms > 0),
             payment_ms: settings.sale.payment_seconds * 1_000,
             payment_max_ms: settings.sale.payment_seconds_max * 1_000,
             review_ms: settings.sale.review_seconds * 1_000,
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn the_gate_is_open_unless_it_is_set() {
-        for pairs in [&[] as &[_], &[("HTTP__API_KEYS", ""), ("HTTP__TRUSTED_PROXIES", " ")]] {
-            let loaded = load_with("", pairs).unwrap();
+        for file in ["", "[http]\napi_keys = []\ntrusted_proxies = []\n"] {
+            let loaded = load_with(file, &[]).unwrap();
             let parts = Parts::new(&loaded.settings, &mut Complaints::default());
             assert!(parts.gate.is_none() && loaded.settings.http.trusted_proxies.is_empty());
         }
@@ -186,7 +186,7 @@ mod tests {
             ("HTTP__RATE_LIMIT_BURST", "0"),
             ("HTTP__TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/99"),
             ("HTTP__WORKERS", "many"),
-            ("SALE__HOLD_SECONDS", "7200"),
+            ("SALE__PAYMENT_SECONDS", "7200"),
             ("DURABILITY__PAYMENTS", "disk"),
             ("REDIS__URL", "http://hunter2@x"),
             ("WEBHOOK__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,hunter2"),

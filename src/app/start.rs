@@ -20,14 +20,15 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Where Redis is. The embedded server is started for it.
 pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology, Option<Embedded>), StartError> {
     if let RedisSource::Standalone { url } = &settings.redis.source
-        && url.expose().starts_with("rediss://")
+        && ["rediss:", "valkeys:"].iter().any(|tls| url.expose().to_ascii_lowercase().starts_with(tls))
     {
         let _already_there = rustls::crypto::ring::default_provider().install_default();
     }
     match (redis, &settings.redis.source) {
         (Redis::At(topology), _) => Ok((topology, None)),
         (Redis::Embedded, RedisSource::Embedded { data_dir, server }) => {
-            let embedded = Embedded::start(data_dir, server.as_deref(), &std::env::current_exe()?)?;
+            let wait_max = Duration::from_secs(settings.redis.startup_seconds);
+            let embedded = Embedded::start(data_dir, server.as_deref(), &std::env::current_exe()?, wait_max)?;
             let topology = Topology::single(&embedded.url(), limits(settings)).map_err(|_| StartError::Url)?;
             Ok((topology, Some(embedded)))
         }

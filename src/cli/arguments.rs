@@ -1,4 +1,8 @@
-//! Parsers of flags, for clap.
+//! Parsers of flags, for clap, and variables that stand for flags.
+
+use std::env;
+
+use crate::config::plain_text;
 
 /// A product id.
 pub(super) fn product_id(text: &str) -> Result<u64, String> {
@@ -19,7 +23,22 @@ pub(super) fn whole(least: u64, most: u64) -> impl Fn(&str) -> Result<u64, Strin
     }
 }
 
-/// A text that is not empty: an empty one comes from a shell variable that is not set.
+/// A text that is not empty: an empty one comes from a shell variable that is not set. Blanks and line ends around it come from
+/// files.
 pub(super) fn filled(text: &str) -> Result<String, String> {
-    if text.is_empty() { Err("it is empty: is a variable of the shell unset?".to_owned()) } else { Ok(text.to_owned()) }
+    let plain = text.trim();
+    if plain.is_empty() {
+        Err("it is empty: is a variable of the shell unset?".to_owned())
+    } else {
+        Ok(plain.to_owned())
+    }
+}
+
+/// The value of an environment variable, if it is set.
+///
+/// # Errors
+/// When it is empty, or has quotes around it.
+pub(super) fn variable(name: &str) -> Result<Option<String>, String> {
+    let value = env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    value.map(|value| plain_text(&value).map(str::to_owned).map_err(|what| format!("{name}: it {what}"))).transpose()
 }

@@ -53,6 +53,11 @@ fn client(common: &CommonArgs, args: &HealthcheckArgs) -> Result<ApiClient, Stri
 }
 
 fn endpoint_at(addr: &str) -> Result<Endpoint, String> {
+    // What http.addr may be, too: a port alone, or behind a colon, is on this machine.
+    let addr = &match addr.strip_prefix(':').unwrap_or(addr) {
+        port if port.parse::<u16>().is_ok() => format!("127.0.0.1:{port}"),
+        _ => addr.to_owned(),
+    };
     let is_whole = addr.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let endpoint = is_whole.then(|| Endpoint::parse(&format!("http://{addr}")).ok()).flatten();
     endpoint.ok_or_else(|| "--addr must be a host and port such as 127.0.0.1:8080".to_owned())

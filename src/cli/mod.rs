@@ -2,6 +2,7 @@
 
 mod arguments;
 mod audit;
+mod config_command;
 mod demo;
 mod exit;
 mod export;
@@ -23,13 +24,14 @@ mod service;
 mod table;
 mod trigger;
 
-use std::{collections::HashMap, env, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
 use self::{
+    arguments::variable,
     exit::Exit,
-    print::{print_error, print_line, stdout_error},
+    print::{print_error, stdout_error},
 };
 use crate::{
     app,
@@ -61,7 +63,8 @@ enum Command {
     )]
     Serve(ServeArgs),
     /// Show the settings in force, as TOML, with secrets hidden; exits with 2 if they are invalid
-    Config,
+    #[command(args_conflicts_with_subcommands = true)]
+    Config(config_command::ConfigArgs),
     /// Check whether a running service is ready; exits with 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Rehearse a sale: thousands of buyers against a running service, and a proof that nothing was oversold
@@ -135,12 +138,20 @@ pub fn run() -> ExitCode {
 
 fn dispatch() -> Exit {
     let Cli { command, serve, mut common } = Cli::parse();
-    common.config = common.config.or_else(|| env::var_os(CONFIG).map(PathBuf::from));
+    if common.config.is_none() {
+        common.config = match variable(CONFIG) {
+            Ok(path) => path.map(PathBuf::from),
+            Err(message) => {
+                print_error(&message);
+                return Exit::Unknown;
+            }
+        };
+    }
     let misplaced = (serve.demo || serve.addr.is_some()) && !matches!(command, None | Some(Command::Serve(_)));
     let done = match command.unwrap_or(Command::Serve(serve.clone())) {
         _ if misplaced => Err((Exit::Unknown, "--demo and --addr in front of a command belong to serve".to_owned())),
-        Command::Serve(args) => serve::run(&common, &args.or(serve)),
-        Command::Config => show_config(&common).map_err(|message| (Exit::Unknown, message)),
+        Command::Serve(args) => return serve::run(&common, &args.or(serve)),
+        Command::Config(args) => config_command::run(&common, &args).map_err(|message| (Exit::Unknown, message)),
         Command::Healthcheck(args) => return healthcheck::run(&common, &args),
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
@@ -163,11 +174,6 @@ fn dispatch() -> Exit {
     }
 }
 
-fn show_config(common: &CommonArgs) -> Result<(), String> {
-    print_line(&load(common, &Overrides::new())?.render());
-    Ok(())
-}
-
 /// The settings of the file, the environment and these flags.
 ///
 /// # Errors
@@ -184,8 +190,9 @@ const URL: &str = "FLASHSALE_URL";
 /// Environment variables that stand for flags and are no settings.
 const FLAG_VARIABLES: [&str; 2] = [CONFIG, URL];
 
-/// The environment variables that may be settings.
+/// The environment variables that may be settings. Bytes that are no UTF-8 stay, for the settings to complain about.
 fn environment() -> config::Environment {
-    let pairs = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let lossy = |text: OsString| text.to_string_lossy().into_owned();
+    let pairs = env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
     pairs.filter(|(name, _)| !FLAG_VARIABLES.contains(&name.as_str())).collect::<HashMap<_, _>>()
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     sync::OnceLock,
+    thread,
 };
 
 /// Why stdout took no more, once that happened.
@@ -18,6 +19,12 @@ pub(super) fn print_line(text: &str) {
     }
 }
 
+/// Prints a line on stdout for a service, which goes on whether or not anybody takes it.
+pub(super) fn print_without_waiting(text: String) {
+    let printing = move || writeln!(io::stdout(), "{text}");
+    let _without = thread::Builder::new().name("print".to_owned()).spawn(printing);
+}
+
 /// Why a line could not be printed on stdout, if that happened.
 pub(super) fn stdout_error() -> Option<&'static io::Error> {
     STDOUT_ERROR.get()
@@ -25,7 +32,12 @@ pub(super) fn stdout_error() -> Option<&'static io::Error> {
 
 /// Prints on stderr why the command failed.
 pub(super) fn print_error(text: &str) {
-    print_note(&format!("flashsale: {text}"));
+    print_note(&error_line(text));
+}
+
+/// What [`print_error`] prints.
+pub(super) fn error_line(text: &str) -> String {
+    format!("flashsale: {text}")
 }
 
 /// Prints on stderr what is no part of the result.

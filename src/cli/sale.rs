@@ -100,6 +100,9 @@ enum SaleCommand {
         /// No end: the sale ends when all is sold
         #[arg(long, conflicts_with = "ends_at")]
         no_ends_at: bool,
+        /// No longer holds than --hold-seconds, whatever that is
+        #[arg(long, conflicts_with = "hold_seconds_max")]
+        no_hold_seconds_max: bool,
     },
     /// Stop holds at once; existing holds can be ordered and paid
     #[command(after_help = "Example:\n  flashsale sale pause drop-1\n\n\
@@ -141,7 +144,7 @@ struct SaleTermArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds: Option<u64>,
-    /// Most seconds of a hold, whatever the buyer asks for, extensions included
+    /// Most seconds of a hold, whatever the buyer asks for, extensions included [default: --hold-seconds]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_seconds_max: Option<u64>,
@@ -222,9 +225,11 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
             }
             answer(client, args, ApiCall::post(SALES, &sale)).await
         }
-        SaleCommand::Change { id, terms, no_starts_at, no_ends_at } => {
+        SaleCommand::Change { id, terms, no_starts_at, no_ends_at, no_hold_seconds_max } => {
             let mut change = terms.body()?;
-            for (name, _) in [("starts_at", no_starts_at), ("ends_at", no_ends_at)].into_iter().filter(|(_, no)| **no) {
+            let taken_away =
+                [("starts_at", no_starts_at), ("ends_at", no_ends_at), ("hold_seconds_max", no_hold_seconds_max)];
+            for (name, _) in taken_away.into_iter().filter(|(_, no)| **no) {
                 change[name] = Value::Null;
             }
             if change.as_object().is_none_or(serde_json::Map::is_empty) {

@@ -1,25 +1,52 @@
 //! `flashsale serve`.
 
-use super::{CommonArgs, ServeArgs, demo, exit::Exit, load, print::print_line};
-use crate::{app::Application, config::Overrides, store::Catalogue, telemetry};
+use super::{
+    CommonArgs, ServeArgs, demo,
+    exit::Exit,
+    load,
+    print::{error_line, print_error, print_without_waiting},
+};
+use crate::{
+    app::Application,
+    config::{Loaded, Overrides},
+    store::Catalogue,
+    telemetry,
+};
 
-/// # Errors
-/// What went wrong, and the exit status for it.
-pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), (Exit, String)> {
+pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Exit {
     let mut flags = Overrides::new();
     flags.extend(args.addr.clone().map(|addr| ("http.addr", addr)));
-    let loaded = load(common, &flags).map_err(|message| (Exit::Unknown, message))?;
+    let loaded = match load(common, &flags) {
+        Ok(loaded) => loaded,
+        Err(complaints) => {
+            print_error(&complaints);
+            return Exit::Unknown;
+        }
+    };
+    if let Err(error) = telemetry::init(&loaded.settings.log) {
+        print_error(&format!("cannot start the log: {error}"));
+        return Exit::No;
+    }
+    telemetry::log_panics();
+    let served = serve(loaded, args);
+    // In its turn behind the log, and without waiting for a reader that stands still.
+    served.as_ref().err().into_iter().for_each(|why| telemetry::print(&error_line(why)));
+    telemetry::finish();
+    if served.is_ok() { Exit::Done } else { Exit::No }
+}
+
+/// # Errors
+/// Why it could not start or go on.
+fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), String> {
     let says_unsigned = loaded.is_given(demo::ALLOW_UNSIGNED);
     let mut settings = loaded.settings;
     let generated = if args.demo { demo::adapt(&mut settings, says_unsigned) } else { None };
-    telemetry::init(&settings.log);
-    let served = actix_web::rt::System::new().block_on(async {
+    actix_web::rt::System::new().block_on(async {
         let application = Application::build(&settings, Catalogue::compiled()).await.map_err(|e| e.to_string())?;
         if args.demo {
             demo::seed(&application.store()).await?;
-            print_line(&demo::welcome(&application, &settings, generated.as_deref()));
+            print_without_waiting(demo::welcome(&application, &settings, generated.as_deref()));
         }
         application.run_until_stopped().await.map_err(|e| e.to_string())
-    });
-    served.map_err(|message| (Exit::No, message))
+    })
 }

@@ -1,10 +1,7 @@
 //! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an
 //! error.
 
-use std::{
-    env,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Args;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -13,7 +10,7 @@ use tokio::{runtime::Builder, task::LocalSet};
 
 use super::{
     CommonArgs, URL,
-    arguments::filled,
+    arguments::{filled, variable},
     exit::Exit,
     load,
     print::{print_error, print_line},
@@ -140,8 +137,7 @@ pub(super) fn settings(common: &CommonArgs) -> Result<Settings, String> {
 /// The service to ask: `--url`, else `FLASHSALE_URL`, else the service that these settings describe, as this machine
 /// reaches it. Every command that asks a service takes it from here.
 pub(super) fn endpoint(url: Option<&str>, settings: &Settings) -> Result<Endpoint, String> {
-    let of_environment = env::var_os(URL).map(|url| url.to_string_lossy().into_owned());
-    let (url, source) = match (url, of_environment) {
+    let (url, source) = match (url, variable(URL)?) {
         (Some(url), _) => (url.to_owned(), "--url"),
         (None, Some(url)) => (url, URL),
         (None, None) => (format!("http://{}", reachable(settings.http.addr)), "http.addr"),

@@ -3,8 +3,11 @@
 //! This room checks the form of each value. What a value means is checked by the room that uses it, through the `check` of
 //! [`load`], so that one message has all complaints.
 
+mod address;
+mod given;
 mod read;
 mod reader;
+mod redis_url;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -16,7 +19,11 @@ use std::{
 };
 
 use self::reader::Reader;
-pub use self::secret::{HIDDEN, Secret, without_credentials};
+pub use self::{
+    given::plain_text,
+    redis_url::encode_password,
+    secret::{HIDDEN, Secret, without_credentials},
+};
 
 /// The defaults, as a person reads them. Every setting has a line here.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -110,6 +117,7 @@ impl Webhook {
 #[derive(Clone, Debug)]
 pub struct Sale {
     pub hold_seconds: u64,
+    /// 0: as `hold_seconds`.
     pub hold_seconds_max: u64,
     pub payment_seconds: u64,
     pub payment_seconds_max: u64,

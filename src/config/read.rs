@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook,
-    reader::Reader,
+    Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook, address,
+    reader::Reader, redis_url,
 };
 
 /// Shorter tokens and keys could be guessed.
@@ -33,9 +33,8 @@ pub(super) fn settings(r: &mut Reader) -> Settings {
 }
 
 fn http(r: &mut Reader) -> Http {
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     Http {
-        addr: r.parsed("http.addr", "an address and port such as 127.0.0.1:8080", any_port),
+        addr: address(r),
         workers: match r.count("http.workers", 0, 1024) {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             workers => workers,
@@ -53,7 +52,13 @@ fn http(r: &mut Reader) -> Http {
     }
 }
 
-/// An empty key among others is a mistake. A setting that is empty as a whole means no keys.
+fn address(r: &mut Reader) -> SocketAddr {
+    address::read(&r.text("http.addr")).unwrap_or_else(|what| {
+        r.complain("http.addr", what);
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    })
+}
+
 fn api_keys(r: &mut Reader) -> Vec<Secret> {
     let keys = r.secrets_of("http.api_keys");
     let is_good = |key: &Secret| {
@@ -83,7 +88,10 @@ fn redis(r: &mut Reader) -> Redis {
 fn redis_source(r: &mut Reader) -> RedisSource {
     let (mode, url) = (r.text("redis.mode"), r.secret_url("redis.url"));
     let wrong = match (mode.as_str(), url) {
-        ("" | "standalone", Some(url)) => return RedisSource::Standalone { url },
+        ("" | "standalone", Some(url)) => match redis_url::complaint(url.expose()) {
+            Some(what) => Some(("redis.url", what)),
+            None => return RedisSource::Standalone { url },
+        },
         ("" | "embedded", None) => None,
         ("embedded", Some(_)) => Some(("redis.mode", "is embedded, but redis.url names a server: drop one of them")),
         ("standalone", None) => {
@@ -103,8 +111,8 @@ fn redis_source(r: &mut Reader) -> RedisSource {
 fn admin(r: &mut Reader) -> Admin {
     let admin = Admin {
         token: r.secret("admin.token"),
-        tokens: r.filled_secrets("admin.tokens"),
-        read_tokens: r.filled_secrets("admin.read_tokens"),
+        tokens: r.secrets_of("admin.tokens"),
+        read_tokens: r.secrets_of("admin.read_tokens"),
     };
     let is_short = |token: &Secret| token.expose().chars().count() < TOKEN_CHARS_MIN;
     for (key, has_short) in [
@@ -134,7 +142,7 @@ fn webhook(r: &mut Reader) -> Webhook {
 fn sale(r: &mut Reader) -> Sale {
     Sale {
         hold_seconds: r.number("sale.hold_seconds", 1, 86_400),
-        hold_seconds_max: r.number("sale.hold_seconds_max", 1, 604_800),
+        hold_seconds_max: r.number("sale.hold_seconds_max", 0, 604_800),
         payment_seconds: r.number("sale.payment_seconds", 1, 604_800),
         payment_seconds_max: r.number("sale.payment_seconds_max", 1, 604_800),
         review_seconds: r.number("sale.review_seconds", 1, 31_536_000),
@@ -153,7 +161,7 @@ fn log(r: &mut Reader) -> Log {
             LogFormat::Auto
         }
     };
-    let filter = r.text("log.filter");
+    let filter = r.present("log.filter");
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
         r.complain("log.filter", &format!("is no filter: {error}"));
     }

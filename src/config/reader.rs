@@ -8,7 +8,11 @@ use std::{
 
 use config::{Config, File, FileFormat, Value, ValueKind};
 
-use super::{Complaints, DEFAULTS, Environment, FILE, HIDDEN, Secret, Sources, without_credentials};
+use super::{
+    Complaints, DEFAULTS, Environment, FILE, HIDDEN, Secret, Sources,
+    given::{self, Place},
+    without_credentials,
+};
 
 const PREFIX: &str = "FLASHSALE_";
 
@@ -44,11 +48,11 @@ impl Reader {
         let path = sources.file.unwrap_or(Path::new(FILE));
         let file = File::from(path).format(FileFormat::Toml).required(sources.file.is_some());
         for (key, value) in flat(Config::builder().add_source(file).build().map_err(stop)?) {
-            reader.put(&key, value, "the file");
+            reader.put(&key, value, Place::File);
         }
         reader.put_environment(sources.environment);
         for (key, value) in sources.flags {
-            reader.put(key, Value::from(value.clone()), "a flag");
+            reader.put(key, Value::from(value.clone()), Place::Flag);
         }
         Ok(reader)
     }
@@ -58,30 +62,35 @@ impl Reader {
         names.sort();
         // First, so that FLASHSALE_REDIS__URL overrides it.
         if let Some(url) = environment.get("REDIS_URL") {
-            self.put("redis.url", Value::from(url.clone()), "REDIS_URL");
+            self.put("redis.url", Value::from(url.clone()), Place::Variable("REDIS_URL"));
         }
         for (name, value) in names {
-            if let Some(key) = name.strip_prefix(PREFIX) {
-                self.put(&key.to_lowercase().replacen("__", ".", 1), Value::from(value.clone()), name);
+            if let Some(key) = name.strip_prefix(PREFIX).filter(|key| !given::is_service_link(key, value)) {
+                self.put(&key.to_lowercase().replacen("__", ".", 1), Value::from(value.clone()), Place::Variable(name));
             }
         }
     }
 
-    fn put(&mut self, key: &str, value: Value, from: &str) {
-        match self.values.get_mut(key) {
-            Some(slot) => {
-                *slot = value;
-                self.given.insert(key.to_owned());
-            }
-            None => self.complaints.0.push(format!("{key} ({from}): there is no such setting{}", self.nearest(key))),
+    /// Takes a value in the type of its default.
+    fn put(&mut self, key: &str, value: Value, place: Place<'_>) {
+        let Some(slot) = self.values.get_mut(key) else {
+            self.complaints.0.push(format!("{key} ({place}): there is no such setting{}", self.nearest(key)));
+            return;
+        };
+        self.given.insert(key.to_owned());
+        match given::read(value, &slot.kind, place) {
+            Ok(kind) => *slot = Value::new(None, kind),
+            Err(what) => self.complaints.add(key, &format!("({place}) {what}")),
         }
     }
 
-    /// A hint at a setting whose name ends or begins alike.
+    /// A hint at a setting whose name ends or begins alike, or has `_` where the environment wants two.
     fn nearest(&self, key: &str) -> String {
         let last = key.rsplit('.').next().unwrap_or(key);
-        let alike = self.values.keys().find(|known| known.ends_with(&format!(".{last}")) || known.starts_with(key));
-        alike.map_or_else(String::new, |known| format!("; did you mean {known}?"))
+        let is_alike = |known: &&String| {
+            known.ends_with(&format!(".{last}")) || known.starts_with(key) || known.replace('.', "_") == key
+        };
+        self.values.keys().find(is_alike).map_or_else(String::new, |known| format!("; did you mean {known}?"))
     }
 
     pub(super) fn complain(&mut self, key: &str, what: &str) {
@@ -148,22 +157,16 @@ impl Reader {
         Some(self.text(key)).filter(|text| !text.is_empty()).map(Secret::new)
     }
 
-    /// A list of secrets, of which some may be empty.
     pub(super) fn secrets_of(&mut self, key: &str) -> Vec<Secret> {
         self.hidden.insert(key.to_owned(), Hides::List);
         self.list(key).into_iter().map(Secret::new).collect()
-    }
-
-    /// A list of secrets without the empty ones.
-    pub(super) fn filled_secrets(&mut self, key: &str) -> Vec<Secret> {
-        self.secrets_of(key).into_iter().filter(|secret| !secret.expose().is_empty()).collect()
     }
 
     /// All lists of secrets of a section: the settings whose names end in `secrets`.
     pub(super) fn secrets_in(&mut self, section: &str) -> HashMap<String, Vec<Secret>> {
         let is_meant = |key: &&String| key.starts_with(section) && key.ends_with("secrets");
         let keys: Vec<String> = self.values.keys().filter(is_meant).cloned().collect();
-        keys.into_iter().map(|key| (key.clone(), self.filled_secrets(&key))).collect()
+        keys.into_iter().map(|key| (key.clone(), self.secrets_of(&key))).collect()
     }
 
     /// A URL that may hold credentials.
@@ -172,18 +175,10 @@ impl Reader {
         Some(self.text(key)).filter(|text| !text.is_empty()).map(Secret::new)
     }
 
-    /// A list in a file, or a text separated by commas. A part may be empty.
-    pub(super) fn list(&mut self, key: &str) -> Vec<String> {
-        let value = self.values.get(key).cloned();
-        match value.map(|value| value.kind) {
-            Some(ValueKind::Array(values)) => {
-                values.into_iter().map(|value| value.into_string().unwrap_or_default().trim().to_owned()).collect()
-            }
-            _ => match self.text(key).as_str() {
-                "" => Vec::new(),
-                text => text.split(',').map(|part| part.trim().to_owned()).collect(),
-            },
-        }
+    /// A list, of which no item is empty.
+    pub(super) fn list(&self, key: &str) -> Vec<String> {
+        let items = self.values.get(key).cloned().and_then(|value| value.into_array().ok()).unwrap_or_default();
+        items.into_iter().filter_map(|item| item.into_string().ok()).collect()
     }
 
     /// `None` for 0.
@@ -237,7 +232,7 @@ impl Reader {
             ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::Float(_) => {
                 value.kind.to_string()
             }
-            kind => bare_or_quoted(&kind.to_string()),
+            kind => format!("{:?}", kind.to_string()),
         }
     }
 }
@@ -247,12 +242,6 @@ fn without_excerpt(error: &str) -> String {
     let is_excerpt =
         |line: &str| line.trim_start_matches([' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('|');
     error.lines().filter(|line| !is_excerpt(line)).collect::<Vec<_>>().join(": ")
-}
-
-/// Values from the environment are texts. Numbers and truth values are printed without quotes, as TOML has them.
-fn bare_or_quoted(text: &str) -> String {
-    let bare = text.parse::<i64>().is_ok() || text.parse::<bool>().is_ok();
-    if bare { text.to_owned() } else { format!("{text:?}") }
 }
 
 fn flat(config: Config) -> BTreeMap<String, Value> {

@@ -87,9 +87,19 @@ fn what_is_printed_can_be_read_again() {
         ("FLASHSALE_HTTP__WORKERS", "3"),
         ("FLASHSALE_HTTP__TRUSTED_PROXIES", "10.0.0.0/8,::1"),
         ("FLASHSALE_HTTP__RATE_LIMIT_PER_SECOND", "0.25"),
-        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true"),
+        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "True"),
+        ("FLASHSALE_REDIS__DATA_DIR", "5"),
     ];
     let printed = load_from("", &pairs, &vec![]).unwrap().render();
+    for line in [
+        "workers = 3",
+        "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]",
+        "rate_limit_per_second = 0.25",
+        "allow_unsigned = true",
+        "data_dir = \"5\"",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in {printed}");
+    }
     let again = load_from(&printed, &[], &vec![]).unwrap().settings;
     assert_eq!((again.http.workers, again.http.trusted_proxies.len()), (3, 2));
     assert_eq!(again.http.rate_limit_per_second, Some(0.25));
@@ -122,4 +132,98 @@ fn unsigned_events_without_secrets_are_those_of_providers_without_one() {
     assert_eq!(allowed(&webhook), [false, true]);
     webhook.allow_unsigned = true;
     assert_eq!(allowed(&webhook), [true, true]);
+}
+
+/// All settings, with their sections.
+fn settings() -> Vec<String> {
+    let mut section = "";
+    let named = DEFAULTS.lines().filter_map(|line| {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        }
+        let (key, _) = line.split_once(" = ").filter(|_| !line.starts_with('#'))?;
+        Some(format!("{section}.{key}"))
+    });
+    named.collect()
+}
+
+#[test]
+fn a_variable_or_flag_that_is_empty_or_has_quotes_around_it_is_refused_with_its_name() {
+    let all = settings();
+    assert!(all.len() > 40, "{all:?}");
+    for setting in all {
+        let name = format!("FLASHSALE_{}", setting.replacen('.', "__", 1).to_uppercase());
+        for (value, word) in
+            [("", "empty"), (" \t\r\n", "empty"), ("\"x\"", "quote"), ("'x'\n", "quote"), ("\u{fffd}", "UTF-8")]
+        {
+            let Err(Complaints(complaints)) = load_from("", &[(&name, value)], &vec![]) else {
+                panic!("{name}={value:?} was taken")
+            };
+            let [complaint] = &complaints[..] else { panic!("{complaints:?}") };
+            let start = format!("{setting} ({name}) ");
+            assert!(complaint.starts_with(&start) && complaint.contains(word), "{value:?}: {complaint}");
+        }
+    }
+    // Although another variable names a server, an empty one would make it embedded.
+    let pairs = [("REDIS_URL", "redis://h"), ("FLASHSALE_REDIS__URL", "")];
+    for pairs in [&pairs[..], &[("REDIS_URL", ""), ("FLASHSALE_REDIS__URL", "redis://h")]] {
+        assert!(load_from("", pairs, &vec![]).is_err());
+    }
+    let Err(Complaints(complaints)) = load_from("", &[], &vec![("http.addr", String::new())]) else { panic!("taken") };
+    assert!(complaints[0].starts_with("http.addr (a flag) is set, but empty"), "{complaints:?}");
+}
+
+#[test]
+fn an_empty_value_in_a_file_is_refused_where_it_means_nothing() {
+    for (file, setting) in [
+        ("[http]\naddr = \"\"\n", "http.addr"),
+        ("[http]\napi_keys = \"\"\n", "http.api_keys"),
+        ("[http]\napi_keys = [\"\"]\n", "http.api_keys"),
+        ("[admin]\ntokens = [\"a-token-of-sixteen\", \" \"]\n", "admin.tokens"),
+        ("[webhook]\nsecrets = [\"\"]\n", "webhook.secrets"),
+        ("[http]\nworkers = \"\"\n", "http.workers"),
+        ("[redis]\ndata_dir = \"\"\n", "redis.data_dir"),
+        ("[redis]\nurl = \" \"\n", "redis.url"),
+        ("[admin]\ntoken = \" \"\n", "admin.token"),
+        ("[admin]\ntoken = \"'quoted-as-in-a-shell'\"\n", "admin.token"),
+        ("[log]\nfilter = \"\"\n", "log.filter"),
+        ("[log]\nformat = \"\"\n", "log.format"),
+        ("[http]\napi_keys = { a = 1 }\n", "http.api_keys"),
+    ] {
+        let Err(Complaints(complaints)) = load_from(file, &[], &vec![]) else { panic!("{file} was taken") };
+        assert!(complaints.len() == 1 && complaints[0].starts_with(setting), "{file}: {complaints:?}");
+    }
+    assert!(load_from("[redis]\nurl = \"\"\nmode = \"\"\n[admin]\ntoken = \"\"\n", &[], &vec![]).is_ok());
+}
+
+#[test]
+fn blanks_and_line_ends_around_a_value_do_not_count() {
+    let pairs = [
+        ("FLASHSALE_ADMIN__TOKEN", "\u{feff}a-token-of-sixteen\r\n"),
+        ("FLASHSALE_HTTP__API_KEYS", " a-key-of-sixteen-1 ,a-key-of-sixteen-2\n"),
+        ("FLASHSALE_HTTP__WORKERS", "3\n"),
+        ("REDIS_URL", "redis://h:6379\n"),
+        ("FLASHSALE_HTTP__ADDR", " :8081\n"),
+    ];
+    let settings = load_from("", &pairs, &vec![]).unwrap().settings;
+    assert_eq!(settings.admin.token.unwrap().expose(), "a-token-of-sixteen");
+    assert_eq!(settings.http.api_keys[1].expose(), "a-key-of-sixteen-2");
+    assert_eq!((settings.http.workers, settings.http.addr.to_string()), (3, "0.0.0.0:8081".to_owned()));
+    assert!(matches!(settings.redis.source, RedisSource::Standalone { url } if url.expose() == "redis://h:6379"));
+    for (value, word) in [("[\"a-key-of-sixteen-1\"]", "brackets"), ("'a-key-of-sixteen-1',b", "number 1 begins")] {
+        let Err(Complaints(complaints)) = load_from("", &[("FLASHSALE_HTTP__API_KEYS", value)], &vec![]) else {
+            panic!("{value} was taken")
+        };
+        assert!(complaints[0].contains(word), "{complaints:?}");
+    }
+}
+
+#[test]
+fn a_variable_with_one_underscore_too_few_is_named_right_and_those_of_kubernetes_do_no_harm() {
+    let Err(Complaints(complaints)) = load_from("", &[("FLASHSALE_HTTP_ADDR", ":80")], &vec![]) else {
+        panic!("taken")
+    };
+    assert!(complaints[0].ends_with("did you mean http.addr?"), "{complaints:?}");
+    let pairs = [("FLASHSALE_SERVICE_HOST", "10.0.0.1"), ("FLASHSALE_PORT", "tcp://10.0.0.1:80")];
+    assert!(load_from("", &pairs, &vec![]).is_ok());
 }

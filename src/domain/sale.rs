@@ -129,7 +129,8 @@ pub struct SaleTerms {
     pub name: Name,
     pub window: Window,
     pub hold_ms: u64,
-    pub hold_max_ms: u64,
+    /// `None`: nobody gets a longer hold than `hold_ms`, whatever that is changed to.
+    pub hold_max_ms: Option<u64>,
     pub payment_ms: u64,
     pub payment_max_ms: u64,
     /// How long an order whose payment does not fit keeps its units for a person to decide.
@@ -158,7 +159,8 @@ pub struct Sale {
 #[derive(Clone, Copy, Debug)]
 pub struct SaleDefaults {
     pub hold_ms: u64,
-    pub hold_max_ms: u64,
+    /// Of sales without a `hold_ms` of their own. `None`: as in [`SaleTerms`].
+    pub hold_max_ms: Option<u64>,
     pub payment_ms: u64,
     /// From the creation of an order to the latest deadline that a started payment may move it to.
     pub payment_max_ms: u64,
@@ -166,14 +168,20 @@ pub struct SaleDefaults {
 }
 
 impl SaleTerms {
+    /// The longest hold that a buyer may ask for or extend to.
+    pub fn longest_hold_ms(&self) -> u64 {
+        self.hold_max_ms.unwrap_or(self.hold_ms)
+    }
+
     /// The terms of a new sale: those that are wanted, and the defaults for the rest.
     pub fn of_new_sale(id: &SaleId, wanted: SaleChange, defaults: &SaleDefaults) -> Self {
         let name = wanted.name.or_else(|| Name::parse(id.as_str()));
-        let (hold_max_ms, payment_max_ms) = (wanted.hold_max_ms, wanted.payment_max_ms);
+        // A shop that wants short holds would be surprised by a buyer who gets a long one.
+        let by_default = if wanted.hold_ms.is_some() { None } else { defaults.hold_max_ms };
+        let hold_max_ms = wanted.hold_max_ms.unwrap_or(by_default);
         // A length that is wanted raises a maximum that is not.
-        let hold_max_ms = hold_max_ms.unwrap_or_else(|| defaults.hold_max_ms.max(wanted.hold_ms.unwrap_or(0)));
         let payment_max_ms =
-            payment_max_ms.unwrap_or_else(|| defaults.payment_max_ms.max(wanted.payment_ms.unwrap_or(0)));
+            wanted.payment_max_ms.unwrap_or_else(|| defaults.payment_max_ms.max(wanted.payment_ms.unwrap_or(0)));
         Self {
             name: name.expect("the id of a sale is a name"),
             window: Window {
@@ -181,7 +189,7 @@ impl SaleTerms {
                 ends_ms: wanted.ends_ms.flatten(),
                 paused: wanted.paused.unwrap_or(false),
             },
-            hold_ms: wanted.hold_ms.unwrap_or_else(|| defaults.hold_ms.min(hold_max_ms)),
+            hold_ms: wanted.hold_ms.unwrap_or_else(|| defaults.hold_ms.min(hold_max_ms.unwrap_or(u64::MAX))),
             hold_max_ms,
             payment_ms: wanted.payment_ms.unwrap_or_else(|| defaults.payment_ms.min(payment_max_ms)),
             payment_max_ms,
@@ -215,7 +223,7 @@ pub struct SaleChange {
     pub ends_ms: Option<Option<i64>>,
     pub paused: Option<bool>,
     pub hold_ms: Option<u64>,
-    pub hold_max_ms: Option<u64>,
+    pub hold_max_ms: Option<Option<u64>>,
     pub payment_ms: Option<u64>,
     pub payment_max_ms: Option<u64>,
     pub review_ms: Option<u64>,
@@ -234,7 +242,7 @@ impl SaleChange {
         let exceeds = |value: Option<u64>, most: Option<u64>| value.zip(most).is_some_and(|(value, most)| value > most);
         let window = self.starts_ms.flatten().zip(self.ends_ms.flatten());
         let rules = [
-            (exceeds(self.hold_ms, self.hold_max_ms), SaleTerm::HoldLength),
+            (exceeds(self.hold_ms, self.hold_max_ms.flatten()), SaleTerm::HoldLength),
             (exceeds(self.payment_ms, self.payment_max_ms), SaleTerm::PaymentLength),
             (window.is_some_and(|(starts, ends)| starts >= ends), SaleTerm::End),
         ];
@@ -250,7 +258,7 @@ mod tests {
     fn terms_conflict_when_a_length_is_above_its_maximum_or_the_end_is_not_after_the_start() {
         let fits = SaleChange {
             hold_ms: Some(5),
-            hold_max_ms: Some(5),
+            hold_max_ms: Some(Some(5)),
             payment_ms: Some(7),
             starts_ms: Some(Some(1)),
             ends_ms: Some(Some(2)),
@@ -264,11 +272,21 @@ mod tests {
 
     #[test]
     fn a_new_sale_has_defaults_that_fit_its_own_terms() {
-        let defaults = SaleDefaults { hold_ms: 10, hold_max_ms: 20, payment_ms: 10, payment_max_ms: 20, review_ms: 30 };
+        let defaults =
+            SaleDefaults { hold_ms: 10, hold_max_ms: Some(20), payment_ms: 10, payment_max_ms: 20, review_ms: 30 };
         let id = SaleId::parse("drop").unwrap();
         let wanted = SaleChange { hold_ms: Some(30), payment_max_ms: Some(5), ..SaleChange::default() };
         let terms = SaleTerms::of_new_sale(&id, wanted, &defaults);
-        assert_eq!((terms.hold_ms, terms.hold_max_ms, terms.payment_ms, terms.payment_max_ms), (30, 30, 5, 5));
+        assert_eq!((terms.hold_ms, terms.longest_hold_ms(), terms.payment_ms, terms.payment_max_ms), (30, 30, 5, 5));
+        let lengths = |wanted: SaleChange| {
+            let terms = SaleTerms::of_new_sale(&id, wanted, &defaults);
+            (terms.hold_ms, terms.hold_max_ms)
+        };
+        let default = SaleChange::default();
+        assert_eq!(lengths(default.clone()), (10, Some(20)), "the shop said so in its settings");
+        assert_eq!(lengths(SaleChange { hold_ms: Some(5), ..default.clone() }), (5, None));
+        assert_eq!(lengths(SaleChange { hold_max_ms: Some(Some(5)), ..default.clone() }), (5, Some(5)));
+        assert_eq!(lengths(SaleChange { hold_max_ms: Some(None), ..default }), (10, None));
         assert_eq!((terms.name.as_str(), terms.cooldown_ms, terms.restock_refunds), ("drop", 10, true));
     }
 

@@ -42,6 +42,15 @@ impl Folder {
         self.0.join("redis.log")
     }
 
+    pub fn append_only_files(&self) -> PathBuf {
+        self.0.join("appendonlydir")
+    }
+
+    /// A snapshot that the server would not read, because it reads append-only files alone.
+    pub fn lone_snapshot(&self) -> Option<PathBuf> {
+        Some(self.0.join("dump.rdb")).filter(|snapshot| snapshot.exists() && !self.append_only_files().exists())
+    }
+
     pub fn guard_log(&self) -> PathBuf {
         self.0.join("guard.log")
     }

@@ -2,12 +2,12 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{EmbeddedError, folder::Folder, locks::Lock, server};
+use super::{EmbeddedError, ended::Run, folder::Folder, locks::Lock, server};
 
 /// How often the guard checks whether the server runs and somebody uses it.
 const GUARD_POLL: Duration = Duration::from_millis(100);
@@ -23,6 +23,8 @@ const GUARD_POLL: Duration = Duration::from_millis(100);
 /// long.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often a server that is killed before it answers anybody is started. One that ends by itself will do so again.
+const STARTS_MAX: u32 = 3;
 
 /// Starts the guard in a process of its own. `program` is this program.
 pub fn spawn(folder: &Folder, server: &Path, program: &Path) -> Result<Child, EmbeddedError> {
@@ -55,25 +57,41 @@ pub fn guard(data_dir: &Path, server_program: &Path) -> Result<(), EmbeddedError
     kept
 }
 
-/// Starts the server whenever none runs, for as long as somebody uses the folder.
+/// Starts the server whenever none runs, for as long as somebody uses the folder. A server that never worked is given up.
 fn keep_running(
     folder: &Folder,
     server_program: &Path,
     users: &File,
     child: &mut Option<Child>,
 ) -> Result<(), EmbeddedError> {
-    let (mut pause, mut started) = (RESTART_PAUSE, Instant::now());
+    let (mut pause, mut run) = (RESTART_PAUSE, Run::begin(folder));
+    let (mut has_worked, mut starts, mut noted) = (false, 0, String::new());
     while users.try_lock().is_err() {
         let lock = folder.file(Lock::Server)?;
         // Taken: our server runs, or one that outlived its guard.
         if lock.try_lock().is_ok() {
-            if child.is_some() {
-                let lived = started.elapsed() > RESTART_PAUSE_MAX;
+            if let Some(ended) = child.take() {
+                let status = server::reap(ended);
+                has_worked |= run.has_worked();
+                let ends_by_itself = status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
+                if !has_worked && (ends_by_itself || starts >= STARTS_MAX) {
+                    return Err(run.error(server_program));
+                }
+                let note = run.note(status);
+                // Into the log of the guard. Not again and again, should the server end in the same way for days.
+                if note != noted {
+                    let _disk_full = writeln!(io::stderr(), "{note}");
+                    noted = note;
+                }
+                let lived = run.started.elapsed() > RESTART_PAUSE_MAX;
                 pause = if lived { RESTART_PAUSE } else { (2 * pause).min(RESTART_PAUSE_MAX) };
                 thread::sleep(pause);
             }
-            server::reap(child.replace(server::spawn(folder, server_program, lock)?));
-            started = Instant::now();
+            run = Run::begin(folder);
+            starts += 1;
+            *child = Some(server::spawn(folder, server_program, lock)?);
+        } else if child.is_none() {
+            has_worked = true;
         }
         thread::sleep(GUARD_POLL);
     }

@@ -7,6 +7,7 @@
 //! which it got as its standard input, so nobody starts a second one. A worker that is killed therefore leaves no orphan,
 //! and never takes the server away from other processes.
 
+mod ended;
 mod folder;
 mod guard;
 mod locks;
@@ -41,7 +42,7 @@ pub enum EmbeddedError {
     NoServer,
     #[error("the socket path {0} is too long for a unix socket: set redis.data_dir to a shorter path")]
     PathTooLong(PathBuf),
-    #[error("cannot use the data folder {folder}: {source}")]
+    #[error("cannot use the data folder {folder}: {source}; redis.data_dir names another one")]
     Folder { folder: PathBuf, source: io::Error },
     #[error(
         "another process keeps {0} locked: it starts or stops the embedded server; wait for it, or \
@@ -50,10 +51,18 @@ pub enum EmbeddedError {
     Locked(PathBuf),
     #[error("cannot start {server}: {source}")]
     Spawn { server: PathBuf, source: io::Error },
-    #[error("the embedded server did not answer within {} s; the end of {log} says:\n{tail}", server::START_MAX.as_secs())]
-    Silent { log: PathBuf, tail: String },
-    #[error("the embedded server could not be started: {tail}")]
-    Guard { tail: String },
+    #[error("the embedded Redis did not answer within {} s; the end of {log} says:\n{tail}", waited.as_secs())]
+    Silent { waited: Duration, log: PathBuf, tail: String },
+    #[error("the embedded Redis ended while it started. The last word of {log}:\n  {line}\n{advice}")]
+    Ended { log: PathBuf, line: String, advice: String },
+    #[error(
+        "{0} is there without append-only files, and so the embedded Redis would start empty. Move it away, or load it once: \
+         docs/operations.md, Back up"
+    )]
+    LoneSnapshot(PathBuf),
+    /// What the guard wrote.
+    #[error("{0}")]
+    Guard(String),
 }
 
 /// A use of the data folder. The server runs at least as long as this value lives.
@@ -65,22 +74,28 @@ pub struct Embedded {
 
 impl Embedded {
     /// Finds the server of this folder or starts one, and waits until it answers. `program` is this program, which runs the
-    /// guard.
+    /// guard. A server that loads its data may take as long as it needs, and any other one `wait_max`, or a few seconds.
     ///
     /// # Errors
     /// [`EmbeddedError`].
-    pub fn start(data_dir: &Path, server: Option<&Path>, program: &Path) -> Result<Self, EmbeddedError> {
+    pub fn start(
+        data_dir: &Path,
+        server: Option<&Path>,
+        program: &Path,
+        wait_max: Duration,
+    ) -> Result<Self, EmbeddedError> {
         let folder = Folder::open(data_dir)?;
         let users = folder.lock(Lock::Users, USERS_LOCK_MAX, File::try_lock_shared)?;
         let _starter = folder.lock(Lock::Start, START_LOCK_MAX, File::try_lock)?;
         if folder.is_free(Lock::Guard) {
+            folder.lone_snapshot().map_or(Ok(()), |snapshot| Err(EmbeddedError::LoneSnapshot(snapshot)))?;
             let server = server.map_or_else(server::find, |path| Ok(path.to_owned()))?;
             let mut guard = guard::spawn(&folder, &server, program)?;
-            folder.wait_until_ready(Some(&mut guard))?;
+            folder.wait_until_ready(Some(&mut guard), wait_max)?;
             // Reaps the guard should it end before this process does.
             thread::spawn(move || guard.wait());
         }
-        folder.wait_until_ready(None)?;
+        folder.wait_until_ready(None, wait_max)?;
         Ok(Self { folder, users })
     }
 

@@ -4,7 +4,7 @@ use std::{
     env,
     fs::File,
     path::{self, Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -19,15 +19,18 @@ use super::{
 /// Names that a server may have, and where `scripts/bootstrap` puts one when the machine has none.
 const SERVER_NAMES: [&str; 2] = ["redis-server", "valkey-server"];
 pub const BOOTSTRAPPED: &str = ".cache/bin";
-/// How long the server may take to answer, apart from loading its data.
-pub const START_MAX: Duration = Duration::from_secs(20);
+/// The least time that a server gets to say anything.
+const START_MIN: Duration = Duration::from_secs(5);
 const STOP_MAX: Duration = Duration::from_secs(30);
 const QUERY_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ServerState {
     Gone,
-    Loading,
+    /// It runs, and says nothing: it starts, executes a long command, or hangs.
+    Silent,
+    /// It answers that it loads its data, or is busy.
+    Busy,
     Ready,
 }
 
@@ -40,9 +43,9 @@ impl Folder {
     fn state(&self) -> ServerState {
         match self.query::<redis::Value>(&redis::cmd("PING"), QUERY_MAX) {
             Ok(_) => ServerState::Ready,
+            Err(error) if error.code().is_some() => ServerState::Busy,
             Err(_) if self.is_free(Lock::Server) => ServerState::Gone,
-            // It runs, and starts, loads its data, or executes a long command.
-            Err(_) => ServerState::Loading,
+            Err(_) => ServerState::Silent,
         }
     }
 
@@ -54,24 +57,40 @@ impl Folder {
     }
 
     /// `guard` is a guard that was just started, because it may fail at once.
-    pub fn wait_until_ready(&self, mut guard: Option<&mut Child>) -> Result<(), EmbeddedError> {
+    pub fn wait_until_ready(&self, mut guard: Option<&mut Child>, wait_max: Duration) -> Result<(), EmbeddedError> {
+        let wait_max = wait_max.max(START_MIN);
         let mut silent_since = Instant::now();
         let mut waiting = Notice::new("the embedded Redis starts, or loads its data");
         loop {
             waiting.log_if_long();
+            let has_ended = guard.as_mut().is_some_and(|guard| !matches!(guard.try_wait(), Ok(None)));
             match self.state() {
                 ServerState::Ready => return Ok(()),
-                ServerState::Loading => silent_since = Instant::now(),
-                ServerState::Gone if silent_since.elapsed() > START_MAX => {
-                    return Err(EmbeddedError::Silent { tail: tail(&self.log()), log: self.log() });
+                ServerState::Busy => silent_since = Instant::now(),
+                ServerState::Gone if has_ended => return Err(self.guard_error()),
+                ServerState::Gone | ServerState::Silent if silent_since.elapsed() > wait_max => {
+                    let log = self.log();
+                    return Err(EmbeddedError::Silent { waited: wait_max, tail: tail(&log), log });
                 }
-                ServerState::Gone if guard.as_mut().is_some_and(|guard| !matches!(guard.try_wait(), Ok(None))) => {
-                    return Err(EmbeddedError::Guard { tail: tail(&self.guard_log()) });
-                }
-                ServerState::Gone => {}
+                ServerState::Gone | ServerState::Silent => {}
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// What the guard wrote before it ended.
+    fn guard_error(&self) -> EmbeddedError {
+        let log = self.guard_log();
+        let said = tail(&log);
+        let said = said.strip_prefix("flashsale: ").unwrap_or(&said);
+        EmbeddedError::Guard(if said.is_empty() {
+            format!(
+                "the guard of the embedded Redis ended, and could not write why into {}: is the disk full?",
+                log.display()
+            )
+        } else {
+            said.to_owned()
+        })
     }
 }
 
@@ -97,10 +116,10 @@ pub fn spawn(folder: &Folder, server: &Path, lock: File) -> Result<Child, Embedd
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: server.to_owned(), source })
 }
 
-pub fn reap(child: Option<Child>) {
-    if let Some(mut child) = child {
-        let _ended = child.kill().and_then(|()| child.wait());
-    }
+/// Ends a server, if it has not ended by itself.
+pub fn reap(mut child: Child) -> Option<ExitStatus> {
+    let _already = child.kill();
+    child.wait().ok()
 }
 
 /// SHUTDOWN makes the server write and sync the append-only file before it ends. Only our own server gets it: somebody may
@@ -113,5 +132,5 @@ pub fn stop(folder: &Folder, child: Option<Child>) {
         let _connection_closed: redis::RedisResult<()> = folder.query(redis::cmd("SHUTDOWN").arg("NOSAVE"), STOP_MAX);
         until(STOP_MAX, || folder.is_free(Lock::Server));
     }
-    reap(child);
+    child.map(reap);
 }

@@ -1,4 +1,4 @@
-//! JSON objects field by field, so that all complaints about a body are made together and none repeats what was sent.
+//! JSON objects field by field, so that all complaints about a body are made together. None repeats a value that was sent.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,6 +11,8 @@ use super::problem::FieldError;
 
 /// Complaints that one answer lists.
 const ERRORS_MAX: usize = 20;
+/// Characters of an unknown field's name that an answer repeats.
+const NAME_CHARS_MAX: usize = 64;
 
 /// A JSON value of a body. Numbers that no body uses are all `OtherNumber`.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,9 +55,16 @@ impl<'a, 'e> Object<'a, 'e> {
             complain(errors, pointer, "not_an_object", "this must be an object");
             return None;
         };
-        if fields.iter().any(|(name, _)| !known.contains(&name.as_ref())) {
-            let detail = format!("there is a field that is not known here; known are {}", known.join(", "));
-            complain(errors, pointer.clone(), "unknown_field", detail);
+        let unknown = || fields.iter().filter(|(name, _)| !known.contains(&name.as_ref()));
+        for (at, (name, _)) in unknown().enumerate() {
+            let known = if at == 0 { format!("; known are {}", known.join(", ")) } else { String::new() };
+            let shown = shown(name);
+            complain(
+                errors,
+                format!("{pointer}/{shown}"),
+                "unknown_field",
+                format!("{shown} is not known here{known}"),
+            );
         }
         for name in known {
             if fields.iter().filter(|(other, _)| other == name).count() > 1 {
@@ -169,6 +178,14 @@ impl<'a, 'e> Object<'a, 'e> {
     pub(super) fn errors(&mut self) -> &mut Vec<FieldError> {
         self.errors
     }
+}
+
+/// The name of a field that somebody sent, as it stands in a pointer: bounded, without characters that a page or a terminal would
+/// obey, and with the escapes of RFC 6901.
+fn shown(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-.:$@~/ ".contains(c);
+    let plain = name.chars().take(NAME_CHARS_MAX).map(|c| if is_plain(c) { c } else { char::REPLACEMENT_CHARACTER });
+    plain.collect::<String>().replace('~', "~0").replace('/', "~1")
 }
 
 pub(super) fn complain(

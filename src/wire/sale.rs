@@ -39,7 +39,7 @@ impl<'a> SaleBody<'a> {
             ends_at: terms.window.ends_ms.map(rfc3339),
             paused: terms.window.paused,
             hold_seconds: terms.hold_ms / 1_000,
-            hold_seconds_max: terms.hold_max_ms / 1_000,
+            hold_seconds_max: terms.longest_hold_ms() / 1_000,
             payment_seconds: terms.payment_ms / 1_000,
             payment_seconds_max: terms.payment_max_ms / 1_000,
             review_seconds: terms.review_ms / 1_000,

@@ -209,3 +209,33 @@ async fn one_long_name_does_not_push_a_list_aside_or_turn_it_around() {
     assert!(listed.contains("nnn…") && !listed.contains('\u{202e}'), "{listed}");
     assert!(done(&app, "product show 1").contains(&"n".repeat(199)));
 }
+
+#[test]
+fn a_variable_that_stands_for_a_flag_is_refused_when_it_is_empty_or_quoted() {
+    let run = |name: &str, value: &str, arguments: &[&str]| {
+        let output = command(Path::new("unused")).env(name, value).args(arguments).output().unwrap();
+        status_and_stderr(&output)
+    };
+    for (name, arguments) in [
+        ("FLASHSALE_CONFIG", &["config"][..]),
+        ("FLASHSALE_CONFIG", &["serve", "--addr", "127.0.0.1:0"]),
+        ("FLASHSALE_URL", &["healthcheck"]),
+        ("FLASHSALE_URL", &["sale", "list"]),
+        ("REDIS_URL", &["serve", "--addr", "127.0.0.1:0"]),
+        ("FLASHSALE_HTTP__API_KEYS", &["serve", "--addr", "127.0.0.1:0"]),
+    ] {
+        for (value, word) in [("", "empty"), (" ", "empty"), ("\"x\"", "quote")] {
+            let (status, stderr) = run(name, value, arguments);
+            assert!(status == 2 && stderr.contains(name) && stderr.contains(word), "{name}={value}: {stderr}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_or_url_from_a_file_with_a_line_end_is_taken() {
+    let app = TestApp::selling(5).await;
+    let mut program = command(Path::new("unused"));
+    program.env("FLASHSALE_URL", format!(" http://{}\r\n", app.addr));
+    let output = program.args(["sale", "list", "--token", &format!("{ADMIN_TOKEN}\r\n")]).output().unwrap();
+    assert_eq!(status_and_stderr(&output), (0, String::new()));
+}

@@ -1,6 +1,13 @@
 //! The embedded server: who starts it, who guards it, and when it ends.
 
-use std::time::Duration;
+use std::{
+    fs,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use redis::Commands;
 use tempfile::TempDir;
@@ -9,8 +16,8 @@ use crate::{
     support::{
         app::TestApp,
         eventually, invariants,
-        process::ServiceProcess,
-        redis::{pid, signal_process},
+        process::{ServiceProcess, command},
+        redis::{free_port, pid, server_program, signal_process},
     },
     topology::{connect, server_runs, try_hold},
 };
@@ -53,7 +60,8 @@ async fn no_server_is_left_when_its_folder_is_removed_under_a_service() {
     let data = folder.path().join("data");
     let _service = ServiceProcess::start(&data);
     let pid = pid(&mut connect(&data));
-    std::fs::remove_dir_all(&data).unwrap();
+    // The guard may make a lock between the removal of the files and that of the folder.
+    eventually("it is removed", async || fs::remove_dir_all(&data).is_ok()).await;
     eventually("the server has ended", async || !server_runs(pid)).await;
 }
 
@@ -110,12 +118,12 @@ async fn a_folder_that_is_removed_and_made_again_gets_a_server_of_its_own() {
         let stock: u64 = connect(&data).hget("fs1:{p1}:stock", "1:held").unwrap();
         assert_eq!(stock, 1, "nothing is left of the folder before");
         assert!(service.stop());
-        std::fs::remove_dir_all(&data).unwrap();
+        fs::remove_dir_all(&data).unwrap();
     }
 }
 
 fn parent_of(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
@@ -130,4 +138,129 @@ async fn an_embedded_server_that_is_killed_comes_back_with_what_it_had() {
     eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
     assert_eq!(app.stock(1).await, "7 available, 3 held");
     assert_ne!(app.redis.pid(), pid);
+}
+
+/// A data folder with some holds in its append-only file.
+async fn folder_with_holds(folder: &Path) -> PathBuf {
+    let service = ServiceProcess::start(folder);
+    let client = reqwest::Client::new();
+    for n in 0..5 {
+        assert_eq!(try_hold(&client, &service.url(), &n.to_string()).await.unwrap().0, 201);
+    }
+    assert!(service.stop());
+    folder.join("appendonlydir/appendonly.aof.1.incr.aof")
+}
+
+/// A program in the place of a server.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/servers").join(name)
+}
+
+/// What the service says that does not start.
+fn refusal(folder: &Path, settings: &[(&str, &str)]) -> String {
+    let mut program = command(folder);
+    program.args(["serve", "--addr", "127.0.0.1:0"]).envs(settings.iter().copied());
+    let output = program.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    stderr
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_of_the_append_only_file_ends_the_start_with_what_to_do() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let file = folder_with_holds(folder.path()).await;
+    let mut bytes = fs::read(&file).unwrap();
+    let commands: Vec<_> = bytes.windows(3).enumerate().filter(|(_, w)| w == b"\r\n*").map(|(at, _)| at + 2).collect();
+    bytes[commands[commands.len() / 2]] = b'?';
+    fs::write(&file, bytes).unwrap();
+    let manifest = file.with_file_name("appendonly.aof.manifest");
+    let stderr = refusal(folder.path(), &[]);
+    for word in [
+        "redis.log",
+        "Bad file format",
+        "appendonly.aof.1.incr.aof",
+        "backup",
+        "check-aof --fix",
+        manifest.to_str().unwrap(),
+    ] {
+        assert!(stderr.contains(word), "{word} in {stderr}");
+    }
+    // The advice is right.
+    let Ok(mut check) =
+        Command::new("redis-check-aof").arg("--fix").arg(&manifest).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()
+    else {
+        return;
+    };
+    check.stdin.take().unwrap().write_all(b"y\n").unwrap();
+    assert!(check.wait().unwrap().success());
+    assert!(ServiceProcess::start(folder.path()).stop());
+}
+
+#[tokio::test]
+async fn a_torn_end_of_the_append_only_file_heals_by_itself() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let file = folder_with_holds(folder.path()).await;
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 7]).unwrap();
+    let service = ServiceProcess::start(folder.path());
+    invariants::check(&mut connect(folder.path()));
+    assert!(service.stop());
+}
+
+#[tokio::test]
+async fn other_damage_ends_the_start_too_and_names_the_backup() {
+    for (name, word) in [("appendonly.aof.manifest", "manifest"), ("appendonly.aof.1.base.rdb", "base.rdb")] {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let file = folder_with_holds(folder.path()).await.with_file_name(name);
+        let length = fs::metadata(&file).unwrap().len();
+        fs::write(&file, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+        let stderr = refusal(folder.path(), &[]);
+        assert!(stderr.contains(word) && stderr.contains("Go back to a backup"), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_the_server_would_not_read_is_no_empty_shop() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    fs::write(folder.path().join("dump.rdb"), "all that was sold").unwrap();
+    let stderr = refusal(folder.path(), &[]);
+    assert!(stderr.contains("dump.rdb") && stderr.contains("would start empty"), "{stderr}");
+}
+
+#[test]
+fn a_program_that_is_no_server_ends_the_start() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let silent = script("silent.sh");
+    let data = folder.path().join("data");
+    for (program, word) in [
+        ("/bin/false", "redis.server names another program"),
+        ("/bin/true", "redis.server names another program"),
+        (silent.to_str().unwrap(), "did not answer within 5 s"),
+        ("/no/such/program", "cannot start /no/such/program"),
+    ] {
+        let settings = [("FLASHSALE_REDIS__SERVER", program), ("FLASHSALE_REDIS__STARTUP_SECONDS", "1")];
+        let stderr = refusal(&data, &settings);
+        assert!(stderr.contains(word), "{program}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_embedded_server_is_a_503_and_the_service_stops_in_order() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut program = command(&folder.path().join("data"));
+    program.env("FLASHSALE_REDIS__SERVER", script("full_disk.sh")).env("REAL_SERVER", server_program());
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let service = ServiceProcess::run(program, addr);
+    let client = reqwest::Client::new();
+    let mut calls = 0;
+    let mut last = 201;
+    while last != 503 {
+        let (status, _) = try_hold(&client, &service.url(), &format!("{calls}-{}", "k".repeat(100))).await.unwrap();
+        assert!([201, 409, 503].contains(&status), "{status}");
+        calls += 1;
+        last = status;
+        assert!(calls < 20_000, "the disk never got full");
+    }
+    assert!(service.stop());
 }

@@ -3,18 +3,23 @@
 use std::{
     fs,
     fs::File,
+    io::{Read, pipe},
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::unix::pipe as nonblocking;
 
 use crate::support::{
     eventually,
     process::command,
-    redis::{free_port, signal_process},
+    redis::{PROGRAM, PrivateRedis, free_port, signal_process},
 };
 
 /// The service on a folder, writing its log into a file.
@@ -168,4 +173,151 @@ async fn the_log_names_and_counts_each_status_word_that_no_table_knows() {
     .await;
     signal_process(service.id(), "TERM");
     assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+}
+
+/// A service on a Redis of the test that logs each request to this standard error.
+struct Logging {
+    service: Child,
+    url: String,
+    _redis: PrivateRedis,
+}
+
+impl Logging {
+    /// `program` has no arguments yet, or those of a shell that starts what follows.
+    fn start(mut program: Command, stderr: impl Into<Stdio>) -> Self {
+        let redis = PrivateRedis::start();
+        let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        program.args(["serve", "--addr", &addr.to_string()]).stderr(stderr);
+        program.env("FLASHSALE_REDIS__URL", redis.url()).env("FLASHSALE_LOG__FILTER", "debug");
+        Self { service: program.spawn().unwrap(), url: format!("http://{addr}"), _redis: redis }
+    }
+
+    async fn is_ready(&self) -> bool {
+        reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Makes many calls, each of which is answered and logged in a line of some thousand bytes.
+    async fn log_much(&self, calls: usize) {
+        let url = format!("{}/{}", self.url, "x".repeat(4_000));
+        let client = reqwest::Client::new();
+        for _ in 0..calls {
+            assert_eq!(client.get(&url).send().await.unwrap().status(), 404);
+        }
+    }
+
+    /// Whether it ends with success after a signal.
+    async fn stops(mut self, signal: &str) -> bool {
+        signal_process(self.service.id(), signal);
+        tokio::task::spawn_blocking(move || self.service.wait().unwrap().success()).await.unwrap()
+    }
+}
+
+/// The lines of a log, without empty ones: such a line ends what a full disk tore.
+fn lines(log: &str) -> Vec<Value> {
+    log.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+fn lost(lines: &[Value]) -> u64 {
+    let about = lines.iter().filter(|line| line["message"] == "log lines were lost");
+    about.map(|line| line["lines"].as_u64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn a_service_whose_log_cannot_be_written_starts_serves_and_stops_in_order() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    for (is_pipe, signal) in [(false, "TERM"), (true, "TERM"), (false, "INT"), (true, "INT")] {
+        // Nobody reads from this pipe, whose other end is closed at once.
+        let nobody = || Stdio::from(pipe().unwrap().1);
+        let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+        let service = Logging::start(command(folder.path()), if is_pipe { nobody() } else { full() });
+        eventually("it is ready", async || service.is_ready().await).await;
+        service.log_much(20).await;
+        assert!(service.is_ready().await);
+        assert!(service.stops(signal).await, "{signal}, {is_pipe}");
+    }
+}
+
+#[tokio::test]
+async fn a_demo_whose_output_and_log_cannot_be_written_serves_and_stops_in_order() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let mut program = command(&folder.path().join("data"));
+    let addr = format!("127.0.0.1:{}", free_port());
+    let mut service = program.args(["serve", "--demo", "--addr", &addr]).stdout(full()).stderr(full()).spawn().unwrap();
+    let url = format!("http://{addr}/api/products/1");
+    eventually("it sells", async || reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)).await;
+    signal_process(service.id(), "TERM");
+    assert!(tokio::task::spawn_blocking(move || service.wait().unwrap().success()).await.unwrap());
+}
+
+/// A pipe that takes no more, as behind a reader that stands still.
+async fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (writing, reading) = nonblocking::pipe().unwrap();
+    writing.writable().await.unwrap();
+    while writing.try_write(b"\n").is_ok() {}
+    (writing.into_blocking_fd().unwrap(), reading.into_blocking_fd().unwrap())
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_holds_up_nothing_and_reads_later_how_much_is_lost() {
+    const CALLS: usize = 700;
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let (writing, reading) = full_pipe().await;
+    let service = Logging::start(command(folder.path()), writing);
+    eventually("it is ready", async || service.is_ready().await).await;
+    service.log_much(CALLS).await;
+    assert!(service.is_ready().await);
+    let log = Arc::new(Mutex::new(String::new()));
+    let copy = Arc::clone(&log);
+    let reader = thread::spawn(move || {
+        let (mut reading, mut bytes) = (File::from(reading), [0; 8_192]);
+        while let Ok(1..) = reading.read(&mut bytes).inspect(|read| {
+            copy.lock().unwrap().push_str(std::str::from_utf8(&bytes[..*read]).unwrap());
+        }) {}
+    });
+    eventually("the loss is logged", async || log.lock().unwrap().contains("log lines were lost")).await;
+    assert!(service.stops("TERM").await);
+    reader.join().unwrap();
+    let lines = lines(&log.lock().unwrap());
+    let calls = lines.iter().filter(|line| line["path"].as_str().is_some_and(|path| path.starts_with("/xx"))).count();
+    let lost = usize::try_from(lost(&lines)).unwrap();
+    assert!(lost > 0 && calls < CALLS && calls + lost >= CALLS, "{calls} of {CALLS} are there, {lost} are lost");
+    assert_eq!(lines.last().unwrap()["message"], "stopped", "the last line is written before it ends");
+}
+
+#[tokio::test]
+async fn a_service_ends_although_nobody_reads_its_log() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let (writing, _reading) = full_pipe().await;
+    let service = Logging::start(command(folder.path()), writing);
+    eventually("it is ready", async || service.is_ready().await).await;
+    assert!(service.stops("TERM").await);
+    // One that cannot start ends too.
+    let (writing, _reading) = full_pipe().await;
+    let mut program = command(folder.path());
+    program.args(["serve", "--addr", "192.0.2.1:1"]).stderr(writing);
+    let status = tokio::task::spawn_blocking(move || program.status().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_log_that_has_room_again_says_how_much_is_lost() {
+    const BYTES_MAX: u64 = 32_768;
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let path = folder.path().join("log");
+    let log = File::options().create(true).append(true).open(&path).unwrap();
+    // No file of the service may be longer, as on a disk that is full. The unit is 512 bytes.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"", PROGRAM]);
+    let service = Logging::start(shell, log.try_clone().unwrap());
+    eventually("it is ready", async || service.is_ready().await).await;
+    service.log_much(20).await;
+    eventually("the log is full", async || fs::metadata(&path).unwrap().len() == BYTES_MAX).await;
+    log.set_len(0).unwrap();
+    // Nothing else is logged meanwhile.
+    eventually("the loss is logged", async || fs::read_to_string(&path).unwrap().ends_with("}\n")).await;
+    assert!(service.stops("TERM").await);
+    let lines = lines(&fs::read_to_string(&path).unwrap());
+    assert!(lost(&lines) > 10, "{lines:?}");
+    assert!(lines[0]["cause"].as_str().is_some_and(|cause| cause.contains("File too large")), "{:?}", lines[0]);
 }

@@ -168,7 +168,13 @@ impl Shop {
         let reviews = found["reviews"].as_array().into_iter().flatten();
         let reviews: Vec<_> = reviews.map(|review| ["reason", "status", "event"].map(|name| &review[name])).collect();
         let mut payments = order["payments"].clone();
-        payments.as_array_mut().unwrap().iter_mut().for_each(|payment| payment["payment_id"] = Value::Null);
+        for payment in payments.as_array_mut().unwrap() {
+            payment["payment_id"] = Value::Null;
+            // Each play has ids and instants of its own.
+            for event in payment["events"].as_array_mut().unwrap() {
+                *event = event["type"].take();
+            }
+        }
         json!([order["status"], payments, found["order"]["status"], reviews])
     }
 }

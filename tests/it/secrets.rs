@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     process::{ServiceProcess, command},
-    redis::{PrivateRedis, free_port, signal_process},
+    redis::{PrivateRedis, ServerProcess, free_port, signal_process},
 };
 
 /// A word that is in no other output. In base64 it is a part of a good secret of the webhook.
@@ -237,4 +237,25 @@ fn exchange(addr: &str, path: &str, headers: &str, body: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+#[test]
+fn a_password_with_any_character_works_once_it_is_encoded_and_is_not_printed_before() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let redis = ServerProcess::start(&[]);
+    let password = format!("{MARK}/?#@%:&=+ \"'\u{e9}");
+    let mut open = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    redis::cmd("CONFIG").arg(&["SET", "requirepass", &password]).exec(&mut open).unwrap();
+    let url = |password: &str| redis.url().replace("://", &format!("://:{password}@"));
+    let raw = command(folder.path()).arg("config").env("REDIS_URL", url(&password)).output().unwrap();
+    let printed = assert_silent("config", &raw);
+    assert!(raw.status.code() == Some(2) && printed.contains("flashsale config encode-password"), "{printed}");
+    let mut encoding = command(folder.path());
+    encoding.args(["config", "encode-password"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut encoding = encoding.spawn().unwrap();
+    encoding.stdin.take().unwrap().write_all(format!("{password}\r\n").as_bytes()).unwrap();
+    let encoded = String::from_utf8(encoding.wait_with_output().unwrap().stdout).unwrap();
+    let checked = command(folder.path()).arg("config").env("REDIS_URL", url(encoded.trim())).output().unwrap();
+    assert!(checked.status.success(), "{}", assert_silent("config", &checked));
+    assert!(redis::Client::open(url(encoded.trim())).unwrap().get_connection().is_ok());
 }

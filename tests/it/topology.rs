@@ -330,14 +330,15 @@ async fn a_service_that_drains_is_not_ready_and_finishes_what_it_began() {
 #[test]
 fn a_data_folder_that_cannot_be_used_is_named() {
     let folder = TempDir::with_prefix("fs").unwrap();
+    let start = |folder: &Path, server| Embedded::start(folder, server, Path::new(PROGRAM), Duration::from_secs(5));
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Embedded::start(&file, None, Path::new(PROGRAM)).unwrap_err();
+    let error = start(&file, None).unwrap_err();
     assert!(error.to_string().contains("cannot use the data folder"), "{error}");
-    let error = Embedded::start(&folder.path().join("new"), Some(Path::new("/no/such/server")), Path::new(PROGRAM));
+    let error = start(&folder.path().join("new"), Some(Path::new("/no/such/server")));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("/no/such/server"), "{error}");
     let long = folder.path().join("x".repeat(120));
-    let error = Embedded::start(&long, None, Path::new(PROGRAM)).unwrap_err();
+    let error = start(&long, None).unwrap_err();
     assert!(error.to_string().contains("redis.data_dir"), "{error}");
 }

@@ -159,7 +159,7 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
         ends_ms: read_instant(object, "ends_at"),
         paused: object.flag("paused"),
         hold_ms: read_seconds(object, "hold_seconds", 1),
-        hold_max_ms: read_seconds(object, "hold_seconds_max", 1),
+        hold_max_ms: read_bound(object, "hold_seconds_max"),
         payment_ms: read_seconds(object, "payment_seconds", 1),
         payment_max_ms: read_seconds(object, "payment_seconds_max", 1),
         review_ms: read_seconds(object, "review_seconds", 1),
@@ -183,6 +183,15 @@ fn read_instant(object: &mut Object<'_, '_>, name: &str) -> Option<Option<i64>> 
         return Some(None);
     }
     object.text(name, "an RFC 3339 time such as 2026-11-27T09:00:00Z", time::parse).map(Some)
+}
+
+/// `Some(None)`: null takes the bound away, and `hold_seconds` counts instead.
+#[expect(clippy::option_option, reason = "as in SaleChange: to set, to take away, or to leave")]
+fn read_bound(object: &mut Object<'_, '_>, name: &str) -> Option<Option<u64>> {
+    if object.clears(name) {
+        return Some(None);
+    }
+    read_seconds(object, name, 1).map(Some)
 }
 
 fn read_seconds(object: &mut Object<'_, '_>, name: &str, least: u64) -> Option<u64> {

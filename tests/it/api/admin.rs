@@ -82,7 +82,17 @@ async fn what_is_wrong_with_a_product_is_said_all_at_once() {
     pointers.sort_unstable();
     assert_eq!(
         pointers,
-        ["", "/currency", "/id", "/max_per_customer", "/max_per_hold", "/name", "/price", "/sale", "/total_stock"]
+        [
+            "/colour",
+            "/currency",
+            "/id",
+            "/max_per_customer",
+            "/max_per_hold",
+            "/name",
+            "/price",
+            "/sale",
+            "/total_stock"
+        ]
     );
     for (price, currency) in [("1.001", "USD"), ("1.5", "JPY"), ("-1", "USD"), ("1e3", "USD"), ("9000000000", "USD")] {
         let product = json!({"name": "Item", "price": price, "currency": currency, "total_stock": 1});

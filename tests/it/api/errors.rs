@@ -88,16 +88,33 @@ async fn every_bad_body_of_a_hold_gets_its_own_4xx_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_refusal_points_at_all_that_is_wrong_and_repeats_none_of_it() {
+async fn a_refusal_points_at_all_that_is_wrong_and_repeats_no_value_of_it() {
     let app = TestApp::selling(10).await;
     let body = br#"{"items":[{"product_id":1,"quantity":1},{"product_id":"<script>","quantity":0}],"<img>":1,"ttl_seconds":"<b>"}"#;
     let (status, code, text) = raw(&app, Method::POST, "/api/holds", Some("application/json"), body).await;
     assert_eq!((status, code.as_str()), (422, "validation_failed"));
-    for pointer in ["\"\"", "/ttl_seconds", "/items/1/product_id", "/items/1/quantity"] {
+    for pointer in ["/\u{fffd}img\u{fffd}", "/ttl_seconds", "/items/1/product_id", "/items/1/quantity"] {
         assert!(text.contains(pointer), "{pointer} in {text}");
     }
-    assert!(!text.contains("script") && !text.contains("img") && !text.contains("<b>"), "{text}");
+    assert!(!text.contains("script") && !text.contains("<img>") && !text.contains("<b>"), "{text}");
     assert!(text.contains("product_id, quantity, items"), "the known fields are named: {text}");
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_named_wherever_it_stands() {
+    let app = TestApp::selling(10).await;
+    let long = "x".repeat(70);
+    let body = json!({"product_id": 1, "quantity": 1, "colour": "red", "a/b~c": 1, "\u{202e}\n": 1, (long): 1});
+    let answer = app.post("/api/holds", body).await;
+    assert_eq!(answer.refusal(), (422, "unknown_field"));
+    let errors = answer.body["errors"].as_array().unwrap();
+    let pointers: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/colour", "/a~1b~0c", "/\u{fffd}\u{fffd}", &format!("/{}", "x".repeat(64))]);
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.starts_with("colour is not known here; known are product_id, quantity, items"), "{detail}");
+    assert_eq!(detail.matches("known are").count(), 1, "{detail}");
+    let inside = app.post("/api/holds", json!({"items": [{"product_id": 1, "quantity": 1, "size": "L"}]})).await;
+    assert_eq!(inside.body["errors"][0]["pointer"], "/items/0/size");
 }
 
 #[tokio::test]

@@ -317,7 +317,7 @@ fn our_own_clients_show_the_key() {
         program
             .args(["rush", "--url", &url])
             .args(arguments)
-            .env("FLASHSALE_HTTP__API_KEYS", environment)
+            .envs(Some(("FLASHSALE_HTTP__API_KEYS", environment)).filter(|(_, keys)| !keys.is_empty()))
             .output()
             .unwrap()
     };

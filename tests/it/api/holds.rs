@@ -80,7 +80,8 @@ async fn holds_that_are_made_while_the_price_changes_are_ordered_at_what_they_sa
 
 #[tokio::test]
 async fn a_shorter_time_may_be_asked_for_and_a_longer_one_is_capped() {
-    let app = TestApp::selling(10).await;
+    let app = TestApp::start_with(&[("SALE__HOLD_SECONDS_MAX", "3600")]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 10})).await;
     for (asked, given) in [(60, 60), (3_600, 3_600), (99_999_999, 3_600)] {
         let made = app.post("/api/holds", json!({"product_id": 1, "quantity": 1, "ttl_seconds": asked})).await;
         assert_eq!(made.body["expires_in"], given, "{made:?}");

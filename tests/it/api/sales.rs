@@ -39,7 +39,7 @@ async fn a_sale_is_made_with_defaults_read_changed_and_listed() {
     let app = TestApp::start();
     let made = make(&app, json!({"id": "drop-1"})).await;
     let expected = json!({"id": "drop-1", "name": "drop-1", "starts_at": null, "ends_at": null, "paused": false,
-        "hold_seconds": 900, "hold_seconds_max": 3600, "payment_seconds": 2100, "payment_seconds_max": 3600,
+        "hold_seconds": 900, "hold_seconds_max": 900, "payment_seconds": 2100, "payment_seconds_max": 3600,
         "review_seconds": 86400, "payment_amount": "at_least", "on_payment_failed": "release", "on_payment_ended": "keep", "restock_refunds": true, "cooldown_holds": 0, "cooldown_seconds": 900,
         "currency": null});
     assert_eq!((made.status, &made.body), (201, &expected));
@@ -96,6 +96,36 @@ async fn terms_that_do_not_fit_together_are_refused_and_nothing_changes() {
         assert_eq!(make(&app, json!({"id": id})).await.refusal(), (422, "validation_failed"), "{id:?}");
     }
     assert_eq!(app.get("/api/admin/sales").await.refusal(), (401, "unauthorized"));
+}
+
+#[tokio::test]
+async fn nobody_holds_longer_than_the_sale_says_and_more_only_where_the_shop_says_so() {
+    let app = TestApp::start();
+    let lengths = |answer: Answer| (answer.body["hold_seconds"].clone(), answer.body["hold_seconds_max"].clone());
+    assert_eq!(lengths(make(&app, json!({"id": "drop", "hold_seconds": 300})).await), (json!(300), json!(300)));
+    app.add_product(json!({"id": 1, "sale": "drop", "name": "Item", "price": "1.00", "total_stock": 100})).await;
+    let expires_in = async |ttl: u64| {
+        let held = app.post("/api/holds", json!({"product_id": 1, "quantity": 1, "ttl_seconds": ttl})).await;
+        let id = held.id();
+        let extended = app.post(&format!("/api/holds/{id}/extend"), json!({"seconds": 3_000})).await;
+        let longest = if extended.status == 200 { extended } else { app.get(&format!("/api/holds/{id}")).await };
+        [held, longest].map(|hold| hold.body["expires_in"].as_u64().unwrap().div_ceil(100) * 100)
+    };
+    assert_eq!(expires_in(3_000).await, [300, 300]);
+    assert_eq!(expires_in(100).await, [100, 300], "less is allowed, and as much later");
+    // The most follows the length as long as nobody set it.
+    assert_eq!(lengths(change(&app, "drop", json!({"hold_seconds": 200})).await), (json!(200), json!(200)));
+    assert_eq!(expires_in(3_000).await, [200, 200]);
+    assert_eq!(lengths(change(&app, "drop", json!({"hold_seconds_max": 400})).await), (json!(200), json!(400)));
+    assert_eq!(lengths(change(&app, "drop", json!({"hold_seconds": 100})).await), (json!(100), json!(400)));
+    assert_eq!(expires_in(3_000).await, [400, 400]);
+    assert_eq!(change(&app, "drop", json!({"hold_seconds": 500})).await.refusal(), (422, "validation_failed"));
+    assert_eq!(lengths(change(&app, "drop", json!({"hold_seconds_max": null})).await), (json!(100), json!(100)));
+    assert_eq!(expires_in(3_000).await, [100, 100]);
+    // Settings are the word of the shop for sales without a length of their own.
+    let app = TestApp::start_with(&[("SALE__HOLD_SECONDS_MAX", "1800")]);
+    assert_eq!(lengths(make(&app, json!({"id": "a"})).await), (json!(900), json!(1800)));
+    assert_eq!(lengths(make(&app, json!({"id": "b", "hold_seconds": 300})).await), (json!(300), json!(300)));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ pub(super) fn terms() -> ServiceTerms {
     ServiceTerms {
         sale: SaleDefaults {
             hold_ms: ms(HOLD_MS),
-            hold_max_ms: ms(HOLD_MAX_MS),
+            hold_max_ms: Some(ms(HOLD_MAX_MS)),
             payment_ms: ms(PAYMENT_MS),
             payment_max_ms: ms(PAYMENT_MAX_MS),
             review_ms: ms(REVIEW_MS),

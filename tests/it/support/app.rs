@@ -43,7 +43,7 @@ impl TestApp {
         Self::start_with(&[])
     }
 
-    /// With more settings than those of every test: `("SALE__HOLD_SECONDS", "2")`.
+    /// With more settings than those of every test: `("SALE__HOLD_SECONDS", "2")`. An empty one has its default.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
         let redis = PrivateRedis::start();
         let (addr, handle, thread) = run_service(&redis.url(), settings);
@@ -211,10 +211,11 @@ pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, S
     ] {
         environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
+    environment.retain(|_, value| !value.is_empty());
     let no_file = tempfile::NamedTempFile::new().unwrap();
     let settings = load_settings(Sources { file: Some(no_file.path()), environment: &environment, flags: &vec![] });
     let settings = settings.unwrap().settings;
-    flashsale::telemetry::init(&settings.log);
+    flashsale::telemetry::init(&settings.log).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {

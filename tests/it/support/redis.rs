@@ -22,7 +22,7 @@ pub struct PrivateRedis {
 impl PrivateRedis {
     pub fn start() -> Self {
         let folder = TempDir::with_prefix("fs").unwrap();
-        let embedded = Embedded::start(folder.path(), None, Path::new(PROGRAM)).unwrap();
+        let embedded = Embedded::start(folder.path(), None, Path::new(PROGRAM), Duration::from_mins(1)).unwrap();
         Self { embedded, _folder: folder }
     }
 

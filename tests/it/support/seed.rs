@@ -50,7 +50,7 @@ async fn store(redis_url: &str) -> Store {
     let terms = ServiceTerms {
         sale: SaleDefaults {
             hold_ms: HOUR_MS,
-            hold_max_ms: HOUR_MS,
+            hold_max_ms: None,
             payment_ms: HOUR_MS,
             payment_max_ms: HOUR_MS,
             review_ms: HOUR_MS,

@@ -36,13 +36,14 @@ pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
     let instant = |ms: Option<i64>| ms.map_or_else(String::new, |ms| ms.to_string());
     let flag = |is_set: bool| u8::from(is_set).to_string();
     let number = |number: u64| number.to_string();
+    let number_or_none = |bound: Option<u64>| bound.map_or_else(String::new, number);
     let terms = [
         ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),
         ("starts", change.starts_ms.map(instant)),
         ("ends", change.ends_ms.map(instant)),
         ("paused", change.paused.map(flag)),
         ("hold_ms", change.hold_ms.map(number)),
-        ("hold_max_ms", change.hold_max_ms.map(number)),
+        ("hold_max_ms", change.hold_max_ms.map(number_or_none)),
         ("payment_ms", change.payment_ms.map(number)),
         ("payment_max_ms", change.payment_max_ms.map(number)),
         ("review_ms", change.review_ms.map(number)),
@@ -73,7 +74,7 @@ pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
             name: Name::parse(fields.get("name").unwrap_or(id.as_str())).ok_or_else(unreadable)?,
             window: window(&or("starts", ""), &or("ends", ""), &or("paused", "0"))?,
             hold_ms: count("hold_ms")?,
-            hold_max_ms: count("hold_max_ms")?,
+            hold_max_ms: some(&or("hold_max_ms", "")).map(|_| count("hold_max_ms")).transpose()?,
             payment_ms: count("payment_ms")?,
             payment_max_ms: count("payment_max_ms").or_else(|_| count("payment_ms"))?,
             review_ms: count("review_ms")?,

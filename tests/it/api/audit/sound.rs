@@ -20,7 +20,8 @@ async fn shop(settings: &[(&str, &str)], restock_refunds: bool) -> TestApp {
     for id in 1..=PRODUCTS {
         app.add_product(json!({"id": id, "sale": "drop", "name": "Item", "price": "5.00", "total_stock": 300})).await;
     }
-    let policy = json!({"restock_refunds": restock_refunds});
+    // So that holds can be extended.
+    let policy = json!({"restock_refunds": restock_refunds, "hold_seconds_max": 3_600});
     assert_eq!(app.admin(Method::PATCH, "/api/admin/sales/drop", policy).await.status, 200);
     app
 }

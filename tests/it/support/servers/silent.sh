@@ -1,0 +1,3 @@
+#!/bin/sh
+# A program that says nothing.
+exec sleep 600
