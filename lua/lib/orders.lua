@@ -84,6 +84,8 @@ local function cancel_pending(order_key, order, by, now)
       plan_move(product, 'pending', 'available', units)
       plan_due_back(order.customer, due, product, 'p', -units, now)
     end)
+    -- Who cancels in time would else go around a cool-down. A buyer can make a payment end, an admin decides alone.
+    if by ~= 'admin' then abandon(order.customer, now) end
   end
   change_order(order_key, 'status', 'cancelled', 'cancelled_by', by)
   log_order_event('order.cancelled', order_key, now)

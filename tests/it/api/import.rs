@@ -165,7 +165,7 @@ async fn what_is_wrong_with_the_file_as_a_whole_is_said_once_and_changes_nothing
         ),
         ("name,price,total_stock,name\nItem,1,1,Item\n", "validation_failed", vec![("/name", "two columns")]),
         ("PK\u{3}\u{4}", "validation_failed", vec![("", "this is a workbook")]),
-        (",;\n", "validation_failed", vec![("", "the file is empty")]),
+        (",,\n", "validation_failed", vec![("", "the file is empty")]),
         ("name\nItem\n", "validation_failed", vec![("/price", "first row"), ("/total_stock", "")]),
         ("", "validation_failed", vec![("", "the file is empty")]),
         ("\n\r\n", "validation_failed", vec![("", "the file is empty")]),

@@ -168,9 +168,11 @@ fn read_cells(columns: &[Option<&'static str>], record: &ByteRecord) -> Row {
     let mut errors = Vec::new();
     let product = new_product::read(Json::Object(fields), &mut errors);
     for (column, how) in spelling {
-        let pointer = format!("/{column}");
-        errors.retain(|error| error.pointer != pointer);
-        fields::complain(&mut errors, pointer, "invalid_format", format!("{column} {how}"));
+        let (pointer, detail) = (format!("/{column}"), format!("{column} {how}"));
+        match errors.iter_mut().find(|error| error.pointer == pointer) {
+            Some(error) => error.detail = detail.into(),
+            None => fields::complain(&mut errors, pointer, "invalid_format", detail),
+        }
     }
     product.filter(|_| errors.is_empty()).ok_or_else(|| Problem::of_fields(&errors))
 }
