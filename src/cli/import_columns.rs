@@ -90,7 +90,7 @@ pub(super) struct Plan {
     pub(super) header: Vec<String>,
     origins: Vec<Origin>,
     shop: Option<ShopRows>,
-    /// Columns of the file that are sent nowhere.
+    /// Columns of the file that are not sent.
     pub(super) left_out: Vec<String>,
     /// Columns of the file.
     pub(super) columns: usize,

@@ -274,7 +274,8 @@ impl ImportReport {
         }
         let pause = named.first().map_or(first, |sale| id(sale));
         format!(
-            "new sales: {list}\n  They were not there before, and sell from now on; to stop one: flashsale sale pause {pause}"
+            "new sales: {list}\n  They were not there before, and sell from now on; to stop one: \
+             flashsale sale pause {pause}"
         )
     }
 

@@ -80,7 +80,8 @@ pub fn misfit(row: &ByteRecord, columns: usize) -> Option<String> {
     let hint = if torn || row.as_slice().contains(&b'\n') { "; perhaps a quote was not closed" } else { "" };
     let count = row.len();
     (surplus || torn).then(|| {
-        format!("the row has {count} cells and not {columns}, as the first{hint}; a cell with a separator in it needs quotes")
+        let advice = "a cell with a separator in it needs quotes";
+        format!("the row has {count} cells and not {columns}, as the first{hint}; {advice}")
     })
 }
 

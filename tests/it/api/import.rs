@@ -258,13 +258,24 @@ async fn a_table_is_read_as_spreadsheets_write_it() {
     let utf16 =
         |text: &str| [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let tables = [
-        b"sep=;\r\nid;sale;name;price;currency;total_stock\r\n307;drop;Hat;12,50;eur;20\r\n308;drop;K\xc3\xbcche;9;EUR;5\r\n".to_vec(),
-        b"id;sale;name;price;currency;total_stock\n'307;drop;Hat;12,5;EUR;20,0\n308;drop;K\xc3\xbcche;9,00;EUR;5\n;;;;;\n;;;;;\n".to_vec(),
-        utf16("id\tsale\tname\tprice\tcurrency\ttotal_stock\r\n307\tdrop\tHat\t12.50\tEUR\t20\r\n308\tdrop\tKüche\t9\tEUR\t5\r\n"),
+        b"sep=;\r\nid;sale;name;price;currency;total_stock\r\n\
+            307;drop;Hat;12,50;eur;20\r\n308;drop;K\xc3\xbcche;9;EUR;5\r\n"
+            .to_vec(),
+        b"id;sale;name;price;currency;total_stock\n\
+            '307;drop;Hat;12,5;EUR;20,0\n308;drop;K\xc3\xbcche;9,00;EUR;5\n;;;;;\n;;;;;\n"
+            .to_vec(),
+        utf16(
+            "id\tsale\tname\tprice\tcurrency\ttotal_stock\r\n\
+            307\tdrop\tHat\t12.50\tEUR\t20\r\n308\tdrop\tKüche\t9\tEUR\t5\r\n",
+        ),
         // pandas: an index, and decimals in whole columns that have empty cells.
-        b",id,sale,name,price,currency,total_stock,max_per_hold\n0,307.0,drop,Hat,12.5,EUR,20.0,\n1,308.0,drop,K\xc3\xbcche,9.0,EUR,5.0,2.0\n".to_vec(),
+        b",id,sale,name,price,currency,total_stock,max_per_hold\n\
+            0,307.0,drop,Hat,12.5,EUR,20.0,\n1,308.0,drop,K\xc3\xbcche,9.0,EUR,5.0,2.0\n"
+            .to_vec(),
         // Excel on a Mac: CR alone. A stray last column, and empty cells left out.
-        b"ID,Sale,Name,Price,Currency,Total Stock,,\r307,drop,\"Hat\",12.50,EUR,20\r308,drop,\"K\xc3\xbcche\r\",9,EUR,5,,,\r,,,,,,,\r".to_vec(),
+        b"ID,Sale,Name,Price,Currency,Total Stock,,\r\
+            307,drop,\"Hat\",12.50,EUR,20\r308,drop,\"K\xc3\xbcche\r\",9,EUR,5,,,\r,,,,,,,\r"
+            .to_vec(),
     ];
     for table in tables {
         let app = TestApp::start();
@@ -313,14 +324,16 @@ async fn an_update_changes_name_price_and_limits_and_never_units_sale_or_currenc
     let first =
         "1,drop,Item,5.00,USD,9,3,4\n2,drop,Item,5.00,USD,9,3,\n3,drop,Item,5.00,USD,9,,\n4,drop,Item,5.00,USD,9,,\n";
     assert_eq!(counts(&import(&app, CSV, format!("{head}{first}")).await), (200, 4, 0));
-    let rows = "1,drop,Other,6.00,USD,11,2,\n2,drop,Item,5.00,USD,9,,5\n3,else,Other,5.00,USD,9,,\n4,drop,Item,5.00,USD,10,,\n5,drop,New,1,USD,1,,\n";
+    let rows = "1,drop,Other,6.00,USD,11,2,\n2,drop,Item,5.00,USD,9,,5\n\
+        3,else,Other,5.00,USD,9,,\n4,drop,Item,5.00,USD,10,,\n5,drop,New,1,USD,1,,\n";
     let file = format!("{head}{rows}");
     let rehearsed = import_with(&app, "update=true&dry_run=true", &file).await;
     let would = (&rehearsed.body["would_create"], &rehearsed.body["would_change"], &rehearsed.body["created"]);
     assert_eq!(would, (&json!(1), &json!(2), &json!(0)), "{rehearsed:?}");
     assert_eq!(product(&app, 1).await["name"], "Item", "a dry run changes nothing");
     let answer = import_with(&app, "update=true", &file).await;
-    let row = json!({"row": 1, "status": "changed", "id": 1, "changed": ["name", "price", "max_per_hold"], "differs": ["total_stock"]});
+    let changed = ["name", "price", "max_per_hold"];
+    let row = json!({"row": 1, "status": "changed", "id": 1, "changed": changed, "differs": ["total_stock"]});
     assert_eq!(answer.body["rows"][0], row);
     assert_eq!(answer.body["rows"][1]["changed"], json!(["max_per_customer"]));
     assert_eq!((&answer.body["changed"], counts(&answer)), (&json!(2), (200, 1, 2)));
@@ -330,6 +343,8 @@ async fn an_update_changes_name_price_and_limits_and_never_units_sale_or_currenc
     let found = ["name", "price", "max_per_hold", "max_per_customer", "total_stock"].map(|field| one[field].clone());
     assert_eq!(found, [json!("Other"), json!("6.00"), json!(2), json!(4), json!(9)], "an empty cell changes nothing");
     assert_eq!(product(&app, 3).await["name"], "Item");
+    let without_id = import_with(&app, "update=true", "name,price,total_stock\nItem,1,1\n").await;
+    assert_eq!(results(&without_id), ["failed validation_failed /id"], "it would be made once more");
     let again = import_with(&app, "update=true", &file).await;
     assert_eq!((&again.body["changed"], again.body["rows"][0]["differs"].clone()), (&json!(0), json!(["total_stock"])));
 }
@@ -339,7 +354,8 @@ async fn a_dry_run_finds_what_the_import_would_refuse_and_makes_nothing() {
     let app = TestApp::start();
     import(&app, CSV, "id,sale,name,price,currency,total_stock\n1,drop,Item,5.00,EUR,9\n").await;
     let file = "id,sale,name,price,currency,total_stock\n\
-        1,drop,Item,5.00,EUR,9\n2,new,Item,1,USD,1\n2,new,Item,1,USD,1\n3,new,Item,1,EUR,1\n4,drop,Item,1,USD,1\n,,Item,1,,1\n5,drop,Item,free,EUR,1\n";
+        1,drop,Item,5.00,EUR,9\n2,new,Item,1,USD,1\n2,new,Item,1,USD,1\n3,new,Item,1,EUR,1\n\
+        4,drop,Item,1,USD,1\n,,Item,1,,1\n5,drop,Item,free,EUR,1\n";
     let rehearsed = import_with(&app, "dry_run=true", file).await;
     assert_eq!(
         results(&rehearsed),

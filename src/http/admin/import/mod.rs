@@ -1,5 +1,5 @@
-//! POST /api/admin/import: products from CSV or NDJSON. Each row is read like the body of POST /api/admin/products, and has its
-//! own result. Only a mistake in the file as a whole refuses all of it. `?update=true` changes existing products, and
+//! POST /api/admin/import: products from CSV or NDJSON. Each row is read like the body of POST /api/admin/products, and
+//! has its own result. Only a mistake in the file as a whole refuses all of it. `?update=true` changes existing products, and
 //! `?dry_run=true` says what would be done.
 
 mod rehearsal;
@@ -28,7 +28,7 @@ use crate::{
     http::{
         body,
         extract::{self, FromHttp, Parsed},
-        problem::{Code, Problem},
+        problem::{Code, FieldError, Problem},
     },
     store::{Failure, Store},
 };
@@ -49,7 +49,7 @@ pub(in crate::http) async fn products(
         if !report.has_stopped() && started.elapsed() > TIME_MAX {
             report.stop(Failure::timed_out("all rows of an import together took too long").into());
         }
-        match row {
+        match row.and_then(|product| identified(product, is_update)) {
             Ok(product) if !report.has_stopped() => report.add(match &mut rehearsal {
                 Some(rehearsal) => rehearsal.rehearse(&store, &product, is_update).await,
                 None => make(&store, &product, is_update).await,
@@ -59,6 +59,15 @@ pub(in crate::http) async fn products(
         }
     }
     report.into_answer()
+}
+
+/// Without its id the product of an update would be made once more.
+fn identified(product: NewProduct, is_update: bool) -> Row {
+    if product.id.is_some() || !is_update {
+        return Ok(product);
+    }
+    let detail = "an update needs the id of each product".into();
+    Err(Problem::of_fields(&[FieldError { pointer: "/id".to_owned(), code: "required", detail }]))
 }
 
 async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, Problem> {
@@ -83,7 +92,8 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, 
 /// What an update changes of an existing product.
 ///
 /// # Errors
-/// When it changes nothing. The problem names the fields that differ, so that nobody mistakes the product for that of the row.
+/// When it changes nothing. The problem names the fields that differ, so that nobody mistakes the product for that of the
+/// row.
 fn compared(row: &NewProduct, existing: &Product, is_update: bool) -> Result<(Difference, ProductChange), Problem> {
     let differs = row.differs_from(existing);
     match row.change_of(&differs).filter(|_| is_update) {

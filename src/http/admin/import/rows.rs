@@ -108,8 +108,8 @@ fn csv_rows(bytes: &[u8], row_bytes_max: usize) -> Result<Vec<Row>, Problem> {
     bounded(records.map(|record| read(&record)))
 }
 
-/// The columns by name; `None` has no name and is left out. A complaint gives the place of an unknown column, because no answer
-/// repeats what was sent.
+/// The columns by name; `None` has no name and is left out. A complaint gives the place of an unknown column, because no
+/// answer repeats what was sent.
 fn columns(header: &ByteRecord) -> Result<Vec<Option<&'static str>>, Problem> {
     if table::is_blank(header) {
         let known = COLUMNS.join(", ");
