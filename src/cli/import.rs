@@ -221,7 +221,7 @@ async fn send(
         Ok(()) => {}
         // The rows may be done.
         Err(CallError::Transport(error)) if error.may_have_effect() && !args.dry_run => {
-            report.add_unsettled(&rows, Unsettled::Unknown)
+            report.add_unsettled(&rows, Unsettled::Unknown);
         }
         Err(CallError::Unreadable) => report.add_unsettled(&rows, Unsettled::Unknown),
         // The answer reports row by row.

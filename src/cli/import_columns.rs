@@ -137,12 +137,12 @@ impl Plan {
             Self { header: Vec::new(), origins: Vec::new(), shop: None, left_out: Vec::new(), columns: names.len() };
         let mut taken = Vec::new();
         let mut place = |ours: &'static str| -> Result<Option<usize>, String> {
-            let mapped = choices.maps.iter().filter(|map| map.ours == ours).map(|map| {
+            let mut mapped = choices.maps.iter().filter(|map| map.ours == ours).map(|map| {
                 let missing =
                     || format!("there is no column {} for {ours}; the file has {}", map.theirs, listed(names));
                 find(&map.theirs).ok_or_else(missing)
             });
-            let mapped = mapped.last().transpose()?;
+            let mapped = mapped.next_back().transpose()?;
             let by_preset = || choices.preset_names(ours).iter().find_map(|name| find(name));
             let by_name = || names.iter().position(|name| table::column(name) == Some(ours));
             let at = mapped.or_else(by_preset).or_else(by_name);
@@ -217,8 +217,8 @@ fn missing(ours: &str, names: &[String], choices: &TableChoices) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    let named = names.iter().filter(|name| !table::is_unnamed(name)).take(COLUMNS_MAX).map(printed);
-    named.collect::<Vec<_>>().join(", ")
+    let shown = names.iter().filter(|name| !table::is_unnamed(name)).take(COLUMNS_MAX).map(printed);
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// Columns of a file that a message lists.

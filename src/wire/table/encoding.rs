@@ -35,7 +35,7 @@ pub struct Decoded<R> {
     source: R,
     decoder: Decoder,
     piece: Vec<u8>,
-    decoded: Vec<u8>,
+    text: Vec<u8>,
     at: usize,
     is_end: bool,
 }
@@ -43,23 +43,23 @@ pub struct Decoded<R> {
 impl<R: Read> Decoded<R> {
     pub fn new(source: R, encoding: &'static Encoding) -> Self {
         let decoder = encoding.new_decoder_with_bom_removal();
-        Self { source, decoder, piece: vec![0; PIECE_BYTES], decoded: Vec::new(), at: 0, is_end: false }
+        Self { source, decoder, piece: vec![0; PIECE_BYTES], text: Vec::new(), at: 0, is_end: false }
     }
 }
 
 impl<R: Read> Read for Decoded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.decoded.len() && !self.is_end {
+        while self.at == self.text.len() && !self.is_end {
             let bytes = self.source.read(&mut self.piece)?;
             self.is_end = bytes == 0;
             let most = self.decoder.max_utf8_buffer_length(bytes).unwrap_or(4 * PIECE_BYTES);
-            self.decoded.resize(most, 0);
-            let (_, _, written, _) = self.decoder.decode_to_utf8(&self.piece[..bytes], &mut self.decoded, self.is_end);
-            self.decoded.truncate(written);
+            self.text.resize(most, 0);
+            let (_, _, written, _) = self.decoder.decode_to_utf8(&self.piece[..bytes], &mut self.text, self.is_end);
+            self.text.truncate(written);
             self.at = 0;
         }
-        let bytes = buffer.len().min(self.decoded.len() - self.at);
-        buffer[..bytes].copy_from_slice(&self.decoded[self.at..self.at + bytes]);
+        let bytes = buffer.len().min(self.text.len() - self.at);
+        buffer[..bytes].copy_from_slice(&self.text[self.at..self.at + bytes]);
         self.at += bytes;
         Ok(bytes)
     }

@@ -76,7 +76,7 @@ pub fn is_blank(row: &ByteRecord) -> bool {
 /// Why the cells of a row do not belong to its columns. Empty cells at the end may be missing or too many.
 pub fn misfit(row: &ByteRecord, columns: usize) -> Option<String> {
     let surplus = row.iter().skip(columns).any(|cell| !cell.trim_ascii().is_empty());
-    let torn = row.len() < columns && row.iter().last().is_some_and(|cell| cell.contains(&b'\n'));
+    let torn = row.len() < columns && row.iter().next_back().is_some_and(|cell| cell.contains(&b'\n'));
     let hint = if torn || row.as_slice().contains(&b'\n') { "; perhaps a quote was not closed" } else { "" };
     let count = row.len();
     (surplus || torn).then(|| {
