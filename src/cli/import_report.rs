@@ -140,7 +140,10 @@ impl ImportReport {
         }
         let outcome = RowOutcome::of(&result);
         self.counts.add(outcome);
-        self.new_sales.extend(result.get("new_sale").cloned());
+        // A dry run makes none, so each call of it finds the same ones new.
+        let is_known = |sale: &Value| self.form.is_dry_run && self.new_sales.contains(sale);
+        let new_sale = result.get("new_sale").filter(|sale| !is_known(sale)).cloned();
+        self.new_sales.extend(new_sale);
         self.has_lines |= row.line.is_some();
         let row = in_file(row, result);
         match outcome {

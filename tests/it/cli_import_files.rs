@@ -157,6 +157,18 @@ dry run: nothing was changed
 }
 
 #[tokio::test]
+async fn a_dry_run_over_several_calls_names_a_new_sale_once_and_finds_an_id_that_comes_twice() {
+    let (app, folder) = (TestApp::start(), folder());
+    let rows: String = (1..=450).map(|row| format!("{},drop,Item,1,1\n", row % 449)).collect();
+    fs::write(folder.path().join("p.csv"), format!("id,sale,name,price,total_stock\n{rows}")).unwrap();
+    let (status, printed, _) = run(&app, &folder, "import p.csv --dry-run --json");
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((status, &report["would_create"], &report["failed"]), (1, &json!(448), &json!(2)), "{printed}");
+    assert_eq!(report["new_sales"], json!([{"id": "drop", "status": "live"}]));
+    assert_eq!(report["rows"][449]["detail"], "a row before it has the same id");
+}
+
+#[tokio::test]
 async fn a_sale_and_a_currency_are_for_rows_that_name_none_and_unknown_columns_are_named() {
     let (app, folder) = (TestApp::start(), folder());
     let table = "id,name,price,total_stock,sale,colour\n1,Hat,9,5,,red\n2,Bag,9,5,other,\n";

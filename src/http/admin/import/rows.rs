@@ -211,3 +211,29 @@ fn bounded(rows: impl Iterator<Item = Row>) -> Result<Vec<Row>, Problem> {
 fn wrong(pointer: &str, code: &'static str, detail: String) -> Problem {
     Problem::of_fields(&[FieldError { pointer: pointer.to_owned(), code, detail: detail.into() }])
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    const HEADS: [&[u8]; 5] =
+        [b"", b"sep=;\r\n", b"\xff\xfe", b"id,name,price,total_stock\n", b"name;price;total_stock;;\r"];
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_reader_and_each_row_has_a_result(
+            head in select(HEADS.to_vec()),
+            body in vec(select(b"aE0123456789.,;\t|\"'=+-\r\n \xc2\xa0\xe2\x82\xac\0".to_vec()), 0..200),
+        ) {
+            let bytes = [head, &body].concat();
+            for format in [Format::Csv, Format::Ndjson] {
+                if let Ok(rows) = format.read(&bytes, 100) {
+                    prop_assert!(rows.len() <= bytes.len());
+                    prop_assert!(rows.iter().flatten().all(|product| product.total <= 1_000_000_000));
+                }
+            }
+        }
+    }
+}
