@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- release: gives the units of a live hold back before its deadline.
+-- release: gives the units of a live hold back before its deadline. Where the sale says so, it counts for a cool-down.
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
@@ -18,7 +18,8 @@ if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 2 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local last_now, counts = unpack(redis.call('HMGET', sale_key, 'last_now', 'cooldown_counts_releases'))
+local now = guarded_now(last_now)
 local converted = redis.call('EXISTS', order_key) == 1
 local hold = hold_at(hold_key, now)
 
@@ -28,5 +29,6 @@ if not hold then return { 'hold_expired' } end
 
 -- effects
 release_hold(hold_key, hold, now)
+if counts == '1' then abandon(hold.customer, now) end
 write_book(now)
 return { 'released' }

@@ -168,6 +168,15 @@ local function plan_due_back(customer, deadline, product, kind, units, now)
   due_back[name].units = due_back[name].units + units
 end
 
+-- The customer ('': nobody was named) leaves units before their deadline and buys nothing. Only a sale with a cool-down
+-- counts that.
+local function abandon(id, now)
+  if id == '' or (tonumber(redis.call('HGET', sale_key, 'cooldown_holds') or '') or 0) == 0 then return end
+  local customer = customer_at(id, now)
+  customer.abandoned, customer.abandoned_at = customer.abandoned + 1, now
+  changed_customers[id] = true
+end
+
 -- A product of which the book would make a counter negative, or nil.
 local function product_below_zero()
   for counter, units in pairs(moved) do
@@ -247,7 +256,7 @@ local function write_book(now)
   stamp(now)
 end
 
--- Negative units give back what was bought. buys: the customer buys now, and so is no longer one who abandons holds.
+-- Negative units give back what was bought. buys: the customer buys now, and so is no longer one who abandons.
 local function add_customer_bought(id, product, units, buys, now)
   if id == '' then return end
   local customer = customer_at(id, now)

@@ -1,28 +1,31 @@
 -- customers: what limits count for each customer of a sale. These are units that come back at a deadline, units that were
 -- bought, and the number of holds left to lapse. `customers` has one field for each customer, a text of entries such as
 --   1795716624000:7:h=2 7=1 abandoned=3@1795716624000
--- which are a bucket name (lib/units) and its units, a product and its bought units, and how many holds were abandoned and
--- when the last of them was. Lapsed entries drop out whenever a script reads the field, so a limit is right at every instant
--- and nothing sweeps. Uses clock and units.
+-- which are a bucket name (lib/units) and its units, a product and its bought units, and how many holds and orders were
+-- abandoned and when the last of them was. Lapsed entries drop out whenever a script reads the field, so a limit is right at
+-- every instant and nothing sweeps. Uses clock and units.
 local customers_key = KEYS[5]
 
 -- By customer id: the customers that were read, and those to write.
 local customers, changed_customers = {}, {}
 
--- `due_back` is by bucket name, `bought` by product. Holds that lapse within one second count as one that was abandoned.
+-- `due_back` is by bucket name, `bought` by product. Holds and orders that lapse within one second count as one that was
+-- abandoned, as the lines of one hold do.
 local function read_customer(text, now)
-  local customer = { due_back = {}, bought = {}, abandoned = 0, abandoned_at = 0 }
+  local customer, lapsed = { due_back = {}, bought = {}, abandoned = 0, abandoned_at = 0 }, nil
   for name, value in text:gmatch('(%S+)=(%S+)') do
     if name == 'abandoned' then
       local count, at = value:match('^(%d+)@(%d+)$')
       customer.abandoned = customer.abandoned + tonumber(count)
       customer.abandoned_at = math.max(customer.abandoned_at, tonumber(at))
     elseif name:find(':', 1, true) then
-      local deadline, _, kind = read_bucket_name(name)
+      local deadline = read_bucket_name(name)
       if now <= deadline then
         customer.due_back[name] = tonumber(value)
-      elseif kind == 'h' then
-        customer.abandoned = customer.abandoned + 1
+      else
+        lapsed = lapsed or {}
+        if not lapsed[deadline] then customer.abandoned = customer.abandoned + 1 end
+        lapsed[deadline] = true
         customer.abandoned_at = math.max(customer.abandoned_at, deadline)
       end
     else
@@ -76,7 +79,7 @@ local function add_customer_due_back(id, name, units, now)
   changed_customers[id] = true
 end
 
--- Until when a customer who let so many holds lapse must wait, or nil.
+-- Until when a customer who abandoned so many holds and orders must wait, or nil.
 local function cooling_until(customer, holds, ms, now)
   local again = customer.abandoned_at + ms
   return customer.abandoned >= holds and now < again and again or nil

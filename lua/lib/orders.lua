@@ -78,6 +78,8 @@ local function cancel_pending(order_key, order, by, now)
       plan_move(product, 'pending', 'available', units)
       plan_due_back(order.customer, due, product, 'p', -units, now)
     end)
+    -- Who cancels in time would else go around a cool-down. A buyer can make a payment end, an admin decides alone.
+    if by ~= 'admin' then abandon(order.customer, now) end
   end
   change_order(order_key, 'status', 'cancelled', 'cancelled_by', by)
   log_order_event('order.cancelled', order_key, now)
@@ -97,12 +99,12 @@ local function start_payment(order_key, order, payment_ms, payment_max_ms, now)
   log_order_event('order.payment_started', order_key, now)
 end
 
--- Nothing is to be paid, so no payment is waited for.
+-- Nothing is to be paid, so no payment is waited for. What costs nothing ends no cool-down.
 local function pay_free_order(order_key, order, now)
   each_line(order.lines, function(product, units)
     plan_move(product, 'pending', 'sold', units)
     plan_due_back(order.customer, tonumber(order.due), product, 'p', -units, now)
-    add_customer_bought(order.customer, product, units, true, now)
+    add_customer_bought(order.customer, product, units, false, now)
   end)
   change_order(order_key, 'status', 'paid', 'paid_at', int(now))
   log_order_event('order.paid', order_key, now)
@@ -114,6 +116,7 @@ local function cancel_free(order_key, order, by, now)
     plan_move(product, 'sold', 'available', units)
     add_customer_bought(order.customer, product, -units, false, now)
   end)
+  if by ~= 'admin' then abandon(order.customer, now) end
   drop_field(order_key, 'paid_at')
   change_order(order_key, 'status', 'cancelled', 'cancelled_by', by)
   log_order_event('order.cancelled', order_key, now)

@@ -51,7 +51,7 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         price: Amount::from_ten_thousandths(PRICE_TEN_THOUSANDTHS),
         currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
         total: UNITS,
-        max_per_hold: Quantity::new(10).ok_or("the demo limit is wrong")?,
+        max_per_hold: Quantity::new(10),
         max_per_customer: None,
     };
     match store.put_product(&product).await.map_err(|e| e.to_string())? {

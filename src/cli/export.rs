@@ -25,12 +25,14 @@ use crate::tools::client::{
 };
 
 const PATH: &str = "/api/admin/orders/export";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const EXAMPLES: &str = "\
 Examples:
   flashsale export -o orders.csv                         all orders, for a spreadsheet
   flashsale export --sale drop-1 --status paid -o paid.csv
   flashsale export --rows payments -o payments.csv       where the money of each payment is
+  flashsale export --excel -o orders.csv                 the same, for a double click in Excel
   flashsale export --format ndjson | jq -r 'select(.status == \"refund_required\").id'
   flashsale export --sale drop-1 --format ndjson | gzip > drop-1.ndjson.gz
 
@@ -67,6 +69,9 @@ pub(super) struct ExportArgs {
     /// Output file, written as a whole; - is stdout [default: -]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Begin a CSV with a byte order mark, without which Excel takes UTF-8 for something else
+    #[arg(long)]
+    excel: bool,
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -139,10 +144,16 @@ pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> Exit {
 }
 
 async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, CommandError> {
+    if args.excel && args.format() != FileFormat::Csv {
+        return Err(CommandError::NotDone("--excel is for CSV, and Excel opens no NDJSON".to_owned()));
+    }
     // Checked before the service is asked, and not touched before the service has answered.
     let destination = Destination::check(args.file())?;
     let mut stream = client.stream(ApiCall::get(args.path())).await?;
     let mut output = destination.open()?;
+    if args.excel && output.write(BYTE_ORDER_MARK)? == Pipe::Closed {
+        return Ok(Exit::ReaderLeft);
+    }
     let bar = bar(&stream, &output, args.rows);
     // The header of a table is no row.
     let header_lines = u64::from(args.format() == FileFormat::Csv);

@@ -1,36 +1,41 @@
 //! A file of rows, read in chunks that one call of the service takes. The file is never held as a whole.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, BufReader, Cursor, Read},
+};
 
-use csv::{ByteRecord, Reader, ReaderBuilder, Writer, WriterBuilder};
 use serde_json::Value;
 
-use super::export::FileFormat;
+use super::{
+    export::FileFormat,
+    import_columns::TableChoices,
+    import_table::{TableError, TableFile},
+};
+use crate::wire::table::encoding;
 
 /// Rows of a chunk. The service takes 1,000; with fewer, people see progress.
-const ROWS_MAX: usize = 200;
+pub(super) const ROWS_MAX: usize = 200;
 /// Bytes after which a chunk gets no more rows. The service takes 4 MiB, and quotes may double a row.
-const CHUNK_BYTES: usize = 1 << 20;
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// A longer row is no product: it is not sent, and stops no other.
-const ROW_BYTES_MAX: usize = 1 << 18;
+pub(super) const ROW_BYTES_MAX: usize = 1 << 18;
 /// The part of a name that is shown.
 const NAME_CHARS_MAX: usize = 40;
 const BYTE_ORDER_MARK: [u8; 3] = *b"\xef\xbb\xbf";
 
-type Bytes = Box<dyn Read>;
+pub(super) type Bytes = Box<dyn Read>;
 
 /// A file of rows, and how far it is read.
-pub(super) struct ImportFile {
-    source: Source,
-    /// Number of the last row.
-    number: u64,
-    /// Number of the last line; blank ones count.
-    line: u64,
-}
-
-enum Source {
-    Csv { reader: Box<Reader<Bytes>>, header: ByteRecord, has_begun: bool },
-    Ndjson(BufReader<Bytes>),
+pub(super) enum ImportFile {
+    Table(Box<TableFile>),
+    Lines {
+        source: BufReader<Bytes>,
+        /// Number of the last row.
+        number: u64,
+        /// Number of the last line; blank ones count.
+        line: u64,
+    },
 }
 
 /// The body of one call, and its rows of the file.
@@ -50,56 +55,71 @@ pub(super) struct FileRow {
     pub(super) id: Option<u64>,
     /// Id and name, as far as the row has them.
     pub(super) product: String,
-    /// The size of a row that is too large. Such a row is not in the body.
-    pub(super) bytes_too_many: Option<usize>,
+    /// Why the row is not in the body.
+    pub(super) unsent: Option<Unsent>,
+}
+
+/// What is wrong with a row that is not sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// Its size in bytes.
+    TooLarge(usize),
+    /// Why its cells do not fit its columns.
+    Misfit(String),
 }
 
 impl ImportFile {
     /// # Errors
-    /// When the source cannot be read.
-    pub(super) fn open(mut source: Bytes, format: FileFormat) -> io::Result<Self> {
+    /// When the source cannot be read, or is no such file.
+    pub(super) fn open(mut source: Bytes, format: FileFormat, choices: &TableChoices) -> Result<Self, TableError> {
+        if format == FileFormat::Csv {
+            return Ok(Self::Table(Box::new(TableFile::open(source, choices)?)));
+        }
+        if !choices.is_empty() {
+            let flags =
+                "--map, --preset, --sale, --currency and --encoding are for tables; lines of JSON name their fields";
+            return Err(TableError::Form(flags.to_owned()));
+        }
         let mut first = Vec::new();
         source.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut first)?;
+        if encoding::of(&first).is_some() && first != BYTE_ORDER_MARK {
+            return Err(TableError::Form("it is in UTF-16: write the lines in UTF-8".to_owned()));
+        }
         if first == BYTE_ORDER_MARK {
             first.clear();
         }
         let source: Bytes = Box::new(Cursor::new(first).chain(source));
-        let source = match format {
-            FileFormat::Csv => {
-                let mut reader = Box::new(ReaderBuilder::new().flexible(true).from_reader(source));
-                let header = reader.byte_headers()?.clone();
-                Source::Csv { reader, header, has_begun: false }
-            }
-            FileFormat::Ndjson => Source::Ndjson(BufReader::new(source)),
-        };
-        Ok(Self { source, number: 0, line: 0 })
+        Ok(Self::Lines { source: BufReader::new(source), number: 0, line: 0 })
     }
 
-    /// Whether a table has no row that names its columns.
-    pub(super) fn is_headless(&self) -> bool {
-        matches!(&self.source, Source::Csv { header, .. } if header.is_empty())
-    }
-
-    /// The name that the header gives a column, counted from 1.
+    /// The name of a column that is sent, counted from 1.
     pub(super) fn column(&self, at: usize) -> Option<String> {
-        let Source::Csv { header, .. } = &self.source else { return None };
-        Some(shortened(&String::from_utf8_lossy(header.get(at.checked_sub(1)?)?)))
+        let Self::Table(table) = self else { return None };
+        Some(shortened(table.plan.header.get(at.checked_sub(1)?)?))
+    }
+
+    /// The columns that are not sent.
+    pub(super) fn left_out(&self) -> Vec<String> {
+        let Self::Table(table) = self else { return Vec::new() };
+        table.plan.left_out.iter().map(|name| shortened(name)).collect()
+    }
+
+    /// How many rows were no products, by the reason.
+    pub(super) fn skipped(&self) -> BTreeMap<&'static str, u64> {
+        let Self::Table(table) = self else { return BTreeMap::new() };
+        table.skipped.clone()
     }
 
     /// The next chunk; `None` after the last. A table has a first chunk even without rows, so that the service sees its
     /// header.
     ///
     /// # Errors
-    /// When the source cannot be read, or is not a file of rows.
+    /// When the source cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Option<Chunk>> {
-        match &mut self.source {
-            Source::Csv { reader, header, has_begun } => {
-                let chunk = next_rows(reader, header, &mut self.number)?;
-                let is_first = !std::mem::replace(has_begun, true);
-                Ok(Some(chunk).filter(|chunk| !chunk.rows.is_empty() || is_first))
-            }
-            Source::Ndjson(reader) => {
-                let chunk = next_lines(reader, &mut self.number, &mut self.line)?;
+        match self {
+            Self::Table(table) => table.next(),
+            Self::Lines { source, number, line } => {
+                let chunk = next_lines(source, number, line)?;
                 Ok(Some(chunk).filter(|chunk| !chunk.rows.is_empty()))
             }
         }
@@ -109,37 +129,8 @@ impl ImportFile {
 impl FileRow {
     /// Whether it is in the body.
     pub(super) fn is_sent(&self) -> bool {
-        self.bytes_too_many.is_none()
+        self.unsent.is_none()
     }
-}
-
-/// The header again, and the next rows, cell by cell as in the file.
-fn next_rows(reader: &mut Reader<Bytes>, header: &ByteRecord, number: &mut u64) -> io::Result<Chunk> {
-    let mut writer: Writer<Vec<u8>> = WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    writer.write_byte_record(header)?;
-    let at = |name: &str| header.iter().position(|cell| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
-    let (id, name) = (at("id"), at("name"));
-    let (mut rows, mut bytes, mut record) = (Vec::new(), 0, ByteRecord::new());
-    while rows.len() < ROWS_MAX && bytes < CHUNK_BYTES && reader.read_byte_record(&mut record)? {
-        let row_bytes = record.as_slice().len();
-        let is_sent = row_bytes <= ROW_BYTES_MAX;
-        if is_sent {
-            writer.write_byte_record(&record)?;
-            bytes += row_bytes;
-        }
-        *number += 1;
-        let cell = |at: Option<usize>| String::from_utf8_lossy(at.and_then(|at| record.get(at)).unwrap_or_default());
-        let (id, product) = (cell(id).trim().parse().ok(), product(cell(id).trim(), cell(name).trim()));
-        rows.push(FileRow {
-            number: *number,
-            line: None,
-            id,
-            product,
-            bytes_too_many: (!is_sent).then_some(row_bytes),
-        });
-    }
-    let body = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(Chunk { body, rows })
 }
 
 fn next_lines(reader: &mut BufReader<Bytes>, number: &mut u64, line: &mut u64) -> io::Result<Chunk> {
@@ -151,9 +142,9 @@ fn next_lines(reader: &mut BufReader<Bytes>, number: &mut u64, line: &mut u64) -
             break;
         }
         *line += 1;
-        let mut bytes_too_many = None;
+        let mut unsent = None;
         if body.len() - start > ROW_BYTES_MAX && !body.ends_with(b"\n") {
-            bytes_too_many = Some(body.len() - start + skip_line(reader)?);
+            unsent = Some(Unsent::TooLarge(body.len() - start + skip_line(reader)?));
             body.truncate(start);
         } else if body[start..].trim_ascii().is_empty() {
             body.truncate(start);
@@ -163,7 +154,7 @@ fn next_lines(reader: &mut BufReader<Bytes>, number: &mut u64, line: &mut u64) -
         }
         *number += 1;
         let (id, product) = product_of_line(&body[start..]);
-        rows.push(FileRow { number: *number, line: Some(*line), id, product, bytes_too_many });
+        rows.push(FileRow { number: *number, line: Some(*line), id, product, unsent });
     }
     Ok(Chunk { body, rows })
 }
@@ -194,7 +185,7 @@ fn product_of_line(line: &[u8]) -> (Option<u64>, String) {
 }
 
 /// `22 Poster`
-fn product(id: &str, name: &str) -> String {
+pub(super) fn product(id: &str, name: &str) -> String {
     [shortened(id), shortened(name)].join(" ").trim().to_owned()
 }
 
@@ -207,8 +198,13 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn open(text: String, format: FileFormat) -> ImportFile {
+        let opened = ImportFile::open(Box::new(Cursor::new(text)), format, &TableChoices::default());
+        opened.unwrap_or_else(|_| panic!("it cannot be opened"))
+    }
+
     fn chunks(text: &str, format: FileFormat) -> Vec<(usize, String)> {
-        let mut file = ImportFile::open(Box::new(Cursor::new(text.to_owned())), format).unwrap();
+        let mut file = open(text.to_owned(), format);
         let mut chunks = Vec::new();
         while let Some(chunk) = file.next().unwrap() {
             chunks.push((chunk.rows.len(), String::from_utf8(chunk.body).unwrap()));
@@ -226,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_wrong_length_is_sent_unchanged() {
-        assert_eq!(chunks("id,name\n1\n2,b,c\n", FileFormat::Csv), [(2, "id,name\n1\n2,b,c\n".to_owned())]);
+    fn a_row_gets_its_missing_cells_and_one_with_too_many_is_not_sent() {
+        assert_eq!(chunks("id,name\n1\n2,b,c\n,\n", FileFormat::Csv), [(2, "id,name\n1,\n".to_owned())]);
     }
 
     #[test]
@@ -247,9 +243,9 @@ mod tests {
     fn a_row_that_is_too_long_is_reported_and_not_sent() {
         let long = "x".repeat(ROW_BYTES_MAX + 1);
         let fits = "y".repeat(ROW_BYTES_MAX);
-        let line = |number, line, product: &str, bytes_too_many| {
+        let line = |number, line, product: &str, bytes_too_many: Option<usize>| {
             let id = product.split(' ').next().and_then(|id| id.parse().ok());
-            FileRow { number, line, id, product: product.into(), bytes_too_many }
+            FileRow { number, line, id, product: product.into(), unsent: bytes_too_many.map(Unsent::TooLarge) }
         };
         for (format, file, body, expected) in [
             (
@@ -266,7 +262,7 @@ mod tests {
             (
                 FileFormat::Csv,
                 format!("price, Name,ID\n1,Bag,7\n{long},Long,8\n2,,9\n3,Hat,{long}\n"),
-                "price, Name,ID\n1,Bag,7\n2,,9\n".to_owned(),
+                "price,Name,ID\n1,Bag,7\n2,,9\n".to_owned(),
                 [
                     line(1, None, "7 Bag", None),
                     line(2, None, "8 Long", Some(ROW_BYTES_MAX + 6)),
@@ -275,7 +271,7 @@ mod tests {
                 ],
             ),
         ] {
-            let chunk = ImportFile::open(Box::new(Cursor::new(file)), format).unwrap().next().unwrap().unwrap();
+            let chunk = open(file, format).next().unwrap().unwrap();
             assert_eq!(chunk.rows, expected);
             assert!(chunk.body == body.as_bytes(), "{format:?}");
         }

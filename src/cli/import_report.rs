@@ -1,43 +1,31 @@
-//! What became of the rows of an import: a table of what is wrong, and a count of everything.
+//! What became of the rows of an import. What is wrong, what differs, and mere drift of stock are kept apart.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::{
-    import_file::FileRow,
-    table::{Column, Table, cell},
+    import_counts::{ALREADY_THERE, Counts, RowOutcome},
+    import_file::{FileRow, Unsent},
+    table::{Column, Table, cell, counted},
 };
 use crate::{domain::ids::SaleId, tools::client::api::CallError};
 
-/// Rows that are printed; `--json` has all of them.
+use RowOutcome::{Changed, Created, Failed, NotTried, OtherProduct, OtherStock, Unknown, WouldChange, WouldCreate};
+
+/// Rows of a table that are printed; `--json` has all of them.
 const SHOWN_MAX: usize = 100;
-/// New sales that are named.
-const SALES_MAX: usize = 20;
+/// New sales, and products with another stock, that are named.
+const NAMED_MAX: usize = 20;
 
-/// What became of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RowOutcome {
-    Created,
-    /// The product exists, as the row has it.
-    Same,
-    /// The product exists with another stock, which changes while it sells.
-    OtherStock,
-    /// The product exists, and more than its stock differs.
-    OtherProduct,
-    /// The product exists, and the service did not compare it.
-    NotCompared,
-    Failed,
-    /// Sent, and no answer came.
-    Unknown,
-    NotTried,
+/// What becomes of the rows, and how it is reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReportForm {
+    pub(super) is_json: bool,
+    pub(super) is_dry_run: bool,
+    pub(super) is_update: bool,
 }
-
-use RowOutcome::{Created, Failed, NotCompared, NotTried, OtherProduct, OtherStock, Same, Unknown};
-
-/// The word of `--json` for a row that exists already. The service calls such a row failed.
-const ALREADY_THERE: &str = "already_there";
 
 /// What became of rows about which the service answered nothing.
 #[derive(Clone, Copy, Debug)]
@@ -55,53 +43,64 @@ impl Unsettled {
     }
 }
 
-/// A count for each outcome. Each row of the file counts once.
+/// The first rows of one kind, and the number of all of them.
 #[derive(Default)]
-struct Counts([u64; 8]);
+struct Shown {
+    rows: Vec<Value>,
+    count: u64,
+}
 
-impl Counts {
-    fn add(&mut self, outcome: RowOutcome) {
-        self.0[outcome as usize] += 1;
+impl Shown {
+    fn add(&mut self, row: &Value, most: usize) {
+        self.count += 1;
+        if self.rows.len() < most {
+            self.rows.push(row.clone());
+        }
     }
 
-    fn sum<const N: usize>(&self, outcomes: [RowOutcome; N]) -> u64 {
-        outcomes.map(|outcome| self.0[outcome as usize]).iter().sum()
-    }
-
-    fn already_there(&self) -> u64 {
-        self.sum([Same, OtherStock, OtherProduct, NotCompared])
+    /// How many are not among the rows.
+    fn hidden(&self) -> u64 {
+        self.count - self.rows.len() as u64
     }
 }
 
 /// The report of one import.
 #[derive(Default)]
 pub(super) struct ImportReport {
+    form: ReportForm,
     counts: Counts,
-    is_json: bool,
     /// Whether rows have the numbers of lines.
     has_lines: bool,
-    /// All rows for `--json`, else the first ones that are to be shown.
+    /// All rows, for `--json`.
     rows: Vec<Value>,
-    /// The number of rows to show, which may be more than are kept.
-    to_show: u64,
+    wrong: Shown,
+    differing: Shown,
+    drifted: Shown,
     new_sales: Vec<Value>,
     /// Ids of earlier rows: an existing product with one of them may come from this very file.
     ids: HashSet<u64>,
+    skipped: BTreeMap<&'static str, u64>,
+    left_out: Vec<String>,
 }
 
 impl ImportReport {
-    pub(super) fn new(is_json: bool) -> Self {
-        Self { is_json, ..Self::default() }
+    pub(super) fn new(form: ReportForm) -> Self {
+        Self { form, ..Self::default() }
     }
 
     /// Whether it has no row of the file.
     pub(super) fn is_empty(&self) -> bool {
-        self.counts.0.iter().sum::<u64>() == 0
+        self.counts.all() == 0
     }
 
     /// Whether every row is a product now, and no product is another one than its row.
     pub(super) fn is_good(&self) -> bool {
         self.counts.sum([OtherProduct, Failed, Unknown, NotTried]) == 0
+    }
+
+    /// What of the file is no product: rows by the reason, and columns.
+    pub(super) fn leave_out(&mut self, rows: BTreeMap<&'static str, u64>, columns: Vec<String>) {
+        (self.skipped, self.left_out) = (rows, columns);
     }
 
     /// Adds rows with the answer about them, which may be a refusal.
@@ -125,97 +124,137 @@ impl ImportReport {
 
     fn add_each(&mut self, rows: &[FileRow], mut next_result: impl FnMut() -> Value) {
         for row in rows {
-            let result = row.bytes_too_many.map_or_else(&mut next_result, too_large);
+            let result = row.unsent.as_ref().map_or_else(&mut next_result, not_sent);
             self.add_one(row, result);
         }
     }
 
     fn add_one(&mut self, row: &FileRow, mut result: Value) {
         let is_repeated = row.id.is_some_and(|id| !self.ids.insert(id));
-        if result["code"] == "already_exists" {
-            if is_repeated {
-                result = repeated_id();
-            } else {
-                result["status"] = ALREADY_THERE.into();
-            }
+        let exists = result["code"] == "already_exists";
+        let is_rehearsed = result["status"] == "would_create" || result["status"] == "would_change";
+        if is_repeated && (exists || is_rehearsed) {
+            result = repeated_id();
+        } else if exists {
+            result["status"] = ALREADY_THERE.into();
         }
-        let outcome = outcome(&result);
-        let is_shown = matches!(outcome, OtherStock | OtherProduct | Failed);
+        let outcome = RowOutcome::of(&result);
         self.counts.add(outcome);
-        self.new_sales.extend(result.get("new_sale").cloned());
-        self.to_show += u64::from(is_shown);
+        // A dry run makes none, so each call of it finds the same ones new.
+        let is_known = |sale: &Value| self.form.is_dry_run && self.new_sales.contains(sale);
+        let new_sale = result.get("new_sale").filter(|sale| !is_known(sale)).cloned();
+        self.new_sales.extend(new_sale);
         self.has_lines |= row.line.is_some();
-        if self.is_json || (is_shown && self.rows.len() < SHOWN_MAX) {
-            self.rows.push(in_file(row, result));
+        let row = in_file(row, result);
+        match outcome {
+            Failed => self.wrong.add(&row, SHOWN_MAX),
+            OtherProduct => self.differing.add(&row, SHOWN_MAX),
+            OtherStock => self.drifted.add(&row, NAMED_MAX),
+            Changed | WouldChange if row["differs"].as_array().is_some_and(|fields| !fields.is_empty()) => {
+                self.drifted.add(&row, NAMED_MAX);
+            }
+            _ => {}
+        }
+        if self.form.is_json {
+            self.rows.push(row);
         }
     }
 
     pub(super) fn json(&self) -> String {
-        let Self { counts, rows, new_sales, .. } = self;
-        let report = json!({"created": counts.sum([Created]), "already_there": counts.already_there(),
-            "failed": counts.sum([Failed]), "unknown": counts.sum([Unknown]), "not_tried": counts.sum([NotTried]),
-            "new_sales": new_sales, "rows": rows});
+        let Self { counts, rows, new_sales, skipped, left_out, .. } = self;
+        let mut report = json!({"created": counts.sum([Created]), "changed": counts.sum([Changed])});
+        if self.form.is_dry_run {
+            report["would_create"] = counts.sum([WouldCreate]).into();
+            report["would_change"] = counts.sum([WouldChange]).into();
+        }
+        report["already_there"] = counts.already_there().into();
+        for (name, outcome) in [("failed", Failed), ("unknown", Unknown), ("not_tried", NotTried)] {
+            report[name] = counts.sum([outcome]).into();
+        }
+        report["new_sales"] = json!(new_sales);
+        report["skipped"] = json!(skipped);
+        report["left_out"] = json!(left_out);
+        report["rows"] = json!(rows);
         report.to_string()
     }
 
     pub(super) fn text(&self) -> String {
-        if self.is_empty() {
-            return "no rows".to_owned();
-        }
-        format!("{}{}{}{}", self.table(), self.counts(), self.sales(), self.doubt())
-    }
-
-    /// `created 1,998, failed 2`: these two always, the others if they are not 0.
-    pub(super) fn counts(&self) -> String {
-        let counts = &self.counts;
-        let note = match (counts.sum([OtherStock, OtherProduct]), counts.sum([NotCompared])) {
-            (0, 0) => String::new(),
-            (0, _) => " (not compared)".to_owned(),
-            (differing, _) => format!(" ({} not as in the file)", HumanCount(differing)),
+        let parts = if self.is_empty() {
+            vec!["no rows".to_owned()]
+        } else {
+            vec![
+                self.wrong_rows(),
+                self.differing_rows(),
+                self.drift(),
+                self.counts(),
+                self.doubt().to_owned(),
+                self.sales(),
+                if self.form.is_dry_run { "dry run: nothing was changed".to_owned() } else { String::new() },
+            ]
         };
-        let counts = [
-            ("created", counts.sum([Created]), true, ""),
-            ("already there", counts.already_there(), false, &note),
-            ("failed", counts.sum([Failed]), true, ""),
-            ("unknown", counts.sum([Unknown]), false, ""),
-            ("not tried", counts.sum([NotTried]), false, ""),
-        ];
-        let printed = counts.into_iter().filter(|(_, count, always, _)| *always || *count > 0);
-        printed
-            .map(|(name, count, _, note)| format!("{name} {}{note}", HumanCount(count)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let parts = parts.into_iter().chain([self.skipped_rows(), self.left_out_columns()]);
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
-    fn table(&self) -> String {
-        if self.rows.is_empty() {
-            return String::new();
-        }
-        let number = if self.has_lines { "LINE" } else { "ROW" };
-        let columns =
-            [Column::Right(number), Column::Left("PRODUCT"), Column::Left("FIELD"), Column::Wide("WHAT IS WRONG")];
+    /// `created 1,998, failed 2`
+    pub(super) fn counts(&self) -> String {
+        self.counts.text(self.form.is_dry_run)
+    }
+
+    fn wrong_rows(&self) -> String {
+        let columns = [self.number(), Column::Left("PRODUCT"), Column::Left("FIELD"), Column::Wide("WHAT IS WRONG")];
         let mut table = Table::new(&columns);
-        for row in &self.rows {
-            let number = if self.has_lines { &row["line"] } else { &row["row"] };
+        for row in &self.wrong.rows {
             for (field, detail) in complaints(row) {
-                table.row([cell(number), cell(&row["product"]), field, detail]);
+                table.row([self.number_of(row), cell(&row["product"]), field, detail]);
             }
         }
-        let hidden = self.to_show - self.rows.len() as u64;
-        let more = if hidden > 0 {
-            format!("\n… and {} more; --json has all of them", HumanCount(hidden))
+        finished(&table, &self.wrong, "")
+    }
+
+    fn differing_rows(&self) -> String {
+        let mut table = Table::new(&[self.number(), Column::Left("PRODUCT"), Column::Wide("NOT AS IN THE FILE")]);
+        for row in &self.differing.rows {
+            table.row([self.number_of(row), cell(&row["product"]), fields(&row["differs"])]);
+        }
+        let what = if self.form.is_update {
+            "\n  They stay as they are: a product of another sale or currency is another product."
         } else {
-            String::new()
+            "\n  They stay as they are; --update changes name, price and limits."
         };
-        format!("{}{more}\n\n", table.text())
+        finished(&table, &self.differing, what)
+    }
+
+    /// The stock of a product that sells is soon not that of a file.
+    fn drift(&self) -> String {
+        if self.drifted.count == 0 {
+            return String::new();
+        }
+        let mut named: Vec<_> = self.drifted.rows.iter().map(|row| cell(&row["product"])).collect();
+        if self.drifted.hidden() > 0 {
+            named.push(format!("{} more", HumanCount(self.drifted.hidden())));
+        }
+        let products = counted(self.drifted.count, "product");
+        let named = named.join(", ");
+        format!(
+            "stock differs of {products}: {named}\n  An import changes no stock; `flashsale product restock` does.\n"
+        )
+    }
+
+    fn number(&self) -> Column {
+        Column::Right(if self.has_lines { "LINE" } else { "ROW" })
+    }
+
+    fn number_of(&self, row: &Value) -> String {
+        cell(if self.has_lines { &row["line"] } else { &row["row"] })
     }
 
     /// A warning about the rows whose answer was lost: no later answer says what they made.
     fn doubt(&self) -> &'static str {
-        if self.counts.sum([Unknown]) == 0 {
+        if self.counts.sum([Unknown]) == 0 || self.form.is_dry_run {
             return "";
         }
-        "\n  Products of the unknown rows may exist, and new sales that they name: `flashsale sale list` shows which are live."
+        "  Products of the unknown rows may exist, and new sales that they name: `flashsale sale list` shows which are live."
     }
 
     /// The sales that were created with their first product, perhaps by a mistyped name.
@@ -224,36 +263,55 @@ impl ImportReport {
         let is_own = |sale: &&Value| SaleId::parse(&id(sale)).is_some_and(|sale| sale.is_reserved());
         let (own, named): (Vec<_>, Vec<_>) = self.new_sales.iter().partition(is_own);
         let mut list: Vec<_> =
-            named.iter().take(SALES_MAX).map(|sale| format!("{} ({})", id(sale), cell(&sale["status"]))).collect();
-        if named.len() > SALES_MAX {
-            list.push(format!("{} more", named.len() - SALES_MAX));
+            named.iter().take(NAMED_MAX).map(|sale| format!("{} ({})", id(sale), cell(&sale["status"]))).collect();
+        if named.len() > NAMED_MAX {
+            list.push(format!("{} more", named.len() - NAMED_MAX));
         }
         if !own.is_empty() {
             list.push(format!("{} of products that name none (live)", HumanCount(own.len() as u64)));
         }
         let Some(first) = self.new_sales.first().map(id) else { return String::new() };
+        let list = list.join(", ");
+        if self.form.is_dry_run {
+            return format!("new sales: {list}\n  They are not there yet, and would sell at once.");
+        }
         let pause = named.first().map_or(first, |sale| id(sale));
         format!(
-            "\nnew sales: {}\n  They were not there before, and sell from now on; to stop one: flashsale sale pause {pause}",
-            list.join(", ")
+            "new sales: {list}\n  They were not there before, and sell from now on; to stop one: \
+             flashsale sale pause {pause}"
         )
+    }
+
+    fn skipped_rows(&self) -> String {
+        let reasons = self.skipped.iter().map(|(why, count)| format!("{} {why}", HumanCount(*count)));
+        let reasons = reasons.collect::<Vec<_>>().join(", ");
+        if reasons.is_empty() { reasons } else { format!("skipped: {reasons}") }
+    }
+
+    fn left_out_columns(&self) -> String {
+        if self.left_out.is_empty() {
+            String::new()
+        } else {
+            format!("left out: {}", fields(&self.left_out.as_slice().into()))
+        }
     }
 }
 
-/// What became of a row, by the service's result.
-fn outcome(result: &Value) -> RowOutcome {
-    match result["status"].as_str() {
-        Some("created") => Created,
-        Some("unknown") => Unknown,
-        Some("not_tried") => NotTried,
-        Some(ALREADY_THERE) => match result["differs"].as_array().map(Vec::as_slice) {
-            None => NotCompared,
-            Some([]) => Same,
-            Some(fields) if fields.iter().all(|field| field == "total_stock") => OtherStock,
-            Some(_) => OtherProduct,
-        },
-        _ => Failed,
+/// The table, the number of rows that it has not, and a hint; nothing without rows.
+fn finished(table: &Table, shown: &Shown, hint: &str) -> String {
+    if shown.count == 0 {
+        return String::new();
     }
+    let more = match shown.hidden() {
+        0 => String::new(),
+        hidden => format!("\n… and {} more; --json has all of them", HumanCount(hidden)),
+    };
+    format!("{}{more}{hint}\n", table.text())
+}
+
+/// `sale, name`
+fn fields(list: &Value) -> String {
+    list.as_array().into_iter().flatten().map(cell).collect::<Vec<_>>().join(", ")
 }
 
 /// The result of a row whose id an earlier row of the file has.
@@ -277,20 +335,21 @@ fn in_file(row: &FileRow, mut result: Value) -> Value {
     whole
 }
 
-/// The result of a row that is too large to send, in the form of the service.
-fn too_large(bytes: usize) -> Value {
-    let detail =
-        format!("the row has {} bytes, which is too large; perhaps a quote was not closed", HumanCount(bytes as u64));
-    let error = json!({"pointer": "", "code": "too_large", "detail": detail});
+/// The result of a row that is not sent, in the form of the service.
+fn not_sent(why: &Unsent) -> Value {
+    let (code, detail) = match why {
+        Unsent::TooLarge(bytes) => {
+            let bytes = HumanCount(*bytes as u64);
+            ("too_large", format!("the row has {bytes} bytes, which is too large; perhaps a quote was not closed"))
+        }
+        Unsent::Misfit(detail) => ("wrong_number_of_cells", detail.clone()),
+    };
+    let error = json!({"pointer": "", "code": code, "detail": detail});
     json!({"status": "failed", "code": "validation_failed", "detail": detail, "errors": [error]})
 }
 
 /// The wrong fields of a row, and what is wrong with each.
 fn complaints(row: &Value) -> Vec<(String, String)> {
-    if let Some(fields) = row["differs"].as_array() {
-        let fields: Vec<_> = fields.iter().map(cell).collect();
-        return vec![(fields.join(", "), "the product exists and differs in this; it was left unchanged".to_owned())];
-    }
     let complaint =
         |error: &Value| (cell(&error["pointer"]).trim_start_matches('/').to_owned(), cell(&error["detail"]));
     match row["errors"].as_array() {
@@ -309,20 +368,20 @@ mod tests {
             line: None,
             id: Some(number),
             product: number.to_string(),
-            bytes_too_many: (number == 3).then_some(5_000_000),
+            unsent: (number == 3).then_some(Unsent::TooLarge(5_000_000)),
         };
         numbers.map(row).collect()
     }
 
     #[test]
     fn every_row_is_in_one_count() {
-        let mut report = ImportReport::new(false);
+        let mut report = ImportReport::new(ReportForm::default());
         let there = json!({"status": "failed", "code": "already_exists"});
         let results = json!([{"status": "created"}, there, {"status": "failed", "code": "store_timeout"}]);
         report.add(&rows(1..=4), &json!({"rows": results})).unwrap();
         report.add_unsettled(&rows(5..=1_204), Unsettled::Unknown);
         report.add_unsettled(&rows(1_205..=6_000), Unsettled::NotTried);
-        let counts = "created 1, already there 1 (not compared), failed 2, unknown 1,200, not tried 4,796";
+        let counts = "created 1, already there 1 (1 not compared), failed 2, unknown 1,200, not tried 4,796";
         assert_eq!(report.counts(), counts);
         assert!(report.text().contains("  3  3               the row has 5,000,000 bytes"), "{}", report.text());
         assert!(!report.is_good());
@@ -330,7 +389,7 @@ mod tests {
 
     #[test]
     fn an_answer_about_other_rows_is_none() {
-        let mut report = ImportReport::new(false);
+        let mut report = ImportReport::new(ReportForm::default());
         for answer in [json!({}), json!({"rows": []}), json!({"rows": [{}, {}, {}]})] {
             assert!(matches!(report.add(&rows(1..=3), &answer), Err(CallError::Unreadable)));
         }
@@ -339,7 +398,7 @@ mod tests {
 
     #[test]
     fn of_many_bad_rows_the_first_are_shown_and_of_many_new_sales_the_first_named() {
-        let mut report = ImportReport::new(false);
+        let mut report = ImportReport::new(ReportForm::default());
         let failed = vec![json!({"status": "failed"}); 250];
         report.add(&rows(1_000..=1_249), &json!({"rows": failed})).unwrap();
         let made = |id: usize| json!({"status": "created", "new_sale": {"id": format!("drop-{id}"), "status": "live"}});

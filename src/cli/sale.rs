@@ -176,7 +176,7 @@ struct SaleTermArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     restock_refunds: Option<bool>,
-    /// Number of lapsed holds in a row after which a customer must wait; 0: never
+    /// Number of holds and orders in a row that a customer leaves unpaid before a wait; 0: no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_holds: Option<u64>,
@@ -184,6 +184,10 @@ struct SaleTermArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_seconds: Option<u64>,
+    /// Whether a released hold counts as left, too
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooldown_counts_releases: Option<bool>,
 }
 
 #[derive(Clone, Copy, ValueEnum, Serialize)]
@@ -349,27 +353,28 @@ mod tests {
             "paused": false, "hold_seconds": 900, "hold_seconds_max": 3600, "payment_seconds": 90,
             "payment_seconds_max": 1800, "review_seconds": 86400, "payment_amount": "at_least",
             "on_payment_failed": "release", "on_payment_ended": "keep", "restock_refunds": true, "cooldown_holds": 0,
-            "cooldown_seconds": 0, "currency": null});
+            "cooldown_seconds": 0, "cooldown_counts_releases": false, "currency": null});
         let sale: SaleBody<'_> = serde_json::from_value(sale).unwrap();
         let expected = "\
 sale drop-1: scheduled
 
-  name                 Friday
-  starts-at            2026-11-27 09:00Z
-  ends-at              -
-  paused               no
-  hold-seconds         900 (15m)
-  hold-seconds-max     3600 (1h)
-  payment-seconds      90 (1m30s)
-  payment-seconds-max  1800 (30m)
-  review-seconds       86400 (1d)
-  payment-amount       at_least
-  on-payment-failed    release
-  on-payment-ended     keep
-  restock-refunds      yes
-  cooldown-holds       0
-  cooldown-seconds     0
-  currency             -";
+  name                      Friday
+  starts-at                 2026-11-27 09:00Z
+  ends-at                   -
+  paused                    no
+  hold-seconds              900 (15m)
+  hold-seconds-max          3600 (1h)
+  payment-seconds           90 (1m30s)
+  payment-seconds-max       1800 (30m)
+  review-seconds            86400 (1d)
+  payment-amount            at_least
+  on-payment-failed         release
+  on-payment-ended          keep
+  restock-refunds           yes
+  cooldown-holds            0
+  cooldown-seconds          0
+  cooldown-counts-releases  no
+  currency                  -";
         assert_eq!(text(&sale, 0), expected);
         assert_eq!(status(&sale, i64::MAX), "live");
         let paused = SaleBody { paused: true, ..sale };

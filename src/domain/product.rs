@@ -49,7 +49,9 @@ pub struct NewProduct {
     pub price: Amount,
     pub currency: Currency,
     pub total: u64,
-    pub max_per_hold: Quantity,
+    /// `None`: the default.
+    pub max_per_hold: Option<Quantity>,
+    /// `None`: no limit.
     pub max_per_customer: Option<Quantity>,
 }
 
@@ -66,19 +68,45 @@ pub enum ProductField {
 }
 
 impl NewProduct {
-    /// The fields in which this product would differ from an existing one.
+    pub fn max_per_hold(&self) -> u64 {
+        self.max_per_hold.map_or(MAX_PER_HOLD_DEFAULT, Quantity::get)
+    }
+
+    /// The fields in which this product would differ from an existing one. A limit that it does not name is not compared.
     pub fn differs_from(&self, existing: &Product) -> Vec<ProductField> {
         let is_same_sale = self.sale.as_ref().map_or(existing.sale.is_reserved(), |sale| *sale == existing.sale);
+        let is_same_limit = |wanted: Option<Quantity>, most| wanted.is_none_or(|wanted| Some(wanted.get()) == most);
         let same = [
             (ProductField::Sale, is_same_sale),
             (ProductField::Name, self.name.as_str() == existing.name),
             (ProductField::Price, self.price == existing.price),
             (ProductField::Currency, self.currency == existing.currency),
             (ProductField::Total, self.total == existing.stock.total),
-            (ProductField::MaxPerHold, self.max_per_hold.get() == existing.max_per_hold),
-            (ProductField::MaxPerCustomer, self.max_per_customer.map(Quantity::get) == existing.max_per_customer),
+            (ProductField::MaxPerHold, is_same_limit(self.max_per_hold, Some(existing.max_per_hold))),
+            (ProductField::MaxPerCustomer, is_same_limit(self.max_per_customer, existing.max_per_customer)),
         ];
         same.into_iter().filter_map(|(field, is_same)| (!is_same).then_some(field)).collect()
+    }
+
+    /// The change that makes an existing product with these differences like this one, as far as a change can. With another
+    /// sale or currency it is another product, which stays as it is.
+    pub fn change_of(&self, differs: &[ProductField]) -> Option<ProductChange> {
+        let has = |field| differs.contains(&field);
+        let is_other = has(ProductField::Sale) || has(ProductField::Currency);
+        let can_change = differs.iter().any(|field| field.can_change());
+        (can_change && !is_other).then(|| ProductChange {
+            name: has(ProductField::Name).then(|| self.name.clone()),
+            price: has(ProductField::Price).then_some(self.price),
+            max_per_hold: self.max_per_hold.filter(|_| has(ProductField::MaxPerHold)),
+            max_per_customer: self.max_per_customer.filter(|_| has(ProductField::MaxPerCustomer)).map(Some),
+        })
+    }
+}
+
+impl ProductField {
+    /// Whether a change of a product can change it. Units are restocked, and sale and currency stay for ever.
+    pub fn can_change(self) -> bool {
+        matches!(self, Self::Name | Self::Price | Self::MaxPerHold | Self::MaxPerCustomer)
     }
 }
 

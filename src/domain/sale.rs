@@ -140,10 +140,12 @@ pub struct SaleTerms {
     pub on_payment_ended: OnPaymentEnded,
     /// Whether units of a refunded order are available again.
     pub restock_refunds: bool,
-    /// A customer who lets this many holds lapse in a row must wait. 0: no customer must.
+    /// A customer who leaves this many holds or orders in a row must wait. 0: no customer must.
     pub cooldown_holds: u64,
-    /// How long that customer waits, from the last lapse.
+    /// How long that customer waits, from the last one.
     pub cooldown_ms: u64,
+    /// Whether a hold that its buyer releases counts too.
+    pub cooldown_counts_releases: bool,
 }
 
 /// A sale and its terms.
@@ -200,6 +202,7 @@ impl SaleTerms {
             restock_refunds: wanted.restock_refunds.unwrap_or(true),
             cooldown_holds: wanted.cooldown_holds.unwrap_or(0),
             cooldown_ms: wanted.cooldown_ms.unwrap_or(defaults.hold_ms),
+            cooldown_counts_releases: wanted.cooldown_counts_releases.unwrap_or(false),
         }
     }
 }
@@ -233,6 +236,7 @@ pub struct SaleChange {
     pub restock_refunds: Option<bool>,
     pub cooldown_holds: Option<u64>,
     pub cooldown_ms: Option<u64>,
+    pub cooldown_counts_releases: Option<bool>,
 }
 
 impl SaleChange {

@@ -46,7 +46,7 @@ impl Store {
             .number(product.price.ten_thousandths())
             .arg(product.currency.code())
             .number(product.total)
-            .number(product.max_per_hold.get())
+            .number(product.max_per_hold())
             .arg(product.max_per_customer.map_or_else(String::new, |most| most.get().to_string()));
         call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(sale, SaleChange::default(), &self.terms.sale)))
     }

@@ -7,6 +7,14 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ImportBody {
     pub created: u64,
+    /// Existing products that an update changed.
+    #[serde(default)]
+    pub changed: u64,
+    /// Only of a dry run, which creates and changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_create: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_change: Option<u64>,
     pub failed: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_tried: Option<u64>,
@@ -19,7 +27,7 @@ pub struct RowBody {
     /// From 1, in the order of the file. The line with the names of the columns does not count.
     pub row: u64,
     pub status: RowStatus,
-    /// The id of the new product.
+    /// The id of the product, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
     /// The sale that the product made, as one does that names a sale which does not exist.
@@ -30,7 +38,7 @@ pub struct RowBody {
     pub code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Further members of the problem, such as `errors` and `differs`.
+    /// Further members: `changed` and `differs` of an existing product, `errors` of a row that failed.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
@@ -39,6 +47,9 @@ pub struct RowBody {
 #[serde(rename_all = "snake_case")]
 pub enum RowStatus {
     Created,
+    Changed,
+    WouldCreate,
+    WouldChange,
     Failed,
     /// The import stopped before it.
     NotTried,

@@ -13,6 +13,7 @@ pub mod problem;
 pub mod product;
 pub mod review;
 pub mod sale;
+pub mod table;
 pub mod time;
 pub mod webhook;
 

@@ -26,6 +26,7 @@ pub struct SaleBody<'a> {
     pub restock_refunds: bool,
     pub cooldown_holds: u64,
     pub cooldown_seconds: u64,
+    pub cooldown_counts_releases: bool,
     pub currency: Option<Cow<'a, str>>,
 }
 
@@ -49,6 +50,7 @@ impl<'a> SaleBody<'a> {
             restock_refunds: terms.restock_refunds,
             cooldown_holds: terms.cooldown_holds,
             cooldown_seconds: terms.cooldown_ms / 1_000,
+            cooldown_counts_releases: terms.cooldown_counts_releases,
             currency: sale.currency.map(|currency| currency.code().into()),
         }
     }

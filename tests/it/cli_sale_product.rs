@@ -77,12 +77,12 @@ async fn json_is_what_the_service_answers() {
     let everything = "sale create drop-1 --name Friday --starts-at 2026-01-01T09:00+01:00 --ends-at 2999-01-01T00:00:00Z \
                       --paused --hold-seconds 1 --hold-seconds-max 2 --payment-seconds 3 --payment-seconds-max 4 \
                       --review-seconds 7 --payment-amount exact --on-payment-failed keep --on-payment-ended release \
-                      --restock-refunds=false --cooldown-holds 5 --cooldown-seconds 6 --json";
+                      --restock-refunds=false --cooldown-holds 5 --cooldown-seconds 6 --cooldown-counts-releases --json";
     let expected = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-01-01T08:00:00.000Z",
         "ends_at": "2999-01-01T00:00:00.000Z", "paused": true, "hold_seconds": 1, "hold_seconds_max": 2,
         "payment_seconds": 3, "payment_seconds_max": 4, "review_seconds": 7,
         "payment_amount": "exact", "on_payment_failed": "keep", "on_payment_ended": "release", "restock_refunds": false,
-        "cooldown_holds": 5, "cooldown_seconds": 6, "currency": null});
+        "cooldown_holds": 5, "cooldown_seconds": 6, "cooldown_counts_releases": true, "currency": null});
     assert_eq!(json_of(&app, everything), expected);
     assert_eq!(json_of(&app, "sale show drop-1 --json"), app.read_as_admin("/api/admin/sales/drop-1").await);
 

@@ -12,6 +12,7 @@ mod cli_audit;
 mod cli_demo;
 mod cli_export;
 mod cli_import_export;
+mod cli_import_files;
 mod cli_mistakes;
 mod cli_order_review;
 mod cli_sale_product;

@@ -15,30 +15,28 @@ use crate::{
         refusals,
     },
     store::Store,
+    wire::table::COLUMNS,
 };
 
-/// The fields of a new product, which are the columns of an import.
-pub(super) const FIELDS: [&str; 8] =
-    ["id", "sale", "name", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
-
 pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {
-    let mut object = Object::open(json, "", &FIELDS, errors)?;
+    let mut object = Object::open(json, "", &COLUMNS, errors)?;
     let id = object.count("id", 1, ProductId::MAX).and_then(ProductId::new);
     let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
     let name = object.required_text("name", Name::RULE, Name::parse);
-    let currency = object.text("currency", "an ISO 4217 code such as USD", Currency::parse);
+    let currency =
+        object.text("currency", "an ISO 4217 code such as USD", |code| Currency::parse(&code.to_ascii_uppercase()));
     let currency = currency.or_else(|| Currency::parse("USD"))?;
     let price =
         object.required_text("price", &price_rule(currency), |text| Amount::parse(text, currency.decimals()).ok());
     let total = object.required_count("total_stock", 0, TOTAL_MAX);
-    let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).unwrap_or(MAX_PER_HOLD_DEFAULT);
+    let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new);
     let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);
-    if price.is_some_and(|price| !fits_one_hold(price, max_per_hold)) {
+    let most = max_per_hold.map_or(MAX_PER_HOLD_DEFAULT, Quantity::get);
+    if price.is_some_and(|price| !fits_one_hold(price, most)) {
         object.complain("price", "too_large", refusals::price_too_large());
     }
-    let max_per_hold = Quantity::new(max_per_hold)?;
     Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold, max_per_customer })
 }
 
@@ -53,14 +51,16 @@ fn price_rule(currency: Currency) -> String {
 pub(super) async fn create(store: &Store, product: &NewProduct) -> Result<(Product, bool), Problem> {
     match store.put_product(product).await? {
         PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
-        PutProductOutcome::AlreadyExists => {
-            Err(Problem::new(Code::AlreadyExists, "there is a product with this id already"))
-        }
+        PutProductOutcome::AlreadyExists => Err(already_exists()),
         PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
     }
 }
 
-fn currency_differs(sale_currency: Currency) -> Problem {
+pub(super) fn already_exists() -> Problem {
+    Problem::new(Code::AlreadyExists, "there is a product with this id already")
+}
+
+pub(super) fn currency_differs(sale_currency: Currency) -> Problem {
     Problem::of_fields(&[FieldError {
         pointer: "/currency".to_owned(),
         code: "currency_differs",

@@ -8,7 +8,7 @@ use crate::{
         ids::{ProductId, SaleId},
         money::Amount,
         outcome::{ChangeProductOutcome, ListProductsOutcome, RestockOutcome},
-        product::{NewProduct, PER_HOLD_MAX, ProductChange, Restock, TOTAL_MAX},
+        product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
         quantity::Quantity,
         text::{IdempotencyKey, Name},
     },
@@ -64,8 +64,14 @@ pub(in crate::http) async fn change(
     store: Data<Store>,
     Parsed(request): Parsed<ChangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.change_product(request.id, &request.change).await? {
-        ChangeProductOutcome::Changed(product) => Ok(answer::json(StatusCode::OK, &ProductBody::of(&product))),
+    let product = changed(store.change_product(request.id, &request.change).await?)?;
+    Ok(answer::json(StatusCode::OK, &ProductBody::of(&product)))
+}
+
+/// The product that was changed. An import changes products too.
+pub(super) fn changed(outcome: ChangeProductOutcome) -> Result<Product, Problem> {
+    match outcome {
+        ChangeProductOutcome::Changed(product) => Ok(product),
         ChangeProductOutcome::ProductNotFound => Err(refusals::product_not_found()),
         ChangeProductOutcome::PriceTooFine(currency) => {
             let decimals = currency.decimals();

@@ -24,7 +24,7 @@ use crate::{
 /// The longest length of a term, in seconds: a year.
 const SECONDS_MAX: u64 = 31_536_000;
 const COOLDOWN_HOLDS_MAX: u64 = 1_000;
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "name",
     "starts_at",
     "ends_at",
@@ -40,6 +40,7 @@ const FIELDS: [&str; 15] = [
     "restock_refunds",
     "cooldown_holds",
     "cooldown_seconds",
+    "cooldown_counts_releases",
 ];
 
 pub(in crate::http) async fn create(
@@ -169,6 +170,7 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
         restock_refunds: object.flag("restock_refunds"),
         cooldown_holds: object.count("cooldown_holds", 0, COOLDOWN_HOLDS_MAX),
         cooldown_ms: read_seconds(object, "cooldown_seconds", 0),
+        cooldown_counts_releases: object.flag("cooldown_counts_releases"),
     };
     for term in change.conflicts() {
         object.errors().push(conflict(term));

@@ -99,6 +99,27 @@ async fn who_lets_holds_lapse_again_and_again_must_wait() {
 }
 
 #[tokio::test]
+async fn who_cancels_orders_or_where_the_sale_says_so_releases_holds_must_wait() {
+    let app = TestApp::start();
+    let sale = json!({"id": "drop", "cooldown_holds": 1, "cooldown_seconds": 60, "cooldown_counts_releases": true});
+    app.admin(Method::POST, "/api/admin/sales", sale).await;
+    app.add_product(json!({"id": 1, "sale": "drop", "name": "Item", "price": "5.00", "total_stock": 5})).await;
+    let release = async |customer: &str| {
+        let hold = hold_for(&app, customer, 1).await;
+        app.delete(&format!("/api/holds/{}", hold.id())).await.status
+    };
+    assert_eq!(release("ann").await, 204);
+    assert_eq!(hold_for(&app, "ann", 1).await.refusal(), (409, "customer_cooling_down"));
+    let order = app.order(&hold_for(&app, "bob", 1).await.id()).await.id();
+    assert_eq!(app.post(&format!("/api/orders/{order}/cancel"), json!({})).await.status, 200);
+    assert_eq!(hold_for(&app, "bob", 1).await.refusal(), (409, "customer_cooling_down"));
+    let change = json!({"cooldown_counts_releases": false});
+    app.admin(Method::PATCH, "/api/admin/sales/drop", change).await;
+    assert_eq!(release("cem").await, 204);
+    assert_eq!(hold_for(&app, "cem", 1).await.status, 201, "a release does not count by default");
+}
+
+#[tokio::test]
 async fn a_hold_is_extended_up_to_the_sales_cap_counted_from_when_it_was_made() {
     let settings = [("SALE__HOLD_SECONDS", "60"), ("SALE__HOLD_SECONDS_MAX", "120")];
     let app = TestApp::start_with(&settings);

@@ -2,6 +2,7 @@
 
 mod batch;
 mod batch_money;
+mod cooldown;
 mod examples;
 mod pages;
 mod prices;
@@ -161,7 +162,7 @@ pub fn units() -> [String; 4] {
 pub const BOOK_ARGUMENTS: [&str; 2] = ["60000", "1000"];
 
 /// Terms of the sale: holds of 100 s, at most 200 s, payments in 50 s, at most 80 s.
-pub const TERMS: [&str; 30] = [
+pub const TERMS: [&str; 32] = [
     "name",
     "Sale",
     "starts",
@@ -192,6 +193,8 @@ pub const TERMS: [&str; 30] = [
     "0",
     "cooldown_ms",
     "60000",
+    "cooldown_counts_releases",
+    "0",
 ];
 
 pub fn book() -> Vec<String> {

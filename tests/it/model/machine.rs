@@ -378,7 +378,7 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
         price: money::Amount::from_ten_thousandths(price(id)),
         currency: money::Currency::parse(currency).unwrap(),
         total,
-        max_per_hold: Quantity::new(MAX_PER_HOLD).unwrap(),
+        max_per_hold: Quantity::new(MAX_PER_HOLD),
         max_per_customer: None,
     }
 }

@@ -1,6 +1,8 @@
-//! POST /api/admin/import: products from CSV or NDJSON. Each row is read like the body of POST /api/admin/products, and has its
-//! own result. Only a mistake in the file as a whole refuses all of it.
+//! POST /api/admin/import: products from CSV or NDJSON. Each row is read like the body of POST /api/admin/products, and
+//! has its own result. Only a mistake in the file as a whole refuses all of it. `?update=true` changes existing products, and
+//! `?dry_run=true` says what would be done.
 
+mod rehearsal;
 mod report;
 mod rows;
 
@@ -13,19 +15,20 @@ use actix_web::{
 };
 
 use self::{
-    report::{Made, Report},
+    rehearsal::Rehearsal,
+    report::{Difference, Done, Report},
     rows::Row,
 };
-use super::{Parameters, authorize, new_product};
+use super::{Parameters, authorize, new_product, products};
 use crate::{
     domain::{
         outcome::StockOutcome,
-        product::{NewProduct, ProductField},
+        product::{NewProduct, Product, ProductChange, ProductField},
     },
     http::{
         body,
         extract::{self, FromHttp, Parsed},
-        problem::{Code, Problem},
+        problem::{Code, FieldError, Problem},
     },
     store::{Failure, Store},
 };
@@ -38,15 +41,19 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 
 pub(in crate::http) async fn products(
     store: Data<Store>,
-    Parsed(ImportRequest(rows)): Parsed<ImportRequest>,
+    Parsed(request): Parsed<ImportRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let (mut report, started) = (Report::default(), Instant::now());
+    let ImportRequest { rows, is_update, mut rehearsal } = request;
+    let (mut report, started) = (Report::new(rehearsal.is_some()), Instant::now());
     for row in rows {
         if !report.has_stopped() && started.elapsed() > TIME_MAX {
             report.stop(Failure::timed_out("all rows of an import together took too long").into());
         }
-        match row {
-            Ok(product) if !report.has_stopped() => report.add(make(&store, &product).await),
+        match row.and_then(|product| identified(product, is_update)) {
+            Ok(product) if !report.has_stopped() => report.add(match &mut rehearsal {
+                Some(rehearsal) => rehearsal.rehearse(&store, &product, is_update).await,
+                None => make(&store, &product, is_update).await,
+            }),
             Ok(_) => report.add_not_tried(),
             Err(problem) => report.add(Err(problem)),
         }
@@ -54,25 +61,52 @@ pub(in crate::http) async fn products(
     report.into_answer()
 }
 
-async fn make(store: &Store, row: &NewProduct) -> Result<Made, Problem> {
-    match new_product::create(store, row).await {
-        Ok((product, new_sale)) => Ok(Made { product, new_sale }),
-        Err(problem) if problem.code() == Code::AlreadyExists => Err(compared(store, row, problem).await),
-        Err(problem) => Err(problem),
+/// Without its id the product of an update would be made once more.
+fn identified(product: NewProduct, is_update: bool) -> Row {
+    if product.id.is_some() || !is_update {
+        return Ok(product);
+    }
+    let detail = "an update needs the id of each product".into();
+    Err(Problem::of_fields(&[FieldError { pointer: "/id".to_owned(), code: "required", detail }]))
+}
+
+async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, Problem> {
+    let exists = match new_product::create(store, row).await {
+        Ok((product, new_sale)) => return Ok(Done::Created { product, new_sale }),
+        Err(problem) if problem.code() == Code::AlreadyExists => problem,
+        Err(problem) => return Err(problem),
+    };
+    let Some(id) = row.id else { return Err(exists) };
+    match store.stock(id).await {
+        Ok(StockOutcome::Stock(existing)) => {
+            let (difference, change) = compared(row, &existing, is_update)?;
+            products::changed(store.change_product(id, &change).await?)?;
+            Ok(Done::Changed(difference))
+        }
+        // The id is taken, and its product was never made.
+        Ok(StockOutcome::ProductNotFound) => Err(exists),
+        Err(failure) => Err(failure.into()),
     }
 }
 
-/// Adds the fields in which the existing product differs from the row, so that nobody mistakes one for the other.
-async fn compared(store: &Store, row: &NewProduct, exists: Problem) -> Problem {
-    let Some(id) = row.id else { return exists };
-    match store.stock(id).await {
-        Ok(StockOutcome::Stock(existing)) => {
-            exists.with("differs", row.differs_from(&existing).into_iter().map(field_name).collect::<Vec<_>>())
+/// What an update changes of an existing product.
+///
+/// # Errors
+/// When it changes nothing. The problem names the fields that differ, so that nobody mistakes the product for that of the
+/// row.
+fn compared(row: &NewProduct, existing: &Product, is_update: bool) -> Result<(Difference, ProductChange), Problem> {
+    let differs = row.differs_from(existing);
+    match row.change_of(&differs).filter(|_| is_update) {
+        Some(change) => {
+            let (changed, differs) = differs.into_iter().partition(|field| field.can_change());
+            Ok((Difference { id: existing.id, changed: names(changed), differs: names(differs) }, change))
         }
-        // The id is taken, and its product was never made.
-        Ok(StockOutcome::ProductNotFound) => exists,
-        Err(failure) => failure.into(),
+        None => Err(new_product::already_exists().with("differs", names(differs))),
     }
+}
+
+fn names(fields: Vec<ProductField>) -> Vec<&'static str> {
+    fields.into_iter().map(field_name).collect()
 }
 
 fn field_name(field: ProductField) -> &'static str {
@@ -87,16 +121,26 @@ fn field_name(field: ProductField) -> &'static str {
     }
 }
 
-/// The rows of a body.
-pub(in crate::http) struct ImportRequest(Vec<Row>);
+/// The rows of a body, and what to do with them.
+pub(in crate::http) struct ImportRequest {
+    rows: Vec<Row>,
+    /// Whether existing products become like their rows, but for their stock.
+    is_update: bool,
+    /// Says what would be done, and does nothing.
+    rehearsal: Option<Rehearsal>,
+}
 
 impl FromHttp for ImportRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        Parameters::of(&request, &[]).finish(())?;
+        let mut parameters = Parameters::of(&request, &["update", "dry_run"]);
+        let mut flag = |name| parameters.read(name, "true or false", |text| text.parse().ok()).unwrap_or(false);
+        let (is_update, is_dry_run) = (flag("update"), flag("dry_run"));
+        parameters.finish(())?;
         let headers = request.headers();
         let format = rows::Format::of(headers)?;
         let bytes: Bytes = body::read_bytes(headers, &mut payload, BYTES_MAX, READ_TIMEOUT).await?;
-        format.read(&bytes, extract::context(&request).limits.body_bytes_max).map(Self)
+        let rows = format.read(&bytes, extract::context(&request).limits.body_bytes_max)?;
+        Ok(Self { rows, is_update, rehearsal: is_dry_run.then(Rehearsal::default) })
     }
 }

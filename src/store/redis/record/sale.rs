@@ -28,6 +28,7 @@ pub fn stored_terms(terms: &SaleTerms) -> Vec<StoredTerm> {
         restock_refunds: Some(terms.restock_refunds),
         cooldown_holds: Some(terms.cooldown_holds),
         cooldown_ms: Some(terms.cooldown_ms),
+        cooldown_counts_releases: Some(terms.cooldown_counts_releases),
     })
 }
 
@@ -53,6 +54,7 @@ pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
         ("restock_refunds", change.restock_refunds.map(flag)),
         ("cooldown_holds", change.cooldown_holds.map(number)),
         ("cooldown_ms", change.cooldown_ms.map(number)),
+        ("cooldown_counts_releases", change.cooldown_counts_releases.map(flag)),
     ];
     terms.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }
@@ -84,6 +86,7 @@ pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
             restock_refunds: fields.text("restock_refunds")? != "0",
             cooldown_holds: count("cooldown_holds").unwrap_or(0),
             cooldown_ms: count("cooldown_ms").unwrap_or(0),
+            cooldown_counts_releases: or("cooldown_counts_releases", "0") != "0",
         },
         currency: fields.get("currency").map(currency).transpose()?,
     })
