@@ -38,6 +38,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub addr: SocketAddr,
+    /// Clients that may have connected and wait to be accepted.
+    pub backlog: u32,
     /// At least 1.
     pub workers: usize,
     pub body_bytes_max: usize,

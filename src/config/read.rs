@@ -36,7 +36,8 @@ fn http(r: &mut Reader) -> Http {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     Http {
         addr: r.parsed("http.addr", "an address and port such as 127.0.0.1:8080", any_port),
-        workers: match r.count("http.workers", 0, 1024) {
+        backlog: u32::try_from(r.number("http.backlog", 1, 65_535)).unwrap_or(u32::MAX),
+        workers: match r.count("http.workers", 0, 512) {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             workers => workers,
         },

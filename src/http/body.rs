@@ -1,25 +1,32 @@
 //! Reads bodies: bounded in size and time, JSON alone.
 
 use std::{
+    cell::RefCell,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use actix_web::{
-    HttpRequest,
-    dev::Payload,
+    HttpMessage, HttpRequest,
+    dev::{Payload, ServiceRequest},
+    error::PayloadError,
     http::header::{self, HeaderMap},
     web::{Bytes, BytesMut},
 };
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 use super::{
     BodyLimits, extract,
     fields::{self, Json},
     problem::{Code, FieldError, Problem},
 };
+
+/// Bytes of a body that nobody needs, and time that it may take, before its connection is given up.
+const DRAINED_BYTES_MAX: usize = 64 * 1024;
+const DRAINING_MAX: Duration = Duration::from_millis(500);
 
 /// The body as bytes, if it has this media type.
 pub(super) async fn read(
@@ -127,12 +134,62 @@ async fn collect(payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Probl
     Ok([&first[..], &rest[..]].concat().into())
 }
 
+/// Reads and drops the rest of a body, so that the connection can serve the next request. Whether it came to the end: more than
+/// this costs more than a new connection.
+pub(super) async fn drain(payload: &mut Payload) -> bool {
+    let rest = async {
+        let mut bytes = 0;
+        while let Some(chunk) = payload.next().await {
+            bytes += chunk.map_or(usize::MAX, |chunk| chunk.len());
+            if bytes > DRAINED_BYTES_MAX {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(DRAINING_MAX, rest).await.unwrap_or(false)
+}
+
+/// A refusal of a request whose body may not have been read.
+pub(super) async fn drained(refusal: Problem, payload: &mut Payload) -> Problem {
+    if refusal.closes() || drain(payload).await { refusal } else { refusal.closing() }
+}
+
+/// A body that its handler reads, and that is drained when the handler has left something.
+pub(super) struct Shared(Rc<RefCell<Payload>>);
+
+impl Shared {
+    /// `None` when there is no body.
+    pub(super) fn of(request: &mut ServiceRequest) -> Option<Self> {
+        let payload = request.take_payload();
+        if matches!(payload, Payload::None) {
+            return None;
+        }
+        let shared = Rc::new(RefCell::new(payload));
+        request.set_payload(Payload::Stream { payload: Box::pin(Self(Rc::clone(&shared))) });
+        Some(Self(shared))
+    }
+
+    pub(super) async fn drain(self) -> bool {
+        let mut payload = self.0.replace(Payload::None);
+        drain(&mut payload).await
+    }
+}
+
+impl Stream for Shared {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.borrow_mut().poll_next_unpin(context)
+    }
+}
+
 fn too_slow(limit: Duration) -> Problem {
     Problem::new(Code::RequestTimeout, format!("the body did not arrive within {} ms", limit.as_millis())).closing()
 }
 
 fn too_large(bytes_max: usize) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("a body may have {bytes_max} bytes")).closing()
+    Problem::new(Code::BodyTooLarge, format!("a body may have {bytes_max} bytes"))
 }
 
 /// The media type of the body, without its parameters. Empty where the request names none.

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::store::Store;
 
+pub(super) const LIVEZ: &str = "/livez";
+pub(super) const READYZ: &str = "/readyz";
+
 pub(super) async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }

@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod body;
 mod digests;
+mod edge;
 mod extract;
 mod fast_path;
 mod fields;
@@ -30,6 +31,7 @@ use std::{
 use crate::webhook::signature::Verifier;
 
 pub use admin::Admins;
+pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;

@@ -158,6 +158,10 @@ impl Problem {
         self
     }
 
+    pub fn closes(&self) -> bool {
+        self.0.close
+    }
+
     pub fn method_not_allowed(allow: String) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
         problem.0.allow = Some(allow);

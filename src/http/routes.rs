@@ -20,7 +20,7 @@ pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
     for verifier in context.verifiers.iter() {
         config.service(at(verifier.provider.path, [post(payments::webhook)]));
     }
-    config.service(reading("/livez", health::livez)).service(reading("/readyz", health::readyz));
+    config.service(reading(health::LIVEZ, health::livez)).service(reading(health::READYZ, health::readyz));
     if context.admins.is_some() {
         configure_admin(config);
     }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::domain::{ids::SaleId, order::OrderStatus};
 
+pub(super) const PREFIX: &str = "/api/admin/";
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 100;
 

@@ -7,7 +7,7 @@ mod events;
 mod expiry;
 mod export;
 mod export_slowly;
-mod fast_path;
+pub mod fast_path;
 mod gate;
 mod holds;
 mod import;
