@@ -113,7 +113,11 @@ impl Application {
             signals.received().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
             draining.begin();
-            tokio::time::sleep(drain).await;
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                // Whoever asks twice does not want to wait.
+                () = signals.received() => {}
+            }
             handle.stop(true).await;
         });
         let result = self.server.await;
@@ -155,6 +159,13 @@ fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, dr
         let settings = PROVIDERS.map(|provider| provider.setting).join(" and ");
         tracing::warn!("nothing in {settings}: every payment event will be refused");
     }
+    let admins = Admins::new(
+        settings.admin.token.iter().chain(&settings.admin.tokens).map(Secret::expose),
+        settings.admin.read_tokens.iter().map(Secret::expose),
+    );
+    if admins.is_none() {
+        tracing::warn!("no token in admin.token, admin.tokens or admin.read_tokens: there are no admin routes");
+    }
     HttpContext {
         limits: BodyLimits {
             body_bytes_max: settings.http.body_bytes_max,
@@ -162,10 +173,7 @@ fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, dr
             read_timeout: Duration::from_millis(settings.http.read_timeout_ms),
         },
         verifiers: verifiers.into(),
-        admins: Admins::new(
-            settings.admin.token.iter().chain(&settings.admin.tokens).map(Secret::expose),
-            settings.admin.read_tokens.iter().map(Secret::expose),
-        ),
+        admins,
         gate: gate.map(Arc::new),
         draining,
     }

@@ -22,6 +22,9 @@ const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
 /// Bytes that hold nearly every problem.
 const BODY_BYTES: usize = 512;
 
+/// A full store is emptied by lapsing holds, or by a person.
+const FULL_RETRY_SECONDS: u64 = 5;
+
 static PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 macro_rules! codes {
@@ -88,6 +91,7 @@ codes! {
     RateLimited            "rate_limited"             429 "Too many requests";
     Overloaded             "overloaded"               503 "Overloaded";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
+    StoreFull              "store_full"               503 "The store is full";
     StoreTimeout           "store_timeout"            503 "Store timeout";
     Draining               "draining"                 503 "Draining";
 }
@@ -296,6 +300,10 @@ impl From<Failure> for Problem {
             Failure::Overloaded(_) => {
                 Self::new(Code::Overloaded, "more requests wait than can be served; nothing was done, try again")
             }
+            Failure::Full(_) => Self::new(
+                Code::StoreFull,
+                "the store has no memory left for this; nothing was done. Reads, releases, cancellations and payments go on",
+            ),
             Failure::TimedOut(_) => Self::new(
                 Code::StoreTimeout,
                 "the store did not answer in time; whether a change took effect is unknown: send it again, with its key if it has one",
@@ -309,7 +317,8 @@ impl From<Failure> for Problem {
                 "the store cannot be used at the moment; send the request again, with its key if it has one",
             ),
         };
-        let mut problem = problem.retry_after(1);
+        let is_full = matches!(failure, Failure::Full(_));
+        let mut problem = problem.retry_after(if is_full { FULL_RETRY_SECONDS } else { 1 });
         problem.0.failure = Some(failure);
         problem
     }

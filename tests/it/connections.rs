@@ -236,6 +236,7 @@ fn a_service_of_few_files_says_so() {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("FLASHSALE_REDIS__DATA_DIR", Path::new(folder.path()))
         .env("FLASHSALE_HTTP__BACKLOG", "65535")
+        .env("FLASHSALE_HTTP__DRAIN_SECONDS", "0")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
