@@ -7,7 +7,12 @@ use std::{
 };
 
 use actix_service::IntoServiceFactory;
-use actix_web::{App, dev::Server, middleware::from_fn, web::Data};
+use actix_web::{
+    App,
+    dev::Server,
+    middleware::{NormalizePath, from_fn},
+    web::Data,
+};
 use tokio::net::TcpSocket;
 
 use super::{StartError, files};
@@ -71,6 +76,7 @@ pub(super) fn serve(
             .app_data(store.clone())
             .app_data(Data::new(context.clone()))
             .wrap(from_fn(http::frame))
+            .wrap(NormalizePath::trim())
             .configure(move |config| http::routes::configure(config, &routes_context));
         let app = FastPath::beside(app.into_factory(), store, &context);
         http::edge(app, connections.places, pace, stopping.clone())

@@ -15,7 +15,7 @@ use self::{parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Secret, Settings},
     embedded::{Embedded, EmbeddedError},
-    http::{Admins, BodyLimits, Draining, Gate, HttpContext},
+    http::{Admins, BodyLimits, Cors, Draining, Gate, HttpContext},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
@@ -69,7 +69,7 @@ impl Application {
         let catalogue = Arc::new(catalogue);
         let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
         let draining = Draining::default();
-        let context = context(settings, parts.verifiers, parts.gate, draining.clone());
+        let context = context(settings, parts.verifiers, parts.gate, parts.cors, draining.clone());
         let listener = listen::listen(&settings.http)?;
         let addr = listener.local_addr()?;
         let server = listen::serve(settings, listener, blueprint.clone(), context)?;
@@ -145,7 +145,13 @@ async fn sweep(store: Store, pause: Duration) {
     }
 }
 
-fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, draining: Draining) -> HttpContext {
+fn context(
+    settings: &Settings,
+    verifiers: Vec<Verifier>,
+    gate: Option<Gate>,
+    cors: Option<Cors>,
+    draining: Draining,
+) -> HttpContext {
     let unsigned: Vec<&str> = PROVIDERS
         .iter()
         .filter(|provider| settings.webhook.allows_unsigned(provider.setting))
@@ -175,6 +181,7 @@ fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, dr
         verifiers: verifiers.into(),
         admins,
         gate: gate.map(Arc::new),
+        cors: cors.map(Arc::new),
         draining,
     }
 }

@@ -53,6 +53,8 @@ pub struct Http {
     /// Calls a second of one client address. `None`: no limit.
     pub rate_limit_per_second: Option<f64>,
     pub rate_limit_burst: u32,
+    /// Origins of web pages, such as `https://shop.example`, or `*` alone.
+    pub cors_origins: Vec<String>,
     /// Addresses and networks, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
 }

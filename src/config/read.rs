@@ -44,12 +44,13 @@ fn http(r: &mut Reader) -> Http {
         body_bytes_max: r.count("http.body_bytes_max", 256, 1 << 24),
         webhook_bytes_max: r.count("http.webhook_bytes_max", 256, 1 << 24),
         read_timeout_ms: r.number("http.read_timeout_ms", 10, 600_000),
-        keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 3_600),
+        keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 86_400),
         drain_seconds: r.number("http.drain_seconds", 0, 3_600),
         shutdown_seconds: r.number("http.shutdown_seconds", 1, 3_600),
         api_keys: api_keys(r),
         rate_limit_per_second: r.rate("http.rate_limit_per_second", RATE_MIN, RATE_MAX),
         rate_limit_burst: u32::try_from(r.number("http.rate_limit_burst", 1, BURST_MAX)).unwrap_or(u32::MAX),
+        cors_origins: r.list("http.cors_origins"),
         trusted_proxies: r.list("http.trusted_proxies"),
     }
 }

@@ -16,7 +16,8 @@ use actix_web::{
 };
 
 use super::{
-    BodyLimits, Draining, Gate, HttpContext, admin, body,
+    BodyLimits, Cors, Draining, Gate, HttpContext, admin, body,
+    cors::{self, Allowed},
     edge::InCrowd,
     frame::Frame,
     health, holds,
@@ -33,13 +34,14 @@ pub struct FastPath<A> {
     store: Data<Store>,
     limits: BodyLimits,
     gate: Option<Arc<Gate>>,
+    cors: Option<Arc<Cors>>,
     draining: Draining,
 }
 
 impl<A> FastPath<A> {
     pub fn beside(app: A, store: Data<Store>, context: &HttpContext) -> Self {
-        let HttpContext { limits, gate, draining, .. } = context;
-        Self { app, store, limits: *limits, gate: gate.clone(), draining: draining.clone() }
+        let HttpContext { limits, gate, cors, draining, .. } = context;
+        Self { app, store, limits: *limits, gate: gate.clone(), cors: cors.clone(), draining: draining.clone() }
     }
 }
 
@@ -59,8 +61,8 @@ where
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let app = self.app.new_service(config);
         let (store, limits) = (self.store.clone(), self.limits);
-        let (gate, draining) = (self.gate.clone(), self.draining.clone());
-        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate, draining }) })
+        let (gate, cors, draining) = (self.gate.clone(), self.cors.clone(), self.draining.clone());
+        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining }) })
     }
 }
 
@@ -76,6 +78,28 @@ where
     forward_ready!(app);
 
     fn call(&self, request: Request) -> Self::Future {
+        let Some(cors) = &self.cors else { return self.answer_in_its_place(request) };
+        let allowed = cors.allowed(request.head().headers());
+        let answer = if cors::is_preflight(request.head()) {
+            Box::pin(std::future::ready(Ok(answer_preflight(&allowed, &request))))
+        } else {
+            self.answer_in_its_place(request)
+        };
+        Box::pin(async {
+            let mut answer = answer.await?;
+            allowed.mark(answer.headers_mut());
+            Ok(answer)
+        })
+    }
+}
+
+impl<A> FastPath<A>
+where
+    A: Service<Request, Response = ServiceResponse, Error = Error>,
+    A::Future: 'static,
+{
+    /// The answer to a request of a connection that is in the crowd or comes while the service drains is its last.
+    fn answer_in_its_place(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
         let in_crowd = request.conn_data::<InCrowd>().is_some();
         if !in_crowd && !self.draining.has_begun() {
             return self.answer(request);
@@ -92,13 +116,7 @@ where
             Ok(answer)
         })
     }
-}
 
-impl<A> FastPath<A>
-where
-    A: Service<Request, Response = ServiceResponse, Error = Error>,
-    A::Future: 'static,
-{
     fn answer(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
         let Some(wanted) = Wanted::of(&request) else {
             let answer = self.app.call(request);
@@ -114,7 +132,7 @@ where
     }
 }
 
-/// A request that the fast path answers. Nothing else of a request matters to these routes, its query least of all.
+/// A request that the fast path answers. One with a query is left to the routes, which know no parameter.
 enum Wanted {
     Hold,
     Product(ProductId),
@@ -122,6 +140,9 @@ enum Wanted {
 
 impl Wanted {
     fn of(request: &Request) -> Option<Self> {
+        if request.uri().query().is_some() {
+            return None;
+        }
         match *request.method() {
             Method::POST if request.path() == holds::PATH => Some(Self::Hold),
             Method::GET | Method::HEAD => {
@@ -143,6 +164,10 @@ fn is_vital(path: &str) -> bool {
 fn full() -> Problem {
     let detail = "this service has as many connections as it may have; nothing was done, try again later";
     Problem::new(Code::Overloaded, detail).retry_after(1)
+}
+
+fn answer_preflight(allowed: &Allowed, request: &Request) -> Response<BoxBody> {
+    Frame::open(request.head().headers()).close(allowed.preflight(), request.method(), request.path()).into()
 }
 
 async fn refuse(problem: Problem, request: Request) -> Result<Response<BoxBody>, Error> {

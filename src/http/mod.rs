@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod body;
+mod cors;
 mod digests;
 mod edge;
 mod extract;
@@ -13,6 +14,7 @@ pub mod gate;
 mod health;
 mod holds;
 mod orders;
+mod parameters;
 mod payments;
 pub mod problem;
 mod products;
@@ -31,6 +33,7 @@ use std::{
 use crate::webhook::signature::Verifier;
 
 pub use admin::Admins;
+pub use cors::Cors;
 pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
 pub use frame::frame;
@@ -46,6 +49,8 @@ pub struct HttpContext {
     pub admins: Option<Admins>,
     /// The gate of the storefront. `None`: every call passes.
     pub gate: Option<Arc<Gate>>,
+    /// The origins of web pages that may call. `None`: none may.
+    pub cors: Option<Arc<Cors>>,
     pub draining: Draining,
 }
 

@@ -47,6 +47,7 @@ macro_rules! codes {
 
 codes! {
     MalformedJson          "malformed_json"           400 "The body is not JSON";
+    UnknownParameter       "unknown_parameter"        400 "Unknown parameter";
     Unauthorized           "unauthorized"             401 "Not authorized";
     SignatureMissing       "signature_missing"        401 "Signature missing";
     SignatureInvalid       "signature_invalid"        401 "Signature invalid";
@@ -124,6 +125,7 @@ struct Parts {
     retry_after_seconds: Option<u64>,
     allow: Option<String>,
     challenge: Option<&'static str>,
+    accept_encoding: Option<&'static str>,
     close: bool,
     failure: Option<Failure>,
 }
@@ -137,6 +139,7 @@ impl Problem {
             retry_after_seconds: None,
             allow: None,
             challenge: None,
+            accept_encoding: None,
             close: false,
             failure: None,
         }))
@@ -176,6 +179,14 @@ impl Problem {
     pub fn unauthorized(challenge: &'static str, detail: &'static str) -> Self {
         let mut problem = Self::new(Code::Unauthorized, detail);
         problem.0.challenge = Some(challenge);
+        problem
+    }
+
+    /// `known`: the codings that a body may have.
+    pub fn unknown_coding(known: &'static str) -> Self {
+        let mut problem =
+            Self::new(Code::UnsupportedMediaType, format!("send the body without Content-Encoding, or in {known}"));
+        problem.0.accept_encoding = Some(known);
         problem
     }
 
@@ -221,6 +232,9 @@ impl Problem {
         }
         if let Some(challenge) = self.0.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(codings) = self.0.accept_encoding {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         if self.code() == Code::UpgradeRequired {
             headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));

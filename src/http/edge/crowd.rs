@@ -15,7 +15,6 @@ const FULL: &str =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
 
 /// Marks the requests of a connection in the crowd.
-#[derive(Clone)]
 pub(in crate::http) struct InCrowd;
 
 /// A connection in the crowd.

@@ -81,7 +81,11 @@ where
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         })
-        .on_connect_ext(|wire: &Wire, extensions| drop(wire.in_crowd().and_then(|place| extensions.insert(place))))
+        .on_connect_ext(|wire: &Wire, extensions| {
+            if wire.is_in_crowd() {
+                extensions.insert(InCrowd);
+            }
+        })
         .finish(map_config(app.into_factory().map_err(|error| error.error_response()), |()| AppConfig::default()));
     Edge { http, places, served: Rc::default(), crowd: Rc::new(Crowd::new(places.crowd_max)) }
 }
@@ -128,13 +132,12 @@ where
         if self.served.get() < self.places.served_max {
             return Seated::Served(serve(Wire::new(io)), Seat::take(&self.served));
         }
-        match self.crowd.enter() {
-            Some(place) => {
-                let served = serve(Wire::in_the_crowd(io, Rc::clone(&place)));
-                Seated::InCrowd(Box::pin(Rc::clone(&self.crowd).keep(place, served)))
-            }
-            None => Seated::Refused(crowd::refuse(io)),
-        }
+        let Some(place) = self.crowd.enter() else {
+            crowd::refuse(io);
+            return Seated::Refused;
+        };
+        let served = serve(Wire::in_the_crowd(io, Rc::clone(&place)));
+        Seated::InCrowd(Box::pin(Rc::clone(&self.crowd).keep(place, served)))
     }
 }
 
@@ -142,7 +145,7 @@ where
 pub enum Seated<F: Future> {
     Served(Pin<Box<F>>, Seat),
     InCrowd(Pin<Box<dyn Future<Output = F::Output>>>),
-    Refused(()),
+    Refused,
 }
 
 impl<E, F: Future<Output = Result<(), E>>> Future for Seated<F> {
@@ -152,7 +155,7 @@ impl<E, F: Future<Output = Result<(), E>>> Future for Seated<F> {
         match self.get_mut() {
             Self::Served(connection, _) => connection.as_mut().poll(context),
             Self::InCrowd(connection) => connection.as_mut().poll(context),
-            Self::Refused(()) => Poll::Ready(Ok(())),
+            Self::Refused => Poll::Ready(Ok(())),
         }
     }
 }

@@ -14,10 +14,7 @@ use std::{
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    crowd::{InCrowd, Place},
-    heads::Heads,
-};
+use super::{crowd::Place, heads::Heads};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
@@ -45,8 +42,8 @@ impl Wire {
         Self { place: Some(place), ..Self::new(io) }
     }
 
-    pub(super) fn in_crowd(&self) -> Option<InCrowd> {
-        self.place.as_ref().map(|_| InCrowd)
+    pub(super) fn is_in_crowd(&self) -> bool {
+        self.place.is_some()
     }
 
     fn hear(&mut self, bytes: &mut [u8]) {

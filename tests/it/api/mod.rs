@@ -2,6 +2,8 @@
 
 mod admin;
 mod audit;
+mod bytes;
+mod cors;
 mod errors;
 mod events;
 mod expiry;
