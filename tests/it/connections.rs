@@ -57,7 +57,7 @@ async fn a_rush_of_clients_connects_before_the_service_looks_at_any_of_them() {
     // Nobody accepts now, so a connection comes to be only if the queue has room. A queue of 128 would drop the others.
     signal_process(service.pid(), "STOP");
     let connects = try_join_all((0..rush).map(|_| TcpStream::connect(service.addr)));
-    let connected = timeout(Duration::from_secs(60), connects).await;
+    let connected = timeout(Duration::from_mins(1), connects).await;
     signal_process(service.pid(), "CONT");
     let streams = connected.expect("all of them have connected").unwrap();
     let answers = join_all(streams.into_iter().map(async |mut stream| {
@@ -232,7 +232,7 @@ fn a_service_of_few_files_says_so() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let script = "ulimit -n 128; exec \"$0\" serve --addr 127.0.0.1:0";
     let mut limited = Command::new("sh");
-    let output = limited
+    let mut service = limited
         .args(["-c", script, PROGRAM])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -243,8 +243,8 @@ fn a_service_of_few_files_says_so() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let pid = output.id();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(output.stderr.unwrap()));
+    let pid = service.id();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(service.stderr.take().unwrap()));
     let mut said = String::new();
     for line in lines.map_while(Result::ok) {
         said.push_str(&line);
@@ -252,6 +252,7 @@ fn a_service_of_few_files_says_so() {
             signal_process(pid, "TERM");
         }
     }
+    assert!(service.wait().unwrap().success());
     assert!(said.contains(r#""files":128"#) && said.contains("LimitNOFILE"), "{said}");
     assert!(said.contains("net.core.somaxconn"), "{said}");
 }

@@ -245,8 +245,8 @@ async fn a_customer_may_have_any_text_as_id() {
         "\u{202e}x",
         &long,
     ] {
-        let hold = |quantity: u64| json!({"product_id": 1, "quantity": quantity, "customer_id": id});
-        let held = app.post("/api/holds", hold(1)).await;
+        let wish = |quantity: u64| json!({"product_id": 1, "quantity": quantity, "customer_id": id});
+        let held = app.post("/api/holds", wish(1)).await;
         assert_eq!((held.status, &held.body["customer_id"]), (201, &json!(id)), "{id:?}");
         let read = app.get(&format!("/api/holds/{}", held.id())).await;
         assert_eq!((read.status, &read.body["customer_id"]), (200, &json!(id)), "{id:?}");
@@ -254,7 +254,7 @@ async fn a_customer_may_have_any_text_as_id() {
         let more = app.request(Method::POST, "/api/holds").header("Idempotency-Key", "k".to_owned() + &held.id());
         let more = more.json(&json!({"product_id": 1, "quantity": 1, "customer_id": id, "ttl_seconds": 60}));
         assert_eq!(app.send(more).await.status, 201, "{id:?}");
-        assert_eq!(app.post("/api/holds", hold(1)).await.refusal(), (409, "customer_limit_reached"), "{id:?}");
+        assert_eq!(app.post("/api/holds", wish(1)).await.refusal(), (409, "customer_limit_reached"), "{id:?}");
         let order = app.order(&held.id()).await;
         assert_eq!((order.status, &order.body["customer_id"]), (201, &json!(id)), "{id:?}");
         let paid = app.pay(&order.id(), json!({"status": "paid", "order_id": order.id()})).await;
