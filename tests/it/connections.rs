@@ -4,7 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -175,6 +175,73 @@ async fn an_upgrade_that_is_not_offered_leaves_the_connection_as_it_is() {
         let expected = [201, 200, 200, 200, 201].map(|status| format!("HTTP/1.1 {status}"));
         assert_eq!(answers, expected, "{upgrade}");
     }
+}
+
+/// As its manual and half the web have it, for web sockets.
+const NGINX: &str = r#"
+daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
+events { worker_connections 64; }
+http {
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  upstream flashsale { server SERVICE; keepalive 16; }
+  server {
+    listen 127.0.0.1:PORT;
+    location / {
+      proxy_pass http://flashsale; proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $host;
+    }
+  }
+}
+"#;
+
+/// Ends with the test, however it ends.
+struct Nginx(Child);
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        signal_process(self.0.id(), "TERM");
+        let _ended = self.0.wait();
+    }
+}
+
+/// Both ends of each connection to the port, open or ended within the last minute.
+fn connections_of(port: u16) -> usize {
+    let sockets = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let mine = format!(":{port:04X}");
+    let is_one = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // Not the one that listens.
+        words[3] != "0A" && (words[1].ends_with(&mine) || words[2].ends_with(&mine))
+    };
+    sockets.lines().skip(1).filter(|line| is_one(line)).count()
+}
+
+#[tokio::test]
+async fn nginx_keeps_its_connection_whatever_upgrade_it_asks_for() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let app = TestApp::selling(1_000).await;
+    let port = free_port();
+    let text = NGINX.replace("SERVICE", &app.addr.to_string()).replace("PORT", &port.to_string());
+    fs::write(folder.path().join("nginx.conf"), text).unwrap();
+    let mut nginx = Command::new("nginx");
+    nginx.arg("-p").arg(folder.path()).args(["-c", "nginx.conf"]).stderr(Stdio::null());
+    let Ok(_nginx) = nginx.spawn().map(Nginx) else {
+        println!("not tested: nginx is not installed");
+        return;
+    };
+    let client = reqwest::Client::new();
+    let url = format!("http://127.0.0.1:{port}/api");
+    let get =
+        async || client.get(format!("{url}/products/1")).send().await.map_or(0, |answer| answer.status().as_u16());
+    eventually("nginx passes requests on", async || get().await == 200).await;
+    let before = connections_of(app.addr.port());
+    for _ in 0..50 {
+        let hold = client.post(format!("{url}/holds")).json(&json!({"product_id": 1, "quantity": 1})).send().await;
+        assert_eq!((hold.unwrap().status().as_u16(), get().await), (201, 200));
+    }
+    let made = connections_of(app.addr.port()) - before;
+    assert_eq!(made, 0, "100 requests came through the connections that there were");
 }
 
 #[tokio::test]
