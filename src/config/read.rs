@@ -9,6 +9,8 @@ use super::{
 
 /// Shorter tokens and keys could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
+/// The server has no more.
+const WORKERS_MAX: usize = 512;
 const RATE_MIN: f64 = 0.0001;
 const RATE_MAX: f64 = 1_000_000.0;
 const BURST_MAX: u64 = 100_000;
@@ -37,8 +39,8 @@ fn http(r: &mut Reader) -> Http {
     Http {
         addr: r.parsed("http.addr", "an address and port such as 127.0.0.1:8080", any_port),
         backlog: u32::try_from(r.number("http.backlog", 1, 65_535)).unwrap_or(u32::MAX),
-        workers: match r.count("http.workers", 0, 512) {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers: match r.count("http.workers", 0, WORKERS_MAX as u64) {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX)),
             workers => workers,
         },
         body_bytes_max: r.count("http.body_bytes_max", 256, 1 << 24),
