@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- start_payment: moves the deadline of a pending order once, up to the sale's cap, because the buyer is paying.
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders

@@ -1,36 +1,24 @@
 //! The application: settings in, a running server out.
 
+mod files;
+mod listen;
 mod parts;
 mod signals;
 mod start;
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use actix_service::IntoServiceFactory;
-use actix_web::{
-    App, HttpServer,
-    dev::{Server, ServerHandle},
-    middleware::from_fn,
-    web::Data,
-};
+use actix_web::dev::{Server, ServerHandle};
 
 pub use self::parts::load_settings;
 use self::{parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Secret, Settings},
     embedded::{Embedded, EmbeddedError},
-    http::{self, Admins, BodyLimits, Draining, FastPath, Gate, HttpContext},
+    http::{Admins, BodyLimits, Cors, Draining, Gate, HttpContext},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
-
-/// Connections that one worker serves at the same time. More wait to be accepted.
-const CONNECTIONS_MAX: usize = 25_000;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,15 +64,15 @@ impl Application {
         }
         // A first look at the port, so that one that is taken leaves no Redis and no data folder behind. The service listens
         // only when it can answer requests.
-        drop(listen(settings.http.addr)?);
+        listen::is_free(settings.http.addr)?;
         let (topology, embedded) = start::find_redis(settings, parts.redis)?;
         let catalogue = Arc::new(catalogue);
         let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
         let draining = Draining::default();
-        let context = context(settings, parts.verifiers, parts.gate, draining.clone());
-        let listener = listen(settings.http.addr)?;
+        let context = context(settings, parts.verifiers, parts.gate, parts.cors, draining.clone());
+        let listener = listen::listen(&settings.http)?;
         let addr = listener.local_addr()?;
-        let server = serve(settings, listener, blueprint.clone(), context)?;
+        let server = listen::serve(settings, listener, blueprint.clone(), context)?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
         let drain = Duration::from_secs(settings.http.drain_seconds);
         let sweep = Duration::from_millis(settings.events.sweep_ms);
@@ -125,7 +113,11 @@ impl Application {
             signals.received().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
             draining.begin();
-            tokio::time::sleep(drain).await;
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                // Whoever asks twice does not want to wait.
+                () = signals.received() => {}
+            }
             handle.stop(true).await;
         });
         let result = self.server.await;
@@ -135,10 +127,6 @@ impl Application {
         tracing::info!("stopped");
         result
     }
-}
-
-fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr).map_err(|error| StartError::Listen(addr, error))
 }
 
 /// Writes the events of pending orders that have lapsed, until it is aborted.
@@ -157,7 +145,13 @@ async fn sweep(store: Store, pause: Duration) {
     }
 }
 
-fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, draining: Draining) -> HttpContext {
+fn context(
+    settings: &Settings,
+    verifiers: Vec<Verifier>,
+    gate: Option<Gate>,
+    cors: Option<Cors>,
+    draining: Draining,
+) -> HttpContext {
     let unsigned: Vec<&str> = PROVIDERS
         .iter()
         .filter(|provider| settings.webhook.allows_unsigned(provider.setting))
@@ -171,6 +165,13 @@ fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, dr
         let settings = PROVIDERS.map(|provider| provider.setting).join(" and ");
         tracing::warn!("nothing in {settings}: every payment event will be refused");
     }
+    let admins = Admins::new(
+        settings.admin.token.iter().chain(&settings.admin.tokens).map(Secret::expose),
+        settings.admin.read_tokens.iter().map(Secret::expose),
+    );
+    if admins.is_none() {
+        tracing::warn!("no token in admin.token, admin.tokens or admin.read_tokens: there are no admin routes");
+    }
     HttpContext {
         limits: BodyLimits {
             body_bytes_max: settings.http.body_bytes_max,
@@ -178,34 +179,9 @@ fn context(settings: &Settings, verifiers: Vec<Verifier>, gate: Option<Gate>, dr
             read_timeout: Duration::from_millis(settings.http.read_timeout_ms),
         },
         verifiers: verifiers.into(),
-        admins: Admins::new(
-            settings.admin.token.iter().chain(&settings.admin.tokens).map(Secret::expose),
-            settings.admin.read_tokens.iter().map(Secret::expose),
-        ),
+        admins,
         gate: gate.map(Arc::new),
+        cors: cors.map(Arc::new),
         draining,
     }
-}
-
-fn serve(settings: &Settings, listener: TcpListener, blueprint: Blueprint, context: HttpContext) -> io::Result<Server> {
-    let http = &settings.http;
-    let server = HttpServer::new(move || {
-        let store = Data::new(Store::new(&blueprint));
-        let routes_context = context.clone();
-        let app = App::new()
-            .app_data(store.clone())
-            .app_data(Data::new(context.clone()))
-            .wrap(from_fn(http::frame))
-            .configure(move |config| http::routes::configure(config, &routes_context));
-        FastPath::beside(app.into_factory(), store, &context)
-    });
-    Ok(server
-        .workers(http.workers)
-        .max_connections(CONNECTIONS_MAX)
-        .keep_alive(Duration::from_secs(http.keep_alive_seconds))
-        .client_request_timeout(Duration::from_millis(http.read_timeout_ms))
-        .shutdown_timeout(http.shutdown_seconds)
-        .disable_signals()
-        .listen(listener)?
-        .run())
 }

@@ -8,7 +8,10 @@ use crate::{
         payment::Foreign,
         sale::{SaleChange, SaleDefaults, SaleTerm},
     },
-    http::gate::{Gate, Network, Rate},
+    http::{
+        Cors,
+        gate::{Gate, Network, Rate},
+    },
     store::{Durability, Limits, ServiceTerms, Topology},
     webhook::{PROVIDERS, Provider, signature::Verifier},
 };
@@ -26,6 +29,7 @@ pub(super) struct Parts {
     pub(super) redis: Redis,
     pub(super) durability: Durability,
     pub(super) gate: Option<Gate>,
+    pub(super) cors: Option<Cors>,
     /// One for each provider.
     pub(super) verifiers: Vec<Verifier>,
 }
@@ -47,6 +51,7 @@ impl Parts {
             redis: redis(settings, complaints),
             durability: durability(settings, complaints),
             gate: gate(settings, complaints),
+            cors: cors(settings, complaints),
             verifiers: PROVIDERS.iter().filter_map(|provider| verifier(settings, provider, complaints)).collect(),
         }
     }
@@ -131,6 +136,16 @@ fn gate(settings: &Settings, complaints: &mut Complaints) -> Option<Gate> {
     }
     let rate = http.rate_limit_per_second.and_then(|per_second| Rate::new(per_second, http.rate_limit_burst));
     Gate::new(http.api_keys.iter().map(Secret::expose), rate, networks)
+}
+
+fn cors(settings: &Settings, complaints: &mut Complaints) -> Option<Cors> {
+    Cors::new(&settings.http.cors_origins).unwrap_or_else(|wrong| {
+        let numbers = wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let what = "must be an origin as a browser sends it: scheme and host, and the port unless it is the usual one";
+        complaints
+            .add("http.cors_origins", &format!("number {numbers} {what}, as in https://shop.example; or * alone"));
+        None
+    })
 }
 
 fn verifier(settings: &Settings, provider: &'static Provider, complaints: &mut Complaints) -> Option<Verifier> {

@@ -1,5 +1,7 @@
 //! `flashsale serve`.
 
+use std::io::{self, IsTerminal};
+
 use super::{
     CommonArgs, ServeArgs, demo,
     exit::Exit,
@@ -38,9 +40,13 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Exit {
 /// # Errors
 /// Why it could not start or go on.
 fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), String> {
-    let says_unsigned = loaded.is_given(demo::ALLOW_UNSIGNED);
+    let (says_unsigned, says_drain) = (loaded.is_given(demo::ALLOW_UNSIGNED), loaded.is_given("http.drain_seconds"));
     let mut settings = loaded.settings;
     let generated = if args.demo { demo::adapt(&mut settings, says_unsigned) } else { None };
+    // No load balancer is in front of these, and a person waits for the end.
+    if !says_drain && (args.demo || io::stdin().is_terminal() || io::stderr().is_terminal()) {
+        settings.http.drain_seconds = 0;
+    }
     actix_web::rt::System::new().block_on(async {
         let application = Application::build(&settings, Catalogue::compiled()).await.map_err(|e| e.to_string())?;
         if args.demo {

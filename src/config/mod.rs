@@ -45,6 +45,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub addr: SocketAddr,
+    /// Clients that may have connected and wait to be accepted.
+    pub backlog: u32,
     /// At least 1.
     pub workers: usize,
     pub body_bytes_max: usize,
@@ -58,6 +60,8 @@ pub struct Http {
     /// Calls a second of one client address. `None`: no limit.
     pub rate_limit_per_second: Option<f64>,
     pub rate_limit_burst: u32,
+    /// Origins of web pages, such as `https://shop.example`, or `*` alone.
+    pub cors_origins: Vec<String>,
     /// Addresses and networks, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
 }

@@ -9,6 +9,8 @@ use super::{
 
 /// Shorter tokens and keys could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
+/// The server has no more.
+const WORKERS_MAX: usize = 512;
 const RATE_MIN: f64 = 0.0001;
 const RATE_MAX: f64 = 1_000_000.0;
 const BURST_MAX: u64 = 100_000;
@@ -35,19 +37,21 @@ pub(super) fn settings(r: &mut Reader) -> Settings {
 fn http(r: &mut Reader) -> Http {
     Http {
         addr: address(r),
-        workers: match r.count("http.workers", 0, 1024) {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        backlog: u32::try_from(r.number("http.backlog", 1, 65_535)).unwrap_or(u32::MAX),
+        workers: match r.count("http.workers", 0, WORKERS_MAX as u64) {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX)),
             workers => workers,
         },
         body_bytes_max: r.count("http.body_bytes_max", 256, 1 << 24),
         webhook_bytes_max: r.count("http.webhook_bytes_max", 256, 1 << 24),
         read_timeout_ms: r.number("http.read_timeout_ms", 10, 600_000),
-        keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 3_600),
+        keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 86_400),
         drain_seconds: r.number("http.drain_seconds", 0, 3_600),
         shutdown_seconds: r.number("http.shutdown_seconds", 1, 3_600),
         api_keys: api_keys(r),
         rate_limit_per_second: r.rate("http.rate_limit_per_second", RATE_MIN, RATE_MAX),
         rate_limit_burst: u32::try_from(r.number("http.rate_limit_burst", 1, BURST_MAX)).unwrap_or(u32::MAX),
+        cors_origins: r.list("http.cors_origins"),
         trusted_proxies: r.list("http.trusted_proxies"),
     }
 }

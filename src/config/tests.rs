@@ -53,7 +53,7 @@ fn the_check_of_the_caller_adds_to_the_complaints() {
     let Err(Complaints(complaints)) = load(sources, |_, complaints| complaints.add("redis.url", "is odd")) else {
         panic!("both were taken")
     };
-    assert_eq!(complaints, ["http.workers must be a whole number from 0 to 1024", "redis.url is odd"]);
+    assert_eq!(complaints, ["http.workers must be a whole number from 0 to 512", "redis.url is odd"]);
 }
 
 #[test]

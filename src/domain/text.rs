@@ -1,14 +1,17 @@
 //! Texts that a shop gives us and that we only keep and give back.
 
-/// The shop's opaque id of a customer: 1 to 128 visible ASCII characters.
+/// The shop's opaque id of a customer: see [`CustomerId::RULE`]. Compared byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CustomerId(String);
 
 impl CustomerId {
-    pub const CHARS_MAX: usize = 128;
+    pub const BYTES_MAX: usize = 128;
+    pub const RULE: &str = "1 to 128 bytes of text, without control characters";
 
+    /// A control character separates texts in Redis, so it may be in none.
     pub fn parse(text: &str) -> Option<Self> {
-        is_visible_ascii(text, Self::CHARS_MAX).then(|| Self(text.to_owned()))
+        let fits = (1..=Self::BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {

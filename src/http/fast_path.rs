@@ -4,23 +4,27 @@
 //! no `HttpRequest`, no routing and one future. Its head is given back before it waits for Redis, so that hundreds of requests
 //! may wait in little memory.
 
-use std::{
-    future::{self, Future},
-    pin::Pin,
-    sync::Arc,
-};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use actix_http::Request;
 use actix_web::{
     Error,
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
-    http::Method,
+    http::{ConnectionType, Method},
     web::Data,
 };
 
-use super::{BodyLimits, Gate, HttpContext, frame::Frame, holds, problem::Problem, products};
-use crate::{domain::ids::ProductId, store::Store};
+use super::{
+    BodyLimits, Cors, Draining, Gate, HttpContext, admin, body,
+    cors::{self, Allowed},
+    edge::InCrowd,
+    frame::Frame,
+    health, holds,
+    problem::{Code, Problem},
+    products,
+};
+use crate::{domain::ids::ProductId, store::Store, webhook::PROVIDERS};
 
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -30,11 +34,14 @@ pub struct FastPath<A> {
     store: Data<Store>,
     limits: BodyLimits,
     gate: Option<Arc<Gate>>,
+    cors: Option<Arc<Cors>>,
+    draining: Draining,
 }
 
 impl<A> FastPath<A> {
     pub fn beside(app: A, store: Data<Store>, context: &HttpContext) -> Self {
-        Self { app, store, limits: context.limits, gate: context.gate.clone() }
+        let HttpContext { limits, gate, cors, draining, .. } = context;
+        Self { app, store, limits: *limits, gate: gate.clone(), cors: cors.clone(), draining: draining.clone() }
     }
 }
 
@@ -53,8 +60,9 @@ where
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let app = self.app.new_service(config);
-        let (store, limits, gate) = (self.store.clone(), self.limits, self.gate.clone());
-        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate }) })
+        let (store, limits) = (self.store.clone(), self.limits);
+        let (gate, cors, draining) = (self.gate.clone(), self.cors.clone(), self.draining.clone());
+        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining }) })
     }
 }
 
@@ -70,12 +78,52 @@ where
     forward_ready!(app);
 
     fn call(&self, request: Request) -> Self::Future {
+        let Some(cors) = &self.cors else { return self.answer_in_its_place(request) };
+        let allowed = cors.allowed(request.head().headers());
+        let answer = if cors::is_preflight(request.head()) {
+            Box::pin(std::future::ready(Ok(answer_preflight(&allowed, &request))))
+        } else {
+            self.answer_in_its_place(request)
+        };
+        Box::pin(async {
+            let mut answer = answer.await?;
+            allowed.mark(answer.headers_mut());
+            Ok(answer)
+        })
+    }
+}
+
+impl<A> FastPath<A>
+where
+    A: Service<Request, Response = ServiceResponse, Error = Error>,
+    A::Future: 'static,
+{
+    /// The answer to a request of a connection that is in the crowd or comes while the service drains is its last.
+    fn answer_in_its_place(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
+        let in_crowd = request.conn_data::<InCrowd>().is_some();
+        if !in_crowd && !self.draining.has_begun() {
+            return self.answer(request);
+        }
+        let answer = if in_crowd && !is_vital(request.path()) {
+            Box::pin(refuse(full(), request))
+        } else {
+            self.answer(request)
+        };
+        // So the client connects anew, to where there is room.
+        Box::pin(async {
+            let mut answer = answer.await?;
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+            Ok(answer)
+        })
+    }
+
+    fn answer(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
         let Some(wanted) = Wanted::of(&request) else {
             let answer = self.app.call(request);
             return Box::pin(async { Ok(answer.await?.into()) });
         };
         if let Some(Err(problem)) = self.gate.as_ref().map(|gate| gate.pass(request.head())) {
-            return Box::pin(future::ready(Ok(refuse(problem, &request))));
+            return Box::pin(refuse(problem, request));
         }
         match wanted {
             Wanted::Hold => Box::pin(hold(self.store.clone(), self.limits, request)),
@@ -84,7 +132,7 @@ where
     }
 }
 
-/// A request that the fast path answers. Nothing else of a request matters to these routes, its query least of all.
+/// A request that the fast path answers. One with a query is left to the routes, which know no parameter.
 enum Wanted {
     Hold,
     Product(ProductId),
@@ -92,6 +140,9 @@ enum Wanted {
 
 impl Wanted {
     fn of(request: &Request) -> Option<Self> {
+        if request.uri().query().is_some() {
+            return None;
+        }
         match *request.method() {
             Method::POST if request.path() == holds::PATH => Some(Self::Hold),
             Method::GET | Method::HEAD => {
@@ -103,8 +154,27 @@ impl Wanted {
     }
 }
 
-fn refuse(problem: Problem, request: &Request) -> Response<BoxBody> {
-    Frame::open(request.head().headers()).close(Err(problem), request.method(), request.path()).into()
+/// What is answered in the crowd too: those who look after the service, and money.
+fn is_vital(path: &str) -> bool {
+    [health::LIVEZ, health::READYZ].contains(&path)
+        || path.starts_with(admin::PREFIX)
+        || PROVIDERS.iter().any(|provider| provider.path == path)
+}
+
+fn full() -> Problem {
+    let detail = "this service has as many connections as it may have; nothing was done, try again later";
+    Problem::new(Code::Overloaded, detail).retry_after(1)
+}
+
+fn answer_preflight(allowed: &Allowed, request: &Request) -> Response<BoxBody> {
+    Frame::open(request.head().headers()).close(allowed.preflight(), request.method(), request.path()).into()
+}
+
+async fn refuse(problem: Problem, request: Request) -> Result<Response<BoxBody>, Error> {
+    let frame = Frame::open(request.head().headers());
+    let (head, mut payload) = request.into_parts();
+    let problem = body::drained(problem, &mut payload).await;
+    Ok(frame.close(Err(problem), &head.method, head.uri.path()).into())
 }
 
 async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Result<Response<BoxBody>, Error> {
@@ -115,7 +185,7 @@ async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Resul
             drop((head, payload));
             holds::hold(&store, command).await
         }
-        Err(problem) => Err(problem),
+        Err(problem) => Err(body::drained(problem, &mut payload).await),
     };
     Ok(frame.close(answer, &Method::POST, holds::PATH).into())
 }

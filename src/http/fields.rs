@@ -9,6 +9,10 @@ use serde::{
 
 use super::problem::FieldError;
 
+/// Some programs write it in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Up to here a float holds every whole number.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// Complaints that one answer lists.
 const ERRORS_MAX: usize = 20;
 /// Characters of an unknown field's name that an answer repeats.
@@ -32,7 +36,7 @@ pub(super) enum Json<'a> {
 /// # Errors
 /// When the bytes are no JSON document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Json<'_>, serde_json::Error> {
-    serde_json::from_slice(bytes)
+    serde_json::from_slice(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes))
 }
 
 /// An object whose known fields are taken one by one.
@@ -230,8 +234,14 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(u64::try_from(number).map_or(Json::Negative(number), Json::Count))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
-        Ok(Json::OtherNumber)
+    /// `1.0` is a whole number, as JSON Schema has it.
+    #[allow(clippy::cast_possible_truncation, reason = "a whole number up to `WHOLE_MAX` fits")]
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        if number.fract() != 0.0 || number.abs() > WHOLE_MAX {
+            return Ok(Json::OtherNumber);
+        }
+        let number = number as i64;
+        Ok(u64::try_from(number).map_or(Json::Negative(number), Json::Count))
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {

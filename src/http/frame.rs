@@ -7,13 +7,13 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method, StatusCode,
+        ConnectionType, Method, StatusCode,
         header::{HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
 };
 
-use super::{problem::Problem, throttle::Throttle};
+use super::{body::Shared, problem::Problem, throttle::Throttle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -49,14 +49,27 @@ impl Frame {
 ///
 /// # Errors
 /// When the inner service fails. Routes of this service answer problems instead.
-pub async fn frame(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
+pub async fn frame(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
     let Frame { given_id, started } = Frame::open(request.headers());
     let id = given_id.unwrap_or_else(fresh_id);
+    let body = Shared::of(&mut request);
     let mut response = next.call(request).await?.map_into_boxed_body();
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
-    if let Some(problem) = problem {
+    let unread = if let Some(problem) = problem {
         let rendered = render(problem, &id);
+        let closes = problem.closes();
         response = response.into_response(rendered);
+        if closes { None } else { body }
+    } else {
+        body
+    };
+    if let Some(body) = unread
+        && !body.drain().await
+    {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     log(started, &id, response.request().method(), response.request().path(), response.status());
     mark(response.headers_mut(), &id);

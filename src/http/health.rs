@@ -7,7 +7,10 @@ use super::{
     HttpContext,
     problem::{Code, Problem},
 };
-use crate::store::Store;
+use crate::store::{Readiness, Store};
+
+pub(super) const LIVEZ: &str = "/livez";
+pub(super) const READYZ: &str = "/readyz";
 
 pub(super) async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
@@ -17,6 +20,14 @@ pub(super) async fn readyz(context: Data<HttpContext>, store: Data<Store>) -> Re
     if context.draining.has_begun() {
         return Err(Problem::new(Code::Draining, "this worker is about to stop").retry_after(1));
     }
-    store.ready().await?;
-    Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+    // Still 200, because a service without traffic could not even take the payments and releases that make room.
+    let body = match store.ready().await? {
+        Readiness::Ready => json!({"status": "ready"}),
+        Readiness::Full => json!({
+            "status": "degraded",
+            "code": Code::StoreFull.row().0,
+            "detail": "Redis has no memory left: no new holds, orders, products and sales; everything else goes on",
+        }),
+    };
+    Ok(HttpResponse::Ok().json(body))
 }

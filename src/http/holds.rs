@@ -127,7 +127,7 @@ pub(super) async fn command(
 fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {
     let known = ["product_id", "quantity", "items", "customer_id", "ttl_seconds"];
     let mut object = Object::open(json, "", &known, errors)?;
-    let customer = object.text("customer_id", "1 to 128 visible ASCII characters", CustomerId::parse);
+    let customer = object.text("customer_id", CustomerId::RULE, CustomerId::parse);
     let hold_ms = object.count("ttl_seconds", 1, TTL_SECONDS_MAX).map(|seconds| seconds * 1_000);
     let lines = match object.take("items") {
         None => vec![read_line(&mut object)?],

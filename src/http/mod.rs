@@ -3,7 +3,9 @@
 mod admin;
 mod answer;
 mod body;
+mod cors;
 mod digests;
+mod edge;
 mod extract;
 mod fast_path;
 mod fields;
@@ -12,6 +14,7 @@ pub mod gate;
 mod health;
 mod holds;
 mod orders;
+mod parameters;
 mod payments;
 pub mod problem;
 mod products;
@@ -30,6 +33,8 @@ use std::{
 use crate::webhook::signature::Verifier;
 
 pub use admin::Admins;
+pub use cors::Cors;
+pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;
@@ -44,6 +49,8 @@ pub struct HttpContext {
     pub admins: Option<Admins>,
     /// The gate of the storefront. `None`: every call passes.
     pub gate: Option<Arc<Gate>>,
+    /// The origins of web pages that may call. `None`: none may.
+    pub cors: Option<Arc<Cors>>,
     pub draining: Draining,
 }
 

@@ -185,6 +185,7 @@ mod tests {
             verifiers: verifiers.into(),
             admins: None,
             gate: None,
+            cors: None,
             draining: Draining::default(),
         };
         let name = |event: Result<Parsed<Reading>, Problem>| async move {

@@ -22,6 +22,9 @@ const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
 /// Bytes that hold nearly every problem.
 const BODY_BYTES: usize = 512;
 
+/// A full store is emptied by lapsing holds, or by a person.
+const FULL_RETRY_SECONDS: u64 = 5;
+
 static PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 macro_rules! codes {
@@ -44,6 +47,7 @@ macro_rules! codes {
 
 codes! {
     MalformedJson          "malformed_json"           400 "The body is not JSON";
+    UnknownParameter       "unknown_parameter"        400 "Unknown parameter";
     Unauthorized           "unauthorized"             401 "Not authorized";
     SignatureMissing       "signature_missing"        401 "Signature missing";
     SignatureInvalid       "signature_invalid"        401 "Signature invalid";
@@ -88,6 +92,7 @@ codes! {
     RateLimited            "rate_limited"             429 "Too many requests";
     Overloaded             "overloaded"               503 "Overloaded";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
+    StoreFull              "store_full"               503 "The store is full";
     StoreTimeout           "store_timeout"            503 "Store timeout";
     Draining               "draining"                 503 "Draining";
 }
@@ -120,6 +125,7 @@ struct Parts {
     retry_after_seconds: Option<u64>,
     allow: Option<String>,
     challenge: Option<&'static str>,
+    accept_encoding: Option<&'static str>,
     close: bool,
     failure: Option<Failure>,
 }
@@ -133,6 +139,7 @@ impl Problem {
             retry_after_seconds: None,
             allow: None,
             challenge: None,
+            accept_encoding: None,
             close: false,
             failure: None,
         }))
@@ -158,6 +165,10 @@ impl Problem {
         self
     }
 
+    pub fn closes(&self) -> bool {
+        self.0.close
+    }
+
     pub fn method_not_allowed(allow: String) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
         problem.0.allow = Some(allow);
@@ -168,6 +179,14 @@ impl Problem {
     pub fn unauthorized(challenge: &'static str, detail: &'static str) -> Self {
         let mut problem = Self::new(Code::Unauthorized, detail);
         problem.0.challenge = Some(challenge);
+        problem
+    }
+
+    /// `known`: the codings that a body may have.
+    pub fn unknown_coding(known: &'static str) -> Self {
+        let mut problem =
+            Self::new(Code::UnsupportedMediaType, format!("send the body without Content-Encoding, or in {known}"));
+        problem.0.accept_encoding = Some(known);
         problem
     }
 
@@ -213,6 +232,9 @@ impl Problem {
         }
         if let Some(challenge) = self.0.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(codings) = self.0.accept_encoding {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         if self.code() == Code::UpgradeRequired {
             headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
@@ -292,6 +314,10 @@ impl From<Failure> for Problem {
             Failure::Overloaded(_) => {
                 Self::new(Code::Overloaded, "more requests wait than can be served; nothing was done, try again")
             }
+            Failure::Full(_) => Self::new(
+                Code::StoreFull,
+                "the store has no memory left for this; nothing was done. Reads, releases, cancellations and payments go on",
+            ),
             Failure::TimedOut(_) => Self::new(
                 Code::StoreTimeout,
                 "the store did not answer in time; whether a change took effect is unknown: send it again, with its key if it has one",
@@ -305,7 +331,8 @@ impl From<Failure> for Problem {
                 "the store cannot be used at the moment; send the request again, with its key if it has one",
             ),
         };
-        let mut problem = problem.retry_after(1);
+        let is_full = matches!(failure, Failure::Full(_));
+        let mut problem = problem.retry_after(if is_full { FULL_RETRY_SECONDS } else { 1 });
         problem.0.failure = Some(failure);
         problem
     }

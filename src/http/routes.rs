@@ -1,7 +1,7 @@
 //! The table of routes.
 
 use actix_web::{
-    FromRequest, Handler, HttpResponse, Resource, Responder, Route,
+    FromRequest, Handler, HttpResponse, Resource, Responder, Route, http,
     middleware::{Condition, from_fn},
     web::{self, ServiceConfig},
 };
@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     HttpContext, admin,
     gate::gate,
-    health, holds, orders, payments,
+    health, holds, orders, parameters, payments,
     problem::{Code, Problem},
     products,
 };
@@ -18,9 +18,9 @@ use super::{
 pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
     configure_storefront(config, context);
     for verifier in context.verifiers.iter() {
-        config.service(at(verifier.provider.path, [post(payments::webhook)]));
+        config.service(at(verifier.provider.path, [post_with_query(payments::webhook)]));
     }
-    config.service(reading("/livez", health::livez)).service(reading("/readyz", health::readyz));
+    config.service(reading(health::LIVEZ, health::livez)).service(reading(health::READYZ, health::readyz));
     if context.admins.is_some() {
         configure_admin(config);
     }
@@ -52,19 +52,19 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
 fn configure_admin(config: &mut ServiceConfig) {
     use admin::{audit, events, export, import, orders, payments, products, reviews, sales};
     config
-        .service(at("/api/admin/sales", [get(sales::list), post(sales::create)]))
+        .service(at("/api/admin/sales", [list(sales::list), post(sales::create)]))
         .service(at("/api/admin/sales/{id}", [get(sales::read), patch(sales::change)]))
-        .service(at("/api/admin/products", [get(products::list), post(products::create)]))
-        .service(at("/api/admin/import", [post(import::products)]))
+        .service(at("/api/admin/products", [list(products::list), post(products::create)]))
+        .service(at("/api/admin/import", [post_with_query(import::products)]))
         .service(at("/api/admin/products/{id}", [get(products::read), patch(products::change)]))
         .service(at("/api/admin/products/{id}/restock", [post(products::restock)]))
-        .service(reading("/api/admin/orders", orders::list))
-        .service(reading("/api/admin/orders/export", export::orders))
+        .service(at("/api/admin/orders", [list(orders::list)]))
+        .service(at("/api/admin/orders/export", [list(export::orders)]))
         .service(reading("/api/admin/orders/{id}", orders::read))
         .service(at("/api/admin/orders/{id}/cancel", [post(orders::cancel)]))
-        .service(at("/api/admin/audit", [get(audit::read), post(audit::repair)]))
-        .service(reading("/api/admin/events", events::list))
-        .service(reading("/api/admin/reviews", reviews::list))
+        .service(at("/api/admin/audit", [list(audit::read), post_with_query(audit::repair)]))
+        .service(at("/api/admin/events", [list(events::list)]))
+        .service(at("/api/admin/reviews", [list(reviews::list)]))
         .service(reading("/api/admin/payments/{id}", payments::read))
         .service(reading("/api/admin/reviews/{id}", reviews::read))
         .service(at("/api/admin/reviews/{id}/resolve", [post(reviews::resolve)]));
@@ -76,8 +76,19 @@ struct Method {
     routes: Vec<Route>,
 }
 
-/// GET and HEAD. The server leaves the body of an answer to HEAD out.
+/// GET and HEAD of something that knows no parameter. The server leaves the body of an answer to HEAD out.
 fn get<F, Args>(handler: F) -> Method
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let Method { allow, routes } = list(handler);
+    Method { allow, routes: routes.into_iter().map(|route| route.wrap(from_fn(parameters::none))).collect() }
+}
+
+/// GET and HEAD of something that reads its parameters itself.
+fn list<F, Args>(handler: F) -> Method
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -94,9 +105,19 @@ macro_rules! methods {
             Args: FromRequest + 'static,
             F::Output: Responder + 'static,
         {
-            Method { allow: $allow, routes: vec![web::$name().to(handler)] }
+            Method { allow: $allow, routes: vec![web::$name().to(handler).wrap(from_fn(parameters::none))] }
         })*
     };
+}
+
+/// POST of something that reads its parameters itself, or takes any.
+fn post_with_query<F, Args>(handler: F) -> Method
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    Method { allow: "POST", routes: vec![web::post().to(handler)] }
 }
 
 methods! { post "POST" patch "PATCH" delete "DELETE" }
@@ -110,12 +131,18 @@ where
     at(path, [get(handler)])
 }
 
-/// A resource. Any other method is refused with the list of those that it takes.
+/// A resource. OPTIONS says which methods it takes, and so does the refusal of any other one.
 fn at<const N: usize>(path: &str, methods: [Method; N]) -> Resource {
-    let allow = methods.each_ref().map(|method| method.allow).join(", ");
+    let allow = format!("{}, OPTIONS", methods.each_ref().map(|method| method.allow).join(", "));
     let routes = methods.into_iter().flat_map(|method| method.routes);
-    let refuse = move || std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())));
-    routes.fold(web::resource(path).default_service(web::to(refuse)), Resource::route)
+    let other = move |method: http::Method| {
+        let allow = allow.clone();
+        std::future::ready(match method {
+            http::Method::OPTIONS => Ok(HttpResponse::NoContent().insert_header((http::header::ALLOW, allow)).finish()),
+            _ => Err(Problem::method_not_allowed(allow)),
+        })
+    };
+    routes.fold(web::resource(path).default_service(web::to(other)), Resource::route)
 }
 
 async fn not_found() -> Result<HttpResponse, Problem> {

@@ -140,15 +140,24 @@ impl Store {
     ///
     /// # Errors
     /// [`Failure`] when it does not.
-    pub async fn ready(&self) -> Result<(), Failure> {
+    pub async fn ready(&self) -> Result<Readiness, Failure> {
         self.runner.ensure_scripts().await?;
         // A replica refuses this script, because it may write. It writes nothing here.
         let units = SaleKeys(&self.unmatched_sale).units();
         self.runner.call(ScriptCall::of(Op::Stock).keys(units)).await?;
         if secret::find(&self.runner).await?.is_some_and(|secret| IdSigner::new(secret.bytes()) == self.ids) {
-            return Ok(());
+            return self.has_memory().await;
         }
         Err(Failure::unavailable("Redis was emptied or replaced: its secret is another; restart the service"))
+    }
+
+    async fn has_memory(&self) -> Result<Readiness, Failure> {
+        // A full Redis refuses this. Otherwise it does nothing, because the key does not exist.
+        match self.runner.plain(::redis::cmd("SET").arg(keys::PROBE).arg("").arg("XX")).await {
+            Ok(_) => Ok(Readiness::Ready),
+            Err(Failure::Full(_)) => Ok(Readiness::Full),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The order that this hold became, from the rest of a reply: now, and its fields as a list.
@@ -162,6 +171,14 @@ impl Store {
         let now_ms = reply.int()?;
         record::order::order(self.ids(), hold, now_ms, &Fields::from_lines(&reply.text()?)?)
     }
+}
+
+/// How a store that can be used is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Redis has no memory left. Scripts that need some more are refused: holds and orders, new products and sales.
+    Full,
 }
 
 /// A first word that the script does not have: another version of the script, or a bug.

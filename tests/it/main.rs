@@ -17,6 +17,7 @@ mod cli_mistakes;
 mod cli_order_review;
 mod cli_sale_product;
 mod client;
+mod connections;
 mod docs;
 mod durability;
 mod embedded;

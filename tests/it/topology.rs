@@ -210,11 +210,21 @@ async fn a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still
     };
     set("maxmemory", "1");
     let refused = app.hold(1).await;
-    assert_eq!(refused.refusal(), (503, "store_unavailable"));
+    assert_eq!(refused.refusal(), (503, "store_full"));
+    assert_eq!(refused.headers["retry-after"], "5");
+    let ready = app.get("/readyz").await;
+    assert_eq!(
+        (ready.status, &ready.body["status"], &ready.body["code"]),
+        (200, &json!("degraded"), &json!("store_full"))
+    );
+    assert_eq!(app.post(&format!("/api/orders/{order}/payment-started"), json!({})).await.status, 200);
     assert_eq!(app.stock(1).await, "8 available, 1 held, 1 pending");
     assert_eq!(app.delete(&format!("/api/holds/{hold}")).await.status, 204);
     assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order})).await.body["outcome"], "applied");
+    // A service that is started again meanwhile finds its secret.
+    holds(&app.redis.url(), (503, "store_full")).await;
     set("maxmemory", "0");
+    assert_eq!(app.get("/readyz").await.body["status"], "ready");
     app.held().await;
     redis::cmd("REPLICAOF").arg(&["127.0.0.1", "1"]).exec(&mut app.redis.connect()).unwrap();
     assert_eq!(app.hold(1).await.refusal(), (503, "store_unavailable"));
@@ -296,6 +306,97 @@ async fn a_standalone_redis_is_used_over_tls() {
     assert!(service.stop());
 }
 
+/// What a service of its own on this Redis answers to a hold.
+async fn holds(url: &str, expected: (u16, &str)) {
+    let (addr, handle, thread) = crate::support::app::run_service(url, &[]);
+    let (status, body) = try_hold(&reqwest::Client::new(), &format!("http://{addr}"), "once").await.unwrap();
+    assert_eq!((status, body["code"].as_str().unwrap()), expected);
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+/// Whether a socket of this process leads to the port, in the state in which the other side has closed.
+fn has_half_closed(port: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let is_one = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words[2].ends_with(&format!(":{port:04X}")) && words[3] == "08"
+    };
+    sockets.lines().skip(1).any(is_one)
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_nobody_used_it_is_replaced_without_an_error() {
+    let mut server = ServerProcess::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0")];
+    let (addr, handle, thread) = crate::support::app::run_service(&server.url(), &settings);
+    let client = reqwest::Client::new();
+    let admin = async |path: &str, key: &str, body: Value| {
+        let request = client.post(format!("http://{addr}/api/admin/products{path}")).header("Idempotency-Key", key);
+        let answer = request.bearer_auth(crate::support::app::ADMIN_TOKEN).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let product = |id: u64| json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 10});
+    assert_eq!(admin("", "a", product(1)).await.0, 201);
+    for turn in 0..3 {
+        let (port, folder) = (server.port, end_and_keep_folder(server));
+        eventually("the service has closed its side", async || !has_half_closed(port)).await;
+        server = ServerProcess::start_in(folder, port, &["--appendonly", "yes", "--appendfsync", "always"]);
+        // None of these calls may be sent twice.
+        let answer = match turn {
+            0 => admin("/1/restock", "b", json!({"delta": 1})).await,
+            1 => admin("", "c", product(2)).await,
+            _ => admin("/1/restock", "d", json!({"delta": 1})).await,
+        };
+        assert!([200, 201].contains(&answer.0), "{answer:?}");
+    }
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_payment_is_as_durable_on_a_full_redis() {
+    let server = ServerProcess::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let (addr, handle, thread) = crate::support::app::run_service(&server.url(), &[("DURABILITY__PAYMENTS", "fsync")]);
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    redis::cmd("CONFIG").arg(&["SET", "maxmemory", "1"]).exec(&mut connection).unwrap();
+    let event = json!({"idempotency_key": "k", "payload": {"status": "paid", "order_id": "order_1"}});
+    let request = reqwest::Client::new().post(format!("http://{addr}/api/payments/webhook")).json(&event);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+/// What a service says when it is asked twice to stop: the second time ends the drain.
+fn stopped(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut service = command(folder.path());
+    service.env_remove("FLASHSALE_HTTP__DRAIN_SECONDS").args(["serve", "--addr", "127.0.0.1:0"]).args(arguments);
+    service.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut service = service.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(service.stderr.take().unwrap()));
+    let mut said = String::new();
+    while let Some(Ok(line)) = lines.next() {
+        if line.contains("listening") || line.contains("stopping") {
+            signal_process(service.id(), "TERM");
+        }
+        said.push_str(&line);
+    }
+    assert!(service.wait().unwrap().success());
+    said
+}
+
+#[test]
+fn a_service_drains_unless_it_is_a_demo_and_says_that_it_has_no_admin_routes() {
+    let said = stopped(&[], &[]);
+    assert!(said.contains("\"drain_seconds\":5"), "{said}");
+    assert_eq!(said.matches("there are no admin routes").count(), 1, "{said}");
+    let said = stopped(&["--demo"], &[]);
+    assert!(said.contains("\"drain_seconds\":0") && !said.contains("no admin routes"), "{said}");
+    let said = stopped(&["--demo"], &[("FLASHSALE_HTTP__DRAIN_SECONDS", "3600")]);
+    assert!(said.contains("\"drain_seconds\":3600"), "a setting wins: {said}");
+}
+
 async fn holds_a_unit(url: &str) {
     let (addr, handle, thread) = crate::support::app::run_service(url, &[]);
     let client = reqwest::Client::new();
@@ -324,6 +425,8 @@ async fn a_service_that_drains_is_not_ready_and_finishes_what_it_began() {
     signal_process(service.id(), "TERM");
     eventually("it drains", async || ready().await.is_some_and(|answer| answer == (503, json!("draining")))).await;
     assert_eq!(try_hold(&client, &format!("http://{addr}"), "a").await.unwrap().0, 201, "requests are still answered");
+    let answer = client.get(format!("http://{addr}/livez")).send().await.unwrap();
+    assert_eq!(answer.headers()["connection"], "close", "the client goes elsewhere before the service is gone");
     assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
 }
 

@@ -11,24 +11,23 @@ pub(super) mod products;
 pub(super) mod reviews;
 pub(super) mod sales;
 
-use std::collections::HashMap;
-
 use actix_web::{
     HttpRequest,
     http::{
         Method,
         header::{AUTHORIZATION, HeaderMap},
     },
-    web::Query,
 };
 
 use super::{
     digests::{Digests, digest},
     extract,
-    problem::{Code, FieldError, Problem},
+    parameters::Parameters,
+    problem::{Code, Problem},
 };
 use crate::domain::{ids::SaleId, order::OrderStatus};
 
+pub(super) const PREFIX: &str = "/api/admin/";
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 100;
 
@@ -81,39 +80,8 @@ fn authorize(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// The parameters of a list. All complaints are made together.
-struct Parameters {
-    given: HashMap<String, String>,
-    errors: Vec<FieldError>,
-}
-
+/// Parameters that several lists have.
 impl Parameters {
-    /// Complains about unknown parameters.
-    fn of(request: &HttpRequest, known: &[&str]) -> Self {
-        let given = Query::<HashMap<String, String>>::from_query(request.query_string());
-        let given = given.map_or_else(|_| HashMap::new(), Query::into_inner);
-        let mut parameters = Self { errors: Vec::new(), given };
-        if parameters.given.keys().any(|name| !known.contains(&name.as_str())) {
-            let detail = match known {
-                [] => "no parameter is known here".to_owned(),
-                known => format!("there is a parameter that is not known here; known are {}", known.join(", ")),
-            };
-            parameters.errors.push(FieldError { pointer: String::new(), code: "unknown_field", detail: detail.into() });
-        }
-        parameters
-    }
-
-    /// `None` where it is absent, empty, or wrong.
-    fn read<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.given.get(name).filter(|text| !text.is_empty())?;
-        let parsed = parse(text);
-        if parsed.is_none() {
-            let detail = format!("{name} must be {what}").into();
-            self.errors.push(FieldError { pointer: format!("/{name}"), code: "invalid_format", detail });
-        }
-        parsed
-    }
-
     fn status(&mut self) -> Option<OrderStatus> {
         let statuses = "pending, in_review, paid, cancelled, expired, refund_required or refunded";
         self.read("status", statuses, OrderStatus::parse)
@@ -128,9 +96,5 @@ impl Parameters {
             text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
         });
         limit.unwrap_or(LIMIT_DEFAULT)
-    }
-
-    fn finish<T>(self, asked: T) -> Result<T, Problem> {
-        if self.errors.is_empty() { Ok(asked) } else { Err(Problem::of_fields(&self.errors)) }
     }
 }

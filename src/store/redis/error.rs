@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, fmt::Display, sync::Arc};
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError};
 
 /// Why there is no answer from Redis.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum Failure {
     /// No answer in time: the outcome is unknown.
     #[error("Redis did not answer in time: {0}")]
     TimedOut(#[source] Cause),
+    /// Redis has no memory left for what this needs. Nothing was done.
+    #[error("Redis is full: {0}")]
+    Full(#[source] Cause),
     /// Too much waits for Redis already. Nothing was sent.
     #[error("too much waits for Redis: {0}")]
     Overloaded(#[source] Cause),
@@ -81,7 +84,8 @@ impl Failure {
         match error.kind() {
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unreadable(cause),
             // Somebody replaced a key by one of another type.
-            _ if error.code() == Some("WRONGTYPE") => Self::Unreadable(cause),
+            _ if word(error) == Some("WRONGTYPE") => Self::Unreadable(cause),
+            _ if word(error) == Some("OOM") => Self::Full(cause),
             _ => Self::Unavailable(cause),
         }
     }
@@ -109,16 +113,56 @@ impl Failure {
     }
 }
 
-/// Whether the connection that gave this error is useless now: it is broken, or leads to a server that was demoted.
+/// The word that says why a server refused. Some proxies put ERR in front of what their server answered.
+fn word(error: &RedisError) -> Option<&str> {
+    match error.code() {
+        Some("ERR") => error.detail()?.split_whitespace().next().map(|word| word.trim_start_matches('-')),
+        code => code,
+    }
+}
+
+/// Whether the connection that gave this error is useless now: it is broken, leads to a server that was demoted, or is no longer
+/// logged in because a proxy put another server behind it.
 pub(in crate::store) fn ends_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_connection_dropped()
-        || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+        || matches!(word(error), Some("READONLY" | "MASTERDOWN" | "NOAUTH"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answered(line: &str) -> RedisError {
+        let reply = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+        reply.and_then(redis::Value::extract_error).unwrap_err()
+    }
+
+    #[test]
+    fn a_server_that_was_demoted_is_left_however_a_proxy_spells_its_answer() {
+        for line in [
+            "READONLY You can't write against a read only replica.",
+            "ERR READONLY You can't write against a read only replica.",
+            "ERR -READONLY You can't write against a read only replica.",
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "ERR MASTERDOWN Link with MASTER is down",
+            "NOAUTH Authentication required.",
+        ] {
+            assert!(ends_connection(&answered(line)), "{line}");
+        }
+        for line in
+            ["ERR unknown command 'READONLY'", "LOADING Redis is loading the dataset", "OOM", "BUSY script", "ERR"]
+        {
+            assert!(!ends_connection(&answered(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_full_server_is_known_however_a_proxy_spells_its_answer() {
+        for line in ["OOM command not allowed", "ERR OOM command not allowed"] {
+            assert!(matches!(Failure::from_redis(&answered(line)), Failure::Full(_)), "{line}");
+        }
+    }
 
     #[test]
     fn a_failure_keeps_the_error_that_caused_it() {

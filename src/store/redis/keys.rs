@@ -10,6 +10,8 @@ pub const SALES: &str = "fs1:sales";
 pub const MARK: &str = "fs1:mark";
 /// Set for a moment by the service whose turn it is to sweep.
 pub const SWEPT: &str = "fs1:swept";
+/// Never exists. Writing to it shows whether Redis takes writes that need memory.
+pub const PROBE: &str = "fs1:probe";
 /// The version of the key schema.
 pub const SCHEMA: &str = "fs1:schema";
 /// The secret that signs the ids of holds and orders, in hex.

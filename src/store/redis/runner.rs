@@ -4,6 +4,8 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -186,9 +188,11 @@ impl Runner {
         Ok(())
     }
 
-    /// Sends a command. If the connection is lost, sends it again where that does no harm: Redis may have decided already.
+    /// Sends a command. If the connection is lost, sends it again where that does no harm: when nothing had been sent, or when a
+    /// repetition has no second effect. Redis may have decided already.
     async fn send(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Failure> {
         match self.send_once(command, script).await {
+            Err(Attempt::NotSent(_)) => self.send_once(command, script).await,
             Err(Attempt::ConnectionLost(_)) if script.is_none_or(|script| script.resend) => {
                 self.send_once(command, script).await
             }
@@ -199,13 +203,13 @@ impl Runner {
 
     async fn send_once(&self, command: &Cmd, script: Option<&Script>) -> Result<Value, Attempt> {
         let (number, mut connection) = self.connection().await.map_err(Attempt::Failed)?;
-        let mut answer = command.query_async(&mut connection).await;
+        let (mut answer, was_sent) = query(command, &mut connection).await;
         if let (Err(error), Some(script)) = (&answer, script)
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
             answer = Box::pin(load_and_send(script, command, &mut connection)).await;
         }
-        let answer = self.note(number, answer).map_err(|error| Attempt::of(&error))?;
+        let answer = self.note(number, answer).map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
         if let (Some(barrier), Some(_)) = (self.barrier, script) {
             self.wait_behind(barrier, number, &mut connection).await?;
         }
@@ -311,6 +315,22 @@ impl Runner {
     }
 }
 
+/// The answer to a command, and whether the command was sent.
+///
+/// The task that drives a connection ends when the server closes it, and a connection without that task fails at once. That task
+/// belongs to this thread, so it cannot run, and send something, before the first wait for the answer.
+async fn query(command: &Cmd, connection: &mut MultiplexedConnection) -> (Result<Value, RedisError>, bool) {
+    let mut asking = pin!(command.query_async(connection));
+    let mut has_waited = false;
+    let answer = poll_fn(|context| {
+        let answer = asking.as_mut().poll(context);
+        has_waited |= answer.is_pending();
+        answer
+    });
+    let answer = answer.await;
+    (answer, has_waited)
+}
+
 async fn load_and_send(
     script: &Script,
     command: &Cmd,
@@ -328,6 +348,8 @@ fn connect_failure(error: &PoolError) -> Failure {
 }
 
 enum Attempt {
+    /// The connection had been lost before.
+    NotSent(Failure),
     /// The connection broke. Redis may or may not have decided the call.
     ConnectionLost(Failure),
     Failed(Failure),
@@ -339,9 +361,16 @@ impl Attempt {
         if error.is_connection_dropped() { Self::ConnectionLost(failure) } else { Self::Failed(failure) }
     }
 
+    fn or_not_sent(self, was_sent: bool) -> Self {
+        match self {
+            Self::ConnectionLost(failure) if !was_sent => Self::NotSent(failure),
+            other => other,
+        }
+    }
+
     fn into_failure(self) -> Failure {
         match self {
-            Self::ConnectionLost(failure) | Self::Failed(failure) => failure,
+            Self::NotSent(failure) | Self::ConnectionLost(failure) | Self::Failed(failure) => failure,
         }
     }
 }

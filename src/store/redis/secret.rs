@@ -38,7 +38,14 @@ pub async fn find_or_make(runner: &Runner) -> Result<SigningKey, PreflightError>
 /// # Errors
 /// [`Failure`].
 pub async fn get_or_set(runner: &Runner, key: &str, value: &str) -> Result<String, Failure> {
-    let earlier = runner.plain(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("GET")).await?;
+    let earlier = match runner.plain(redis::cmd("SET").arg(key).arg(value).arg("NX").arg("GET")).await {
+        // A full Redis refuses even a SET that would do nothing.
+        Err(full @ Failure::Full(_)) => match runner.plain(redis::cmd("GET").arg(key)).await? {
+            Value::Nil => return Err(full),
+            earlier => earlier,
+        },
+        earlier => earlier?,
+    };
     if earlier == Value::Nil { Ok(value.to_owned()) } else { Reply::one(earlier).text() }
 }
 

@@ -105,14 +105,14 @@ async fn a_body_that_does_not_come_behind_another_request_is_given_up_in_time() 
     assert_eq!(read_heads(&mut stream, 2).await, ["HTTP/1.1 201", "HTTP/1.1 408"]);
 }
 
-pub(super) fn request(content_length: usize) -> String {
+pub fn request(content_length: usize) -> String {
     format!(
         "POST /api/holds HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {content_length}\r\n\r\n"
     )
 }
 
 /// The first words of so many answers.
-pub(super) async fn read_heads(stream: &mut TcpStream, count: usize) -> Vec<String> {
+pub async fn read_heads(stream: &mut TcpStream, count: usize) -> Vec<String> {
     let mut text = String::new();
     let mut bytes = [0; 4_096];
     while text.matches("HTTP/1.1 ").count() < count {

@@ -65,7 +65,7 @@ async fn a_payment_of_no_order_cannot_start() {
     assert_eq!(refused.refusal(), (409, "order_not_pending"));
     assert_eq!(app.post("/api/orders/order_x/payment-started", json!({})).await.refusal(), (404, "order_not_found"));
     let get = app.get(&format!("/api/orders/{order}/payment-started")).await;
-    assert_eq!((get.refusal(), get.headers["allow"].as_str()), ((405, "method_not_allowed"), "POST"));
+    assert_eq!((get.refusal(), get.headers["allow"].as_str()), ((405, "method_not_allowed"), "POST, OPTIONS"));
     let unknown = app.send(
         app.request(Method::POST, "/api/payments/webhook")
             .json(&json!({"idempotency_key": "k", "payload": {"status": "processing", "order_id": "order_x"}})),

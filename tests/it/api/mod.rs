@@ -2,13 +2,15 @@
 
 mod admin;
 mod audit;
+mod bytes;
+mod cors;
 mod errors;
 mod events;
 mod expiry;
 mod export;
 mod export_payments;
 mod export_slowly;
-mod fast_path;
+pub mod fast_path;
 mod free_orders;
 mod gate;
 mod heard;

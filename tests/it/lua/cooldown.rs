@@ -24,7 +24,9 @@ impl Bench {
     }
 
     fn cancel(&mut self, hold: &str, by: &str) -> String {
-        let keys = [book(), vec![key(&format!("order:{hold}"))]].concat();
+        let keys =
+            [book(), ["reviews", "review_records", "resolved"].map(key).to_vec(), vec![key(&format!("order:{hold}"))]]
+                .concat();
         word(&self.call(Op::Cancel, &keys, &[&BOOK_ARGUMENTS[..], &[by]].concat()))
     }
 
@@ -105,6 +107,17 @@ fn who_pays_starts_anew() {
     bench.order_of_bob("c");
     assert_eq!(bench.cancel("c", "customer"), "cancelled");
     assert_eq!(bench.hold_of_bob("d"), "held");
+}
+
+#[test]
+fn orders_that_cost_nothing_end_no_cool_down_and_count_when_they_are_cancelled() {
+    let mut bench = cooling();
+    bench.redis.hset::<_, _, _, ()>(key("stock"), "1:price", 0).unwrap();
+    for hold in ["a", "b"] {
+        bench.order_of_bob(hold);
+        assert_eq!(bench.cancel(hold, "customer"), "cancelled");
+    }
+    assert_eq!(bench.hold_of_bob("c"), "customer_cooling_down");
 }
 
 #[test]

@@ -83,5 +83,7 @@ pub fn command(data_dir: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("FLASHSALE_REDIS__DATA_DIR", data_dir).env("FLASHSALE_HTTP__WORKERS", "2");
+    // Nobody is behind a load balancer here.
+    command.env("FLASHSALE_HTTP__DRAIN_SECONDS", "0");
     command
 }

@@ -154,6 +154,8 @@ fn serve(ground: &Ground, redis_url: &str, addr: SocketAddr) -> Command {
     command.arg("serve").env("REDIS_URL", redis_url).env("FLASHSALE_HTTP__ADDR", addr.to_string());
     command.env("FLASHSALE_HTTP__WORKERS", ground.workers.to_string()).env("FLASHSALE_ADMIN__TOKEN", TOKEN);
     command.env("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true").env("FLASHSALE_LOG__FILTER", "error");
+    // Nobody is behind a load balancer here.
+    command.env("FLASHSALE_HTTP__DRAIN_SECONDS", "0");
     command
 }
 

@@ -346,6 +346,6 @@ async fn one_sale_can_be_audited_by_itself_and_a_strange_question_is_refused() {
     assert_eq!(of("?sale=p0").await.refusal(), (404, "sale_not_found"));
     assert_eq!(of("?sale=nobody").await.refusal(), (404, "sale_not_found"));
     assert_eq!(of("?sale=NO").await.refusal(), (422, "validation_failed"));
-    assert_eq!(of("?sail=p1").await.refusal(), (422, "unknown_field"));
+    assert_eq!(of("?sail=p1").await.refusal(), (400, "unknown_parameter"));
     assert_eq!(app.get("/api/admin/audit").await.refusal(), (401, "unauthorized"));
 }

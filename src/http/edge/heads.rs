@@ -1,0 +1,155 @@
+//! Heads of requests that ask for an upgrade which this service does not offer.
+//!
+//! nginx is usually set to send `Connection: upgrade` with every request, and Java's client sends `Connection: Upgrade,
+//! HTTP2-Settings`. A server that offers no upgrade ignores that (RFC 9110, section 7.8). The HTTP server would close each such
+//! connection after one answer, and read a body without an end behind `Upgrade: websocket`. So the words are blanked out, in
+//! place and only inside of heads.
+//!
+//! Only a connection whose first head has such a word is followed further, from message to message. Whatever is unusual there
+//! (a head in two pieces, a chunked body) ends that, and the connection is then closed after an upgrade, as it would have been.
+
+/// Where in its messages a connection is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heads {
+    /// Nothing was read.
+    First,
+    /// So many bytes of a body come before the next head.
+    Followed { body: u64 },
+    /// Nothing is looked at.
+    Plain,
+}
+
+impl Heads {
+    pub(super) fn are_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+
+    /// Passes the next bytes of the connection.
+    pub(super) fn pass(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() && !self.are_plain() {
+            let body = if let Self::Followed { body } = *self { body } else { 0 };
+            let skipped = usize::try_from(body).unwrap_or(usize::MAX).min(bytes.len());
+            bytes = &mut bytes[skipped..];
+            let left = body - skipped as u64;
+            if left > 0 || bytes.is_empty() {
+                *self = Self::Followed { body: left };
+                return;
+            }
+            match Head::blank(bytes) {
+                Some(head) if head.upgrades || *self != Self::First => {
+                    *self = Self::Followed { body: head.body };
+                    bytes = &mut bytes[head.length..];
+                }
+                _ => *self = Self::Plain,
+            }
+        }
+    }
+}
+
+struct Head {
+    length: usize,
+    body: u64,
+    upgrades: bool,
+}
+
+impl Head {
+    /// Blanks out the words of a whole head. `None` when the head is not all there, or its body has no announced length.
+    fn blank(bytes: &mut [u8]) -> Option<Self> {
+        let mut head = Self { length: 0, body: 0, upgrades: false };
+        loop {
+            let end = bytes[head.length..].iter().position(|byte| *byte == b'\n')?;
+            let line = &mut bytes[head.length..head.length + end];
+            let text_length = line.strip_suffix(b"\r").map_or(end, <[u8]>::len);
+            let line = &mut line[..text_length];
+            let is_first = head.length == 0;
+            head.length += end + 1;
+            if line.is_empty() {
+                // Empty lines before a request belong to no head.
+                return (!is_first).then_some(head);
+            }
+            if !is_first {
+                head.read(line)?;
+            }
+        }
+    }
+
+    fn read(&mut self, line: &mut [u8]) -> Option<()> {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = line.split_at_mut(colon);
+        let value = &mut value[1..];
+        if name.eq_ignore_ascii_case(b"connection") {
+            for word in value.split_mut(|byte| *byte == b',') {
+                if word.trim_ascii().eq_ignore_ascii_case(b"upgrade") {
+                    word.fill(b' ');
+                    self.upgrades = true;
+                }
+            }
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            value.fill(b' ');
+            self.upgrades = true;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            self.body = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            return None;
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed(heads: &mut Heads, text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        heads.pass(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_words_are_blanked_out_in_heads_and_never_in_bodies() {
+        let body = "\r\nConnection: upgrade\r\n\r\n";
+        let text = format!(
+            "POST / HTTP/1.1\r\nCONNECTION: keep-alive, Upgrade ,HTTP2-Settings\r\nupgrade: WebSocket\r\n\
+             content-length: {}\r\n\r\n{body}GET / HTTP/1.1\nConnection:upgrade\n\n",
+            body.len()
+        );
+        let blanked = text.replace(" Upgrade ", &" ".repeat(9)).replace(" WebSocket", &" ".repeat(10));
+        let blanked = blanked.replace(":upgrade", ":       ");
+        let mut whole = Heads::First;
+        assert_eq!(passed(&mut whole, &text), blanked);
+        assert_eq!(whole, Heads::Followed { body: 0 });
+        // The body in pieces.
+        let mut heads = Heads::First;
+        let cut = text.find("\r\n\r\n").unwrap() + 9;
+        let pieces = [&text[..cut], &text[cut..cut + 3], &text[cut + 3..]];
+        assert_eq!(pieces.map(|piece| passed(&mut heads, piece)).concat(), blanked);
+    }
+
+    #[test]
+    fn a_connection_whose_first_head_asks_for_no_upgrade_is_not_looked_at() {
+        for text in
+            ["GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "GET / HTTP/1.1\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"]
+        {
+            let mut heads = Heads::First;
+            assert_eq!(passed(&mut heads, text), text);
+            assert!(heads.are_plain());
+        }
+    }
+
+    #[test]
+    fn what_is_unusual_ends_it() {
+        for odd in [
+            "GET / HTTP/1.1\r\nConnection: close\r\n",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            "GET / HTTP/1.1\r\nno header\r\n\r\n",
+            "\r\n\r\n",
+        ] {
+            let mut heads = Heads::Followed { body: 0 };
+            passed(&mut heads, odd);
+            assert!(heads.are_plain(), "{odd}");
+        }
+    }
+}
