@@ -67,12 +67,18 @@ impl Store {
         if kept.is_empty() {
             return Ok(false);
         }
+        let mut forget = redis::cmd("HDEL");
+        forget.arg(&kept_key);
         for (once, text) in kept {
-            let item = SettleItem::again(hold.clone(), once, text);
-            self.settles.submit(hold.sale(), item).await?;
+            forget.arg(&once);
+            let once_key = SaleKeys(hold.sale()).once(&once);
+            self.settles.submit(hold.sale(), SettleItem::again(hold.clone(), once, text)).await?;
+            // The kept event was acknowledged long ago, so its effect must be durable before it is forgotten.
+            self.confirm(once_key).await?;
         }
         self.close_unmatched(payment, hold).await?;
-        self.runner.plain(redis::cmd("DEL").arg(&kept_key)).await.map(|_| true)
+        // Another worker may keep more meanwhile, and settles that itself.
+        self.runner.plain(&forget).await.map(|_| true)
     }
 
     async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {

@@ -170,10 +170,10 @@ impl Shop {
         let mut payments = order["payments"].clone();
         for payment in payments.as_array_mut().unwrap() {
             payment["payment_id"] = Value::Null;
-            // Each play has ids and instants of its own.
-            for event in payment["events"].as_array_mut().unwrap() {
-                *event = event["type"].take();
-            }
+            // Each play has ids and instants of its own, and a kept event may be settled before or after the one that names its order.
+            let events = payment["events"].as_array_mut().unwrap();
+            events.iter_mut().for_each(|event| *event = event["type"].take());
+            events.sort_by_key(Value::to_string);
         }
         json!([order["status"], payments, found["order"]["status"], reviews])
     }

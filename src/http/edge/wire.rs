@@ -35,6 +35,9 @@ pub struct Wire {
 
 impl Wire {
     pub(super) fn new(io: TcpStream) -> Self {
+        // Answers are written whole, and a pipelined one must not wait for the acknowledgement of the one before. A connection
+        // that refuses this is served all the same.
+        let _refused = io.set_nodelay(true);
         Self { io, heads: Heads::First, heard: false, goodbye: &[], place: None }
     }
 

@@ -73,7 +73,7 @@ async fn products_made_at_once_get_ids_of_their_own() {
 #[tokio::test]
 async fn what_is_wrong_with_a_product_is_said_all_at_once() {
     let app = TestApp::start();
-    let wrong = json!({"id": 0, "sale": "p7", "price": 9.99, "currency": "usd", "total_stock": -1, "max_per_hold": 1001,
+    let wrong = json!({"id": 0, "sale": "p7", "price": 9.99, "currency": "dollars", "total_stock": -1, "max_per_hold": 1001,
         "max_per_customer": 0, "colour": "red"});
     let answer = app.admin(Method::POST, PATH, wrong).await;
     assert_eq!(answer.refusal(), (422, "validation_failed"));

@@ -37,7 +37,7 @@ fn costs(answer: &Answer) -> Value {
 
 #[tokio::test]
 async fn a_hold_says_the_price_of_its_making_in_every_answer_and_is_ordered_at_it() {
-    let app = TestApp::start();
+    let app = TestApp::start_with(&[("SALE__HOLD_SECONDS_MAX", "3600")]);
     for (id, price) in [(1, "0.10"), (2, "19.99")] {
         let product =
             json!({"id": id, "sale": "drop", "name": "Item", "price": price, "currency": "EUR", "total_stock": 9});

@@ -64,7 +64,8 @@ impl SaleReference {
         payment.heard.push(Heard { status: event.status, amount: said, refund: event.refund });
         let facts = payment.facts(total);
         if facts == known {
-            return "duplicate";
+            // A refund of nothing says nothing. The order may be new all the same.
+            return if before.is_none() { "applied" } else { "duplicate" };
         }
         let (becomes, has_moved) = (facts.worth(payment, total), facts.money() != known.money());
         self.log_lapse(at);
