@@ -111,20 +111,16 @@ async fn the_log_names_a_record_that_cannot_be_read() {
 async fn only_the_log_says_why_an_event_is_not_trusted() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");
-    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let mut service = serve(folder.path(), addr, &log)
-        // Each worker logs lines of one kind once a second.
-        .env("FLASHSALE_HTTP__WORKERS", "1")
-        .spawn()
-        .unwrap();
+    let mut program = command(folder.path());
+    // Each worker logs lines of one kind once a second.
+    program.env("FLASHSALE_HTTP__WORKERS", "1");
+    let service = Logging::start(program, File::create(&log).unwrap());
     let client = reqwest::Client::new();
-    let url = |path: &str| format!("http://{addr}{path}");
-    let ready = async || client.get(url("/readyz")).send().await.is_ok_and(|response| response.status() == 200);
-    eventually("it is ready", ready).await;
+    let url = |path: &str| format!("{}{path}", service.url);
+    eventually("it is ready", async || service.is_ready().await).await;
     let request = client.post(url("/api/payments/webhooks/stripe")).header("stripe-signature", "t=soon,v1=00");
     let refused: Value = request.json(&json!({})).send().await.unwrap().json().await.unwrap();
-    signal_process(service.id(), "TERM");
-    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+    assert!(service.stops("TERM").await);
     assert_eq!(refused["code"], "signature_invalid");
     let text = fs::read_to_string(&log).unwrap();
     for logged in [
@@ -139,16 +135,13 @@ async fn only_the_log_says_why_an_event_is_not_trusted() {
 async fn the_log_names_and_counts_each_status_word_that_no_table_knows() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");
-    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let mut service = serve(folder.path(), addr, &log)
-        .env("FLASHSALE_HTTP__WORKERS", "1")
-        .env("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true")
-        .spawn()
-        .unwrap();
+    let mut program = command(folder.path());
+    // Each worker logs lines of one kind once a second.
+    program.env("FLASHSALE_HTTP__WORKERS", "1").env("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true");
+    let service = Logging::start(program, File::create(&log).unwrap());
     let client = reqwest::Client::new();
-    let url = |path: &str| format!("http://{addr}{path}");
-    let ready = async || client.get(url("/readyz")).send().await.is_ok_and(|response| response.status() == 200);
-    eventually("it is ready", ready).await;
+    let url = |path: &str| format!("{}{path}", service.url);
+    eventually("it is ready", async || service.is_ready().await).await;
     let odd = format!("\u{1b}[2J\nsettling {}", "x".repeat(500));
     let send = async |word: &str| {
         let event = json!({"idempotency_key": "k", "payload": {"status": word, "order_id": "order_p1_x"}});
@@ -160,9 +153,11 @@ async fn the_log_names_and_counts_each_status_word_that_no_table_knows() {
     }
     let lines = || {
         let text = fs::read_to_string(&log).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        // The last line may not be whole yet.
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|line| line["message"] == "payment event with an unknown status ignored").collect::<Vec<_>>()
     };
+    eventually("all are logged", async || lines().len() == 3).await;
     let words = lines().iter().map(|line| line["word"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(words, ["payd", "payed", &format!("\\u{{1b}}[2J\\nsettling {}", "x".repeat(40))]);
     // Another line about the same word comes a second later, and has counted those between.
@@ -171,8 +166,7 @@ async fn the_log_names_and_counts_each_status_word_that_no_table_knows() {
         lines().iter().any(|line| line["word"] == "payd" && line["count"].as_u64().unwrap() > 1)
     })
     .await;
-    signal_process(service.id(), "TERM");
-    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
+    assert!(service.stops("TERM").await);
 }
 
 /// A service on a Redis of the test that logs each request to this standard error.
