@@ -342,6 +342,11 @@ async fn a_connection_that_died_while_nobody_used_it_is_replaced_without_an_erro
         let (port, folder) = (server.port, end_and_keep_folder(server));
         eventually("the service has closed its side", async || !has_half_closed(port)).await;
         server = ServerProcess::start_in(folder, port, &["--appendonly", "yes", "--appendfsync", "always"]);
+        eventually("it has loaded its data", async || {
+            let client = redis::Client::open(server.url()).unwrap();
+            client.get_connection().is_ok_and(|mut connection| redis::cmd("PING").exec(&mut connection).is_ok())
+        })
+        .await;
         // None of these calls may be sent twice.
         let answer = match turn {
             0 => admin("/1/restock", "b", json!({"delta": 1})).await,
