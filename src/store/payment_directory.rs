@@ -43,7 +43,9 @@ impl Store {
         let wanted = written(hold);
         match self.claim_entry(payment, &wanted).await? {
             None => Ok(false),
-            Some(found) if found == wanted || found == SEVERAL => Ok(false),
+            Some(found) if found == SEVERAL => Ok(false),
+            // Whoever wrote the entry, or kept an event at the same time, may have died before that was settled.
+            Some(found) if found == wanted => self.settle_kept(payment, hold).await,
             Some(found) if found == UNMATCHED => {
                 let some = self.settle_kept(payment, hold).await?;
                 self.set_entry(payment, &wanted).await?;

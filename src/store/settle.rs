@@ -59,6 +59,8 @@ impl Store {
             return if event.status.is_about_money() { self.keep_unmatched(event).await } else { Ok(ignored()) };
         };
         if let Some(hold) = self.hold_of_payment(payment).await? {
+            // A try of this event before may have kept it, and died before that was settled.
+            self.settle_kept(payment, &hold).await?;
             return self.settle_at(hold, event).await;
         }
         if !event.status.is_about_money() {

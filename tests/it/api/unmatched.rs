@@ -1,5 +1,8 @@
 //! Events that name nothing of ours: the review that their answers name, and the order once it is named.
 
+use std::collections::HashSet;
+
+use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -68,5 +71,35 @@ async fn an_event_that_names_the_order_at_last_answers_the_order_after_all_that_
         assert!(open.iter().all(|review| review["reason"] != "unmatched"), "{open:?}");
         let is_open = |id: &Value| open.iter().any(|review| review["id"] == *id);
         assert!(answer.body["review"].is_null() || is_open(&answer.body["review"]["id"]), "{answer:?}");
+    }
+}
+
+/// Another worker kept an event just before the entry of its payment named the order, and the service died before that event was
+/// settled.
+#[tokio::test]
+async fn an_event_that_was_kept_when_the_service_died_is_settled_by_the_next_event_of_its_payment() {
+    let app = TestApp::selling(4).await;
+    let mut redis = app.redis.connect();
+    for named in [true, false] {
+        let (order, payment) = (app.ordered().await, format!("pi_{named}"));
+        let entries = |redis: &mut redis::Connection| -> HashSet<String> { redis.keys("fs1:payment:*").unwrap() };
+        let before = entries(&mut redis);
+        let kept = json!({"status": "paid", "payment_id": payment, "amount": "50.00"});
+        review_of(&app.pay(&format!("{payment}-paid"), kept.clone()).await, "unmatched");
+        let entry = entries(&mut redis).difference(&before).next().unwrap().clone();
+        let mut other = json!({"status": "failed", "payment_id": format!("{payment}-other"), "order_id": order});
+        let before = entries(&mut redis);
+        assert_eq!(app.pay(&format!("{payment}-other"), other.clone()).await.status, 200);
+        let of_order: String = redis.get(entries(&mut redis).difference(&before).next().unwrap()).unwrap();
+        let _: () = redis.set(&entry, of_order).unwrap();
+
+        let again = if named {
+            other["payment_id"] = json!(payment);
+            app.pay(&format!("{payment}-failed"), other).await
+        } else {
+            app.pay(&format!("{payment}-paid"), kept).await
+        };
+        assert_eq!((again.status, &again.body["order"]["status"]), (200, &json!("paid")), "{again:?}");
+        assert_eq!(open_reviews(&app).await, Vec::<Value>::new());
     }
 }
