@@ -181,16 +181,22 @@ pub(super) fn text(order: &OrderRow<'_>) -> String {
     facts.extend((later > 0).then(|| fact("more events", format!("{later}, which came later and are not shown"))));
     let mut parts = vec![sheet(&format!("order {}: {}{late}", order.id, order.status), &facts)];
     // The order names its payment only where it has an id.
-    let is_paid = order.paid_at.is_some() && matches!(&*order.status, "paid" | "refunded" | "refund_required");
-    parts.extend(order.payments.iter().map(|payment| {
-        let pays = is_paid && payment.payment_id == order.payment_id;
-        payment_text(payment, pays)
-    }));
+    let role = match &*order.status {
+        "paid" => ": pays the order",
+        "refunded" | "refund_required" if order.paid_at.is_some() => ": paid the order",
+        _ => "",
+    };
+    parts.extend(
+        order
+            .payments
+            .iter()
+            .map(|payment| payment_text(payment, if payment.payment_id == order.payment_id { role } else { "" })),
+    );
     parts.join("\n\n")
 }
 
 /// The facts of a payment that are known. What no event said is left out.
-fn payment_text(payment: &PaymentBody<'_>, pays: bool) -> String {
+fn payment_text(payment: &PaymentBody<'_>, role: &str) -> String {
     let currency = payment.currency.as_deref();
     let mut facts = Vec::new();
     if payment.captured {
@@ -215,7 +221,7 @@ fn payment_text(payment: &PaymentBody<'_>, pays: bool) -> String {
     }
     facts.extend(heard("heard", &payment.events));
     let name = payment.payment_id.as_deref().unwrap_or("without an id");
-    sheet(&format!("payment {name}{}", if pays { ": pays the order" } else { "" }), &facts)
+    sheet(&format!("payment {name}{role}"), &facts)
 }
 
 /// A line for each event, under one name.

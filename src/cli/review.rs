@@ -145,7 +145,7 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Resu
         let mut columns = vec![
             Column::Left("ID"),
             Column::Left("REASON"),
-            Column::Right("CAPTURED"),
+            Column::Right("AMOUNT"),
             Column::Right("EXPECTED"),
             Column::Left("OPENED"),
         ];
@@ -268,7 +268,8 @@ pub(super) fn text(review: &ReviewBody<'_>) -> String {
     let is_open = review.status == "open";
     let mut facts = vec![
         fact("reason", format!("{}: {}", review.reason, explanation.happened)),
-        fact("captured", captured(review)),
+        // Nothing is known of an unmatched payment but what the event says.
+        fact(if review.reason == "unmatched" { "amount" } else { "captured" }, captured(review)),
         fact("expected", cell(&review.expected_amount)),
         fact("event", format!("{}, {}", review.event, review.event_id)),
         fact("payment", cell(&review.payment_id)),

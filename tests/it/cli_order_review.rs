@@ -57,7 +57,7 @@ async fn a_wrong_amount_is_found_understood_and_accepted_without_curl() {
 
     let listed = done(&app, "review list");
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["ID", "REASON", "CAPTURED", "EXPECTED", "OPENED"]);
+    assert_eq!(lines[0], ["ID", "REASON", "AMOUNT", "EXPECTED", "OPENED"]);
     assert_eq!(lines[1][..5], [&review, "amount_mismatch", "49.00", "USD", "50.00"]);
     assert!(listed.lines().all(|line| line.chars().count() <= COLUMNS_MAX), "{listed}");
 

@@ -90,7 +90,8 @@ async fn an_event_that_was_kept_when_the_service_died_is_settled_by_the_next_eve
         let mut other = json!({"status": "failed", "payment_id": format!("{payment}-other"), "order_id": order});
         let before = entries(&mut redis);
         assert_eq!(app.pay(&format!("{payment}-other"), other.clone()).await.status, 200);
-        let of_order: String = redis.get(entries(&mut redis).difference(&before).next().unwrap()).unwrap();
+        let after = entries(&mut redis);
+        let of_order: String = redis.get(after.difference(&before).next().unwrap()).unwrap();
         let _: () = redis.set(&entry, of_order).unwrap();
 
         let again = if named {
