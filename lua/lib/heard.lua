@@ -13,8 +13,12 @@ local CUT = '\226\128\166'
 local HEARD_AS = { paid = 'p', processing = 'i', failed = 'f', cancelled = 'c', refunded = 'r', refund_failed = 'u',
   disputed = 'd', dispute_won = 'w', dispute_lost = 'l' }
 
+-- Now, as the second of receipt.
+local this_second
+
 local function heard_value(event, number, is_new, now)
-  local received = event.received ~= '' and event.received or base_36(math.floor(now / 1000))
+  this_second = this_second or base_36(math.floor(now / 1000))
+  local received = event.received ~= '' and event.received or this_second
   local head = received .. ' ' .. HEARD_AS[event.what] .. number .. (is_new and '' or '=') .. ' '
   local room = HEARD_BYTES_MAX - #head
   return head .. (#event.event_id > room and event.event_id:sub(1, room - #CUT) .. CUT or event.event_id)
