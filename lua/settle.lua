@@ -2,7 +2,7 @@
 -- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival. Each
 -- event adds to what is known of its payment, and the order follows from all its payments (lib/payments).
 --
--- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, heard
+-- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, payment_reviews, heard
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
 --        STRING and once STRING

@@ -6,9 +6,9 @@ local BOOK_KEYS = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 
--- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn, and
--- `texts` the same with one in each line. Redis stores that text, because it reads and writes one long text at a fifth of what
--- the fields of a hash cost. `stored` has what read_orders found.
+-- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn,
+-- and `texts` the same with one in each line. Redis stores that text, because it reads and writes one long text at a part
+-- of what the fields of a hash cost. `stored` has what read_orders found.
 local orders, lists, texts, stored, holds = {}, {}, {}, {}, {}
 -- What to write: whether an order changed by its key, creation times and ids of new orders, keys of holds that ended.
 local changed_orders, new_orders, ended_holds = {}, {}, {}
@@ -17,8 +17,8 @@ local moved, due_back = {}, {}
 -- Entries of the event log, each as its fields and values.
 local logged = {}
 
--- The events that an order heard (lib/heard), by order key. They are the last field of what Redis stores, and neither `texts`
--- nor events have them. No other value begins with a tab.
+-- The events that an order heard (lib/heard), by order key. They are the last field of what Redis stores, and neither
+-- `texts` nor events have them. No other value begins with a tab.
 local HEARD = '\nheard\n\t'
 local heard = {}
 
