@@ -75,10 +75,7 @@ mod tests {
 
     #[test]
     fn events_are_read_by_their_payment_in_the_order_in_which_they_came() {
-        let mut heard = read(
-            "status\npaid\nheard\n\t10 c0 e2\t10 p e9\t10 r2= e 10\tz p2 e11\t+3",
-        )
-        .unwrap();
+        let mut heard = read("status\npaid\nheard\n\t10 c0 e2\t10 p e9\t10 r2= e 10\tz p2 e11\t+3").unwrap();
         let event =
             |status, id: &str, received_ms, is_new| HeardEvent { status, id: id.to_owned(), received_ms, is_new };
         assert_eq!(heard.take(1), [event(PaymentStatus::Paid, "e9", 36_000, true)]);
