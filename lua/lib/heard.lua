@@ -3,8 +3,8 @@
 --
 -- They are one field of the order, 'heard', with a tab before each event. The first HEARD_MAX stay, and '+<n>' behind them
 -- is the number of those that came later. An event has the second of receipt to base 36, what happened with the number of
--- the payment, and the event id, such as 't8v5mo p evt_1'. The number is that fact of the payment, '' where it has none, and '0'
--- where the shop itself said it of the order. A '=' behind it: the event said nothing new.
+-- the payment, and the event id, such as 't8v5mo p evt_1'. The number is that fact of the payment, '' where it has none, and
+-- '0' where the shop itself said it of the order. A '=' behind it: the event said nothing new.
 -- src/store/redis/record/heard.rs reads it.
 local HEARD_MAX = 20
 -- No event may make an order long.
