@@ -2,13 +2,14 @@
 -- audit_orders: reads orders of a sale for an audit, and their places in the indexes.
 --
 -- uses   nothing
--- KEYS   1 orders ZSET, 2 due ZSET, 3 review_records HASH; then order HASHes
+-- KEYS   1 orders ZSET, 2 due ZSET, 3 review_records HASH; then order STRINGs
 -- ARGV   the id of each order
 -- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '', how many
---        (of the reviews that its payments name) do not exist, and its fields as a list, which is empty when it is gone
+--        (of the reviews that its payments name) do not exist, and its fields and values, one in each line, or '' when it
+--        is gone
 -- cost   O(orders)
 -- e.g.   KEYS = { 'orders', 'due', 'review_records', 'order:o1' }  ARGV = { 'o1' }
---        ->  { 'orders', '4102444800000', '4102444850000', 0, { 'status', 'pending', ... } }
+--        ->  { 'orders', '4102444800000', '4102444850000', 0, 'status\npending...' }
 
 -- names
 local orders_key, due_key, records_key = KEYS[1], KEYS[2], KEYS[3]
@@ -22,10 +23,10 @@ local reply = { 'orders' }
 for i, id in ipairs(ARGV) do
   local order_key = KEYS[ORDERS + i]
   -- A key of another type must not end the audit.
-  local is_read, fields = pcall(redis.call, 'HGETALL', order_key)
+  local is_read, text = pcall(redis.call, 'GET', order_key)
+  text = is_read and (text or '') or 'unreadable\n'
   local lost = 0
-  for j = 2, is_read and #fields or 0, 2 do
-    local facts = fields[j - 1]:sub(1, 8) == 'payment:' and fields[j] or ''
+  for facts in text:gmatch('\npayment:[^\n]*\n([^\n]*)') do
     for name, review in facts:gmatch('([%a_]+)=(%S+)') do
       local names_one = name == 'review' or name == 'dispute_review'
       if names_one and redis.call('HEXISTS', records_key, review) == 0 then lost = lost + 1 end
@@ -34,6 +35,6 @@ for i, id in ipairs(ARGV) do
   reply[#reply + 1] = redis.call('ZSCORE', orders_key, id) or ''
   reply[#reply + 1] = redis.call('ZSCORE', due_key, id) or ''
   reply[#reply + 1] = lost
-  reply[#reply + 1] = is_read and fields or { 'unreadable', '' }
+  reply[#reply + 1] = text
 end
 return reply

@@ -3,7 +3,7 @@
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
---        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 order HASH
+--        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 order STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 who cancels: customer or admin
 -- REPLY  order_not_found, now                  its record is gone
 --        order_not_cancellable, now, order     money came: it is paid, in_review, refund_required or refunded

@@ -3,7 +3,7 @@
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
---        8 orders ZSET; then order HASHes
+--        8 orders ZSET; then order STRINGs
 -- ARGV   1 retention_ms, 2 most events to keep
 -- REPLY  behind            lapsed units are left to reclaim: nothing was decided, call again
 --        expired, number   how many of these orders were recorded as lapsed now

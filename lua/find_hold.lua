@@ -2,7 +2,7 @@
 -- find_hold: reads a hold.
 --
 -- uses   clock, units, holds, prices, records, costs
--- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order HASH
+-- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order STRING
 -- ARGV   none
 -- REPLY  converted, now, order                   it became an order
 --        hold_expired, now                       it lapsed or was released
@@ -20,10 +20,10 @@ end
 -- facts
 local last_now, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'currency'))
 local now = guarded_now(last_now)
-local order = redis.call('HGETALL', order_key)
+local order = redis.call('GET', order_key)
 local hold = live_hold(hold_key, now)
 
 -- decision
-if #order > 0 then return { 'converted', now, order } end
+if order then return { 'converted', now, order } end
 if not hold then return { 'hold_expired', now } end
 return { 'active', now, hold.deadline, hold.lines, hold.customer, costs_of(hold, currency) }

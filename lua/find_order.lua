@@ -2,13 +2,13 @@
 -- find_order: reads an order. That a pending one has lapsed follows from now and its due time.
 --
 -- uses   clock
--- KEYS   1 sale HASH, 2 order HASH
+-- KEYS   1 sale HASH, 2 order STRING
 -- ARGV   none
 -- REPLY  order_not_found, now     its record is gone
 --        found, now, order
 -- cost   O(1)
 -- e.g.   KEYS = { 'sale', 'order:o1' }  ARGV = {}
---        ->  { 'found', 4102444800000, { 'status', 'pending', 'lines', '1=1@500000', 'total', '500000', ... } }
+--        ->  { 'found', 4102444800000, 'status\npending\nlines\n1=1@500000\ntotal\n500000...' }
 
 -- names
 local sale_key, order_key = KEYS[1], KEYS[2]
@@ -18,8 +18,8 @@ end
 
 -- facts
 local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
-local order = redis.call('HGETALL', order_key)
+local order = redis.call('GET', order_key)
 
 -- decision
-if #order == 0 then return { 'order_not_found', now } end
+if not order then return { 'order_not_found', now } end
 return { 'found', now, order }

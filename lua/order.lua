@@ -3,7 +3,7 @@
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
---        8 orders ZSET; then for each hold its hold STRING and its order HASH
+--        8 orders ZSET; then for each hold its hold STRING and its order STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
 -- REPLY  decided, now, and for each hold its decision and the order: fields and values, one in each line
 --          exists          it is an order already, also when a payment came first
@@ -25,7 +25,7 @@ local now = guarded_now(last_now)
 local due = deadline_after(now, tonumber(payment_ms))
 local order_keys = {}
 for i = HOLDS + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
-skip_missing_orders(order_keys)
+read_orders(order_keys)
 
 -- decision: in the book alone
 local created = 0

@@ -2,12 +2,12 @@
 -- read_orders: reads many orders of a sale.
 --
 -- uses   clock
--- KEYS   1 sale HASH; then order HASHes
+-- KEYS   1 sale HASH; then order STRINGs
 -- ARGV   none
--- REPLY  orders, now, and for each its fields as a list, which is empty when its record is gone
+-- REPLY  orders, now, and for each its fields and values, one in each line, or '' when its record is gone
 -- cost   O(orders)
 -- e.g.   KEYS = { 'sale', 'order:o1', 'order:lost' }  ARGV = {}
---        ->  { 'orders', 4102444800000, { 'status', 'pending', ... }, {} }
+--        ->  { 'orders', 4102444800000, 'status\npending...', '' }
 
 -- names
 local sale_key = KEYS[1]
@@ -18,5 +18,5 @@ end
 
 -- facts
 local reply = { 'orders', guarded_now(redis.call('HGET', sale_key, 'last_now')) }
-for i = ORDERS, #KEYS do reply[i + 1] = redis.call('HGETALL', KEYS[i]) end
+for i = ORDERS, #KEYS do reply[i + 1] = redis.call('GET', KEYS[i]) or '' end
 return reply

@@ -2,10 +2,10 @@
 -- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival. Each
 -- event adds to what is known of its payment, and the order follows from all its payments (lib/payments).
 --
--- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, heard
+-- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, payment_reviews, heard
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
---        HASH and once STRING
+--        STRING and once STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
 --        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (a word of
 --        PaymentStatus in src/domain/payment.rs), fingerprint, event id, payment id, amount in ten-thousandths, currency,
@@ -33,7 +33,7 @@ if #ARGV < EVENTS or #KEYS ~= EVENT_KEYS - 1 + KEYS_OF_EVENT * (#ARGV - EVENTS +
   return redis.error_reply('ERR settle: wrong number of keys or arguments')
 end
 
-local events, once_keys = {}, {}
+local events, once_keys, order_keys = {}, {}, {}
 for i = EVENTS, #ARGV do
   local key = EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
   local what, fingerprint, event_id, payment, amount, currency, goods, refund, sent, unclear, received =
@@ -43,7 +43,7 @@ for i = EVENTS, #ARGV do
   events[#events + 1] = { what = what, fingerprint = fingerprint, event_id = event_id, payment = payment, amount = amount,
     currency = currency, goods = goods, refund = refund, sent = sent, unclear = unclear, received = received,
     hold_key = KEYS[key], order_key = KEYS[key + 1], once_key = KEYS[key + 2] }
-  once_keys[#once_keys + 1] = KEYS[key + 2]
+  once_keys[#once_keys + 1], order_keys[#order_keys + 1] = KEYS[key + 2], KEYS[key + 1]
 end
 
 -- facts
@@ -51,6 +51,7 @@ read_payment_terms()
 local now = guarded_now(terms.last_now)
 if reclaim(now) then return { 'behind' } end
 local settled_as = redis.call('MGET', unpack(once_keys))
+read_orders(order_keys)
 
 -- decision: in the book and in the reviews alone. `remembered` has fingerprints by once key
 local remembered = {}
@@ -61,7 +62,7 @@ local function follow_shop(event, order, hold)
     release_hold(event.hold_key, hold, now)
     return 'applied'
   end
-  if order then hear(event, order, '0', true, now) end
+  if order then hear(event, '0', true, now) end
   if not order or event.what == 'failed' and terms.on_payment_failed == 'keep' then return 'ignored' end
   if order.status == 'pending' and not has_lapsed(order, now) then
     cancel_pending(event.order_key, order, 'shop', now)
@@ -143,7 +144,7 @@ local function settle(event, order, before)
   JOIN[event.what](facts, event, order)
   local text = facts_text(facts)
   local is_new = text ~= (known or '')
-  hear(event, order, facts.number or '', is_new, now)
+  hear(event, facts.number or '', is_new, now)
   if not is_new then return 'duplicate' end
   expire(order_key, order, now)
   change_order(order_key, PAYMENT .. id, text)

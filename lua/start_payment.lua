@@ -3,7 +3,7 @@
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
---        8 orders ZSET, 9 order HASH
+--        8 orders ZSET, 9 order STRING
 -- ARGV   1 retention_ms, 2 most events to keep
 -- REPLY  order_not_found, now             its record is gone
 --        order_not_pending, now, order    it lapsed, was cancelled, or money came

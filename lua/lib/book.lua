@@ -6,20 +6,20 @@ local BOOK_KEYS = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 
--- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn, as
--- HSET takes them. `texts` has the same with one in each line, because Redis converts one long argument faster than many.
-local orders, lists, texts, holds = {}, {}, {}, {}
--- What to write: fields and values by order key, fields to drop by order key, creation times and ids of new orders, keys of
--- holds that ended.
-local changed_orders, dropped_fields, new_orders, ended_holds = {}, {}, {}, {}
+-- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn,
+-- and `texts` the same with one in each line. Redis stores that text, because it reads and writes one long text at a part
+-- of what the fields of a hash cost. `stored` has what read_orders found.
+local orders, lists, texts, stored, holds = {}, {}, {}, {}, {}
+-- What to write: whether an order changed by its key, creation times and ids of new orders, keys of holds that ended.
+local changed_orders, new_orders, ended_holds = {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
 local moved, due_back = {}, {}
 -- Entries of the event log, each as its fields and values.
 local logged = {}
 
--- The events that an order heard (lib/heard) are fields of it, and no text of the order has them. By order key: fields and
--- values of those that are to be written, in turn.
-local HEARD = 'heard:'
+-- The events that an order heard (lib/heard), by order key. They are the last field of what Redis stores, and neither
+-- `texts` nor events have them. No other value begins with a tab.
+local HEARD = '\nheard\n\t'
 local heard = {}
 
 -- By key: the id that it ends in, behind the last colon.
@@ -34,35 +34,41 @@ local function id_of(key)
   return id
 end
 
-local function without_heard(list)
-  local kept = {}
-  for i = 1, #list, 2 do
-    if list[i]:sub(1, #HEARD) ~= HEARD then kept[#kept + 1], kept[#kept + 2] = list[i], list[i + 1] end
-  end
-  return kept
-end
-
 local function keep_order(key, list)
   -- Room for what most orders have. A table that grows to it is made anew five times.
   local order = { customer = '', status = nil, lines = nil, total = nil, currency = nil, created = nil, due = nil,
     hold_deadline = nil, paid_at = nil }
   for i = 1, #list, 2 do order[list[i]] = list[i + 1] end
-  if order[HEARD .. 1] then list = without_heard(list) end
   orders[key], lists[key] = order, list
+end
+
+local function keep_found_order(key, text)
+  local heard_at = text:find(HEARD, 1, true)
+  if heard_at then
+    heard[key] = text:sub(heard_at + #HEARD)
+    text = text:sub(1, heard_at - 1)
+  end
+  local list, size = {}, 0
+  for field, value in text:gmatch('([^\n]+)\n([^\n]*)') do
+    list[size + 1], list[size + 2] = field, value
+    size = size + 2
+  end
+  keep_order(key, list)
+  texts[key] = text
 end
 
 local function order_at(key)
   if orders[key] == nil then
-    local list = redis.call('HGETALL', key)
-    if #list > 0 then keep_order(key, list) else orders[key] = false end
+    local text = stored[key]
+    if text == nil then text = redis.call('GET', key) end
+    if text then keep_found_order(key, text) else orders[key] = false end
   end
   return orders[key]
 end
 
--- Most batches are about new orders: one EXISTS for all spares a HGETALL for each.
-local function skip_missing_orders(order_keys)
-  if redis.call('EXISTS', unpack(order_keys)) > 0 then return end
-  for _, key in ipairs(order_keys) do orders[key] = false end
+-- One MGET for all spares a GET for each.
+local function read_orders(order_keys)
+  for i, text in ipairs(redis.call('MGET', unpack(order_keys))) do stored[order_keys[i]] = text end
 end
 
 local function hold_at(key, now)
@@ -77,7 +83,7 @@ end
 
 local function add_order(key, list)
   keep_order(key, list)
-  changed_orders[key] = list
+  changed_orders[key] = true
   new_orders[#new_orders + 1] = orders[key].created
   new_orders[#new_orders + 1] = id_of(key)
 end
@@ -92,22 +98,17 @@ end
 -- Takes fields and values in turn.
 local function change_order(key, ...)
   local order, list, pairs_of = orders[key], lists[key], { ... }
-  local changes = changed_orders[key] or {}
   for i = 1, #pairs_of, 2 do
     local field, value = pairs_of[i], pairs_of[i + 1]
     local is_new = order[field] == nil
     order[field] = value
     put_in_list(list, field, value, is_new)
-    if changes ~= list then put_in_list(changes, field, value, is_new) end
   end
-  changed_orders[key], texts[key] = changes, nil
+  changed_orders[key], texts[key] = true, nil
 end
 
-local function keep_heard(key, field, value)
-  local list = heard[key] or {}
-  orders[key][field] = value
-  put_in_list(list, field, value)
-  heard[key], changed_orders[key] = list, changed_orders[key] or {}
+local function keep_heard(key, events)
+  heard[key], changed_orders[key] = events, true
 end
 
 local function take_from_list(list, field)
@@ -123,12 +124,8 @@ end
 local function drop_field(key, field)
   local order = orders[key]
   if order[field] == nil then return end
-  order[field], texts[key] = nil, nil
   take_from_list(lists[key], field)
-  if changed_orders[key] and changed_orders[key] ~= lists[key] then take_from_list(changed_orders[key], field) end
-  changed_orders[key] = changed_orders[key] or {}
-  dropped_fields[key] = dropped_fields[key] or {}
-  dropped_fields[key][field] = true
+  order[field], texts[key], changed_orders[key] = nil, nil, true
 end
 
 -- Fields and values of the order at this point of the book, one in each line. Empty when there is no order.
@@ -207,31 +204,22 @@ local function waits_for_deadline(order)
 end
 
 -- Redis drops an order that nobody will pay some time after its deadline. It keeps one for which money came all the same,
--- and one that got its units again.
-local function write_retention(key, order)
-  local dropped = dropped_fields[key]
+-- and one that got its units again: a SET without a time ends the one that there was.
+local function write_order(key, order)
+  local text = order_text(key)
+  if heard[key] then text = text .. HEARD .. heard[key] end
   if order.status == 'cancelled' or order.status == 'pending' and order.expired_at then
-    redis.call('PEXPIREAT', key, int(order.due + retention_ms))
-  elseif order.expired_at or order.cancelled_by or dropped and (dropped.expired_at or dropped.cancelled_by) then
-    redis.call('PERSIST', key)
-  end
-end
-
-local function write_fields(key, list)
-  for _, word in ipairs(heard[key] or {}) do list[#list + 1] = word end
-  if #list > 0 then redis.call('HSET', key, unpack(list)) end
-  if not dropped_fields[key] then return end
-  for field in pairs(dropped_fields[key]) do
-    if orders[key][field] == nil then redis.call('HDEL', key, field) end
+    redis.call('SET', key, text, 'PXAT', int(order.due + retention_ms))
+  else
+    redis.call('SET', key, text)
   end
 end
 
 local function write_orders()
   local waiting, settled = {}, {}
-  for key, list in pairs(changed_orders) do
+  for key in pairs(changed_orders) do
     local order = orders[key]
-    write_fields(key, list)
-    write_retention(key, order)
+    write_order(key, order)
     if waits_for_deadline(order) then
       waiting[#waiting + 1] = order.due
       waiting[#waiting + 1] = id_of(key)

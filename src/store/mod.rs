@@ -160,14 +160,8 @@ impl Store {
         }
     }
 
-    /// The order that this hold became, from the rest of a reply: now, and its fields as a list.
-    fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
-        let now_ms = reply.int()?;
-        record::order::order(self.ids(), hold, now_ms, &reply.list()?.fields()?)
-    }
-
     /// The order that this hold became, from the rest of a reply: now, and its fields as lines of one text.
-    fn read_order_text(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
+    fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
         let now_ms = reply.int()?;
         record::order::order(self.ids(), hold, now_ms, &Fields::from_lines(&reply.text()?)?)
     }

@@ -1,6 +1,6 @@
 //! `read_orders`: the orders of one page of a list.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, reply::Fields, unknown_word};
 use crate::domain::{cursor::ListCursor, ids::SaleId, order::Order};
 
 impl Store {
@@ -22,7 +22,7 @@ impl Store {
         let now_ms = reply.int()?;
         let read = |cursor: &ListCursor| {
             let hold = self.ids().hold(sale, &cursor.key);
-            order_if_any(self.ids(), &hold, now_ms, &reply.list()?.fields()?)
+            order_if_any(self.ids(), &hold, now_ms, &Fields::from_lines(&reply.text()?)?)
         };
         cursors.iter().map(read).collect()
     }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
     eventually,
+    orders::write_status,
     process::command,
     redis::signal_process,
     seed,
@@ -112,7 +113,7 @@ async fn an_export_that_breaks_off_says_so_and_leaves_no_file_that_looks_whole()
     let mut redis = app.redis.connect();
     let last: Vec<String> = redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut redis).unwrap();
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
-    let mut set = |status| redis::cmd("HSET").arg(&record).arg("status").arg(status).exec(&mut redis).unwrap();
+    let mut set = |status| write_status(&mut redis, &record, status);
     set("what no version writes");
     let (status, printed, stderr) = run(&app, &folder, "export -o orders.csv");
     assert_eq!((status, printed.as_str()), (2, ""), "{stderr}");

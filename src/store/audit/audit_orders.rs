@@ -38,7 +38,7 @@ impl Store {
         }
         for key in some {
             let (created, due, lost_reviews) = (reply.text()?, reply.text()?, reply.int()?);
-            let fields = reply.list()?.fields()?;
+            let fields = Fields::from_lines(&reply.text()?)?;
             if fields.is_empty() {
                 continue;
             }

@@ -85,6 +85,7 @@ fragments! {
     "holds",
     "orders",
     "pages",
+    "payment_reviews",
     "payments",
     "prices",
     "products",

@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp},
+    orders::write_status,
     redis::signal_process,
     seed,
 };
@@ -254,12 +255,12 @@ async fn a_client_library_notices_that_an_export_broke_off() {
     let last: Vec<String> =
         redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut app.redis.connect()).unwrap();
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
-    let set = |status: &str| redis::cmd("HSET").arg(&record).arg("status").arg(status).exec(&mut app.redis.connect());
-    set("what no version writes").unwrap();
+    let set = |status: &str| write_status(&mut app.redis.connect(), &record, status);
+    set("what no version writes");
     let answer = ask(&app, "").await;
     assert_eq!(answer.status().as_u16(), 200);
     assert!(answer.text().await.is_err());
-    set("pending").unwrap();
+    set("pending");
     assert!(ask(&app, "").await.text().await.is_ok());
 }
 

@@ -264,7 +264,7 @@ async fn what_was_captured_is_kept_for_the_refund() {
     assert_eq!(app.pay("a", event).await.body["outcome"], "refund_required");
     let mut redis = app.redis.connect();
     let keys: Vec<String> = redis::Commands::keys(&mut redis, "fs1:{p1}:order:*").unwrap();
-    let kept: String = redis::Commands::hget(&mut redis, &keys[0], "payment:pi_1").unwrap();
+    let kept = crate::support::orders::stored_order(&mut redis, &keys[0])["payment:pi_1"].clone();
     assert!(kept.starts_with("captured=750000 currency=EUR "), "{kept}");
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, book, key, word};
-use crate::support::{invariants, random_cases};
+use crate::support::{invariants, orders::stored_order, random_cases};
 
 const HOLDS: usize = 6;
 const DAY: &str = "86400000";
@@ -257,10 +257,10 @@ fn events_of_one_batch_about_one_payment_join() {
     assert_eq!(bench.order("h0"), "created");
     let paid = |once, amount| Event { hold: 0, what: "paid", once, payment: "pi_1", amount };
     settle(&mut bench, &[paid(1, "400000"), paid(2, "500000"), paid(3, "300000")]);
-    let status: String = bench.redis.hget(key("order:h0"), "status").unwrap();
+    let order = stored_order(&mut bench.redis, &key("order:h0"));
     let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
     assert_eq!(
-        (status.as_str(), open.len()),
+        (order["status"].as_str(), open.len()),
         ("paid", 0),
         "the largest amount counts, and closes the review of the first"
     );

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, book, decisions, holding, key, units, word};
-use crate::support::random_cases;
+use crate::support::{orders::stored_order, random_cases};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -88,7 +88,7 @@ impl Buyers {
         match word(&found).as_str() {
             "active" => assert_eq!(&text(&found[5]), costs, "{id}"),
             "converted" => {
-                let order: BTreeMap<String, String> = bench.redis.hgetall(order_key).unwrap();
+                let order = stored_order(&mut bench.redis, &order_key);
                 let (currency, prices) = costs.split_once(' ').unwrap();
                 let priced = lines.split(',').zip(prices.split(',')).map(|(line, price)| format!("{line}@{price}"));
                 assert_eq!(order["lines"], priced.collect::<Vec<_>>().join(","), "{id}");

@@ -8,7 +8,7 @@ use redis::Commands;
 
 use crate::{
     lua::{BOOK_ARGUMENTS, Bench, book, holding, key, word},
-    support::invariants,
+    support::{invariants, orders::stored_order},
 };
 
 /// The order costs this much.
@@ -88,7 +88,7 @@ fn settle(bench: &mut Bench, events: &[(String, usize)]) {
 }
 
 fn end_of(bench: &mut Bench, hold: &str, open: &[String]) -> End {
-    let order: BTreeMap<String, String> = bench.redis.hgetall(key(&format!("order:{hold}"))).unwrap();
+    let order = stored_order(&mut bench.redis, &key(&format!("order:{hold}")));
     let (mut known, mut reasons) = (Vec::new(), Vec::new());
     for (field, text) in &order {
         let Some(id) = field.strip_prefix("payment:") else { continue };

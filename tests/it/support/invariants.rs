@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Commands, Connection};
 
+use super::orders::stored_order;
+
 type Units = BTreeMap<(u64, String), i64>;
 
 /// Panics with the difference. Call it when nothing is in progress.
@@ -65,7 +67,7 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
         add(&mut found, deadline, "h", value.split(' ').next().unwrap());
     }
     for key in keys(connection, &format!("fs1:{{{sale}}}:order:*")) {
-        let order: BTreeMap<String, String> = connection.hgetall(&key).unwrap();
+        let order = stored_order(connection, &key);
         match order["status"].as_str() {
             "pending" | "in_review" => add(&mut found, order["due"].parse().unwrap(), "p", &order["lines"]),
             // Units of a refund that the sale does not put back stay sold.
@@ -114,7 +116,7 @@ fn check_customers(connection: &mut Connection, sale: &str) {
     }
     let mut orders = BTreeSet::new();
     for name in keys(connection, &key("order:*")) {
-        let order: BTreeMap<String, String> = connection.hgetall(&name).unwrap();
+        let order = stored_order(connection, &name);
         orders.insert(name.rsplit(':').next().unwrap().to_owned());
         let due: u64 = order["due"].parse().unwrap();
         let customer = order.get("customer").map_or("", String::as_str);
@@ -154,7 +156,7 @@ fn check_reviews(connection: &mut Connection, sale: &str) {
     assert_eq!(&open | &resolved, records, "{sale}: reviews and their records");
     let mut waiting = BTreeSet::new();
     for name in keys(connection, &key("order:*")) {
-        let order: BTreeMap<String, String> = connection.hgetall(&name).unwrap();
+        let order = stored_order(connection, &name);
         check_payments(&name, &order, &records);
         if order["status"] == "in_review" || order["status"] == "pending" && !order.contains_key("expired_at") {
             waiting.insert(name.rsplit(':').next().unwrap().to_owned());

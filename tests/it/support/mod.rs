@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commands;
 pub mod faulty_service;
 pub mod invariants;
+pub mod orders;
 pub mod process;
 pub mod redis;
 pub mod seed;

@@ -1,11 +1,7 @@
-//! The events that an order heard, as `lua/lib/heard.lua` writes them: a field each, `heard:<n>`.
+//! The events that an order heard, as `lua/lib/heard.lua` writes them: one field, with a tab before each event.
 
 use super::{Failure, Fields};
 use crate::domain::payment::{HeardEvent, PaymentStatus};
-
-const PREFIX: &str = "heard:";
-/// The field that counts the events that came after those that are kept.
-const MORE: &str = "more";
 
 /// All of them, each with the number of its payment, in the order of their arrival.
 pub struct Heard {
@@ -19,15 +15,13 @@ impl Heard {
 
     pub fn read(fields: &Fields) -> Result<Self, Failure> {
         let (mut kept, mut left_out) = (Vec::new(), 0);
-        for (field, value) in fields.iter() {
-            match field.strip_prefix(PREFIX) {
-                None => {}
-                Some(MORE) => left_out = value.parse().map_err(|_| unreadable(value))?,
-                Some(n) => {
-                    let n: u32 = n.parse().map_err(|_| unreadable(field))?;
-                    let (payment, event) = event(value).ok_or_else(|| unreadable(value))?;
-                    kept.push((event.received_ms, n, payment, event));
-                }
+        let values = fields.get("heard").unwrap_or("");
+        for (n, value) in values.split('\t').enumerate().skip(1) {
+            if let Some(more) = value.strip_prefix('+') {
+                left_out = more.parse().map_err(|_| unreadable(value))?;
+            } else {
+                let (payment, event) = event(value).ok_or_else(|| unreadable(value))?;
+                kept.push((event.received_ms, n, payment, event));
             }
         }
         // Events that were kept as unmatched came before others that the order heard earlier.
@@ -81,10 +75,7 @@ mod tests {
 
     #[test]
     fn events_are_read_by_their_payment_in_the_order_in_which_they_came() {
-        let mut heard = read(
-            "status\npaid\nheard:10\n10 r2= e 10\nheard:2\n10 c0 e2\nheard:9\n10 p e9\nheard:11\nz p2 e11\nheard:more\n3",
-        )
-        .unwrap();
+        let mut heard = read("status\npaid\nheard\n\t10 c0 e2\t10 p e9\t10 r2= e 10\tz p2 e11\t+3").unwrap();
         let event =
             |status, id: &str, received_ms, is_new| HeardEvent { status, id: id.to_owned(), received_ms, is_new };
         assert_eq!(heard.take(1), [event(PaymentStatus::Paid, "e9", 36_000, true)]);
@@ -99,8 +90,8 @@ mod tests {
     #[test]
     fn events_that_nobody_writes_cannot_be_read() {
         for value in ["", "10", "10 p", "10 x e", "10  e", "- p e", "10 p2x e", "zzzzzzzzzzzzz p e", "10 é e"] {
-            assert!(matches!(read(&format!("heard:1\n{value}")), Err(Failure::Unreadable(_))), "{value:?}");
+            assert!(matches!(read(&format!("heard\n\t{value}")), Err(Failure::Unreadable(_))), "{value:?}");
         }
-        assert!(read("heard:one\n10 p e").is_err() && read("heard:more\nmany").is_err());
+        assert!(read("heard\n\t10 p e\t+many").is_err());
     }
 }

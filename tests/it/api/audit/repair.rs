@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::run;
-use crate::support::{app::TestApp, eventually};
+use crate::support::{app::TestApp, eventually, orders::write_status};
 
 async fn audit(app: &TestApp, method: Method) -> Value {
     let answer = app.admin(method, "/api/admin/audit", Value::Null).await;
@@ -107,7 +107,7 @@ async fn what_nobody_can_read_keeps_its_units_until_a_person_has_looked() {
     app.pay("a", json!({"status": "paid", "hold_id": bought})).await;
     let mut redis = app.redis.connect();
     let orders: Vec<String> = redis::cmd("KEYS").arg("fs1:{p1}:order:*").query(&mut redis).unwrap();
-    run(&mut redis, &format!("HSET {} status payd", orders[0]));
+    write_status(&mut redis, &orders[0], "payd");
     run(&mut redis, "HSET fs1:{p1}:customers eve nonsense=1");
     let found = audit(&app, Method::POST).await;
     assert_eq!(found["repaired"], json!([]), "{found}");
@@ -116,7 +116,7 @@ async fn what_nobody_can_read_keeps_its_units_until_a_person_has_looked() {
     let rows = found["differences"].as_array().unwrap();
     assert!(rows.iter().any(|row| named(row) == (json!("eve"), false)), "{found}");
     assert!(rows.iter().any(|row| named(row) == (json!(null), true)), "{found}");
-    run(&mut redis, &format!("HSET {} status paid", orders[0]));
+    write_status(&mut redis, &orders[0], "paid");
     run(&mut redis, "HDEL fs1:{p1}:customers eve");
     assert_eq!(audit(&app, Method::GET).await["ok"], true);
 }

@@ -19,7 +19,7 @@ async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audit
         ("HSET fs1:{p1}:lapses junk 1", "HDEL fs1:{p1}:lapses junk", json!(null)),
         ("ZADD fs1:{p1}:deadlines 99999999999000 junk", "ZREM fs1:{p1}:deadlines junk", json!(null)),
         ("RPUSH fs1:{p1}:order:abcdefghijkl x", "DEL fs1:{p1}:order:abcdefghijkl", json!(null)),
-        ("HSET fs1:{p1}:order:abcdefghijkl status paid", "DEL fs1:{p1}:order:abcdefghijkl", json!(null)),
+        ("SET fs1:{p1}:order:abcdefghijkl status", "DEL fs1:{p1}:order:abcdefghijkl", json!(null)),
         ("RPUSH fs1:{p1}:hold:abcdefghijkl x", "DEL fs1:{p1}:hold:abcdefghijkl", json!(null)),
         ("HSET fs1:{p1}:product:77 name Gone", "DEL fs1:{p1}:product:77", json!(77)),
     ];
