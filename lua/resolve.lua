@@ -34,8 +34,8 @@ local facts = order and review and payments_of(order_key)[review.payment]
 
 -- Why the money of the review cannot pay the order, or nil.
 local function not_accepted()
-  local can_pay = facts and is_captured(facts) and worth_of(facts, order) ~= 'refunded' and order.status ~= 'paid'
-    and order.lines ~= ''
+  local worth = facts and worth_of(facts, order)
+  local can_pay = worth and worth ~= 'refunded' and order.status ~= 'paid' and order.lines ~= ''
   if not can_pay then return 'not_acceptable' end
   if place_of_units(order, now) == 'none' and not are_available(order.lines) then return 'units_gone' end
 end

@@ -90,8 +90,8 @@ impl Buyers {
             "converted" => {
                 let order = stored_order(&mut bench.redis, &order_key);
                 let (currency, prices) = costs.split_once(' ').unwrap();
-                let priced = lines.split(',').zip(prices.split(',')).map(|(line, price)| format!("{line}@{price}"));
-                assert_eq!(order["lines"], priced.collect::<Vec<_>>().join(","), "{id}");
+                let quoted = lines.split(',').zip(prices.split(',')).map(|(line, price)| format!("{line}@{price}"));
+                assert_eq!(order["lines"], quoted.collect::<Vec<_>>().join(","), "{id}");
                 let unit = |line: &str| line.split_once('=').unwrap().1.parse::<u64>().unwrap();
                 let each = lines.split(',').zip(prices.split(','));
                 let total: u64 = each.map(|(line, price)| unit(line) * price.parse::<u64>().unwrap()).sum();
@@ -128,7 +128,7 @@ fn run(bench: &mut Bench, buyers: &mut Buyers, step: &Step) {
             let keys = [&holding()[..], &[key("hold:other"), key(&format!("once:{id}"))]].concat();
             let request = format!("{}\n0 print other", known.lines);
             let answered = call(bench, &keys, &["1".into(), "9999999".into(), "1".into(), request]);
-            assert_eq!(answered, [known.costs.clone()], "{id}");
+            assert_eq!(answered, std::slice::from_ref(&known.costs), "{id}");
         }
         Step::Price(product, price) => {
             let keys = [book(), vec![key(&format!("product:{product}"))]].concat();
