@@ -60,7 +60,7 @@ pub struct Edge<H> {
     crowd: Rc<Crowd>,
 }
 
-/// Makes the [`Edge`] in front of an application.
+/// Makes the edge in front of an application.
 pub fn edge<F, S>(
     app: F,
     places: Places,
