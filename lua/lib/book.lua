@@ -244,7 +244,8 @@ local function write_book(now)
   stamp(now)
 end
 
--- Negative units give back what was bought. buys: the customer buys now, and so is no longer one who abandons.
+-- Here and not in lib/customers, because hold has that and never buys. Negative units give back what was bought.
+-- buys: the customer buys now, and so is no longer one who abandons.
 local function add_customer_bought(id, product, units, buys, now)
   if id == '' then return end
   local customer = customer_at(id, now)

@@ -146,7 +146,7 @@ fn files_fit_a_head() {
     for file in files("src", "rs").into_iter().chain(files("lua", "lua")).chain(files("tests", "rs")) {
         let lines = read(&file).lines().count();
         // The model of the whole sale is one table of cases, easier to check in one piece.
-        let bound = if file.ends_with("model/reference.rs") { 720 } else { LINES_MAX };
+        let bound = if file.ends_with("model/reference.rs") { 710 } else { LINES_MAX };
         assert!(lines <= bound, "{} has {lines} lines", file.display());
     }
 }

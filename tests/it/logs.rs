@@ -176,6 +176,14 @@ struct Logging {
     _redis: PrivateRedis,
 }
 
+impl Drop for Logging {
+    /// A test that fails leaves nothing running. One that has stopped it finds nothing to kill.
+    fn drop(&mut self) {
+        let _stopped = self.service.kill();
+        let _waited = self.service.wait();
+    }
+}
+
 impl Logging {
     /// `program` has no arguments yet, or those of a shell that starts what follows.
     fn start(mut program: Command, stderr: impl Into<Stdio>) -> Self {

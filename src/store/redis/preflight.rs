@@ -11,7 +11,7 @@ use super::{
     secret::get_or_set,
 };
 
-const SCHEMA_VERSION: &str = "1";
+const SCHEMA_VERSION: &str = "2";
 const VERSION_MIN: (u32, u32) = (7, 0);
 /// The first version with WAITAOF.
 const VERSION_WAITAOF: (u32, u32) = (7, 2);
