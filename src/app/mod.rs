@@ -73,11 +73,11 @@ impl Application {
         let listener = listen::listen(&settings.http)?;
         let addr = listener.local_addr()?;
         let server = listen::serve(settings, listener, blueprint.clone(), context)?;
-        tracing::info!(%addr, workers = settings.http.workers, "listening");
         let drain = Duration::from_secs(settings.http.drain_seconds);
         let sweep = Duration::from_millis(settings.events.sweep_ms);
         // From here on a signal drains the service. Before, it just ends the process.
         let signals = StopSignals::listen()?;
+        tracing::info!(%addr, workers = settings.http.workers, "listening");
         Ok(Self { server, addr, blueprint, draining, drain, sweep, signals, embedded })
     }
 
