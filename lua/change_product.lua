@@ -1,18 +1,18 @@
 #!lua
--- change_product: changes name, price or limits of a product. Holds and orders keep the price with which they were made.
+-- change_product: changes name, metadata, price or limits of a product. Holds and orders keep the price with which they were made.
 --
 -- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field
---        and value of each change: name, price, max_per_hold, max_per_customer ('': no limit)
+--        and value of each change: name, metadata ('': none), price, max_per_hold, max_per_customer ('': no limit)
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        price_too_large          price times max_per_hold
 --        changed, now, currency, starts, ends, paused, product row
 -- cost   O(1 + due buckets)
 -- e.g.   KEYS = { book, 'product:1' }  ARGV = { 60000, 1000, '1', 500000000000000, 'price', 490000 }
---        ->  { 'changed', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '490000', '10', ... } }
+--        ->  { 'changed', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '490000', '10', ... } }
 
 -- names
 local product_key, id, line_total_max = KEYS[BOOK_KEYS + 1], ARGV[3], tonumber(ARGV[4])
@@ -50,6 +50,9 @@ else
 end
 if changes.name then redis.call('HSET', product_key, 'name', changes.name) end
 changes.name = nil
+if changes.metadata == '' then redis.call('HDEL', product_key, 'metadata') end
+if changes.metadata and changes.metadata ~= '' then redis.call('HSET', product_key, 'metadata', changes.metadata) end
+changes.metadata = nil
 for field, value in pairs(changes) do redis.call('HSET', stock_key, id .. ':' .. field, value) end
 local row = product_row(id, product_key)
 log_product_event('product.changed', row, now)

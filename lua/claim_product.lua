@@ -1,34 +1,40 @@
 #!lua
--- claim_product: takes a product id and fixes the sale that it belongs to, for ever.
--- Making a product is this claim and then put_product in the slot of the sale. After a crash in between, the same call with
--- an id finds its own claim and goes on. Without an id it takes the next one.
+-- claim_product: takes a product id, and a SKU, and fixes the sale that the product belongs to, for ever.
+-- Making a product is this claim and then put_product in the slot of the sale. After a crash in between, the same call finds
+-- its own claim and goes on, by its id or by its SKU. Without either it takes the next id.
 --
 -- uses   nothing
--- KEYS   1 products HASH (product id -> sale)
--- ARGV   1 product id, or '' for the next free one; 2 sale, or '' for a sale of its own ('p<id>')
--- REPLY  already_exists          the id is taken by a product of another sale
+-- KEYS   1 products HASH (product id -> '<sale>' or '<sale> <SKU>'), 2 skus HASH (SKU -> product id)
+-- ARGV   1 product id, or '' for that of the SKU, else the next free one; 2 sale, or '' for a sale of its own ('p<id>');
+--        3 SKU, or ''
+-- REPLY  already_exists, id      the product with this id has the id or the SKU, and is another one
 --        claimed, id, sale
 -- cost   O(1); without an id O(explicit ids above the count)
--- e.g.   KEYS = { 'products' }  ARGV = { '', '' }  ->  { 'claimed', '1', 'p1' }
+-- e.g.   KEYS = { 'products', 'skus' }  ARGV = { '', '', 'AIR-38' }  ->  { 'claimed', '1', 'p1' }
 
 -- names
-local products_key, id, sale = KEYS[1], ARGV[1], ARGV[2]
-if #KEYS ~= 1 or #ARGV ~= 2 then
+local products_key, skus_key, id, sale, sku = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+if #KEYS ~= 2 or #ARGV ~= 3 then
   return redis.error_reply('ERR claim_product: wrong number of keys or arguments')
 end
 
 -- facts
+local owner = sku ~= '' and redis.call('HGET', skus_key, sku)
+if id == '' then id = owner or '' end
 if id == '' then
   local next_id = redis.call('HLEN', products_key) + 1
   while redis.call('HEXISTS', products_key, string.format('%d', next_id)) == 1 do next_id = next_id + 1 end
   id = string.format('%d', next_id)
 end
 if sale == '' then sale = 'p' .. id end
+local entry = sku ~= '' and sale .. ' ' .. sku or sale
 local claimed = redis.call('HGET', products_key, id)
 
 -- decision
-if claimed and claimed ~= sale then return { 'already_exists' } end
+if owner and owner ~= id then return { 'already_exists', owner } end
+if claimed and claimed ~= entry then return { 'already_exists', id } end
 
 -- effects
-redis.call('HSET', products_key, id, sale)
+redis.call('HSET', products_key, id, entry)
+if sku ~= '' then redis.call('HSET', skus_key, sku, id) end
 return { 'claimed', id, sale }

@@ -8,10 +8,11 @@
 -- REPLY  hold_converted                         it became an order
 --        hold_expired                           it lapsed or was released
 --        extension_limit_reached, deadline      it has the latest deadline that the sale allows
---        extended, now, deadline, lines, customer, costs: '<currency> <prices>', what one unit of each line costs
+--        extended, now, deadline, lines, customer, metadata or '', costs
+--        Costs are '<currency> <prices>', what one unit of each line costs.
 -- cost   O(lines)
 -- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000, 30000 }
---        ->  { 'extended', 4102444800000, 4102444930000, '1=2', 'alice', 'USD 500000' }
+--        ->  { 'extended', 4102444800000, 4102444930000, '1=2', 'alice', '', 'USD 500000' }
 
 -- names
 local hold_key, order_key, more_ms = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2], tonumber(ARGV[3])
@@ -42,4 +43,4 @@ each_line(hold.lines, function(product, units)
   plan_due_back(hold.customer, deadline, product, 'h', units, now)
 end)
 write_book(now)
-return { 'extended', now, deadline, hold.lines, hold.customer, costs }
+return { 'extended', now, deadline, hold.lines, hold.customer, hold.metadata, costs }

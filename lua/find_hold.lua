@@ -6,10 +6,11 @@
 -- ARGV   none
 -- REPLY  converted, now, order                   it became an order
 --        hold_expired, now                       it lapsed or was released
---        active, now, deadline, lines, customer, costs: '<currency> <prices>', what one unit of each line costs
+--        active, now, deadline, lines, customer, metadata or '', costs
+--        Costs are '<currency> <prices>', what one unit of each line costs.
 -- cost   O(lines)
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'hold:h1', 'order:h1' }  ARGV = {}
---        ->  { 'active', 4102444800000, 4102444900000, '1=2', 'alice', 'USD 500000' }
+--        ->  { 'active', 4102444800000, 4102444900000, '1=2', 'alice', '', 'USD 500000' }
 
 -- names
 local hold_key, order_key = KEYS[5], KEYS[6]
@@ -26,4 +27,4 @@ local hold = live_hold(hold_key, now)
 -- decision
 if order then return { 'converted', now, order } end
 if not hold then return { 'hold_expired', now } end
-return { 'active', now, hold.deadline, hold.lines, hold.customer, costs_of(hold, currency) }
+return { 'active', now, hold.deadline, hold.lines, hold.customer, hold.metadata, costs_of(hold, currency) }

@@ -10,7 +10,7 @@
 --        A request is '<lines>' or '<lines> <customer>'. Lines are '1=2,7=1': product=units, each product once.
 --        It may go on behind a newline: '<hold_ms>' or '<hold_ms> <claim>'. hold_ms is the duration asked for, or 0 for
 --        that of the sale. A claim is '<fingerprint> <hold id>' of an idempotency key. A request with a claim is a run of
---        its own.
+--        its own. Behind another newline it has the metadata of the hold.
 -- REPLY  behind                                  lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and in the order of the holds: a number of holds, and how they were decided, as one of
 --          idempotency_key_reused                the key was used with another fingerprint
@@ -47,12 +47,13 @@ local function read_request(text)
   if only then
     local units = tonumber(only_units)
     return units >= 1 and units <= UNITS_MAX and
-      { lines = text, hold_ms = 0, customer = '', { product = only, units = units } }
+      { lines = text, hold_ms = 0, customer = '', metadata = '', { product = only, units = units } }
   end
-  local head, ms, claim = text:match('^([^\n]+)\n(%d+) ?(.*)$')
+  local head, ms, claim, metadata = text:match('^([^\n]+)\n(%d+) ?([^\n]*)\n?(.*)$')
   local lines, customer = (head or text):match('^(%S+) ?(.*)$')
   if not lines then return false end
-  local request = { lines = lines, customer = customer, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim }
+  local request = { lines = lines, customer = customer, hold_ms = tonumber(ms or 0), claim = claim ~= '' and claim,
+    metadata = metadata or '' }
   local seen = {}
   for part in lines:gmatch('[^,]+') do
     local product, units_text = part:match('^(%d+)=(%d+)$')
@@ -244,7 +245,7 @@ if #takes == 0 then return reply end
 local made_text = base_36(made / 1000)
 for _, taken in ipairs(takes) do
   local run, deadline = taken.run, int(taken.deadline)
-  local value = hold_value(run.lines, made_text, run.customer)
+  local value = hold_value(run.lines, made_text, run.customer, run.metadata)
   for key = taken.first, taken.last do redis.call('SET', KEYS[key], value, 'PXAT', deadline) end
   for _, line in ipairs(run) do
     add_due_back(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))

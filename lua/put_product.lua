@@ -4,21 +4,22 @@
 -- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
--- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 name, 5 price in ten-thousandths, 6 currency, 7 total units,
---        8 max_per_hold, 9 max_per_customer or '', then field and value of each term of a new sale
+-- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 name, 5 metadata or '', 6 price in ten-thousandths,
+--        7 currency, 8 total units, 9 max_per_hold, 10 max_per_customer or '', then field and value of each term of a new
+--        sale
 -- REPLY  already_exists                 there is a product of this id
 --        currency_differs, currency     all products of a sale have the sale's currency
 --        created, now, currency, starts, ends, paused, product row, 1 where the sale was made with it, else 0
 -- cost   O(1)
--- e.g.   KEYS = { book, 'product:3' }  ARGV = { 60000, 1000, '3', 'Cap', 190000, 'USD', 50, 2, '' }
---        ->  { 'created', 4102444800000, 'USD', '', '', '0', { '3', 'Cap', '190000', '50', '50', ... }, 0 }
+-- e.g.   KEYS = { book, 'product:3' }  ARGV = { 60000, 1000, '3', 'Cap', '', 190000, 'USD', 50, 2, '' }
+--        ->  { 'created', 4102444800000, 'USD', '', '', '0', { '3', 'Cap', '', '190000', '50', '50', ... }, 0 }
 
 -- names
 local product_key = KEYS[BOOK_KEYS + 1]
-local id, name, price, currency = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local total, max_per_hold, max_per_customer = ARGV[7], ARGV[8], ARGV[9]
-local TERMS = 10
-if #KEYS ~= BOOK_KEYS + 1 or #ARGV < TERMS - 1 or #ARGV % 2 ~= 1 then
+local id, name, metadata, price, currency = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local total, max_per_hold, max_per_customer = ARGV[8], ARGV[9], ARGV[10]
+local TERMS = 11
+if #KEYS ~= BOOK_KEYS + 1 or #ARGV < TERMS - 1 or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR put_product: wrong number of keys or arguments')
 end
 
@@ -37,6 +38,7 @@ if not sale_exists then redis.call('HSET', sale_key, unpack(ARGV, TERMS)) end
 redis.call('HSET', sale_key, 'currency', currency)
 if not sale_exists then log_sale_event('sale.created', now) end
 redis.call('HSET', product_key, 'name', name)
+if metadata ~= '' then redis.call('HSET', product_key, 'metadata', metadata) end
 redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
   id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold,
   id .. ':max_per_customer', max_per_customer)

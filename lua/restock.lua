@@ -14,7 +14,7 @@
 --        restocked, now, currency, starts, ends, paused, product row       also when the key was used for this before
 -- cost   O(1 + due buckets)
 -- e.g.   KEYS = { book, 'product:1', 'once:k' }  ARGV = { 60000, 1000, '1', 'delta', 5, 1000000, 'fingerprint', 60000 }
---        ->  { 'restocked', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '500000', '15', '12', ... } }
+--        ->  { 'restocked', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '500000', '15', '12', ... } }
 
 -- names
 local product_key, once_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2]

@@ -8,7 +8,7 @@
 --        stock, now, currency, starts, ends, paused, and for each product its row (lib/products), empty when there is none
 -- cost   O(products + due buckets)
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'product:1', 'product:9' }  ARGV = { '1', '9' }
---        ->  { 'stock', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '500000', '10', '7', '2', ... }, {} }
+--        ->  { 'stock', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '500000', '10', '7', '2', ... }, {} }
 
 -- names
 local PRODUCTS, HEAD = 4, 6

@@ -1,18 +1,20 @@
 -- holds: the value of a hold, its writer and its reader. Uses clock. src/store/redis/record.rs reads it in Rust.
 -- `hold` runs for every buyer of a rush, and each function that a script declares costs it time, so nothing else is here.
 
--- The value of a hold: '<lines> <made>' or '<lines> <made> <customer>'. made: seconds, rounded up, to base 36.
-local function hold_value(lines, made, customer)
-  return lines .. ' ' .. made .. (customer ~= '' and ' ' .. customer or '')
+-- The value of a hold: '<lines> <made>' or '<lines> <made> <customer>', and its metadata in a further line if it has some.
+-- made: seconds, rounded up, to base 36.
+local function hold_value(lines, made, customer, metadata)
+  return lines .. ' ' .. made .. (customer ~= '' and ' ' .. customer or '') .. (metadata ~= '' and '\n' .. metadata or '')
 end
 
--- lines, made, customer and deadline of a hold, or nil when it is gone. A hold is alive if its key exists *and* its deadline
+-- lines, made, customer, metadata ('': none) and deadline of a hold, or nil when it is gone. A hold is alive if its key exists *and* its deadline
 -- has not passed.
 local function live_hold(hold_key, now)
   local value = redis.call('GET', hold_key)
   if not value then return nil end
   local deadline = redis.call('PEXPIRETIME', hold_key)
   if now > deadline then return nil end
-  local lines, made, customer = value:match('^(%S+) ?(%w*) ?(.*)$')
-  return { lines = lines, customer = customer, made = (tonumber(made, 36) or 0) * 1000, deadline = deadline }
+  local lines, made, customer, metadata = value:match('^(%S+) ?(%w*) ?([^\n]*)\n?(.*)$')
+  return { lines = lines, customer = customer, metadata = metadata, made = (tonumber(made, 36) or 0) * 1000,
+    deadline = deadline }
 end

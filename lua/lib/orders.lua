@@ -32,6 +32,10 @@ local function create_order(hold_key, order_key, hold, quoted, now, due)
     list[#list + 1] = 'customer'
     list[#list + 1] = hold.customer
   end
+  if hold.metadata ~= '' then
+    list[#list + 1] = 'metadata'
+    list[#list + 1] = hold.metadata
+  end
   add_order(order_key, list)
   log_order_event('order.created', order_key, now)
 end

@@ -53,7 +53,7 @@ local function follow_review(order_key, order, payment, facts, kind, reason, eve
     payment = payment, amount = facts.captured, currency = facts.currency or terms.currency,
     refunded = refunded > 0 and int(refunded) or '',
     stated = event.unclear or event.stated, expected = order.total, customer = order.customer, due = order.due,
-    previous = id }
+    metadata = order.metadata, previous = id }
   if is_there then
     change_review(id, subject, now)
   else

@@ -48,6 +48,8 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         id: ProductId::new(1),
         sale: None,
         name: Name::parse(NAME).ok_or("the demo product has no name")?,
+        sku: None,
+        metadata: None,
         price: Amount::from_ten_thousandths(PRICE_TEN_THOUSANDTHS),
         currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
         total: UNITS,
@@ -55,7 +57,7 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         max_per_customer: None,
     };
     match store.put_product(&product).await.map_err(|e| e.to_string())? {
-        PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists => Ok(()),
+        PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists(_) => Ok(()),
         PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
     }
 }

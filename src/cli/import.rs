@@ -29,8 +29,8 @@ use crate::tools::{
 };
 
 const PATH: &str = "/api/admin/import";
-const GO_ON: &str = "To continue, send the same file again: rows with existing ids count as already there. Rows without an id that were \
-                     created would be created once more.";
+const GO_ON: &str = "To continue, send the same file again: rows with existing ids or SKUs count as already there. Rows without either \
+                     that were created would be created once more.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,7 +67,7 @@ live at once: if you mistype one, buyers can get the product. The report ends wi
 that were new. To be safe, create the sale first, paused: flashsale sale create drop-1 --paused.
 
 A bad row is reported with its number and field, and stops no other. Rows count from 1, without
-the header and empty lines; for NDJSON the number is that of the line. Give ids: then you can
+the header and empty lines; for NDJSON the number is that of the line. Give ids or SKUs: then you can
 send the same file again. An existing product counts as already there and is left unchanged,
 unless --update makes it like its row. Its stock stays in any case: flashsale product restock.
 The report keeps apart what is wrong, what differs, and stock that differs alone. Every row is in

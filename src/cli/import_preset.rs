@@ -27,10 +27,12 @@ impl Preset {
     pub(super) fn names(self, ours: &str) -> &'static [&'static str] {
         match (self, ours) {
             (Self::Shopify, "name") => &["Title"],
+            (Self::Shopify, "sku") => &["Variant SKU", "SKU"],
             (Self::Shopify, "price") => &["Variant Price", "Price"],
             (Self::Shopify, "total_stock") => &["Variant Inventory Qty", "Inventory quantity"],
             (Self::Woocommerce, "id") => &["ID"],
             (Self::Woocommerce, "name") => &["Name"],
+            (Self::Woocommerce, "sku") => &["SKU"],
             (Self::Woocommerce, "price") => &["Regular price"],
             (Self::Woocommerce, "total_stock") => &["Stock"],
             _ => &[],

@@ -170,9 +170,10 @@ pub(super) fn text(order: &OrderRow<'_>) -> String {
     let begun = order.payment_started_at.as_deref().map(|at| fact("payment started", short_time(Some(at))));
     let paid = order.paid_at.as_deref().map(|at| fact("paid", short_time(Some(at))));
     facts.extend(begun.into_iter().chain(paid));
+    facts.extend(order.metadata.as_ref().map(|metadata| fact("metadata", cell(metadata))));
     let lines = order.items.iter().map(|item| {
         let price = money(Some(&item.unit_price), order.currency.as_deref());
-        format!("{} of product {} at {price}", item.quantity, item.product_id)
+        format!("{} of {} at {price}", item.quantity, item.product_name())
     });
     let lines = if order.items.is_empty() { vec!["not known any more".to_owned()] } else { lines.collect() };
     facts.extend(lines.into_iter().enumerate().map(|(at, line)| fact(if at == 0 { "items" } else { "" }, line)));

@@ -1,7 +1,7 @@
 //! `flashsale product`: lists, shows, creates, changes and restocks products.
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{
@@ -28,6 +28,7 @@ Examples:
   flashsale product list --sale drop-1
   flashsale product create 1 --sale drop-1 --name Sneaker --price 120.00 --total-stock 500
   flashsale product show 1
+  flashsale product show --sku AIR-38           by the shop's own name for it
   flashsale product restock 1 --delta 50        fifty more, while it sells
   flashsale product change 1 --price 99.00      existing orders keep their price
   watch -n 1 flashsale product show 1
@@ -87,9 +88,8 @@ enum ProductCommand {
     /// Show one product: its five counters, and when units come back next
     #[command(after_help = "Examples:\n  flashsale product show 1\n  watch -n 1 flashsale product show 1")]
     Show {
-        /// Product id
-        #[arg(value_parser = product_id)]
-        id: u64,
+        #[command(flatten)]
+        product: ProductKeyArgs,
     },
     /// Create a product
     #[command(after_help = CREATE_EXAMPLES)]
@@ -97,11 +97,13 @@ enum ProductCommand {
     /// Change the name, price or limits, also while it sells
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
-        /// Product id
-        #[arg(value_parser = product_id)]
-        id: u64,
+        #[command(flatten)]
+        product: ProductKeyArgs,
         #[command(flatten)]
         change: ProductChangeArgs,
+        /// No metadata
+        #[arg(long, conflicts_with = "metadata")]
+        no_metadata: bool,
         /// No limit for a customer
         #[arg(long, conflicts_with = "max_per_customer")]
         no_max_per_customer: bool,
@@ -109,6 +111,28 @@ enum ProductCommand {
     /// Add or remove units, also while it sells
     #[command(after_help = RESTOCK_EXAMPLES)]
     Restock(RestockArgs),
+}
+
+/// A product that exists, by its id or its SKU.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct ProductKeyArgs {
+    /// Product id
+    #[arg(value_parser = product_id)]
+    id: Option<u64>,
+    /// SKU of the product, instead of its id
+    #[arg(long, value_name = "SKU", value_parser = filled)]
+    sku: Option<String>,
+}
+
+impl ProductKeyArgs {
+    fn path(&self) -> String {
+        let key = match (&self.sku, self.id) {
+            (Some(sku), _) => format!("by-sku/{}", escape(sku)),
+            (None, id) => id.unwrap_or_default().to_string(),
+        };
+        format!("{PRODUCTS}/{key}")
+    }
 }
 
 /// A new product, with its field names on the wire.
@@ -129,6 +153,13 @@ struct NewProductArgs {
     /// Name for people
     #[arg(long, value_parser = filled)]
     name: String,
+    /// The shop's name for it, which it keeps for ever
+    #[arg(long, value_name = "SKU", value_parser = filled)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    metadata: MetadataArgs,
     /// Price of one unit, such as 9.99
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     price: String,
@@ -142,6 +173,24 @@ struct NewProductArgs {
     #[command(flatten)]
     #[serde(flatten)]
     limits: LimitArgs,
+}
+
+/// What a shop notes on a product.
+#[derive(Args, Serialize)]
+struct MetadataArgs {
+    /// A note on it, such as colour=red; may be repeated. All of them replace those of before
+    #[arg(long, value_name = "KEY=VALUE", value_parser = entry)]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_object")]
+    metadata: Vec<(String, String)>,
+}
+
+fn entry(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as key=value, such as colour=red")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn as_object<S: Serializer>(entries: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }
 
 /// The limits of a product, with their field names on the wire.
@@ -163,6 +212,9 @@ struct ProductChangeArgs {
     #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    metadata: MetadataArgs,
     /// New price of one unit, such as 9.99
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,9 +227,8 @@ struct ProductChangeArgs {
 #[derive(Args)]
 #[command(group = ArgGroup::new("units").required(true).args(["delta", "total"]))]
 struct RestockArgs {
-    /// Product id
-    #[arg(value_parser = product_id)]
-    id: u64,
+    #[command(flatten)]
+    product: ProductKeyArgs,
     /// Number of units to add; negative to remove
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     delta: Option<i64>,
@@ -193,10 +244,13 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
     let show = |reply| args.service.show(&reply, text);
     args.service.run(common, async |client| match &args.command {
         ProductCommand::List { sale } => list(client, &args.service, sale.as_deref()).await,
-        ProductCommand::Show { id } => show(client.send(ApiCall::get(format!("{PRODUCTS}/{id}"))).await?),
+        ProductCommand::Show { product } => show(client.send(ApiCall::get(product.path())).await?),
         ProductCommand::Create(product) => show(create(client, product).await?),
-        ProductCommand::Change { id, change, no_max_per_customer } => {
+        ProductCommand::Change { product, change, no_metadata, no_max_per_customer } => {
             let mut change = body(change)?;
+            if *no_metadata {
+                change["metadata"] = Value::Null;
+            }
             if *no_max_per_customer {
                 change["max_per_customer"] = Value::Null;
             }
@@ -205,7 +259,7 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
                     "nothing to change: `flashsale product change --help` lists what can be changed".into(),
                 ));
             }
-            show(client.send(ApiCall::patch(format!("{PRODUCTS}/{id}"), &change)).await?)
+            show(client.send(ApiCall::patch(product.path(), &change)).await?)
         }
         ProductCommand::Restock(restock) => show(send_restock(client, restock).await?),
     })
@@ -271,7 +325,7 @@ async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<A
     let random = || getrandom::u64().map(|number| format!("restock-{number:016x}"));
     let key = restock.key.clone().map_or_else(random, Ok).map_err(|error| CommandError::NotDone(error.to_string()))?;
     let call =
-        ApiCall::post(format!("{PRODUCTS}/{}/restock", restock.id), &change).with_header("idempotency-key", &*key);
+        ApiCall::post(format!("{}/restock", restock.product.path()), &change).with_header("idempotency-key", &*key);
     let sent = client.send(call).await;
     let is_unknown = match &sent {
         Err(CallError::Transport(error)) => error.may_have_effect(),
@@ -305,8 +359,10 @@ fn text(product: &ProductBody<'_>) -> String {
     let empty = || (String::new(), String::new());
     let counters = stock(product).map(|(name, units)| (name, units.to_string()));
     let width = counters.iter().map(|(_, units)| units.len()).max().unwrap_or(0);
-    let mut facts = vec![
-        fact("name", cell(&product.name)),
+    let mut facts = vec![fact("name", cell(&product.name))];
+    facts.extend(product.sku.as_ref().map(|sku| fact("sku", cell(sku))));
+    facts.extend(product.metadata.as_ref().map(|metadata| fact("metadata", cell(metadata))));
+    facts.extend([
         fact("sale", cell(&product.sale)),
         fact("price", price(product)),
         fact("max-per-hold", cell(&product.max_per_hold)),
@@ -314,7 +370,7 @@ fn text(product: &ProductBody<'_>) -> String {
         fact("starts-at", short_time(product.starts_at.as_deref())),
         fact("ends-at", short_time(product.ends_at.as_deref())),
         empty(),
-    ];
+    ]);
     facts.extend(counters.iter().map(|(name, units)| fact(name, format!("{units:>width$}"))));
     facts.extend([empty(), fact("next release", short_time(product.next_release_at.as_deref()))]);
     sheet(&format!("product {}: {}", product.id, product.status), &facts)

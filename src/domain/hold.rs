@@ -2,8 +2,10 @@
 
 use super::{
     ids::{HoldId, ProductId},
+    metadata::Metadata,
     money::{Amount, Currency},
     quantity::Quantity,
+    sku::{Sku, SkuLine},
     text::{CustomerId, IdempotencyKey},
 };
 
@@ -15,9 +17,11 @@ pub struct Line {
 }
 
 /// A line, with the price of one unit when the hold was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PricedLine {
     pub line: Line,
+    /// That of the product, where it has one.
+    pub sku: Option<Sku>,
     pub price: Amount,
 }
 
@@ -66,9 +70,30 @@ impl Lines {
 pub struct HoldCommand {
     pub lines: Lines,
     pub customer: Option<CustomerId>,
+    pub metadata: Option<Metadata>,
     /// The length that the buyer asks for, which the sale caps. `None`: the sale's own length.
     pub hold_ms: Option<u64>,
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// A request for a hold that names some products by their SKUs.
+#[derive(Clone, Debug)]
+pub struct HoldBySku {
+    pub by_id: Vec<Line>,
+    pub by_sku: Vec<SkuLine>,
+    pub customer: Option<CustomerId>,
+    pub metadata: Option<Metadata>,
+    pub hold_ms: Option<u64>,
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl HoldBySku {
+    /// The same request with these lines, which are all its products.
+    #[must_use]
+    pub fn of_lines(self, lines: Lines) -> HoldCommand {
+        let Self { customer, metadata, hold_ms, idempotency_key, .. } = self;
+        HoldCommand { lines, customer, metadata, hold_ms, idempotency_key }
+    }
 }
 
 /// A hold. Times are epoch milliseconds of the Redis clock.
@@ -79,6 +104,7 @@ pub struct Hold {
     pub lines: Vec<PricedLine>,
     pub currency: Currency,
     pub customer: Option<CustomerId>,
+    pub metadata: Option<Metadata>,
     pub deadline_ms: i64,
     /// The time of the answer.
     pub now_ms: i64,
@@ -87,7 +113,7 @@ pub struct Hold {
 impl Hold {
     /// What its order will cost.
     pub fn total(&self) -> Amount {
-        let lines = self.lines.iter().map(|PricedLine { line, price }| price.times(line.quantity.get()));
+        let lines = self.lines.iter().map(|PricedLine { line, price, .. }| price.times(line.quantity.get()));
         Amount::from_ten_thousandths(lines.map(Amount::ten_thousandths).sum())
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     hold::PricedLine,
     ids::{HoldId, OrderId},
+    metadata::Metadata,
     money::{Amount, Currency},
     payment::{HeardEvent, Payment, PaymentId},
     text::CustomerId,
@@ -104,6 +105,8 @@ pub struct Order {
     /// The sum and its currency. `None` when there are no lines.
     pub total: Option<(Amount, Currency)>,
     pub customer: Option<CustomerId>,
+    /// That of its hold.
+    pub metadata: Option<Metadata>,
     pub created_ms: i64,
     /// Until when it waits for its payment, or in review for a person.
     pub payment_due_ms: i64,

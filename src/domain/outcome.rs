@@ -6,13 +6,14 @@ use std::rc::Rc;
 use super::{
     cursor::ListCursor,
     event::Event,
-    hold::Hold,
+    hold::{Hold, LinesError},
     ids::{OrderId, ProductId, SaleId},
     money::Currency,
     order::Order,
     product::Product,
     review::{Review, ReviewId, ReviewReason},
     sale::{Sale, SaleStatus, SaleTerm},
+    sku::Sku,
 };
 
 /// What `hold` can answer.
@@ -46,6 +47,15 @@ pub enum HoldOutcome {
         now_ms: i64,
     },
     InsufficientStock(Shortage),
+}
+
+/// What `hold_by_sku` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldBySkuOutcome {
+    Decided(HoldOutcome),
+    SkuNotFound(Sku),
+    /// The products together are more than one hold may ask for.
+    WrongLines(LinesError),
 }
 
 /// A product with fewer available units than were asked for.
@@ -211,7 +221,8 @@ pub enum PutProductOutcome {
         /// The product made its sale.
         new_sale: bool,
     },
-    AlreadyExists,
+    /// This product has the id or the SKU.
+    AlreadyExists(ProductId),
     CurrencyDiffers {
         sale_currency: Currency,
     },

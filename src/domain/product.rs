@@ -2,9 +2,11 @@
 
 use super::{
     ids::{ProductId, SaleId},
+    metadata::Metadata,
     money::{Amount, Currency, LINE_TOTAL_MAX},
     quantity::Quantity,
     sale::Window,
+    sku::Sku,
     text::Name,
 };
 
@@ -24,6 +26,8 @@ pub struct Product {
     pub id: ProductId,
     pub sale: SaleId,
     pub name: String,
+    pub sku: Option<Sku>,
+    pub metadata: Option<Metadata>,
     pub price: Amount,
     pub currency: Currency,
     pub stock: Stock,
@@ -46,6 +50,8 @@ pub struct NewProduct {
     /// `None`: the product gets a sale of its own.
     pub sale: Option<SaleId>,
     pub name: Name,
+    pub sku: Option<Sku>,
+    pub metadata: Option<Metadata>,
     pub price: Amount,
     pub currency: Currency,
     pub total: u64,
@@ -60,6 +66,8 @@ pub struct NewProduct {
 pub enum ProductField {
     Sale,
     Name,
+    Sku,
+    Metadata,
     Price,
     Currency,
     Total,
@@ -72,13 +80,16 @@ impl NewProduct {
         self.max_per_hold.map_or(MAX_PER_HOLD_DEFAULT, Quantity::get)
     }
 
-    /// The fields in which this product would differ from an existing one. A limit that it does not name is not compared.
+    /// The fields in which this product would differ from an existing one. What it does not name, of the
+    /// SKU, the metadata and the limits, is not compared.
     pub fn differs_from(&self, existing: &Product) -> Vec<ProductField> {
         let is_same_sale = self.sale.as_ref().map_or(existing.sale.is_reserved(), |sale| *sale == existing.sale);
         let is_same_limit = |wanted: Option<Quantity>, most| wanted.is_none_or(|wanted| Some(wanted.get()) == most);
         let same = [
             (ProductField::Sale, is_same_sale),
             (ProductField::Name, self.name.as_str() == existing.name),
+            (ProductField::Sku, self.sku.is_none() || self.sku == existing.sku),
+            (ProductField::Metadata, self.metadata.is_none() || self.metadata == existing.metadata),
             (ProductField::Price, self.price == existing.price),
             (ProductField::Currency, self.currency == existing.currency),
             (ProductField::Total, self.total == existing.stock.total),
@@ -89,13 +100,14 @@ impl NewProduct {
     }
 
     /// The change that makes an existing product with these differences like this one, as far as a change can. With another
-    /// sale or currency it is another product, which stays as it is.
+    /// sale, SKU or currency it is another product, which stays as it is.
     pub fn change_of(&self, differs: &[ProductField]) -> Option<ProductChange> {
         let has = |field| differs.contains(&field);
-        let is_other = has(ProductField::Sale) || has(ProductField::Currency);
+        let is_other = has(ProductField::Sale) || has(ProductField::Sku) || has(ProductField::Currency);
         let can_change = differs.iter().any(|field| field.can_change());
         (can_change && !is_other).then(|| ProductChange {
             name: has(ProductField::Name).then(|| self.name.clone()),
+            metadata: has(ProductField::Metadata).then(|| self.metadata.clone()),
             price: has(ProductField::Price).then_some(self.price),
             max_per_hold: self.max_per_hold.filter(|_| has(ProductField::MaxPerHold)),
             max_per_customer: self.max_per_customer.filter(|_| has(ProductField::MaxPerCustomer)).map(Some),
@@ -104,9 +116,10 @@ impl NewProduct {
 }
 
 impl ProductField {
-    /// Whether a change of a product can change it. Units are restocked, and sale and currency stay for ever.
+    /// Whether a change of a product can change it. Units are restocked, and sale, SKU and currency stay
+    /// for ever.
     pub fn can_change(self) -> bool {
-        matches!(self, Self::Name | Self::Price | Self::MaxPerHold | Self::MaxPerCustomer)
+        matches!(self, Self::Name | Self::Metadata | Self::Price | Self::MaxPerHold | Self::MaxPerCustomer)
     }
 }
 
@@ -114,6 +127,7 @@ impl ProductField {
 #[derive(Clone, Debug, Default)]
 pub struct ProductChange {
     pub name: Option<Name>,
+    pub metadata: Option<Option<Metadata>>,
     /// Checked against the decimals of the currency once that is known.
     pub price: Option<Amount>,
     pub max_per_hold: Option<Quantity>,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     ids::{OrderId, SaleId},
+    metadata::Metadata,
     money::{Amount, Currency},
     payment::PaymentStatus,
 };
@@ -98,6 +99,8 @@ pub struct Review {
     /// What the order costs, in the currency of its sale.
     pub expected: Option<Amount>,
     pub customer: Option<String>,
+    /// That of the order.
+    pub metadata: Option<Metadata>,
     /// The deadline of the order when the review was opened.
     pub due_ms: Option<i64>,
     /// The review about the same payment that was resolved before.

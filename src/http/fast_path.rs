@@ -180,10 +180,10 @@ async fn refuse(problem: Problem, request: Request) -> Result<Response<BoxBody>,
 async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Result<Response<BoxBody>, Error> {
     let frame = Frame::open(request.head().headers());
     let (head, mut payload) = request.into_parts();
-    let answer = match holds::command(head.headers(), &mut payload, limits).await {
-        Ok(command) => {
+    let answer = match holds::wanted(head.headers(), &mut payload, limits).await {
+        Ok(wanted) => {
             drop((head, payload));
-            holds::hold(&store, command).await
+            holds::hold(&store, wanted).await
         }
         Err(problem) => Err(body::drained(problem, &mut payload).await),
     };

@@ -89,6 +89,11 @@ impl<'a, 'e> Object<'a, 'e> {
         self.fields.iter().any(|(other, value)| other == name && *value == Json::Null)
     }
 
+    /// Whether the field is there with a value.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(other, value)| other == name && *value != Json::Null)
+    }
+
     /// True or false, or `None` where it is absent or wrong.
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         let value = self.take(name)?;

@@ -19,11 +19,12 @@ use super::{
 };
 use crate::{
     domain::{
-        hold::{Hold, HoldCommand, Line, Lines},
+        hold::{Hold, HoldBySku, HoldCommand, Line, Lines},
         ids::{HoldId, ProductId},
-        outcome::{ExtendOutcome, FindHoldOutcome, HoldOutcome, ReleaseOutcome},
+        outcome::{ExtendOutcome, FindHoldOutcome, HoldBySkuOutcome, HoldOutcome, ReleaseOutcome},
         quantity::Quantity,
-        text::CustomerId,
+        sku::{Sku, SkuLine},
+        text::{CustomerId, IdempotencyKey},
     },
     store::Store,
     wire::hold::HoldBody,
@@ -36,12 +37,17 @@ const ITEMS_MAX: usize = 64;
 /// The longest hold that a body may ask for, in seconds. The sale caps it further.
 const TTL_SECONDS_MAX: u64 = 1_000_000_000;
 
-pub(super) async fn create(store: Data<Store>, Parsed(command): Parsed<HoldCommand>) -> Result<HttpResponse, Problem> {
-    hold(&store, command).await
+pub(super) async fn create(store: Data<Store>, Parsed(request): Parsed<HoldRequest>) -> Result<HttpResponse, Problem> {
+    hold(&store, request).await
 }
 
-pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResponse, Problem> {
-    match store.hold(command).await? {
+pub(super) async fn hold(store: &Store, request: HoldRequest) -> Result<HttpResponse, Problem> {
+    let outcome = match request {
+        HoldRequest::ById(command) => store.hold(command).await?,
+        // Boxed, so that the many holds by id are small while they wait.
+        HoldRequest::BySku(request) => Box::pin(hold_by_sku(store, *request)).await?,
+    };
+    match outcome {
         HoldOutcome::Held(hold) => Ok(created(&hold)),
         HoldOutcome::Replayed(hold) => Ok(replayed(&hold)),
         HoldOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
@@ -57,6 +63,18 @@ pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResp
         }
         HoldOutcome::CustomerCoolingDown { until_ms, now_ms } => Err(refusals::cooling_down(until_ms, now_ms)),
         HoldOutcome::InsufficientStock(shortage) => Err(refusals::insufficient_stock(&shortage)),
+    }
+}
+
+async fn hold_by_sku(store: &Store, request: HoldBySku) -> Result<HoldOutcome, Problem> {
+    match store.hold_by_sku(request).await? {
+        HoldBySkuOutcome::Decided(outcome) => Ok(outcome),
+        HoldBySkuOutcome::SkuNotFound(sku) => Err(refusals::product_not_found().with("sku", sku.as_str())),
+        HoldBySkuOutcome::WrongLines(error) => Err(Problem::of_fields(&[FieldError {
+            pointer: "/items".to_owned(),
+            code: "invalid",
+            detail: error.to_string().into(),
+        }])),
     }
 }
 
@@ -108,44 +126,66 @@ fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
     Some(seconds * 1_000)
 }
 
-impl FromHttp for HoldCommand {
+/// The body of POST /api/holds.
+pub(super) enum HoldRequest {
+    ById(HoldCommand),
+    BySku(Box<HoldBySku>),
+}
+
+impl FromHttp for HoldRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        command(request.headers(), &mut payload, extract::context(&request).limits).await
+        wanted(request.headers(), &mut payload, extract::context(&request).limits).await
     }
 }
 
-pub(super) async fn command(
+pub(super) async fn wanted(
     headers: &HeaderMap,
     payload: &mut Payload,
     limits: BodyLimits,
-) -> Result<HoldCommand, Problem> {
+) -> Result<HoldRequest, Problem> {
     let idempotency_key = extract::idempotency_key(headers)?;
-    let command = body::read_json_of(headers, payload, limits, read_command).await?;
-    Ok(HoldCommand { idempotency_key, ..command })
+    let read = |json: Json<'_>, errors: &mut Vec<FieldError>| read_request(json, idempotency_key, errors);
+    body::read_json_of(headers, payload, limits, read).await
 }
 
-fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {
-    let known = ["product_id", "quantity", "items", "customer_id", "ttl_seconds"];
+fn read_request(
+    json: Json<'_>,
+    idempotency_key: Option<IdempotencyKey>,
+    errors: &mut Vec<FieldError>,
+) -> Option<HoldRequest> {
+    let known = ["product_id", "sku", "quantity", "items", "customer_id", "metadata", "ttl_seconds"];
     let mut object = Object::open(json, "", &known, errors)?;
     let customer = object.text("customer_id", CustomerId::RULE, CustomerId::parse);
+    let metadata = object.metadata();
     let hold_ms = object.count("ttl_seconds", 1, TTL_SECONDS_MAX).map(|seconds| seconds * 1_000);
-    let lines = match object.take("items") {
-        None => vec![read_line(&mut object)?],
+    let (mut by_id, mut by_sku) = (Vec::with_capacity(1), Vec::new());
+    match object.take("items") {
+        None => read_line(&mut object, &mut by_id, &mut by_sku)?,
         Some(items) => {
-            if object.take("product_id").is_some() || object.take("quantity").is_some() {
-                object.complain("items", "conflict", "send product_id and quantity, or items, not both");
+            if ["product_id", "sku", "quantity"].map(|name| object.take(name).is_some()).contains(&true) {
+                let detail = "send product_id or sku with quantity, or items, not both";
+                object.complain("items", "conflict", detail);
             }
-            read_items(items, &mut object)?
+            read_items(items, &mut object, &mut by_id, &mut by_sku)?;
         }
-    };
+    }
     if !object.errors().is_empty() {
         return None;
     }
-    let lines = Lines::new(lines).map_err(|error| object.complain("items", "invalid", error.to_string())).ok()?;
-    Some(HoldCommand { lines, customer, hold_ms, idempotency_key: None })
+    if !by_sku.is_empty() {
+        let request = HoldBySku { by_id, by_sku, customer, metadata, hold_ms, idempotency_key };
+        return Some(HoldRequest::BySku(Box::new(request)));
+    }
+    let lines = Lines::new(by_id).map_err(|error| object.complain("items", "invalid", error.to_string())).ok()?;
+    Some(HoldRequest::ById(HoldCommand { lines, customer, metadata, hold_ms, idempotency_key }))
 }
 
-fn read_items(items: Json<'_>, object: &mut Object<'_, '_>) -> Option<Vec<Line>> {
+fn read_items(
+    items: Json<'_>,
+    object: &mut Object<'_, '_>,
+    by_id: &mut Vec<Line>,
+    by_sku: &mut Vec<SkuLine>,
+) -> Option<()> {
     let Json::List(items) = items else {
         object.complain("items", "not_an_array", "items must be a list");
         return None;
@@ -154,18 +194,30 @@ fn read_items(items: Json<'_>, object: &mut Object<'_, '_>) -> Option<Vec<Line>>
         object.complain("items", "wrong_count", format!("items must have 1 to {ITEMS_MAX} lines"));
         return None;
     }
-    let mut lines = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().enumerate() {
-        let opened = Object::open(item, format!("/items/{at}"), &["product_id", "quantity"], object.errors());
-        lines.extend(opened.and_then(|mut item| read_line(&mut item)));
+        let known = ["product_id", "sku", "quantity"];
+        if let Some(mut item) = Object::open(item, format!("/items/{at}"), &known, object.errors()) {
+            read_line(&mut item, by_id, by_sku);
+        }
     }
-    Some(lines)
+    Some(())
 }
 
-fn read_line(object: &mut Object<'_, '_>) -> Option<Line> {
-    let product = object.required_count("product_id", 1, ProductId::MAX).and_then(ProductId::new);
+/// Adds the line to the one list or the other. `None` where it is wrong.
+fn read_line(object: &mut Object<'_, '_>, by_id: &mut Vec<Line>, by_sku: &mut Vec<SkuLine>) -> Option<()> {
+    if !object.has("sku") {
+        let product = object.required_count("product_id", 1, ProductId::MAX).and_then(ProductId::new);
+        let quantity = object.required_count("quantity", 1, Quantity::MAX).and_then(Quantity::new);
+        by_id.push(Line { product: product?, quantity: quantity? });
+        return Some(());
+    }
+    if object.has("product_id") {
+        object.complain("sku", "conflict", "send product_id, or sku, one of them");
+    }
+    let sku = object.text("sku", Sku::RULE, Sku::parse);
     let quantity = object.required_count("quantity", 1, Quantity::MAX).and_then(Quantity::new);
-    Some(Line { product: product?, quantity: quantity? })
+    by_sku.push(SkuLine { sku: sku?, quantity: quantity? });
+    Some(())
 }
 
 /// The id in the path. An id that was never made here has no valid signature, and is refused without a call to Redis.

@@ -13,6 +13,7 @@ mod frame;
 pub mod gate;
 mod health;
 mod holds;
+mod metadata;
 mod orders;
 mod parameters;
 mod payments;

@@ -1,4 +1,4 @@
-//! GET /api/products and /api/products/{id}.
+//! GET /api/products, /api/products/{id} and /api/products/by-sku/{sku}.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -14,6 +14,7 @@ use crate::{
         ids::ProductId,
         outcome::{ProductList, StockOutcome},
         product::Product,
+        sku::Sku,
     },
     store::Store,
     wire::{List, product::ProductBody},
@@ -47,8 +48,22 @@ pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<Htt
     product(&store, id).await
 }
 
+pub(super) async fn read_by_sku(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    answered(store.stock_of_sku(&sku_in_path(&request)?).await?)
+}
+
+/// The SKU in the path. Decoded whole: `query` leaves its `%` and `/` encoded.
+pub(super) fn sku_in_path(request: &HttpRequest) -> Result<Sku, Problem> {
+    let sku = request.match_info().load::<String>().ok();
+    sku.and_then(|sku| Sku::parse(&sku)).ok_or_else(refusals::product_not_found)
+}
+
 pub(super) async fn product(store: &Store, id: ProductId) -> Result<HttpResponse, Problem> {
-    match store.stock(id).await? {
+    answered(store.stock(id).await?)
+}
+
+fn answered(outcome: StockOutcome) -> Result<HttpResponse, Problem> {
+    match outcome {
         StockOutcome::Stock(product) => Ok(answer::fresh(StatusCode::OK, written(&product))),
         StockOutcome::ProductNotFound => Err(refusals::product_not_found()),
     }

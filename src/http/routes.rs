@@ -32,7 +32,10 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
     let behind_gate = |path| web::scope(path).wrap(Condition::new(context.gate.is_some(), from_fn(gate)));
     config
         .service(
-            behind_gate(products::PATH).service(reading("", products::list)).service(reading("/{id}", products::read)),
+            behind_gate(products::PATH)
+                .service(reading("", products::list))
+                .service(reading("/by-sku/{sku}", products::read_by_sku))
+                .service(reading("/{id}", products::read)),
         )
         .service(
             behind_gate(holds::PATH)
@@ -56,6 +59,9 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(at("/api/admin/sales/{id}", [get(sales::read), patch(sales::change)]))
         .service(at("/api/admin/products", [list(products::list), post(products::create)]))
         .service(at("/api/admin/import", [post_with_query(import::products)]))
+        // Before the ids, because a SKU may be the word restock.
+        .service(at("/api/admin/products/by-sku/{sku}", [get(products::read), patch(products::change)]))
+        .service(at("/api/admin/products/by-sku/{sku}/restock", [post(products::restock)]))
         .service(at("/api/admin/products/{id}", [get(products::read), patch(products::change)]))
         .service(at("/api/admin/products/{id}/restock", [post(products::restock)]))
         .service(at("/api/admin/orders", [list(orders::list)]))

@@ -12,9 +12,11 @@ impl Store {
         let (word, mut reply) = self.runner.call(self.terms.for_book(call).arg(by.as_str())).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
-            "cancelled" => Ok(CancelOutcome::Cancelled(self.read_order(&hold, &mut reply)?)),
-            "already_cancelled" => Ok(CancelOutcome::AlreadyCancelled(self.read_order(&hold, &mut reply)?)),
-            "order_not_cancellable" => Ok(CancelOutcome::OrderNotCancellable(self.read_order(&hold, &mut reply)?)),
+            "cancelled" => Ok(CancelOutcome::Cancelled(self.read_order(&hold, &mut reply).await?)),
+            "already_cancelled" => Ok(CancelOutcome::AlreadyCancelled(self.read_order(&hold, &mut reply).await?)),
+            "order_not_cancellable" => {
+                Ok(CancelOutcome::OrderNotCancellable(self.read_order(&hold, &mut reply).await?))
+            }
             "order_not_found" => Ok(CancelOutcome::OrderNotFound),
             word => Err(unknown_word(Op::Cancel, word)),
         }

@@ -1,4 +1,4 @@
-//! `change_product`: name, price and limits of a product.
+//! `change_product`: name, metadata, price and limits of a product.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
@@ -14,15 +14,33 @@ impl Store {
     /// [`Failure`]; after a timeout the product may be changed. The same call then changes nothing more.
     pub async fn change_product(&self, id: ProductId, change: &ProductChange) -> Result<ChangeProductOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(ChangeProductOutcome::ProductNotFound) };
+        let outcome = self.change_product_of(&sale, id, change).await?;
+        if outcome != ChangeProductOutcome::ProductNotFound {
+            return Ok(outcome);
+        }
+        match self.sale_instead(id, &sale).await? {
+            Some(newer) => self.change_product_of(&newer, id, change).await,
+            None => Ok(outcome),
+        }
+    }
+
+    async fn change_product_of(
+        &self,
+        sale: &SaleId,
+        id: ProductId,
+        change: &ProductChange,
+    ) -> Result<ChangeProductOutcome, Failure> {
         if let Some(price) = change.price
-            && let Some(currency) = self.currency_of(&sale).await?
+            && let Some(currency) = self.currency_of(sale).await?
             && !price.fits(&currency)
         {
             return Ok(ChangeProductOutcome::PriceTooFine(currency));
         }
-        let (word, mut reply) = self.runner.call(self.change_product_call(id, &sale, change)).await?;
+        let (word, mut reply) = self.runner.call(self.change_product_call(id, sale, change)).await?;
         match word.as_str() {
-            "changed" => Ok(ChangeProductOutcome::Changed(record::product::only_product(&sale, &mut reply)?)),
+            "changed" => Ok(ChangeProductOutcome::Changed(
+                self.with_skus(record::product::only_product(sale, &mut reply)?).await?,
+            )),
             "product_not_found" => Ok(ChangeProductOutcome::ProductNotFound),
             "price_too_large" => Ok(ChangeProductOutcome::PriceTooLarge),
             word => Err(unknown_word(Op::ChangeProduct, word)),
@@ -36,6 +54,10 @@ impl Store {
         let limit = |limit: Option<Quantity>| limit.map_or_else(String::new, |units| units.get().to_string());
         let changes = [
             ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),
+            (
+                "metadata",
+                change.metadata.as_ref().map(|all| all.as_ref().map_or_else(String::new, record::metadata_line)),
+            ),
             ("price", change.price.map(|price| price.ten_thousandths().to_string())),
             ("max_per_hold", change.max_per_hold.map(|most| limit(Some(most)))),
             ("max_per_customer", change.max_per_customer.map(limit)),

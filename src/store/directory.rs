@@ -1,19 +1,39 @@
-//! The directory, which is in a hash slot of its own: all sales, and the sale of each product.
-
-use redis::Value;
+//! The directory, which is in a hash slot of its own: all sales, the sale and the SKU of each product, and the product of each
+//! SKU.
 
 use super::{
     Failure, Reply, Store,
-    keys::{PRODUCTS, SALES, SaleKeys},
+    keys::{PRODUCTS, SALES, SKUS, SaleKeys},
     record,
 };
 use crate::domain::{
     ids::{ProductId, SaleId},
     money::Currency,
+    sku::{ProductKey, Sku},
 };
 
-/// Products whose sale a worker remembers. It asks Redis for the others each time.
+/// Products, and SKUs, that a worker remembers. It asks Redis for the others each time.
 const REMEMBERED_MAX: usize = 100_000;
+/// Products that one call looks up.
+const ASKED_MAX: usize = 1_000;
+
+/// What the directory says of a product.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    pub sale: SaleId,
+    pub sku: Option<Sku>,
+}
+
+impl Listing {
+    /// `drop` or `drop AIR-38`.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (sale, sku) = match text.split_once(' ') {
+            Some((sale, sku)) => (sale, Some(Sku::parse(sku)?)),
+            None => (text, None),
+        };
+        Some(Self { sale: SaleId::parse(sale)?, sku })
+    }
+}
 
 impl Store {
     /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. `None` when
@@ -37,36 +57,104 @@ impl Store {
         self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await.map(|_| ())
     }
 
-    /// The sale of a product. It never changes, so the worker remembers it.
+    /// The sale of a product, which the worker remembers.
     pub(super) async fn sale_of(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
-        if let Some(sale) = self.known_sales.borrow().get(&product) {
-            return Ok(Some(sale.clone()));
+        if let Some(listing) = self.known_products.borrow().get(&product) {
+            return Ok(Some(listing.sale.clone()));
         }
-        // Boxed, so that the many requests that do not come here are small while they wait.
-        Box::pin(self.look_up_sale(product)).await
+        Ok(self.listing_of(product).await?.map(|listing| listing.sale))
     }
 
-    async fn look_up_sale(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
-        let found = self.runner.plain(redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
-        if found == Value::Nil {
+    /// What the directory says of a product, which the worker remembers.
+    pub(super) async fn listing_of(&self, product: ProductId) -> Result<Option<Listing>, Failure> {
+        if let Some(listing) = self.known_products.borrow().get(&product) {
+            return Ok(Some(listing.clone()));
+        }
+        // Boxed, so that the many requests that do not come here are small while they wait.
+        let found = Box::pin(self.look_up_products(&[product])).await?;
+        Ok(found.into_iter().next().map(|(_, listing)| listing))
+    }
+
+    /// Those of these products that are in the directory. The worker remembers them.
+    pub(super) async fn look_up_products(&self, wanted: &[ProductId]) -> Result<Vec<(ProductId, Listing)>, Failure> {
+        let mut found = Vec::new();
+        for some in wanted.chunks(ASKED_MAX) {
+            let mut ask = redis::cmd("HMGET");
+            ask.arg(PRODUCTS);
+            some.iter().for_each(|product| _ = ask.arg(product.get()));
+            let mut reply = Reply::read(self.runner.plain(&ask).await?)?;
+            for product in some {
+                let Some(text) = reply.text_or_none()? else { continue };
+                found.push((*product, Listing::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))?));
+            }
+        }
+        self.remember(&found);
+        Ok(found)
+    }
+
+    fn remember(&self, found: &[(ProductId, Listing)]) {
+        let mut known = self.known_products.borrow_mut();
+        for (product, listing) in found {
+            if known.len() < REMEMBERED_MAX {
+                known.insert(*product, listing.clone());
+            }
+        }
+    }
+
+    /// The sale of a product that is not in this one, where the worker remembers it.
+    pub(super) async fn sale_instead(&self, product: ProductId, of: &SaleId) -> Result<Option<SaleId>, Failure> {
+        self.known_products.borrow_mut().remove(&product);
+        Ok(self.sale_of(product).await?.filter(|sale| sale != of))
+    }
+
+    /// The product with this SKU, which the worker remembers.
+    pub(super) async fn product_of(&self, sku: &Sku) -> Result<Option<ProductId>, Failure> {
+        if let Some(product) = self.known_skus.borrow().get(sku) {
+            return Ok(Some(*product));
+        }
+        self.look_up_sku(sku).await
+    }
+
+    /// The product that a person names. One that is named by an id may not exist.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn product_named(&self, key: &ProductKey) -> Result<Option<ProductId>, Failure> {
+        match key {
+            ProductKey::Id(id) => Ok(Some(*id)),
+            ProductKey::Sku(sku) => self.look_up_sku(sku).await,
+        }
+    }
+
+    /// The product with this SKU, as the directory has it now.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn look_up_sku(&self, sku: &Sku) -> Result<Option<ProductId>, Failure> {
+        let found = self.runner.plain(redis::cmd("HGET").arg(SKUS).arg(sku.as_str())).await?;
+        let Some(text) = Reply::one(found).text_or_none()? else {
+            self.known_skus.borrow_mut().remove(sku);
             return Ok(None);
+        };
+        let product = ProductId::parse(&text).ok_or_else(|| unlisted(sku.as_str(), &text))?;
+        let mut known = self.known_skus.borrow_mut();
+        if known.len() < REMEMBERED_MAX || known.contains_key(sku) {
+            known.insert(sku.clone(), product);
         }
-        let sale = Reply::one(found).sale_id()?;
-        let mut known = self.known_sales.borrow_mut();
-        if known.len() < REMEMBERED_MAX {
-            known.insert(product, sale.clone());
-        }
-        Ok(Some(sale))
+        drop(known);
+        Ok(Some(product))
     }
 
     /// All products that were ever given an id, by id.
     pub(super) async fn products(&self) -> Result<Vec<(ProductId, SaleId)>, Failure> {
         let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
-        let entry = |(product, sale): (String, String)| {
-            let entry = ProductId::parse(&product).zip(SaleId::parse(&sale));
-            entry.ok_or_else(|| Failure::unreadable(format!("{product} in {sale:?} in the directory of products")))
+        let entry = |(product, text): (String, String)| {
+            let entry = ProductId::parse(&product).zip(Listing::read(&text));
+            entry.ok_or_else(|| unlisted(&product, &text))
         };
-        let mut products = all.fields()?.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let listed = all.fields()?.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        self.remember(&listed);
+        let mut products: Vec<_> = listed.into_iter().map(|(product, listing)| (product, listing.sale)).collect();
         products.sort_unstable();
         Ok(products)
     }
@@ -76,4 +164,8 @@ impl Store {
         let found = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("currency")).await?;
         Reply::one(found).text_or_none()?.map(|code| record::currency(&code)).transpose()
     }
+}
+
+fn unlisted(name: &str, text: &str) -> Failure {
+    Failure::unreadable(format!("{name} in {text:?} in the directory of products"))
 }

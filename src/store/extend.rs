@@ -11,7 +11,7 @@ impl Store {
         let call = ScriptCall::of(Op::Extend).keys(keys.book()).key(keys.hold(id.key())).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(self.terms.for_book(call).number(more_ms)).await?;
         match word.as_str() {
-            "extended" => Ok(ExtendOutcome::Extended(record::hold(id, &mut reply)?)),
+            "extended" => Ok(ExtendOutcome::Extended(self.with_skus(record::hold(id, &mut reply)?).await?)),
             "extension_limit_reached" => Ok(ExtendOutcome::ExtensionLimitReached { deadline_ms: reply.int()? }),
             "hold_converted" => Ok(ExtendOutcome::HoldConverted(self.ids().order_of(id))),
             "hold_expired" => Ok(ExtendOutcome::HoldExpired),

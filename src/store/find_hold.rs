@@ -11,8 +11,8 @@ impl Store {
         let call = ScriptCall::of(Op::FindHold).keys(keys.units()).key(keys.hold(id.key())).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
-            "active" => Ok(FindHoldOutcome::Active(record::hold(id, &mut reply)?)),
-            "converted" => Ok(FindHoldOutcome::Converted(self.read_order(id, &mut reply)?)),
+            "active" => Ok(FindHoldOutcome::Active(self.with_skus(record::hold(id, &mut reply)?).await?)),
+            "converted" => Ok(FindHoldOutcome::Converted(self.read_order(id, &mut reply).await?)),
             "hold_expired" => Ok(FindHoldOutcome::HoldExpired),
             word => Err(unknown_word(Op::FindHold, word)),
         }

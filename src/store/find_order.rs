@@ -11,7 +11,7 @@ impl Store {
         let call = ScriptCall::of(Op::FindOrder).key(keys.sale()).key(keys.order(id.key()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
-            "found" => Ok(FindOrderOutcome::Found(self.read_order(&self.ids().hold_of(id), &mut reply)?)),
+            "found" => Ok(FindOrderOutcome::Found(self.read_order(&self.ids().hold_of(id), &mut reply).await?)),
             "order_not_found" => Ok(FindOrderOutcome::OrderNotFound),
             word => Err(unknown_word(Op::FindOrder, word)),
         }

@@ -6,7 +6,7 @@ use super::{
     idempotency::{self, Use},
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
-    record::Costs,
+    record::{self, Costs},
     unknown_word,
 };
 use crate::domain::{
@@ -26,7 +26,31 @@ impl Store {
         };
         // Before the call, so that the script recognizes the key when the runner sends the call again.
         let key = IdPart::random();
-        self.holds.submit(&sale, HoldItem { key, command }).await
+        match self.holds.submit(&sale, HoldItem { key, command }).await? {
+            HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
+            HoldAnswer::ProductNotFound(product, command) => Box::pin(self.hold_instead(&sale, product, command)).await,
+        }
+    }
+
+    /// Holds where the products are now, if the worker remembered a sale of before.
+    async fn hold_instead(
+        &self,
+        sale: &SaleId,
+        missing: ProductId,
+        command: HoldCommand,
+    ) -> Result<HoldOutcome, Failure> {
+        for line in command.lines.as_slice() {
+            self.sale_instead(line.product, sale).await?;
+        }
+        let newer = match self.one_sale(&command).await? {
+            Ok(newer) if newer != *sale => newer,
+            Ok(_) => return Ok(HoldOutcome::ProductNotFound(missing)),
+            Err(refusal) => return Ok(refusal),
+        };
+        match self.holds.submit(&newer, HoldItem { key: IdPart::random(), command }).await? {
+            HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
+            HoldAnswer::ProductNotFound(product, _) => Ok(HoldOutcome::ProductNotFound(product)),
+        }
     }
 
     /// The sale of all products of the command, or the refusal where they are not of one sale.
@@ -49,6 +73,13 @@ pub(super) struct Holds {
     pub(super) ids: IdSigner,
 }
 
+/// What a batch answers to each of its holds.
+pub(super) enum HoldAnswer {
+    Decided(HoldOutcome),
+    /// With the command, for the sale that the product may have moved to.
+    ProductNotFound(ProductId, HoldCommand),
+}
+
 pub(super) struct HoldItem {
     /// The key of the hold that it may become.
     key: IdPart,
@@ -64,6 +95,7 @@ impl HoldItem {
             && a.lines == b.lines
             && a.hold_ms == b.hold_ms
             && a.customer == b.customer
+            && a.metadata == b.metadata
     }
 
     /// The argument that `lua/hold.lua` reads.
@@ -75,11 +107,14 @@ impl HoldItem {
             argument = format!("{argument} {}", customer.as_str());
         }
         let hold_ms = command.hold_ms.unwrap_or(0);
-        match &command.idempotency_key {
-            Some(_) => {
-                format!("{argument}\n{hold_ms} {} {}", idempotency::fingerprint_of_hold(command), self.key.as_str())
-            }
-            None if hold_ms > 0 => format!("{argument}\n{hold_ms}"),
+        if command.idempotency_key.is_some() {
+            let fingerprint = idempotency::fingerprint_of_hold(command);
+            argument = format!("{argument}\n{hold_ms} {fingerprint} {}", self.key.as_str());
+        } else if hold_ms > 0 || command.metadata.is_some() {
+            argument = format!("{argument}\n{hold_ms}");
+        }
+        match &command.metadata {
+            Some(metadata) => format!("{argument}\n{}", record::metadata_line(metadata)),
             None => argument,
         }
     }
@@ -88,7 +123,7 @@ impl HoldItem {
 impl Work for Holds {
     type Key = SaleId;
     type Item = HoldItem;
-    type Answer = HoldOutcome;
+    type Answer = HoldAnswer;
     const BATCH_MAX: usize = 128;
 
     fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
@@ -109,7 +144,7 @@ impl Work for Holds {
         items: Vec<HoldItem>,
         word: &str,
         mut reply: Reply,
-    ) -> Result<Vec<HoldOutcome>, Failure> {
+    ) -> Result<Vec<HoldAnswer>, Failure> {
         if word != "decided" {
             return Err(unknown_word(Op::Hold, word));
         }
@@ -119,7 +154,12 @@ impl Work for Holds {
         while !reply.is_empty() {
             let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
             for item in items.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX)) {
-                outcomes.push(self.outcome(sale, item, &decision, now_ms)?);
+                outcomes.push(match &decision {
+                    Decision::Refused(HoldOutcome::ProductNotFound(product)) => {
+                        HoldAnswer::ProductNotFound(*product, item.command)
+                    }
+                    decision => HoldAnswer::Decided(self.outcome(sale, item, decision, now_ms)?),
+                });
             }
         }
         if items.next().is_some() {
@@ -131,10 +171,10 @@ impl Work for Holds {
 
 impl Holds {
     fn outcome(&self, sale: &SaleId, item: HoldItem, decision: &Decision, now_ms: i64) -> Result<HoldOutcome, Failure> {
-        let HoldItem { key: own_key, command: HoldCommand { lines, customer, .. } } = item;
+        let HoldItem { key: own_key, command: HoldCommand { lines, customer, metadata, .. } } = item;
         let hold = |key: &str, deadline_ms, costs: &Costs| {
             let (id, lines) = (self.ids.hold(sale, key), costs.of(&lines)?);
-            Ok(Hold { id, lines, currency: costs.currency, customer, deadline_ms, now_ms })
+            Ok(Hold { id, lines, currency: costs.currency, customer, metadata, deadline_ms, now_ms })
         };
         match decision {
             Decision::Held { deadline_ms, costs } => hold(own_key.as_str(), *deadline_ms, costs).map(HoldOutcome::Held),

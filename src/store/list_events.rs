@@ -44,7 +44,7 @@ impl Store {
         }
         events.sort_by_key(|event: &Event| event.position);
         events.truncate(limit);
-        Ok(ListEventsOutcome::Events(events))
+        Ok(ListEventsOutcome::Events(self.with_skus(events).await?))
     }
 
     async fn events_of(&self, sale: &SaleId, after: Position, limit: usize) -> Result<Page, Failure> {

@@ -69,6 +69,7 @@ impl Store {
                 Err(failure) => list.left_out.push(failure.to_string()),
             }
         }
+        list.products = self.with_skus(list.products).await?;
         list.products.sort_by_key(|product| product.id);
         Ok(list)
     }

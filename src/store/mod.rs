@@ -8,7 +8,9 @@
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
-//! - `directory`: which sales exist, and the sale of each product,
+//! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
+//! - `directory`: which sales exist, and the sale and SKU of each product,
+//! - `join_skus`: says the SKUs of products in what other operations read,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!
@@ -30,8 +32,10 @@ mod find_order;
 mod find_payment;
 mod find_sale;
 mod hold;
+mod hold_by_sku;
 mod idempotency;
 mod ids;
+mod join_skus;
 mod keep_unmatched;
 mod list_events;
 mod list_orders;
@@ -60,6 +64,7 @@ use tokio::sync::Mutex;
 use crate::domain::{
     ids::{HoldId, ProductId, SaleId},
     order::Order,
+    sku::Sku,
 };
 
 pub use self::{
@@ -77,6 +82,7 @@ pub use self::{
 };
 use self::{
     confirm::Confirms,
+    directory::Listing,
     hold::Holds,
     order::Orders,
     redis::{
@@ -104,7 +110,8 @@ pub struct Store {
     ids: IdSigner,
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
-    known_sales: RefCell<HashMap<ProductId, SaleId>>,
+    known_products: RefCell<HashMap<ProductId, Listing>>,
+    known_skus: RefCell<HashMap<Sku, ProductId>>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
     unmatched_sale: SaleId,
 }
@@ -126,7 +133,8 @@ impl Store {
             terms,
             ids: ids.clone(),
             audits: Arc::clone(&blueprint.audits),
-            known_sales: RefCell::default(),
+            known_products: RefCell::default(),
+            known_skus: RefCell::default(),
             unmatched_sale: SaleId::unmatched(),
         }
     }
@@ -161,9 +169,10 @@ impl Store {
     }
 
     /// The order that this hold became, from the rest of a reply: now, and its fields as lines of one text.
-    fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
+    async fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
         let now_ms = reply.int()?;
-        record::order::order(self.ids(), hold, now_ms, &Fields::from_lines(&reply.text()?)?)
+        let order = record::order::order(self.ids(), hold, now_ms, &Fields::from_lines(&reply.text()?)?)?;
+        self.with_skus(order).await
     }
 }
 

@@ -14,7 +14,11 @@ impl Store {
     /// [`Failure`]; after a timeout the order may exist. The same call then returns it.
     pub async fn order(&self, hold: HoldId) -> Result<OrderOutcome, Failure> {
         let sale = hold.sale().clone();
-        self.orders.submit(&sale, hold).await
+        match self.orders.submit(&sale, hold).await? {
+            OrderOutcome::Created(order) => Ok(OrderOutcome::Created(self.with_skus(order).await?)),
+            OrderOutcome::Exists(order) => Ok(OrderOutcome::Exists(self.with_skus(order).await?)),
+            OrderOutcome::HoldExpired => Ok(OrderOutcome::HoldExpired),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word
 use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::PutProductOutcome,
-    product::NewProduct,
+    product::{NewProduct, Product},
     sale::{SaleChange, SaleTerms},
 };
 
@@ -19,15 +19,19 @@ impl Store {
         {
             return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
         }
-        let Some((id, sale)) = self.claim_product(product).await? else { return Ok(PutProductOutcome::AlreadyExists) };
+        let (id, sale) = match self.claim_product(product).await? {
+            Ok(claimed) => claimed,
+            Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
+        };
         self.add_to_sales(&sale).await?;
         let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product)).await?;
         match word.as_str() {
             "created" => {
-                let product = record::product::only_product(&sale, &mut reply)?;
-                Ok(PutProductOutcome::Created { product, new_sale: reply.int()? == 1 })
+                let made = record::product::only_product(&sale, &mut reply)?;
+                let made = Product { sku: product.sku.clone(), ..made };
+                Ok(PutProductOutcome::Created { product: made, new_sale: reply.int()? == 1 })
             }
-            "already_exists" => Ok(PutProductOutcome::AlreadyExists),
+            "already_exists" => Ok(PutProductOutcome::AlreadyExists(id)),
             "currency_differs" => {
                 Ok(PutProductOutcome::CurrencyDiffers { sale_currency: record::currency(&reply.text()?)? })
             }
@@ -43,6 +47,7 @@ impl Store {
             .for_book(call)
             .number(id.get())
             .arg(product.name.as_str())
+            .arg(product.metadata.as_ref().map_or_else(String::new, record::metadata_line))
             .number(product.price.ten_thousandths())
             .arg(product.currency.code())
             .number(product.total)

@@ -24,6 +24,6 @@ impl Store {
             let hold = self.ids().hold(sale, &cursor.key);
             order_if_any(self.ids(), &hold, now_ms, &Fields::from_lines(&reply.text()?)?)
         };
-        cursors.iter().map(read).collect()
+        self.with_skus(cursors.iter().map(read).collect::<Result<Vec<_>, _>>()?).await
     }
 }

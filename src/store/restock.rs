@@ -24,9 +24,28 @@ impl Store {
         key: Option<&IdempotencyKey>,
     ) -> Result<RestockOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(RestockOutcome::ProductNotFound) };
-        let (word, mut reply) = self.runner.call(self.restock_call(id, &sale, restock, key)).await?;
+        let outcome = self.restock_of(&sale, id, restock, key).await?;
+        if outcome != RestockOutcome::ProductNotFound {
+            return Ok(outcome);
+        }
+        match self.sale_instead(id, &sale).await? {
+            Some(newer) => self.restock_of(&newer, id, restock, key).await,
+            None => Ok(outcome),
+        }
+    }
+
+    async fn restock_of(
+        &self,
+        sale: &SaleId,
+        id: ProductId,
+        restock: Restock,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<RestockOutcome, Failure> {
+        let (word, mut reply) = self.runner.call(self.restock_call(id, sale, restock, key)).await?;
         match word.as_str() {
-            "restocked" => Ok(RestockOutcome::Restocked(record::product::only_product(&sale, &mut reply)?)),
+            "restocked" => {
+                Ok(RestockOutcome::Restocked(self.with_skus(record::product::only_product(sale, &mut reply)?).await?))
+            }
             "product_not_found" => Ok(RestockOutcome::ProductNotFound),
             "idempotency_key_reused" => Ok(RestockOutcome::IdempotencyKeyReused),
             "below_promised" => Ok(RestockOutcome::BelowPromised { floor: reply.count()? }),

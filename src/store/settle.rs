@@ -20,13 +20,14 @@ impl Store {
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let is_money = event.status.is_about_money();
-        match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
-            Ok(Some(hold)) => self.settle_named(hold, event).await,
+        let outcome = match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
+            Ok(Some(hold)) => self.settle_named(hold, event).await?,
             // Ids that do not belong together say nothing, but money is never refused.
-            Err(TargetsDiffer) if is_money => self.settle_unnamed(event).await,
-            Err(TargetsDiffer) => Ok(SettleOutcome::TargetsDiffer),
-            Ok(None) => self.settle_unnamed(event).await,
-        }
+            Err(TargetsDiffer) if is_money => self.settle_unnamed(event).await?,
+            Err(TargetsDiffer) => SettleOutcome::TargetsDiffer,
+            Ok(None) => self.settle_unnamed(event).await?,
+        };
+        self.with_skus(outcome).await
     }
 
     async fn settle_named(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {

@@ -12,9 +12,9 @@ impl Store {
         let (word, mut reply) = self.runner.call(call).await?;
         let hold = self.ids().hold_of(order);
         match word.as_str() {
-            "started" => Ok(StartPaymentOutcome::Started(self.read_order(&hold, &mut reply)?)),
-            "already_started" => Ok(StartPaymentOutcome::AlreadyStarted(self.read_order(&hold, &mut reply)?)),
-            "order_not_pending" => Ok(StartPaymentOutcome::OrderNotPending(self.read_order(&hold, &mut reply)?)),
+            "started" => Ok(StartPaymentOutcome::Started(self.read_order(&hold, &mut reply).await?)),
+            "already_started" => Ok(StartPaymentOutcome::AlreadyStarted(self.read_order(&hold, &mut reply).await?)),
+            "order_not_pending" => Ok(StartPaymentOutcome::OrderNotPending(self.read_order(&hold, &mut reply).await?)),
             "order_not_found" => Ok(StartPaymentOutcome::OrderNotFound),
             word => Err(unknown_word(Op::StartPayment, word)),
         }

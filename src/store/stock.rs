@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use super::{
-    Failure, Op, Reply, ScriptCall, Store, batch::Work, keys::SaleKeys, record::product::ProductHead, unknown_word,
+    Failure, Op, Reply, ScriptCall, Store, batch::Work, directory::Listing, keys::SaleKeys,
+    record::product::ProductHead, unknown_word,
 };
 use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::StockOutcome,
     product::Product,
+    sku::Sku,
 };
 
 /// The products of a reply that exist. Some of them may be unreadable.
@@ -18,8 +20,29 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn stock(&self, product: ProductId) -> Result<StockOutcome, Failure> {
-        let Some(sale) = self.sale_of(product).await? else { return Ok(StockOutcome::ProductNotFound) };
-        self.stocks.submit(&(sale, product), ()).await
+        let Some(Listing { sale, sku }) = self.listing_of(product).await? else {
+            return Ok(StockOutcome::ProductNotFound);
+        };
+        let outcome = self.stocks.submit(&(sale.clone(), product), sku).await?;
+        if outcome != StockOutcome::ProductNotFound || self.sale_instead(product, &sale).await?.is_none() {
+            return Ok(outcome);
+        }
+        let Some(Listing { sale, sku }) = self.listing_of(product).await? else { return Ok(outcome) };
+        self.stocks.submit(&(sale, product), sku).await
+    }
+
+    /// # Errors
+    /// [`Failure`].
+    pub async fn stock_of_sku(&self, sku: &Sku) -> Result<StockOutcome, Failure> {
+        let Some(product) = self.product_of(sku).await? else { return Ok(StockOutcome::ProductNotFound) };
+        let outcome = self.stock(product).await?;
+        if outcome != StockOutcome::ProductNotFound {
+            return Ok(outcome);
+        }
+        match self.look_up_sku(sku).await?.filter(|newer| *newer != product) {
+            Some(newer) => self.stock(newer).await,
+            None => Ok(outcome),
+        }
     }
 
     /// If the sale itself is unreadable, that is the only row.
@@ -38,24 +61,27 @@ pub(super) struct Stocks;
 
 impl Work for Stocks {
     type Key = (SaleId, ProductId);
-    type Item = ();
+    /// The SKU of the product, the same for all.
+    type Item = Option<Sku>;
     type Answer = StockOutcome;
     const BATCH_MAX: usize = usize::MAX;
 
-    fn call(&self, (sale, product): &Self::Key, _readers: &[()]) -> ScriptCall {
+    fn call(&self, (sale, product): &Self::Key, _readers: &[Option<Sku>]) -> ScriptCall {
         stock_call(sale, &[*product])
     }
 
     fn read(
         &self,
         (sale, product): &Self::Key,
-        readers: Vec<()>,
+        mut readers: Vec<Option<Sku>>,
         word: &str,
         reply: Reply,
     ) -> Result<Vec<StockOutcome>, Failure> {
-        let found = read_rows(sale, &[*product], word, reply)?.pop().transpose()?.map(Rc::new);
-        let outcome = found.map_or(StockOutcome::ProductNotFound, StockOutcome::Stock);
-        Ok(vec![outcome; readers.len()])
+        let count = readers.len();
+        let sku = readers.pop().flatten();
+        let found = read_rows(sale, &[*product], word, reply)?.pop().transpose()?;
+        let found = found.map(|found| StockOutcome::Stock(Rc::new(Product { sku, ..found })));
+        Ok(vec![found.unwrap_or(StockOutcome::ProductNotFound); count])
     }
 }
 

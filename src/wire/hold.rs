@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::time::rfc3339;
+use super::{metadata::metadata_body, time::rfc3339};
 use crate::domain::{
     hold::{Hold, PricedLine},
     money::Currency,
@@ -16,23 +17,35 @@ use crate::domain::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemBody {
     pub product_id: u64,
+    /// Only where the product has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
     pub quantity: u64,
     pub unit_price: String,
 }
 
 impl ItemBody {
-    pub fn of(PricedLine { line, price }: &PricedLine, currency: Option<&Currency>) -> Self {
+    /// `product 7`, or `AIR-38 (product 7)`, for people.
+    pub fn product_name(&self) -> String {
+        let product = self.product_id;
+        self.sku.as_ref().map_or_else(|| format!("product {product}"), |sku| format!("{sku} (product {product})"))
+    }
+
+    pub fn of(PricedLine { line, sku, price }: &PricedLine, currency: Option<&Currency>) -> Self {
         let unit_price = price.written(currency);
-        Self { product_id: line.product.get(), quantity: line.quantity.get(), unit_price }
+        let sku = sku.as_ref().map(|sku| sku.as_str().to_owned());
+        Self { product_id: line.product.get(), sku, quantity: line.quantity.get(), unit_price }
     }
 }
 
-/// A hold. Only a hold of one product has `product_id`, `quantity` and `unit_price` beside its items.
+/// A hold. Only a hold of one product has `product_id`, `sku`, `quantity` and `unit_price` beside its items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HoldBody<'a> {
     pub id: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +55,8 @@ pub struct HoldBody<'a> {
     pub total_amount: Option<String>,
     pub currency: Option<Cow<'a, str>>,
     pub customer_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
     /// `active` or `converted`. The answer to a new hold has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Cow<'a, str>>,
@@ -56,16 +71,18 @@ pub struct HoldBody<'a> {
 impl<'a> HoldBody<'a> {
     pub fn of(hold: &'a Hold, status: Option<&'static str>) -> Self {
         let items: Vec<_> = hold.lines.iter().map(|line| ItemBody::of(line, Some(&hold.currency))).collect();
-        let (product_id, quantity, unit_price) = single(&items);
+        let Single { product_id, sku, quantity, unit_price } = single(&items);
         Self {
             id: hold.id.as_str().into(),
             product_id,
+            sku,
             quantity,
             unit_price,
             items,
             total_amount: Some(hold.total().in_currency(&hold.currency).to_string()),
             currency: Some(hold.currency.code().into()),
             customer_id: hold.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            metadata: hold.metadata.as_ref().map(metadata_body),
             status: status.map(Cow::Borrowed),
             order_id: None,
             expires_at: Some(rfc3339(hold.deadline_ms)),
@@ -76,16 +93,18 @@ impl<'a> HoldBody<'a> {
     pub fn of_converted(order: &'a Order) -> Self {
         let currency = order.total.map(|(_, currency)| currency);
         let items: Vec<_> = order.lines.iter().map(|line| ItemBody::of(line, currency.as_ref())).collect();
-        let (product_id, quantity, unit_price) = single(&items);
+        let Single { product_id, sku, quantity, unit_price } = single(&items);
         Self {
             id: order.hold.as_str().into(),
             product_id,
+            sku,
             quantity,
             unit_price,
             items,
             total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
             currency: currency.map(|currency| currency.code().into()),
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            metadata: order.metadata.as_ref().map(metadata_body),
             status: Some("converted".into()),
             order_id: Some(order.id.as_str().into()),
             expires_at: order.hold_deadline_ms.map(rfc3339),
@@ -94,10 +113,23 @@ impl<'a> HoldBody<'a> {
     }
 }
 
-/// `product_id`, `quantity` and `unit_price` of a single line.
-pub(super) fn single(items: &[ItemBody]) -> (Option<u64>, Option<u64>, Option<String>) {
-    let [ItemBody { product_id, quantity, unit_price }] = items else { return (None, None, None) };
-    (Some(*product_id), Some(*quantity), Some(unit_price.clone()))
+/// The only item, in parts that are `None` when there are more.
+#[derive(Default)]
+pub(super) struct Single {
+    pub product_id: Option<u64>,
+    pub sku: Option<String>,
+    pub quantity: Option<u64>,
+    pub unit_price: Option<String>,
+}
+
+pub(super) fn single(items: &[ItemBody]) -> Single {
+    let [ItemBody { product_id, sku, quantity, unit_price }] = items else { return Single::default() };
+    Single {
+        product_id: Some(*product_id),
+        sku: sku.clone(),
+        quantity: Some(*quantity),
+        unit_price: Some(unit_price.clone()),
+    }
 }
 
 fn whole_seconds(ms: i64) -> u64 {

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
-    hold::{ItemBody, single},
+    hold::{ItemBody, Single, single},
+    metadata::metadata_body,
     payment::{HeardEventBody, PaymentBody},
     time::rfc3339,
 };
 use crate::domain::{order::Order, payment::PaymentId, text::CustomerId};
 
-/// An order. Only an order of one product has `product_id`, `quantity` and `unit_price` beside its items.
+/// An order. Only an order of one product has `product_id`, `sku`, `quantity` and `unit_price` beside its items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrderBody<'a> {
     pub id: Cow<'a, str>,
@@ -19,11 +21,15 @@ pub struct OrderBody<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<String>,
     pub items: Vec<ItemBody>,
     pub customer_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
     pub status: Cow<'a, str>,
     pub total_amount: Option<String>,
     pub currency: Option<Cow<'a, str>>,
@@ -41,15 +47,17 @@ impl<'a> OrderBody<'a> {
     pub fn of(order: &'a Order) -> Self {
         let currency = order.total.map(|(_, currency)| currency);
         let items: Vec<_> = order.lines.iter().map(|line| ItemBody::of(line, currency.as_ref())).collect();
-        let (product_id, quantity, unit_price) = single(&items);
+        let Single { product_id, sku, quantity, unit_price } = single(&items);
         Self {
             id: order.id.as_str().into(),
             hold_id: order.hold.as_str().into(),
             product_id,
+            sku,
             quantity,
             unit_price,
             items,
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            metadata: order.metadata.as_ref().map(metadata_body),
             status: order.status.as_str().into(),
             total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
             currency: currency.map(|currency| currency.code().into()),
@@ -70,9 +78,13 @@ pub struct OrderRow<'a> {
     pub hold_id: Cow<'a, str>,
     /// Like `quantity`, null in an order of several products.
     pub product_id: Option<u64>,
+    #[serde(default)]
+    pub sku: Option<String>,
     pub quantity: Option<u64>,
     pub items: Vec<ItemBody>,
     pub customer_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub metadata: Option<Map<String, Value>>,
     pub status: Cow<'a, str>,
     pub total_amount: Option<String>,
     pub currency: Option<Cow<'a, str>>,
@@ -93,15 +105,17 @@ pub struct OrderRow<'a> {
 impl<'a> OrderRow<'a> {
     pub fn of(order: &'a Order) -> Self {
         let currency = order.total.map(|(_, currency)| currency);
-        let only = if let [only] = &order.lines[..] { Some(only.line) } else { None };
+        let only = if let [only] = &order.lines[..] { Some(only) } else { None };
         Self {
             id: order.id.as_str().into(),
             sale: order.hold.sale().as_str().into(),
             hold_id: order.hold.as_str().into(),
-            product_id: only.map(|line| line.product.get()),
-            quantity: only.map(|line| line.quantity.get()),
+            product_id: only.map(|only| only.line.product.get()),
+            sku: only.and_then(|only| only.sku.as_ref()).map(ToString::to_string),
+            quantity: only.map(|only| only.line.quantity.get()),
             items: order.lines.iter().map(|line| ItemBody::of(line, currency.as_ref())).collect(),
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            metadata: order.metadata.as_ref().map(metadata_body),
             status: order.status.as_str().into(),
             total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
             currency: currency.map(|currency| currency.code().into()),

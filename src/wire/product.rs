@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::time::rfc3339;
-use crate::domain::product::Product;
+use super::{metadata::metadata_body, time::rfc3339};
+use crate::domain::{product::Product, sku::Sku};
 
 /// A product and its exact stock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +14,11 @@ pub struct ProductBody<'a> {
     pub id: u64,
     pub sale: Cow<'a, str>,
     pub name: Cow<'a, str>,
+    /// Like the metadata only where the product has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
     pub price: String,
     pub currency: Cow<'a, str>,
     pub total_stock: u64,
@@ -35,6 +41,8 @@ impl<'a> ProductBody<'a> {
             id: product.id.get(),
             sale: product.sale.as_str().into(),
             name: Cow::Borrowed(&product.name),
+            sku: product.sku.as_ref().map(Sku::as_str).map(Cow::Borrowed),
+            metadata: product.metadata.as_ref().map(metadata_body),
             price: product.price.in_currency(&product.currency).to_string(),
             currency: product.currency.code().into(),
             total_stock: product.stock.total,

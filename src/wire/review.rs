@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::time::rfc3339;
+use super::{metadata::metadata_body, time::rfc3339};
 use crate::domain::review::{Review, ReviewReason, Subject};
 
 /// A review. Where the event named nothing of ours, `sale` and `order_id` are null and `reference` is what it named.
@@ -24,9 +25,11 @@ pub struct ReviewBody<'a> {
     pub refunded_amount: Option<String>,
     /// An amount that could not be read, as the provider sent it.
     pub stated_amount: Option<Cow<'a, str>>,
-    /// What the order costs, its customer and its deadline, when the review was opened.
+    /// What the order costs, its customer, its metadata and its deadline, when the review was opened.
     pub expected_amount: Option<String>,
     pub customer_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
     pub payment_due_at: Option<String>,
     /// The review about the same payment that was resolved before.
     pub previous_id: Option<String>,
@@ -59,6 +62,7 @@ impl<'a> ReviewBody<'a> {
             stated_amount: review.stated.as_deref().map(Cow::Borrowed),
             expected_amount: review.expected.map(|amount| amount.written(review.currency.as_ref())),
             customer_id: review.customer.as_deref().map(Cow::Borrowed),
+            metadata: review.metadata.as_ref().map(metadata_body),
             payment_due_at: review.due_ms.map(rfc3339),
             previous_id: review.previous.as_ref().map(ToString::to_string),
             opened_at: rfc3339(review.opened_ms),

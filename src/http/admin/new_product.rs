@@ -7,6 +7,7 @@ use crate::{
         outcome::PutProductOutcome,
         product::{MAX_PER_HOLD_DEFAULT, NewProduct, PER_HOLD_MAX, Product, TOTAL_MAX, fits_one_hold},
         quantity::Quantity,
+        sku::Sku,
         text::Name,
     },
     http::{
@@ -25,6 +26,8 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
     let name = object.required_text("name", Name::RULE, Name::parse);
+    let sku = object.text("sku", Sku::RULE, Sku::parse);
+    let metadata = object.metadata();
     let currency =
         object.text("currency", "an ISO 4217 code such as USD", |code| Currency::parse(&code.to_ascii_uppercase()));
     let currency = currency.or_else(|| Currency::parse("USD"))?;
@@ -37,7 +40,18 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
     if price.is_some_and(|price| !fits_one_hold(price, most)) {
         object.complain("price", "too_large", refusals::price_too_large());
     }
-    Some(NewProduct { id, sale, name: name?, price: price?, currency, total: total?, max_per_hold, max_per_customer })
+    Some(NewProduct {
+        id,
+        sale,
+        name: name?,
+        sku,
+        metadata,
+        price: price?,
+        currency,
+        total: total?,
+        max_per_hold,
+        max_per_customer,
+    })
 }
 
 /// The rule for a price, with an example in as many decimals.
@@ -49,15 +63,29 @@ fn price_rule(currency: Currency) -> String {
 
 /// Makes a product. Answers it, and whether it made its sale too.
 pub(super) async fn create(store: &Store, product: &NewProduct) -> Result<(Product, bool), Problem> {
-    match store.put_product(product).await? {
+    created(product, store.put_product(product).await?)
+}
+
+/// The product that was made, and whether it made its sale too.
+pub(super) fn created(product: &NewProduct, outcome: PutProductOutcome) -> Result<(Product, bool), Problem> {
+    match outcome {
         PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
-        PutProductOutcome::AlreadyExists => Err(already_exists()),
+        PutProductOutcome::AlreadyExists(id) => Err(already_exists(product, id)),
         PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
     }
 }
 
-pub(super) fn already_exists() -> Problem {
-    Problem::new(Code::AlreadyExists, "there is a product with this id already")
+/// The refusal of a product whose id or SKU the product `id` has.
+pub(super) fn already_exists(wanted: &NewProduct, id: ProductId) -> Problem {
+    let problem = match wanted.id {
+        Some(own) if own == id => Problem::new(Code::AlreadyExists, "there is a product with this id already"),
+        _ => sku_exists(),
+    };
+    problem.with("id", id.get())
+}
+
+pub(super) fn sku_exists() -> Problem {
+    Problem::new(Code::AlreadyExists, "there is a product with this SKU already")
 }
 
 pub(super) fn currency_differs(sale_currency: Currency) -> Problem {

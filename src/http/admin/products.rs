@@ -1,4 +1,4 @@
-//! GET and POST /api/admin/products, GET and PATCH /api/admin/products/{id}, and its stock.
+//! GET and POST /api/admin/products, GET and PATCH /api/admin/products/{id}, and its stock. A product is also named by its SKU.
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
@@ -10,6 +10,7 @@ use crate::{
         outcome::{ChangeProductOutcome, ListProductsOutcome, RestockOutcome},
         product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
         quantity::Quantity,
+        sku::ProductKey,
         text::{IdempotencyKey, Name},
     },
     http::{
@@ -40,9 +41,9 @@ pub(in crate::http) async fn list(
 /// The product as the storefront has it, without the gate of the storefront.
 pub(in crate::http) async fn read(
     store: Data<Store>,
-    Parsed(ReadRequest(id)): Parsed<ReadRequest>,
+    Parsed(ReadRequest(key)): Parsed<ReadRequest>,
 ) -> Result<HttpResponse, Problem> {
-    products::product(&store, id).await
+    products::product(&store, named(&store, &key).await?).await
 }
 
 pub(in crate::http) async fn create(
@@ -64,7 +65,8 @@ pub(in crate::http) async fn change(
     store: Data<Store>,
     Parsed(request): Parsed<ChangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let product = changed(store.change_product(request.id, &request.change).await?)?;
+    let id = named(&store, &request.key).await?;
+    let product = changed(store.change_product(id, &request.change).await?)?;
     Ok(answer::json(StatusCode::OK, &ProductBody::of(&product)))
 }
 
@@ -85,7 +87,8 @@ pub(in crate::http) async fn restock(
     store: Data<Store>,
     Parsed(request): Parsed<RestockRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.restock(request.id, request.restock, request.key.as_ref()).await? {
+    let id = named(&store, &request.product).await?;
+    match store.restock(id, request.restock, request.key.as_ref()).await? {
         RestockOutcome::Restocked(product) => Ok(answer::json(StatusCode::OK, &ProductBody::of(&product))),
         RestockOutcome::ProductNotFound => Err(refusals::product_not_found()),
         RestockOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
@@ -117,32 +120,32 @@ impl FromHttp for ListRequest {
     }
 }
 
-pub(in crate::http) struct ReadRequest(ProductId);
+pub(in crate::http) struct ReadRequest(ProductKey);
 
 impl FromHttp for ReadRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        id_in_path(&request).map(Self)
+        key_in_path(&request).map(Self)
     }
 }
 
 /// The body of PATCH /api/admin/products/{id}, and the product in its path.
 pub(in crate::http) struct ChangeRequest {
-    id: ProductId,
+    key: ProductKey,
     change: ProductChange,
 }
 
 impl FromHttp for ChangeRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let id = id_in_path(&request)?;
-        Ok(Self { id, change: body::read_json(&request, &mut payload, read_change).await? })
+        let key = key_in_path(&request)?;
+        Ok(Self { key, change: body::read_json(&request, &mut payload, read_change).await? })
     }
 }
 
 /// The body of POST /api/admin/products/{id}/restock, its key, and the product in its path.
 pub(in crate::http) struct RestockRequest {
-    id: ProductId,
+    product: ProductKey,
     restock: Restock,
     key: Option<IdempotencyKey>,
 }
@@ -150,20 +153,30 @@ pub(in crate::http) struct RestockRequest {
 impl FromHttp for RestockRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let (id, key) = (id_in_path(&request)?, extract::idempotency_key(request.headers())?);
-        Ok(Self { id, key, restock: body::read_json(&request, &mut payload, read_restock).await? })
+        let (product, key) = (key_in_path(&request)?, extract::idempotency_key(request.headers())?);
+        Ok(Self { product, key, restock: body::read_json(&request, &mut payload, read_restock).await? })
     }
 }
 
-fn id_in_path(request: &HttpRequest) -> Result<ProductId, Problem> {
-    ProductId::parse(request.match_info().query("id")).ok_or_else(refusals::product_not_found)
+/// The product in the path, of a route with an id or with a SKU.
+fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
+    match request.match_info().get("id") {
+        Some(id) => ProductId::parse(id).map(ProductKey::Id).ok_or_else(refusals::product_not_found),
+        None => products::sku_in_path(request).map(ProductKey::Sku),
+    }
+}
+
+async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
+    store.product_named(key).await?.ok_or_else(refusals::product_not_found)
 }
 
 fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductChange> {
-    let mut object = Object::open(json, "", &["name", "price", "max_per_hold", "max_per_customer"], errors)?;
+    let mut object =
+        Object::open(json, "", &["name", "metadata", "price", "max_per_hold", "max_per_customer"], errors)?;
     let no_limit = object.clears("max_per_customer").then_some(None);
     Some(ProductChange {
         name: object.text("name", Name::RULE, Name::parse),
+        metadata: object.metadata_change(),
         price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
         max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),
         max_per_customer: no_limit

@@ -15,7 +15,7 @@ mod repair;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Reply, Store, keys::PRODUCTS};
+use super::{Failure, Reply, Store, directory::Listing, keys::PRODUCTS};
 use crate::domain::{
     audit::{AuditOutcome, Difference, DifferenceKind, SaleAudit},
     ids::SaleId,
@@ -78,8 +78,10 @@ impl Store {
         }
         let add = |mut page: Reply| {
             while !page.is_empty() {
-                let (_product, sale) = (page.text()?, page.sale_id()?);
-                sales.entry(sale).or_insert(false);
+                let (product, listing) = (page.text()?, page.text()?);
+                let listing =
+                    Listing::read(&listing).ok_or_else(|| Failure::unreadable(format!("product {product}")))?;
+                sales.entry(listing.sale).or_insert(false);
             }
             Ok(())
         };

@@ -2,8 +2,10 @@
 
 use crate::domain::ids::{ProductId, SaleId};
 
-/// Product id -> sale id. Never changes for a product, so workers may remember it.
+/// Product id -> `<sale>` or `<sale> <SKU>`. Never changes for a product, so workers may remember it.
 pub const PRODUCTS: &str = "fs1:products";
+/// SKU -> product id.
+pub const SKUS: &str = "fs1:skus";
 /// All sales.
 pub const SALES: &str = "fs1:sales";
 /// `confirm` writes it after settled payment events, and waits until it is durable.

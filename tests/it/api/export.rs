@@ -177,7 +177,7 @@ fn number(text: &str) -> u64 {
 async fn without_orders_there_is_a_header_row_and_no_line() {
     let app = TestApp::selling(1).await;
     let (columns, rows) = rows(&app, "").await;
-    assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 16, 0));
+    assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 18, 0));
     assert_eq!(lines(&app, "sale=p1").await.len(), 0);
     let head = app.request(Method::HEAD, PATH).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
     assert_eq!(succeeded(&head), "text/csv; charset=utf-8");

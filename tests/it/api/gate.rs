@@ -49,6 +49,7 @@ fn storefront(app: &TestApp) -> Vec<RequestBuilder> {
         (Method::GET, "/api/products/1"),
         (Method::GET, "/api/product%73/1"),
         (Method::GET, "/api/products/none"),
+        (Method::GET, "/api/products/by-sku/none"),
         (Method::POST, "/api/holds"),
         (Method::POST, "/api/%68olds"),
         (Method::PUT, "/api/holds"),

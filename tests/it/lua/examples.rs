@@ -37,8 +37,9 @@ fn example(bench: &mut Bench, op: Op) -> Example {
     let texts = |values: &[Value]| {
         values.iter().map(|value| redis::from_redis_value_ref(value).unwrap()).collect::<Vec<String>>()
     };
-    let full =
-        |name: String| if ["products", "mark"].contains(&name.as_str()) { format!("fs1:{name}") } else { key(&name) };
+    let full = |name: String| {
+        if ["products", "skus", "mark"].contains(&name.as_str()) { format!("fs1:{name}") } else { key(&name) }
+    };
     Example { keys: texts(&keys).into_iter().map(full).collect(), arguments: texts(&arguments), reply }
 }
 

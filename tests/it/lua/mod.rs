@@ -4,8 +4,10 @@ mod batch;
 mod batch_money;
 mod cooldown;
 mod examples;
+mod metadata;
 mod pages;
 mod prices;
+mod skus;
 mod unmatched;
 mod words;
 
@@ -47,7 +49,7 @@ impl Bench {
 
     pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {
         let keys = [book(), vec![key(&format!("product:{id}"))]].concat();
-        let arguments = [&BOOK_ARGUMENTS[..], &[id, "Item", "500000", currency, units, "5", ""], &TERMS].concat();
+        let arguments = [&BOOK_ARGUMENTS[..], &[id, "Item", "", "500000", currency, units, "5", ""], &TERMS].concat();
         word(&self.call(Op::PutProduct, &keys, &arguments))
     }
 

@@ -86,7 +86,7 @@ impl Buyers {
         let (hold_key, order_key) = (key(&format!("hold:{id}")), key(&format!("order:{id}")));
         let found = bench.call(Op::FindHold, &[&units()[..], &[hold_key, order_key.clone()]].concat(), &[]);
         match word(&found).as_str() {
-            "active" => assert_eq!(&text(&found[5]), costs, "{id}"),
+            "active" => assert_eq!(&text(&found[6]), costs, "{id}"),
             "converted" => {
                 let order = stored_order(&mut bench.redis, &order_key);
                 let (currency, prices) = costs.split_once(' ').unwrap();
@@ -143,7 +143,7 @@ fn run(bench: &mut Bench, buyers: &mut Buyers, step: &Step) {
             let keys = [book(), vec![key(&format!("hold:{id}")), key(&format!("order:{id}"))]].concat();
             let extended = bench.call(Op::Extend, &keys, &[&BOOK_ARGUMENTS[..], &["1000"]].concat());
             if word(&extended) == "extended" {
-                assert_eq!(text(&extended[5]), known.costs, "{id}");
+                assert_eq!(text(&extended[6]), known.costs, "{id}");
             }
         }
         Step::Order(at) => {

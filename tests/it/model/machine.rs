@@ -28,6 +28,7 @@ use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
 use super::{
+    noted::{assert_noted, metadata_of, sku_of},
     paying::reviews,
     payments::price,
     reference::{HoldRequest, MAX_PER_HOLD, SaleReference, Transition},
@@ -224,7 +225,7 @@ impl SaleTest {
                 let product = new_product(*id, sale, currency, 5);
                 match self.runtime.block_on(self.store.put_product(&product)).unwrap() {
                     PutProductOutcome::Created { product, .. } => format!("put_product created {}", product.id),
-                    PutProductOutcome::AlreadyExists => "put_product already_exists".into(),
+                    PutProductOutcome::AlreadyExists(_) => "put_product already_exists".into(),
                     PutProductOutcome::CurrencyDiffers { sale_currency } => {
                         format!("put_product currency_differs {}", sale_currency.code())
                     }
@@ -238,6 +239,7 @@ impl SaleTest {
         match self.runtime.block_on(self.store.hold(command(request))).unwrap() {
             HoldOutcome::Held(hold) => {
                 let (until, costs) = (self.offset(hold.deadline_ms), costs(&hold));
+                assert_noted(&hold.lines, hold.metadata.as_ref());
                 self.holds.push(hold.id);
                 format!("held #{} until {until} costs {costs}", self.holds.len() - 1)
             }
@@ -309,6 +311,7 @@ impl SaleTest {
             FindHoldOutcome::Active(hold) => {
                 let (until, customer) = (self.offset(hold.deadline_ms), hold.customer.is_some());
                 let lines = units(hold.lines.iter().map(|priced| &priced.line));
+                assert_noted(&hold.lines, hold.metadata.as_ref());
                 format!("active #{at} {lines:?} until {until} customer {customer} costs {}", costs(&hold))
             }
             FindHoldOutcome::Converted(order) => format!("converted {}", self.order_text(&order)),
@@ -328,6 +331,7 @@ impl SaleTest {
     }
 
     pub(super) fn order_text(&self, order: &Order) -> String {
+        assert_noted(&order.lines, order.metadata.as_ref());
         let total = order.total.map_or(0, |(amount, _)| amount.ten_thousandths());
         format!(
             "#{} {} {:?} total {total} due {} late {} customer {}",
@@ -357,6 +361,7 @@ fn command(request: &HoldRequest) -> HoldCommand {
     HoldCommand {
         lines: Lines::new(request.lines.iter().map(line).collect()).unwrap(),
         customer: request.customer.then(|| CustomerId::parse("alice").unwrap()),
+        metadata: metadata_of(&request.lines),
         hold_ms: request.ttl_seconds.map(|seconds| seconds * 1_000),
         idempotency_key: request.key.map(|key| IdempotencyKey::parse(&format!("key-{key}")).unwrap()),
     }
@@ -375,6 +380,8 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
         id: ProductId::new(id),
         sale: SaleId::parse(sale),
         name: Name::parse("Item").unwrap(),
+        sku: sku_of(id),
+        metadata: None,
         price: money::Amount::from_ten_thousandths(price(id)),
         currency: money::Currency::parse(currency).unwrap(),
         total,

@@ -3,6 +3,7 @@
 
 mod confluence;
 mod machine;
+mod noted;
 mod paying;
 mod payments;
 mod permutations;

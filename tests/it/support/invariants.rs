@@ -107,7 +107,7 @@ fn check_customers(connection: &mut Connection, sale: &str) {
         let value: Option<String> = connection.get(&name).unwrap();
         let deadline: i64 = redis::cmd("PEXPIRETIME").arg(&name).query(connection).unwrap();
         let (Some(value), Ok(deadline)) = (value, u64::try_from(deadline)) else { continue };
-        let customer = value.splitn(3, ' ').nth(2).unwrap_or("");
+        let customer = value.lines().next().and_then(|line| line.splitn(3, ' ').nth(2)).unwrap_or("");
         for (product, units) in lines(value.split(' ').next().unwrap()) {
             if deadline > ahead {
                 add(customer, format!("{deadline}:{product}:h"), units);

@@ -37,6 +37,7 @@ async fn order(store: &Store, product: u64, number: usize) {
     let command = HoldCommand {
         lines: Lines::new(vec![line]).unwrap(),
         customer: CustomerId::parse(&format!("{number:0>128}")),
+        metadata: None,
         hold_ms: None,
         idempotency_key: None,
     };

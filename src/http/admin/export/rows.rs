@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::wire::{hold::ItemBody, order::OrderRow, payment::PaymentRow, table::cell::guarded};
 
@@ -21,9 +22,11 @@ impl<'a> Row<'a> for OrderRow<'a> {
         "sale",
         "hold_id",
         "product_id",
+        "sku",
         "quantity",
         "items",
         "customer_id",
+        "metadata",
         "status",
         "total_amount",
         "currency",
@@ -43,9 +46,11 @@ impl<'a> Row<'a> for OrderRow<'a> {
             self.sale,
             self.hold_id,
             number(self.product_id),
+            text(self.sku),
             number(self.quantity),
             items.into(),
             self.customer_id.unwrap_or_default(),
+            text(self.metadata.map(|metadata| Value::Object(metadata).to_string())),
             self.status,
             text(self.total_amount),
             self.currency.unwrap_or_default(),
@@ -103,7 +108,7 @@ fn text<'a>(text: Option<String>) -> Cow<'a, str> {
 
 /// `2 of product 1 at 5.00; 1 of product 7 at 120.00`, which no program takes for a time, a date or a number.
 fn items(order: &OrderRow<'_>) -> String {
-    let item = |item: &ItemBody| format!("{} of product {} at {}", item.quantity, item.product_id, item.unit_price);
+    let item = |item: &ItemBody| format!("{} of {} at {}", item.quantity, item.product_name(), item.unit_price);
     order.items.iter().map(item).collect::<Vec<_>>().join("; ")
 }
 

@@ -22,13 +22,13 @@ use self::{
 use super::{Parameters, authorize, new_product, products};
 use crate::{
     domain::{
-        outcome::StockOutcome,
+        outcome::{PutProductOutcome, StockOutcome},
         product::{NewProduct, Product, ProductChange, ProductField},
     },
     http::{
         body,
         extract::{self, FromHttp, Parsed},
-        problem::{Code, FieldError, Problem},
+        problem::{FieldError, Problem},
     },
     store::{Failure, Store},
 };
@@ -61,28 +61,31 @@ pub(in crate::http) async fn products(
     report.into_answer()
 }
 
-/// Without its id the product of an update would be made once more.
+/// Without its id or SKU the product of an update would be made once more.
 fn identified(product: NewProduct, is_update: bool) -> Row {
-    if product.id.is_some() || !is_update {
+    if product.id.is_some() || product.sku.is_some() || !is_update {
         return Ok(product);
     }
-    let detail = "an update needs the id of each product".into();
+    let detail = "an update needs the id or the SKU of each product".into();
     Err(Problem::of_fields(&[FieldError { pointer: "/id".to_owned(), code: "required", detail }]))
 }
 
 async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, Problem> {
-    let exists = match new_product::create(store, row).await {
-        Ok((product, new_sale)) => return Ok(Done::Created { product, new_sale }),
-        Err(problem) if problem.code() == Code::AlreadyExists => problem,
-        Err(problem) => return Err(problem),
+    let id = match store.put_product(row).await? {
+        PutProductOutcome::AlreadyExists(id) => id,
+        other => {
+            return new_product::created(row, other).map(|(product, new_sale)| Done::Created { product, new_sale });
+        }
     };
-    let Some(id) = row.id else { return Err(exists) };
+    let exists = new_product::already_exists(row, id);
     match store.stock(id).await {
-        Ok(StockOutcome::Stock(existing)) => {
+        // With the id of one product and the SKU of another it is neither.
+        Ok(StockOutcome::Stock(existing)) if row.id.is_none_or(|own| own == id) => {
             let (difference, change) = compared(row, &existing, is_update)?;
             products::changed(store.change_product(id, &change).await?)?;
             Ok(Done::Changed(difference))
         }
+        Ok(StockOutcome::Stock(_)) => Err(exists.with("differs", vec!["id"])),
         // The id is taken, and its product was never made.
         Ok(StockOutcome::ProductNotFound) => Err(exists),
         Err(failure) => Err(failure.into()),
@@ -101,7 +104,7 @@ fn compared(row: &NewProduct, existing: &Product, is_update: bool) -> Result<(Di
             let (changed, differs) = differs.into_iter().partition(|field| field.can_change());
             Ok((Difference { id: existing.id, changed: names(changed), differs: names(differs) }, change))
         }
-        None => Err(new_product::already_exists().with("differs", names(differs))),
+        None => Err(new_product::already_exists(row, existing.id).with("differs", names(differs))),
     }
 }
 
@@ -113,6 +116,8 @@ fn field_name(field: ProductField) -> &'static str {
     match field {
         ProductField::Sale => "sale",
         ProductField::Name => "name",
+        ProductField::Sku => "sku",
+        ProductField::Metadata => "metadata",
         ProductField::Price => "price",
         ProductField::Currency => "currency",
         ProductField::Total => "total_stock",

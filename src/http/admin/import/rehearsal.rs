@@ -9,6 +9,7 @@ use crate::{
         money::Currency,
         outcome::{FindSaleOutcome, StockOutcome},
         product::{NewProduct, Product},
+        sku::Sku,
     },
     http::{admin::new_product, problem::Problem},
     store::Store,
@@ -18,21 +19,31 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Rehearsal {
     ids: HashSet<ProductId>,
+    skus: HashSet<Sku>,
     sales: HashMap<SaleId, Currency>,
 }
 
 impl Rehearsal {
     pub(super) async fn rehearse(&mut self, store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, Problem> {
-        if let Some(id) = row.id {
-            if self.ids.contains(&id) {
-                return Err(new_product::already_exists());
-            }
-            if let StockOutcome::Stock(existing) = store.stock(id).await? {
-                return would_change(row, &existing, is_update);
-            }
+        if let Some(id) = row.id.filter(|id| self.ids.contains(id)) {
+            return Err(new_product::already_exists(row, id));
+        }
+        let of_sku = match &row.sku {
+            Some(sku) if self.skus.contains(sku) => return Err(new_product::sku_exists().with("differs", vec!["sku"])),
+            Some(sku) => store.look_up_sku(sku).await?,
+            None => None,
+        };
+        if let Some(other) = of_sku.filter(|other| row.id.is_some_and(|id| id != *other)) {
+            return Err(new_product::already_exists(row, other).with("differs", vec!["id"]));
+        }
+        if let Some(id) = row.id.or(of_sku)
+            && let StockOutcome::Stock(existing) = store.stock(id).await?
+        {
+            return would_change(row, &existing, is_update);
         }
         let new_sale = self.join_sale(store, row).await?;
         self.ids.extend(row.id);
+        self.skus.extend(row.sku.clone());
         Ok(Done::WouldCreate { id: row.id, new_sale })
     }
 

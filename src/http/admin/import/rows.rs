@@ -181,6 +181,7 @@ fn read_cells(columns: &[Option<&'static str>], record: &ByteRecord) -> Row {
 fn value<'a>(column: &str, text: &'a str, decimals: usize) -> Result<Json<'a>, &'static str> {
     Ok(match column {
         "name" => Json::Text(cell::name(text)),
+        "metadata" => fields::parse(text.as_bytes()).map_err(|_| "is no JSON. Write {\"colour\": \"red\"}")?,
         "price" => Json::Text(cell::price(text, decimals)?),
         _ if COUNTS.contains(&column) => {
             let text = cell::count(text)?;

@@ -11,6 +11,8 @@ pub mod product;
 pub mod review;
 pub mod sale;
 
+use serde_json::{Map, Value};
+
 use super::{
     error::Failure,
     reply::{Fields, Reply},
@@ -18,6 +20,7 @@ use super::{
 use crate::domain::{
     hold::{Hold, Line, Lines, PricedLine},
     ids::{HoldId, ProductId},
+    metadata::Metadata,
     money::{Amount, Currency},
     quantity::Quantity,
     text::CustomerId,
@@ -48,16 +51,18 @@ impl Costs {
             return Err(Failure::unreadable("a hold without the prices of its lines"));
         }
         let priced = lines.as_slice().iter().zip(&self.prices);
-        Ok(priced.map(|(line, price)| PricedLine { line: *line, price: *price }).collect())
+        Ok(priced.map(|(line, price)| PricedLine { line: *line, sku: None, price: *price }).collect())
     }
 }
 
-/// The rest of a reply: now, deadline, lines, customer and costs.
+/// The rest of a reply: now, deadline, lines, customer, metadata and costs.
 pub fn hold(id: &HoldId, reply: &mut Reply) -> Result<Hold, Failure> {
     let (now_ms, deadline_ms) = (reply.int()?, reply.int()?);
     let (lines, customer) = (lines(&reply.text()?)?, customer(&reply.text()?));
+    let metadata = metadata(&reply.text()?)?;
     let costs = Costs::read(&reply.text()?)?;
-    Ok(Hold { id: id.clone(), lines: costs.of(&lines)?, currency: costs.currency, customer, deadline_ms, now_ms })
+    let (lines, currency) = (costs.of(&lines)?, costs.currency);
+    Ok(Hold { id: id.clone(), lines, currency, customer, metadata, deadline_ms, now_ms })
 }
 
 pub fn line(text: &str) -> Result<Line, Failure> {
@@ -70,6 +75,26 @@ pub fn line(text: &str) -> Result<Line, Failure> {
 
 pub fn customer(text: &str) -> Option<CustomerId> {
     CustomerId::parse(text)
+}
+
+/// Metadata as one line of JSON, which is how Redis stores it and calls carry it.
+pub fn metadata_line(metadata: &Metadata) -> String {
+    let entries = metadata.entries().iter();
+    Value::Object(entries.map(|(key, value)| (key.clone(), value.as_str().into())).collect()).to_string()
+}
+
+/// What [`metadata_line`] wrote. Empty: there is none.
+pub fn metadata(line: &str) -> Result<Option<Metadata>, Failure> {
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let entries: Map<String, Value> = serde_json::from_str(line).map_err(|_| Failure::unreadable("metadata"))?;
+    let text = |(key, value)| match value {
+        Value::String(text) => Ok((key, text)),
+        _ => Err(Failure::unreadable("metadata with a value that is no text")),
+    };
+    let entries = entries.into_iter().map(text).collect::<Result<_, _>>()?;
+    Metadata::new(entries).map_err(|error| Failure::unreadable(error.to_string()))
 }
 
 pub fn currency(code: &str) -> Result<Currency, Failure> {

@@ -1,6 +1,6 @@
 //! Orders, as `lua/lib/orders.lua` and `lua/settle.lua` write them.
 
-use super::{Failure, Fields, currency, customer, heard::Heard, line, payment::payments, ten_thousandths};
+use super::{Failure, Fields, currency, customer, heard::Heard, line, metadata, payment::payments, ten_thousandths};
 use crate::{
     domain::{
         hold::PricedLine,
@@ -79,6 +79,7 @@ fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<O
         lines: priced_lines(fields.text("lines")?)?,
         total: total(fields)?,
         customer: fields.get("customer").and_then(customer),
+        metadata: metadata(fields.get("metadata").unwrap_or_default())?,
         created_ms: fields.int("created")?,
         payment_due_ms,
         paid_ms: fields.int_or_none("paid_at")?,
@@ -100,7 +101,7 @@ pub fn priced_lines(text: &str) -> Result<Vec<PricedLine>, Failure> {
     }
     let priced = |part: &str| {
         let (head, price) = part.split_once('@').ok_or_else(|| Failure::unreadable("a line without a price"))?;
-        Ok(PricedLine { line: line(head)?, price: ten_thousandths(price)? })
+        Ok(PricedLine { line: line(head)?, sku: None, price: ten_thousandths(price)? })
     };
     text.split(',').map(priced).collect()
 }

@@ -1,6 +1,6 @@
 //! Products: the rows of `lua/lib/products.lua`, and what an event says of a product.
 
-use super::{Failure, Fields, Reply, currency, sale::window, some};
+use super::{Failure, Fields, Reply, currency, metadata, sale::window, some};
 use crate::domain::{
     ids::{ProductId, SaleId},
     money::Amount,
@@ -27,6 +27,8 @@ impl ProductHead {
             id: ProductId::new(row.count()?).ok_or_else(|| Failure::unreadable("a product id"))?,
             sale: sale.clone(),
             name: row.text()?,
+            sku: None,
+            metadata: metadata(&row.text()?)?,
             price: Amount::from_ten_thousandths(row.count()?),
             currency: currency(&self.currency)?,
             stock: Stock {
@@ -58,6 +60,8 @@ pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product,
         id: ProductId::new(count("product")?).ok_or_else(|| Failure::unreadable("a product id"))?,
         sale: sale.clone(),
         name: fields.text("name")?.to_owned(),
+        sku: None,
+        metadata: metadata(fields.get("metadata").unwrap_or_default())?,
         price: Amount::from_ten_thousandths(count("price")?),
         currency: currency(fields.text("currency")?)?,
         stock: Stock {

@@ -1,6 +1,6 @@
-//! Reviews, as `lua/lib/reviews.lua` writes them: seventeen lines.
+//! Reviews, as `lua/lib/reviews.lua` writes them: eighteen lines.
 
-use super::{Failure, currency, instant, some, ten_thousandths};
+use super::{Failure, currency, instant, metadata, some, ten_thousandths};
 use crate::{
     domain::{
         ids::SaleId,
@@ -27,11 +27,12 @@ pub fn id_and_reason(sale: &SaleId, key: &str, reason: &str) -> Result<Option<(R
 }
 
 fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
-    let mut lines = record.splitn(17, '\n');
-    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than seventeen lines"));
+    let mut lines = record.splitn(18, '\n');
+    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than eighteen lines"));
     let (reason, status, target, event, payment) = (next()?, next()?, next()?, next()?, next()?);
     let (amount, code, refunded, stated, expected) = (next()?, next()?, next()?, next()?, next()?);
-    let (customer, due, previous, opened, resolved) = (next()?, next()?, next()?, next()?, next()?);
+    let (customer, metadata_line) = (next()?, next()?);
+    let (due, previous, opened, resolved) = (next()?, next()?, next()?, next()?);
     let (action, note) = (next()?, next()?);
     let reason = stored_reason(reason)?;
     let subject = if reason == ReviewReason::Unmatched {
@@ -56,6 +57,7 @@ fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
         stated: some(stated).map(str::to_owned),
         expected: some(expected).map(ten_thousandths).transpose()?,
         customer: some(customer).map(str::to_owned),
+        metadata: metadata(metadata_line)?,
         due_ms: some(due).map(instant).transpose()?,
         previous: previous.transpose()?,
         opened_ms: instant(opened)?,
@@ -97,7 +99,7 @@ mod tests {
     }
 
     fn record(reason: &str, status: &str) -> String {
-        format!("{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n\n\n600000\nalice\n2000\n\n1000\n\n\n")
+        format!("{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n\n\n600000\nalice\n\n2000\n\n1000\n\n\n")
     }
 
     #[test]
