@@ -9,6 +9,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
 
 use super::{
     CommonArgs,
@@ -20,7 +24,8 @@ use super::{
 use crate::{
     config::{Secret, Settings},
     tools::rush::{
-        self, Progress,
+        self, Phase, Progress,
+        crowd::Popularity,
         plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, LoadModel, ProductChoice, RATE_MAX, RushPlan, Scenario},
     },
     webhook::{signature::Signer, standard},
@@ -44,16 +49,28 @@ Examples:
   flashsale rush --scenario abandon           holds lapse after a second or two, and others get the units
   flashsale rush --buyers 100000 --rate 5000/s --concurrency 512 --duration 20s --report rush.html
   flashsale rush --url https://shop.example --product 7 --json
+  flashsale rush --sale drop-1 --buyers 20000         your drop: all its products, its limits, its terms
+  flashsale rush --sale drop-1 --popularity even --customers 5000 --report drop.html
 
 Closed loop, without --rate: a buyer comes when another one has an answer, so a slow service gets fewer requests. \
 Open loop, with --rate: buyers come on schedule whatever happens, and their wait counts from the scheduled instant. \
 These are the latencies that buyers see (no coordinated omission).
 
+At its end, also after Ctrl-C, a rush releases its holds and cancels its orders that are not paid (a second Ctrl-C \
+stops that too). The report counts what stays, and why. Paid orders cannot be taken away, so lifecycle and duplicates of an \
+existing sale or product need --keep: paid orders stay in lists, exports and sums, refunded or not. Customers are named \
+rush-…-0 and so on, so no real one is touched. Where the sale counts releases (cooldown_counts_releases), each of them \
+leaves a mark that lasts until its cool-down is over. \
+The sale must be live: a paused, scheduled or ended one gives out no holds.
+
+What could not be shown is listed as such, with the flag to add: units left because too few came, limits that nobody met, \
+terms that only an admin can read.
+
 A rush in which a rate limit (429) or a missing API key (401) turned somebody away proves nothing. With an admin token, all \
 reads of the counters but the first use the admin routes, where neither applies.
 
-Exit status: 0 proved; 1 not proved, also if somebody was turned away at the gate; 2 there was no rush (bad flags, no \
-service, no product, no token).";
+Exit status: 0 proved; 1 not proved, also if somebody was turned away at the gate or something could not be taken away; 2 there \
+was no rush (bad flags, no service, no product, a sale that is not live, no token).";
 
 /// The product, the buyers, and the report.
 #[derive(Args)]
@@ -72,8 +89,22 @@ pub(super) struct RushArgs {
     #[arg(long, value_name = "N", conflicts_with = "product", value_parser = whole(1, UNITS_MAX))]
     units: Option<u64>,
     /// Existing product to rush, for all its available units, instead of making one
-    #[arg(long, value_name = "ID", value_parser = product_id)]
+    #[arg(long, value_name = "ID", conflicts_with = "sale", value_parser = product_id)]
     product: Option<u64>,
+    /// Existing sale to rush: all available units of all its products
+    #[arg(long, value_name = "ID", conflicts_with = "units", value_parser = filled)]
+    sale: Option<String>,
+    /// How wishes spread over the products of the sale, by id: zipf (the nth is wanted 1/n as often as the first), even, or
+    /// another exponent than 1, up to 10
+    #[arg(long, value_name = "CURVE", default_value = "zipf", requires = "sale", value_parser = str::parse::<Popularity>)]
+    popularity: Popularity,
+    /// Customers that buyers are drawn from [default: as many as meet the limits and still take all units; without limits
+    /// each buyer of a sale is one, and buyers of a product give no name]
+    #[arg(long, value_name = "N", value_parser = whole(1, BUYERS_MAX))]
+    customers: Option<u64>,
+    /// Leave the holds and orders that the rush makes
+    #[arg(long)]
+    keep: bool,
     /// Buyers served at the same time, each on its own connection (three with duplicates)
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole(1, CONCURRENCY_MAX))]
     concurrency: u64,
@@ -126,7 +157,6 @@ async fn rehearse(plan: RushPlan, args: &RushArgs) -> Result<Exit, String> {
     let page = page.transpose()?;
     print_note(&format!("buyers go to {}", plan.endpoint.url()));
     let mut display = ProgressDisplay::new(plan.buyers);
-    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
     let report = rush::run(plan, interrupted, |progress| display.show(progress)).await;
     display.bar.finish_and_clear();
     let report = report.map_err(|error| error.to_string())?;
@@ -138,6 +168,20 @@ async fn rehearse(plan: RushPlan, args: &RushArgs) -> Result<Exit, String> {
     Ok(if report.is_proved() { Exit::Done } else { Exit::No })
 }
 
+/// Ready when the person, or whoever ended this process, wants it to stop.
+async fn interrupted() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminations) => drop(terminations.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
 fn unwritable(path: &std::path::Path, error: &io::Error) -> String {
     format!("--report {} cannot be written: {error}", path.display())
 }
@@ -147,14 +191,26 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<RushPlan, String> {
         let secret = settings.webhook.secrets_of(standard::PROVIDER.setting).first();
         secret.and_then(|secret| Signer::new(&standard::PROVIDER, secret.expose()))
     };
-    let scenario = args.scenario.into();
+    let scenario: Scenario = args.scenario.into();
+    let exists = args.product.is_some() || args.sale.is_some();
+    if exists && scenario.pays() && !args.keep {
+        return Err(format!(
+            "--scenario {} pays its orders, and paid orders stay in the shop's orders, exports and sums. Say --keep if they may, \
+             or leave --sale and --product out: the rush then makes a product of its own",
+            scenario.as_str()
+        ));
+    }
     Ok(RushPlan {
         endpoint: with_api_key(endpoint(args.url.as_deref(), settings)?, args.api_key.as_deref(), settings)?,
         scenario,
-        product: match args.product {
-            Some(product) => ProductChoice::Existing { product },
-            None => ProductChoice::New { units: args.units.unwrap_or(UNITS) },
+        product: match (&args.sale, args.product) {
+            (Some(sale), _) => ProductChoice::Sale { sale: sale.clone() },
+            (None, Some(product)) => ProductChoice::Existing { product },
+            (None, None) => ProductChoice::New { units: args.units.unwrap_or(UNITS) },
         },
+        popularity: args.popularity,
+        customers: args.customers,
+        keep: args.keep,
         buyers: args.buyers,
         concurrency: args.concurrency,
         load: load(args, scenario),
@@ -234,9 +290,13 @@ impl ProgressDisplay {
     }
 
     fn show(&mut self, progress: Progress) {
-        let Progress { accepted, refused, failed, elapsed, waiting } = progress;
-        let waits = if waiting { ", waiting for the last" } else { "" };
-        let counts = format!("accepted {accepted}, refused {refused}, failed {failed}{waits}");
+        let Progress { accepted, refused, failed, elapsed, phase } = progress;
+        let doing = match phase {
+            Phase::Buying => String::new(),
+            Phase::Waiting => ", waiting for the last".to_owned(),
+            Phase::TakingAway(done) => format!(", {done} taken away"),
+        };
+        let counts = format!("accepted {accepted}, refused {refused}, failed {failed}{doing}");
         if self.has_lines && self.last_line.elapsed() >= LINE_PAUSE {
             self.last_line = Instant::now();
             print_note(&format!("{} s: {counts}", elapsed.as_secs()));

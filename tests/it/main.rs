@@ -30,6 +30,7 @@ mod model;
 mod money;
 mod payments_interrupted;
 mod rush;
+mod rush_sale;
 mod secrets;
 mod support;
 mod topology;

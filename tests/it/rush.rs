@@ -160,7 +160,7 @@ fn when_there_can_be_no_rush_it_says_what_to_do() {
         assert!(stderr(&output).contains(expected), "{arguments}: {output:?}");
         assert!(output.stdout.is_empty(), "{arguments}: {output:?}");
     }
-    assert_eq!(demo.rush("--product 1").status.code(), Some(0));
+    assert_eq!(demo.rush("--product 1 --keep").status.code(), Some(0));
     let late = demo.rush("--product 1");
     assert!(late.status.code() == Some(2) && stderr(&late).contains("no units left"), "{late:?}");
 }
@@ -257,8 +257,9 @@ fn a_faulty_service_is_not_proved() {
         (Fault::Miscounts, "rush", "units taken = holds granted"),
         (Fault::Shares, "rush", "every buyer has a hold of their own"),
         (Fault::Hoards, "rush", "no buyer met sold-out while units were left"),
-        (Fault::Forgets, "duplicates", "duplicates were answered identically"),
-        (Fault::None, "lifecycle", "units sold = orders paid"),
+        (Fault::Forgets, "duplicates --keep", "duplicates were answered identically"),
+        (Fault::Keeps, "rush", "what the rush made was taken away"),
+        (Fault::None, "lifecycle --keep", "units sold = orders paid"),
         (Fault::None, "abandon --duration 1s", "all units came back"),
     ];
     for (fault, scenario, check) in cases {

@@ -88,6 +88,11 @@ impl Endpoint {
         self.request(Method::GET, path, None, Bytes::new())
     }
 
+    /// A request without a body that takes something away.
+    pub fn delete(&self, path: &str) -> Request {
+        self.request(Method::DELETE, path, None, Bytes::new())
+    }
+
     /// A request with a JSON body.
     pub fn post(&self, path: &str, body: impl Into<Bytes>) -> Request {
         self.request(Method::POST, path, Some(JSON), body.into())

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::{
     answers::{AnswerClass, Step, StepAnswer},
     arrivals::{Arrival, Arrivals, Ended},
+    crowd::{Choice, Crowd},
     ledger::Ledger,
     metrics::Metrics,
     plan::Scenario,
@@ -29,6 +30,7 @@ const PAYMENTS_QUEUED: usize = 96;
 pub struct RushState {
     pub scenario: Scenario,
     pub requests: Requests,
+    pub crowd: Crowd,
     pub arrivals: Arrivals,
     pub metrics: RefCell<Metrics>,
     pub ledger: RefCell<Ledger>,
@@ -47,11 +49,12 @@ pub async fn work(state: &RushState, connections: &mut [Connection]) {
 
 impl RushState {
     async fn serve_one(&self, connections: &mut [Connection], arrival: Arrival) {
-        let Some(hold) = self.hold(connections, arrival).await else { return };
+        let choice = self.crowd.choice(arrival.buyer);
+        let Some(hold) = self.hold(connections, choice, arrival).await else { return };
         if !self.scenario.pays() {
             return;
         }
-        let Some(order) = self.order(&mut connections[0], &hold).await else { return };
+        let Some(order) = self.order(&mut connections[0], choice, &hold).await else { return };
         if self.scenario == Scenario::Duplicates {
             let copies = std::iter::repeat_n(Rc::from(order), self.scenario.copies());
             self.payments_queued.borrow_mut().extend(copies);
@@ -62,20 +65,20 @@ impl RushState {
     }
 
     /// Sends all copies of the hold at once, one on each connection.
-    async fn hold(&self, connections: &mut [Connection], arrival: Arrival) -> Option<String> {
+    async fn hold(&self, connections: &mut [Connection], choice: Choice, arrival: Arrival) -> Option<String> {
         let abandons = self.scenario == Scenario::Abandon;
         let ttl_seconds = abandons.then(|| 1 + self.random.borrow_mut().below(2));
-        let request = || self.requests.hold(arrival.buyer, ttl_seconds);
+        let request = || self.requests.hold(choice, ttl_seconds);
         let sending = connections.iter_mut().map(|connection| self.send(connection, Step::Hold, arrival.at, request));
         let answers = join_all(sending).await;
-        let (result, hold) = self.ledger.borrow_mut().record_hold(answers);
+        let (result, hold) = self.ledger.borrow_mut().record_hold(choice, answers);
         self.metrics.borrow_mut().record_buyer(result);
         hold
     }
 
-    async fn order(&self, connection: &mut Connection, hold: &str) -> Option<String> {
+    async fn order(&self, connection: &mut Connection, choice: Choice, hold: &str) -> Option<String> {
         let answer = self.send(connection, Step::Order, Instant::now(), || self.requests.order(hold)).await;
-        self.ledger.borrow_mut().record_order(answer)
+        self.ledger.borrow_mut().record_order(choice, hold, answer)
     }
 
     async fn pay(&self, connection: &mut Connection, order: &str) {

@@ -27,12 +27,22 @@ pub enum RushError {
         "{url} has no product {product}; GET {url}/api/products lists all products. Without --product the rush makes its own"
     )]
     NoProduct { url: String, product: u64 },
+    #[error("{url} has no sale {sale}; `flashsale sale list` shows all sales")]
+    NoSale { url: String, sale: String },
     #[error(
-        "product {product} has no units left: {} are held, {} wait for a payment, {} are sold of {}.\n\
-         Wait until some come back, name another product, or leave --product out: the rush then makes its own",
+        "{what} has no products{}",
+        if *.by_admin { ": `flashsale product create --sale` or `flashsale import` makes them" }
+        else { " that buyers can see: is the id right? --admin-token TOKEN finds hidden ones too" }
+    )]
+    NoProducts { what: String, by_admin: bool },
+    #[error("sale {sale} {}", closed(.sale, .status, .starts_at.as_deref(), .ends_at.as_deref()))]
+    NotOpen { sale: String, status: String, starts_at: Option<String>, ends_at: Option<String> },
+    #[error(
+        "{what} has no units left: {} are held, {} wait for a payment, {} are sold of {}.\n\
+         Wait until some come back, name another product or sale, or name none: the rush then makes a product of its own",
         .stock.held, .stock.pending, .stock.sold, .stock.total
     )]
-    NoUnits { product: u64, stock: StockCounters },
+    NoUnits { what: String, stock: StockCounters },
     #[error(
         "a rush makes a product of its own, and needs the admin token for it: --admin-token TOKEN, or FLASHSALE_ADMIN__TOKEN.\n\
          `flashsale serve --demo` prints its token. Without a token, rush an existing product: --product 1"
@@ -48,6 +58,31 @@ pub enum RushError {
     NoAdminRoutes { url: String },
     #[error("the operating system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+/// What a sale is that gives out no holds, and how to rehearse it.
+fn closed(sale: &str, status: &str, starts_at: Option<&str>, ends_at: Option<&str>) -> String {
+    let (what, open, close) = match (status, starts_at, ends_at) {
+        ("paused", ..) => {
+            ("is paused".to_owned(), format!("flashsale sale resume {sale}"), format!("flashsale sale pause {sale}"))
+        }
+        ("scheduled", Some(at), _) => (
+            format!("opens at {at}"),
+            format!("flashsale sale change {sale} --no-starts-at"),
+            format!("flashsale sale change {sale} --starts-at {at}"),
+        ),
+        ("ended", _, Some(at)) => (
+            format!("ended at {at}"),
+            format!("flashsale sale change {sale} --no-ends-at"),
+            format!("flashsale sale change {sale} --ends-at {at}"),
+        ),
+        _ => (format!("is {status}"), format!("flashsale sale change {sale}"), "what undoes it".to_owned()),
+    };
+    format!(
+        "{what}, so nobody gets a hold, and nothing can be proved.\n\
+         Where buyers cannot reach it yet, open it for the rehearsal: `{open}`, and afterwards `{close}`.\n\
+         Where they can, rush a copy of it: docs/rehearsal.md has the two commands that make one"
+    )
 }
 
 fn advice(error: &TransportError) -> &'static str {

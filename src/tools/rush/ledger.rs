@@ -8,11 +8,29 @@ use std::{
 
 use super::{
     answers::{AnswerClass, StepAnswer},
+    crowd::Choice,
+    limits::{CustomerUnits, Limits},
+    take_away::Made,
     timeline::BuyerResult,
 };
 
+/// What the buyers of one product got.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProductCounts {
+    pub buyers: u64,
+    pub granted: u64,
+    pub unknown: u64,
+    /// Buyers who were refused for lack of stock.
+    pub sold_out: u64,
+    /// Buyers who were refused because of a limit.
+    pub limited: u64,
+    /// Buyers who were refused for another reason, or failed.
+    pub other: u64,
+    pub paid: u64,
+    pub unknown_paid: u64,
+}
+
 /// Grows with what is granted, never with the number of buyers.
-#[derive(Default)]
 pub struct Ledger {
     /// Buyers who got a unit.
     pub granted: u64,
@@ -28,6 +46,10 @@ pub struct Ledger {
     pub unknown_orders: u64,
     /// The first and the last deadline of all granted holds.
     pub deadlines: Option<(Instant, Instant)>,
+    /// What is to be taken away again.
+    pub made: Made,
+    pub customers: CustomerUnits,
+    products: Vec<ProductCounts>,
     ids: HashSet<u64>,
     hasher: RandomState,
     payments: HashMap<String, PaymentCopies>,
@@ -41,6 +63,8 @@ struct PaymentCopies {
     unknown: u32,
     other: u32,
     other_order: bool,
+    /// The place of the product that the order is about.
+    product: usize,
 }
 
 /// Payment events, counted by what became of them.
@@ -53,18 +77,77 @@ pub struct PaymentCounts {
     pub differing: u64,
 }
 
+impl ProductCounts {
+    pub fn add(&mut self, other: &Self) {
+        self.buyers += other.buyers;
+        self.granted += other.granted;
+        self.unknown += other.unknown;
+        self.sold_out += other.sold_out;
+        self.limited += other.limited;
+        self.other += other.other;
+        self.paid += other.paid;
+        self.unknown_paid += other.unknown_paid;
+    }
+}
+
 impl Ledger {
+    /// Without `keep` it remembers what is to be taken away again.
+    pub fn new(products: usize, limits: Limits, keep: bool) -> Self {
+        Self {
+            granted: 0,
+            unknown: 0,
+            shared_ids: 0,
+            differing_holds: 0,
+            contradicted_holds: 0,
+            orders: 0,
+            unknown_orders: 0,
+            deadlines: None,
+            made: Made::new(keep),
+            customers: CustomerUnits::new(limits),
+            products: vec![ProductCounts::default(); products],
+            ids: HashSet::new(),
+            hasher: RandomState::new(),
+            payments: HashMap::new(),
+        }
+    }
+
+    /// What the buyers of each product got, in the order of the products.
+    pub fn products(&self) -> Vec<ProductCounts> {
+        let mut products = self.products.clone();
+        for copies in self.payments.values() {
+            products[copies.product].paid += u64::from(copies.is_settled());
+            products[copies.product].unknown_paid += u64::from(copies.is_unknown());
+        }
+        products
+    }
+
     /// Records the answers to all copies of one hold. Gives what the buyer ended up with, and the hold.
-    pub fn record_hold(&mut self, answers: Vec<StepAnswer>) -> (BuyerResult, Option<String>) {
+    pub fn record_hold(&mut self, choice: Choice, answers: Vec<StepAnswer>) -> (BuyerResult, Option<String>) {
+        let product = &mut self.products[choice.product];
+        product.buyers += 1;
         let any = |class| answers.iter().any(|answer: &StepAnswer| answer.class == class);
         let (granted, refused, unknown) =
             (any(AnswerClass::Accepted), any(AnswerClass::Refused), any(AnswerClass::Unknown));
         if !granted {
             // A copy without an answer may have been granted, whatever the other answers were.
             self.unknown += u64::from(unknown);
+            if unknown {
+                product.unknown += 1;
+                self.customers.record_unknown(choice);
+                self.made.add_unknown(choice);
+            } else if answers.iter().any(|answer| answer.code == "insufficient_stock") {
+                product.sold_out += 1;
+            } else if answers.iter().any(|answer| answer.code == "customer_limit_reached") {
+                product.limited += 1;
+                self.customers.record_refused(choice);
+            } else {
+                product.other += 1;
+            }
             return (if refused && !unknown { BuyerResult::Refused } else { BuyerResult::Failed }, None);
         }
         self.granted += 1;
+        product.granted += 1;
+        self.customers.record_granted(choice);
         self.contradicted_holds += u64::from(refused);
         let mut holds = answers.into_iter().filter(|answer| answer.class == AnswerClass::Accepted);
         let first = holds.next().expect("one was granted");
@@ -72,6 +155,7 @@ impl Ledger {
         let id = first.id.unwrap_or_default();
         self.shared_ids += u64::from(!self.ids.insert(self.hasher.hash_one(&id)));
         self.record_deadline(first.expires_in);
+        self.made.add_hold(&id);
         (BuyerResult::Accepted, Some(id))
     }
 
@@ -84,11 +168,15 @@ impl Ledger {
         self.deadlines = Some((first.min(deadline), last.max(deadline)));
     }
 
-    /// Records the answer to an order; gives its id.
-    pub fn record_order(&mut self, answer: StepAnswer) -> Option<String> {
+    /// Records the answer to an order of this hold; gives its id.
+    pub fn record_order(&mut self, choice: Choice, hold: &str, answer: StepAnswer) -> Option<String> {
         match answer.class {
             AnswerClass::Accepted => {
                 self.orders += 1;
+                if let Some(order) = &answer.id {
+                    self.made.replace_hold(hold, order);
+                    self.payments.entry(order.clone()).or_default().product = choice.product;
+                }
                 answer.id
             }
             AnswerClass::Unknown => {
@@ -102,8 +190,14 @@ impl Ledger {
     pub fn record_payment(&mut self, order: &str, answer: &StepAnswer) {
         let copies = self.payments.entry(order.to_owned()).or_default();
         match (answer.class, answer.code.as_ref()) {
-            (AnswerClass::Accepted, "applied") => copies.applied += 1,
-            (AnswerClass::Accepted, "duplicate") => copies.duplicate += 1,
+            (AnswerClass::Accepted, "applied") => {
+                copies.applied += 1;
+                self.made.set_paid(order);
+            }
+            (AnswerClass::Accepted, "duplicate") => {
+                copies.duplicate += 1;
+                self.made.set_paid(order);
+            }
             (AnswerClass::Unknown, _) => copies.unknown += 1,
             _ => copies.other += 1,
         }
@@ -117,13 +211,27 @@ impl Ledger {
 
     pub fn payments(&self) -> PaymentCounts {
         let mut sum = PaymentCounts::default();
-        for copies in self.payments.values() {
-            let settled = copies.applied + copies.duplicate > 0;
+        for copies in self.payments.values().filter(|copies| copies.were_sent()) {
+            let settled = copies.is_settled();
             sum.sent += 1;
             sum.paid += u64::from(settled);
-            sum.unknown += u64::from(!settled && copies.unknown > 0);
+            sum.unknown += u64::from(copies.is_unknown());
             sum.differing += u64::from(copies.applied > 1 || copies.other_order || (settled && copies.other > 0));
         }
         sum
+    }
+}
+
+impl PaymentCopies {
+    fn were_sent(&self) -> bool {
+        self.applied + self.duplicate + self.unknown + self.other > 0
+    }
+
+    fn is_settled(&self) -> bool {
+        self.applied + self.duplicate > 0
+    }
+
+    fn is_unknown(&self) -> bool {
+        !self.is_settled() && self.unknown > 0
     }
 }

@@ -2,19 +2,24 @@
 //!
 //! It knows the service only by its HTTP interface, as any client does, so the service may be far away.
 
+mod advice;
 mod answers;
 mod arrivals;
 mod buyers;
+pub mod crowd;
 mod error;
 mod figures;
 mod ledger;
+mod limits;
 mod metrics;
 pub mod plan;
 mod prepare;
+mod products;
 mod proof;
 pub mod report;
 mod requests;
 mod stock;
+mod take_away;
 mod timeline;
 
 use std::{
@@ -31,14 +36,17 @@ pub use self::error::RushError;
 use self::{
     arrivals::{Arrivals, Ended},
     buyers::RushState,
+    crowd::{Crowd, customers_for},
     ledger::Ledger,
     metrics::Metrics,
-    plan::{RushPlan, Scenario},
+    plan::{ProductChoice, RushPlan, Scenario},
     prepare::Prepared,
+    products::ProductReader,
     proof::Evidence,
     report::RushReport,
     requests::Requests,
-    stock::{StockCounters, StockReader, StockSample, StockSamples},
+    stock::{StockCounters, StockSample, StockSamples},
+    take_away::TakenAway,
 };
 
 use crate::tools::client::{Connection, Endpoint, api::CallError, seeded_random::SeededRandom};
@@ -61,38 +69,42 @@ pub struct Progress {
     pub refused: u64,
     pub failed: u64,
     pub elapsed: Duration,
-    /// After the last buyer, until the last hold has lapsed.
-    pub waiting: bool,
+    pub phase: Phase,
 }
 
-/// Runs a rush to its end, or until `stop` is ready, in the caller's `LocalSet`. Calls `progress` about ten times a second.
+/// What a rush does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Buying,
+    /// After the last buyer, until the last answer has come or the last hold has lapsed.
+    Waiting,
+    /// So many holds and orders are taken away.
+    TakingAway(u64),
+}
+
+/// Runs a rush to its end, or until `stop` is ready, in the caller's `LocalSet`, and takes away what it made: to its end, or
+/// until `stop` is ready once more. Calls `progress` about ten times a second.
 ///
 /// # Errors
 /// [`RushError`]: there was no rush.
 pub async fn run(
     plan: RushPlan,
-    stop: impl Future<Output = ()>,
-    progress: impl FnMut(Progress),
+    stop: impl AsyncFn(),
+    mut progress: impl FnMut(Progress),
 ) -> Result<RushReport, RushError> {
     let endpoint = Rc::new(plan.endpoint.clone());
+    let run = getrandom::u64()?;
     let mut prepared = prepare::prepare(&plan).await?;
-    let workers = connect_workers(&plan, &endpoint).await;
+    let mut workers = connect_workers(&plan, &endpoint).await;
     let at = jiff::Timestamp::now();
     let started = Instant::now();
-    let state = RushState {
-        scenario: plan.scenario,
-        requests: Requests { endpoint, product: prepared.product, run: getrandom::u64()?, signer: plan.signer.clone() },
-        arrivals: Arrivals::start(&plan, started),
-        metrics: RefCell::new(Metrics::new(started)),
-        ledger: RefCell::new(Ledger::default()),
-        random: RefCell::new(SeededRandom::new(plan.seed)),
-        payments_queued: RefCell::new(Vec::new()),
-    };
-    let samples = RefCell::new(StockSamples::starting_with(prepared.stock));
+    let state = state(&plan, &prepared, endpoint, run, started);
+    let start = prepared.stock();
+    let samples = RefCell::new(StockSamples::starting_with(&start));
     let all_lapsed = {
         let sampling = prepared.reader.sample(started, |sample| samples.borrow_mut().add(sample));
-        let reporting = report_progress(&state, started, progress);
-        let serving = serve_all(&state, workers, &plan, stop);
+        let reporting = report_progress(&state, started, &mut progress);
+        let serving = serve_all(&state, &mut workers, &plan, stop());
         // Only the serving ends by itself.
         tokio::select! {
             all_lapsed = serving => all_lapsed,
@@ -100,32 +112,61 @@ pub async fn run(
             () = reporting => false,
         }
     };
-    let least_available = if all_lapsed { prepared.stock.available } else { i64::MIN };
-    let end = read_at_end(&state, &mut prepared.reader, least_available).await;
+    let end = read_at_end(&state, &mut prepared.reader, &start, all_lapsed).await;
     let mut samples = samples.into_inner();
-    samples.add(end.as_ref().ok().map(|stock| StockSample { at: started.elapsed(), stock: *stock }));
-    Ok(report(&plan, &prepared, &state, &samples, end, at))
-}
-
-fn report(
-    plan: &RushPlan,
-    prepared: &Prepared,
-    state: &RushState,
-    samples: &StockSamples,
-    end: Result<StockCounters, CallError>,
-    at: jiff::Timestamp,
-) -> RushReport {
+    samples.add(end.as_ref().ok().map(|stock| StockSample::of(stock, started.elapsed())));
+    let some_lapsed = may_have_lapsed(&state.ledger.borrow());
+    let taken = if plan.scenario == Scenario::Abandon {
+        // What is abandoned lapses by itself, and the rush has waited for it.
+        TakenAway { kept: plan.keep, ..TakenAway::default() }
+    } else {
+        let last = state.progress(started, Phase::TakingAway(0));
+        let progress = RefCell::new(&mut progress);
+        let show = |done| (progress.borrow_mut())(Progress { phase: Phase::TakingAway(done), ..last });
+        take_away::take_away(&state, &mut workers, stop(), show).await
+    };
+    let after = if plan.keep { None } else { prepared.reader.read().await.ok() };
     let (metrics, ledger) = (state.metrics.borrow(), state.ledger.borrow());
-    let proof = proof::judge(&Evidence {
+    let evidence = Evidence {
         scenario: plan.scenario,
         metrics: &metrics,
         ledger: &ledger,
-        samples,
-        start: prepared.stock,
-        end,
-        some_lapsed: may_have_lapsed(&ledger),
+        samples: &samples,
+        products: proof::sides(&prepared.products, end.as_ref().ok(), after.as_ref(), &ledger),
+        unread: end.err(),
+        some_lapsed,
+        taken: &taken,
+    };
+    Ok(RushReport::new(&plan, &prepared, &state, &evidence, at))
+}
+
+fn state(plan: &RushPlan, prepared: &Prepared, endpoint: Rc<Endpoint>, run: u64, started: Instant) -> RushState {
+    let count = prepared.products.len();
+    let customers = plan.customers.or_else(|| {
+        let available = prepared.available();
+        let by_limits = customers_for(plan.buyers, plan.popularity, &available, &prepared.limits);
+        // A sale may have limits that nobody can see without an admin token.
+        by_limits.or_else(|| matches!(plan.product, ProductChoice::Sale { .. }).then_some(plan.buyers))
     });
-    RushReport::new(plan, prepared, state, samples, proof, at)
+    RushState {
+        scenario: plan.scenario,
+        requests: Requests {
+            endpoint,
+            products: prepared.products.iter().map(|product| product.id).collect(),
+            run,
+            signer: plan.signer.clone(),
+        },
+        crowd: Crowd::new(plan.seed, plan.popularity, count, customers),
+        arrivals: Arrivals::start(plan, started),
+        metrics: RefCell::new(Metrics::new(started)),
+        ledger: RefCell::new(Ledger::new(
+            count,
+            prepared.limits.clone(),
+            plan.keep || plan.scenario == Scenario::Abandon,
+        )),
+        random: RefCell::new(SeededRandom::new(plan.seed)),
+        payments_queued: RefCell::new(Vec::new()),
+    }
 }
 
 /// The connections of each worker, made before the first arrival, so that no buyer waits for one.
@@ -139,7 +180,7 @@ async fn connect_workers(plan: &RushPlan, endpoint: &Rc<Endpoint>) -> Vec<Vec<Co
 /// Serves the buyers. In a scenario about lapsing it also waits for the last deadline, and gives whether it did.
 async fn serve_all(
     state: &RushState,
-    mut workers: Vec<Vec<Connection>>,
+    workers: &mut [Vec<Connection>],
     plan: &RushPlan,
     stop: impl Future<Output = ()>,
 ) -> bool {
@@ -167,31 +208,38 @@ async fn serve_all(
     false
 }
 
-async fn report_progress(state: &RushState, started: Instant, mut progress: impl FnMut(Progress)) {
+async fn report_progress(state: &RushState, started: Instant, progress: &mut impl FnMut(Progress)) {
     loop {
-        {
-            let metrics = state.metrics.borrow();
-            let (accepted, refused, failed) = (metrics.accepted, metrics.refused, metrics.failed);
-            let waiting = state.arrivals.ended().is_some();
-            progress(Progress { accepted, refused, failed, elapsed: started.elapsed(), waiting });
-        }
+        let phase = if state.arrivals.ended().is_some() { Phase::Waiting } else { Phase::Buying };
+        progress(state.progress(started, phase));
         sleep(PROGRESS_PAUSE).await;
     }
 }
 
-/// The counters after the last buyer, as soon as so many units are available. A service that is away gets a few seconds
-/// to come back.
+impl RushState {
+    fn progress(&self, started: Instant, phase: Phase) -> Progress {
+        let metrics = self.metrics.borrow();
+        let (accepted, refused, failed) = (metrics.accepted, metrics.refused, metrics.failed);
+        Progress { accepted, refused, failed, elapsed: started.elapsed(), phase }
+    }
+}
+
+/// The counters after the last buyer. If all holds have lapsed it waits for their units. A service that is away gets a few
+/// seconds to come back.
 async fn read_at_end(
     state: &RushState,
-    reader: &mut StockReader,
-    least_available: i64,
-) -> Result<StockCounters, CallError> {
+    reader: &mut ProductReader,
+    start: &[StockCounters],
+    all_lapsed: bool,
+) -> Result<Vec<StockCounters>, CallError> {
     if state.ledger.borrow().is_in_doubt() {
         sleep(LATE_EFFECTS).await;
     }
+    let are_back =
+        |end: &Vec<StockCounters>| end.iter().zip(start).all(|(end, start)| end.available >= start.available);
     let mut read = reader.read().await;
     for _ in 1..LAST_READS {
-        if read.as_ref().is_ok_and(|stock| stock.available >= least_available) {
+        if read.as_ref().is_ok_and(|end| !all_lapsed || are_back(end)) {
             break;
         }
         sleep(LAST_READ_PAUSE).await;

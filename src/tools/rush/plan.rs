@@ -1,7 +1,8 @@
 //! The plan of a rush: how many buyers, how fast, for which product, and until when.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
+use super::crowd::Popularity;
 use crate::{tools::client::Endpoint, webhook::signature::Signer};
 
 pub const BUYERS_MAX: u64 = 10_000_000;
@@ -61,13 +62,25 @@ pub enum LoadModel {
     Open { rate: u64 },
 }
 
-/// Which product the buyers want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which products the buyers want.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProductChoice {
+    /// All available units of all products of a sale.
+    Sale { sale: String },
     /// All available units of an existing product.
     Existing { product: u64 },
     /// A product that the rush makes.
     New { units: u64 },
+}
+
+impl fmt::Display for ProductChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sale { sale } => write!(f, "sale {sale}"),
+            Self::Existing { product } => write!(f, "product {product}"),
+            Self::New { .. } => f.write_str("a product of its own"),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -75,7 +88,11 @@ pub struct RushPlan {
     pub endpoint: Endpoint,
     pub scenario: Scenario,
     pub product: ProductChoice,
+    /// How the wishes of the buyers spread over the products of a sale.
+    pub popularity: Popularity,
     pub buyers: u64,
+    /// The customers that buyers are drawn from. Without it the limits of the products say how many.
+    pub customers: Option<u64>,
     pub concurrency: u64,
     pub load: LoadModel,
     pub duration: Duration,
@@ -84,15 +101,20 @@ pub struct RushPlan {
     pub signer: Option<Signer>,
     /// Seed of the rush's own choices: which copy is sent when, who holds for how long.
     pub seed: u64,
+    /// Leaves the holds and orders that the rush makes.
+    pub keep: bool,
 }
 
 impl RushPlan {
     /// The command line that repeats this rush, without anything secret.
     pub fn command(&self) -> String {
-        let product = match self.product {
+        let product = match &self.product {
+            ProductChoice::Sale { sale } => format!("--sale {sale} --popularity {}", self.popularity),
             ProductChoice::Existing { product } => format!("--product {product}"),
             ProductChoice::New { units } => format!("--units {units}"),
         };
+        let customers = self.customers.map_or_else(String::new, |customers| format!(" --customers {customers}"));
+        let keep = if self.keep { " --keep" } else { "" };
         let rate = match self.load {
             LoadModel::Closed => String::new(),
             LoadModel::Open { rate } => format!(" --rate {rate}"),
@@ -100,7 +122,8 @@ impl RushPlan {
         let ms = self.duration.as_millis();
         let duration = if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") };
         format!(
-            "flashsale rush --url {} --scenario {} {product} --buyers {} --concurrency {} --duration {duration}{rate} --seed {}",
+            "flashsale rush --url {} --scenario {} {product} --buyers {}{customers} --concurrency {} --duration {duration}{rate} \
+             --seed {}{keep}",
             self.endpoint.url(),
             self.scenario.as_str(),
             self.buyers,

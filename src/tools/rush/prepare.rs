@@ -1,17 +1,19 @@
-//! Before the first buyer: checks that the service answers, and finds or makes the product.
+//! Before the first buyer: checks that the service answers and sells, and finds or makes the products.
 
 use serde_json::json;
 
 use super::{
     error::RushError,
+    limits::{Limits, SaleLimits},
     plan::{ProductChoice, RushPlan},
-    stock::{StockCounters, StockReader},
+    products::{ProductReader, WantedProduct},
+    stock::StockCounters,
 };
 use crate::{
     tools::{
         client::{
             Bounds, TIMEOUT,
-            api::{ApiCall, ApiClient, CallError, Refusal},
+            api::{ApiCall, ApiClient, CallError, Refusal, escape},
         },
         text::cut,
     },
@@ -21,44 +23,102 @@ use crate::{
 const NAME: &str = "Rehearsal";
 const PRICE: &str = "50.00";
 const DETAIL_CHARS_MAX: usize = 300;
-const BOUNDS: Bounds = Bounds { timeout: TIMEOUT, body_bytes_max: 1 << 20 };
+/// The public list of a shop may be long.
+const BOUNDS: Bounds = Bounds { timeout: TIMEOUT, body_bytes_max: 64 << 20 };
 
 /// What the buyers will want.
 pub struct Prepared {
-    pub product: u64,
-    pub reader: StockReader,
-    /// The counters before the first buyer.
-    pub stock: StockCounters,
+    /// By id, as before the first buyer.
+    pub products: Vec<WantedProduct>,
+    pub limits: Limits,
+    pub reader: ProductReader,
+    /// Whether the counters are read over the admin routes.
+    pub by_admin: bool,
+}
+
+impl Prepared {
+    /// The counters of the products before the first buyer.
+    pub fn stock(&self) -> Vec<StockCounters> {
+        self.products.iter().map(|product| product.stock).collect()
+    }
+
+    /// The available units of the products before the first buyer.
+    pub fn available(&self) -> Vec<i64> {
+        self.products.iter().map(|product| product.stock.available).collect()
+    }
 }
 
 /// # Errors
 /// [`RushError`].
 pub async fn prepare(plan: &RushPlan) -> Result<Prepared, RushError> {
-    let product = match plan.product {
-        ProductChoice::Existing { product } => product,
-        ProductChoice::New { units } => create(plan, units).await?,
+    let prepared = match &plan.product {
+        ProductChoice::Existing { product } => first_read(plan, *product).await?,
+        ProductChoice::New { units } => first_read(plan, create(plan, *units).await?).await?,
+        ProductChoice::Sale { sale } => first_list(plan, sale).await?,
     };
-    let (reader, stock) = first_read(plan, product).await?;
-    if stock.available <= 0 {
-        return Err(RushError::NoUnits { product, stock });
+    let Some(first) = prepared.products.first() else {
+        return Err(RushError::NoProducts { what: plan.product.to_string(), by_admin: prepared.by_admin });
+    };
+    if let Some(status) = first.status.as_ref().filter(|status| *status != "live") {
+        let sale = first.sale.clone().unwrap_or_default();
+        let (starts_at, ends_at) = (first.starts_at.clone(), first.ends_at.clone());
+        return Err(RushError::NotOpen { sale, status: status.clone(), starts_at, ends_at });
     }
-    Ok(Prepared { product, reader, stock })
+    let stock = StockCounters::sum(&prepared.stock());
+    if stock.available <= 0 {
+        return Err(RushError::NoUnits { what: plan.product.to_string(), stock });
+    }
+    Ok(prepared)
 }
 
 /// The first read goes through the storefront, to prove that buyers are admitted. Later reads use the admin route if
 /// there is a token, so they do not use up the buyers' rate limit.
-async fn first_read(plan: &RushPlan, product: u64) -> Result<(StockReader, StockCounters), RushError> {
-    let mut as_buyer = StockReader::as_buyer(client(plan, None)?, product);
-    let stock = as_buyer.read().await.map_err(|error| explain_read(plan, product, error))?;
+async fn first_read(plan: &RushPlan, product: u64) -> Result<Prepared, RushError> {
+    let mut reader = ProductReader::as_buyer(client(plan, None)?, product);
+    let products = reader.find().await.map_err(|error| explain_read(plan, product, error))?;
+    let mut by_admin = false;
+    let mut limits = None;
     if let Some(token) = &plan.admin_token {
-        let mut as_admin = StockReader::as_admin(client(plan, Some(token))?, product);
-        match as_admin.read().await {
-            Ok(_) => return Ok((as_admin, stock)),
+        let mut as_admin = ProductReader::as_admin(client(plan, Some(token))?, product);
+        match as_admin.find().await {
+            Ok(_) => (reader, by_admin) = (as_admin, true),
             Err(CallError::Transport(source)) => return Err(explain(plan, source.into())),
             Err(_) => {}
         }
+        if let Some(sale) = products.first().and_then(|product| product.sale.as_deref()).filter(|_| by_admin) {
+            limits = Some(sale_limits(plan, token, sale).await?);
+        }
     }
-    Ok((as_buyer, stock))
+    Ok(Prepared { limits: Limits::new(&products, limits), products, reader, by_admin })
+}
+
+/// All products of the sale. With an admin token the list is the admin's, and one product is read as a buyer reads it, to
+/// prove that buyers are admitted.
+async fn first_list(plan: &RushPlan, sale: &str) -> Result<Prepared, RushError> {
+    let Some(token) = &plan.admin_token else {
+        let mut reader = ProductReader::of_sale(client(plan, None)?, sale, false);
+        let products = reader.find().await.map_err(|error| explain_read(plan, 0, error))?;
+        return Ok(Prepared { limits: Limits::new(&products, None), products, reader, by_admin: false });
+    };
+    let limits = sale_limits(plan, token, sale).await?;
+    let mut reader = ProductReader::of_sale(client(plan, Some(token))?, sale, true);
+    let products = reader.find().await.map_err(|error| explain_admin(plan, sale, error))?;
+    if let Some(first) = products.first() {
+        let as_buyer = ProductReader::as_buyer(client(plan, None)?, first.id).find().await;
+        // A product that buyers cannot see can be held all the same, where the shop says so.
+        if let Err(error) = as_buyer.map_err(|error| explain_read(plan, first.id, error))
+            && !matches!(error, RushError::NoProduct { .. })
+        {
+            return Err(error);
+        }
+    }
+    Ok(Prepared { limits: Limits::new(&products, Some(limits)), products, reader, by_admin: true })
+}
+
+async fn sale_limits(plan: &RushPlan, token: &str, sale: &str) -> Result<SaleLimits, RushError> {
+    let path = format!("/api/admin/sales/{}", escape(sale));
+    let reply = client(plan, Some(token))?.send(ApiCall::get(path)).await;
+    reply.and_then(|reply| reply.json()).map_err(|error| explain_admin(plan, sale, error))
 }
 
 /// Makes a product; gives its id.
@@ -73,7 +133,7 @@ async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
     let body = json!({"name": NAME, "price": PRICE, "total_stock": units});
     let reply = client(plan, Some(token))?.send(ApiCall::post("/api/admin/products", &body)).await;
     let created = reply.and_then(|reply| reply.json::<ProductBody<'static>>());
-    created.map(|product| product.id).map_err(|error| explain_create(plan, error))
+    created.map(|product| product.id).map_err(|error| explain_admin(plan, "", error))
 }
 
 fn client(plan: &RushPlan, token: Option<&str>) -> Result<ApiClient, RushError> {
@@ -95,12 +155,13 @@ fn explain_read(plan: &RushPlan, product: u64, error: CallError) -> RushError {
     }
 }
 
-fn explain_create(plan: &RushPlan, error: CallError) -> RushError {
+fn explain_admin(plan: &RushPlan, sale: &str, error: CallError) -> RushError {
     let url = plan.endpoint.url().to_owned();
     match error {
-        CallError::Refused(refusal) => match refusal.status {
-            401 => RushError::UnknownToken { url },
-            404 => RushError::NoAdminRoutes { url },
+        CallError::Refused(refusal) => match (refusal.status, refusal.code.as_str()) {
+            (401, _) => RushError::UnknownToken { url },
+            (404, "sale_not_found") => RushError::NoSale { url, sale: sale.to_owned() },
+            (404, _) => RushError::NoAdminRoutes { url },
             _ => unexpected(url, &refusal),
         },
         other => explain(plan, other),

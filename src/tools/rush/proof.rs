@@ -3,12 +3,17 @@
 use super::{
     answers::Step,
     figures::thousands,
-    ledger::{Ledger, PaymentCounts},
+    ledger::{Ledger, PaymentCounts, ProductCounts},
     metrics::Metrics,
     plan::Scenario,
+    products::WantedProduct,
     stock::{StockCounters, StockSamples},
+    take_away::TakenAway,
 };
 use crate::tools::client::api::CallError;
+
+/// Products that a check names.
+const NAMED_MAX: usize = 3;
 
 /// One thing that must be true.
 #[derive(Clone, Debug)]
@@ -33,101 +38,225 @@ impl Proof {
     }
 }
 
+/// One product, by its counters and by the answers to its buyers.
+#[derive(Clone, Debug)]
+pub struct ProductSides {
+    pub product: WantedProduct,
+    pub counts: ProductCounts,
+    /// The counters before the first buyer.
+    pub start: StockCounters,
+    /// The counters after the last buyer. Where they could not be read, those of the start stand in.
+    pub end: StockCounters,
+    /// The counters after everything was taken away, where they were read.
+    pub after: Option<StockCounters>,
+}
+
 /// Everything that the proof looks at.
 pub struct Evidence<'a> {
     pub scenario: Scenario,
     pub metrics: &'a Metrics,
     pub ledger: &'a Ledger,
     pub samples: &'a StockSamples,
-    /// The counters before the first buyer and after the last.
-    pub start: StockCounters,
-    pub end: Result<StockCounters, CallError>,
+    pub products: Vec<ProductSides>,
+    /// Why there are no counters of the end.
+    pub unread: Option<CallError>,
     /// Whether a granted hold may have lapsed before the counters were read at the end.
     pub some_lapsed: bool,
+    pub taken: &'a TakenAway,
+}
+
+/// The products with their counters: at the end and after all was taken away, where they could be read.
+pub fn sides(
+    products: &[WantedProduct],
+    end: Option<&Vec<StockCounters>>,
+    after: Option<&Vec<StockCounters>>,
+    ledger: &Ledger,
+) -> Vec<ProductSides> {
+    let at = |all: Option<&Vec<StockCounters>>, place: usize| all.map(|all| all[place]);
+    let sides = products.iter().zip(ledger.products()).enumerate().map(|(place, (product, counts))| ProductSides {
+        product: product.clone(),
+        counts,
+        start: product.stock,
+        end: at(end, place).unwrap_or(product.stock),
+        after: at(after, place),
+    });
+    sides.collect()
+}
+
+impl ProductSides {
+    /// Units that may come back meanwhile, of this rush or of others, so that they may be given out twice.
+    fn may_return(&self, some_lapsed: bool) -> bool {
+        some_lapsed || self.start.held + self.start.pending > 0
+    }
+
+    /// Units above those that there were, by the counters and by the answers to buyers.
+    fn oversold(&self, some_lapsed: bool) -> i64 {
+        let by_counters = self.end.taken() - self.end.total;
+        let supply = self.start.available + self.end.total - self.start.total;
+        let by_buyers = if self.may_return(some_lapsed) { 0 } else { signed(self.counts.granted) - supply };
+        by_counters.max(by_buyers).max(0)
+    }
+
+    fn taken(&self) -> i64 {
+        self.end.taken() - self.start.taken()
+    }
+
+    fn sold(&self) -> i64 {
+        self.end.sold - self.start.sold
+    }
+
+    /// Whether as many units were taken as the answers say.
+    fn is_taken_as_granted(&self, some_lapsed: bool) -> bool {
+        let least = if some_lapsed { 0 } else { signed(self.counts.granted) };
+        (least..=signed(self.counts.granted + self.counts.unknown)).contains(&self.taken())
+    }
+
+    fn was_sold_out_too_early(&self, some_lapsed: bool) -> bool {
+        self.counts.sold_out > 0 && self.end.available != 0 && !some_lapsed
+    }
+
+    /// Whether every check about this product holds that does not depend on others.
+    pub fn is_sound(&self, scenario: Scenario, some_lapsed: bool) -> bool {
+        let some_lapsed = some_lapsed || scenario == Scenario::Abandon;
+        self.end.are_balanced()
+            && self.oversold(some_lapsed) == 0
+            && self.is_taken_as_granted(some_lapsed)
+            && !self.was_sold_out_too_early(some_lapsed)
+    }
+
+    /// Whether nothing of the rush is held or pending any more.
+    fn is_as_before(&self) -> bool {
+        self.after.is_none_or(|after| after.held <= self.start.held && after.pending <= self.start.pending)
+    }
+}
+
+impl Evidence<'_> {
+    fn sum(&self, figure: impl Fn(&ProductSides) -> i64) -> i64 {
+        self.products.iter().map(figure).sum()
+    }
+
+    /// The products for which something is wrong, behind the detail of a check. There is no need to name the only one.
+    fn naming(&self, detail: String, is_wrong: impl Fn(&ProductSides) -> bool) -> String {
+        let wrong: Vec<String> =
+            self.products.iter().filter(|sides| is_wrong(sides)).map(|sides| sides.product.title()).collect();
+        if wrong.is_empty() || self.products.len() == 1 {
+            return detail;
+        }
+        let more =
+            if wrong.len() > NAMED_MAX { format!(" and {} others", wrong.len() - NAMED_MAX) } else { String::new() };
+        format!("{detail}: {}{more}", wrong[..wrong.len().min(NAMED_MAX)].join(", "))
+    }
 }
 
 pub fn judge(evidence: &Evidence<'_>) -> Proof {
-    let mut checks = vec![balanced(evidence.samples), admitted(evidence.metrics)];
-    match &evidence.end {
-        Err(why) => checks.push(Check {
+    let mut checks = vec![balanced(evidence), admitted(evidence.metrics)];
+    match &evidence.unread {
+        Some(why) => checks.push(Check {
             name: "the counters were read at the end",
             ok: false,
             detail: format!("without them nothing is proved: {}", reason(why)),
         }),
-        Ok(end) => checks.extend(compare(evidence, *end)),
+        None => checks.extend(compare(evidence)),
     }
     checks.push(distinct(evidence.ledger));
     if evidence.scenario.copies() > 1 {
         checks.push(identical(evidence));
     }
+    let some_lapsed = evidence.some_lapsed || evidence.scenario == Scenario::Abandon;
+    checks.extend(evidence.ledger.customers.checks(some_lapsed));
+    if !evidence.taken.kept && evidence.scenario != Scenario::Abandon {
+        checks.push(taken_away(evidence));
+    }
     Proof { checks }
 }
 
-fn compare(evidence: &Evidence<'_>, end: StockCounters) -> Vec<Check> {
-    let mut checks = vec![oversold(evidence, end)];
+fn compare(evidence: &Evidence<'_>) -> Vec<Check> {
+    let mut checks = vec![oversold(evidence)];
     if evidence.scenario == Scenario::Abandon {
-        checks.push(all_back(evidence, end));
+        checks.push(all_back(evidence));
     } else {
-        checks.push(granted_is_taken(evidence, end));
-        checks.push(sold_out_first(evidence, end));
+        checks.push(granted_is_taken(evidence));
+        checks.push(sold_out_first(evidence));
     }
     if evidence.scenario.pays() {
-        checks.push(paid_is_sold(evidence, end));
+        checks.push(paid_is_sold(evidence));
     }
     checks.push(something(evidence));
     checks
 }
 
-/// The counters add up in every sample.
-fn balanced(samples: &StockSamples) -> Check {
-    let looks = samples.all.len();
-    let detail = match samples.first_unbalanced() {
-        None if looks == 1 => "at the only look at the counters".to_owned(),
-        None => format!("at each of {} looks at the counters", thousands(looks)),
-        Some(sample) => {
-            let StockCounters { total, available, held, pending, sold } = sample.stock;
-            let at_ms = sample.at.as_millis();
-            format!("{total} = {available} + {held} + {pending} + {sold} is false, after {at_ms} ms")
+/// The counters of every product add up in every sample.
+fn balanced(evidence: &Evidence<'_>) -> Check {
+    let samples = &evidence.samples.all;
+    let unbalanced = samples.iter().find_map(|sample| Some((sample.at, sample.unbalanced?)));
+    let (looks, products) = (samples.len(), evidence.products.len());
+    let of = if products == 1 { String::new() } else { format!(" of {} products", thousands(products)) };
+    let detail = match unbalanced {
+        None if looks == 1 => format!("at the only look at the counters{of}"),
+        None => format!("at each of {} looks at the counters{of}", thousands(looks)),
+        Some((at, (place, stock))) => {
+            let StockCounters { total, available, held, pending, sold } = stock;
+            let title = &evidence.products[place].product.title();
+            let of = if products == 1 { String::new() } else { format!("{title}: ") };
+            format!("{of}{total} = {available} + {held} + {pending} + {sold} is false, after {} ms", at.as_millis())
         }
     };
-    let ok = looks > 0 && samples.first_unbalanced().is_none();
+    let ok = looks > 0 && unbalanced.is_none();
     Check { name: "total = available + held + pending + sold", ok, detail }
 }
 
 /// No units were given out that never existed, neither by the counters nor by the answers to buyers.
-fn oversold(evidence: &Evidence<'_>, end: StockCounters) -> Check {
-    let samples = evidence.samples.all.iter().map(|sample| sample.stock);
-    let by_counters = samples.chain([end]).map(|stock| stock.taken() - stock.total).max().unwrap_or(0).max(0);
-    let may_return = evidence.some_lapsed || evidence.start.held + evidence.start.pending > 0;
-    let by_buyers = if may_return { 0 } else { (signed(evidence.ledger.granted) - evidence.start.available).max(0) };
-    let many = by_counters.max(by_buyers);
-    Check {
-        name: "nothing was oversold",
-        ok: many == 0,
-        detail: format!("{many} too many; {} of {} units are taken", thousands(end.taken()), thousands(end.total)),
-    }
+fn oversold(evidence: &Evidence<'_>) -> Check {
+    let by_samples = evidence.samples.all.iter().map(|sample| sample.above_total).max().unwrap_or(0);
+    let many = by_samples.max(evidence.sum(|sides| sides.oversold(evidence.some_lapsed)));
+    let (taken, total) = (evidence.sum(|sides| sides.end.taken()), evidence.sum(|sides| sides.end.total));
+    let detail = format!("{many} too many; {} of {} units are taken", thousands(taken), thousands(total));
+    let detail = evidence.naming(detail, |sides| sides.oversold(evidence.some_lapsed) > 0);
+    Check { name: "nothing was oversold", ok: many == 0, detail }
 }
 
-fn granted_is_taken(evidence: &Evidence<'_>, end: StockCounters) -> Check {
-    let (granted, unknown) = (signed(evidence.ledger.granted), signed(evidence.ledger.unknown));
-    let taken = end.taken() - evidence.start.taken();
-    let least = if evidence.some_lapsed { 0 } else { granted };
+fn granted_is_taken(evidence: &Evidence<'_>) -> Check {
+    let (granted, unknown) = (evidence.ledger.granted, evidence.ledger.unknown);
+    let taken = evidence.sum(ProductSides::taken);
     let caveat = match (evidence.some_lapsed, unknown) {
         (true, _) => format!("at most {} granted, because some have lapsed", thousands(granted + unknown)),
         (false, 0) => format!("{} granted", thousands(granted)),
         (false, _) => format!("{} granted and {} unknown", thousands(granted), thousands(unknown)),
     };
-    let ok = (least..=granted + unknown).contains(&taken);
+    let is_wrong = |sides: &ProductSides| !sides.is_taken_as_granted(evidence.some_lapsed);
+    let ok = !evidence.products.iter().any(is_wrong);
     let doubt = if ok { "" } else { " (or somebody else buys this product)" };
-    Check { name: "units taken = holds granted", ok, detail: format!("{} taken, {caveat}{doubt}", thousands(taken)) }
+    let detail = evidence.naming(format!("{} taken, {caveat}{doubt}", thousands(taken)), is_wrong);
+    Check { name: "units taken = holds granted", ok, detail }
 }
 
 /// The service refused no buyer for lack of stock while units were available. Other refusals do not count here.
-fn sold_out_first(evidence: &Evidence<'_>, end: StockCounters) -> Check {
+fn sold_out_first(evidence: &Evidence<'_>) -> Check {
     let refused = evidence.metrics.count(Step::Hold, "insufficient_stock");
-    let ok = refused == 0 || end.available == 0 || evidence.some_lapsed;
-    let detail = format!("{} refused, {} left", thousands(refused), thousands(end.available));
-    Check { name: "no buyer met sold-out while units were left", ok, detail }
+    let is_wrong = |sides: &ProductSides| sides.was_sold_out_too_early(evidence.some_lapsed);
+    let left = evidence.sum(|sides| sides.end.available);
+    let sold_out = evidence.products.iter().filter(|sides| sides.end.available == 0).count();
+    let all = evidence.products.len();
+    let of = if all == 1 { String::new() } else { format!(", {sold_out} of {all} products sold out") };
+    let detail = evidence.naming(format!("{} refused, {} left{of}", thousands(refused), thousands(left)), is_wrong);
+    Check { name: "no buyer met sold-out while units were left", ok: !evidence.products.iter().any(is_wrong), detail }
+}
+
+/// What the rush made is gone, by the answers and by the counters.
+fn taken_away(evidence: &Evidence<'_>) -> Check {
+    let TakenAway { holds, orders, lapsed, stays, .. } = evidence.taken;
+    let left = evidence.taken.left();
+    let ok = left == 0 && evidence.products.iter().all(ProductSides::is_as_before);
+    let orders = if *orders > 0 { format!(", {} orders cancelled", thousands(orders)) } else { String::new() };
+    let lapsed = if *lapsed > 0 { format!(", {} lapsed", thousands(lapsed)) } else { String::new() };
+    let reasons = stays.iter().map(|(why, count)| format!("{} stay ({why})", thousands(count)));
+    let reasons = reasons.map(|reason| format!(", {reason}")).collect::<String>();
+    let detail = format!("{} holds released{orders}{lapsed}{reasons}", thousands(holds));
+    Check {
+        name: "what the rush made was taken away",
+        ok,
+        detail: evidence.naming(detail, |sides| !sides.is_as_before()),
+    }
 }
 
 /// A buyer who is turned away before anything is decided is not part of the crowd: then this was not the rush that was
@@ -141,28 +270,32 @@ fn admitted(metrics: &Metrics) -> Check {
     Check { name: "nobody was turned away at the gate", ok: limited + keyless == 0, detail }
 }
 
-fn paid_is_sold(evidence: &Evidence<'_>, end: StockCounters) -> Check {
+fn paid_is_sold(evidence: &Evidence<'_>) -> Check {
     let PaymentCounts { paid, unknown, .. } = evidence.ledger.payments();
-    let sold = end.sold - evidence.start.sold;
-    let ok = (signed(paid)..=signed(paid + unknown)).contains(&sold);
+    let sold = evidence.sum(ProductSides::sold);
+    let is_wrong = |sides: &ProductSides| {
+        let ProductCounts { paid, unknown_paid, .. } = sides.counts;
+        !(signed(paid)..=signed(paid + unknown_paid)).contains(&sides.sold())
+    };
     let caveat = if unknown == 0 { String::new() } else { format!(" and {} unknown", thousands(unknown)) };
+    let detail = format!("{} sold, {} paid{caveat}", thousands(sold), thousands(paid));
     Check {
         name: "units sold = orders paid",
-        ok,
-        detail: format!("{} sold, {} paid{caveat}", thousands(sold), thousands(paid)),
+        ok: !evidence.products.iter().any(is_wrong),
+        detail: evidence.naming(detail, is_wrong),
     }
 }
 
-fn all_back(evidence: &Evidence<'_>, end: StockCounters) -> Check {
-    let granted = evidence.ledger.granted;
-    let ok = end.available >= evidence.start.available;
-    let detail = format!(
-        "{} of {} after {} holds",
-        thousands(end.available),
-        thousands(evidence.start.available),
-        thousands(granted)
-    );
-    Check { name: "all units came back after their deadlines", ok, detail }
+fn all_back(evidence: &Evidence<'_>) -> Check {
+    let is_wrong = |sides: &ProductSides| sides.end.available < sides.start.available;
+    let available = |stock: fn(&ProductSides) -> StockCounters| thousands(evidence.sum(|sides| stock(sides).available));
+    let (end, start) = (available(|sides| sides.end), available(|sides| sides.start));
+    let detail = format!("{end} of {start} after {} holds", thousands(evidence.ledger.granted));
+    Check {
+        name: "all units came back after their deadlines",
+        ok: !evidence.products.iter().any(is_wrong),
+        detail: evidence.naming(detail, is_wrong),
+    }
 }
 
 fn distinct(ledger: &Ledger) -> Check {
@@ -173,7 +306,7 @@ fn distinct(ledger: &Ledger) -> Check {
 
 fn identical(evidence: &Evidence<'_>) -> Check {
     let payments = evidence.ledger.payments();
-    let may_return = evidence.some_lapsed || evidence.start.held + evidence.start.pending > 0;
+    let may_return = evidence.products.iter().any(|sides| sides.may_return(evidence.some_lapsed));
     let contradicted = if may_return { 0 } else { evidence.ledger.contradicted_holds };
     let holds = evidence.ledger.differing_holds + contradicted;
     let detail = format!(

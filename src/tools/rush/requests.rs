@@ -5,27 +5,40 @@ use std::rc::Rc;
 
 use serde_json::json;
 
+use super::crowd::Choice;
 use crate::{
-    tools::client::{Endpoint, Request, with_header},
+    tools::client::{Endpoint, Request, api::escape, with_header},
     webhook::{self, Signed, signature::Signer, standard},
 };
 
-/// The requests of one rush, about one product.
+/// The requests of one rush.
 pub struct Requests {
     pub endpoint: Rc<Endpoint>,
-    pub product: u64,
-    /// A random number, so that no other rush has used the same idempotency keys.
+    /// The ids of the products that are wanted.
+    pub products: Vec<u64>,
+    /// A random number, so that no other rush has used the same idempotency keys, or has the same customers.
     pub run: u64,
     pub signer: Option<Signer>,
 }
 
 impl Requests {
     /// A hold of one unit for this buyer. Its idempotency key makes it safe to send again.
-    pub fn hold(&self, buyer: u64, ttl_seconds: Option<u64>) -> Request {
+    pub fn hold(&self, choice: Choice, ttl_seconds: Option<u64>) -> Request {
+        let Choice { buyer, product, customer } = choice;
+        let (run, product) = (self.run, self.products[product]);
         let ttl = ttl_seconds.map_or_else(String::new, |seconds| format!(r#","ttl_seconds":{seconds}"#));
-        let body = format!(r#"{{"product_id":{},"quantity":1{ttl}}}"#, self.product);
+        let customer = customer.map_or_else(String::new, |at| format!(r#","customer_id":"rush-{run:016x}-{at}""#));
+        let body = format!(r#"{{"product_id":{product},"quantity":1{customer}{ttl}}}"#);
         let request = self.endpoint.post("/api/holds", body);
-        with_header(request, "idempotency-key", &format!("rush-{:016x}-{buyer}", self.run))
+        with_header(request, "idempotency-key", &format!("rush-{run:016x}-{buyer}"))
+    }
+
+    pub fn release(&self, hold: &str) -> Request {
+        self.endpoint.delete(&format!("/api/holds/{}", escape(hold)))
+    }
+
+    pub fn cancel(&self, order: &str) -> Request {
+        self.endpoint.post(&format!("/api/orders/{}/cancel", escape(order)), "")
     }
 
     pub fn order(&self, hold: &str) -> Request {

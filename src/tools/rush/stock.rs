@@ -1,11 +1,11 @@
-//! The product's counters, read again and again while buyers come.
+//! The counters of the products over time, while buyers come.
 
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use crate::tools::client::api::{ApiCall, ApiClient, CallError};
+use super::products::ProductReader;
 
 /// The pause between two samples at first, so that a rush that is over at once has a picture too.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(125);
 const FIRST: Duration = Duration::from_millis(500);
 
 /// The counters of a product. They are signed, unlike those of the wire, because a faulty service may answer anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct StockCounters {
     #[serde(rename = "total_stock")]
     pub total: i64,
@@ -37,13 +37,39 @@ impl StockCounters {
         let terms = [self.available, self.held, self.pending, self.sold];
         terms.iter().all(|term| *term >= 0) && self.available.checked_add(self.taken()) == Some(self.total)
     }
+
+    /// The counters of several products, summed.
+    pub fn sum(all: &[Self]) -> Self {
+        let sum = |term: fn(&Self) -> i64| all.iter().map(term).fold(0, i64::saturating_add);
+        Self {
+            total: sum(|stock| stock.total),
+            available: sum(|stock| stock.available),
+            held: sum(|stock| stock.held),
+            pending: sum(|stock| stock.pending),
+            sold: sum(|stock| stock.sold),
+        }
+    }
 }
 
-/// The counters at one instant, since the start of the rush.
+/// The counters of all products at one instant, since the start of the rush.
 #[derive(Clone, Copy, Debug)]
 pub struct StockSample {
     pub at: Duration,
+    /// Their sum.
     pub stock: StockCounters,
+    /// The first product whose counters do not add up, by its place.
+    pub unbalanced: Option<(usize, StockCounters)>,
+    /// Units that are taken above the total, of all products together.
+    pub above_total: i64,
+}
+
+impl StockSample {
+    pub fn of(all: &[StockCounters], at: Duration) -> Self {
+        let unbalanced = all.iter().position(|stock| !stock.are_balanced()).map(|place| (place, all[place]));
+        let above = |stock: &StockCounters| stock.taken().saturating_sub(stock.total).max(0);
+        let above_total = all.iter().map(above).fold(0, i64::saturating_add);
+        Self { at, stock: StockCounters::sum(all), unbalanced, above_total }
+    }
 }
 
 /// All samples of a rush. A rush has an end, so their number has a bound.
@@ -54,8 +80,8 @@ pub struct StockSamples {
 }
 
 impl StockSamples {
-    pub fn starting_with(stock: StockCounters) -> Self {
-        Self { all: vec![StockSample { at: Duration::ZERO, stock }], missed: 0 }
+    pub fn starting_with(stock: &[StockCounters]) -> Self {
+        Self { all: vec![StockSample::of(stock, Duration::ZERO)], missed: 0 }
     }
 
     pub fn add(&mut self, sample: Option<StockSample>) {
@@ -64,39 +90,14 @@ impl StockSamples {
             None => self.missed += 1,
         }
     }
-
-    pub fn first_unbalanced(&self) -> Option<StockSample> {
-        self.all.iter().find(|sample| !sample.stock.are_balanced()).copied()
-    }
 }
 
-/// Reads the counters of one product, on a connection of its own.
-pub struct StockReader {
-    client: ApiClient,
-    path: String,
-}
-
-impl StockReader {
-    pub fn as_buyer(client: ApiClient, product: u64) -> Self {
-        Self { client, path: format!("/api/products/{product}") }
-    }
-
-    /// Reads over the admin route, which takes nothing from the rate limit that buyers meet.
-    pub fn as_admin(client: ApiClient, product: u64) -> Self {
-        Self { client, path: format!("/api/admin/products/{product}") }
-    }
-
-    /// # Errors
-    /// [`CallError`].
-    pub async fn read(&mut self) -> Result<StockCounters, CallError> {
-        self.client.send(ApiCall::get(self.path.as_str())).await?.json()
-    }
-
+impl ProductReader {
     /// Takes samples until the future is dropped.
     pub async fn sample(&mut self, started: Instant, mut add: impl FnMut(Option<StockSample>)) {
         loop {
             let stock = self.read().await.ok();
-            add(stock.map(|stock| StockSample { at: started.elapsed(), stock }));
+            add(stock.map(|stock| StockSample::of(&stock, started.elapsed())));
             sleep(if started.elapsed() < FIRST { FIRST_PAUSE } else { PAUSE }).await;
         }
     }

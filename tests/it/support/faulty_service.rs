@@ -8,7 +8,14 @@ use std::{
     thread,
 };
 
+/// Units of each product.
 const TOTAL: i64 = 20;
+/// The products of the only sale, `drop`: 1 to 12.
+const PRODUCTS: u64 = 12;
+/// The product that one fault is about.
+const WRONG: u64 = 7;
+/// Most units of a product for one customer.
+const LIMIT: i64 = 2;
 
 /// What is wrong with the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +32,28 @@ pub enum Fault {
     Shares,
     /// Every buyer is refused, although there are units.
     Hoards,
+    /// One unit too many of product 7 is given out, and the counters do not show it.
+    OversellsOne,
+    /// A release is answered well, and the units do not come back.
+    Keeps,
+    /// No customer is refused, whatever the limit.
+    IsGenerous,
+    /// Every customer is refused at the first unit of product 7.
+    IsStrict,
 }
 
 #[derive(Default)]
 struct State {
-    granted: i64,
+    /// Holds of each product, and how many of them were released.
+    granted: HashMap<u64, i64>,
+    released: HashMap<u64, i64>,
+    /// The number of the hold that each key has.
     holds: HashMap<String, i64>,
+    customers: HashMap<(String, u64), i64>,
 }
 
 struct Request {
+    method: String,
     path: String,
     key: String,
     body: String,
@@ -68,7 +88,9 @@ fn serve(stream: TcpStream, fault: Fault, state: &Mutex<State>) {
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut first = String::new();
     reader.read_line(&mut first).ok().filter(|bytes| *bytes > 0)?;
-    let mut request = Request { path: first.split(' ').nth(1)?.to_owned(), key: String::new(), body: String::new() };
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
+    let mut request = Request { method, path, key: String::new(), body: String::new() };
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -87,37 +109,66 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 }
 
 fn answer(fault: Fault, state: &mut State, request: &Request) -> (u16, String) {
-    match request.path.as_str() {
-        "/api/holds" => hold(fault, state, request),
-        "/api/orders" => (201, request.body.replace("hold_id", "id").replace("hold_", "order_")),
-        "/api/payments/webhook" => (200, r#"{"outcome":"applied","order":null}"#.to_owned()),
-        _ => (200, product(fault, state)),
+    let last = request.path.rsplit('/').next().unwrap();
+    match (request.method.as_str(), request.path.as_str()) {
+        ("DELETE", _) => release(fault, state, last),
+        (_, "/api/holds") => hold(fault, state, request),
+        (_, "/api/orders") => (201, request.body.replace("hold_id", "id").replace("hold_", "order_")),
+        (_, "/api/payments/webhook") => (200, r#"{"outcome":"applied","order":null}"#.to_owned()),
+        (_, "/api/admin/sales/drop") => (200, r#"{"id":"drop"}"#.to_owned()),
+        (_, path) if path == "/api/products" || path.starts_with("/api/admin/products?") => {
+            let all: Vec<String> = (1..=PRODUCTS).map(|id| product(fault, state, id)).collect();
+            (200, format!(r#"{{"data":[{}]}}"#, all.join(",")))
+        }
+        _ => (200, product(fault, state, last.parse().unwrap_or(1))),
     }
 }
 
 fn hold(fault: Fault, state: &mut State, request: &Request) -> (u16, String) {
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    let product = body["product_id"].as_u64().unwrap();
+    let customer = body["customer_id"].as_str().unwrap_or_default().to_owned();
+    let granted = state.granted.get(&product).copied().unwrap_or_default();
     let known = state.holds.get(&request.key).copied().filter(|_| fault != Fault::Forgets);
-    let sold_out = state.granted >= TOTAL && fault != Fault::Oversells;
+    let most = if fault == Fault::OversellsOne && product == WRONG { TOTAL + 1 } else { TOTAL };
+    let sold_out = granted >= most && fault != Fault::Oversells;
     if known.is_none() && (sold_out || fault == Fault::Hoards) {
         return (409, r#"{"code":"insufficient_stock"}"#.to_owned());
     }
+    let of_customer = state.customers.entry((customer.clone(), product)).or_default();
+    let limit = if fault == Fault::IsStrict && product == WRONG { 0 } else { LIMIT };
+    if known.is_none() && !customer.is_empty() && *of_customer >= limit && fault != Fault::IsGenerous {
+        return (409, r#"{"code":"customer_limit_reached"}"#.to_owned());
+    }
     let number = known.unwrap_or_else(|| {
-        state.granted += 1;
-        state.holds.insert(request.key.clone(), state.granted);
-        state.granted
+        *of_customer += 1;
+        state.granted.insert(product, granted + 1);
+        state.holds.insert(request.key.clone(), granted + 1);
+        granted + 1
     });
     let number = if fault == Fault::Shares { number / 2 } else { number };
     let seconds = if request.body.contains("ttl_seconds") { 1 } else { 900 };
-    (201, format!(r#"{{"id":"hold_{number}","expires_in":{seconds}}}"#))
+    (201, format!(r#"{{"id":"hold_{product}_{number}","expires_in":{seconds}}}"#))
 }
 
-fn product(fault: Fault, state: &State) -> String {
-    let held = match fault {
-        Fault::Miscounts => state.granted / 2,
-        _ => state.granted.min(TOTAL),
+fn release(fault: Fault, state: &mut State, hold: &str) -> (u16, String) {
+    let product = hold.split('_').nth(1).and_then(|product| product.parse().ok()).unwrap();
+    if fault != Fault::Keeps {
+        *state.released.entry(product).or_default() += 1;
+    }
+    (204, String::new())
+}
+
+fn product(fault: Fault, state: &State, id: u64) -> String {
+    let of = |all: &HashMap<u64, i64>| all.get(&id).copied().unwrap_or_default();
+    let given = match fault {
+        Fault::Miscounts => of(&state.granted) / 2,
+        _ => of(&state.granted).min(TOTAL),
     };
+    let held = (given - of(&state.released)).max(0);
     let available = TOTAL - held;
     format!(
-        r#"{{"id":1,"total_stock":{TOTAL},"available_stock":{available},"held_stock":{held},"pending_stock":0,"sold_stock":0}}"#
+        r#"{{"id":{id},"sale":"drop","name":"Shoe {id}","max_per_customer":{LIMIT},"total_stock":{TOTAL},
+            "available_stock":{available},"held_stock":{held},"pending_stock":0,"sold_stock":0}}"#
     )
 }

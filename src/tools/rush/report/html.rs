@@ -20,6 +20,8 @@ type Layer = (&'static str, fn(&StockCounters) -> i64);
 
 /// The part of an interval that must be over for its rate to be shown.
 const SHORT_INTERVAL: f64 = 0.3;
+/// Products that have a row of their own.
+const PRODUCTS_MAX: usize = 100;
 /// Samples that a plot shows. More would not be visible.
 const SAMPLES_MAX: usize = 480;
 
@@ -33,7 +35,7 @@ pub(super) fn render(report: &RushReport) -> String {
          <title>{verdict}</title><style>{STYLE}</style></head><body><main>\
          <header><p class=\"eyebrow\">flashsale rush &middot; {scenario}</p><h1>{verdict}</h1>\
          <p class=\"lead\"><span class=\"badge {state}\">{word}</span> {lead}</p></header>\
-         {tiles}<div class=\"figures\">{throughput}{stock}{latency}{outcomes}</div>{table}{proof}{run}</main></body></html>\n",
+         {tiles}<div class=\"figures\">{throughput}{stock}{latency}{outcomes}</div>{table}{products}{proof}{run}</main></body></html>\n",
         scenario = report.scenario.as_str(),
         lead = escaped(&lead(report)),
         tiles = tiles(report),
@@ -42,6 +44,7 @@ pub(super) fn render(report: &RushReport) -> String {
         latency = latency_plot(report),
         outcomes = outcomes(report),
         table = latency_table(report),
+        products = product_table(report),
         proof = proof(report),
         run = how_it_was_run(report),
     )
@@ -174,7 +177,7 @@ fn stock(report: &RushReport) -> String {
     let greatest = below.iter().copied().fold(1.0, f64::max);
     let y = Axis { scale: Scale::above(greatest), unit: Unit::Count, label: "units" };
     let legend: Vec<_> = layers.iter().map(|(class, _)| (*class, *class)).collect();
-    figure("Stock", &legend, &plot("Units of the product over time", &time_axis(end), &y, &series))
+    figure("Stock", &legend, &plot("Units over time", &time_axis(end), &y, &series))
 }
 
 fn outcomes(report: &RushReport) -> String {
@@ -218,6 +221,34 @@ fn latency_table(report: &RushReport) -> String {
     )
 }
 
+/// A row for each product, if there are several.
+fn product_table(report: &RushReport) -> String {
+    if report.products.len() == 1 {
+        return String::new();
+    }
+    let rows: String = report
+        .product_rows(PRODUCTS_MAX)
+        .iter()
+        .map(|row| {
+            let counts = row.counts;
+            let [units, left] = [row.units, row.left].map(thousands);
+            let [buyers, held, sold_out, limited, other] =
+                [counts.buyers, counts.granted, counts.sold_out, counts.limited, counts.other + counts.unknown]
+                    .map(thousands);
+            let mark = if row.ok { "&#10003;" } else { "&#10007;" };
+            let cells: String = [units, buyers, held, sold_out, limited, other, left, mark.to_owned()]
+                .map(|cell| format!("<td>{cell}</td>"))
+                .concat();
+            format!("<tr><th>{}</th>{cells}</tr>", escaped(&row.title))
+        })
+        .collect();
+    format!(
+        "<section><h2>By product</h2><div class=\"wide\"><table><thead><tr><th>product</th><th>units</th><th>buyers</th>\
+         <th>held</th><th>sold out</th><th>limit</th><th>other</th><th>left</th><th></th></tr></thead><tbody>{rows}</tbody>\
+         </table></div><p class=\"fine\">How many wanted each, and what they were answered.</p></section>"
+    )
+}
+
 fn proof(report: &RushReport) -> String {
     let checks: String = report
         .proof
@@ -229,18 +260,20 @@ fn proof(report: &RushReport) -> String {
             format!("<li class=\"{class}\"><i>{mark}</i><div><b>{name}</b><span>{detail}</span></div></li>")
         })
         .collect();
-    format!("<section><h2>The proof</h2><ul class=\"proof\">{checks}</ul></section>")
+    let open: String = report.not_shown.iter().map(|open| format!("<li>{}</li>", escaped(open))).collect();
+    let open = if open.is_empty() { open } else { format!("<h3>Not shown</h3><ul class=\"notes\">{open}</ul>") };
+    format!("<section><h2>The proof</h2><ul class=\"proof\">{checks}</ul>{open}</section>")
 }
 
 fn how_it_was_run(report: &RushReport) -> String {
     let notes: String = report.notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
     let notes = if notes.is_empty() { notes } else { format!("<h3>Notes</h3><ul class=\"notes\">{notes}</ul>") };
     format!(
-        "<section><h2>How it was run</h2><pre>{command}</pre><dl><dt>service</dt><dd>{url}</dd><dt>product</dt><dd>{product}\
+        "<section><h2>How it was run</h2><pre>{command}</pre><dl><dt>service</dt><dd>{url}</dd><dt>wanted</dt><dd>{wanted}\
          </dd><dt>started</dt><dd>{at}</dd><dt>ended</dt><dd>because {end}</dd></dl>{notes}</section>",
         command = escaped(&report.command),
         url = escaped(&report.url),
-        product = report.product,
+        wanted = escaped(&report.wanted),
         at = report.at,
         end = report.end_in_words(),
     )

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{RushReport, StepLatency};
 use crate::tools::rush::{metrics::OutcomeCount, plan::LoadModel, stock::StockSample, timeline::IntervalStats};
 
+/// Products that have a row.
+const PRODUCTS_MAX: usize = 1_000;
+
 pub(super) fn render(report: &RushReport) -> String {
     let (load, rate) = match report.load {
         LoadModel::Closed => ("closed", None),
@@ -16,7 +19,10 @@ pub(super) fn render(report: &RushReport) -> String {
         "started_at": report.at,
         "url": report.url,
         "scenario": report.scenario.as_str(),
-        "product": report.product,
+        "product": match &report.products[..] { [only] => Some(only.product.id), _ => None },
+        "sale": report.sale,
+        "popularity": report.sale.as_ref().map(|_| report.popularity.to_string()),
+        "customers": report.customers,
         "own_product": report.own_product,
         "buyers": report.buyers,
         "units": report.units,
@@ -46,6 +52,15 @@ pub(super) fn render(report: &RushReport) -> String {
             .map(|check| json!({"name": check.name, "ok": check.ok, "detail": check.detail}))
             .collect::<Vec<_>>(),
     });
+    let (products, others) = report.product_json(PRODUCTS_MAX);
+    body["products"] = products.into();
+    body["products_left_out"] = others.into();
+    let taken = &report.taken;
+    body["taken_away"] = json!({
+        "kept": taken.kept, "holds": taken.holds, "orders": taken.orders, "lapsed": taken.lapsed, "paid": taken.paid,
+        "stays": taken.stays,
+    });
+    body["not_shown"] = json!(report.not_shown);
     body["notes"] = json!(report.notes);
     body["seconds"] = report.seconds.iter().enumerate().map(second).collect();
     body["stock"] = report.samples.iter().map(sample).collect();

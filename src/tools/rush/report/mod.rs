@@ -3,20 +3,24 @@
 mod html;
 mod json;
 mod plot;
+mod rows;
 mod text;
 
 use std::time::Duration;
 
 use super::{
+    advice,
     answers::Step,
     arrivals::Ended,
     buyers::RushState,
+    crowd::Popularity,
     figures::thousands,
     metrics::{Metrics, OutcomeCount},
     plan::{LoadModel, ProductChoice, RushPlan, Scenario},
     prepare::Prepared,
-    proof::Proof,
-    stock::{StockSample, StockSamples},
+    proof::{self, Evidence, ProductSides, Proof},
+    stock::{StockCounters, StockSample, StockSamples},
+    take_away::TakenAway,
     timeline::IntervalStats,
 };
 
@@ -26,8 +30,13 @@ pub struct RushReport {
     url: String,
     at: String,
     scenario: Scenario,
-    product: u64,
+    /// What the buyers wanted: one product or several.
+    wanted: String,
+    sale: Option<String>,
     own_product: bool,
+    products: Vec<ProductSides>,
+    popularity: Popularity,
+    customers: Option<u64>,
     buyers: u64,
     units: i64,
     concurrency: u64,
@@ -51,7 +60,11 @@ pub struct RushReport {
     intervals: Vec<IntervalStats>,
     interval: Duration,
     samples: Vec<StockSample>,
+    some_lapsed: bool,
+    taken: TakenAway,
     proof: Proof,
+    /// What could not be shown, why, and what to add.
+    not_shown: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -70,21 +83,27 @@ impl RushReport {
         plan: &RushPlan,
         prepared: &Prepared,
         state: &RushState,
-        samples: &StockSamples,
-        proof: Proof,
+        evidence: &Evidence<'_>,
         at: jiff::Timestamp,
     ) -> Self {
-        let (metrics, ledger) = (state.metrics.borrow(), state.ledger.borrow());
+        let (metrics, ledger, samples) = (evidence.metrics, evidence.ledger, evidence.samples);
         let (intervals, interval) = metrics.timeline.intervals();
         Self {
             command: plan.command(),
             url: plan.endpoint.url().to_owned(),
             at: at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
             scenario: plan.scenario,
-            product: prepared.product,
+            wanted: wanted(&plan.product, &prepared.products),
+            sale: match &plan.product {
+                ProductChoice::Sale { sale } => Some(sale.clone()),
+                ProductChoice::Existing { .. } | ProductChoice::New { .. } => None,
+            },
             own_product: matches!(plan.product, ProductChoice::New { .. }),
+            products: evidence.products.clone(),
+            popularity: plan.popularity,
+            customers: state.crowd.customers,
             buyers: plan.buyers,
-            units: prepared.stock.available,
+            units: StockCounters::sum(&prepared.stock()).available,
             concurrency: plan.concurrency.min(plan.buyers),
             load: plan.load,
             duration: plan.duration,
@@ -99,13 +118,16 @@ impl RushReport {
             paid: ledger.payments().paid,
             waiting: state.arrivals.waiting(),
             outcomes: metrics.outcomes(),
-            latency: Step::ALL.into_iter().filter_map(|step| StepLatency::of(&metrics, step)).collect(),
+            latency: Step::ALL.into_iter().filter_map(|step| StepLatency::of(metrics, step)).collect(),
             seconds: metrics.timeline.seconds(),
             intervals,
             interval,
             samples: samples.all.clone(),
-            proof,
-            notes: notes(plan, state, &metrics, ledger.unknown, samples),
+            some_lapsed: evidence.some_lapsed,
+            taken: evidence.taken.clone(),
+            proof: proof::judge(evidence),
+            not_shown: advice::not_shown(plan, prepared, state, evidence),
+            notes: notes(plan, state, evidence, samples),
         }
     }
 
@@ -131,9 +153,13 @@ impl RushReport {
 
     /// The result in one sentence.
     fn verdict(&self) -> String {
-        let (units, buyers, accepted) = (thousands(self.units), thousands(self.served()), thousands(self.accepted));
+        let (buyers, accepted) = (thousands(self.served()), thousands(self.accepted));
+        let units = match self.products.len() {
+            1 => format!("{} units", thousands(self.units)),
+            all => format!("{} units of {} products", thousands(self.units), thousands(all)),
+        };
         if let Some(check) = self.proof.first_failed() {
-            return format!("{units} units, {buyers} buyers: not proved that {}", check.name);
+            return format!("{units}, {buyers} buyers: not proved that {}", check.name);
         }
         let what = match self.scenario {
             Scenario::Abandon => format!("gave out {accepted} holds, and every unit came back"),
@@ -141,7 +167,7 @@ impl RushReport {
             Scenario::Lifecycle | Scenario::Duplicates => format!("sold exactly {}", thousands(self.paid)),
         };
         let doubt = if self.unknown == 0 { String::new() } else { format!(" ({} unknown)", thousands(self.unknown)) };
-        format!("{units} units, {buyers} buyers: {what}{doubt}")
+        format!("{units}, {buyers} buyers: {what}{doubt}")
     }
 
     /// Buyers who came and left.
@@ -192,7 +218,8 @@ impl StepLatency {
 }
 
 /// What a reader must know to judge the figures, and what to change next time.
-fn notes(plan: &RushPlan, state: &RushState, metrics: &Metrics, unknown: u64, samples: &StockSamples) -> Vec<String> {
+fn notes(plan: &RushPlan, state: &RushState, evidence: &Evidence<'_>, samples: &StockSamples) -> Vec<String> {
+    let (metrics, unknown) = (evidence.metrics, evidence.ledger.unknown);
     let mut notes = Vec::new();
     let mut note = |count: u64, text: &str| {
         if count > 0 {
@@ -239,8 +266,28 @@ fn notes(plan: &RushPlan, state: &RushState, metrics: &Metrics, unknown: u64, sa
          --concurrency is too small for this --rate",
     );
     note(samples.missed, "reads of the counters without an answer: {}");
+    if !evidence.taken.kept {
+        note(evidence.taken.paid, "{} paid orders stay: money cannot be taken away");
+        note(evidence.taken.left(), "{} holds or orders could not be taken away; they lapse at their deadlines");
+    }
+    if evidence.taken.kept {
+        notes.push("all holds and orders stay, because of --keep; what is not paid lapses at its deadline".to_owned());
+    }
     if matches!(plan.product, ProductChoice::New { .. }) {
         notes.push("the product was made for this rush, and stays".to_owned());
     }
     notes
+}
+
+/// What the buyers wanted, in words.
+fn wanted(choice: &ProductChoice, products: &[super::products::WantedProduct]) -> String {
+    match (choice, products) {
+        (ProductChoice::Sale { sale }, _) => format!("{} of sale {sale}", many(products.len(), "product")),
+        (_, [only]) => format!("product {}", only.id),
+        _ => many(products.len(), "product"),
+    }
+}
+
+fn many(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", thousands(count)) }
 }

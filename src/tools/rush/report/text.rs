@@ -3,12 +3,18 @@
 use std::fmt::Write;
 
 use super::RushReport;
-use crate::tools::rush::{
-    figures::{latency, thousands},
-    metrics::OutcomeCount,
+use crate::tools::{
+    rush::{
+        figures::{latency, thousands},
+        metrics::OutcomeCount,
+    },
+    text::cut,
 };
 
 const WIDTH: usize = 96;
+/// Products that have a row of their own.
+const PRODUCTS_MAX: usize = 25;
+const TITLE_CHARS_MAX: usize = 32;
 
 /// Writing into a text cannot fail.
 macro_rules! line {
@@ -21,11 +27,15 @@ pub(super) fn render(report: &RushReport) -> String {
     plan(&mut out, report);
     counts(&mut out, report);
     latencies(&mut out, report);
+    products(&mut out, report);
     proof(&mut out, report);
     for note in &report.notes {
         line!(out, "{}", wrapped("  note: ", note));
     }
-    if !report.notes.is_empty() {
+    for open in &report.not_shown {
+        line!(out, "{}", wrapped("  not shown: ", open));
+    }
+    if !report.notes.is_empty() || !report.not_shown.is_empty() {
         line!(out);
     }
     let word = if report.is_proved() { "proved" } else { "FAILED" };
@@ -35,11 +45,16 @@ pub(super) fn render(report: &RushReport) -> String {
 
 fn plan(out: &mut String, report: &RushReport) {
     let units = thousands(report.units);
-    let product = report.product;
     line!(out, "{} at {}", report.scenario.as_str(), report.url);
     line!(out);
-    line!(out, "  asked     {} buyers want {units} units of product {product}", thousands(report.buyers));
+    line!(out, "  asked     {} buyers want {units} units of {}", thousands(report.buyers), report.wanted);
     line!(out, "  each      {}", report.scenario.story());
+    if report.products.len() > 1 {
+        line!(out, "  spread    {}, by id: --popularity {0}", report.popularity);
+    }
+    if let Some(customers) = report.customers {
+        line!(out, "  as        {} customers", thousands(customers));
+    }
     line!(out, "  pace      {}", report.load_in_words());
     let elapsed_us = u64::try_from(report.elapsed.as_micros()).unwrap_or(u64::MAX);
     line!(out, "  took      {}, then {}", latency(elapsed_us), report.end_in_words());
@@ -75,6 +90,33 @@ fn latencies(out: &mut String, report: &RushReport) {
         line!(out, "  {:<8} {count:>11} {p50:>10} {p99:>10} {p999:>10} {max:>10}", row.step.as_str());
     }
     line!(out, "{}", wrapped("  ", &format!("({})", report.latency_in_words())));
+    line!(out);
+}
+
+/// A row for each product, if there are several.
+fn products(out: &mut String, report: &RushReport) {
+    if report.products.len() == 1 {
+        return;
+    }
+    let cells = |name: &str, cells: [String; 7], mark: &str| {
+        let [units, buyers, held, sold_out, limit, other, left] = cells;
+        let name = cut(name, TITLE_CHARS_MAX);
+        let row = format!(
+            "  {name:<32} {units:>7} {buyers:>8} {held:>8} {sold_out:>9} {limit:>8} {other:>7} {left:>6} {mark}"
+        );
+        row.trim_end().to_owned()
+    };
+    let head = ["units", "buyers", "held", "sold out", "limit", "other", "left"].map(str::to_owned);
+    line!(out, "{}", cells("product", head, ""));
+    for row in report.product_rows(PRODUCTS_MAX) {
+        let counts = row.counts;
+        let [units, left] = [row.units, row.left].map(thousands);
+        let [buyers, held, sold_out, limit, other] =
+            [counts.buyers, counts.granted, counts.sold_out, counts.limited, counts.other + counts.unknown]
+                .map(thousands);
+        let mark = if row.ok { "" } else { "NO" };
+        line!(out, "{}", cells(&row.title, [units, buyers, held, sold_out, limit, other, left], mark));
+    }
     line!(out);
 }
 

@@ -1,0 +1,137 @@
+//! The products that buyers want: as the service shows them, and their counters again and again.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::stock::StockCounters;
+use crate::tools::{
+    client::api::{ApiCall, ApiClient, CallError, escape},
+    text::cut,
+};
+
+/// Pages of the public list that are read.
+const PAGES_MAX: usize = 10_000;
+const NAME_CHARS_MAX: usize = 60;
+
+/// A product, as far as a rush looks at it. Only its id and its counters must be there.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WantedProduct {
+    pub id: u64,
+    #[serde(default)]
+    pub sku: Option<String>,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub sale: Option<String>,
+    /// Products that a limit of the sale counts together.
+    #[serde(default)]
+    pub group: Option<String>,
+    #[serde(default)]
+    pub max_per_customer: Option<u64>,
+    /// The status of its sale.
+    #[serde(default)]
+    pub status: Option<String>,
+    #[serde(default)]
+    pub starts_at: Option<String>,
+    #[serde(default)]
+    pub ends_at: Option<String>,
+    #[serde(flatten)]
+    pub stock: StockCounters,
+}
+
+impl WantedProduct {
+    /// SKU and name, as far as there are any, and else the id.
+    pub fn title(&self) -> String {
+        let parts = [self.sku.as_deref(), self.name.as_deref()];
+        let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        if text.is_empty() { format!("product {}", self.id) } else { cut(&text, NAME_CHARS_MAX) }
+    }
+}
+
+/// Where the products are read.
+enum Source {
+    Product { path: String },
+    Sale { sale: String, by_admin: bool },
+}
+
+/// Reads the products of one rush, on a connection of its own.
+pub struct ProductReader {
+    client: ApiClient,
+    source: Source,
+    /// The ids of those that are wanted, once they are known.
+    wanted: Vec<u64>,
+}
+
+impl ProductReader {
+    pub fn as_buyer(client: ApiClient, product: u64) -> Self {
+        Self::new(client, Source::Product { path: format!("/api/products/{product}") })
+    }
+
+    /// Reads over the admin route, which takes nothing from the rate limit that buyers meet.
+    pub fn as_admin(client: ApiClient, product: u64) -> Self {
+        Self::new(client, Source::Product { path: format!("/api/admin/products/{product}") })
+    }
+
+    pub fn of_sale(client: ApiClient, sale: &str, by_admin: bool) -> Self {
+        Self::new(client, Source::Sale { sale: sale.to_owned(), by_admin })
+    }
+
+    fn new(client: ApiClient, source: Source) -> Self {
+        Self { client, source, wanted: Vec::new() }
+    }
+
+    /// The products by id. From now on these are the ones that are read.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn find(&mut self) -> Result<Vec<WantedProduct>, CallError> {
+        let mut products = self.all().await?;
+        products.sort_by_key(|product| product.id);
+        self.wanted = products.iter().map(|product| product.id).collect();
+        Ok(products)
+    }
+
+    /// The counters of the products that were found, in the same order.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::Unreadable`] when one of them is not there any more.
+    pub async fn read(&mut self) -> Result<Vec<StockCounters>, CallError> {
+        let products = self.all().await?;
+        let of = |id: &u64| products.iter().find(|product| product.id == *id).map(|product| product.stock);
+        match &self.wanted[..] {
+            [_] if products.len() == 1 => Ok(vec![products[0].stock]),
+            wanted => wanted.iter().map(of).collect::<Option<Vec<_>>>().ok_or(CallError::Unreadable),
+        }
+    }
+
+    async fn all(&mut self) -> Result<Vec<WantedProduct>, CallError> {
+        match &self.source {
+            Source::Product { path } => Ok(vec![self.client.send(ApiCall::get(path.as_str())).await?.json()?]),
+            Source::Sale { sale, by_admin } => products_of(&mut self.client, sale, *by_admin).await,
+        }
+    }
+}
+
+/// All products of a sale: of the admin's list, which can be asked for them, or those among all that buyers see.
+async fn products_of(client: &mut ApiClient, sale: &str, by_admin: bool) -> Result<Vec<WantedProduct>, CallError> {
+    if by_admin {
+        let list = client.list(&format!("/api/admin/products?sale={}", escape(sale))).await?;
+        return rows(list);
+    }
+    let mut all = Vec::new();
+    let mut path = "/api/products".to_owned();
+    for _ in 0..PAGES_MAX {
+        let page: Value = client.send(ApiCall::get(path.as_str())).await?.json()?;
+        let next = page["next_cursor"].as_str().map(escape);
+        all.extend(rows(page)?.into_iter().filter(|product| product.sale.as_deref() == Some(sale)));
+        match next {
+            Some(cursor) => path = format!("/api/products?cursor={cursor}"),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+fn rows(mut list: Value) -> Result<Vec<WantedProduct>, CallError> {
+    serde_json::from_value(list["data"].take()).map_err(|_| CallError::Unreadable)
+}
