@@ -12,6 +12,7 @@
 --        the part for the goods, refund id, epoch seconds of the provider, an amount that could not be read, and the second
 --        in which it came, to base 36, where that is not now. All but the first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
+--        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is an older one
 --        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
 --          idempotency_key_reused   this event id came with another fingerprint
@@ -48,6 +49,7 @@ end
 
 -- facts
 read_payment_terms()
+if not terms.payment_ms then return { 'sale_not_found' } end
 local now = guarded_now(terms.last_now)
 if reclaim(now) then return { 'behind' } end
 local settled_as = redis.call('MGET', unpack(once_keys))

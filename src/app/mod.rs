@@ -6,7 +6,7 @@ mod parts;
 mod signals;
 mod start;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::dev::{Server, ServerHandle};
 
@@ -19,6 +19,9 @@ use crate::{
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
+
+/// How often the service looks whether Redis is the one that it began with.
+const IDENTITY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +111,9 @@ impl Application {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let handle = self.server.handle();
         let (draining, drain, mut signals) = (self.draining, self.drain, self.signals);
-        let sweeping = actix_web::rt::spawn(sweep(Store::new(&self.blueprint), self.sweep));
+        let store = Rc::new(Store::new(&self.blueprint));
+        let looking = actix_web::rt::spawn(look_at_redis(Rc::clone(&store)));
+        let sweeping = actix_web::rt::spawn(sweep(store, self.sweep));
         let watch = actix_web::rt::spawn(async move {
             signals.received().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
@@ -123,14 +128,25 @@ impl Application {
         let result = self.server.await;
         watch.abort();
         sweeping.abort();
+        looking.abort();
         drop(self.embedded);
         tracing::info!("stopped");
         result
     }
 }
 
+/// Looks whether Redis was emptied or replaced, until it is aborted. The store logs that, and then answers nothing else.
+async fn look_at_redis(store: Rc<Store>) {
+    loop {
+        tokio::time::sleep(IDENTITY_PAUSE).await;
+        if let Err(failure) = store.check_identity().await {
+            tracing::debug!(cause = %failure, "Redis is gone or another");
+        }
+    }
+}
+
 /// Writes the events of pending orders that have lapsed, until it is aborted.
-async fn sweep(store: Store, pause: Duration) {
+async fn sweep(store: Rc<Store>, pause: Duration) {
     if pause.is_zero() {
         return;
     }

@@ -13,6 +13,7 @@ use super::{
     CommonArgs,
     arguments::filled,
     exit::Exit,
+    export_events::{EventsArgs, export_events},
     order::STATUSES,
     output::{Destination, Output, Pipe},
     print::{print_line, print_note},
@@ -32,13 +33,15 @@ Examples:
   flashsale export -o orders.csv                         all orders, for a spreadsheet
   flashsale export --sale drop-1 --status paid -o paid.csv
   flashsale export --rows payments -o payments.csv       where the money of each payment is
+  flashsale export --rows events -o events.ndjson        the log, for `flashsale audit --against`
   flashsale export --excel -o orders.csv                 the same, for a double click in Excel
   flashsale export --format ndjson | jq -r 'select(.status == \"refund_required\").id'
   flashsale export --sale drop-1 --format ndjson | gzip > drop-1.ndjson.gz
 
 Orders are sorted by sale and time, each in its state when it is read; orders made during the
 export may be among them. --rows payments writes a row for each payment of these orders, and none
-for an order without one; --sale and --status choose orders as ever. In CSV, a cell that a spreadsheet would take for a formula gets an
+for an order without one; --sale and --status choose orders as ever. --rows events writes what happened,
+as lines of JSON in the form of GET /api/admin/events. In CSV, a cell that a spreadsheet would take for a formula gets an
 apostrophe in front, and so does one that begins with an apostrophe.
 
 With -o the orders go to FILE.part, which becomes FILE when all of them are written. An existing
@@ -83,6 +86,8 @@ enum Rows {
     Orders,
     /// A payment of an order: what was captured, what went back, and where the rest is
     Payments,
+    /// An event of the log: what happened to orders, reviews, products and sales
+    Events,
 }
 
 impl Rows {
@@ -91,6 +96,7 @@ impl Rows {
         match self {
             Self::Orders => "orders",
             Self::Payments => "payments",
+            Self::Events => "events",
         }
     }
 }
@@ -122,7 +128,8 @@ impl FileFormat {
 impl ExportArgs {
     fn format(&self) -> FileFormat {
         let by_name = || self.file().and_then(FileFormat::of_ending);
-        let by_itself = if self.service.json && self.file().is_none() { FileFormat::Ndjson } else { FileFormat::Csv };
+        let is_lines = self.rows == Rows::Events || self.service.json && self.file().is_none();
+        let by_itself = if is_lines { FileFormat::Ndjson } else { FileFormat::Csv };
         self.format.or_else(by_name).unwrap_or(by_itself)
     }
 
@@ -146,6 +153,14 @@ pub(super) fn run(common: &CommonArgs, args: &ExportArgs) -> Exit {
 async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, CommandError> {
     if args.excel && args.format() != FileFormat::Csv {
         return Err(CommandError::NotDone("--excel is for CSV, and Excel opens no NDJSON".to_owned()));
+    }
+    if args.rows == Rows::Events {
+        if args.format() != FileFormat::Ndjson || args.status.is_some() {
+            let why = "--rows events writes NDJSON (-o events.ndjson), and --status is for orders and payments";
+            return Err(CommandError::NotDone(why.to_owned()));
+        }
+        let (sale, file, json) = (args.sale.as_deref(), args.file(), args.service.json);
+        return export_events(client, &EventsArgs { sale, file, json }).await;
     }
     // Checked before the service is asked, and not touched before the service has answered.
     let destination = Destination::check(args.file())?;

@@ -2,10 +2,12 @@
 
 mod arguments;
 mod audit;
+mod audit_against;
 mod config_command;
 mod demo;
 mod exit;
 mod export;
+mod export_events;
 mod healthcheck;
 mod import;
 mod import_columns;

@@ -26,6 +26,22 @@ impl Position {
     }
 }
 
+impl Position {
+    /// Epoch milliseconds of the Redis clock when the event was written.
+    pub fn ms(self) -> u64 {
+        self.ms
+    }
+
+    /// The place before which nothing else fits. What comes after it begins with this one.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self.number.checked_sub(1) {
+            Some(number) => Self { number, ..self },
+            None => Self { ms: self.ms.saturating_sub(1), number: PART_MAX - 1 },
+        }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.ms, self.number)

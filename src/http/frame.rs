@@ -13,7 +13,11 @@ use actix_web::{
     middleware::Next,
 };
 
-use super::{body::Shared, problem::Problem, throttle::Throttle};
+use super::{
+    body::Shared,
+    problem::{Code, Problem},
+    throttle::Throttle,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -126,6 +130,10 @@ fn fresh_id() -> String {
 
 fn log_failure(problem: &Problem, id: &str) {
     let Some(failure) = problem.failure() else { return };
+    // The store logs that once, with what to do.
+    if problem.code() == Code::StoreReplaced {
+        return;
+    }
     let code = problem.code().row().0;
     if let Some(unsaid) = FAILURES.with(Throttle::pass) {
         tracing::error!(request_id = id, code, cause = %failure, unsaid, "request failed");

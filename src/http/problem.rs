@@ -22,7 +22,7 @@ const TYPE_PREFIX: &str = "https://flashsale.example/problems/";
 /// Bytes that hold nearly every problem.
 const BODY_BYTES: usize = 512;
 
-/// A full store is emptied by lapsing holds, or by a person.
+/// A full store gets room by lapsing holds, or by a person, and another store needs a person.
 const FULL_RETRY_SECONDS: u64 = 5;
 
 static PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -92,6 +92,7 @@ codes! {
     RateLimited            "rate_limited"             429 "Too many requests";
     Overloaded             "overloaded"               503 "Overloaded";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
+    StoreReplaced          "store_replaced"           503 "The store is another";
     StoreFull              "store_full"               503 "The store is full";
     StoreTimeout           "store_timeout"            503 "Store timeout";
     Draining               "draining"                 503 "Draining";
@@ -311,6 +312,13 @@ impl ResponseError for Problem {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let problem = match &failure {
+            Failure::Replaced(found) => Self::new(
+                Code::StoreReplaced,
+                format!(
+                    "Redis is not the one that the service began with: {found}; nothing was done. Restore a backup, or restart \
+                     the service to begin with what is there"
+                ),
+            ),
             Failure::Overloaded(_) => {
                 Self::new(Code::Overloaded, "more requests wait than can be served; nothing was done, try again")
             }
@@ -331,8 +339,8 @@ impl From<Failure> for Problem {
                 "the store cannot be used at the moment; send the request again, with its key if it has one",
             ),
         };
-        let is_full = matches!(failure, Failure::Full(_));
-        let mut problem = problem.retry_after(if is_full { FULL_RETRY_SECONDS } else { 1 });
+        let needs_a_person = matches!(failure, Failure::Full(_) | Failure::Replaced(_));
+        let mut problem = problem.retry_after(if needs_a_person { FULL_RETRY_SECONDS } else { 1 });
         problem.0.failure = Some(failure);
         problem
     }

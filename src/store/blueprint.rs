@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Catalogue, DurabilityWanted, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
-    redis::{durability::Barrier, preflight, runner::Runner, secret},
+    redis::{durability::Barrier, identity::Identity, preflight, runner::Runner},
 };
 
 /// How to reach Redis, the scripts, the terms, and the signer with the secret that Redis keeps.
@@ -16,6 +16,7 @@ pub struct Blueprint {
     pub catalogue: Arc<Catalogue>,
     pub terms: ServiceTerms,
     pub(super) ids: IdSigner,
+    pub(super) identity: Arc<Identity>,
     /// What the service waits for before it answers a payment event.
     pub(super) barrier: Option<Barrier>,
     pub(super) audits: Arc<Mutex<()>>,
@@ -34,9 +35,11 @@ impl Blueprint {
     ) -> Result<(Self, PreflightReport), PreflightError> {
         let runner = Runner::new(&topology, Arc::clone(&catalogue));
         let (report, barrier) = preflight::check(&runner, topology.address(), durability).await?;
-        preflight::claim_schema(&runner).await?;
-        let ids = IdSigner::new(secret::find_or_make(&runner).await?.bytes());
+        let schema = catalogue.schema();
+        let secret = preflight::claim(&runner, schema).await?;
         runner.ensure_scripts().await?;
-        Ok((Self { topology, catalogue, terms, ids, barrier, audits: Arc::default() }, report))
+        let ids = IdSigner::new(secret.bytes());
+        let identity = Arc::new(Identity::new(secret, schema));
+        Ok((Self { topology, catalogue, terms, ids, identity, barrier, audits: Arc::default() }, report))
     }
 }

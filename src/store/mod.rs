@@ -91,7 +91,6 @@ use self::{
         record,
         reply::{self, Fields, Reply},
         runner::{Runner, ScriptCall},
-        secret,
     },
     settle::Settles,
     stock::Stocks,
@@ -121,7 +120,8 @@ impl Store {
     pub fn new(blueprint: &Blueprint) -> Self {
         let limits = blueprint.topology.limits;
         let timeouts = Timeouts { wait: limits.call, queue_max: limits.queue_max };
-        let runner = Rc::new(Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue)));
+        let runner = Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue));
+        let runner = Rc::new(runner.with_identity(Arc::clone(&blueprint.identity)));
         let (terms, ids) = (blueprint.terms, &blueprint.ids);
         Self {
             holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, timeouts),
@@ -149,14 +149,21 @@ impl Store {
     /// # Errors
     /// [`Failure`] when it does not.
     pub async fn ready(&self) -> Result<Readiness, Failure> {
+        self.check_identity().await?;
         self.runner.ensure_scripts().await?;
         // A replica refuses this script, because it may write. It writes nothing here.
         let units = SaleKeys(&self.unmatched_sale).units();
         self.runner.call(ScriptCall::of(Op::Stock).keys(units)).await?;
-        if secret::find(&self.runner).await?.is_some_and(|secret| IdSigner::new(secret.bytes()) == self.ids) {
-            return self.has_memory().await;
-        }
-        Err(Failure::unavailable("Redis was emptied or replaced: its secret is another; restart the service"))
+        self.has_memory().await
+    }
+
+    /// Looks whether Redis is still the one that the service began with. If not, no worker asks it for anything until it is
+    /// again.
+    ///
+    /// # Errors
+    /// [`Failure::Replaced`] when it was emptied or replaced.
+    pub async fn check_identity(&self) -> Result<(), Failure> {
+        self.runner.check_identity().await
     }
 
     async fn has_memory(&self) -> Result<Readiness, Failure> {

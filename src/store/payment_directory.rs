@@ -74,7 +74,10 @@ impl Store {
         for (once, text) in kept {
             forget.arg(&once);
             let once_key = SaleKeys(hold.sale()).once(&once);
-            self.settles.submit(hold.sale(), SettleItem::again(hold.clone(), once, text)).await?;
+            // Without its sale, the event stays where it is.
+            if self.settles.submit(hold.sale(), SettleItem::again(hold.clone(), once, text)).await?.is_none() {
+                return Ok(false);
+            }
             // The kept event was acknowledged long ago, so its effect must be durable before it is forgotten.
             self.confirm(once_key).await?;
         }

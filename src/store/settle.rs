@@ -36,6 +36,7 @@ impl Store {
         let (remembered, decided) =
             future::join(self.remember_payment(payment, &hold), self.decide_at(hold.clone(), event)).await;
         let (has_settled_more, (outcome, once_key)) = (remembered?, decided?);
+        let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
         let outcome = if has_settled_more { self.after_all(outcome, &hold).await? } else { outcome };
         self.confirm(once_key).await?;
         Ok(outcome)
@@ -81,12 +82,20 @@ impl Store {
 
     async fn settle_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let (outcome, once_key) = self.decide_at(hold, event).await?;
+        let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
         self.confirm(once_key).await?;
         Ok(outcome)
     }
 
-    /// What is decided is not confirmed yet. With the key of the event, for that.
-    async fn decide_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<(SettleOutcome, String), Failure> {
+    /// We made the id, and Redis has no such sale. Either it was emptied, and the event must come again. Or it is a backup from
+    /// before the sale was made, and then the money is about nothing that anybody knows.
+    async fn settle_without_sale(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        self.check_identity().await?;
+        if event.status.is_about_money() { self.keep_unmatched(event).await } else { Ok(ignored()) }
+    }
+
+    /// What is decided is not confirmed yet. With the key of the event, for that. `None`: there is no such sale.
+    async fn decide_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<(Option<SettleOutcome>, String), Failure> {
         let sale = hold.sale().clone();
         let item = SettleItem::new(hold, event);
         let once_key = SaleKeys(&sale).once(&item.once);
@@ -175,7 +184,8 @@ pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
 impl Work for Settles {
     type Key = SaleId;
     type Item = SettleItem;
-    type Answer = SettleOutcome;
+    /// `None`: there is no such sale.
+    type Answer = Option<SettleOutcome>;
     const BATCH_MAX: usize = 64;
 
     fn call(&self, sale: &SaleId, items: &[SettleItem]) -> ScriptCall {
@@ -194,9 +204,11 @@ impl Work for Settles {
         items: Vec<SettleItem>,
         word: &str,
         mut reply: Reply,
-    ) -> Result<Vec<SettleOutcome>, Failure> {
-        if word != "decided" {
-            return Err(unknown_word(Op::Settle, word));
+    ) -> Result<Vec<Option<SettleOutcome>>, Failure> {
+        match word {
+            "decided" => {}
+            "sale_not_found" => return Ok(items.iter().map(|_| None).collect()),
+            word => return Err(unknown_word(Op::Settle, word)),
         }
         let now_ms = reply.int()?;
         let read = |item: SettleItem| {
@@ -207,7 +219,7 @@ impl Work for Settles {
                 let review = record::review::id_and_reason(item.hold.sale(), &review, &reason)?;
                 Ok(Settled { order, review })
             };
-            match word.as_str() {
+            let outcome = match word.as_str() {
                 "applied" => Ok(SettleOutcome::Applied(settled()?)),
                 "duplicate" => Ok(SettleOutcome::Duplicate(settled()?)),
                 "ignored" => Ok(SettleOutcome::Ignored(settled()?)),
@@ -215,7 +227,8 @@ impl Work for Settles {
                 "review" => Ok(SettleOutcome::Review(settled()?)),
                 "idempotency_key_reused" => Ok(SettleOutcome::IdempotencyKeyReused),
                 word => Err(unknown_word(Op::Settle, word)),
-            }
+            };
+            outcome.map(Some)
         };
         items.into_iter().map(read).collect()
     }

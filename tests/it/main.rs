@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod backup;
 mod checkout;
 mod cli_audit;
 mod cli_demo;

@@ -34,6 +34,7 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn audit(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
+        self.check_identity().await?;
         let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let audits = self.audit_sales(sales.keys().cloned().collect()).await?;
@@ -46,6 +47,7 @@ impl Store {
     /// # Errors
     /// [`Failure`]; some differences may be repaired then. The same call goes on.
     pub async fn audit_and_repair(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
+        self.check_identity().await?;
         let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let mut repaired = Vec::new();

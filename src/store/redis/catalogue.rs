@@ -107,9 +107,15 @@ pub struct Script {
     pub resend: bool,
 }
 
+/// The version of the key schema: what the scripts write, and what they can read.
+const SCHEMA: &str = "2";
+
 /// All scripts, in the order of [`Op`].
 #[derive(Debug)]
-pub struct Catalogue(Vec<Script>);
+pub struct Catalogue {
+    scripts: Vec<Script>,
+    schema: &'static str,
+}
 
 impl Catalogue {
     pub fn compiled() -> Self {
@@ -120,15 +126,26 @@ impl Catalogue {
     /// have no argument for the time.
     #[doc(hidden)]
     pub fn with_clock(clock: &str) -> Self {
-        Self(ENTRIES.iter().map(|entry| join(entry, clock)).collect())
+        Self { scripts: ENTRIES.iter().map(|entry| join(entry, clock)).collect(), schema: SCHEMA }
+    }
+
+    /// Replaces the version of the key schema. Only a test does so, to be a later or an earlier version of the service.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_schema(self, schema: &'static str) -> Self {
+        Self { schema, ..self }
+    }
+
+    pub fn schema(&self) -> &'static str {
+        self.schema
     }
 
     pub fn script(&self, op: Op) -> &Script {
-        &self.0[op as usize]
+        &self.scripts[op as usize]
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Script> {
-        self.0.iter()
+        self.scripts.iter()
     }
 }
 

@@ -16,6 +16,9 @@ pub enum Failure {
     /// Redis has no memory left for what this needs. Nothing was done.
     #[error("Redis is full: {0}")]
     Full(#[source] Cause),
+    /// Redis was emptied, or another one took its place. Nothing was done.
+    #[error("Redis is not the one that the service began with: {0}")]
+    Replaced(#[source] Cause),
     /// Too much waits for Redis already. Nothing was sent.
     #[error("too much waits for Redis: {0}")]
     Overloaded(#[source] Cause),
@@ -57,6 +60,10 @@ impl Error for Cause {
 impl Failure {
     pub fn unavailable(text: impl Into<String>) -> Self {
         Self::Unavailable(Cause::new(text))
+    }
+
+    pub fn replaced(text: impl Into<String>) -> Self {
+        Self::Replaced(Cause::new(text))
     }
 
     pub fn timed_out(text: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod catalogue;
 pub mod durability;
 pub mod error;
+pub mod identity;
 pub mod keys;
 pub mod preflight;
 pub mod record;

@@ -8,10 +8,9 @@ use super::{
     keys::{SCHEMA, SECRET},
     reply::Reply,
     runner::Runner,
-    secret::get_or_set,
+    secret::{self, SigningKey, get_or_set},
 };
 
-const SCHEMA_VERSION: &str = "2";
 const VERSION_MIN: (u32, u32) = (7, 0);
 /// The first version with WAITAOF.
 const VERSION_WAITAOF: (u32, u32) = (7, 2);
@@ -28,10 +27,10 @@ pub enum PreflightError {
     #[error("this Redis is a replica and takes no writes: give the address of its primary")]
     Replica,
     #[error(
-        "this Redis holds data of key schema {0}, and this version of flashsale knows schema {SCHEMA_VERSION}: \
-         run the version that wrote it"
+        "this Redis holds data of key schema {found}, and this version of flashsale knows schema {known}: run the version \
+         that wrote it, or begin with an empty Redis (docs/operations.md, \"Upgrade\")"
     )]
-    OtherSchema(String),
+    OtherSchema { found: String, known: &'static str },
     #[error(
         "durability.payments is fsync, but Redis keeps no append-only file: set appendonly yes, or \
          choose memory or replicas:N"
@@ -43,7 +42,7 @@ pub enum PreflightError {
     )]
     CannotFsync(String),
     #[error(
-        "the secret {SECRET} in Redis is damaged: all ids in customers' hands were signed with it; restore it from a backup"
+        "the secret {SECRET} in Redis is damaged or gone: all ids in customers' hands were signed with it; restore it from a backup"
     )]
     Secret,
 }
@@ -147,13 +146,23 @@ async fn info(runner: &Runner) -> Result<HashMap<String, String>, Failure> {
     Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }
 
-/// Marks this Redis with the key schema of this version.
+/// Marks this Redis with the key schema of this version, and gives its secret. An empty one gets a secret first, so a marked one
+/// has one, unless somebody removed it.
 ///
 /// # Errors
-/// [`PreflightError::OtherSchema`] when another version marked it.
-pub async fn claim_schema(runner: &Runner) -> Result<(), PreflightError> {
-    let found = get_or_set(runner, SCHEMA, SCHEMA_VERSION).await?;
-    if found == SCHEMA_VERSION { Ok(()) } else { Err(PreflightError::OtherSchema(found)) }
+/// [`PreflightError::OtherSchema`] when another version marked it, [`PreflightError::Secret`] when the secret is lost.
+pub async fn claim(runner: &Runner, schema: &'static str) -> Result<SigningKey, PreflightError> {
+    let check = |found: String| {
+        if found == schema { Ok(()) } else { Err(PreflightError::OtherSchema { found, known: schema }) }
+    };
+    let found = runner.plain(redis::cmd("GET").arg(SCHEMA)).await?;
+    if let Some(found) = Reply::one(found).text_or_none()? {
+        check(found)?;
+        return secret::find(runner).await;
+    }
+    let secret = secret::find_or_make(runner).await?;
+    check(get_or_set(runner, SCHEMA, schema).await?)?;
+    Ok(secret)
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {

@@ -19,6 +19,7 @@ use super::{
     catalogue::{Catalogue, Op, Script},
     durability::Barrier,
     error::{Failure, ends_connection},
+    identity::Identity,
     reply::Reply,
     topology::{Limits, Topology},
 };
@@ -107,6 +108,8 @@ pub struct Runner {
     in_flight: Rc<Cell<usize>>,
     /// The wait behind each script.
     barrier: Option<Barrier>,
+    /// Which Redis it must be. `None` before that is known.
+    identity: Option<Arc<Identity>>,
     /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
 }
@@ -122,6 +125,7 @@ impl Runner {
             timeouts: Cell::default(),
             in_flight: Rc::default(),
             barrier: None,
+            identity: None,
             connecting: Mutex::default(),
         }
     }
@@ -131,6 +135,24 @@ impl Runner {
     pub fn with_barrier(mut self, barrier: Barrier) -> Self {
         self.barrier = Some(barrier);
         self
+    }
+
+    /// Then nothing is asked of another Redis, and each new connection looks which one it leads to.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Arc<Identity>) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Looks whether this is still the Redis that the service began with.
+    ///
+    /// # Errors
+    /// [`Failure`]; [`Failure::Replaced`] when it is not.
+    pub async fn check_identity(&self) -> Result<(), Failure> {
+        let Some(identity) = &self.identity else { return Ok(()) };
+        let _in_flight = self.take_place()?;
+        let [secret, schema] = Identity::questions();
+        identity.check([self.send(&secret, None).await?, self.send(&schema, None).await?])
     }
 
     /// Calls a script until it has decided. Returns the first word of the reply, and the rest.
@@ -298,6 +320,12 @@ impl Runner {
             drop(Connection::take(connection));
             return Err(Failure::from_redis(&error));
         }
+        if let Some(identity) = &self.identity
+            && let Err(failure) = check_identity(identity, &mut connection).await
+        {
+            drop(Connection::take(connection));
+            return Err(failure);
+        }
         Ok(connection)
     }
 
@@ -306,6 +334,13 @@ impl Runner {
     }
 
     fn enter(&self) -> Result<InFlight, Failure> {
+        if let Some(identity) = &self.identity {
+            identity.check_known()?;
+        }
+        self.take_place()
+    }
+
+    fn take_place(&self) -> Result<InFlight, Failure> {
         let taken = self.in_flight.get();
         if taken >= self.limits.in_flight_max {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
@@ -313,6 +348,14 @@ impl Runner {
         self.in_flight.set(taken + 1);
         Ok(InFlight(Rc::clone(&self.in_flight)))
     }
+}
+
+async fn check_identity(identity: &Identity, connection: &mut Connection) -> Result<(), Failure> {
+    let mut found = [Value::Nil, Value::Nil];
+    for (question, found) in Identity::questions().iter().zip(&mut found) {
+        *found = question.query_async(&mut **connection).await.map_err(|error| Failure::from_redis(&error))?;
+    }
+    identity.check(found)
 }
 
 /// The answer to a command, and whether the command was sent.

@@ -8,18 +8,28 @@ use super::{error::Failure, keys::SECRET, preflight::PreflightError, reply::Repl
 pub struct SigningKey([u8; 32]);
 
 impl SigningKey {
+    #[cfg(test)]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether Redis keeps this secret in that text.
+    pub fn is(&self, text: &str) -> bool {
+        parse(text).is_some_and(|found| found.0 == self.0)
+    }
+
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// `None` when Redis has no secret, or none that can be read.
+/// The secret of a Redis that has data.
 ///
 /// # Errors
-/// [`Failure`].
-pub async fn find(runner: &Runner) -> Result<Option<SigningKey>, Failure> {
+/// [`PreflightError::Secret`] when it is gone or cannot be read: a new one would disown all ids.
+pub async fn find(runner: &Runner) -> Result<SigningKey, PreflightError> {
     let found = runner.plain(redis::cmd("GET").arg(SECRET)).await?;
-    Ok(Reply::one(found).text_or_none()?.and_then(|text| parse(&text)))
+    Reply::one(found).text_or_none()?.and_then(|text| parse(&text)).ok_or(PreflightError::Secret)
 }
 
 /// The first service makes the secret. All others find it.

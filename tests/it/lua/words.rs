@@ -129,6 +129,12 @@ fn provoke_settlements(bench: &mut Bench) {
     assert_eq!(bench.settle("h", "paid", "h1", "", "999999"), "review");
     assert_eq!(bench.settle("h", "paid", "h2", "", "1000000"), "applied");
     assert_eq!(bench.counters(1), [7, 0, 0, 3]);
+    let names = ["sale", "stock", "lapses", "deadlines", "customers", "events", "due", "orders", "reviews"];
+    let more = ["review_records", "resolved", "hold:h", "order:h", "once:h"];
+    let elsewhere: Vec<String> = names.iter().chain(&more).map(|name| format!("fs1:{{elsewhere}}:{name}")).collect();
+    let event = "paid\nf\ne\n\n\n\n\n\n\n\n";
+    let reply = bench.call(Op::Settle, &elsewhere, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", event]);
+    assert_eq!(word(&reply), "sale_not_found");
 }
 
 fn provoke_lapses(bench: &mut Bench) {

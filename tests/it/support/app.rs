@@ -200,6 +200,24 @@ impl Answer {
 
 /// Runs the service on a thread of its own, until its handle stops it.
 pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, ServerHandle, JoinHandle<()>) {
+    run_service_of(redis_url, settings, Catalogue::compiled())
+}
+
+/// Runs the service with these scripts.
+pub fn run_service_of(
+    redis_url: &str,
+    settings: &[(&str, &str)],
+    catalogue: Catalogue,
+) -> (SocketAddr, ServerHandle, JoinHandle<()>) {
+    try_run_service(redis_url, settings, catalogue).expect("the service starts")
+}
+
+/// The same; or why it does not start.
+pub fn try_run_service(
+    redis_url: &str,
+    settings: &[(&str, &str)],
+    catalogue: Catalogue,
+) -> Result<(SocketAddr, ServerHandle, JoinHandle<()>), String> {
     let mut environment: Environment =
         settings.iter().map(|(name, value)| (format!("FLASHSALE_{name}"), (*value).to_owned())).collect();
     for (name, value) in [
@@ -219,11 +237,15 @@ pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, S
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
-            let application = Application::build(&settings, Catalogue::compiled()).await.unwrap();
-            sender.send((application.addr(), application.handle())).unwrap();
-            application.run_until_stopped().await.unwrap();
+            match Application::build(&settings, catalogue).await {
+                Ok(application) => {
+                    sender.send(Ok((application.addr(), application.handle()))).unwrap();
+                    application.run_until_stopped().await.unwrap();
+                }
+                Err(error) => sender.send(Err(error.to_string())).unwrap(),
+            }
         });
     });
-    let (addr, handle) = receiver.recv().expect("the service starts");
-    (addr, handle, thread)
+    let (addr, handle) = receiver.recv().expect("the service starts or says why it does not")?;
+    Ok((addr, handle, thread))
 }

@@ -1,0 +1,268 @@
+//! Asks the service, page by page, and compares what it has with what the log says.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::de::DeserializeOwned;
+
+use super::{
+    Question,
+    findings::{Comparison, Counts, Finding, LostMoney, LostUnits, Sums, What},
+    log::{Known, KnownOrder, Log},
+    parting::parting,
+};
+use crate::{
+    domain::{
+        event::Position,
+        ids::SaleId,
+        money::{Amount, Currency},
+        order::OrderStatus,
+    },
+    tools::client::api::{ApiCall, ApiClient, CallError, escape},
+    wire::{Page, order::OrderRow, product::ProductBody, review::ReviewBody, sale::SaleBody, time::rfc3339},
+};
+
+const PAGE: u64 = 100;
+
+/// Something that may be missing or older in the store: its sale's log decides.
+struct Suspect {
+    position: Position,
+    finding: Finding,
+    /// Of an order that is paid in the log.
+    paid: Option<KnownOrder>,
+}
+
+pub(super) struct Comparer<'a, P> {
+    client: &'a mut ApiClient,
+    question: &'a Question<'a>,
+    progress: P,
+    found: Comparison,
+    sums: Sums,
+    /// By sale.
+    suspects: BTreeMap<SaleId, Vec<Suspect>>,
+    /// Available units in the store, by product.
+    available: BTreeMap<u64, u64>,
+}
+
+impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
+    pub(super) fn new(client: &'a mut ApiClient, question: &'a Question<'a>, progress: P) -> Self {
+        let (found, sums) = (Comparison::default(), Sums::default());
+        Self { client, question, progress, found, sums, suspects: BTreeMap::new(), available: BTreeMap::new() }
+    }
+
+    pub(super) async fn compare(mut self, log: Log) -> Result<Comparison, CallError> {
+        let Log { events, unreadable, unreadable_lines, sales, products, orders, reviews } = log;
+        self.found = Comparison { events, unreadable, unreadable_lines, ..Comparison::default() };
+        for (sale, known) in sales {
+            let Some((position, terms)) = known.terms else { continue };
+            self.compare_sale(&sale, position, &terms).await?;
+        }
+        self.compare_products(products).await?;
+        for (sale, orders) in orders {
+            self.compare_orders(&sale, orders).await?;
+        }
+        self.compare_reviews(reviews).await?;
+        self.judge().await?;
+        Ok(self.finish())
+    }
+
+    async fn compare_sale(&mut self, sale: &SaleId, position: Position, terms: &SaleBody<'_>) -> Result<(), CallError> {
+        self.found.sales.in_log += 1;
+        let there = self.find::<SaleBody<'static>>(&format!("/api/admin/sales/{sale}")).await?;
+        let [ours, theirs] = [Some(terms), there.as_ref()].map(|terms| terms.map(|terms| serde_json::json!(terms)));
+        if ours != theirs {
+            let in_store = theirs.is_some().then(|| "other terms".to_owned());
+            let finding = finding(What::Sale, sale, sale.as_str(), "its terms".to_owned(), in_store, position);
+            self.suspect(sale, position, finding, None);
+        }
+        Ok(())
+    }
+
+    async fn compare_products(
+        &mut self,
+        products: BTreeMap<u64, Known<ProductBody<'static>>>,
+    ) -> Result<(), CallError> {
+        for (id, Known { sale, position, body }) in products {
+            self.found.products.in_log += 1;
+            (self.progress)("products", self.found.products.in_log);
+            let there = self.find::<ProductBody<'static>>(&format!("/api/admin/products/{id}")).await?;
+            self.available.extend(there.iter().map(|there| (id, there.available_stock)));
+            let (in_log, in_store) = (summary(&body), there.as_ref().map(summary));
+            if Some(&in_log) != in_store.as_ref() {
+                let finding = finding(What::Product, &sale, &id.to_string(), in_log, in_store, position);
+                self.suspect(&sale, position, finding, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_orders(
+        &mut self,
+        sale: &SaleId,
+        mut orders: HashMap<String, KnownOrder>,
+    ) -> Result<(), CallError> {
+        self.found.orders.in_log += orders.len() as u64;
+        let (mut cursor, mut compared) = (String::new(), 0);
+        loop {
+            let path = format!("/api/admin/orders?sale={sale}&limit={PAGE}{cursor}");
+            let Some(page) = self.find::<Page<OrderRow<'static>>>(&path).await? else { break };
+            for row in &page.data {
+                if let Some(known) = orders.remove(&*row.id)
+                    && known.status.as_str() != row.status
+                {
+                    self.suspect_order(sale, &row.id, known, Some(row.status.clone().into_owned()));
+                }
+            }
+            compared += page.data.len() as u64;
+            (self.progress)("orders", compared);
+            let Some(next) = page.next_cursor else { break };
+            cursor = format!("&cursor={}", escape(&next));
+        }
+        let keeps_since =
+            self.question.now_ms - i64::try_from(self.question.retention_seconds).unwrap_or(i64::MAX) * 1_000;
+        for (id, known) in orders {
+            if !has_money(known.status) && known.due_ms < keeps_since {
+                self.found.forgotten_orders += 1;
+            } else {
+                self.suspect_order(sale, &id, known, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_reviews(
+        &mut self,
+        mut reviews: HashMap<String, Known<ReviewBody<'static>>>,
+    ) -> Result<(), CallError> {
+        self.found.reviews.in_log = reviews.len() as u64;
+        for status in ["open", "resolved"] {
+            let mut cursor = String::new();
+            while !reviews.is_empty() {
+                let path = format!("/api/admin/reviews?status={status}&limit={PAGE}{cursor}");
+                let Some(page) = self.find::<Page<ReviewBody<'static>>>(&path).await? else { break };
+                for there in &page.data {
+                    if let Some(known) = reviews.remove(&there.id)
+                        && known.body.status != there.status
+                    {
+                        self.suspect_review(known, Some(there.status.clone().into_owned()));
+                    }
+                }
+                let Some(next) = page.next_cursor else { break };
+                cursor = format!("&cursor={}", escape(&next));
+            }
+        }
+        reviews.into_values().for_each(|known| self.suspect_review(known, None));
+        Ok(())
+    }
+
+    fn suspect_order(&mut self, sale: &SaleId, id: &str, known: KnownOrder, in_store: Option<String>) {
+        let what = match known.status {
+            OrderStatus::Paid => What::PaidOrder,
+            status if has_money(status) => What::OrderWithMoney,
+            _ => What::Order,
+        };
+        let mut finding = finding(what, sale, id, known.status.as_str().to_owned(), in_store, known.position);
+        finding.amount = known.total.map(|(amount, currency)| amount.in_currency(&currency).to_string());
+        finding.currency = known.total.map(|(_, currency)| currency.code().to_owned());
+        self.suspect(sale, known.position, finding, (what == What::PaidOrder).then_some(known));
+    }
+
+    fn suspect_review(&mut self, Known { sale, position, body }: Known<ReviewBody<'static>>, in_store: Option<String>) {
+        let in_log = format!("{}, {}", body.status, body.reason);
+        let mut finding = finding(What::Review, &sale, &body.id, in_log, in_store, position);
+        finding.amount = body.amount;
+        finding.currency = body.currency.map(|code| code.into_owned());
+        self.suspect(&sale, position, finding, None);
+    }
+
+    fn suspect(&mut self, sale: &SaleId, position: Position, finding: Finding, paid: Option<KnownOrder>) {
+        self.suspects.entry(sale.clone()).or_default().push(Suspect { position, finding, paid });
+    }
+
+    /// What is not there is missing. What is there in another state is older if the store's log lacks the event that made it
+    /// what the log says, and newer otherwise.
+    async fn judge(&mut self) -> Result<(), CallError> {
+        for (sale, suspects) in std::mem::take(&mut self.suspects) {
+            let there = suspects.iter().filter(|suspect| suspect.finding.in_store.is_some());
+            let positions: Vec<_> = there.map(|suspect| suspect.position).collect();
+            let parts_at = if positions.is_empty() { None } else { parting(self.client, &sale, positions).await? };
+            for suspect in suspects {
+                let is_older = parts_at.is_some_and(|at| suspect.position >= at);
+                if suspect.finding.in_store.is_none() || is_older {
+                    self.count(suspect);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, Suspect { finding, paid, .. }: Suspect) {
+        let counts: &mut Counts = match finding.what {
+            What::PaidOrder | What::OrderWithMoney | What::Order => &mut self.found.orders,
+            What::Review => &mut self.found.reviews,
+            What::Product => &mut self.found.products,
+            What::Sale => &mut self.found.sales,
+        };
+        *(if finding.in_store.is_none() { &mut counts.missing } else { &mut counts.older }) += 1;
+        if let Some(KnownOrder { total, lines, .. }) = paid {
+            if let Some((amount, currency)) = total {
+                let (sum, orders) = self.sums.money.entry(currency.code()).or_default();
+                *sum += amount.ten_thousandths();
+                *orders += 1;
+            }
+            lines.iter().for_each(|(product, units)| *self.sums.units.entry(*product).or_default() += units);
+        }
+        self.found.differences.push(finding);
+    }
+
+    fn finish(self) -> Comparison {
+        let Self { mut found, sums, available, .. } = self;
+        found.differences.sort_by(|one, other| {
+            (one.what, &one.sale, &one.at, &one.id).cmp(&(other.what, &other.sale, &other.at, &other.id))
+        });
+        found.lost_since = found.differences.iter().map(|finding| finding.at.clone()).min();
+        found.paid = sums.money.iter().map(|(code, (sum, orders))| lost_money(code, *sum, *orders)).collect();
+        let units =
+            |(product_id, units)| LostUnits { product_id, units, available_stock: available.get(&product_id).copied() };
+        found.units = sums.units.into_iter().map(units).collect();
+        found.ok = found.differences.is_empty() && found.unreadable_lines == 0;
+        found
+    }
+
+    /// `None`: the service has no such thing.
+    async fn find<T: DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, CallError> {
+        match self.client.send(ApiCall::get(path)).await {
+            Ok(reply) => reply.json().map(Some),
+            Err(CallError::Refused(refusal)) if refusal.code.ends_with("_not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn finding(
+    what: What,
+    sale: &SaleId,
+    id: &str,
+    in_log: String,
+    in_store: Option<String>,
+    position: Position,
+) -> Finding {
+    let at = rfc3339(i64::try_from(position.ms()).unwrap_or(0));
+    Finding { what, sale: sale.to_string(), id: id.to_owned(), in_log, in_store, amount: None, currency: None, at }
+}
+
+fn has_money(status: OrderStatus) -> bool {
+    use OrderStatus::{InReview, Paid, RefundRequired, Refunded};
+    matches!(status, Paid | InReview | RefundRequired | Refunded)
+}
+
+/// What of a product an admin sets.
+fn summary(product: &ProductBody<'_>) -> String {
+    let ProductBody { total_stock, price, currency, max_per_hold, max_per_customer, .. } = product;
+    let limit = max_per_customer.map_or_else(String::new, |limit| format!(", {limit} a customer"));
+    format!("{total_stock} units at {price} {currency}, {max_per_hold} a hold{limit}")
+}
+
+fn lost_money(code: &str, sum: u64, orders: u64) -> LostMoney {
+    let (sum, currency) = (Amount::from_ten_thousandths(sum), Currency::parse(code));
+    LostMoney { currency: code.to_owned(), amount: sum.written(currency.as_ref()), orders }
+}
