@@ -103,7 +103,7 @@ impl FromHttp for ExtendRequest {
     }
 }
 
-fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
+pub(super) fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
     let seconds = Object::open(json, "", &["seconds"], errors)?.required_count("seconds", 1, TTL_SECONDS_MAX)?;
     Some(seconds * 1_000)
 }
@@ -124,7 +124,7 @@ pub(super) async fn command(
     Ok(HoldCommand { idempotency_key, ..command })
 }
 
-fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {
+pub(super) fn read_command(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<HoldCommand> {
     let known = ["product_id", "quantity", "items", "customer_id", "ttl_seconds"];
     let mut object = Object::open(json, "", &known, errors)?;
     let customer = object.text("customer_id", CustomerId::RULE, CustomerId::parse);

@@ -29,6 +29,8 @@ mod find_hold;
 mod find_order;
 mod find_payment;
 mod find_sale;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod hold;
 mod idempotency;
 mod ids;
