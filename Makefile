@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt build proof loadtest bench clean
+.PHONY: help run test lint fmt build proof loadtest bench fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ bench: ## Measure flashsale beside what others would do, and write loadtest/RESU
 	@scripts/bootstrap --bench
 	cargo build --locked --release --workspace
 	target/release/flashsale-bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),2)
+
+fuzz: ## Fuzz each reader of bytes from outside for FUZZ_SECONDS (default 600); TARGET=heads fuzzes one
+	@scripts/bootstrap --cargo
+	fuzz/run
 
 clean: ## Remove what was built
 	cargo clean

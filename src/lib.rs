@@ -8,6 +8,9 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod embedded;
+#[cfg(any(test, feature = "fuzzing"))]
+#[path = "../fuzz/targets.rs"]
+pub mod fuzzing;
 pub mod http;
 pub mod store;
 pub mod telemetry;

@@ -72,13 +72,23 @@ fn typed(text: &str, default: &ValueKind) -> Result<ValueKind, String> {
         ValueKind::Array(_) => return split(text),
         ValueKind::Boolean(_) => text.to_lowercase().parse().map_or_else(|_| text_kind(), ValueKind::Boolean),
         // A default of 0 may stand for a fraction.
-        ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::Float(_) => match (text.parse(), text.parse::<f64>()) {
-            (Ok(number), _) => ValueKind::I64(number),
-            (Err(_), Ok(number)) if number.is_finite() => ValueKind::Float(number),
-            _ => text_kind(),
-        },
+        ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::Float(_) => number(text).unwrap_or_else(text_kind),
         _ => text_kind(),
     })
+}
+
+/// Digits, perhaps with a minus and a fraction. Nothing is rounded to a whole number.
+fn number(text: &str) -> Option<ValueKind> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(whole) || !are_digits(fraction) {
+        return None;
+    }
+    if fraction.bytes().all(|byte| byte == b'0') {
+        return text.split('.').next()?.parse().ok().map(ValueKind::I64);
+    }
+    text.parse().ok().filter(|number: &f64| number.fract() != 0.0).map(ValueKind::Float)
 }
 
 fn split(text: &str) -> Result<ValueKind, String> {
@@ -135,6 +145,24 @@ mod tests {
             ("x\ny", "has a line end or another control character in it"),
         ] {
             assert_eq!(plain_text(given), Err(what), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_what_its_digits_say_or_stays_a_text() {
+        for (given, read) in [
+            ("5", ValueKind::I64(5)),
+            ("-5", ValueKind::I64(-5)),
+            ("007.00", ValueKind::I64(7)),
+            ("0.5", ValueKind::Float(0.5)),
+            ("9007199254740993", ValueKind::I64(9_007_199_254_740_993)),
+        ] {
+            assert_eq!(typed(given, &ValueKind::I64(0)), Ok(read), "{given}");
+        }
+        for text in
+            ["+5", "1e3", "5.", ".5", "inf", "nan", "0x10", "5.00000000000000000001", "99999999999999999999", "-", "٣"]
+        {
+            assert_eq!(typed(text, &ValueKind::I64(0)), Ok(ValueKind::String(text.to_owned())), "{text}");
         }
     }
 

@@ -4,6 +4,8 @@
 //! [`load`], so that one message has all complaints.
 
 mod address;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod given;
 mod read;
 mod reader;

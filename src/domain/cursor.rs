@@ -22,7 +22,8 @@ impl ListCursor {
         let mut parts = text.splitn(3, '~');
         let (sale, ms, key) = (parts.next()?, parts.next()?, parts.next()?);
         let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let ms = ms.parse().ok().filter(|ms| *ms >= 0)?;
+        // In the one way in which it is written.
+        let ms: i64 = ms.parse().ok().filter(|number: &i64| *number >= 0 && number.to_string() == ms)?;
         let fits = plain && (1..=KEY_CHARS_MAX).contains(&key.len());
         fits.then_some(Self { sale: SaleId::parse(sale)?, ms, key: key.to_owned() })
     }
@@ -42,7 +43,9 @@ mod tests {
     fn a_cursor_is_read_back_and_strange_texts_are_none() {
         let cursor = ListCursor { sale: SaleId::parse("drop-1").unwrap(), ms: 7, key: "a_b-C".to_owned() };
         assert_eq!(ListCursor::parse(&cursor.to_string()), Some(cursor));
-        for text in ["", "p1", "p1~x~abc", "p1~-1~abc", "p1~1~*", "p1~1~", "P~1~a"] {
+        for text in
+            ["", "p1", "p1~x~abc", "p1~-1~abc", "p1~+1~abc", "p1~-0~abc", "p1~01~abc", "p1~1~*", "p1~1~", "P~1~a"]
+        {
             assert!(ListCursor::parse(text).is_none(), "{text}");
         }
     }

@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod cursor;
 pub mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 pub mod hold;
 pub mod ids;
 pub mod metadata;

@@ -121,12 +121,13 @@ impl FromHttp for ExtendRequest {
     }
 }
 
-fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
+pub(super) fn read_seconds(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<u64> {
     let seconds = Object::open(json, "", &["seconds"], errors)?.required_count("seconds", 1, TTL_SECONDS_MAX)?;
     Some(seconds * 1_000)
 }
 
 /// The body of POST /api/holds.
+#[derive(Debug)]
 pub(super) enum HoldRequest {
     ById(HoldCommand),
     BySku(Box<HoldBySku>),
@@ -148,7 +149,7 @@ pub(super) async fn wanted(
     body::read_json_of(headers, payload, limits, read).await
 }
 
-fn read_request(
+pub(super) fn read_request(
     json: Json<'_>,
     idempotency_key: Option<IdempotencyKey>,
     errors: &mut Vec<FieldError>,

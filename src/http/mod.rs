@@ -10,6 +10,8 @@ mod extract;
 mod fast_path;
 mod fields;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 pub mod gate;
 mod health;
 mod holds;

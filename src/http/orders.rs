@@ -59,6 +59,7 @@ pub(super) async fn start_payment(request: HttpRequest, store: Data<Store>) -> R
 }
 
 /// The body of POST /api/orders.
+#[derive(Debug)]
 pub(super) struct OrderRequest {
     hold_id: String,
 }
@@ -69,7 +70,7 @@ impl FromHttp for OrderRequest {
     }
 }
 
-fn read_hold_id(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<OrderRequest> {
+pub(super) fn read_hold_id(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<OrderRequest> {
     let mut object = Object::open(json, "", &["hold_id"], errors)?;
     let hold_id = object.required_text("hold_id", "the id of a hold", |text| Some(text.to_owned()))?;
     Some(OrderRequest { hold_id })

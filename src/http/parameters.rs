@@ -27,10 +27,20 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Complains about unknown parameters.
     pub(super) fn of(request: &HttpRequest, known: &[&str]) -> Self {
-        let given = Query::<HashMap<String, String>>::from_query(request.query_string());
-        let given = given.map_or_else(|_| HashMap::new(), Query::into_inner);
+        Self::of_query(request.query_string(), known)
+    }
+
+    pub(super) fn of_query(query: &str, known: &[&str]) -> Self {
+        let pairs = Query::<Vec<(String, String)>>::from_query(query).map_or_else(|_| Vec::new(), Query::into_inner);
+        let (mut given, mut errors) = (HashMap::new(), Vec::new());
+        for (name, text) in pairs {
+            if given.insert(name.clone(), text).is_some() && known.contains(&&*name) {
+                let (pointer, detail) = (format!("/{name}"), format!("{name} is there twice").into());
+                errors.push(FieldError { pointer, code: "duplicate_field", detail });
+            }
+        }
         let unknown = unknown(&given, known);
-        Self { errors: Vec::new(), given, unknown }
+        Self { given, errors, unknown }
     }
 
     /// `None` where it is absent, empty, or wrong.

@@ -31,6 +31,8 @@ mod find_hold;
 mod find_order;
 mod find_payment;
 mod find_sale;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod hold;
 mod hold_by_sku;
 mod idempotency;

@@ -9,6 +9,8 @@
 
 pub mod event;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 pub mod hmac;
 mod json;
 pub mod signature;

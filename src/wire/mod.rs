@@ -5,6 +5,8 @@
 
 pub mod audit;
 pub mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 pub mod hold;
 pub mod import;
 pub mod metadata;

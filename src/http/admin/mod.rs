@@ -3,6 +3,8 @@
 pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 pub(super) mod import;
 mod new_product;
 pub(super) mod orders;
@@ -91,9 +93,10 @@ impl Parameters {
         self.read("sale", "the id of a sale", SaleId::parse)
     }
 
-    fn limit(&mut self) -> usize {
+    pub(super) fn limit(&mut self) -> usize {
         let limit = self.read("limit", "a whole number from 1 to 100", |text| {
-            text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
+            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|limit| is_number && (1..=LIMIT_MAX).contains(limit))
         });
         limit.unwrap_or(LIMIT_DEFAULT)
     }

@@ -170,7 +170,7 @@ async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
     store.product_named(key).await?.ok_or_else(refusals::product_not_found)
 }
 
-fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductChange> {
+pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductChange> {
     let mut object =
         Object::open(json, "", &["name", "metadata", "price", "max_per_hold", "max_per_customer"], errors)?;
     let no_limit = object.clears("max_per_customer").then_some(None);
@@ -184,7 +184,7 @@ fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductCh
     })
 }
 
-fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<Restock> {
+pub(super) fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<Restock> {
     let mut object = Object::open(json, "", &["delta", "total"], errors)?;
     let bound = i64::try_from(TOTAL_MAX).unwrap_or(i64::MAX);
     let (delta, total) = (object.integer("delta", bound), object.count("total", 0, TOTAL_MAX));

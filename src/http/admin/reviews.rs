@@ -112,7 +112,7 @@ impl FromHttp for ResolveRequest {
     }
 }
 
-fn read_decision(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(ReviewAction, Note)> {
+pub(super) fn read_decision(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(ReviewAction, Note)> {
     let mut object = Object::open(json, "", &["action", "note"], errors)?;
     let action = object.required_text("action", "accept, refund or dismiss", ReviewAction::parse);
     action.zip(object.required_text("note", "1 to 1000 characters", Note::parse))

@@ -87,6 +87,7 @@ pub(in crate::http) async fn list(
     Ok(answer::page(rows, next))
 }
 
+#[derive(Debug)]
 pub(in crate::http) struct CreateRequest {
     id: Option<SaleId>,
     terms: SaleChange,
@@ -108,10 +109,7 @@ impl FromHttp for ChangeRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
         let id = id_in_path(&request)?;
-        let change = body::read_json(&request, &mut payload, |json, errors| {
-            Some(read_terms(&mut Object::open(json, "", &FIELDS, errors)?))
-        });
-        Ok(Self { id, change: change.await? })
+        Ok(Self { id, change: body::read_json(&request, &mut payload, read_change).await? })
     }
 }
 
@@ -143,7 +141,7 @@ fn id_in_path(request: &HttpRequest) -> Result<SaleId, Problem> {
     SaleId::parse(request.match_info().query("id")).ok_or_else(refusals::sale_not_found)
 }
 
-fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateRequest> {
+pub(super) fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateRequest> {
     let known = [&["id"], &FIELDS[..]].concat();
     let mut object = Object::open(json, "", &known, errors)?;
     let id = object.text("id", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
@@ -151,6 +149,10 @@ fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateReque
     });
     let terms = read_terms(&mut object);
     Some(CreateRequest { id, terms })
+}
+
+pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<SaleChange> {
+    Some(read_terms(&mut Object::open(json, "", &FIELDS, errors)?))
 }
 
 fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {

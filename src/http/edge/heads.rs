@@ -37,7 +37,7 @@ impl Heads {
             }
             match Head::blank(bytes) {
                 Some(head) if head.upgrades || *self != Self::First => {
-                    *self = Self::Followed { body: head.body };
+                    *self = Self::Followed { body: head.body.unwrap_or(0) };
                     bytes = &mut bytes[head.length..];
                 }
                 _ => *self = Self::Plain,
@@ -48,14 +48,19 @@ impl Heads {
 
 struct Head {
     length: usize,
-    body: u64,
+    /// `None` until a line announces one.
+    body: Option<u64>,
     upgrades: bool,
 }
 
 impl Head {
-    /// Blanks out the words of a whole head. `None` when the head is not all there, or its body has no announced length.
+    /// Blanks out the words of a whole head. `None` when the head is not all there, or its body has not one announced length.
     fn blank(bytes: &mut [u8]) -> Option<Self> {
-        let mut head = Self { length: 0, body: 0, upgrades: false };
+        // What follows is a tunnel.
+        if bytes.starts_with(b"CONNECT ") {
+            return None;
+        }
+        let mut head = Self { length: 0, body: None, upgrades: false };
         loop {
             let end = bytes[head.length..].iter().position(|byte| *byte == b'\n')?;
             let line = &mut bytes[head.length..head.length + end];
@@ -88,7 +93,13 @@ impl Head {
             value.fill(b' ');
             self.upgrades = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            self.body = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+            let digits = value.trim_ascii();
+            let is_number = digits.iter().all(u8::is_ascii_digit);
+            let length = std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()?;
+            // The HTTP server refuses a second one.
+            if self.body.replace(length).is_some() {
+                return None;
+            }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return None;
         }
@@ -143,6 +154,13 @@ mod tests {
             "GET / HTTP/1.1\r\nConnection: close\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n1",
+            "POST / HTTP/1.1\r\nContent-Length: \r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n1",
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12",
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n1",
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "CONNECT a:1 HTTP/1.1\r\n\r\nConnection: upgrade\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
             "GET / HTTP/1.1\r\nno header\r\n\r\n",
             "\r\n\r\n",

@@ -6,6 +6,8 @@
 //! newcomers by closing whoever has said nothing yet.
 
 mod crowd;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod heads;
 mod wire;
 

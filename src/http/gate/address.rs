@@ -55,7 +55,7 @@ impl Proxies {
 
     /// Each proxy appends the address that called it, so the header is read from its end. The first address that is no trusted proxy
     /// is the client's. The client itself may have written everything before it.
-    fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(super) fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines = headers.get_all(&X_FORWARDED_FOR).rev().map(HeaderValue::as_bytes);
         let mut hops = lines.flat_map(|line| line.rsplit(|byte| *byte == b',')).take(HOPS_MAX);
         let mut origin = peer;
@@ -93,25 +93,23 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// An address as proxies write it: bare, with a port, in brackets, with a zone.
+/// An address as proxies write it: bare or with a port. That of IPv6 may have brackets and a zone.
 fn read_hop(bytes: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(bytes).ok()?.trim();
-    let bare = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            (port.is_empty() || is_port(port.strip_prefix(':')?)).then_some(address)?
-        }
-        None => match text.split_once(':') {
-            Some((address, port)) if !port.contains(':') => is_port(port).then_some(address)?,
-            _ => text,
-        },
-    };
-    let address = bare.split_once('%').map_or(bare, |(address, _zone)| address);
-    address.parse().ok().map(|address: IpAddr| address.to_canonical())
+    let address = text.parse().ok().or_else(|| read_ipv6(text)).or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    address.map(|address| address.to_canonical())
 }
 
-fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok()
+fn read_ipv6(text: &str) -> Option<IpAddr> {
+    let (bare, port) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => (text, ""),
+    };
+    let is_port =
+        |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let address = bare.split_once('%').map_or(bare, |(address, _zone)| address);
+    let fits = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    address.parse::<Ipv6Addr>().ok().filter(|_| fits).map(IpAddr::V6)
 }
 
 #[cfg(test)]
@@ -164,6 +162,10 @@ mod tests {
             "203.0.113",
             "203.0.113.7:port",
             "203.0.113.7:99999",
+            "203.0.113.7:+80",
+            "203.0.113.7%eth0",
+            "[203.0.113.7]:80",
+            "[2001:db8::7]:+443",
             "[2001:db8::7",
             "é",
             "[2001:db8::7]443",

@@ -2,6 +2,8 @@
 //! A request that is refused here has no body read, and never reaches Redis.
 
 mod address;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod limit;
 mod network;
 

@@ -2,6 +2,8 @@
 //! has its own result. Only a mistake in the file as a whole refuses all of it. `?update=true` changes existing products, and
 //! `?dry_run=true` says what would be done.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod rehearsal;
 mod report;
 mod rows;
