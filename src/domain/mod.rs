@@ -7,6 +7,7 @@ pub mod hold;
 pub mod ids;
 pub mod money;
 pub mod order;
+pub mod order_filter;
 pub mod outcome;
 pub mod payment;
 pub mod product;
