@@ -7,10 +7,23 @@ use jiff::Timestamp;
 const FORMS: &str =
     "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or from now as in +10m, +90s, +1d12h";
 
+const PAST_FORMS: &str =
+    "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or how long ago as in 90s, 1h, 1d12h";
+
 /// For clap: gives the instant as it is on the wire. A distance counts from this machine's clock, from the second that
 /// has begun, because people like whole seconds.
 pub(super) fn read(text: &str) -> Result<String, String> {
     read_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
+}
+
+/// [`read`] for what was: a length alone is so long ago.
+pub(super) fn read_past(text: &str) -> Result<String, String> {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?;
+    let ago = read_length(text).and_then(|length| now.checked_sub(length).ok());
+    match ago {
+        Some(instant) => Ok(format!("{instant:.3}")),
+        None => read_at(text, now).map_err(|_| PAST_FORMS.to_owned()),
+    }
 }
 
 fn read_at(text: &str, now: Timestamp) -> Result<String, String> {
@@ -79,6 +92,17 @@ mod tests {
             assert_eq!(read_at(typed, now), Err(FORMS.to_owned()), "{typed}");
         }
         assert!(read_at("+99999999999999999999d", now).is_err() && read_at("+9999999999d", now).is_err());
+    }
+
+    #[test]
+    fn a_length_alone_is_so_long_ago() {
+        let second = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
+        let (ago, now) = (read_past("1d1h").unwrap(), read_past("now").unwrap());
+        assert!((90_000..90_005).contains(&(second(&now) - second(&ago))), "{ago} {now}");
+        assert_eq!(read_past("2026-11-27T09:00:00Z").as_deref(), Ok("2026-11-27T09:00:00.000Z"));
+        for typed in ["", "1", "yesterday", "-1h"] {
+            assert_eq!(read_past(typed), Err(PAST_FORMS.to_owned()), "{typed}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod metadata;
 pub mod money;
 pub mod order;
+pub mod order_filter;
 pub mod outcome;
 pub mod payment;
 pub mod product;

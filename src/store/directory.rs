@@ -92,6 +92,12 @@ impl Store {
         Ok(found)
     }
 
+    /// The sale of a product, as the directory has it now.
+    pub(super) async fn look_up_sale(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
+        let found = self.look_up_products(&[product]).await?;
+        Ok(found.into_iter().next().map(|(_, listing)| listing.sale))
+    }
+
     fn remember(&self, found: &[(ProductId, Listing)]) {
         let mut known = self.known_products.borrow_mut();
         for (product, listing) in found {

@@ -16,7 +16,7 @@ use crate::domain::{
 
 /// What an entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Entry {
+pub(super) enum Entry {
     /// The hold that became the order.
     Of(HoldId),
     /// Events of the payment named nothing of ours yet, and are kept.
@@ -86,7 +86,7 @@ impl Store {
         self.runner.plain(&forget).await.map(|_| true)
     }
 
-    async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {
+    pub(super) async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
         let found = self.runner.plain(redis::cmd("GET").arg(key)).await?;
         Reply::one(found).text_or_none()?.map(|text| self.read_entry(&text)).transpose()

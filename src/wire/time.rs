@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use jiff::Timestamp;
 
+/// The beginning of the year 10000.
+const END_MS: i64 = 253_402_300_800_000;
 /// Characters of an instant on the wire, for any year of four digits.
 const CHARS: usize = 24;
 
@@ -16,7 +18,13 @@ thread_local! {
 pub fn parse(text: &str) -> Option<i64> {
     let instant: Timestamp = text.parse().ok()?;
     let ms = instant.as_millisecond();
-    (0..253_402_300_800_000).contains(&ms).then_some(ms)
+    (0..END_MS).contains(&ms).then_some(ms)
+}
+
+/// As [`parse`], and digits alone are epoch milliseconds.
+pub fn parse_or_epoch_ms(text: &str) -> Option<i64> {
+    let ms = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    ms.filter(|ms| *ms < END_MS).or_else(|| parse(text))
 }
 
 /// `2026-11-22T15:04:05.000Z`. An instant that no calendar knows becomes the epoch.
@@ -42,6 +50,15 @@ mod tests {
         assert_eq!(super::parse("2025-11-22T16:04:05.007+01:00"), Some(1_763_823_845_007));
         for text in ["", "2025-11-22", "2025-11-22T15:04:05", "1969-12-31T23:59:59Z", "tomorrow"] {
             assert_eq!(super::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_may_give_epoch_milliseconds() {
+        assert_eq!(super::parse_or_epoch_ms("1763823845007"), Some(1_763_823_845_007));
+        assert_eq!(super::parse_or_epoch_ms("2025-11-22T15:04:05Z"), Some(1_763_823_845_000));
+        for text in ["", "-1", "+1", "1.5", "253402300800000", "99999999999999999999"] {
+            assert_eq!(super::parse_or_epoch_ms(text), None, "{text}");
         }
     }
 

@@ -27,7 +27,14 @@ use super::{
     parameters::Parameters,
     problem::{Code, Problem},
 };
-use crate::domain::{ids::SaleId, order::OrderStatus};
+use crate::{
+    domain::{
+        ids::{ProductId, SaleId},
+        order::OrderStatus,
+        order_filter::Period,
+    },
+    wire::time,
+};
 
 pub(super) const PREFIX: &str = "/api/admin/";
 const LIMIT_DEFAULT: usize = 50;
@@ -91,6 +98,17 @@ impl Parameters {
 
     fn sale(&mut self) -> Option<SaleId> {
         self.read("sale", "the id of a sale", SaleId::parse)
+    }
+
+    fn product(&mut self) -> Option<ProductId> {
+        self.read("product_id", "the id of a product", ProductId::parse)
+    }
+
+    /// `since` and `until`.
+    fn period(&mut self) -> Period {
+        let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z, or epoch milliseconds";
+        let mut instant = |name| self.read(name, what, time::parse_or_epoch_ms);
+        Period { since_ms: instant("since"), until_ms: instant("until") }
     }
 
     pub(super) fn limit(&mut self) -> usize {
