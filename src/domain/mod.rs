@@ -9,6 +9,7 @@ pub mod money;
 pub mod order;
 pub mod outcome;
 pub mod payment;
+pub mod period;
 pub mod product;
 pub mod quantity;
 pub mod review;

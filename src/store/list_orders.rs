@@ -12,6 +12,7 @@ use crate::domain::{
     ids::SaleId,
     order::{Order, OrderStatus},
     outcome::ListOrdersOutcome,
+    period::Period,
 };
 
 /// Orders that one call lists.
@@ -26,6 +27,24 @@ pub struct OrderWalk {
     sales: VecDeque<SaleId>,
     /// The last order that the walk returned, of the first of these sales.
     last: Option<ListCursor>,
+    /// When the orders were made.
+    made: Period,
+}
+
+impl OrderWalk {
+    /// Only orders that were made in this period.
+    #[must_use]
+    pub fn made_in(self, made: Period) -> Self {
+        Self { made, ..self }
+    }
+
+    /// The place behind which the orders of a sale begin.
+    fn begin(&self, sale: &SaleId) -> Option<ListCursor> {
+        let is_in = |last: &&ListCursor| last.sale == *sale && self.made.since_ms.is_none_or(|since| last.ms >= since);
+        // No key is before the empty one, so all orders of the first millisecond are behind this place.
+        let first = |ms| ListCursor { sale: sale.clone(), ms, key: String::new() };
+        self.last.as_ref().filter(is_in).cloned().or_else(|| self.made.since_ms.map(first))
+    }
 }
 
 /// An order with its cursor. `None` for one whose record is no longer kept.
@@ -69,7 +88,7 @@ impl Store {
     ) -> Result<Option<OrderWalk>, Failure> {
         let Some(mut sales) = self.sales(sale).await? else { return Ok(None) };
         sales.retain(|sale| after.is_none_or(|after| *sale >= after.sale));
-        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned() }))
+        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), made: Period::default() }))
     }
 
     /// The orders of the next page, 100 at most, each as it is now. `None` at the end.
@@ -86,9 +105,13 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn count_orders(&self, walk: &OrderWalk) -> Result<u64, Failure> {
+        let Period { since_ms, until_ms } = walk.made;
+        let since = since_ms.map_or("-inf".to_owned(), |ms| ms.to_string());
+        let until = until_ms.map_or("+inf".to_owned(), |ms| format!("({ms}"));
         let count = async |sale: &SaleId| {
-            let found = self.runner.plain(redis::cmd("ZCARD").arg(SaleKeys(sale).orders())).await?;
-            Reply::one(found).count()
+            let mut count = redis::cmd("ZCOUNT");
+            count.arg(SaleKeys(sale).orders()).arg(&since).arg(&until);
+            Reply::one(self.runner.plain(&count).await?).count()
         };
         let counts = stream::iter(walk.sales.iter().map(count)).buffered(CALLS_AT_ONCE);
         counts.try_fold(0, async |total, count| Ok(total + count)).await
@@ -96,8 +119,7 @@ impl Store {
 
     async fn next_page(&self, walk: &mut OrderWalk) -> Result<Option<Vec<ListedOrder>>, Failure> {
         while let Some(sale) = walk.sales.front() {
-            let last = walk.last.as_ref().filter(|last| last.sale == *sale);
-            let page = self.orders_of(sale, last).await?;
+            let page = self.orders_of(sale, walk.begin(sale).as_ref(), walk.made).await?;
             walk.last = page.last().map(|(cursor, _)| cursor.clone());
             if page.len() < LIST_MAX {
                 walk.sales.pop_front();
@@ -109,7 +131,12 @@ impl Store {
         Ok(None)
     }
 
-    async fn orders_of(&self, sale: &SaleId, after: Option<&ListCursor>) -> Result<Vec<ListedOrder>, Failure> {
+    async fn orders_of(
+        &self,
+        sale: &SaleId,
+        after: Option<&ListCursor>,
+        made: Period,
+    ) -> Result<Vec<ListedOrder>, Failure> {
         let call = ScriptCall::of(Op::ListOrders).key(SaleKeys(sale).orders()).after(after).number(LIST_MAX as u64);
         let (word, mut reply) = self.runner.call(call).await?;
         if word != "orders" {
@@ -120,6 +147,8 @@ impl Store {
             let (key, ms) = (reply.text()?, reply.int()?);
             cursors.push(ListCursor { sale: sale.clone(), ms, key });
         }
+        // They are in the order of time, so nothing behind the first one that is too late is wanted.
+        cursors.retain(|cursor| made.has(cursor.ms));
         let orders = self.read_orders(sale, &cursors).await?;
         Ok(cursors.into_iter().zip(orders).collect())
     }

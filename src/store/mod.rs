@@ -9,6 +9,7 @@
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
 //! - `directory`: which sales exist, and the sale of each product,
+//! - `product_names`: the names of products, for an export,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!
@@ -40,6 +41,7 @@ mod list_reviews;
 mod list_sales;
 mod order;
 mod payment_directory;
+mod product_names;
 mod put_product;
 mod put_sale;
 mod read_orders;
@@ -66,6 +68,7 @@ pub use self::{
     blueprint::Blueprint,
     ids::IdSigner,
     list_orders::OrderWalk,
+    product_names::ProductNames,
     redis::{
         catalogue::{Catalogue, Op},
         durability::{Durability, DurabilityWanted},

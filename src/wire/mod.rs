@@ -7,6 +7,7 @@ pub mod audit;
 pub mod event;
 pub mod hold;
 pub mod import;
+pub mod item;
 pub mod order;
 pub mod payment;
 pub mod problem;

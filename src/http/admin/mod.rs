@@ -23,9 +23,12 @@ use super::{
     digests::{Digests, digest},
     extract,
     parameters::Parameters,
-    problem::{Code, Problem},
+    problem::{Code, FieldError, Problem},
 };
-use crate::domain::{ids::SaleId, order::OrderStatus};
+use crate::{
+    domain::{ids::SaleId, order::OrderStatus, period::Period},
+    wire::time,
+};
 
 pub(super) const PREFIX: &str = "/api/admin/";
 const LIMIT_DEFAULT: usize = 50;
@@ -89,6 +92,19 @@ impl Parameters {
 
     fn sale(&mut self) -> Option<SaleId> {
         self.read("sale", "the id of a sale", SaleId::parse)
+    }
+
+    /// `since` and `until`.
+    fn period(&mut self) -> Period {
+        let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z (in a URL, + is %2B), or epoch milliseconds";
+        let since_ms = self.read("since", what, time::parse_or_ms);
+        let until_ms = self.read("until", what, time::parse_or_ms);
+        let period = Period { since_ms, until_ms };
+        if period.is_empty() {
+            let detail = "until must be later than since: an order of that instant is not in the period".into();
+            self.errors.push(FieldError { pointer: "/until".to_owned(), code: "conflict", detail });
+        }
+        period
     }
 
     fn limit(&mut self) -> usize {
