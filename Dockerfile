@@ -11,7 +11,7 @@ COPY loadtest/bench loadtest/bench
 RUN cargo build --locked --release
 
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tzdata && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home flashsale
 COPY --from=build /build/target/release/flashsale /usr/local/bin/flashsale
 USER 10001

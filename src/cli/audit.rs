@@ -42,7 +42,7 @@ differences that stay the same each time are reported. A sale is repaired only a
 which nothing is written to it: pause it if there is none. Each repair is an event
 (sale.repaired).
 
---against compares the store with a log that `flashsale export --rows events` wrote, also one that gzip
+--against compares the store with a log that `flashsale export --per event` wrote, also one that gzip
 packed, or with stdin (-): one event a line. It names orders, reviews, products and sales that the
 store does not have, or has as they were before; paid orders first, with their sums and units. It
 only reads. It holds about 250 bytes of each order of the log. Unpaid orders are missed only as

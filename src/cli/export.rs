@@ -1,4 +1,4 @@
-//! `flashsale export`: all orders, or all their payments, piece by piece as they arrive.
+//! `flashsale export`: all orders, or all their items or payments, piece by piece as they arrive.
 
 use std::{
     io::{self, IsTerminal},
@@ -14,6 +14,7 @@ use super::{
     arguments::filled,
     exit::Exit,
     export_events::{EventsArgs, export_events},
+    instant,
     order::STATUSES,
     output::{Destination, Output, Pipe},
     print::{print_line, print_note},
@@ -26,23 +27,37 @@ use crate::tools::client::{
 };
 
 const PATH: &str = "/api/admin/orders/export";
+/// The word of the wire for times that a spreadsheet takes for times.
+const SPREADSHEET: &str = "spreadsheet";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const EXAMPLES: &str = "\
 Examples:
   flashsale export -o orders.csv                         all orders, for a spreadsheet
   flashsale export --sale drop-1 --status paid -o paid.csv
-  flashsale export --rows payments -o payments.csv       where the money of each payment is
-  flashsale export --rows events -o events.ndjson        the log, for `flashsale audit --against`
-  flashsale export --excel -o orders.csv                 the same, for a double click in Excel
+  flashsale export --per item --status paid -o ship.csv  a row for each item, for a warehouse
+  flashsale export --per item --by paid_at --since 24h --columns order_id,name,quantity
+  flashsale export --per payment -o payments.csv         where the money of each payment is
+  flashsale export --per event -o events.ndjson          the log, for `flashsale audit --against`
+  flashsale export --excel --zone Europe/Berlin -o orders.csv
   flashsale export --format ndjson | jq -r 'select(.status == \"refund_required\").id'
   flashsale export --sale drop-1 --format ndjson | gzip > drop-1.ndjson.gz
 
 Orders are sorted by sale and time, each in its state when it is read; orders made during the
-export may be among them. --rows payments writes a row for each payment of these orders, and none
-for an order without one; --sale and --status choose orders as ever. --rows events writes what happened,
-as lines of JSON in the form of GET /api/admin/events. In CSV, a cell that a spreadsheet would take for a formula gets an
-apostrophe in front, and so does one that begins with an apostrophe.
+export may be among them. --per item and --per payment write a row for each item or payment of
+these orders, and none for an order without one; the other flags choose orders as ever. An order of
+the instant of --since is among them, one of the instant of --until is not, so that the next export
+goes on there. With --by paid_at an order that was never paid is left out.
+
+Times are RFC 3339 in UTC. --times spreadsheet writes 2026-11-26 10:15:00, which Excel, Google
+Sheets, LibreOffice and Numbers take for a time. They know no zones: --zone says whose time it is.
+--excel is for a double click in Excel: such times, and a byte order mark, without which Excel takes
+UTF-8 for something else.
+
+--per event writes what happened, as lines of JSON in the form of GET /api/admin/events.
+
+In CSV, a cell that a spreadsheet would take for a formula gets an apostrophe in front, and so does
+one that begins with an apostrophe.
 
 With -o the orders go to FILE.part, which becomes FILE when all of them are written. An existing
 file keeps its mode; a new one has 600, because it names customers. If FILE is a symlink, its
@@ -57,9 +72,9 @@ shell reports by the same number).";
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
-    /// What a row is
-    #[arg(long, value_enum, default_value_t = Rows::Orders)]
-    rows: Rows,
+    /// What has a row
+    #[arg(long, value_enum, default_value_t = Per::Order)]
+    per: Per,
     /// Output format [default: by the ending of -o; else csv, or ndjson with --json]
     #[arg(long, value_enum)]
     format: Option<FileFormat>,
@@ -69,35 +84,60 @@ pub(super) struct ExportArgs {
     /// Only orders with this status
     #[arg(long, value_parser = STATUSES)]
     status: Option<String>,
+    /// Only orders from this time on: 2026-11-27T09:00:00Z, epoch milliseconds, or 1h for an hour ago
+    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    since: Option<String>,
+    /// Only orders before this time
+    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    until: Option<String>,
+    /// The time of an order that --since and --until are about [default: created_at]
+    #[arg(long, value_parser = ["created_at", "paid_at"])]
+    by: Option<String>,
+    /// Columns to write, with commas between [default: all]
+    #[arg(long, value_name = "NAMES", value_parser = filled)]
+    columns: Option<String>,
+    /// How times are written [default: rfc3339, or spreadsheet with --excel]
+    #[arg(long, value_parser = ["rfc3339", SPREADSHEET])]
+    times: Option<String>,
+    /// The zone of times: a name such as Europe/Berlin, or -05:00 [default: UTC]
+    #[arg(long, value_name = "ZONE", value_parser = filled, allow_hyphen_values = true)]
+    zone: Option<String>,
     /// Output file, written as a whole; - is stdout [default: -]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Begin a CSV with a byte order mark, without which Excel takes UTF-8 for something else
+    /// Write a CSV for a double click in Excel
     #[arg(long)]
     excel: bool,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
-/// What a row is.
+/// What has a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Rows {
+enum Per {
     /// An order
-    Orders,
+    Order,
+    /// An item of an order, for a warehouse
+    Item,
     /// A payment of an order: what was captured, what went back, and where the rest is
-    Payments,
+    Payment,
     /// An event of the log: what happened to orders, reviews, products and sales
-    Events,
+    Event,
 }
 
-impl Rows {
+impl Per {
     /// As the wire and people say it.
     fn as_str(self) -> &'static str {
         match self {
-            Self::Orders => "orders",
-            Self::Payments => "payments",
-            Self::Events => "events",
+            Self::Order => "order",
+            Self::Item => "item",
+            Self::Payment => "payment",
+            Self::Event => "event",
         }
+    }
+
+    fn plural(self) -> String {
+        format!("{}s", self.as_str())
     }
 }
 
@@ -128,7 +168,7 @@ impl FileFormat {
 impl ExportArgs {
     fn format(&self) -> FileFormat {
         let by_name = || self.file().and_then(FileFormat::of_ending);
-        let is_lines = self.rows == Rows::Events || self.service.json && self.file().is_none();
+        let is_lines = self.per == Per::Event || self.service.json && self.file().is_none();
         let by_itself = if is_lines { FileFormat::Ndjson } else { FileFormat::Csv };
         self.format.or_else(by_name).unwrap_or(by_itself)
     }
@@ -138,11 +178,27 @@ impl ExportArgs {
         self.output.as_deref().filter(|path| *path != Path::new("-"))
     }
 
+    /// Whether a flag is given that the log of events does not have.
+    fn chooses_orders(&self) -> bool {
+        let given = [&self.status, &self.since, &self.until, &self.by, &self.columns, &self.times, &self.zone];
+        given.iter().any(|value| value.is_some())
+    }
+
     fn path(&self) -> String {
-        let filters = [("sale", &self.sale), ("status", &self.status)];
-        let filters = filters.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escape(value.as_ref()?))));
-        let (rows, format) = (self.rows.as_str(), self.format().as_str());
-        format!("{PATH}?rows={rows}&format={format}{}", filters.collect::<String>())
+        let excel = self.excel.then(|| SPREADSHEET.to_owned());
+        let given = [
+            ("sale", &self.sale),
+            ("status", &self.status),
+            ("since", &self.since),
+            ("until", &self.until),
+            ("by", &self.by),
+            ("columns", &self.columns),
+            ("times", if self.times.is_some() { &self.times } else { &excel }),
+            ("zone", &self.zone),
+        ];
+        let given = given.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escape(value.as_ref()?))));
+        let (per, format) = (self.per.as_str(), self.format().as_str());
+        format!("{PATH}?per={per}&format={format}{}", given.collect::<String>())
     }
 }
 
@@ -154,9 +210,9 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     if args.excel && args.format() != FileFormat::Csv {
         return Err(CommandError::NotDone("--excel is for CSV, and Excel opens no NDJSON".to_owned()));
     }
-    if args.rows == Rows::Events {
-        if args.format() != FileFormat::Ndjson || args.status.is_some() {
-            let why = "--rows events writes NDJSON (-o events.ndjson), and --status is for orders and payments";
+    if args.per == Per::Event {
+        if args.format() != FileFormat::Ndjson || args.chooses_orders() {
+            let why = "--per event writes NDJSON (-o events.ndjson), of all sales or of one --sale";
             return Err(CommandError::NotDone(why.to_owned()));
         }
         let (sale, file, json) = (args.sale.as_deref(), args.file(), args.service.json);
@@ -169,7 +225,7 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     if args.excel && output.write(BYTE_ORDER_MARK)? == Pipe::Closed {
         return Ok(Exit::ReaderLeft);
     }
-    let bar = bar(&stream, &output, args.rows);
+    let bar = bar(&stream, &output, args.per);
     // The header of a table is no row.
     let header_lines = u64::from(args.format() == FileFormat::Csv);
     let mut lines = 0;
@@ -186,7 +242,7 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
             Ok(None) => break,
             Err(error) => {
                 bar.finish_and_clear();
-                let (came, what) = (HumanCount(rows(lines)), args.rows.as_str());
+                let (came, what) = (HumanCount(rows(lines)), args.per.plural());
                 let part = output.where_written();
                 let why =
                     format!("the export broke off after {came} {what}: {error}\n  What is {part} is not complete.");
@@ -201,10 +257,9 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     if let Some(file) = args.file() {
         let (file, format) = (file.display().to_string(), args.format().as_str());
         if args.service.json {
-            print_line(&json!({args.rows.as_str(): rows(lines), "file": file, "format": format}).to_string());
+            print_line(&json!({args.per.plural(): rows(lines), "file": file, "format": format}).to_string());
         } else {
-            let one = args.rows.as_str().trim_end_matches('s');
-            print_note(&format!("{file} is whole: {}", counted(rows(lines), one)));
+            print_note(&format!("{file} is whole: {}", counted(rows(lines), args.per.as_str())));
         }
     }
     Ok(Exit::Done)
@@ -212,12 +267,12 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
 
 /// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of rows is
 /// unknown.
-fn bar(stream: &Stream, output: &Output, rows: Rows) -> ProgressBar {
+fn bar(stream: &Stream, output: &Output, per: Per) -> ProgressBar {
     let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
     let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let estimated = stream.headers.get("x-orders-estimated").and_then(|value| value.to_str().ok()?.parse().ok());
     let bar = ProgressBar::with_draw_target(estimated, target);
-    let rows = rows.as_str();
+    let rows = per.plural();
     let template = match estimated {
         Some(_) => format!("{{bar:30.green/white.dim}} {{human_pos}}/{{human_len}} {rows}  {{eta}} to go"),
         None => format!("{{spinner}} {{human_pos}} {rows}"),

@@ -1,4 +1,4 @@
-//! `flashsale export --rows events`: the log of events to its end, one event a line, as `GET /api/admin/events` has them.
+//! `flashsale export --per event`: the log of events to its end, one event a line, as `GET /api/admin/events` has them.
 
 use std::{
     io::{self, IsTerminal},

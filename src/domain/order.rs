@@ -123,13 +123,68 @@ pub struct Order {
     pub started_ms: Option<i64>,
     /// Paid after its deadline, with units that were still there.
     pub late: bool,
+    /// A refund left its units sold.
+    pub keeps_units_sold: bool,
     /// The deadline of the hold that became this order. `None` when the hold was gone.
     pub hold_deadline_ms: Option<i64>,
     /// The time of the answer.
     pub now_ms: i64,
 }
 
+/// Where a product counts the units of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedAs {
+    Pending,
+    Sold,
+}
+
+impl CountedAs {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sold => "sold",
+        }
+    }
+}
+
+/// The sums over the payments of an order, all in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderMoney {
+    /// That of the order. Where its total is not known, that of its payments.
+    pub currency: Option<Currency>,
+    /// `None` when nothing was captured, or no event says how much.
+    pub captured: Option<Amount>,
+    pub refunded: Option<Amount>,
+    /// What is left of the captured money. `None` where nobody knows it.
+    pub net: Option<Amount>,
+}
+
 impl Order {
+    /// `None`: the units came back.
+    pub fn counted_as(&self) -> Option<CountedAs> {
+        match self.status {
+            OrderStatus::Pending | OrderStatus::InReview => Some(CountedAs::Pending),
+            OrderStatus::Paid => Some(CountedAs::Sold),
+            OrderStatus::Refunded | OrderStatus::RefundRequired if self.keeps_units_sold => Some(CountedAs::Sold),
+            OrderStatus::Refunded | OrderStatus::RefundRequired | OrderStatus::Cancelled | OrderStatus::Expired => None,
+        }
+    }
+
+    /// Money in another currency than that of the order is not in it, because no rate is known.
+    pub fn money(&self) -> OrderMoney {
+        let own = self.total.map(|(_, currency)| currency);
+        let currency = own.or_else(|| self.payments.iter().find_map(|payment| payment.currency));
+        let counted: Vec<_> = self.payments.iter().filter(|payment| payment.currency.or(own) == currency).collect();
+        let captured = || counted.iter().filter(|payment| payment.is_captured);
+        OrderMoney {
+            currency,
+            captured: sum(captured().map(|payment| payment.captured)).filter(|_| captured().next().is_some()),
+            refunded: sum(counted.iter().map(|payment| Some(payment.refunded_sum())))
+                .filter(|sum| sum.ten_thousandths() > 0),
+            net: sum(counted.iter().map(|payment| payment.net())),
+        }
+    }
+
     /// Whether this is the payment that pays it.
     pub fn is_paid_by(&self, payment: &Payment) -> bool {
         let is_free = self.total.is_some_and(|(total, _)| total.ten_thousandths() == 0);
@@ -156,4 +211,10 @@ impl Order {
             () => PaymentStanding::Lost,
         }
     }
+}
+
+/// `None` when one of them is not known.
+fn sum(mut amounts: impl Iterator<Item = Option<Amount>>) -> Option<Amount> {
+    let sum = amounts.try_fold(0, |sum, amount| Some(sum + amount?.ten_thousandths()));
+    sum.map(Amount::from_ten_thousandths)
 }

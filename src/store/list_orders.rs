@@ -11,8 +11,9 @@ use crate::domain::{
     cursor::ListCursor,
     ids::SaleId,
     order::Order,
-    order_filter::{OrderFilter, Period},
+    order_filter::OrderFilter,
     outcome::{FindOrderOutcome, ListOrdersOutcome},
+    period::Period,
 };
 
 /// Orders that one call lists.
@@ -29,14 +30,23 @@ pub struct OrderWalk {
     sales: VecDeque<SaleId>,
     /// The place where the walk is, in the first of these sales or in the one before.
     last: Option<ListCursor>,
-    /// Orders of another time are passed over, and not read.
-    period: Period,
+    /// When the orders were made.
+    made: Period,
 }
 
 impl OrderWalk {
+    /// Only orders that were made in this period.
     #[must_use]
-    pub fn within(self, period: Period) -> Self {
-        Self { period, ..self }
+    pub fn made_in(self, made: Period) -> Self {
+        Self { made, ..self }
+    }
+
+    /// The place behind which the orders of a sale begin.
+    fn begin(&self, sale: &SaleId) -> Option<ListCursor> {
+        let is_in = |last: &&ListCursor| last.sale == *sale && self.made.since_ms.is_none_or(|since| last.ms >= since);
+        // No key is before the empty one, so all orders of the first millisecond are behind this place.
+        let first = |ms| ListCursor { sale: sale.clone(), ms, key: String::new() };
+        self.last.as_ref().filter(is_in).cloned().or_else(|| self.made.since_ms.map(first))
     }
 }
 
@@ -77,7 +87,7 @@ impl Store {
         let Some(walk) = self.walk_orders(sale.as_ref(), after).await? else {
             return Ok(ListOrdersOutcome::SaleNotFound);
         };
-        self.search(walk.within(wanted.period), wanted, limit).await
+        self.search(walk.made_in(wanted.period), wanted, limit).await
     }
 
     async fn search(
@@ -113,7 +123,7 @@ impl Store {
     ) -> Result<Option<OrderWalk>, Failure> {
         let Some(mut sales) = self.sales(sale).await? else { return Ok(None) };
         sales.retain(|sale| after.is_none_or(|after| *sale >= after.sale));
-        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), period: Period::default() }))
+        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), made: Period::default() }))
     }
 
     /// The orders of the next page, 100 at most, each as it is now. `None` at the end.
@@ -130,9 +140,13 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn count_orders(&self, walk: &OrderWalk) -> Result<u64, Failure> {
+        let Period { since_ms, until_ms } = walk.made;
+        let since = since_ms.map_or("-inf".to_owned(), |ms| ms.to_string());
+        let until = until_ms.map_or("+inf".to_owned(), |ms| format!("({ms}"));
         let count = async |sale: &SaleId| {
-            let found = self.runner.plain(redis::cmd("ZCARD").arg(SaleKeys(sale).orders())).await?;
-            Reply::one(found).count()
+            let mut count = redis::cmd("ZCOUNT");
+            count.arg(SaleKeys(sale).orders()).arg(&since).arg(&until);
+            Reply::one(self.runner.plain(&count).await?).count()
         };
         let counts = stream::iter(walk.sales.iter().map(count)).buffered(CALLS_AT_ONCE);
         counts.try_fold(0, async |total, count| Ok(total + count)).await
@@ -150,8 +164,7 @@ impl Store {
     /// The next orders of the first sale of the walk, perhaps none. `None` when no sale is left.
     async fn look(&self, walk: &mut OrderWalk) -> Result<Option<Vec<ListedOrder>>, Failure> {
         let Some(sale) = walk.sales.front() else { return Ok(None) };
-        let last = walk.last.as_ref().filter(|last| last.sale == *sale);
-        let page = self.orders_of(sale, last, walk.period).await?;
+        let page = self.orders_of(sale, walk.begin(sale).as_ref(), walk.made).await?;
         walk.last = Some(page.last().map_or_else(|| ListCursor::end_of(sale), |(cursor, _)| cursor.clone()));
         if page.len() < LIST_MAX {
             walk.sales.pop_front();
@@ -162,11 +175,9 @@ impl Store {
     async fn orders_of(
         &self,
         sale: &SaleId,
-        last: Option<&ListCursor>,
-        period: Period,
+        after: Option<&ListCursor>,
+        made: Period,
     ) -> Result<Vec<ListedOrder>, Failure> {
-        let first = period.since_ms.map(|ms| ListCursor { sale: sale.clone(), ms, key: String::new() });
-        let after = [last, first.as_ref()].into_iter().flatten().max_by_key(|place| (place.ms, place.key.as_str()));
         let call = ScriptCall::of(Op::ListOrders).key(SaleKeys(sale).orders()).after(after).number(LIST_MAX as u64);
         let (word, mut reply) = self.runner.call(call).await?;
         if word != "orders" {
@@ -177,7 +188,8 @@ impl Store {
             let (key, ms) = (reply.text()?, reply.int()?);
             cursors.push(ListCursor { sale: sale.clone(), ms, key });
         }
-        cursors.retain(|cursor| !period.is_over_at(cursor.ms));
+        // They are in the order of time, so nothing behind the first one that is too late is wanted.
+        cursors.retain(|cursor| made.has(cursor.ms));
         let orders = self.read_orders(sale, &cursors).await?;
         Ok(cursors.into_iter().zip(orders).collect())
     }

@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// The products that exist. One that cannot be read does not hide the others.
-    async fn read_products(&self, wanted: Vec<(ProductId, SaleId)>) -> Result<ProductList, Failure> {
+    pub(super) async fn read_products(&self, wanted: Vec<(ProductId, SaleId)>) -> Result<ProductList, Failure> {
         let mut by_sale: BTreeMap<SaleId, Vec<ProductId>> = BTreeMap::new();
         for (product, sale) in wanted {
             by_sale.entry(sale).or_default().push(product);

@@ -46,6 +46,7 @@ mod list_reviews;
 mod list_sales;
 mod order;
 mod payment_directory;
+mod product_names;
 mod put_product;
 mod put_sale;
 mod read_orders;
@@ -73,6 +74,7 @@ pub use self::{
     blueprint::Blueprint,
     ids::IdSigner,
     list_orders::OrderWalk,
+    product_names::ProductNames,
     redis::{
         catalogue::{Catalogue, Op},
         durability::{Durability, DurabilityWanted},

@@ -10,6 +10,7 @@ pub(crate) mod fuzzed;
 pub mod hold;
 pub mod import;
 pub mod metadata;
+pub mod item;
 pub mod order;
 pub mod payment;
 pub mod problem;

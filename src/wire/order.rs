@@ -11,7 +11,7 @@ use super::{
     payment::{HeardEventBody, PaymentBody},
     time::rfc3339,
 };
-use crate::domain::{order::Order, payment::PaymentId, text::CustomerId};
+use crate::domain::{money::Amount, order::Order, payment::PaymentId, text::CustomerId};
 
 /// An order. Only an order of one product has `product_id`, `sku`, `quantity` and `unit_price` beside its items.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ pub struct OrderRow<'a> {
     pub metadata: Option<Map<String, Value>>,
     pub status: Cow<'a, str>,
     pub total_amount: Option<String>,
+    /// The sums of its payments. Null where nothing was captured or refunded, or nobody knows how much.
+    pub captured_amount: Option<String>,
+    pub refunded_amount: Option<String>,
+    /// What is left of the captured money. Null where nobody knows it.
+    pub net_amount: Option<String>,
+    /// Where the total is not known, that of the payments.
     pub currency: Option<Cow<'a, str>>,
     pub created_at: String,
     pub payment_due_at: String,
@@ -105,6 +111,8 @@ pub struct OrderRow<'a> {
 impl<'a> OrderRow<'a> {
     pub fn of(order: &'a Order) -> Self {
         let currency = order.total.map(|(_, currency)| currency);
+        let money = order.money();
+        let written = |amount: Amount| amount.written(money.currency.as_ref());
         let only = if let [only] = &order.lines[..] { Some(only) } else { None };
         Self {
             id: order.id.as_str().into(),
@@ -118,7 +126,10 @@ impl<'a> OrderRow<'a> {
             metadata: order.metadata.as_ref().map(metadata_body),
             status: order.status.as_str().into(),
             total_amount: order.total.map(|(amount, currency)| amount.in_currency(&currency).to_string()),
-            currency: currency.map(|currency| currency.code().into()),
+            captured_amount: money.captured.map(written),
+            refunded_amount: money.refunded.map(written),
+            net_amount: money.net.map(written),
+            currency: money.currency.map(|currency| currency.code().into()),
             created_at: rfc3339(order.created_ms),
             payment_due_at: rfc3339(order.payment_due_ms),
             paid_at: order.paid_ms.map(rfc3339),

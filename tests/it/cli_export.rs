@@ -34,6 +34,12 @@ fn run(app: &TestApp, folder: &TempDir, arguments: &str) -> (i32, String) {
     commands::status_and_stderr(&export(app, folder, arguments).output().unwrap())
 }
 
+fn stdout(app: &TestApp, folder: &TempDir, arguments: &str) -> String {
+    let output = export(app, folder, arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{arguments}: {}", commands::status_and_stderr(&output).1);
+    String::from_utf8(output.stdout).unwrap()
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
@@ -125,4 +131,54 @@ async fn a_part_of_an_earlier_export_is_no_way_into_another_file() {
     assert_eq!(run(&app, &folder, "-o orders.csv").0, 0);
     assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
     assert_eq!(lines(&folder.path().join("orders.csv")), 3);
+}
+
+#[tokio::test]
+async fn a_warehouse_gets_a_row_for_each_item_that_was_paid_since_the_last_file() {
+    let (app, folder) = with_orders(3).await;
+    let orders = stdout(&app, &folder, "--columns id");
+    let id = orders.lines().nth(2).unwrap();
+    app.pay("a", json!({"status": "paid", "order_id": id, "payment_id": "pi_1"})).await;
+    let columns = "--per item --columns order_id,name,quantity,line_amount";
+    for (arguments, rows) in [
+        ("--by paid_at --since 1h", 1),
+        ("--by paid_at --since 2020-01-01T00:00:00Z --until 1577840400000", 0),
+        ("--status paid --until 1h", 0),
+        ("--since 1h", 3),
+        ("--status pending", 2),
+    ] {
+        let table = stdout(&app, &folder, &format!("{columns} {arguments}"));
+        assert_eq!(table.lines().count(), rows + 1, "{arguments}: {table}");
+        assert!(table.starts_with("order_id,name,quantity,line_amount\r\n"), "{table}");
+        assert!(rows != 1 || table.ends_with(&format!("\r\n{id},Item,1,5.00\r\n")), "{table}");
+    }
+    let (status, stderr) = run(&app, &folder, "--per item -o ship.csv");
+    assert_eq!((status, stderr.as_str()), (0, "ship.csv is whole: 3 items\n"));
+    let (status, stderr) = run(&app, &folder, "--per item --columns order_id,colour");
+    assert!(status == 1 && stderr.contains("of order_id, sale, product_id, name,"), "{stderr}");
+    for (arguments, words) in [
+        ("--since yesterday", "or how long ago as in 90s, 10m or 1d12h"),
+        ("--rows payments", "unexpected argument '--rows'"),
+        ("--since 1h --until 2h", "until must be later than since"),
+        ("--zone Mars", "a time zone such as Europe/Berlin"),
+    ] {
+        let (status, stderr) = run(&app, &folder, arguments);
+        assert!(status > 0 && stderr.contains(words), "{arguments}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn for_excel_times_are_those_of_spreadsheets_unless_others_are_asked_for() {
+    let (app, folder) = with_orders(1).await;
+    let time = |arguments: &str| {
+        let table = stdout(&app, &folder, &format!("--columns created_at {arguments}"));
+        table.trim_start_matches('\u{feff}').lines().nth(1).unwrap().to_owned()
+    };
+    let plain = time("");
+    let instant: jiff::Timestamp = plain.parse().unwrap();
+    assert!(plain.ends_with('Z') && time("--excel --times rfc3339") == plain, "{plain}");
+    let utc = instant.to_string()[..19].replace('T', " ");
+    assert_eq!([time("--times spreadsheet"), time("--excel")], [utc.clone(), utc]);
+    let in_zone = instant.checked_sub(jiff::SignedDuration::from_hours(5)).unwrap().to_string()[..19].replace('T', " ");
+    assert_eq!(time("--excel --zone -05:00"), in_zone);
 }

@@ -79,7 +79,7 @@ async fn an_export_goes_where_it_should_and_in_the_format_of_the_file() {
     let summary = json!({"orders": 249, "file": "orders.jsonl", "format": "ndjson"});
     assert_eq!((serde_json::from_str::<Value>(&printed).unwrap(), stderr.as_str()), (summary, ""));
     assert_eq!(read(&folder, "orders.jsonl").lines().count(), 249);
-    run(&app, &folder, "export --excel -o excel.csv");
+    run(&app, &folder, "export --excel --times rfc3339 -o excel.csv");
     assert_eq!(read(&folder, "excel.csv"), format!("\u{feff}{table}"));
     fs::remove_file(folder.path().join("excel.csv")).unwrap();
     run(&app, &folder, "export -o orders.txt --format ndjson --sale p1");
@@ -92,15 +92,15 @@ async fn an_export_goes_where_it_should_and_in_the_format_of_the_file() {
 #[tokio::test]
 async fn an_export_of_payments_has_a_row_for_each_of_them() {
     let (app, folder) = (with_orders(250).await, folder());
-    let (_, all, _) = run(&app, &folder, "export --rows orders");
+    let (_, all, _) = run(&app, &folder, "export --per order");
     assert_eq!(all, run(&app, &folder, "export").1);
-    let (status, printed, stderr) = run(&app, &folder, "export --rows payments -o payments.csv");
+    let (status, printed, stderr) = run(&app, &folder, "export --per payment -o payments.csv");
     assert_eq!((status, printed.as_str(), stderr.as_str()), (0, "", "payments.csv is whole: 1 payment\n"));
     let table = read(&folder, "payments.csv");
     let (columns, row) = table.trim_end().split_once("\r\n").unwrap();
     assert!(columns.starts_with("order_id,sale,order_created_at,order_status,"), "{table}");
     assert!(row.ends_with(",paid,,,pays_order,5.00,,5.00,USD,,,"), "{table}");
-    let (_, printed, _) = run(&app, &folder, "export --rows payments --status pending --json -o none.ndjson");
+    let (_, printed, _) = run(&app, &folder, "export --per payment --status pending --json -o none.ndjson");
     let summary = json!({"payments": 0, "file": "none.ndjson", "format": "ndjson"});
     assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), summary);
     assert_eq!(read(&folder, "none.ndjson"), "");
@@ -131,7 +131,7 @@ async fn an_export_that_cannot_be_made_says_why() {
     let (app, folder) = (with_orders(2).await, folder());
     for (arguments, expected, words) in [
         ("export --sale none", 1, "there is no such sale"),
-        ("export --rows items", 2, "possible values: orders, payments"),
+        ("export --per customer", 2, "possible values: order, item, payment"),
         ("export --excel --format ndjson", 2, "--excel is for CSV"),
         ("export --status lost", 2, "possible values: pending, in_review, paid"),
         ("export --token wrong-wrong-wrong", 1, "401 unauthorized"),

@@ -1,69 +1,61 @@
-//! GET /api/admin/orders/export: all orders, or all their payments, as CSV or NDJSON, in constant memory. The body is made page by
-//! page: the next one is read from Redis when the client has taken what was written before.
+//! GET /api/admin/orders/export: all orders, or all their items or payments, as CSV or NDJSON, in constant memory. The body is made
+//! page by page: the next one is read from Redis when the client has taken what was written before.
 
+mod request;
 mod rows;
+mod times;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    dev::Payload,
-    http::{
-        Method, Version,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName},
-    },
+    HttpResponse,
+    http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName},
     web::{Bytes, Data},
 };
 use futures_util::{StreamExt, TryStream, TryStreamExt, stream};
 
-use self::rows::Format;
+pub(in crate::http) use self::request::ExportRequest;
+use self::request::Per;
 use super::{Parameters, authorize};
 use crate::{
-    domain::{
-        ids::SaleId,
-        order::{Order, OrderStatus},
-    },
-    http::{
-        answer,
-        extract::{FromHttp, Parsed},
-        problem::{Code, Problem},
-        refusals,
-    },
-    store::{Failure, OrderWalk, Store},
-    wire::{order::OrderRow, payment::PaymentRow},
+    domain::order::Order,
+    http::{answer, extract::Parsed, problem::Problem, refusals},
+    store::{Failure, OrderWalk, ProductNames, Store},
+    wire::{item::ItemRow, order::OrderRow, payment::PaymentRow},
 };
 
-/// About how many rows will come. Only for an export of orders of all statuses.
+/// About how many rows will come. Only for an export of orders that are not chosen by what only their records say.
 static ORDERS_ESTIMATED: HeaderName = HeaderName::from_static("x-orders-estimated");
 
 pub(in crate::http) async fn orders(
     store: Data<Store>,
     Parsed(request): Parsed<ExportRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let Some(mut walk) = store.walk_orders(request.sale.as_ref(), None).await? else {
+    let Some(walk) = store.walk_orders(request.sale.as_ref(), None).await? else {
         return Err(refusals::sale_not_found());
     };
+    let mut walk = walk.made_in(request.made());
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CACHE_CONTROL, answer::NO_STORE.clone()))
         .insert_header((CONTENT_TYPE, request.format.media_type()))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", request.file_name())));
-    if request.rows == Rows::Orders && request.status.is_none() {
+    if request.is_counted() {
         response.insert_header((ORDERS_ESTIMATED.clone(), store.count_orders(&walk).await?.to_string()));
     }
     if request.head_only {
         return Ok(response.streaming(stream::empty::<Result<Bytes, Failure>>()));
     }
+    let mut export = Export { store, request, names: ProductNames::default() };
     // The first page is read before the head is sent, so that a store that is gone is a problem and not a body that breaks off.
-    let first = store.next_orders(&mut walk).await?.unwrap_or_default();
-    let first = [request.head(), request.rows_of(&store, first).await?].concat();
-    Ok(response.streaming(stream::iter([Ok(first.into())]).chain(rest(store, walk, request))))
+    let first = export.next_rows(&mut walk).await?.unwrap_or_default();
+    let first = [export.request.head(), first].concat();
+    Ok(response.streaming(stream::iter([Ok(first.into())]).chain(rest(walk, export))))
 }
 
 /// The pages after the first. A failure ends the body without its last chunk, so that nobody takes a part for the whole.
-fn rest(store: Data<Store>, walk: OrderWalk, request: ExportRequest) -> impl TryStream<Item = Result<Bytes, Failure>> {
-    let pages = stream::try_unfold((store, walk, request), async |(store, mut walk, request)| {
-        let Some(page) = store.next_orders(&mut walk).await? else { return Ok(None) };
-        let rows = request.rows_of(&store, page).await?;
-        Ok(Some((rows.into(), (store, walk, request))))
+fn rest(walk: OrderWalk, export: Export) -> impl TryStream<Item = Result<Bytes, Failure>> {
+    let pages = stream::try_unfold((walk, export), async |(mut walk, mut export)| {
+        let Some(rows) = export.next_rows(&mut walk).await? else { return Ok(None) };
+        Ok(Some((rows.into(), (walk, export))))
     });
     // A page without a wanted row is skipped, because an empty chunk would end the body.
     pages
@@ -71,79 +63,34 @@ fn rest(store: Data<Store>, walk: OrderWalk, request: ExportRequest) -> impl Try
         .inspect_err(|failure| tracing::error!(cause = %failure, "an export broke off"))
 }
 
-/// What a row of an export is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rows {
-    Orders,
-    Payments,
+/// An export that is being made.
+struct Export {
+    store: Data<Store>,
+    request: ExportRequest,
+    names: ProductNames,
 }
 
-impl Rows {
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Orders, Self::Payments].into_iter().find(|rows| rows.as_str() == text)
+impl Export {
+    /// The rows of the next page of orders. `None` at the end.
+    async fn next_rows(&mut self, walk: &mut OrderWalk) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(mut page) = self.store.next_orders(walk).await? else { return Ok(None) };
+        page.retain(|order| self.request.wants(order));
+        self.rows_of(page).await.map(Some)
     }
 
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Orders => "orders",
-            Self::Payments => "payments",
-        }
-    }
-}
-
-/// The query of an export.
-pub(in crate::http) struct ExportRequest {
-    rows: Rows,
-    format: Format,
-    status: Option<OrderStatus>,
-    sale: Option<SaleId>,
-    head_only: bool,
-}
-
-impl FromHttp for ExportRequest {
-    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
-        if request.version() < Version::HTTP_11 {
-            let detail = "before HTTP/1.1 a client cannot distinguish an export that broke off from a whole one";
-            return Err(Problem::new(Code::UpgradeRequired, detail));
-        }
-        let mut parameters = Parameters::of(&request, &["rows", "format", "status", "sale"]);
-        let asked = Self {
-            rows: parameters.read("rows", "orders or payments", Rows::parse).unwrap_or(Rows::Orders),
-            format: parameters.read("format", "csv or ndjson", Format::parse).unwrap_or(Format::Csv),
-            status: parameters.status(),
-            sale: parameters.sale(),
-            head_only: *request.method() == Method::HEAD,
-        };
-        parameters.finish(asked)
-    }
-}
-
-impl ExportRequest {
-    fn head(&self) -> Vec<u8> {
-        match self.rows {
-            Rows::Orders => self.format.head::<OrderRow<'_>>(),
-            Rows::Payments => self.format.head::<PaymentRow<'_>>(),
-        }
-    }
-
-    /// The rows of a page of orders of one sale.
-    async fn rows_of(&self, store: &Store, mut page: Vec<Order>) -> Result<Vec<u8>, Failure> {
-        page.retain(|order| self.status.is_none_or(|status| order.status == status));
-        Ok(match self.rows {
-            Rows::Orders => self.format.rows(page.iter().map(OrderRow::of)),
-            Rows::Payments => {
+    /// The rows of orders of one sale.
+    async fn rows_of(&mut self, page: Vec<Order>) -> Result<Vec<u8>, Failure> {
+        let Self { store, request, names } = self;
+        Ok(match request.per {
+            Per::Order => request.rows(page.iter().map(OrderRow::of)),
+            Per::Item => {
+                store.look_up_names(names, &page).await?;
+                request.rows(page.iter().flat_map(|order| ItemRow::all_of(order, |product| names.of(product))))
+            }
+            Per::Payment => {
                 let open = store.open_reviews(&page).await?;
-                self.format.rows(page.iter().flat_map(|order| PaymentRow::all_of(order, &open)))
+                request.rows(page.iter().flat_map(|order| PaymentRow::all_of(order, &open)))
             }
         })
-    }
-
-    /// `orders-drop-1-paid.csv`
-    fn file_name(&self) -> String {
-        let parts =
-            [Some(self.rows.as_str()), self.sale.as_ref().map(SaleId::as_str), self.status.map(OrderStatus::as_str)];
-        let stem = parts.into_iter().flatten().collect::<Vec<_>>().join("-");
-        format!("{stem}.{}", self.format.ending())
     }
 }

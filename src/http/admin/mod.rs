@@ -25,13 +25,13 @@ use super::{
     digests::{Digests, digest},
     extract,
     parameters::Parameters,
-    problem::{Code, Problem},
+    problem::{Code, FieldError, Problem},
 };
 use crate::{
     domain::{
         ids::{ProductId, SaleId},
         order::OrderStatus,
-        order_filter::Period,
+        period::Period,
     },
     wire::time,
 };
@@ -106,9 +106,15 @@ impl Parameters {
 
     /// `since` and `until`.
     fn period(&mut self) -> Period {
-        let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z, or epoch milliseconds";
-        let mut instant = |name| self.read(name, what, time::parse_or_epoch_ms);
-        Period { since_ms: instant("since"), until_ms: instant("until") }
+        let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z (in a URL, + is %2B), or epoch milliseconds";
+        let since_ms = self.read("since", what, time::parse_or_ms);
+        let until_ms = self.read("until", what, time::parse_or_ms);
+        let period = Period { since_ms, until_ms };
+        if period.is_empty() {
+            let detail = "until must be later than since: an order of that instant is not in the period".into();
+            self.errors.push(FieldError { pointer: "/until".to_owned(), code: "conflict", detail });
+        }
+        period
     }
 
     pub(super) fn limit(&mut self) -> usize {

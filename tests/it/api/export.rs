@@ -177,7 +177,7 @@ fn number(text: &str) -> u64 {
 async fn without_orders_there_is_a_header_row_and_no_line() {
     let app = TestApp::selling(1).await;
     let (columns, rows) = rows(&app, "").await;
-    assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 18, 0));
+    assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 21, 0));
     assert_eq!(lines(&app, "sale=p1").await.len(), 0);
     let head = app.request(Method::HEAD, PATH).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
     assert_eq!(succeeded(&head), "text/csv; charset=utf-8");
@@ -187,9 +187,13 @@ async fn without_orders_there_is_a_header_row_and_no_line() {
 async fn an_export_names_its_file_and_says_how_many_orders_may_come() {
     let app = a_shop_with_orders().await;
     for (query, file, estimated) in [
-        ("rows=orders", "orders.csv", Some("6")),
-        ("rows=payments", "payments.csv", None),
-        ("rows=payments&format=ndjson&sale=drop&status=paid", "payments-drop-paid.ndjson", None),
+        ("per=order", "orders.csv", Some("6")),
+        ("per=payment", "payments.csv", None),
+        ("per=item", "items.csv", None),
+        ("since=2026-01-01T00:00:00Z&until=2999-01-01T00:00:00Z", "orders.csv", Some("6")),
+        ("until=2026-01-01T00:00:00Z", "orders.csv", Some("0")),
+        ("by=paid_at&since=0", "orders.csv", None),
+        ("per=payment&format=ndjson&sale=drop&status=paid", "payments-drop-paid.ndjson", None),
         ("", "orders.csv", Some("6")),
         ("format=ndjson&sale=drop", "orders-drop.ndjson", Some("2")),
         ("sale=drop&status=paid", "orders-drop-paid.csv", None),
@@ -209,9 +213,17 @@ async fn who_may_look_may_export_and_what_is_wrong_is_said() {
     assert_eq!(app.get(PATH).await.refusal(), (401, "unauthorized"));
     assert_eq!(Answer::read(ask(&app, "sale=none").await).await.refusal(), (404, "sale_not_found"));
     assert_eq!(Answer::read(ask(&app, "limit=1").await).await.refusal(), (400, "unknown_parameter"));
-    let wrong = Answer::read(ask(&app, "rows=items&format=xlsx&status=lost&sale=P").await).await;
+    let wrong = Answer::read(
+        ask(&app, "per=customer&format=xlsx&status=lost&sale=P&since=today&by=id&columns=id,,&times=iso&zone=Mars")
+            .await,
+    )
+    .await;
     let pointers: HashSet<_> = wrong.body["errors"].as_array().unwrap().iter().map(|e| &e["pointer"]).collect();
-    assert_eq!(pointers, HashSet::from([&json!("/rows"), &json!("/format"), &json!("/status"), &json!("/sale")]));
+    let named = ["per", "format", "status", "sale", "since", "by", "columns", "times", "zone"];
+    assert_eq!(pointers, named.map(|name| json!(format!("/{name}"))).iter().collect());
+    assert_eq!(Answer::read(ask(&app, "rows=payments").await).await.refusal(), (400, "unknown_parameter"));
+    let empty = Answer::read(ask(&app, "since=7&until=7").await).await;
+    assert_eq!((empty.status, &empty.body["errors"][0]["code"]), (422, &json!("conflict")));
     assert_eq!(app.admin(Method::POST, PATH, json!({})).await.refusal(), (405, "method_not_allowed"));
 }
 

@@ -1,4 +1,4 @@
-//! GET /api/admin/orders/export?rows=payments.
+//! GET /api/admin/orders/export?per=payment.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::support::{
     seed,
 };
 
-const ROWS: &str = "rows=payments";
+const PER: &str = "per=payment";
 
 /// Sends an event with an id of its own. Gives the id of the review that it opened or changed.
-async fn event(app: &TestApp, status: &str, order: &str, payment: &str, more: Value) -> String {
+pub async fn event(app: &TestApp, status: &str, order: &str, payment: &str, more: Value) -> String {
     let mut payload = json!({"status": status, "order_id": order, "currency": "USD"});
     for (name, value) in more.as_object().unwrap() {
         payload[name] = value.clone();
@@ -28,14 +28,14 @@ async fn event(app: &TestApp, status: &str, order: &str, payment: &str, more: Va
     answer.body["review"]["id"].as_str().unwrap_or_default().to_owned()
 }
 
-fn ten_thousandths(amount: &Value) -> i64 {
+pub fn ten_thousandths(amount: &Value) -> i64 {
     let text = amount.as_str().unwrap();
     let (whole, part) = text.split_once('.').unwrap();
     whole.parse::<i64>().unwrap() * 10_000 + format!("{part:0<4}").parse::<i64>().unwrap()
 }
 
 /// The sums of what is left of the captured money, by currency.
-fn net_by_currency(rows: &[Value]) -> BTreeMap<String, i64> {
+pub fn net_by_currency(rows: &[Value]) -> BTreeMap<String, i64> {
     let mut sums = BTreeMap::new();
     for row in rows.iter().filter(|row| row["net_amount"].is_string()) {
         *sums.entry(row["currency"].as_str().unwrap().to_owned()).or_default() += ten_thousandths(&row["net_amount"]);
@@ -88,7 +88,7 @@ async fn a_shop_with_payments() -> (TestApp, BTreeMap<&'static str, String>) {
 #[tokio::test]
 async fn each_payment_is_a_row_that_says_what_is_left_of_its_money_and_where_that_is() {
     let (app, reviews) = a_shop_with_payments().await;
-    let payments = lines(&app, ROWS).await;
+    let payments = lines(&app, PER).await;
     let found: Vec<[&str; 5]> = payments
         .iter()
         .map(|row| {
@@ -134,7 +134,7 @@ async fn each_payment_is_a_row_that_says_what_is_left_of_its_money_and_where_tha
 #[tokio::test]
 async fn the_sum_of_what_is_left_is_what_pays_orders_or_has_a_review_as_the_audit_says() {
     let (app, _) = a_shop_with_payments().await;
-    let mut payments = lines(&app, ROWS).await;
+    let mut payments = lines(&app, PER).await;
     // From the events: 50.00 six times, 40.00, 49.00; and 50.00 in another currency.
     assert_eq!(
         net_by_currency(&payments),
@@ -152,7 +152,7 @@ async fn the_sum_of_what_is_left_is_what_pays_orders_or_has_a_review_as_the_audi
     let facts = &crate::support::orders::stored_order(&mut redis, &record)["payment:pi_second"];
     let damaged = kept.replace(facts.as_str(), "captured=500000 exact=1 number=2");
     redis.set::<_, _, ()>(&record, damaged).unwrap();
-    let lost: Vec<Value> = lines(&app, ROWS).await.into_iter().filter(|row| row["payment_status"] == "lost").collect();
+    let lost: Vec<Value> = lines(&app, PER).await.into_iter().filter(|row| row["payment_status"] == "lost").collect();
     assert_eq!((lost.len(), &lost[0]["payment_id"]), (1, &json!("pi_second")));
     let differences = audit().await["differences"].clone();
     let money = differences.as_array().unwrap().iter().find(|difference| difference["what"] == "money");
@@ -165,9 +165,9 @@ async fn money_for_an_order_that_costs_nothing_pays_nothing_even_without_a_name(
     let app = TestApp::selling(1).await;
     app.add_product(json!({"id": 2, "sale": "gifts", "name": "Gift", "price": "0.00", "total_stock": 9})).await;
     let order = app.order(&app.post("/api/holds", json!({"product_id": 2, "quantity": 1})).await.id()).await.id();
-    assert_eq!(lines(&app, ROWS).await.len(), 0, "nothing is to be paid");
+    assert_eq!(lines(&app, PER).await.len(), 0, "nothing is to be paid");
     let review = event(&app, "paid", &order, "", json!({"amount": "5.00"})).await;
-    let payments = lines(&app, ROWS).await;
+    let payments = lines(&app, PER).await;
     let [row] = &payments[..] else { panic!("{payments:?}") };
     assert_eq!(
         [&row["order_status"], &row["payment_status"], &row["net_amount"], &row["review_id"]],
@@ -183,8 +183,8 @@ async fn the_csv_has_the_fields_as_columns_and_no_cell_that_a_spreadsheet_would_
     for payment in ["-2+3,5", "'quoted", "@SUM(1)"] {
         event(&app, "paid", &order, payment, json!({})).await;
     }
-    let (columns, table) = rows(&app, ROWS).await;
-    let payments = lines(&app, ROWS).await;
+    let (columns, table) = rows(&app, PER).await;
+    let payments = lines(&app, PER).await;
     assert_eq!((table.len(), payments.len()), (3, 3));
     for (row, payment) in table.iter().zip(&payments) {
         assert_eq!(payment.as_object().unwrap().keys().collect::<Vec<_>>(), columns.iter().collect::<Vec<_>>());
@@ -201,16 +201,16 @@ async fn the_csv_has_the_fields_as_columns_and_no_cell_that_a_spreadsheet_would_
 async fn sale_and_status_choose_orders_and_pages_without_a_payment_end_nothing() {
     let app = TestApp::selling(1_000).await;
     seed::orders(&app.redis.url(), 1, 250).await;
-    assert_eq!((lines(&app, ROWS).await.len(), rows(&app, ROWS).await.1.len()), (0, 0));
+    assert_eq!((lines(&app, PER).await.len(), rows(&app, PER).await.1.len()), (0, 0));
     let order = app.ordered().await;
     event(&app, "paid", &order, "pi_1", json!({})).await;
     for (query, expected) in [("", 1), ("&status=paid", 1), ("&status=pending", 0), ("&sale=p1", 1)] {
-        let query = format!("{ROWS}{query}");
+        let query = format!("{PER}{query}");
         let found = lines(&app, &query).await;
         assert_eq!((found.len(), rows(&app, &query).await.1.len()), (expected, expected), "{query}");
         assert!(found.iter().all(|row| row["order_id"] == json!(order)));
     }
-    assert_eq!(ask(&app, "rows=payments&sale=none").await.status().as_u16(), 404);
+    assert_eq!(ask(&app, "per=payment&sale=none").await.status().as_u16(), 404);
 }
 
 #[tokio::test]
@@ -224,10 +224,10 @@ async fn what_cannot_be_read_cuts_the_connection() {
     let reviews = "fs1:{p1}:reviews";
     redis.rename::<_, _, ()>(reviews, "aside").unwrap();
     redis.set::<_, _, ()>(reviews, "no index").unwrap();
-    let answer = ask(&app, ROWS).await;
+    let answer = ask(&app, PER).await;
     assert_eq!(answer.status().as_u16(), 200, "it is the third page that cannot be read");
     assert!(answer.text().await.is_err());
     assert!(ask(&app, "").await.text().await.is_ok(), "orders need no reviews");
     redis.rename::<_, _, ()>("aside", reviews).unwrap();
-    assert_eq!(lines(&app, ROWS).await.len(), 2);
+    assert_eq!(lines(&app, PER).await.len(), 2);
 }

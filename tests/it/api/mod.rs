@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod expiry;
 mod export;
+mod export_items;
 mod export_payments;
 mod export_slowly;
 pub mod fast_path;

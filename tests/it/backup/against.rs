@@ -55,7 +55,7 @@ async fn after_a_restore_the_log_names_exactly_what_the_store_lost() {
     service.add(2, Some("later")).await;
     let of_later = service.bought(2, "pi_later").await;
     service.try_call(Method::PATCH, "/api/admin/sales/drop", &json!({"paused": true})).await.unwrap();
-    let (status, _) = printed(&service, folder, "export --rows events -o events.ndjson");
+    let (status, _) = printed(&service, folder, "export --per event -o events.ndjson");
     assert_eq!(status, 0);
     // A store that has gone on knows more than the log, which is no difference.
     service.try_call(Method::PATCH, "/api/admin/sales/drop", &json!({"paused": false})).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_log_is_read_packed_and_from_stdin_and_bad_lines_are_named() {
             service.post("/api/admin/products/1/restock", json!({"delta": 100})).await;
         }
     }
-    let (status, log) = printed(&service, folder, "export --rows events");
+    let (status, log) = printed(&service, folder, "export --per event");
     assert_eq!(status, 0);
     assert!(log.lines().count() > 300, "more than a page");
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -145,6 +145,6 @@ async fn a_log_is_read_packed_and_from_stdin_and_bad_lines_are_named() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && said.contains(why), "{said}");
     }
-    let output = run(&service, folder, "export --rows events --format csv");
+    let output = run(&service, folder, "export --per event --format csv");
     assert_eq!(output.status.code(), Some(2));
 }

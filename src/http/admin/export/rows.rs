@@ -2,21 +2,21 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::wire::{hold::ItemBody, order::OrderRow, payment::PaymentRow, table::cell::guarded};
+use super::times::Times;
+use crate::wire::{hold::ItemBody, item::ItemRow, order::OrderRow, payment::PaymentRow, table::cell::guarded};
 
-/// A line of NDJSON, some fields of which are the cells of a CSV.
-pub(super) trait Row<'a>: Serialize {
+/// A line of NDJSON, most fields of which are the cells of a CSV.
+pub(super) trait Row: Serialize {
     /// The columns: fields of the row, by the same names.
     const COLUMNS: &'static [&'static str];
-
-    /// A cell for each column.
-    fn cells(self) -> Vec<Cow<'a, str>>;
+    /// Fields that have no column.
+    const LISTS: &'static [&'static str] = &[];
 }
 
-impl<'a> Row<'a> for OrderRow<'a> {
+impl Row for OrderRow<'_> {
     const COLUMNS: &'static [&'static str] = &[
         "id",
         "sale",
@@ -29,6 +29,9 @@ impl<'a> Row<'a> for OrderRow<'a> {
         "metadata",
         "status",
         "total_amount",
+        "captured_amount",
+        "refunded_amount",
+        "net_amount",
         "currency",
         "created_at",
         "payment_due_at",
@@ -37,34 +40,30 @@ impl<'a> Row<'a> for OrderRow<'a> {
         "payment_started_at",
         "late",
     ];
-
-    fn cells(self) -> Vec<Cow<'a, str>> {
-        let number = |number: Option<u64>| number.map_or(Cow::Borrowed(""), |number| number.to_string().into());
-        let items = items(&self);
-        vec![
-            self.id,
-            self.sale,
-            self.hold_id,
-            number(self.product_id),
-            text(self.sku),
-            number(self.quantity),
-            items.into(),
-            self.customer_id.unwrap_or_default(),
-            text(self.metadata.map(|metadata| Value::Object(metadata).to_string())),
-            self.status,
-            text(self.total_amount),
-            self.currency.unwrap_or_default(),
-            self.created_at.into(),
-            self.payment_due_at.into(),
-            text(self.paid_at),
-            self.payment_id.unwrap_or_default(),
-            text(self.payment_started_at),
-            if self.late { "true" } else { "false" }.into(),
-        ]
-    }
+    const LISTS: &'static [&'static str] = &["payments", "shop_events", "events_left_out"];
 }
 
-impl<'a> Row<'a> for PaymentRow<'a> {
+impl Row for ItemRow<'_> {
+    const COLUMNS: &'static [&'static str] = &[
+        "order_id",
+        "sale",
+        "product_id",
+        "sku",
+        "name",
+        "quantity",
+        "unit_price",
+        "line_amount",
+        "currency",
+        "customer_id",
+        "status",
+        "counted_as",
+        "created_at",
+        "paid_at",
+        "payment_id",
+    ];
+}
+
+impl Row for PaymentRow<'_> {
     const COLUMNS: &'static [&'static str] = &[
         "order_id",
         "sale",
@@ -81,38 +80,9 @@ impl<'a> Row<'a> for PaymentRow<'a> {
         "review_id",
         "dispute_review_id",
     ];
-
-    fn cells(self) -> Vec<Cow<'a, str>> {
-        vec![
-            self.order_id,
-            self.sale,
-            self.order_created_at.into(),
-            self.order_status,
-            self.customer_id.unwrap_or_default(),
-            self.payment_id.unwrap_or_default(),
-            self.payment_status,
-            text(self.captured_amount),
-            text(self.refunded_amount),
-            text(self.net_amount),
-            self.currency.unwrap_or_default(),
-            self.dispute.unwrap_or_default(),
-            text(self.review_id),
-            text(self.dispute_review_id),
-        ]
-    }
 }
 
-fn text<'a>(text: Option<String>) -> Cow<'a, str> {
-    text.unwrap_or_default().into()
-}
-
-/// `2 of product 1 at 5.00; 1 of product 7 at 120.00`, which no program takes for a time, a date or a number.
-fn items(order: &OrderRow<'_>) -> String {
-    let item = |item: &ItemBody| format!("{} of {} at {}", item.quantity, item.product_name(), item.unit_price);
-    order.items.iter().map(item).collect::<Vec<_>>().join("; ")
-}
-
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// RFC 4180, with a header.
     Csv,
@@ -138,28 +108,65 @@ impl Format {
             Self::Ndjson => "application/x-ndjson",
         }
     }
+}
 
-    pub(super) fn head<'a, R: Row<'a>>(self) -> Vec<u8> {
-        match self {
-            Self::Csv => csv([R::COLUMNS.iter().copied().map(Cow::Borrowed).collect()].into_iter()),
-            Self::Ndjson => Vec::new(),
-        }
-    }
+/// The header of a CSV.
+pub(super) fn head(columns: &[&str]) -> Vec<u8> {
+    table([columns.iter().map(|name| Cow::Borrowed(*name)).collect()].into_iter())
+}
 
-    pub(super) fn rows<'a, R: Row<'a>>(self, rows: impl Iterator<Item = R>) -> Vec<u8> {
-        match self {
-            Self::Csv => csv(rows.map(R::cells)),
-            Self::Ndjson => rows.fold(Vec::new(), |mut lines, row| {
-                // Writing a row into memory cannot fail.
-                let _written = serde_json::to_writer(&mut lines, &row);
-                lines.push(b'\n');
-                lines
-            }),
-        }
+pub(super) fn csv(rows: impl Iterator<Item = impl Row>, columns: &[&str], times: &Times) -> Vec<u8> {
+    table(rows.map(|row| {
+        let mut row = object(&row, times);
+        columns.iter().map(|name| cell(row.get_mut(*name).map(Value::take)).into()).collect()
+    }))
+}
+
+/// With all fields where no columns are chosen.
+pub(super) fn ndjson(rows: impl Iterator<Item = impl Row>, columns: Option<&[&str]>, times: &Times) -> Vec<u8> {
+    rows.fold(Vec::new(), |mut lines, row| {
+        // Writing a row into memory cannot fail.
+        let _written = match columns {
+            None if times.are_plain() => serde_json::to_writer(&mut lines, &row),
+            None => serde_json::to_writer(&mut lines, &object(&row, times)),
+            Some(columns) => serde_json::to_writer(&mut lines, &chosen(object(&row, times), columns)),
+        };
+        lines.push(b'\n');
+        lines
+    })
+}
+
+/// Some of the fields, in this order.
+fn chosen(mut row: Map<String, Value>, columns: &[&str]) -> Map<String, Value> {
+    columns.iter().filter_map(|name| Some(((*name).to_owned(), row.get_mut(*name)?.take()))).collect()
+}
+
+/// The fields of a row.
+fn object(row: &impl Serialize, times: &Times) -> Map<String, Value> {
+    // Every row is an object with texts for names.
+    let Ok(Value::Object(mut object)) = serde_json::to_value(row) else { return Map::new() };
+    times.write_in(&mut object);
+    object
+}
+
+fn cell(value: Option<Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text,
+        Some(Value::Array(items)) => items.iter().map(item).collect::<Vec<_>>().join("; "),
+        Some(other) => other.to_string(),
     }
 }
 
-fn csv<'a>(rows: impl Iterator<Item = Vec<Cow<'a, str>>>) -> Vec<u8> {
+/// `2 of product 1 at 5.00`, which no program takes for a time, a date or a number.
+fn item(item: &Value) -> String {
+    // Our own items, as they were written.
+    ItemBody::deserialize(item).map_or_else(|_| String::new(), |item| {
+        format!("{} of {} at {}", item.quantity, item.product_name(), item.unit_price)
+    })
+}
+
+fn table<'a>(rows: impl Iterator<Item = Vec<Cow<'a, str>>>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
         // All rows have the same number of cells, so writing into memory cannot fail.
@@ -175,7 +182,7 @@ mod tests {
     #[test]
     fn cells_with_commas_quotes_and_line_ends_are_quoted() {
         let row = ["a,b", "=\"x\"", "two\nlines", ""].map(Cow::Borrowed).to_vec();
-        let written = String::from_utf8(csv([row].into_iter())).unwrap();
+        let written = String::from_utf8(table([row].into_iter())).unwrap();
         assert_eq!(written, "\"a,b\",\"'=\"\"x\"\"\",\"two\nlines\",\r\n");
     }
 }

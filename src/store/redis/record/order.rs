@@ -89,6 +89,7 @@ fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<O
         events_left_out: heard.left_out,
         started_ms: fields.int_or_none("started_at")?,
         late: fields.get("late").is_some(),
+        keeps_units_sold: fields.get("restocked") == Some("0"),
         hold_deadline_ms: fields.int_or_none("hold_deadline")?,
         now_ms,
     })
