@@ -1,5 +1,6 @@
 #!lua
--- change_product: changes name, metadata, price or limits of a product. Holds and orders keep the price with which they were made.
+-- change_product: changes name, metadata, price or limits of a product. Holds and orders keep the price with which they were
+-- made.
 --
 -- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,

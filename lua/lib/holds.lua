@@ -4,11 +4,12 @@
 -- The value of a hold: '<lines> <made>' or '<lines> <made> <customer>', and its metadata in a further line if it has some.
 -- made: seconds, rounded up, to base 36.
 local function hold_value(lines, made, customer, metadata)
-  return lines .. ' ' .. made .. (customer ~= '' and ' ' .. customer or '') .. (metadata ~= '' and '\n' .. metadata or '')
+  local value = lines .. ' ' .. made .. (customer ~= '' and ' ' .. customer or '')
+  return metadata ~= '' and value .. '\n' .. metadata or value
 end
 
--- lines, made, customer, metadata ('': none) and deadline of a hold, or nil when it is gone. A hold is alive if its key exists *and* its deadline
--- has not passed.
+-- lines, made, customer, metadata ('': none) and deadline of a hold, or nil when it is gone. A hold is alive if its key
+-- exists *and* its deadline has not passed.
 local function live_hold(hold_key, now)
   local value = redis.call('GET', hold_key)
   if not value then return nil end

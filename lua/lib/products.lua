@@ -2,7 +2,9 @@
 
 local COUNTERS = { 'price', 'total', 'available', 'held', 'pending', 'sold', 'max_per_hold', 'max_per_customer' }
 
--- A product row is a list: id, name, metadata or '', price in ten-thousandths, total, available, held, pending, sold, max_per_hold,
+-- A product row is a list: id, name,
+-- metadata or '',
+-- price in ten-thousandths, total, available, held, pending, sold, max_per_hold,
 -- max_per_customer or '', and when units come back next in epoch milliseconds or 0. It is empty when there is no product.
 local function product_row(id, product_key)
   local fields = {}
@@ -13,6 +15,8 @@ local function product_row(id, product_key)
   local name, metadata = unpack(redis.call('HMGET', product_key, 'name', 'metadata'))
   local comes_back = held ~= '0' or pending ~= '0'
   -- When it changed says lib/prices.
-  return { id, name, metadata or '', price:match('^%d+'), total, available, held, pending, sold, max_per_hold, max_per_customer or '',
+  return { id, name,
+    metadata or '',
+    price:match('^%d+'), total, available, held, pending, sold, max_per_hold, max_per_customer or '',
     comes_back and next_release(id) or 0 }
 end

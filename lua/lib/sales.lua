@@ -13,9 +13,12 @@ end
 -- An event of a product, with its row (lib/products).
 local function log_product_event(kind, row, now)
   local currency, starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused'))
-  local id, name, metadata, price, total, available, held, pending, sold, max_per_hold, max_per_customer, next_ms = unpack(row)
+  local id, name, metadata,
+    price, total, available, held, pending, sold, max_per_hold, max_per_customer, next_ms = unpack(row)
   log_event(kind, now, 'product', id, 'currency', currency, 'starts', starts or '', 'ends', ends or '',
-    'paused', paused or '', 'name', name, 'metadata', metadata, 'price', price, 'total', total, 'available', available, 'held', held,
+    'paused', paused or '', 'name', name,
+    'metadata', metadata,
+    'price', price, 'total', total, 'available', available, 'held', held,
     'pending', pending, 'sold', sold, 'max_per_hold', max_per_hold, 'max_per_customer', max_per_customer,
     'next_release', next_ms)
 end
