@@ -228,7 +228,7 @@ async fn a_product_with_a_limit_is_rushed_by_customers_and_its_stock_comes_back(
 async fn what_cannot_be_taken_away_is_counted_with_its_reason() {
     let gate = [("HTTP__RATE_LIMIT_PER_SECOND", "0.001"), ("HTTP__RATE_LIMIT_BURST", "6")];
     let app = drop_with(&gate, json!({})).await;
-    let output = flashsale(&app, "rush --sale drop --duration 5m --buyers 5 --json");
+    let output = flashsale(&app, "rush --sale drop --popularity even --buyers 5 --customers 100 --seed 7 --json");
     let report = report(&output, 1);
     assert_eq!(report["taken_away"]["stays"], json!({"429 rate_limited": 5}));
     assert_eq!(check(&report, "what the rush made was taken away")["ok"], false);

@@ -81,7 +81,7 @@ fn closed(sale: &str, status: &str, starts_at: Option<&str>, ends_at: Option<&st
     format!(
         "{what}, so nobody gets a hold, and nothing can be proved.\n\
          Where buyers cannot reach it yet, open it for the rehearsal: `{open}`, and afterwards `{close}`.\n\
-         Where they can, rush a copy of it: docs/rehearsal.md has the two commands that make one"
+         Where they can, rush a copy of it: docs/rehearsal.md has the commands that make one"
     )
 }
 

@@ -98,10 +98,7 @@ impl ProductReader {
     pub async fn read(&mut self) -> Result<Vec<StockCounters>, CallError> {
         let products = self.all().await?;
         let of = |id: &u64| products.iter().find(|product| product.id == *id).map(|product| product.stock);
-        match &self.wanted[..] {
-            [_] if products.len() == 1 => Ok(vec![products[0].stock]),
-            wanted => wanted.iter().map(of).collect::<Option<Vec<_>>>().ok_or(CallError::Unreadable),
-        }
+        self.wanted.iter().map(of).collect::<Option<Vec<_>>>().ok_or(CallError::Unreadable)
     }
 
     async fn all(&mut self) -> Result<Vec<WantedProduct>, CallError> {

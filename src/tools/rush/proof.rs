@@ -251,7 +251,9 @@ fn taken_away(evidence: &Evidence<'_>) -> Check {
     let lapsed = if *lapsed > 0 { format!(", {} lapsed", thousands(lapsed)) } else { String::new() };
     let reasons = stays.iter().map(|(why, count)| format!("{} stay ({why})", thousands(count)));
     let reasons = reasons.map(|reason| format!(", {reason}")).collect::<String>();
-    let detail = format!("{} holds released{orders}{lapsed}{reasons}", thousands(holds));
+    let unread = evidence.products.iter().any(|sides| sides.after.is_none());
+    let unread = if unread { ", and the counters could not be read then" } else { "" };
+    let detail = format!("{} holds released{orders}{lapsed}{reasons}{unread}", thousands(holds));
     Check {
         name: "what the rush made was taken away",
         ok,

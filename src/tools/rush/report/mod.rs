@@ -241,6 +241,10 @@ fn notes(plan: &RushPlan, state: &RushState, evidence: &Evidence<'_>, samples: &
          as many connections as --concurrency?",
     );
     note(metrics.count(Step::Hold, "overloaded"), "the service turned {} holds away because it was overloaded");
+    note(
+        metrics.count(Step::Hold, "customer_id_required"),
+        "the service refused {} holds because they name no customer, and a limit counts customers: --customers N",
+    );
     let (limited, keyless) = metrics.turned_away();
     note(
         limited,
