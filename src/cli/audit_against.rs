@@ -143,7 +143,7 @@ fn verdict(found: &Comparison) -> String {
     let sums = sums.collect::<Vec<_>>().join(", ");
     let lost = if sums.is_empty() { "no paid order".to_owned() } else { sums };
     format!(
-        "{read} compared. The store is as it was before {}. It does not know of {lost}.\nPause its sales before it sells those units again; \
+        "{read} compared. Since {} the store lacks {lost}, and what is listed.\nPause its sales before it sells those units again; \
          docs/operations.md, \"After a restore\", has what to do.",
         short_time(Some(since))
     )

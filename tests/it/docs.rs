@@ -1,7 +1,7 @@
 //! The documents: their sessions print what they say, their links lead somewhere, and they name every command, flag, setting and
 //! code. And what the demo says to try works.
 
-mod markdown;
+pub mod markdown;
 mod programs;
 
 use std::{
@@ -51,7 +51,7 @@ fn steps(document: &Document) -> Vec<Step> {
 
 /// Runs commands in one shell, in a folder of its own, where `flashsale` is this program and its settings name the service
 /// and the token that it printed; gives what each printed.
-fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<String> {
+pub fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<String> {
     let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{CUT}'\n")).collect();
     let programs = [Path::new(PROGRAM).parent().unwrap().to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
     let token = service.welcome.split("admin token").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
@@ -71,7 +71,7 @@ fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<Stri
 
 /// With what differs from run to run made the same: ids, instants and times; and without white space, for the document breaks
 /// long lines.
-fn normal(text: &str) -> String {
+pub fn normal(text: &str) -> String {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "-_:.".contains(c);
     let mut out = String::new();
     let mut rest = text;
@@ -98,7 +98,7 @@ fn normal(text: &str) -> String {
 }
 
 /// A demo that waits for Redis as long as a busy machine may need.
-fn patient_service(data_dir: &Path) -> ServiceProcess {
+pub fn patient_service(data_dir: &Path) -> ServiceProcess {
     let mut program = command(data_dir);
     program.env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "20000");
     ServiceProcess::run(program, SocketAddr::from(([127, 0, 0, 1], free_port())))
@@ -138,7 +138,7 @@ fn the_sessions_of_the_documents_print_what_the_documents_say() {
 
 #[test]
 fn every_console_block_is_tested_or_says_why_it_cannot_run() {
-    let tests = Document::read("tests/it/docs.rs").text;
+    let tests = sources(&root().join("tests/it"));
     for document in runnable() {
         for block in document.blocks().iter().filter(|block| block.language == "console") {
             let mark = block.mark.unwrap_or("nothing");

@@ -1,6 +1,9 @@
 //! Asks the service, page by page, and compares what it has with what the log says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use serde::de::DeserializeOwned;
 
@@ -51,7 +54,7 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
 
     pub(super) async fn compare(mut self, log: Log) -> Result<Comparison, CallError> {
         let Log { events, unreadable, unreadable_lines, sales, products, orders, reviews } = log;
-        self.found = Comparison { events, unreadable, unreadable_lines, ..Comparison::default() };
+        self.found = Comparison { events, unreadable_lines, unreadable, ..Comparison::default() };
         for (sale, known) in sales {
             let Some((position, terms)) = known.terms else { continue };
             self.compare_sale(&sale, position, &terms).await?;
@@ -170,7 +173,7 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
         let in_log = format!("{}, {}", body.status, body.reason);
         let mut finding = finding(What::Review, &sale, &body.id, in_log, in_store, position);
         finding.amount = body.amount;
-        finding.currency = body.currency.map(|code| code.into_owned());
+        finding.currency = body.currency.map(Cow::into_owned);
         self.suspect(&sale, position, finding, None);
     }
 

@@ -5,6 +5,7 @@ mod against;
 mod emptied;
 mod restored;
 mod rolling;
+mod runbook;
 
 use std::{net::SocketAddr, path::Path, thread::JoinHandle};
 
