@@ -1,4 +1,4 @@
-//! `flashsale payment`: shows a payment, its order and its reviews.
+//! `flashsale payment`: shows a payment, its orders and its reviews.
 
 use clap::{Args, Subcommand};
 
@@ -14,7 +14,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   flashsale payment show pi_…                         what became of this money
-  flashsale payment show tx_7 --json | jq -r '.order.status'
+  flashsale payment show tx_7 --json | jq -r '.orders[].status'
 
 Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
 
@@ -23,7 +23,8 @@ Examples:
   flashsale payment show pi_…
   flashsale payment show tx_7 --json | jq -r '.reviews[] | select(.status == \"open\").id'
 
-The id is that of your payment provider. With Stripe it is the payment intent.";
+The id is that of your payment provider. With Stripe it is the payment intent. A payment has one order,
+unless its events named several: then the first 8 of them are shown.";
 
 /// Show a payment, its order and its reviews, by the provider's id
 #[derive(Args)]
@@ -53,16 +54,19 @@ pub(super) fn run(common: &CommonArgs, args: &PaymentArgs) -> Exit {
     })
 }
 
-/// The order, then the reviews, the oldest first.
+/// The orders, then the reviews, the oldest first.
 fn text(found: &FoundPaymentBody<'_>) -> String {
-    let title = match (&found.order, found.reviews.len()) {
-        (Some(_), 0) => "no review",
-        (Some(_), _) => "its order and its reviews",
-        (None, 0) => "no order, no review",
-        (None, _) => "no order",
+    let (orders, reviews) = (found.orders.len(), found.reviews.len());
+    let title = match (orders, reviews) {
+        (0, 0) => "no order, no review".to_owned(),
+        (0, _) => "no order".to_owned(),
+        (1, 0) => "no review".to_owned(),
+        (1, _) => "its order and its reviews".to_owned(),
+        (_, 0) => format!("it named {orders} orders, no review"),
+        (_, _) => format!("it named {orders} orders, and its reviews"),
     };
-    let order = found.order.as_ref().map(order::text);
+    let orders = found.orders.iter().map(order::text);
     let reviews = found.reviews.iter().map(review::text);
     let title = printable(&format!("payment {}: {title}", found.payment_id));
-    [title].into_iter().chain(order).chain(reviews).collect::<Vec<_>>().join("\n\n")
+    [title].into_iter().chain(orders).chain(reviews).collect::<Vec<_>>().join("\n\n")
 }

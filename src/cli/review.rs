@@ -140,26 +140,21 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Resu
         if reviews.is_empty() {
             return "no reviews here".to_owned();
         }
+        // Most money of a list did not go back.
+        let are_refunded = reviews.iter().any(|review| review.refunded_amount.is_some());
         // What waits for a person has no action yet.
         let are_resolved = reviews.iter().any(|review| review.status == "resolved");
-        let mut columns = vec![
-            Column::Left("ID"),
-            Column::Left("REASON"),
-            Column::Right("AMOUNT"),
-            Column::Right("EXPECTED"),
-            Column::Left("OPENED"),
-        ];
+        let mut columns = vec![Column::Left("ID"), Column::Left("REASON"), Column::Right("AMOUNT")];
+        columns.extend(are_refunded.then_some(Column::Right("REFUNDED")));
+        columns.extend([Column::Right("EXPECTED"), Column::Left("OPENED")]);
         columns.extend(are_resolved.then_some(Column::Left("ACTION")));
         let mut table = Table::new(&columns);
         for review in reviews {
-            let facts = [
-                review.id.clone(),
-                cell(&review.reason),
-                captured(review),
-                cell(&review.expected_amount),
-                short_minute(&review.opened_at),
-            ];
-            table.row(facts.into_iter().chain(are_resolved.then(|| cell(&review.action))));
+            let mut facts = vec![review.id.clone(), cell(&review.reason), captured(review)];
+            facts.extend(are_refunded.then(|| cell(&review.refunded_amount)));
+            facts.extend([cell(&review.expected_amount), short_minute(&review.opened_at)]);
+            facts.extend(are_resolved.then(|| cell(&review.action)));
+            table.row(facts);
         }
         table.text()
     })

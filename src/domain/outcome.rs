@@ -138,8 +138,8 @@ pub enum FindOrderOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FindPaymentOutcome {
     Found {
-        /// `None`: it names nothing of ours, or the record of its order is gone.
-        order: Option<Order>,
+        /// Those that its events named, in this order. None: it names nothing of ours, or their records are gone.
+        orders: Vec<Order>,
         /// All reviews about it, the oldest first.
         reviews: Vec<Review>,
     },

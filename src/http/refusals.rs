@@ -72,10 +72,7 @@ pub(super) fn review_not_found() -> Problem {
 }
 
 pub(super) fn payment_not_found() -> Problem {
-    Problem::new(
-        Code::PaymentNotFound,
-        "no order and no review is known by this payment; one that named several orders is shown with each of them",
-    )
+    Problem::new(Code::PaymentNotFound, "no order and no review is known by this payment")
 }
 
 pub(super) fn review_resolved(review: &Review) -> Problem {

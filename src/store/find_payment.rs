@@ -1,4 +1,4 @@
-//! `find_payment`: the order that a payment is about, and the reviews about its money. It reads with other operations, and needs
+//! `find_payment`: the orders that a payment is about, and the reviews about its money. It reads with other operations, and needs
 //! no script of its own.
 
 use super::{Failure, Store, idempotency, keep_unmatched::numbered};
@@ -9,30 +9,35 @@ use crate::domain::{
     review::{Review, ReviewId},
 };
 
-/// Reviews of one payment that an answer has at most.
+/// Reviews of one payment that an answer has at most, for each order and for what named none.
 const REVIEWS_MAX: usize = 50;
 
 impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn find_payment(&self, payment: &PaymentId) -> Result<FindPaymentOutcome, Failure> {
-        let order = match self.hold_of_payment(payment).await? {
-            Some(hold) => match self.find_order(&self.ids().order_of(&hold)).await? {
-                FindOrderOutcome::Found(order) => Some(order),
-                FindOrderOutcome::OrderNotFound => None,
-            },
-            None => None,
-        };
-        let mut reviews = self.unmatched_reviews(payment).await?;
-        if let Some(order) = &order {
-            reviews.extend(self.reviews_of_payment(order, payment).await?);
+        let (mut orders, mut reviews) = (Vec::new(), self.unmatched_reviews(payment).await?);
+        for order in self.orders_of_payment(payment).await? {
+            reviews.extend(self.reviews_of_payment(&order, payment).await?);
+            orders.push(order);
         }
         reviews.sort_by_key(|review| review.opened_ms);
-        Ok(if order.is_none() && reviews.is_empty() {
+        Ok(if orders.is_empty() && reviews.is_empty() {
             FindPaymentOutcome::PaymentNotFound
         } else {
-            FindPaymentOutcome::Found { order, reviews }
+            FindPaymentOutcome::Found { orders, reviews }
         })
+    }
+
+    /// The orders that events of this payment named, as far as they are remembered and kept.
+    pub(super) async fn orders_of_payment(&self, payment: &PaymentId) -> Result<Vec<Order>, Failure> {
+        let mut orders = Vec::new();
+        for hold in self.holds_of_payment(payment).await? {
+            if let FindOrderOutcome::Found(order) = self.find_order(&self.ids().order_of(&hold)).await? {
+                orders.push(order);
+            }
+        }
+        Ok(orders)
     }
 
     /// The latest review of each kind, and those that they name as the ones before.

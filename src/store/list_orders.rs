@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, payment_directory::Entry, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, unknown_word};
 use crate::domain::{
     cursor::ListCursor,
     ids::SaleId,
     order::Order,
     order_filter::OrderFilter,
-    outcome::{FindOrderOutcome, ListOrdersOutcome},
+    outcome::ListOrdersOutcome,
     period::Period,
 };
 
@@ -73,16 +73,9 @@ impl Store {
             sale = Some(of);
         }
         if let Some(payment) = &wanted.payment {
-            match self.entry(payment).await? {
-                Some(Entry::Of(hold)) => {
-                    let found = self.find_order(&self.ids().order_of(&hold)).await?;
-                    let FindOrderOutcome::Found(order) = found else { return Ok(orders(Vec::new())) };
-                    return Ok(orders(Some(order).filter(|order| wanted.accepts(order)).into_iter().collect()));
-                }
-                Some(Entry::Unmatched) | None => return Ok(orders(Vec::new())),
-                // The directory does not say which, so they are looked for like anything else.
-                Some(Entry::Several) => {}
-            }
+            let mut found = self.orders_of_payment(payment).await?;
+            found.retain(|order| wanted.accepts(order));
+            return Ok(orders(found));
         }
         let Some(walk) = self.walk_orders(sale.as_ref(), after).await? else {
             return Ok(ListOrdersOutcome::SaleNotFound);

@@ -1,5 +1,5 @@
-//! The directory of payments: the order that each payment is about, so that a refund or a dispute that names no order finds it.
-//! Each entry is in a hash slot of its own, and is kept as long as money of the payment can come back.
+//! The directory of payments: the orders that each payment is about, so that a refund or a dispute that names no order finds it
+//! where there is only one. Each entry is in a hash slot of its own, and is kept as long as money of the payment can come back.
 //!
 //! An entry and what it leads to are in two slots. Each step may be repeated, and an event is acknowledged after the last. So a
 //! service that dies in between leaves nothing behind that the next try of the provider does not mend.
@@ -16,24 +16,30 @@ use crate::domain::{
 
 /// What an entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// The hold that became the order.
-    Of(HoldId),
+enum Entry {
+    /// The holds that became the orders which its events named, in the order in which they did.
+    Of(Vec<HoldId>),
     /// Events of the payment named nothing of ours yet, and are kept.
     Unmatched,
-    /// Events of the payment named several orders, so it leads to none of them.
-    Several,
 }
 
 const UNMATCHED: &str = "unmatched";
-const SEVERAL: &str = "several";
+/// Orders of one payment that are remembered. Workers that add one at the same time may write a few more.
+const ORDERS_MAX: usize = 8;
 
 impl Store {
-    /// The order, by the hold that became it, that earlier events of this payment named.
+    /// The order, by the hold that became it, that earlier events of this payment named. `None` also where they named
+    /// several, because nobody knows which one is meant.
     pub(super) async fn hold_of_payment(&self, payment: &PaymentId) -> Result<Option<HoldId>, Failure> {
+        let mut holds = self.holds_of_payment(payment).await?;
+        Ok(holds.pop().filter(|_| holds.is_empty()))
+    }
+
+    /// All of them, as far as they are remembered.
+    pub(super) async fn holds_of_payment(&self, payment: &PaymentId) -> Result<Vec<HoldId>, Failure> {
         Ok(match self.entry(payment).await? {
-            Some(Entry::Of(hold)) => Some(hold),
-            Some(Entry::Unmatched | Entry::Several) | None => None,
+            Some(Entry::Of(holds)) => holds,
+            Some(Entry::Unmatched) | None => Vec::new(),
         })
     }
 
@@ -41,19 +47,26 @@ impl Store {
     /// there was something.
     pub(super) async fn remember_payment(&self, payment: &PaymentId, hold: &HoldId) -> Result<bool, Failure> {
         let wanted = written(hold);
-        match self.claim_entry(payment, &wanted).await? {
-            None => Ok(false),
-            Some(found) if found == SEVERAL => Ok(false),
-            // Whoever wrote the entry, or kept an event at the same time, may have died before that was settled.
-            Some(found) if found == wanted => self.settle_kept(payment, hold).await,
-            Some(found) if found == UNMATCHED => {
-                let some = self.settle_kept(payment, hold).await?;
-                self.set_entry(payment, &wanted).await?;
-                // What another worker kept in between.
-                Ok(self.settle_kept(payment, hold).await? || some)
+        let Some(found) = self.claim_entry(payment, &wanted).await? else { return Ok(false) };
+        if found == UNMATCHED {
+            let some = self.settle_kept(payment, hold).await?;
+            let replaced = self.replace_entry(payment, &wanted).await?;
+            // Another worker named its order at the same time.
+            for other in replaced.iter().flat_map(|text| orders(text)).filter(|other| *other != wanted) {
+                self.add_to_entry(payment, other).await?;
             }
-            Some(_) => self.set_entry(payment, SEVERAL).await.map(|()| false),
+            // What another worker kept in between.
+            return Ok(self.settle_kept(payment, hold).await? || some);
         }
+        let known: Vec<_> = orders(&found).collect();
+        if known.iter().all(|order| *order == wanted) {
+            // Whoever wrote the entry, or kept an event at the same time, may have died before that was settled.
+            return self.settle_kept(payment, hold).await;
+        }
+        if known.len() < ORDERS_MAX && !known.contains(&wanted.as_str()) {
+            self.add_to_entry(payment, &wanted).await?;
+        }
+        Ok(false)
     }
 
     /// Before an event that names nothing of ours is kept.
@@ -86,22 +99,30 @@ impl Store {
         self.runner.plain(&forget).await.map(|_| true)
     }
 
-    pub(super) async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {
+    async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
         let found = self.runner.plain(redis::cmd("GET").arg(key)).await?;
         Reply::one(found).text_or_none()?.map(|text| self.read_entry(&text)).transpose()
     }
 
     fn read_entry(&self, text: &str) -> Result<Entry, Failure> {
-        let hold = || {
-            let (sale, key) = text.split_once(' ')?;
-            Some(Entry::Of(self.ids().hold(&SaleId::parse(sale)?, key)))
-        };
-        match text {
-            UNMATCHED => Ok(Entry::Unmatched),
-            SEVERAL => Ok(Entry::Several),
-            _ => hold().ok_or_else(|| Failure::unreadable(format!("{text:?} in the directory of payments"))),
+        if text == UNMATCHED {
+            return Ok(Entry::Unmatched);
         }
+        let hold = |order: &str| {
+            let (sale, key) = order.split_once(' ')?;
+            Some(self.ids().hold(&SaleId::parse(sale)?, key))
+        };
+        let mut holds = Vec::new();
+        for order in orders(text) {
+            let unreadable = || Failure::unreadable(format!("{text:?} in the directory of payments"));
+            let hold = hold(order).ok_or_else(unreadable)?;
+            // Two workers may have added it at the same time.
+            if !holds.contains(&hold) && holds.len() < ORDERS_MAX {
+                holds.push(hold);
+            }
+        }
+        Ok(Entry::Of(holds))
     }
 
     /// Writes the entry unless there is one, which is answered.
@@ -112,12 +133,29 @@ impl Store {
         Reply::one(self.runner.plain(&claim).await?).text_or_none()
     }
 
-    async fn set_entry(&self, payment: &PaymentId, value: &str) -> Result<(), Failure> {
+    /// Gives what was there.
+    async fn replace_entry(&self, payment: &PaymentId, value: &str) -> Result<Option<String>, Failure> {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
         let mut set = redis::cmd("SET");
-        set.arg(key).arg(value).arg("PX").arg(self.terms.refundable_ms);
-        self.runner.plain(&set).await.map(|_| ())
+        set.arg(key).arg(value).arg("GET").arg("PX").arg(self.terms.refundable_ms);
+        Ok(Reply::one(self.runner.plain(&set).await?).text_or_none()?.filter(|found| found != UNMATCHED))
     }
+
+    /// In one step, so that no order is lost that another worker adds at the same time.
+    async fn add_to_entry(&self, payment: &PaymentId, order: &str) -> Result<(), Failure> {
+        let key = payment_entry(&idempotency::hash_of_payment(payment));
+        self.runner.plain(redis::cmd("APPEND").arg(&key).arg(format!("{BETWEEN}{order}"))).await?;
+        self.runner.plain(redis::cmd("PEXPIRE").arg(&key).arg(self.terms.refundable_ms)).await.map(|_| ())
+    }
+}
+
+/// What separates orders of an entry.
+const BETWEEN: char = ',';
+
+/// The orders of an entry, as [`written`] writes them. Nothing is in front of the first comma where the entry ended its time just
+/// before an order was added.
+fn orders(entry: &str) -> impl Iterator<Item = &str> {
+    entry.split(BETWEEN).filter(|order| !order.is_empty())
 }
 
 fn written(hold: &HoldId) -> String {

@@ -96,19 +96,20 @@ impl<'a> PaymentBody<'a> {
     }
 }
 
-/// A payment, the order that it is about, and all reviews about it, the oldest first.
+/// A payment, the orders that its events named, and all reviews about it, the oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FoundPaymentBody<'a> {
     pub payment_id: Cow<'a, str>,
-    /// Null: it names nothing of ours, or the record of its order is gone.
-    pub order: Option<OrderRow<'a>>,
+    /// Nearly always one. Empty: it names nothing of ours, or the record of its order is gone.
+    pub orders: Vec<OrderRow<'a>>,
     pub reviews: Vec<ReviewBody<'a>>,
 }
 
 impl<'a> FoundPaymentBody<'a> {
-    pub fn of(payment: &'a PaymentId, order: Option<&'a Order>, reviews: &'a [Review]) -> Self {
-        let reviews = reviews.iter().map(ReviewBody::of).collect();
-        Self { payment_id: payment.as_str().into(), order: order.map(OrderRow::of), reviews }
+    pub fn of(payment: &'a PaymentId, orders: &'a [Order], reviews: &'a [Review]) -> Self {
+        let (orders, reviews) =
+            (orders.iter().map(OrderRow::of).collect(), reviews.iter().map(ReviewBody::of).collect());
+        Self { payment_id: payment.as_str().into(), orders, reviews }
     }
 }
 

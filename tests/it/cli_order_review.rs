@@ -88,6 +88,22 @@ async fn a_wrong_amount_is_found_understood_and_accepted_without_curl() {
 }
 
 #[tokio::test]
+async fn a_list_of_reviews_says_what_went_back_where_something_did() {
+    let app = TestApp::selling(5).await;
+    let (less, part) = (app.ordered().await, app.ordered().await);
+    let less = app.event("paid", &less, "pi_1", json!({"amount": "49.00"})).await;
+    assert!(!done(&app, "review list").contains("REFUNDED"));
+    app.event("paid", &part, "pi_2", json!({"amount": "50.00"})).await;
+    let part = app.event("refunded", &part, "pi_2", json!({"amount": "20.00"})).await;
+    let listed = done(&app, "review list");
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["ID", "REASON", "AMOUNT", "REFUNDED", "EXPECTED", "OPENED"]);
+    assert_eq!(lines[1][..6], [&less, "amount_mismatch", "49.00", "USD", "-", "50.00"]);
+    assert_eq!(lines[2][..6], [&part, "partial_refund", "50.00", "USD", "20.00", "50.00"]);
+    assert!(listed.lines().all(|line| line.chars().count() <= COLUMNS_MAX), "{listed}");
+}
+
+#[tokio::test]
 async fn a_refund_ends_the_order_and_says_that_no_money_was_moved() {
     let app = TestApp::selling(5).await;
     let order = app.ordered().await;

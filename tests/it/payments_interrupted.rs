@@ -175,7 +175,7 @@ impl Shop {
             events.iter_mut().for_each(|event| *event = event["type"].take());
             events.sort_by_key(Value::to_string);
         }
-        json!([order["status"], payments, found["order"]["status"], reviews])
+        json!([order["status"], payments, found["orders"][0]["status"], reviews])
     }
 }
 

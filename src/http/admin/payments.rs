@@ -20,8 +20,8 @@ pub(in crate::http) async fn read(
     Parsed(ReadRequest(id)): Parsed<ReadRequest>,
 ) -> Result<HttpResponse, Problem> {
     match store.find_payment(&id).await? {
-        FindPaymentOutcome::Found { order, reviews } => {
-            Ok(answer::fresh_json(StatusCode::OK, &FoundPaymentBody::of(&id, order.as_ref(), &reviews)))
+        FindPaymentOutcome::Found { orders, reviews } => {
+            Ok(answer::fresh_json(StatusCode::OK, &FoundPaymentBody::of(&id, &orders, &reviews)))
         }
         FindPaymentOutcome::PaymentNotFound => Err(refusals::payment_not_found()),
     }

@@ -68,7 +68,7 @@ async fn each_payment_shows_the_events_that_were_heard_of_it_and_each_of_them_on
     assert_eq!(heard(&of(json!("pi_a"))["events"]), ["failed evt_4", "disputed evt_6"]);
     assert_eq!(heard(&of(Value::Null)["events"]), ["paid evt_7"]);
     assert_eq!((&order["shop_events"], &order["events_left_out"]), (&json!([]), &json!(0)));
-    assert_eq!(payment(&app, "pi_a").await["order"], order);
+    assert_eq!(payment(&app, "pi_a").await["orders"], json!([order]));
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod orders;
 mod payment_ids;
 mod payments;
 mod payments_as_they_come;
+mod payments_of_several_orders;
 mod products;
 mod proof;
 mod reviews;

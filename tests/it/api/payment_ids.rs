@@ -55,7 +55,7 @@ async fn ids_of_payments_and_refunds_are_shown_as_they_came_in_every_place() {
         assert_eq!(refunds, expected);
 
         let found = admin(&app, &format!("/api/admin/payments/{}", escaped(id))).await;
-        assert_eq!((&found["payment_id"], &found["order"]["id"]), (&json!(id), &json!(order)));
+        assert_eq!((&found["payment_id"], &found["orders"][0]["id"]), (&json!(id), &json!(order)));
         assert_eq!(found["reviews"][0]["payment_id"], id);
         let review = found["reviews"][0]["id"].as_str().unwrap();
         assert_eq!(json_of(&app, &format!("review show {review} --json"))["payment_id"], id);
@@ -89,6 +89,6 @@ async fn an_id_that_no_key_can_have_is_one_thing_in_all_its_places() {
         assert_eq!(shown["payments"].as_array().unwrap().len(), 1);
         assert_eq!(shown["payments"][0]["refunds"][0]["refund_id"], id);
         let found = admin(&app, &format!("/api/admin/payments/{}", escaped(id))).await;
-        assert_eq!((&found["order"]["id"], &found["reviews"][0]["payment_id"]), (&json!(order), &json!(id)));
+        assert_eq!((&found["orders"][0]["id"], &found["reviews"][0]["payment_id"]), (&json!(order), &json!(id)));
     }
 }

@@ -156,8 +156,11 @@ async fn events_that_name_no_order_find_it_by_their_payment() {
     let refunded = stripe(&app, "evt_3", "charge.refunded", charge("pi_1", 5000)).await;
     assert_eq!(result(&refunded), ["applied", "refunded", ""]);
     let found = admin_read(&app, "/api/admin/payments/pi_1").await;
-    assert_eq!((&found.body["order"]["id"], &found.body["order"]["status"]), (&json!(order), &json!("refunded")));
-    let payment = &found.body["order"]["payments"][0];
+    assert_eq!(
+        (&found.body["orders"][0]["id"], &found.body["orders"][0]["status"]),
+        (&json!(order), &json!("refunded"))
+    );
+    let payment = &found.body["orders"][0]["payments"][0];
     assert_eq!((&payment["captured_amount"], &payment["refunded_amount"]), (&json!("50.00"), &json!("50.00")));
     assert_eq!(found.body["reviews"].as_array().unwrap().len(), 1);
     assert_eq!(admin_read(&app, "/api/admin/payments/pi_9").await.refusal(), (404, "payment_not_found"));
