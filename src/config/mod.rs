@@ -11,6 +11,7 @@ mod redis_url;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::{
     collections::HashMap,
@@ -22,6 +23,7 @@ use self::reader::Reader;
 pub use self::{
     given::plain_text,
     redis_url::encode_password,
+    token::Token,
     secret::{HIDDEN, Secret, without_credentials},
 };
 
@@ -88,9 +90,9 @@ pub enum RedisSource {
 pub struct Admin {
     pub token: Option<Secret>,
     /// More tokens with the same rights.
-    pub tokens: Vec<Secret>,
+    pub tokens: Vec<Token>,
     /// Tokens that may read and change nothing.
-    pub read_tokens: Vec<Secret>,
+    pub read_tokens: Vec<Token>,
 }
 
 #[derive(Clone, Debug)]

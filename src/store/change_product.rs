@@ -2,6 +2,7 @@
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    act::Act,
     ids::{ProductId, SaleId},
     money::LINE_TOTAL_MAX,
     outcome::ChangeProductOutcome,
@@ -12,7 +13,7 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be changed. The same call then changes nothing more.
-    pub async fn change_product(&self, id: ProductId, change: &ProductChange) -> Result<ChangeProductOutcome, Failure> {
+    pub async fn change_product(&self, id: ProductId, change: &ProductChange, act: &Act) -> Result<ChangeProductOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(ChangeProductOutcome::ProductNotFound) };
         if let Some(price) = change.price
             && let Some(currency) = self.currency_of(&sale).await?
@@ -20,19 +21,19 @@ impl Store {
         {
             return Ok(ChangeProductOutcome::PriceTooFine(currency));
         }
-        let (word, mut reply) = self.runner.call(self.change_product_call(id, &sale, change)).await?;
+        let (word, mut reply) = self.runner.call(self.change_product_call(id, &sale, change, act)).await?;
         match word.as_str() {
-            "changed" => Ok(ChangeProductOutcome::Changed(record::product::only_product(&sale, &mut reply)?)),
+            "changed" => Ok(ChangeProductOutcome::Changed(record::product::changed_product(&sale, &mut reply)?)),
             "product_not_found" => Ok(ChangeProductOutcome::ProductNotFound),
             "price_too_large" => Ok(ChangeProductOutcome::PriceTooLarge),
             word => Err(unknown_word(Op::ChangeProduct, word)),
         }
     }
 
-    fn change_product_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange) -> ScriptCall {
+    fn change_product_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange, act: &Act) -> ScriptCall {
         let keys = SaleKeys(sale);
         let call = ScriptCall::of(Op::ChangeProduct).keys(keys.book()).key(keys.product(id));
-        let call = self.terms.for_book(call).number(id.get()).number(LINE_TOTAL_MAX);
+        let call = self.terms.for_act(call, act).number(id.get()).number(LINE_TOTAL_MAX);
         let limit = |limit: Option<Quantity>| limit.map_or_else(String::new, |units| units.get().to_string());
         let changes = [
             ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::{
-    Failure, Reply, Store,
+    Failure, Reply, Runner, Store,
     keys::{PRODUCTS, SALES, SaleKeys},
     record,
 };
@@ -15,6 +15,17 @@ use crate::domain::{
 /// Products whose sale a worker remembers. It asks Redis for the others each time.
 const REMEMBERED_MAX: usize = 100_000;
 
+/// All sales in the order of their names, with the one that keeps unmatched payment events.
+pub(super) async fn all_sales(runner: &Runner) -> Result<Vec<SaleId>, Failure> {
+    let mut names = Reply::read(runner.plain(redis::cmd("SMEMBERS").arg(SALES)).await?)?;
+    let mut sales = vec![SaleId::unmatched()];
+    while !names.is_empty() {
+        sales.push(names.sale_id()?);
+    }
+    sales.sort_unstable();
+    Ok(sales)
+}
+
 impl Store {
     /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. `None` when
     /// there is no such sale.
@@ -24,13 +35,7 @@ impl Store {
             let exists = Reply::one(found).int()? == 1 || *sale == self.unmatched_sale;
             return Ok(exists.then(|| vec![sale.clone()]));
         }
-        let mut names = Reply::read(self.runner.plain(redis::cmd("SMEMBERS").arg(SALES)).await?)?;
-        let mut sales = vec![self.unmatched_sale.clone()];
-        while !names.is_empty() {
-            sales.push(names.sale_id()?);
-        }
-        sales.sort_unstable();
-        Ok(Some(sales))
+        all_sales(&self.runner).await.map(Some)
     }
 
     pub(super) async fn add_to_sales(&self, sale: &SaleId) -> Result<(), Failure> {

@@ -8,6 +8,7 @@
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
+//! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `directory`: which sales exist, and the sale of each product,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
@@ -22,6 +23,7 @@ mod change_sale;
 mod claim_product;
 mod confirm;
 mod directory;
+mod events;
 mod expire;
 mod extend;
 mod find_due;
@@ -33,7 +35,6 @@ mod hold;
 mod idempotency;
 mod ids;
 mod keep_unmatched;
-mod list_events;
 mod list_orders;
 mod list_products;
 mod list_reviews;
@@ -51,6 +52,7 @@ mod settle;
 mod start_payment;
 mod stock;
 mod sweep;
+mod tail;
 mod terms;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
@@ -89,6 +91,7 @@ use self::{
     },
     settle::Settles,
     stock::Stocks,
+    tail::Waits,
 };
 
 /// The store of one worker. It lives on one thread.
@@ -104,6 +107,8 @@ pub struct Store {
     ids: IdSigner,
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
+    /// Readers that wait for events.
+    waits: Rc<Waits>,
     known_sales: RefCell<HashMap<ProductId, SaleId>>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
     unmatched_sale: SaleId,
@@ -122,6 +127,7 @@ impl Store {
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: Confirms::batcher(blueprint),
+            waits: Waits::new(Rc::clone(&runner)),
             runner,
             terms,
             ids: ids.clone(),

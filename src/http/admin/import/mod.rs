@@ -19,9 +19,10 @@ use self::{
     report::{Difference, Done, Report},
     rows::Row,
 };
-use super::{Parameters, authorize, new_product, products};
+use super::{Parameters, acts, authorize, new_product, products};
 use crate::{
     domain::{
+        act::Act,
         outcome::StockOutcome,
         product::{NewProduct, Product, ProductChange, ProductField},
     },
@@ -43,7 +44,7 @@ pub(in crate::http) async fn products(
     store: Data<Store>,
     Parsed(request): Parsed<ImportRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let ImportRequest { rows, is_update, mut rehearsal } = request;
+    let ImportRequest { rows, is_update, mut rehearsal, act } = request;
     let (mut report, started) = (Report::new(rehearsal.is_some()), Instant::now());
     for row in rows {
         if !report.has_stopped() && started.elapsed() > TIME_MAX {
@@ -52,7 +53,7 @@ pub(in crate::http) async fn products(
         match row.and_then(|product| identified(product, is_update)) {
             Ok(product) if !report.has_stopped() => report.add(match &mut rehearsal {
                 Some(rehearsal) => rehearsal.rehearse(&store, &product, is_update).await,
-                None => make(&store, &product, is_update).await,
+                None => make(&store, &product, is_update, &act).await,
             }),
             Ok(_) => report.add_not_tried(),
             Err(problem) => report.add(Err(problem)),
@@ -70,8 +71,8 @@ fn identified(product: NewProduct, is_update: bool) -> Row {
     Err(Problem::of_fields(&[FieldError { pointer: "/id".to_owned(), code: "required", detail }]))
 }
 
-async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, Problem> {
-    let exists = match new_product::create(store, row).await {
+async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Result<Done, Problem> {
+    let exists = match new_product::create(store, row, act).await {
         Ok((product, new_sale)) => return Ok(Done::Created { product, new_sale }),
         Err(problem) if problem.code() == Code::AlreadyExists => problem,
         Err(problem) => return Err(problem),
@@ -80,7 +81,8 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, 
     match store.stock(id).await {
         Ok(StockOutcome::Stock(existing)) => {
             let (difference, change) = compared(row, &existing, is_update)?;
-            products::changed(store.change_product(id, &change).await?)?;
+            let change = products::changed(store.change_product(id, &change, act).await?)?;
+            acts::log_product(act, "product.changed", &change);
             Ok(Done::Changed(difference))
         }
         // The id is taken, and its product was never made.
@@ -128,19 +130,21 @@ pub(in crate::http) struct ImportRequest {
     is_update: bool,
     /// Says what would be done, and does nothing.
     rehearsal: Option<Rehearsal>,
+    act: Act,
 }
 
 impl FromHttp for ImportRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
-        let mut parameters = Parameters::of(&request, &["update", "dry_run"]);
+        let act = authorize(&request)?;
+        let mut parameters = Parameters::of(&request, &["update", "dry_run", "reason"]);
         let mut flag = |name| parameters.read(name, "true or false", |text| text.parse().ok()).unwrap_or(false);
         let (is_update, is_dry_run) = (flag("update"), flag("dry_run"));
+        let act = act.because(acts::reason_of(&mut parameters));
         parameters.finish(())?;
         let headers = request.headers();
         let format = rows::Format::of(headers)?;
         let bytes: Bytes = body::read_bytes(headers, &mut payload, BYTES_MAX, READ_TIMEOUT).await?;
         let rows = format.read(&bytes, extract::context(&request).limits.body_bytes_max)?;
-        Ok(Self { rows, is_update, rehearsal: is_dry_run.then(Rehearsal::default) })
+        Ok(Self { rows, is_update, rehearsal: is_dry_run.then(Rehearsal::default), act })
     }
 }
