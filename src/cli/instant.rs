@@ -6,11 +6,20 @@ use jiff::Timestamp;
 
 const FORMS: &str =
     "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or from now as in +10m, +90s, +1d12h";
+const PAST_FORMS: &str =
+    "a time such as 2026-11-27T09:00:00Z or 2026-11-27T10:00+01:00, now, or before now as in -10m, -90s, -1d12h";
 
 /// For clap: gives the instant as it is on the wire. A distance counts from this machine's clock, from the second that
 /// has begun, because people like whole seconds.
 pub(super) fn read(text: &str) -> Result<String, String> {
     read_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
+}
+
+/// For clap, where the past is meant: -10m is ten minutes ago.
+pub(super) fn read_past(text: &str) -> Result<String, String> {
+    let Some(length) = text.strip_prefix('-') else { return read(text).map_err(|_| PAST_FORMS.to_owned()) };
+    let before = read_length(length).and_then(|length| Timestamp::now().checked_sub(length).ok());
+    before.map(|instant| format!("{instant:.3}")).ok_or_else(|| PAST_FORMS.to_owned())
 }
 
 fn read_at(text: &str, now: Timestamp) -> Result<String, String> {
@@ -79,6 +88,17 @@ mod tests {
             assert_eq!(read_at(typed, now), Err(FORMS.to_owned()), "{typed}");
         }
         assert!(read_at("+99999999999999999999d", now).is_err() && read_at("+9999999999d", now).is_err());
+    }
+
+    #[test]
+    fn the_past_is_absolute_or_counts_back_from_now() {
+        assert_eq!(read_past("2026-11-27T09:00:00Z").as_deref(), Ok("2026-11-27T09:00:00.000Z"));
+        let ago: Timestamp = read_past("-1h").unwrap().parse().unwrap();
+        let seconds = Timestamp::now().duration_since(ago).as_secs();
+        assert!((3_599..3_700).contains(&seconds), "{seconds}");
+        for typed in ["", "-", "-10", "10m", "--1m", "yesterday"] {
+            assert_eq!(read_past(typed), Err(PAST_FORMS.to_owned()), "{typed}");
+        }
     }
 
     #[test]

@@ -23,8 +23,8 @@ use self::reader::Reader;
 pub use self::{
     given::plain_text,
     redis_url::encode_password,
-    token::Token,
     secret::{HIDDEN, Secret, without_credentials},
+    token::Token,
 };
 
 /// The defaults, as a person reads them. Every setting has a line here.

@@ -4,7 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
     Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook, address,
-    reader::Reader, redis_url,
+    reader::Reader,
+    redis_url,
     token::{self, CHARS_MIN as TOKEN_CHARS_MIN, Token},
 };
 

@@ -25,9 +25,10 @@ impl Token {
     /// name, whatever colons it has.
     pub(super) fn of(whole: Secret) -> Self {
         let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
-        let named = whole.expose().split_once(':').filter(|(name, _)| {
-            name.len() <= NAME_CHARS_MAX && name.bytes().all(is_of_name)
-        });
+        let named = whole
+            .expose()
+            .split_once(':')
+            .filter(|(name, _)| name.len() <= NAME_CHARS_MAX && name.bytes().all(is_of_name));
         let (name, secret) = match named {
             Some((name, secret)) => (Some(name).filter(|name| !name.is_empty()), secret),
             None => (None, whole.expose()),
@@ -45,8 +46,10 @@ pub(super) fn check(lists: &[(&str, Vec<&Token>)], complaints: &mut Complaints) 
             let secret = token.secret.expose();
             if secret.chars().count() < CHARS_MIN {
                 let what = if secret.len() < token.whole.expose().len() {
-                    format!("must have at least {CHARS_MIN} characters behind its name and colon (a token that has a colon \
-                             and no name begins with a colon)")
+                    format!(
+                        "must have at least {CHARS_MIN} characters behind its name and colon (a token that has a colon \
+                             and no name begins with a colon)"
+                    )
                 } else {
                     format!("must have at least {CHARS_MIN} characters")
                 };

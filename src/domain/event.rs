@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{act::Act, audit::Difference, event_cursor::EventCursor, ids::SaleId, order::Order, product::Product, review::Review, sale::Sale};
+use super::{
+    act::Act, audit::Difference, event_cursor::EventCursor, ids::SaleId, order::Order, product::Product,
+    review::Review, sale::Sale,
+};
 
 /// The place of an event in the log of its sale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,9 +158,7 @@ mod tests {
 
     #[test]
     fn a_position_is_read_back_and_knows_what_is_in_front_of_it() {
-        for (text, before) in
-            [("17-3", "17-2"), ("17-0", "16-18446744073709551615"), ("0-1", "0-0"), ("0-0", "0-0")]
-        {
+        for (text, before) in [("17-3", "17-2"), ("17-0", "16-18446744073709551615"), ("0-1", "0-0"), ("0-0", "0-0")] {
             let position = Position::parse(text).unwrap();
             assert_eq!((position.to_string().as_str(), position.before().as_str()), (text, before));
         }

@@ -169,7 +169,20 @@ mod tests {
 
     #[test]
     fn strange_texts_are_no_cursors() {
-        for text in ["", "p1", "p1:", "p1:1", "p1:-1-0", "p1:1-", "P:1-1", "p1:1-1~", "p1:1-1~p2:1-1", "7~p1", "-7", "9".repeat(20).as_str()] {
+        for text in [
+            "",
+            "p1",
+            "p1:",
+            "p1:1",
+            "p1:-1-0",
+            "p1:1-",
+            "P:1-1",
+            "p1:1-1~",
+            "p1:1-1~p2:1-1",
+            "7~p1",
+            "-7",
+            "9".repeat(20).as_str(),
+        ] {
             assert!(EventCursor::parse(text).is_none(), "{text}");
         }
     }

@@ -13,7 +13,12 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be changed. The same call then changes nothing more.
-    pub async fn change_product(&self, id: ProductId, change: &ProductChange, act: &Act) -> Result<ChangeProductOutcome, Failure> {
+    pub async fn change_product(
+        &self,
+        id: ProductId,
+        change: &ProductChange,
+        act: &Act,
+    ) -> Result<ChangeProductOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(ChangeProductOutcome::ProductNotFound) };
         if let Some(price) = change.price
             && let Some(currency) = self.currency_of(&sale).await?

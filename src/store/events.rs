@@ -261,10 +261,7 @@ pub(super) async fn read_logs(
 }
 
 /// The last event of each log. `None`: the log is empty.
-pub(super) async fn ends_of(
-    runner: &Runner,
-    sales: Vec<SaleId>,
-) -> Result<Vec<(SaleId, Option<Position>)>, Failure> {
+pub(super) async fn ends_of(runner: &Runner, sales: Vec<SaleId>) -> Result<Vec<(SaleId, Option<Position>)>, Failure> {
     let look = async |sale: SaleId| {
         let mut last = redis::cmd("XREVRANGE");
         last.arg(SaleKeys(&sale).events()).arg("+").arg("-").arg("COUNT").arg(1);

@@ -10,7 +10,13 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the review may be resolved. The same call then answers that.
-    pub async fn resolve(&self, id: &ReviewId, action: ReviewAction, note: &Note, act: &Act) -> Result<ResolveOutcome, Failure> {
+    pub async fn resolve(
+        &self,
+        id: &ReviewId,
+        action: ReviewAction,
+        note: &Note,
+        act: &Act,
+    ) -> Result<ResolveOutcome, Failure> {
         // The script must be given the key of the order, and only the review names it. That never changes.
         let Some(review) = self.find_review(id).await? else { return Ok(ResolveOutcome::ReviewNotFound) };
         let order = match &review.subject {

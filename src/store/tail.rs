@@ -71,7 +71,8 @@ impl Waits {
         let mut time = Reply::read(self.runner.plain(&redis::cmd("TIME")).await?)?;
         let since = Seen::Before((time.count()? * 1_000).saturating_sub(LOOK_BACK_MS));
         let sales = all_sales(&self.runner).await?;
-        let ends: BTreeMap<_, _> = sales.into_iter().map(|sale| (sale.clone(), known.remove(&sale).unwrap_or(since))).collect();
+        let ends: BTreeMap<_, _> =
+            sales.into_iter().map(|sale| (sale.clone(), known.remove(&sale).unwrap_or(since))).collect();
         // The last event that is known comes first, so one more shows that something happened.
         let found = read_logs(&self.runner, &ends, 2).await?;
         let is_news = |sale: &SaleId| match (ends[sale], &found[sale][..]) {

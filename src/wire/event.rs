@@ -149,7 +149,8 @@ mod tests {
     fn a_change_has_the_fields_that_differ_and_not_what_follows_from_them() {
         let before = json!({"price": "9.00", "total_stock": 10, "available_stock": 3, "status": "live", "name": "Cap"});
         let after = json!({"price": "9.50", "total_stock": 7, "available_stock": 0, "status": "paused", "name": "Cap"});
-        let expected = json!({"price": {"from": "9.00", "to": "9.50"}, "total_stock": {"from": 10, "to": 7, "delta": -3}});
+        let expected =
+            json!({"price": {"from": "9.00", "to": "9.50"}, "total_stock": {"from": 10, "to": 7, "delta": -3}});
         assert_eq!(Value::from(changed_fields(&before, &after)), expected);
         assert!(changed_fields(&before, &before).is_empty());
     }

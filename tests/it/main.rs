@@ -10,6 +10,7 @@ mod api;
 mod checkout;
 mod cli_audit;
 mod cli_demo;
+mod cli_event;
 mod cli_export;
 mod cli_import_export;
 mod cli_import_files;

@@ -1,6 +1,11 @@
 //! GET and POST /api/admin/audit.
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::{Method, StatusCode}, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{Method, StatusCode},
+    web::Data,
+};
 
 use super::{Parameters, acts, authorize};
 use crate::{

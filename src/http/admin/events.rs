@@ -109,17 +109,18 @@ fn read_instant(text: &str) -> Option<u64> {
 }
 
 fn read_start(parameters: &mut Parameters, sale: Option<&SaleId>) -> EventStart {
-    let after = parameters.read("after", "the next_cursor of a page, the id of an event of ?sale=, or latest", |text| {
-        if text == "latest" {
-            return Some(EventStart::Latest);
-        }
-        // The id of an event says nothing of other sales, which would come again from their beginning.
-        let cursor = EventCursor::parse(text).filter(|cursor| sale.is_some() || !cursor.is_of_one_sale())?;
-        Some(EventStart::After(match sale {
-            Some(sale) => EventCursor::of_sale(sale.clone(), cursor.seen(sale)),
-            None => cursor,
-        }))
-    });
+    let after =
+        parameters.read("after", "the next_cursor of a page, the id of an event of ?sale=, or latest", |text| {
+            if text == "latest" {
+                return Some(EventStart::Latest);
+            }
+            // The id of an event says nothing of other sales, which would come again from their beginning.
+            let cursor = EventCursor::parse(text).filter(|cursor| sale.is_some() || !cursor.is_of_one_sale())?;
+            Some(EventStart::After(match sale {
+                Some(sale) => EventCursor::of_sale(sale.clone(), cursor.seen(sale)),
+                None => cursor,
+            }))
+        });
     let since = parameters.read("since", INSTANT, read_instant);
     match (after, since) {
         (Some(_), Some(_)) => {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::read;
 use crate::{
-    domain::{act::Act, audit::{Difference, RepairStage, SaleAudit}},
+    domain::{
+        act::Act,
+        audit::{Difference, RepairStage, SaleAudit},
+    },
     store::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word},
 };
 

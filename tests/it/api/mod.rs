@@ -6,6 +6,8 @@ mod bytes;
 mod cors;
 mod errors;
 mod events;
+mod events_acts;
+mod events_tail;
 mod expiry;
 mod export;
 mod export_payments;
