@@ -10,10 +10,11 @@
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        price_too_large          price times max_per_hold
---        changed, now, currency, starts, ends, paused, product row
+--        changed, now, currency, starts, ends, paused, product row, its row before or {}: nothing changed
 -- cost   O(1 + due buckets)
 -- e.g.   KEYS = { book, 'product:1' }  ARGV = { 60000, 1000, '1', 500000000000000, 'price', 490000 }
---        ->  { 'changed', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '490000', '10', ... } }
+--        ->  { 'changed', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '490000', '10', ... },
+--        { '1', 'Item', '', '500000', ... } }
 
 -- names
 local product_key, id, line_total_max = KEYS[BOOK_KEYS + 1], ARGV[3], tonumber(ARGV[4])
@@ -31,6 +32,7 @@ local priced, max_per_hold, earlier_prices =
   unpack(redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold', id .. ':earlier_prices'))
 local price = priced and priced:match('^%d+')
 local changes = { price = price, max_per_hold = max_per_hold }
+local before = product_row(id, product_key)
 for i = CHANGES, #ARGV, 2 do changes[ARGV[i]] = ARGV[i + 1] end
 
 -- decision
@@ -56,6 +58,10 @@ if changes.metadata and changes.metadata ~= '' then redis.call('HSET', product_k
 changes.metadata = nil
 for field, value in pairs(changes) do redis.call('HSET', stock_key, id .. ':' .. field, value) end
 local row = product_row(id, product_key)
-log_product_event('product.changed', row, now)
-write_book(now)
-return { 'changed', now, currency, starts or '', ends or '', paused or '', row }
+if table.concat(row, '\n') == table.concat(before, '\n') then
+  before = {}
+else
+  log_product_event('product.changed', row, now, before)
+  write_book(now)
+end
+return { 'changed', now, currency, starts or '', ends or '', paused or '', row, before }

@@ -7,9 +7,9 @@
 -- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term to change
 -- REPLY  sale_not_found
 --        terms_conflict, field    the field would be more than its maximum, or the window would end before it begins
---        changed, the terms as a list
+--        changed, the terms as a list, those before as a list that is empty where nothing changed
 -- cost   O(terms)
--- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 'paused', 1 }  ->  { 'changed', { ... } }
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 'paused', 1 }  ->  { 'changed', { ... }, { ... } }
 
 -- names
 local TERMS = 3
@@ -42,10 +42,10 @@ if exceeds('payment_ms', 'payment_max_ms') then return { 'terms_conflict', 'paym
 if exceeds('starts', 'ends') or ((terms.starts or '') ~= '' and terms.starts == terms.ends) then
   return { 'terms_conflict', 'ends' }
 end
-if changes == 0 then return { 'changed', sale_terms() } end
+if changes == 0 then return { 'changed', sale_terms(), {} } end
 
 -- effects
 redis.call('HSET', sale_key, unpack(ARGV, TERMS))
-log_sale_event('sale.changed', now)
+log_sale_event('sale.changed', now, flat_terms)
 write_book(now)
-return { 'changed', sale_terms() }
+return { 'changed', sale_terms(), flat_terms }

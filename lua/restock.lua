@@ -11,10 +11,12 @@
 --        idempotency_key_reused   the key was used with another fingerprint
 --        below_promised, floor    held + pending + sold: so many units are promised
 --        above_maximum, most units
---        restocked, now, currency, starts, ends, paused, product row       also when the key was used for this before
+--        restocked, now, currency, starts, ends, paused, product row, its row before or {}: there were so many units, or
+--        the key was used for this before
 -- cost   O(1 + due buckets)
 -- e.g.   KEYS = { book, 'product:1', 'once:k' }  ARGV = { 60000, 1000, '1', 'delta', 5, 1000000, 'fingerprint', 60000 }
---        ->  { 'restocked', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '500000', '15', '12', ... } }
+--        ->  { 'restocked', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '500000', '15', '12', ... },
+--        { '1', 'Item', '', '500000', '10', ... } }
 
 -- names
 local product_key, once_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KEYS + 2]
@@ -33,21 +35,23 @@ local total, held, pending, sold =
   unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held', id .. ':pending', id .. ':sold'))
 local used_for = once_key and redis.call('GET', once_key)
 
-local function answer()
-  return { 'restocked', now, currency, starts or '', ends or '', paused or '', product_row(id, product_key) }
+local function answer(before)
+  return { 'restocked', now, currency, starts or '', ends or '', paused or '', product_row(id, product_key), before }
 end
 
 -- decision
 if not total then return { 'product_not_found' } end
-if used_for then return used_for == fingerprint and answer() or { 'idempotency_key_reused' } end
+if used_for then return used_for == fingerprint and answer({}) or { 'idempotency_key_reused' } end
 local floor = held + pending + sold
 local new_total = how == 'delta' and total + units or units
 if new_total < floor then return { 'below_promised', floor } end
 if new_total > most then return { 'above_maximum', most } end
 
 -- effects
+local before = product_row(id, product_key)
 redis.call('HSET', stock_key, id .. ':total', int(new_total), id .. ':available', int(new_total - floor))
 if once_key then redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
-log_product_event('product.restocked', product_row(id, product_key), now)
+if int(new_total) == total then return answer({}) end
+log_product_event('product.restocked', product_row(id, product_key), now, before)
 write_book(now)
-return answer()
+return answer(before)

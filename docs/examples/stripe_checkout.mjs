@@ -39,15 +39,14 @@ export async function checkOut(holdId) {
 
 /** Ends the sessions of orders that ended. Run it each second with the cursor that it returned, at first with "". */
 export async function endSessions(cursor) {
-  const { data } = await call("/api/admin/events?limit=100" + (cursor && `&after=${cursor}`));
-  for (const { id, type, order } of data) {
-    if (["order.expired", "order.cancelled"].includes(type) && sessions.has(order.id)) {
+  const page = await call("/api/admin/events?types=order.expired,order.cancelled" + (cursor && `&after=${cursor}`));
+  for (const { order } of page.data) {
+    if (sessions.has(order.id)) {
       await stripe.checkout.sessions.expire(sessions.get(order.id)).catch((error) => {
         if (error.type !== "StripeInvalidRequestError") throw error;   // that: it was paid, or has ended by itself
       });
       sessions.delete(order.id);
     }
-    cursor = id;
   }
-  return cursor;                                                       // keep it too, after the work is done
+  return page.next_cursor;                                             // keep it too, after the work is done
 }

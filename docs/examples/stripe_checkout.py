@@ -38,13 +38,12 @@ def check_out(hold_id):
 
 def end_sessions(cursor):
     """Ends the sessions of orders that ended. Run it each second with the cursor that it returned, at first with ""."""
-    for event in call("/api/admin/events?limit=100" + (cursor and f"&after={cursor}"))["data"]:
-        ended = event["type"] in ("order.expired", "order.cancelled")
-        if ended and (session := sessions.get(event["order"]["id"])):
+    page = call("/api/admin/events?types=order.expired,order.cancelled" + (cursor and f"&after={cursor}"))
+    for event in page["data"]:
+        if session := sessions.get(event["order"]["id"]):
             try:
                 stripe.checkout.Session.expire(session)
             except stripe.InvalidRequestError:
                 pass                                                   # it was paid, or has ended by itself
             del sessions[event["order"]["id"]]
-        cursor = event["id"]
-    return cursor                                                      # keep it too, after the work is done
+    return page["next_cursor"]                                         # keep it too, after the work is done

@@ -5,6 +5,10 @@
 local BOOK_KEYS = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
+-- Where an admin acts, the second argument has more lines: `actor` and a name, `reason` and a text. Every event of the script gets
+-- them, but not the lapse of an order, which is nobody's act. false: a buyer or a provider acts.
+local act = false
+if events_max and events_max:find('\n', 1, true) then events_max, act = events_max:match('^(%d+)\n(.*)$') end
 
 -- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn,
 -- and `texts` the same with one in each line. Redis stores that text, because it reads and writes one long text at a part
@@ -137,7 +141,12 @@ end
 
 -- Takes the fields and values of the entry after `type` and `at`.
 local function log_event(kind, now, ...)
-  logged[#logged + 1] = { 'type', kind, 'at', int(now), ... }
+  local fields = { 'type', kind, 'at', int(now), ... }
+  if act and kind ~= 'order.expired' then
+    fields[#fields + 1] = 'act'
+    fields[#fields + 1] = act
+  end
+  logged[#logged + 1] = fields
 end
 
 local function log_order_event(kind, order_key, now)

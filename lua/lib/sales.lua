@@ -5,13 +5,16 @@ local function sale_terms()
   return redis.call('HGETALL', sale_key)
 end
 
--- An event of the sale itself, with its terms as they are now.
-local function log_sale_event(kind, now)
-  log_event(kind, now, 'terms', '1', unpack(sale_terms()))
+-- An event of the sale itself, with its terms as they are now. before: nil, or the terms before the change.
+local function log_sale_event(kind, now, before)
+  local terms = sale_terms()
+  terms[#terms + 1] = before and 'before'
+  terms[#terms + 1] = before and table.concat(before, '\n')
+  log_event(kind, now, 'terms', '1', unpack(terms))
 end
 
--- An event of a product, with its row (lib/products).
-local function log_product_event(kind, row, now)
+-- An event of a product, with its row (lib/products). before: nil, or its row before the change.
+local function log_product_event(kind, row, now, before)
   local currency, starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused'))
   local id, name, metadata,
     price, total, available, held, pending, sold, max_per_hold, max_per_customer, next_ms = unpack(row)
@@ -20,5 +23,5 @@ local function log_product_event(kind, row, now)
     'metadata', metadata,
     'price', price, 'total', total, 'available', available, 'held', held,
     'pending', pending, 'sold', sold, 'max_per_hold', max_per_hold, 'max_per_customer', max_per_customer,
-    'next_release', next_ms)
+    'next_release', next_ms, before and 'before', before and table.concat(before, '\n'))
 end

@@ -13,9 +13,9 @@ use actix_web::dev::{Server, ServerHandle};
 pub use self::parts::load_settings;
 use self::{parts::Parts, signals::StopSignals};
 use crate::{
-    config::{Complaints, Secret, Settings},
+    config::{Complaints, Settings, Token},
     embedded::{Embedded, EmbeddedError},
-    http::{Admins, BodyLimits, Cors, Draining, Gate, HttpContext},
+    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
@@ -161,6 +161,11 @@ async fn sweep(store: Rc<Store>, pause: Duration) {
     }
 }
 
+/// A token may be sent with its name and without.
+fn shown(token: &Token) -> [AdminToken<'_>; 2] {
+    [&token.secret, &token.whole].map(|text| AdminToken { name: token.name.as_deref(), secret: text.expose() })
+}
+
 fn context(
     settings: &Settings,
     verifiers: Vec<Verifier>,
@@ -181,9 +186,10 @@ fn context(
         let settings = PROVIDERS.map(|provider| provider.setting).join(" and ");
         tracing::warn!("nothing in {settings}: every payment event will be refused");
     }
+    let tokens = settings.admin.token.iter().map(|token| AdminToken { name: None, secret: token.expose() });
     let admins = Admins::new(
-        settings.admin.token.iter().chain(&settings.admin.tokens).map(Secret::expose),
-        settings.admin.read_tokens.iter().map(Secret::expose),
+        tokens.chain(settings.admin.tokens.iter().flat_map(shown)),
+        settings.admin.read_tokens.iter().flat_map(shown).map(|token| token.secret),
     );
     if admins.is_none() {
         tracing::warn!("no token in admin.token, admin.tokens or admin.read_tokens: there are no admin routes");

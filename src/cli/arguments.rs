@@ -2,7 +2,31 @@
 
 use std::env;
 
-use crate::config::plain_text;
+use clap::Args;
+
+use crate::{config::plain_text, tools::client::api::escape};
+
+/// Why somebody changes something.
+#[derive(Args)]
+pub(super) struct ReasonArgs {
+    /// Why, for whoever reads the event later; up to 200 bytes
+    #[arg(long, value_name = "TEXT", value_parser = filled)]
+    reason: Option<String>,
+}
+
+impl ReasonArgs {
+    /// Adds the reason to a body that changes something.
+    pub(super) fn add_to(&self, body: &mut serde_json::Value) {
+        if let Some(reason) = &self.reason {
+            body["reason"] = reason.as_str().into();
+        }
+    }
+
+    /// The reason as the parameters of a request without a body.
+    pub(super) fn parameter(&self) -> Option<String> {
+        self.reason.as_ref().map(|reason| format!("reason={}", escape(reason)))
+    }
+}
 
 /// A product id.
 pub(super) fn product_id(text: &str) -> Result<u64, String> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     CommonArgs,
-    arguments::filled,
+    arguments::{ReasonArgs, filled},
     audit_against::{AgainstArgs, against},
     exit::Exit,
     service::{CommandError, ServiceArgs, settings},
@@ -65,6 +65,8 @@ pub(super) struct AuditArgs {
     #[arg(long)]
     repair: bool,
     #[command(flatten)]
+    reason: ReasonArgs,
+    #[command(flatten)]
     service: ServiceArgs,
 }
 
@@ -76,8 +78,10 @@ pub(super) fn run(common: &CommonArgs, args: &AuditArgs) -> Exit {
             against(client, &AgainstArgs { file, sale, retention_seconds, json }).await
         });
     }
-    let query = args.sale.as_ref().map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
-    let path = format!("/api/admin/audit{query}");
+    let reason = args.reason.parameter().filter(|_| args.repair);
+    let sale = args.sale.as_ref().map(|sale| format!("sale={}", escape(sale)));
+    let query = sale.into_iter().chain(reason).collect::<Vec<_>>().join("&");
+    let path = format!("/api/admin/audit{}{query}", if query.is_empty() { "" } else { "?" });
     args.service.run(common, async |client| {
         let progress = spinner();
         let call = if args.repair { ApiCall::post(path, &Value::Null) } else { ApiCall::get(path) };

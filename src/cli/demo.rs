@@ -6,6 +6,7 @@ use crate::{
     app::Application,
     config::{Secret, Settings},
     domain::{
+        act::Act,
         ids::ProductId,
         money::{Amount, Currency},
         outcome::PutProductOutcome,
@@ -56,7 +57,7 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         max_per_hold: Quantity::new(10),
         max_per_customer: None,
     };
-    match store.put_product(&product).await.map_err(|e| e.to_string())? {
+    match store.put_product(&product, &Act::default()).await.map_err(|e| e.to_string())? {
         PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists(_) => Ok(()),
         PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
     }

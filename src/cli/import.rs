@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     CommonArgs,
-    arguments::filled,
+    arguments::{ReasonArgs, filled},
     exit::Exit,
     export::FileFormat,
     import_columns::{ColumnMap, TableChoices},
@@ -110,6 +110,8 @@ pub(super) struct ImportArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    reason: ReasonArgs,
+    #[command(flatten)]
     service: ServiceArgs,
 }
 
@@ -129,7 +131,8 @@ impl ImportArgs {
     }
 
     fn path(&self) -> String {
-        format!("{PATH}?update={}&dry_run={}", self.update, self.dry_run)
+        let reason = self.reason.parameter().map_or_else(String::new, |reason| format!("&{reason}"));
+        format!("{PATH}?update={}&dry_run={}{reason}", self.update, self.dry_run)
     }
 
     fn format(&self) -> Option<FileFormat> {

@@ -15,14 +15,14 @@ pub(super) fn read(text: &str) -> Result<String, String> {
     read_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
 }
 
-/// For clap: [`read`] of what is past, where a length alone counts back from now. Digits alone are epoch milliseconds.
+/// For clap: [`read`] of what is past, where a length counts back from now, with or without a minus. Digits alone are epoch milliseconds.
 pub(super) fn read_past(text: &str) -> Result<String, String> {
     read_past_at(text, Timestamp::from_second(Timestamp::now().as_second()).map_err(|error| error.to_string())?)
 }
 
 fn read_past_at(text: &str, now: Timestamp) -> Result<String, String> {
     let are_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let instant = match read_length(text) {
+    let instant = match read_length(text.strip_prefix('-').unwrap_or(text)) {
         _ if text == "now" => Some(now),
         _ if are_digits => text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()),
         Some(length) => now.checked_sub(length).ok(),
@@ -105,13 +105,14 @@ mod tests {
         for (typed, sent) in [
             ("now", "2026-11-25T12:00:00.000Z"),
             ("90s", "2026-11-25T11:58:30.000Z"),
+            ("-90s", "2026-11-25T11:58:30.000Z"),
             ("1d12h", "2026-11-24T00:00:00.000Z"),
             ("1763823845007", "2025-11-22T15:04:05.007Z"),
             ("2026-11-27T10:00+01:00", "2026-11-27T09:00:00.000Z"),
         ] {
             assert_eq!(read_past_at(typed, now).as_deref(), Ok(sent), "{typed}");
         }
-        for typed in ["", "+1h", "-1h", "1w", "yesterday", "2026-11-27", "99999999999999999999"] {
+        for typed in ["", "-", "+1h", "--1h", "1w", "yesterday", "2026-11-27", "99999999999999999999"] {
             assert_eq!(read_past_at(typed, now), Err(PAST_FORMS.to_owned()), "{typed}");
         }
     }

@@ -5,6 +5,8 @@ mod audit;
 mod audit_against;
 mod config_command;
 mod demo;
+mod event;
+mod event_line;
 mod exit;
 mod export;
 mod export_events;
@@ -86,6 +88,8 @@ enum Command {
     Order(order::OrderArgs),
     /// List, show and resolve reviews: money that a person must look at
     Review(review::ReviewArgs),
+    /// List and follow events: what happened to orders, reviews, products and sales
+    Event(event::EventArgs),
     /// Show a payment, its order and its reviews, by the provider's id
     Payment(payment::PaymentArgs),
     /// Compare counters and indexes with the records, and repair them
@@ -166,6 +170,7 @@ fn dispatch() -> Exit {
         Command::Product(args) => return product::run(&common, &args),
         Command::Order(args) => return order::run(&common, &args),
         Command::Review(args) => return review::run(&common, &args),
+        Command::Event(args) => return event::run(&common, &args),
         Command::Payment(args) => return payment::run(&common, &args),
         Command::Audit(args) => return audit::run(&common, &args),
         Command::Export(args) => return export::run(&common, &args),

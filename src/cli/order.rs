@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     CommonArgs,
-    arguments::filled,
+    arguments::{ReasonArgs, filled},
     exit::Exit,
     order_list::{self, ListArgs},
     service::ServiceArgs,
@@ -76,6 +76,8 @@ enum OrderCommand {
         /// Order id
         #[arg(value_parser = filled)]
         id: String,
+        #[command(flatten)]
+        reason: ReasonArgs,
     },
 }
 
@@ -85,8 +87,9 @@ pub(super) fn run(common: &CommonArgs, args: &OrderArgs) -> Exit {
         OrderCommand::Show { id } => {
             args.service.show(&client.send(ApiCall::get(format!("{ORDERS}/{}", escape(id)))).await?, text)
         }
-        OrderCommand::Cancel { id } => {
-            let call = ApiCall::post(format!("{ORDERS}/{}/cancel", escape(id)), &json!({}));
+        OrderCommand::Cancel { id, reason } => {
+            let query = reason.parameter().map_or_else(String::new, |reason| format!("?{reason}"));
+            let call = ApiCall::post(format!("{ORDERS}/{}/cancel{query}", escape(id)), &json!({}));
             let title = |order: &OrderBody<'_>| format!("order {}: {}", cell(&order.id), cell(&order.status));
             args.service.show(&client.send(call).await?, title)
         }

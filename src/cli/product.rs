@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     CommonArgs,
-    arguments::{count, filled, product_id},
+    arguments::{ReasonArgs, count, filled, product_id},
     exit::Exit,
     print::print_note,
     service::{CommandError, ServiceArgs},
@@ -107,6 +107,8 @@ enum ProductCommand {
         /// No limit for a customer
         #[arg(long, conflicts_with = "max_per_customer")]
         no_max_per_customer: bool,
+        #[command(flatten)]
+        reason: ReasonArgs,
     },
     /// Add or remove units, also while it sells
     #[command(after_help = RESTOCK_EXAMPLES)]
@@ -238,6 +240,8 @@ struct RestockArgs {
     /// Idempotency key: a restocking counts once, however often it is sent [default: a new one]
     #[arg(long, value_parser = filled)]
     key: Option<String>,
+    #[command(flatten)]
+    reason: ReasonArgs,
 }
 
 pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
@@ -246,7 +250,7 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
         ProductCommand::List { sale } => list(client, &args.service, sale.as_deref()).await,
         ProductCommand::Show { product } => show(client.send(ApiCall::get(product.path())).await?),
         ProductCommand::Create(product) => show(create(client, product).await?),
-        ProductCommand::Change { product, change, no_metadata, no_max_per_customer } => {
+        ProductCommand::Change { product, change, no_metadata, no_max_per_customer, reason } => {
             let mut change = body(change)?;
             if *no_metadata {
                 change["metadata"] = Value::Null;
@@ -259,6 +263,7 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
                     "nothing to change: `flashsale product change --help` lists what can be changed".into(),
                 ));
             }
+            reason.add_to(&mut change);
             show(client.send(ApiCall::patch(product.path(), &change)).await?)
         }
         ProductCommand::Restock(restock) => show(send_restock(client, restock).await?),
@@ -318,10 +323,11 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, sale: Option<&str>)
 
 /// Restocks, always with a key, so that a person who does not know whether it counted can send it again.
 async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<ApiReply, CommandError> {
-    let change = match restock.total {
+    let mut change = match restock.total {
         Some(total) => json!({"total": total}),
         None => json!({"delta": restock.delta}),
     };
+    restock.reason.add_to(&mut change);
     let random = || getrandom::u64().map(|number| format!("restock-{number:016x}"));
     let key = restock.key.clone().map_or_else(random, Ok).map_err(|error| CommandError::NotDone(error.to_string()))?;
     let call =

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     CommonArgs,
-    arguments::{count, filled},
+    arguments::{ReasonArgs, count, filled},
     exit::Exit,
     instant,
     service::{CommandError, ServiceArgs},
@@ -103,6 +103,8 @@ enum SaleCommand {
         /// No longer holds than --hold-seconds, whatever that is
         #[arg(long, conflicts_with = "hold_seconds_max")]
         no_hold_seconds_max: bool,
+        #[command(flatten)]
+        reason: ReasonArgs,
     },
     /// Stop holds at once; existing holds can be ordered and paid
     #[command(after_help = "Example:\n  flashsale sale pause drop-1\n\n\
@@ -111,6 +113,8 @@ enum SaleCommand {
         /// Sale id
         #[arg(value_parser = filled)]
         id: String,
+        #[command(flatten)]
+        reason: ReasonArgs,
     },
     /// Allow holds again at once, within its window
     #[command(after_help = "Example:\n  flashsale sale resume drop-1")]
@@ -118,6 +122,8 @@ enum SaleCommand {
         /// Sale id
         #[arg(value_parser = filled)]
         id: String,
+        #[command(flatten)]
+        reason: ReasonArgs,
     },
 }
 
@@ -229,7 +235,7 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
             }
             answer(client, args, ApiCall::post(SALES, &sale)).await
         }
-        SaleCommand::Change { id, terms, no_starts_at, no_ends_at, no_hold_seconds_max } => {
+        SaleCommand::Change { id, terms, no_starts_at, no_ends_at, no_hold_seconds_max, reason } => {
             let mut change = terms.body()?;
             let taken_away =
                 [("starts_at", no_starts_at), ("ends_at", no_ends_at), ("hold_seconds_max", no_hold_seconds_max)];
@@ -241,10 +247,11 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
                     "nothing to change: `flashsale sale change --help` lists the terms".into(),
                 ));
             }
+            reason.add_to(&mut change);
             answer(client, args, ApiCall::patch(path(id), &change)).await
         }
-        SaleCommand::Pause { id } => pause(client, args, id, true).await,
-        SaleCommand::Resume { id } => pause(client, args, id, false).await,
+        SaleCommand::Pause { id, reason } => pause(client, args, id, true, reason).await,
+        SaleCommand::Resume { id, reason } => pause(client, args, id, false, reason).await,
     })
 }
 
@@ -297,8 +304,16 @@ async fn answer(client: &mut ApiClient, args: &SaleArgs, call: ApiCall) -> Resul
 }
 
 /// Pauses or resumes a sale. Shows one line, because no other term changes.
-async fn pause(client: &mut ApiClient, args: &SaleArgs, id: &str, paused: bool) -> Result<Exit, CommandError> {
-    let reply = client.send(ApiCall::patch(path(id), &json!({"paused": paused}))).await?;
+async fn pause(
+    client: &mut ApiClient,
+    args: &SaleArgs,
+    id: &str,
+    paused: bool,
+    reason: &ReasonArgs,
+) -> Result<Exit, CommandError> {
+    let mut change = json!({"paused": paused});
+    reason.add_to(&mut change);
+    let reply = client.send(ApiCall::patch(path(id), &change)).await?;
     let now_ms = now_ms(client);
     args.service.show(&reply, |sale| title(sale, now_ms))
 }

@@ -158,8 +158,8 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
 
 /// A token of the settings; one that may change things, if there is one.
 fn known_token(settings: &Settings) -> Option<&str> {
-    let all = settings.admin.token.iter().chain(&settings.admin.tokens).chain(&settings.admin.read_tokens);
-    all.map(Secret::expose).next()
+    let listed = settings.admin.tokens.iter().chain(&settings.admin.read_tokens);
+    settings.admin.token.iter().chain(listed.map(|token| &token.secret)).map(Secret::expose).next()
 }
 
 /// What went wrong, and what to do about it.

@@ -13,6 +13,7 @@ mod redis_url;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::{
     collections::HashMap,
@@ -25,6 +26,7 @@ pub use self::{
     given::plain_text,
     redis_url::encode_password,
     secret::{HIDDEN, Secret, without_credentials},
+    token::Token,
 };
 
 /// The defaults, as a person reads them. Every setting has a line here.
@@ -90,9 +92,9 @@ pub enum RedisSource {
 pub struct Admin {
     pub token: Option<Secret>,
     /// More tokens with the same rights.
-    pub tokens: Vec<Secret>,
+    pub tokens: Vec<Token>,
     /// Tokens that may read and change nothing.
-    pub read_tokens: Vec<Secret>,
+    pub read_tokens: Vec<Token>,
 }
 
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
     Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook, address,
-    reader::Reader, redis_url,
+    reader::Reader,
+    redis_url,
+    token::{self, CHARS_MIN as TOKEN_CHARS_MIN, Token},
 };
 
-/// Shorter tokens and keys could be guessed.
-const TOKEN_CHARS_MIN: usize = 16;
 /// The server has no more.
 const WORKERS_MAX: usize = 512;
 const RATE_MIN: f64 = 0.0001;
@@ -113,22 +113,17 @@ fn redis_source(r: &mut Reader) -> RedisSource {
 }
 
 fn admin(r: &mut Reader) -> Admin {
-    let admin = Admin {
-        token: r.secret("admin.token"),
-        tokens: r.secrets_of("admin.tokens"),
-        read_tokens: r.secrets_of("admin.read_tokens"),
-    };
-    let is_short = |token: &Secret| token.expose().chars().count() < TOKEN_CHARS_MIN;
-    for (key, has_short) in [
-        ("admin.token", admin.token.iter().any(is_short)),
-        ("admin.tokens", admin.tokens.iter().any(is_short)),
-        ("admin.read_tokens", admin.read_tokens.iter().any(is_short)),
-    ] {
-        if has_short {
-            r.complain(key, &format!("must have at least {TOKEN_CHARS_MIN} characters"));
-        }
-    }
-    admin
+    let mut tokens_of = |key: &str| r.secrets_of(key).into_iter().map(Token::of).collect();
+    let (tokens, read_tokens): (Vec<_>, Vec<_>) = (tokens_of("admin.tokens"), tokens_of("admin.read_tokens"));
+    let token = r.secret("admin.token");
+    let one = token.clone().map(Token::unnamed);
+    let lists = [
+        ("admin.token", one.iter().collect()),
+        ("admin.tokens", tokens.iter().collect()),
+        ("admin.read_tokens", read_tokens.iter().collect()),
+    ];
+    token::check(&lists, &mut r.complaints);
+    Admin { token, tokens, read_tokens }
 }
 
 fn webhook(r: &mut Reader) -> Webhook {

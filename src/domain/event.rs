@@ -1,8 +1,11 @@
 //! The event log: what happened to orders, reviews, products and sales. The events of a sale are in order, each once.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use super::{audit::Difference, ids::SaleId, order::Order, product::Product, review::Review, sale::Sale};
+use super::{
+    act::Act, audit::Difference, event_cursor::EventCursor, ids::SaleId, order::Order, product::Product,
+    review::Review, sale::Sale,
+};
 
 /// The place of an event in the log of its sale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +18,24 @@ pub struct Position {
 const PART_MAX: u64 = 1 << 53;
 
 impl Position {
+    pub fn new(ms: u64, number: u64) -> Self {
+        Self { ms, number }
+    }
+
+    /// The milliseconds of Redis' clock when the event was written.
+    pub fn ms(self) -> u64 {
+        self.ms
+    }
+
+    /// The place right in front of this one.
+    pub fn before(self) -> String {
+        match (self.ms, self.number) {
+            (0, 0) => "0-0".to_owned(),
+            (ms, 0) => format!("{}-{}", ms - 1, u64::MAX),
+            (ms, number) => format!("{ms}-{}", number - 1),
+        }
+    }
+
     /// `<milliseconds>-<number>`, as Redis writes it.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = |part: &str| {
@@ -48,48 +69,6 @@ impl fmt::Display for Position {
     }
 }
 
-/// The last event of each sale that a reader has seen: `sale:position`, joined by `~`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventCursor(BTreeMap<SaleId, Position>);
-
-impl EventCursor {
-    /// Sales that one cursor may follow, so that it fits into a URL.
-    pub const SALES_MAX: usize = 100;
-
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut seen = BTreeMap::new();
-        for part in text.split('~') {
-            let (sale, position) = part.split_once(':')?;
-            seen.insert(SaleId::parse(sale)?, Position::parse(position)?);
-        }
-        (seen.len() <= Self::SALES_MAX).then_some(Self(seen))
-    }
-
-    /// The last event of the sale that the reader has seen. The beginning of its log when it has seen none.
-    pub fn seen(&self, sale: &SaleId) -> Position {
-        self.0.get(sale).copied().unwrap_or_default()
-    }
-
-    /// The cursor of a reader of this one sale.
-    #[must_use]
-    pub fn only(&self, sale: &SaleId) -> Self {
-        Self(self.0.get(sale).map(|position| (sale.clone(), *position)).into_iter().collect())
-    }
-
-    pub fn see(&mut self, sale: &SaleId, position: Position) {
-        self.0.insert(sale.clone(), position);
-    }
-}
-
-impl fmt::Display for EventCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (sale, position)) in self.0.iter().enumerate() {
-            write!(f, "{}{sale}:{position}", if at == 0 { "" } else { "~" })?;
-        }
-        Ok(())
-    }
-}
-
 /// The subject of an event, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
@@ -101,9 +80,19 @@ pub enum About {
     Repair(Difference),
 }
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
+macro_rules! kinds {
+    ($($kind:ident,)+) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EventKind { $($kind,)+ }
+
+        impl EventKind {
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+        }
+    };
+}
+
+kinds! {
     OrderCreated,
     OrderPaymentStarted,
     OrderInReview,
@@ -132,6 +121,51 @@ pub struct Event {
     /// Epoch milliseconds of the Redis clock.
     pub at_ms: i64,
     pub about: About,
+    /// The subject before the event, where the event is a change by an admin.
+    pub before: Option<About>,
+    pub act: Act,
+}
+
+impl Event {
+    /// Names the event for ever.
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.sale, self.position)
+    }
+}
+
+/// The place from which a reader reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventStart {
+    After(EventCursor),
+    /// Epoch milliseconds.
+    Since(u64),
+    /// The ends of the logs as they are now.
+    Latest,
+}
+
+/// What a reader asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// `None`: all sales.
+    pub sale: Option<SaleId>,
+    pub start: EventStart,
+    /// Epoch milliseconds. Later events stay where they are.
+    pub until_ms: Option<u64>,
+    /// Empty: all kinds.
+    pub kinds: Vec<EventKind>,
+    pub limit: usize,
+}
+
+/// Events in order: those of each sale as its log has them, and those of several sales by time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPage {
+    pub events: Vec<Event>,
+    /// The place behind them, and behind what was looked at and not asked for.
+    pub next: EventCursor,
+    /// Whether more is there already.
+    pub has_more: bool,
+    /// Sales whose logs do not have all events any more that came after the start.
+    pub missing: Vec<SaleId>,
 }
 
 #[cfg(test)]
@@ -139,21 +173,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_and_has_what_was_seen() {
-        let mut cursor = EventCursor::default();
-        let [one, other] = ["p1", "drop"].map(|text| SaleId::parse(text).unwrap());
-        cursor.see(&one, Position::parse("17-3").unwrap());
-        cursor.see(&other, Position::parse("9-0").unwrap());
-        assert_eq!(cursor.to_string(), "drop:9-0~p1:17-3");
-        assert_eq!(EventCursor::parse("drop:9-0~p1:17-3"), Some(cursor.clone()));
-        assert_eq!(cursor.only(&one).to_string(), "p1:17-3");
-        assert_eq!(cursor.seen(&SaleId::unmatched()), Position::default());
-    }
-
-    #[test]
-    fn strange_texts_are_no_cursors() {
-        for text in ["", "p1", "p1:", "p1:1", "p1:-1-0", "p1:1-", "P:1-1", "p1:1-1~", "p1:99999999999999999999-0"] {
-            assert!(EventCursor::parse(text).is_none(), "{text}");
+    fn a_position_is_read_back_and_knows_what_is_in_front_of_it() {
+        for (text, before) in [("17-3", "17-2"), ("17-0", "16-18446744073709551615"), ("0-1", "0-0"), ("0-0", "0-0")] {
+            let position = Position::parse(text).unwrap();
+            assert_eq!((position.to_string().as_str(), position.before().as_str()), (text, before));
+        }
+        for text in ["", "1", "1-", "-1-0", "1-x", "99999999999999999999-0"] {
+            assert_eq!(Position::parse(text), None, "{text}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The words of a sale as types. Knows neither HTTP nor Redis nor serde: whoever holds a value of these types may trust it.
 
+pub mod act;
 pub mod audit;
 pub mod cursor;
 pub mod event;
+pub mod event_cursor;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 pub mod hold;

@@ -4,8 +4,9 @@
 use std::rc::Rc;
 
 use super::{
+    act::Change,
     cursor::ListCursor,
-    event::Event,
+    event::EventPage,
     hold::{Hold, LinesError},
     ids::{OrderId, ProductId, SaleId},
     money::Currency,
@@ -238,7 +239,7 @@ pub enum PutSaleOutcome {
 /// What `change_sale` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeSaleOutcome {
-    Changed(Sale),
+    Changed(Change<Sale>),
     SaleNotFound,
     /// This term conflicts with another.
     TermsConflict {
@@ -256,7 +257,7 @@ pub enum FindSaleOutcome {
 /// What `change_product` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeProductOutcome {
-    Changed(Product),
+    Changed(Change<Product>),
     ProductNotFound,
     /// The price has more decimals than the currency.
     PriceTooFine(Currency),
@@ -267,7 +268,7 @@ pub enum ChangeProductOutcome {
 /// What `restock` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestockOutcome {
-    Restocked(Product),
+    Restocked(Change<Product>),
     ProductNotFound,
     IdempotencyKeyReused,
     /// `floor` units are promised: held, pending or sold.
@@ -304,17 +305,10 @@ pub struct ProductList {
 /// What `list_events` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListEventsOutcome {
-    /// In order. Empty when nothing happened since.
-    Events(Vec<Event>),
-    /// The log is bounded, and events that the reader has not seen were dropped.
-    Trimmed {
-        sale: SaleId,
-    },
+    Page(EventPage),
     SaleNotFound,
-    /// More sales exist than one cursor can follow.
-    TooManySales {
-        sales: usize,
-    },
+    /// The clock of Redis is behind the cursor, so events that are new may seem old.
+    ClockSteppedBack,
 }
 
 /// What `list_reviews` can answer.

@@ -10,8 +10,7 @@ impl CustomerId {
 
     /// A control character separates texts in Redis, so it may be in none.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=Self::BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-        fits.then(|| Self(text.to_owned()))
+        is_plain(text, Self::BYTES_MAX).then(|| Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -54,6 +53,10 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+pub(super) fn is_plain(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 pub(crate) fn is_visible_ascii(text: &str, chars_max: usize) -> bool {

@@ -1,7 +1,7 @@
 //! Secrets that callers show, as digests: compared in constant time, so that neither a secret nor its length shows.
 
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 pub(super) type Digest = [u8; 32];
 
@@ -15,6 +15,15 @@ impl Digests {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The place of the one that fits. All are compared.
+    pub(super) fn find(&self, given: &Digest) -> Option<usize> {
+        let mut found = 0_u64;
+        for (place, digest) in (1..).zip(&self.0) {
+            found.conditional_assign(&place, digest.ct_eq(given));
+        }
+        usize::try_from(found).ok()?.checked_sub(1)
     }
 
     /// All are compared, whichever fits.

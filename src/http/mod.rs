@@ -33,9 +33,11 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Notify;
+
 use crate::webhook::signature::Verifier;
 
-pub use admin::Admins;
+pub use admin::{AdminToken, Admins};
 pub use cors::Cors;
 pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
@@ -67,14 +69,24 @@ pub struct BodyLimits {
 
 /// Set when the service begins to stop.
 #[derive(Clone, Debug, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(Arc<(AtomicBool, Notify)>);
 
 impl Draining {
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.0.store(true, Ordering::Release);
+        self.0.1.notify_waiters();
     }
 
     pub fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it begins.
+    pub async fn begun(&self) {
+        // It gets the word from here on, so none is lost between the look and the wait.
+        let begun = self.0.1.notified();
+        if !self.0.0.load(Ordering::Acquire) {
+            begun.await;
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
+        act::Act,
         ids::OrderId,
         order::{CancelledBy, Order},
         outcome::{CancelOutcome, FindOrderOutcome, OrderOutcome, StartPaymentOutcome},
@@ -38,13 +39,21 @@ pub(super) async fn read(request: HttpRequest, store: Data<Store>) -> Result<Htt
 }
 
 pub(super) async fn cancel(request: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    cancelled(&store, request.match_info().query("id"), CancelledBy::Customer).await
+    let (id, act) = (request.match_info().query("id"), Act::default());
+    Ok(cancel_as(&store, id, CancelledBy::Customer, &act).await?.answer)
 }
 
-pub(super) async fn cancelled(store: &Store, id: &str, by: CancelledBy) -> Result<HttpResponse, Problem> {
+/// The answer to a cancellation, and whether it is this one that cancelled the order.
+pub(super) struct Cancelled {
+    pub(super) answer: HttpResponse,
+    pub(super) is_new: bool,
+}
+
+pub(super) async fn cancel_as(store: &Store, id: &str, by: CancelledBy, act: &Act) -> Result<Cancelled, Problem> {
     let id = store.ids().parse(id).ok_or_else(refusals::order_not_found)?;
-    match store.cancel(&id, by).await? {
-        CancelOutcome::Cancelled(order) | CancelOutcome::AlreadyCancelled(order) => Ok(found(&order)),
+    match store.cancel(&id, by, act).await? {
+        CancelOutcome::Cancelled(order) => Ok(Cancelled { answer: found(&order), is_new: true }),
+        CancelOutcome::AlreadyCancelled(order) => Ok(Cancelled { answer: found(&order), is_new: false }),
         CancelOutcome::OrderNotCancellable(order) => Err(refusals::order_not_cancellable(&order)),
         CancelOutcome::OrderNotFound => Err(refusals::order_not_found()),
     }

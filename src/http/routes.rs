@@ -67,7 +67,7 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(at("/api/admin/orders", [list(orders::list)]))
         .service(at("/api/admin/orders/export", [list(export::orders)]))
         .service(reading("/api/admin/orders/{id}", orders::read))
-        .service(at("/api/admin/orders/{id}/cancel", [post(orders::cancel)]))
+        .service(at("/api/admin/orders/{id}/cancel", [post_with_query(orders::cancel)]))
         .service(at("/api/admin/audit", [list(audit::read), post_with_query(audit::repair)]))
         .service(at("/api/admin/events", [list(events::list)]))
         .service(at("/api/admin/reviews", [list(reviews::list)]))

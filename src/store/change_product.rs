@@ -2,6 +2,7 @@
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    act::Act,
     ids::{ProductId, SaleId},
     money::LINE_TOTAL_MAX,
     outcome::ChangeProductOutcome,
@@ -12,14 +13,19 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be changed. The same call then changes nothing more.
-    pub async fn change_product(&self, id: ProductId, change: &ProductChange) -> Result<ChangeProductOutcome, Failure> {
+    pub async fn change_product(
+        &self,
+        id: ProductId,
+        change: &ProductChange,
+        act: &Act,
+    ) -> Result<ChangeProductOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(ChangeProductOutcome::ProductNotFound) };
-        let outcome = self.change_product_of(&sale, id, change).await?;
+        let outcome = self.change_product_of(&sale, id, change, act).await?;
         if outcome != ChangeProductOutcome::ProductNotFound {
             return Ok(outcome);
         }
         match self.sale_instead(id, &sale).await? {
-            Some(newer) => self.change_product_of(&newer, id, change).await,
+            Some(newer) => self.change_product_of(&newer, id, change, act).await,
             None => Ok(outcome),
         }
     }
@@ -29,6 +35,7 @@ impl Store {
         sale: &SaleId,
         id: ProductId,
         change: &ProductChange,
+        act: &Act,
     ) -> Result<ChangeProductOutcome, Failure> {
         if let Some(price) = change.price
             && let Some(currency) = self.currency_of(sale).await?
@@ -36,10 +43,10 @@ impl Store {
         {
             return Ok(ChangeProductOutcome::PriceTooFine(currency));
         }
-        let (word, mut reply) = self.runner.call(self.change_product_call(id, sale, change)).await?;
+        let (word, mut reply) = self.runner.call(self.change_product_call(id, sale, change, act)).await?;
         match word.as_str() {
             "changed" => Ok(ChangeProductOutcome::Changed(
-                self.with_skus(record::product::only_product(sale, &mut reply)?).await?,
+                self.with_skus(record::product::changed_product(sale, &mut reply)?).await?,
             )),
             "product_not_found" => Ok(ChangeProductOutcome::ProductNotFound),
             "price_too_large" => Ok(ChangeProductOutcome::PriceTooLarge),
@@ -47,10 +54,10 @@ impl Store {
         }
     }
 
-    fn change_product_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange) -> ScriptCall {
+    fn change_product_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange, act: &Act) -> ScriptCall {
         let keys = SaleKeys(sale);
         let call = ScriptCall::of(Op::ChangeProduct).keys(keys.book()).key(keys.product(id));
-        let call = self.terms.for_book(call).number(id.get()).number(LINE_TOTAL_MAX);
+        let call = self.terms.for_act(call, act).number(id.get()).number(LINE_TOTAL_MAX);
         let limit = |limit: Option<Quantity>| limit.map_or_else(String::new, |units| units.get().to_string());
         let changes = [
             ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),

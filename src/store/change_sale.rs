@@ -2,6 +2,7 @@
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    act::Act,
     ids::SaleId,
     outcome::ChangeSaleOutcome,
     sale::{SaleChange, SaleTerm},
@@ -10,11 +11,11 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the terms may be changed. The same call then changes nothing more.
-    pub async fn change_sale(&self, id: &SaleId, change: &SaleChange) -> Result<ChangeSaleOutcome, Failure> {
-        let call = self.terms.for_book(ScriptCall::of(Op::ChangeSale).keys(SaleKeys(id).book()));
+    pub async fn change_sale(&self, id: &SaleId, change: &SaleChange, act: &Act) -> Result<ChangeSaleOutcome, Failure> {
+        let call = self.terms.for_act(ScriptCall::of(Op::ChangeSale).keys(SaleKeys(id).book()), act);
         let (word, mut reply) = self.runner.call(call.pairs(record::sale::stored_change(change))).await?;
         match word.as_str() {
-            "changed" => Ok(ChangeSaleOutcome::Changed(record::sale::read(id, &mut reply)?)),
+            "changed" => Ok(ChangeSaleOutcome::Changed(record::sale::changed(id, &mut reply)?)),
             "sale_not_found" => Ok(ChangeSaleOutcome::SaleNotFound),
             "terms_conflict" => Ok(ChangeSaleOutcome::TermsConflict { term: conflict(&reply.text()?)? }),
             word => Err(unknown_word(Op::ChangeSale, word)),

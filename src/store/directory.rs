@@ -2,7 +2,7 @@
 //! SKU.
 
 use super::{
-    Failure, Reply, Store,
+    Failure, Reply, Runner, Store,
     keys::{PRODUCTS, SALES, SKUS, SaleKeys},
     record,
 };
@@ -35,6 +35,17 @@ impl Listing {
     }
 }
 
+/// All sales in the order of their names, with the one that keeps unmatched payment events.
+pub(super) async fn all_sales(runner: &Runner) -> Result<Vec<SaleId>, Failure> {
+    let mut names = Reply::read(runner.plain(redis::cmd("SMEMBERS").arg(SALES)).await?)?;
+    let mut sales = vec![SaleId::unmatched()];
+    while !names.is_empty() {
+        sales.push(names.sale_id()?);
+    }
+    sales.sort_unstable();
+    Ok(sales)
+}
+
 impl Store {
     /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. `None` when
     /// there is no such sale.
@@ -44,13 +55,7 @@ impl Store {
             let exists = Reply::one(found).int()? == 1 || *sale == self.unmatched_sale;
             return Ok(exists.then(|| vec![sale.clone()]));
         }
-        let mut names = Reply::read(self.runner.plain(redis::cmd("SMEMBERS").arg(SALES)).await?)?;
-        let mut sales = vec![self.unmatched_sale.clone()];
-        while !names.is_empty() {
-            sales.push(names.sale_id()?);
-        }
-        sales.sort_unstable();
-        Ok(Some(sales))
+        all_sales(&self.runner).await.map(Some)
     }
 
     pub(super) async fn add_to_sales(&self, sale: &SaleId) -> Result<(), Failure> {

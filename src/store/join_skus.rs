@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{Failure, Store};
 use crate::domain::{
+    act::Change,
     event::{About, Event},
     hold::{Hold, PricedLine},
     ids::ProductId,
@@ -84,13 +85,27 @@ impl NamesProducts for Order {
     }
 }
 
+impl NamesProducts for About {
+    fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
+        match self {
+            Self::Order(order) => order.visit(visitor),
+            Self::Product(product) => product.visit(visitor),
+            Self::Review(_) | Self::Sale(_) | Self::Repair(_) => {}
+        }
+    }
+}
+
 impl NamesProducts for Event {
     fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
-        match &mut self.about {
-            About::Order(order) => order.visit(visitor),
-            About::Product(product) => product.visit(visitor),
-            About::Review(_) | About::Sale(_) | About::Repair(_) => {}
-        }
+        self.about.visit(visitor);
+        self.before.visit(visitor);
+    }
+}
+
+impl NamesProducts for Change<Product> {
+    fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
+        self.after.visit(visitor);
+        self.before.visit(visitor);
     }
 }
 

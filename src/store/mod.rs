@@ -9,6 +9,7 @@
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
+//! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `directory`: which sales exist, and the sale and SKU of each product,
 //! - `join_skus`: says the SKUs of products in what other operations read,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
@@ -24,6 +25,7 @@ mod change_sale;
 mod claim_product;
 mod confirm;
 mod directory;
+mod events;
 mod expire;
 mod extend;
 mod find_due;
@@ -39,7 +41,6 @@ mod idempotency;
 mod ids;
 mod join_skus;
 mod keep_unmatched;
-mod list_events;
 mod list_orders;
 mod list_products;
 mod list_reviews;
@@ -58,6 +59,7 @@ mod settle;
 mod start_payment;
 mod stock;
 mod sweep;
+mod tail;
 mod terms;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
@@ -98,6 +100,7 @@ use self::{
     },
     settle::Settles,
     stock::Stocks,
+    tail::Waits,
 };
 
 /// The store of one worker. It lives on one thread.
@@ -113,6 +116,8 @@ pub struct Store {
     ids: IdSigner,
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
+    /// Readers that wait for events.
+    waits: Rc<Waits>,
     known_products: RefCell<HashMap<ProductId, Listing>>,
     known_skus: RefCell<HashMap<Sku, ProductId>>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
@@ -133,6 +138,7 @@ impl Store {
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: Confirms::batcher(blueprint),
+            waits: Waits::new(Rc::clone(&runner)),
             runner,
             terms,
             ids: ids.clone(),

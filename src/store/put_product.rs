@@ -3,6 +3,7 @@
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    act::Act,
     ids::{ProductId, SaleId},
     outcome::PutProductOutcome,
     product::{NewProduct, Product},
@@ -12,7 +13,7 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may exist.
-    pub async fn put_product(&self, product: &NewProduct) -> Result<PutProductOutcome, Failure> {
+    pub async fn put_product(&self, product: &NewProduct, act: &Act) -> Result<PutProductOutcome, Failure> {
         // Also before the claim, so that a product that will be refused takes no id.
         if let Some(sale) = &product.sale
             && let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency)
@@ -24,7 +25,7 @@ impl Store {
             Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
         };
         self.add_to_sales(&sale).await?;
-        let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product)).await?;
+        let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product, act)).await?;
         match word.as_str() {
             "created" => {
                 let made = record::product::only_product(&sale, &mut reply)?;
@@ -39,12 +40,12 @@ impl Store {
         }
     }
 
-    fn put_product_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct) -> ScriptCall {
+    fn put_product_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct, act: &Act) -> ScriptCall {
         let keys = SaleKeys(sale);
         let call = ScriptCall::of(Op::PutProduct).keys(keys.book()).key(keys.product(id));
         let call = self
             .terms
-            .for_book(call)
+            .for_act(call, act)
             .number(id.get())
             .arg(product.name.as_str())
             .arg(product.metadata.as_ref().map_or_else(String::new, record::metadata_line))

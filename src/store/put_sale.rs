@@ -2,6 +2,7 @@
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    act::Act,
     ids::SaleId,
     outcome::PutSaleOutcome,
     sale::{SaleChange, SaleTerms},
@@ -10,10 +11,10 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the sale may exist.
-    pub async fn put_sale(&self, id: &SaleId, wanted: &SaleChange) -> Result<PutSaleOutcome, Failure> {
+    pub async fn put_sale(&self, id: &SaleId, wanted: &SaleChange, act: &Act) -> Result<PutSaleOutcome, Failure> {
         // Before the sale itself, so that no sale is ever missing in the list.
         self.add_to_sales(id).await?;
-        let call = self.terms.for_book(ScriptCall::of(Op::PutSale).keys(SaleKeys(id).book()));
+        let call = self.terms.for_act(ScriptCall::of(Op::PutSale).keys(SaleKeys(id).book()), act);
         let call =
             call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(id, wanted.clone(), &self.terms.sale)));
         let (word, mut reply) = self.runner.call(call).await?;

@@ -2,6 +2,7 @@
 
 use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
+    act::Act,
     outcome::ResolveOutcome,
     review::{Note, Review, ReviewAction, ReviewId, Subject},
 };
@@ -9,7 +10,13 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the review may be resolved. The same call then answers that.
-    pub async fn resolve(&self, id: &ReviewId, action: ReviewAction, note: &Note) -> Result<ResolveOutcome, Failure> {
+    pub async fn resolve(
+        &self,
+        id: &ReviewId,
+        action: ReviewAction,
+        note: &Note,
+        act: &Act,
+    ) -> Result<ResolveOutcome, Failure> {
         // The script must be given the key of the order, and only the review names it. That never changes.
         let Some(review) = self.find_review(id).await? else { return Ok(ResolveOutcome::ReviewNotFound) };
         let order = match &review.subject {
@@ -18,7 +25,7 @@ impl Store {
         };
         let keys = SaleKeys(&id.sale);
         let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(&order));
-        let call = self.terms.for_book(call).arg(id.key()).arg(action.as_str()).arg(note.as_str());
+        let call = self.terms.for_act(call, act).arg(id.key()).arg(action.as_str()).arg(note.as_str());
         let (word, mut reply) = self.runner.call(call).await?;
         let mut review = || record::review::review(self.ids(), &id.sale, id.key(), &reply.text()?);
         match word.as_str() {

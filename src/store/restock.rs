@@ -7,6 +7,7 @@ use super::{
     record, unknown_word,
 };
 use crate::domain::{
+    act::Act,
     ids::{ProductId, SaleId},
     outcome::RestockOutcome,
     product::{Restock, TOTAL_MAX},
@@ -22,14 +23,15 @@ impl Store {
         id: ProductId,
         restock: Restock,
         key: Option<&IdempotencyKey>,
+        act: &Act,
     ) -> Result<RestockOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(RestockOutcome::ProductNotFound) };
-        let outcome = self.restock_of(&sale, id, restock, key).await?;
+        let outcome = self.restock_of(&sale, id, restock, key, act).await?;
         if outcome != RestockOutcome::ProductNotFound {
             return Ok(outcome);
         }
         match self.sale_instead(id, &sale).await? {
-            Some(newer) => self.restock_of(&newer, id, restock, key).await,
+            Some(newer) => self.restock_of(&newer, id, restock, key, act).await,
             None => Ok(outcome),
         }
     }
@@ -40,11 +42,12 @@ impl Store {
         id: ProductId,
         restock: Restock,
         key: Option<&IdempotencyKey>,
+        act: &Act,
     ) -> Result<RestockOutcome, Failure> {
-        let (word, mut reply) = self.runner.call(self.restock_call(id, sale, restock, key)).await?;
+        let (word, mut reply) = self.runner.call(self.restock_call(id, sale, restock, key, act)).await?;
         match word.as_str() {
             "restocked" => {
-                Ok(RestockOutcome::Restocked(self.with_skus(record::product::only_product(sale, &mut reply)?).await?))
+                Ok(RestockOutcome::Restocked(self.with_skus(record::product::changed_product(sale, &mut reply)?).await?))
             }
             "product_not_found" => Ok(RestockOutcome::ProductNotFound),
             "idempotency_key_reused" => Ok(RestockOutcome::IdempotencyKeyReused),
@@ -54,7 +57,14 @@ impl Store {
         }
     }
 
-    fn restock_call(&self, id: ProductId, sale: &SaleId, restock: Restock, key: Option<&IdempotencyKey>) -> ScriptCall {
+    fn restock_call(
+        &self,
+        id: ProductId,
+        sale: &SaleId,
+        restock: Restock,
+        key: Option<&IdempotencyKey>,
+        act: &Act,
+    ) -> ScriptCall {
         let keys = SaleKeys(sale);
         let (how, units) = match restock {
             Restock::Delta(units) => ("delta", units.to_string()),
@@ -64,7 +74,7 @@ impl Store {
         if let Some(key) = key {
             call = call.key(keys.once(&idempotency::hash(Use::Restock, key)));
         }
-        let call = self.terms.for_book(call).number(id.get()).arg(how).arg(&units).number(TOTAL_MAX);
+        let call = self.terms.for_act(call, act).number(id.get()).arg(how).arg(&units).number(TOTAL_MAX);
         if key.is_none() {
             return call;
         }

@@ -1,7 +1,7 @@
 //! The lengths of time that the settings of the service give.
 
-use super::ScriptCall;
-use crate::domain::{payment::Foreign, sale::SaleDefaults};
+use super::{ScriptCall, record};
+use crate::domain::{act::Act, payment::Foreign, sale::SaleDefaults};
 
 /// Defaults for the terms of a sale, and how long Redis remembers things, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -25,5 +25,10 @@ impl ServiceTerms {
     /// Adds the arguments that every script with a book takes first.
     pub(super) fn for_book(&self, call: ScriptCall) -> ScriptCall {
         call.number(self.retention_ms).number(self.events_max)
+    }
+
+    /// Adds the same, with who acts and why for the events that the script writes.
+    pub(super) fn for_act(&self, call: ScriptCall, act: &Act) -> ScriptCall {
+        call.number(self.retention_ms).arg(format!("{}{}", self.events_max, record::event::act_lines(act)))
     }
 }

@@ -11,6 +11,7 @@ mod backup;
 mod checkout;
 mod cli_audit;
 mod cli_demo;
+mod cli_event;
 mod cli_export;
 mod cli_import_export;
 mod cli_import_files;

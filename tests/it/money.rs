@@ -241,9 +241,9 @@ async fn read_all(client: &Client) -> Vec<Value> {
     loop {
         let page = client.admin(&format!("/api/admin/events?sale=storm&limit=100&after={after}")).await;
         log.extend(page["data"].as_array().unwrap().iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(next) => next.clone_into(&mut after),
-            None => return log,
+        page["next_cursor"].as_str().unwrap().clone_into(&mut after);
+        if page["more"] == false {
+            return log;
         }
     }
 }

@@ -1,10 +1,15 @@
 //! GET and POST /api/admin/audit.
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{Method, StatusCode},
+    web::Data,
+};
 
-use super::{Parameters, authorize};
+use super::{Parameters, acts, authorize};
 use crate::{
-    domain::{audit::AuditOutcome, ids::SaleId},
+    domain::{act::Act, audit::AuditOutcome, ids::SaleId},
     http::{
         answer,
         extract::{FromHttp, Parsed},
@@ -17,16 +22,22 @@ use crate::{
 
 pub(in crate::http) async fn read(
     store: Data<Store>,
-    Parsed(AuditRequest { sale }): Parsed<AuditRequest>,
+    Parsed(AuditRequest { sale, .. }): Parsed<AuditRequest>,
 ) -> Result<HttpResponse, Problem> {
     audited(&store, store.audit(sale.as_ref()).await?)
 }
 
 pub(in crate::http) async fn repair(
     store: Data<Store>,
-    Parsed(AuditRequest { sale }): Parsed<AuditRequest>,
+    Parsed(AuditRequest { sale, act }): Parsed<AuditRequest>,
 ) -> Result<HttpResponse, Problem> {
-    audited(&store, store.audit_and_repair(sale.as_ref()).await?)
+    let outcome = store.audit_and_repair(sale.as_ref(), &act).await?;
+    if let AuditOutcome::Audited { repaired, .. } = &outcome
+        && !repaired.is_empty()
+    {
+        acts::log(&act, "sale.repaired", &format!("{} differences", repaired.len()));
+    }
+    audited(&store, outcome)
 }
 
 fn audited(store: &Store, outcome: AuditOutcome) -> Result<HttpResponse, Problem> {
@@ -40,13 +51,15 @@ fn audited(store: &Store, outcome: AuditOutcome) -> Result<HttpResponse, Problem
 
 pub(in crate::http) struct AuditRequest {
     sale: Option<SaleId>,
+    act: Act,
 }
 
 impl FromHttp for AuditRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
-        let mut parameters = Parameters::of(&request, &["sale"]);
-        let sale = parameters.sale();
-        parameters.finish(Self { sale })
+        let act = authorize(&request)?;
+        let known = if request.method() == Method::POST { &["sale", "reason"][..] } else { &["sale"] };
+        let mut parameters = Parameters::of(&request, known);
+        let (sale, reason) = (parameters.sale(), acts::reason_of(&mut parameters));
+        parameters.finish(Self { sale, act: act.because(reason) })
     }
 }

@@ -1,79 +1,162 @@
-//! GET /api/admin/events.
+//! GET /api/admin/events: the log, page by page, and what comes next to those who wait for it.
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Parameters, authorize};
 use crate::{
     domain::{
-        event::{Event, EventCursor},
+        event::{EventKind, EventPage, EventQuery, EventStart},
+        event_cursor::EventCursor,
         ids::SaleId,
         outcome::ListEventsOutcome,
     },
     http::{
-        answer,
+        HttpContext, answer,
         extract::{FromHttp, Parsed},
-        problem::{Code, Problem},
+        problem::{Code, FieldError, Problem},
         refusals,
     },
     store::Store,
-    wire::event::EventBody,
+    wire::{
+        event::{EventBody, EventPageBody, type_word},
+        time,
+    },
 };
+
+const LIMIT_MAX: usize = 1_000;
+const WAIT_SECONDS_MAX: u64 = 30;
 
 pub(in crate::http) async fn list(
     store: Data<Store>,
-    Parsed(request): Parsed<ListRequest>,
+    context: Data<HttpContext>,
+    Parsed(ListRequest { mut query, wait }): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.list_events(request.sale.as_ref(), &request.seen, request.limit).await? {
-        ListEventsOutcome::Events(events) => Ok(page(&store, request.seen, &events, request.limit)),
-        ListEventsOutcome::Trimmed { sale } => Err(trimmed(&sale)),
-        ListEventsOutcome::SaleNotFound => Err(refusals::sale_not_found()),
-        ListEventsOutcome::TooManySales { sales } => Err(too_many_sales(sales)),
+    if wait.is_zero() || context.draining.has_begun() {
+        return Ok(answered(&store, &read(&store, &query).await?));
+    }
+    // Before the first look, so that nothing comes between the two.
+    let mut waiting = store.wait_for_events()?;
+    let deadline = Instant::now() + wait;
+    let mut is_last = false;
+    loop {
+        let page = read(&store, &query).await?;
+        if !page.events.is_empty() || !page.missing.is_empty() || is_last {
+            return Ok(answered(&store, &page));
+        }
+        query.start = EventStart::After(page.next);
+        is_last = if page.has_more {
+            Instant::now() >= deadline
+        } else {
+            tokio::select! {
+                () = waiting.news() => false,
+                () = sleep_until(deadline) => true,
+                () = context.draining.begun() => true,
+            }
+        };
     }
 }
 
-/// The id of each event is the cursor of a reader that has seen it and all events before it.
-fn page(store: &Store, mut seen: EventCursor, events: &[Event], limit: usize) -> HttpResponse {
-    let rows: Vec<_> = events
-        .iter()
-        .map(|event| {
-            seen.see(&event.sale, event.position);
-            EventBody::of(event, seen.to_string(), |hold| store.ids().order_of(hold))
-        })
-        .collect();
-    // A page that is not full is the end of the log. A reader that waits for more asks again after the last event.
-    let next = (events.len() == limit).then(|| seen.to_string());
-    answer::page(rows, next)
+async fn read(store: &Store, query: &EventQuery) -> Result<EventPage, Problem> {
+    match store.list_events(query).await? {
+        ListEventsOutcome::Page(page) => Ok(page),
+        ListEventsOutcome::SaleNotFound => Err(refusals::sale_not_found()),
+        ListEventsOutcome::ClockSteppedBack => Err(clock_stepped_back()),
+    }
+}
+
+fn answered(store: &Store, page: &EventPage) -> HttpResponse {
+    let body = EventPageBody {
+        data: page.events.iter().map(|event| EventBody::of(event, |hold| store.ids().order_of(hold))).collect(),
+        next_cursor: page.next.to_string(),
+        more: page.has_more,
+        missing: page.missing.iter().map(ToString::to_string).collect(),
+    };
+    answer::fresh_json(StatusCode::OK, &body)
 }
 
 pub(in crate::http) struct ListRequest {
-    sale: Option<SaleId>,
-    seen: EventCursor,
-    limit: usize,
+    query: EventQuery,
+    /// Zero: the answer comes at once.
+    wait: Duration,
 }
 
 impl FromHttp for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let mut parameters = Parameters::of(&request, &["sale", "after", "limit"]);
+        let known = ["sale", "types", "after", "since", "until", "limit", "wait"];
+        let mut parameters = Parameters::of(&request, &known);
         let sale = parameters.sale();
-        let seen = parameters.read("after", "the id of an event", EventCursor::parse).unwrap_or_default();
-        let seen = sale.as_ref().map_or_else(|| seen.clone(), |sale| seen.only(sale));
-        let limit = parameters.limit();
-        parameters.finish(Self { sale, seen, limit })
+        let start = read_start(&mut parameters, sale.as_ref());
+        let kinds = parameters.read("types", &types_rule(), read_kinds).unwrap_or_default();
+        let until_ms = parameters.read("until", INSTANT, read_instant);
+        let limit = parameters.limit_to(LIMIT_MAX);
+        let wait = parameters.read("wait", "a whole number of seconds from 0 to 30", |text| {
+            text.parse().ok().filter(|seconds| *seconds <= WAIT_SECONDS_MAX)
+        });
+        let wait = Duration::from_secs(wait.unwrap_or(0));
+        parameters.finish(Self { query: EventQuery { sale, start, until_ms, kinds, limit }, wait })
     }
 }
 
-fn trimmed(sale: &SaleId) -> Problem {
-    let detail = "this event is not in the log any more, and others behind it may be gone too: the log is bounded \
-                  (events.keep_max), and a server that fails may lose its end; read the orders as they stand, and go on from \
-                  the first event that is left, without after";
-    Problem::new(Code::CursorExpired, detail).with("sale", sale.as_str())
+const INSTANT: &str = "an RFC 3339 time such as 2026-11-27T09:00:00Z, or epoch milliseconds";
+
+fn read_instant(text: &str) -> Option<u64> {
+    let digits = || text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    time::parse(text).or_else(digits).and_then(|ms: i64| u64::try_from(ms).ok())
 }
 
-fn too_many_sales(sales: usize) -> Problem {
-    let most = EventCursor::SALES_MAX;
-    Problem::new(
-        Code::SaleRequired,
-        format!("there are {sales} sales, and one cursor can follow {most}: say which sale with ?sale="),
-    )
+fn read_start(parameters: &mut Parameters, sale: Option<&SaleId>) -> EventStart {
+    let after =
+        parameters.read("after", "the next_cursor of a page, the id of an event of ?sale=, or latest", |text| {
+            if text == "latest" {
+                return Some(EventStart::Latest);
+            }
+            // The id of an event says nothing of other sales, which would come again from their beginning.
+            let cursor = EventCursor::parse(text).filter(|cursor| sale.is_some() || !cursor.is_of_one_sale())?;
+            Some(EventStart::After(match sale {
+                Some(sale) => EventCursor::of_sale(sale.clone(), cursor.seen(sale)),
+                None => cursor,
+            }))
+        });
+    let since = parameters.read("since", INSTANT, read_instant);
+    match (after, since) {
+        (Some(_), Some(_)) => {
+            let detail = "send after, or since, one of them".into();
+            parameters.errors.push(FieldError { pointer: "/since".to_owned(), code: "conflict", detail });
+            EventStart::Latest
+        }
+        (Some(start), None) => start,
+        (None, since) => EventStart::Since(since.unwrap_or(0)),
+    }
+}
+
+/// `order.paid`, `order.*` or `*`, several of them with commas between.
+fn read_kinds(text: &str) -> Option<Vec<EventKind>> {
+    let mut kinds = Vec::new();
+    for pattern in text.split(',').map(str::trim) {
+        let fits = |kind: &EventKind| match pattern.strip_suffix('*') {
+            Some(start) => (start.is_empty() || start.ends_with('.')) && type_word(*kind).starts_with(start),
+            None => type_word(*kind) == pattern,
+        };
+        let found = kinds.len();
+        kinds.extend(EventKind::ALL.iter().copied().filter(fits));
+        if kinds.len() == found {
+            return None;
+        }
+    }
+    Some(kinds)
+}
+
+fn types_rule() -> String {
+    let words: Vec<_> = EventKind::ALL.iter().map(|kind| type_word(*kind)).collect();
+    format!("one or more, with commas between, of {}; order.* is all of its kind", words.join(", "))
+}
+
+fn clock_stepped_back() -> Problem {
+    let detail = "the clock of Redis is behind this cursor, so it cannot say which events are new: read the orders as they \
+                  stand, and go on with after=latest";
+    Problem::new(Code::CursorExpired, detail)
 }

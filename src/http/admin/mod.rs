@@ -1,5 +1,6 @@
 //! The calls of the person who runs the drop, behind the bearer token.
 
+mod acts;
 pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod export;
@@ -29,6 +30,7 @@ use super::{
 };
 use crate::{
     domain::{
+        act::{Act, Actor},
         ids::{ProductId, SaleId},
         order::OrderStatus,
         period::Period,
@@ -44,16 +46,29 @@ const LIMIT_MAX: usize = 100;
 #[derive(Clone)]
 pub struct Admins {
     full: Digests,
+    /// The name of each token in `full`.
+    actors: Vec<Option<Actor>>,
     reading: Digests,
+}
+
+/// A token as its bearer shows it, and the name of its bearer.
+pub struct AdminToken<'a> {
+    pub name: Option<&'a str>,
+    pub secret: &'a str,
 }
 
 impl Admins {
     /// `None` when there is no token at all. Tokens of `reading` may read and change nothing.
     pub fn new<'a>(
-        full: impl IntoIterator<Item = &'a str>,
+        full: impl IntoIterator<Item = AdminToken<'a>>,
         reading: impl IntoIterator<Item = &'a str>,
     ) -> Option<Self> {
-        let admins = Self { full: Digests::of(full), reading: Digests::of(reading) };
+        let full: Vec<_> = full.into_iter().collect();
+        let admins = Self {
+            full: Digests::of(full.iter().map(|token| token.secret)),
+            actors: full.iter().map(|token| token.name.and_then(Actor::parse)).collect(),
+            reading: Digests::of(reading),
+        };
         (!admins.full.is_empty() || !admins.reading.is_empty()).then_some(admins)
     }
 
@@ -61,29 +76,28 @@ impl Admins {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())?;
         let (scheme, token) = given.split_once(' ')?;
         let given = digest(token.trim().as_bytes());
-        let (full, reading) = (self.full.have(&given), self.reading.have(&given));
+        let (full, reading) = (self.full.find(&given), self.reading.find(&given));
         match (scheme.eq_ignore_ascii_case("bearer"), full, reading) {
-            (true, true, _) => Some(Role::Full),
-            (true, false, true) => Some(Role::Reading),
+            (true, Some(at), _) => Some(Role::Full(self.actors[at].clone())),
+            (true, None, Some(_)) => Some(Role::Reading),
             _ => None,
         }
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    Full,
+    Full(Option<Actor>),
     Reading,
 }
 
-/// Lets a reading token only GET.
-fn authorize(request: &HttpRequest) -> Result<(), Problem> {
+/// Lets a reading token only GET. Returns who acts.
+fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
     let context = extract::context(request);
     let role = context.admins.as_ref().and_then(|admins| admins.role(request.headers()));
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);
     match role {
-        Some(Role::Full) => Ok(()),
-        Some(Role::Reading) if only_looks => Ok(()),
+        Some(Role::Full(actor)) => Ok(Act::of(actor)),
+        Some(Role::Reading) if only_looks => Ok(Act::default()),
         Some(Role::Reading) => Err(Problem::new(Code::Forbidden, "this token may read, and change nothing")),
         None => Err(Problem::unauthorized("Bearer", "send Authorization: Bearer <token> with an admin token")),
     }
@@ -118,9 +132,13 @@ impl Parameters {
     }
 
     pub(super) fn limit(&mut self) -> usize {
-        let limit = self.read("limit", "a whole number from 1 to 100", |text| {
+        self.limit_to(LIMIT_MAX)
+    }
+
+    fn limit_to(&mut self, most: usize) -> usize {
+        let limit = self.read("limit", &format!("a whole number from 1 to {most}"), |text| {
             let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|limit| is_number && (1..=LIMIT_MAX).contains(limit))
+            text.parse().ok().filter(|limit| is_number && (1..=most).contains(limit))
         });
         limit.unwrap_or(LIMIT_DEFAULT)
     }

@@ -1,7 +1,9 @@
 //! The body of a new product: of `POST /api/admin/products`, and of each row of an import.
 
+use super::acts;
 use crate::{
     domain::{
+        act::Act,
         ids::{ProductId, SaleId},
         money::{Amount, Currency},
         outcome::PutProductOutcome,
@@ -62,14 +64,21 @@ fn price_rule(currency: Currency) -> String {
 }
 
 /// Makes a product. Answers it, and whether it made its sale too.
-pub(super) async fn create(store: &Store, product: &NewProduct) -> Result<(Product, bool), Problem> {
-    created(product, store.put_product(product).await?)
+pub(super) async fn create(store: &Store, product: &NewProduct, act: &Act) -> Result<(Product, bool), Problem> {
+    created(product, store.put_product(product, act).await?, act)
 }
 
 /// The product that was made, and whether it made its sale too.
-pub(super) fn created(product: &NewProduct, outcome: PutProductOutcome) -> Result<(Product, bool), Problem> {
+pub(super) fn created(
+    product: &NewProduct,
+    outcome: PutProductOutcome,
+    act: &Act,
+) -> Result<(Product, bool), Problem> {
     match outcome {
-        PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
+        PutProductOutcome::Created { product, new_sale } => {
+            acts::log(act, "product.created", &format!("product {}", product.id));
+            Ok((product, new_sale))
+        }
         PutProductOutcome::AlreadyExists(id) => Err(already_exists(product, id)),
         PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
     }

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, authorize};
+use super::{Parameters, acts, authorize};
 use crate::{
     domain::{
+        act::Act,
         cursor::ListCursor,
         order::CancelledBy,
         order_filter::OrderFilter,
@@ -51,9 +52,13 @@ pub(in crate::http) async fn read(
 
 pub(in crate::http) async fn cancel(
     store: Data<Store>,
-    Parsed(IdRequest(id)): Parsed<IdRequest>,
+    Parsed(CancelRequest { id, act }): Parsed<CancelRequest>,
 ) -> Result<HttpResponse, Problem> {
-    orders::cancelled(&store, &id, CancelledBy::Admin).await
+    let cancelled = orders::cancel_as(&store, &id, CancelledBy::Admin, &act).await?;
+    if cancelled.is_new {
+        acts::log(&act, "order.cancelled", &id);
+    }
+    Ok(cancelled.answer)
 }
 
 const PARAMETERS: [&str; 9] =
@@ -83,6 +88,20 @@ impl FromHttp for ListRequest {
             limit: parameters.limit(),
         };
         parameters.finish(asked)
+    }
+}
+
+pub(in crate::http) struct CancelRequest {
+    id: String,
+    act: Act,
+}
+
+impl FromHttp for CancelRequest {
+    async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
+        let act = authorize(&request)?;
+        let mut parameters = Parameters::of(&request, &["reason"]);
+        let act = act.because(acts::reason_of(&mut parameters));
+        parameters.finish(Self { id: request.match_info().query("id").to_owned(), act })
     }
 }
 

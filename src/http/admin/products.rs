@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, authorize, new_product};
+use super::{Parameters, acts, authorize, new_product};
 use crate::{
     domain::{
+        act::{Act, Change, Reason},
         ids::{ProductId, SaleId},
         money::Amount,
         outcome::{ChangeProductOutcome, ListProductsOutcome, RestockOutcome},
@@ -48,16 +49,22 @@ pub(in crate::http) async fn read(
 
 pub(in crate::http) async fn create(
     store: Data<Store>,
-    Parsed(product): Parsed<NewProduct>,
+    Parsed(CreateRequest { product, act }): Parsed<CreateRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let (product, _) = new_product::create(&store, &product).await?;
+    let (product, _) = new_product::create(&store, &product, &act).await?;
     Ok(answer::json(StatusCode::CREATED, &ProductBody::of(&product)))
 }
 
-impl FromHttp for NewProduct {
+/// The body of POST /api/admin/products.
+pub(in crate::http) struct CreateRequest {
+    product: NewProduct,
+    act: Act,
+}
+
+impl FromHttp for CreateRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
-        body::read_json(&request, &mut payload, new_product::read).await
+        let act = authorize(&request)?;
+        Ok(Self { product: body::read_json(&request, &mut payload, new_product::read).await?, act })
     }
 }
 
@@ -65,15 +72,17 @@ pub(in crate::http) async fn change(
     store: Data<Store>,
     Parsed(request): Parsed<ChangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let id = named(&store, &request.key).await?;
-    let product = changed(store.change_product(id, &request.change).await?)?;
-    Ok(answer::json(StatusCode::OK, &ProductBody::of(&product)))
+    let ChangeRequest { key, change, act } = request;
+    let id = named(&store, &key).await?;
+    let change = changed(store.change_product(id, &change, &act).await?)?;
+    acts::log_product(&act, "product.changed", &change);
+    Ok(answer::json(StatusCode::OK, &ProductBody::of(&change.after)))
 }
 
 /// The product that was changed. An import changes products too.
-pub(super) fn changed(outcome: ChangeProductOutcome) -> Result<Product, Problem> {
+pub(super) fn changed(outcome: ChangeProductOutcome) -> Result<Change<Product>, Problem> {
     match outcome {
-        ChangeProductOutcome::Changed(product) => Ok(product),
+        ChangeProductOutcome::Changed(change) => Ok(change),
         ChangeProductOutcome::ProductNotFound => Err(refusals::product_not_found()),
         ChangeProductOutcome::PriceTooFine(currency) => {
             let decimals = currency.decimals();
@@ -87,9 +96,13 @@ pub(in crate::http) async fn restock(
     store: Data<Store>,
     Parsed(request): Parsed<RestockRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let id = named(&store, &request.product).await?;
-    match store.restock(id, request.restock, request.key.as_ref()).await? {
-        RestockOutcome::Restocked(product) => Ok(answer::json(StatusCode::OK, &ProductBody::of(&product))),
+    let RestockRequest { product, restock, key, act } = request;
+    let id = named(&store, &product).await?;
+    match store.restock(id, restock, key.as_ref(), &act).await? {
+        RestockOutcome::Restocked(change) => {
+            acts::log_product(&act, "product.restocked", &change);
+            Ok(answer::json(StatusCode::OK, &ProductBody::of(&change.after)))
+        }
         RestockOutcome::ProductNotFound => Err(refusals::product_not_found()),
         RestockOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
         RestockOutcome::BelowPromised { floor } => Err(below_promised(floor)),
@@ -133,13 +146,15 @@ impl FromHttp for ReadRequest {
 pub(in crate::http) struct ChangeRequest {
     key: ProductKey,
     change: ProductChange,
+    act: Act,
 }
 
 impl FromHttp for ChangeRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
+        let act = authorize(&request)?;
         let key = key_in_path(&request)?;
-        Ok(Self { key, change: body::read_json(&request, &mut payload, read_change).await? })
+        let (change, reason) = body::read_json(&request, &mut payload, read_change).await?;
+        Ok(Self { key, change, act: act.because(reason) })
     }
 }
 
@@ -148,13 +163,15 @@ pub(in crate::http) struct RestockRequest {
     product: ProductKey,
     restock: Restock,
     key: Option<IdempotencyKey>,
+    act: Act,
 }
 
 impl FromHttp for RestockRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
+        let act = authorize(&request)?;
         let (product, key) = (key_in_path(&request)?, extract::idempotency_key(request.headers())?);
-        Ok(Self { product, key, restock: body::read_json(&request, &mut payload, read_restock).await? })
+        let (restock, reason) = body::read_json(&request, &mut payload, read_restock).await?;
+        Ok(Self { product, key, restock, act: act.because(reason) })
     }
 }
 
@@ -170,27 +187,32 @@ async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
     store.product_named(key).await?.ok_or_else(refusals::product_not_found)
 }
 
-pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<ProductChange> {
-    let mut object =
-        Object::open(json, "", &["name", "metadata", "price", "max_per_hold", "max_per_customer"], errors)?;
+pub(super) fn read_change(
+    json: Json<'_>,
+    errors: &mut Vec<FieldError>,
+) -> Option<(ProductChange, Option<Reason>)> {
+    let known = ["name", "metadata", "price", "max_per_hold", "max_per_customer", "reason"];
+    let mut object = Object::open(json, "", &known, errors)?;
     let no_limit = object.clears("max_per_customer").then_some(None);
-    Some(ProductChange {
+    let change = ProductChange {
         name: object.text("name", Name::RULE, Name::parse),
         metadata: object.metadata_change(),
         price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
         max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),
         max_per_customer: no_limit
             .or_else(|| object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new).map(Some)),
-    })
+    };
+    Some((change, acts::reason_in(&mut object)))
 }
 
-pub(super) fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<Restock> {
-    let mut object = Object::open(json, "", &["delta", "total"], errors)?;
+pub(super) fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(Restock, Option<Reason>)> {
+    let mut object = Object::open(json, "", &["delta", "total", "reason"], errors)?;
+    let reason = acts::reason_in(&mut object);
     let bound = i64::try_from(TOTAL_MAX).unwrap_or(i64::MAX);
     let (delta, total) = (object.integer("delta", bound), object.count("total", 0, TOTAL_MAX));
     match (delta, total) {
-        (Some(delta), None) => Some(Restock::Delta(delta)),
-        (None, Some(total)) => Some(Restock::Total(total)),
+        (Some(delta), None) => Some((Restock::Delta(delta), reason)),
+        (None, Some(total)) => Some((Restock::Total(total), reason)),
         _ => {
             if object.errors().is_empty() {
                 object.complain("delta", "conflict", "send delta, or total, one of them");

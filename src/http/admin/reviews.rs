@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, authorize};
+use super::{Parameters, acts, authorize};
 use crate::{
     domain::{
+        act::Act,
         cursor::ListCursor,
         ids::SaleId,
         outcome::{ListReviewsOutcome, ResolveOutcome},
@@ -48,9 +49,12 @@ pub(in crate::http) async fn resolve(
     store: Data<Store>,
     Parsed(request): Parsed<ResolveRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let ResolveRequest { id, action, note } = request;
-    match store.resolve(&id, action, &note).await? {
-        ResolveOutcome::Resolved(review) => Ok(answer::json(StatusCode::OK, &ReviewBody::of(&review))),
+    let ResolveRequest { id, action, note, act } = request;
+    match store.resolve(&id, action, &note, &act).await? {
+        ResolveOutcome::Resolved(review) => {
+            acts::log(&act, "review.resolved", &format!("{id}, {}", action.as_str()));
+            Ok(answer::json(StatusCode::OK, &ReviewBody::of(&review)))
+        }
         ResolveOutcome::AlreadyResolved(review)
             if review.action == Some(action) && review.note.as_deref() == Some(note.as_str()) =>
         {
@@ -101,14 +105,15 @@ pub(in crate::http) struct ResolveRequest {
     id: ReviewId,
     action: ReviewAction,
     note: Note,
+    act: Act,
 }
 
 impl FromHttp for ResolveRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
+        let act = authorize(&request)?;
         let id = id_in_path(&request)?;
         let (action, note) = body::read_json(&request, &mut payload, read_decision).await?;
-        Ok(Self { id, action, note })
+        Ok(Self { id, action, note, act })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, authorize};
+use super::{Parameters, acts, authorize};
 use crate::{
     domain::{
+        act::{Act, Reason},
         ids::SaleId,
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
         sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, SaleChange, SaleTerm},
@@ -48,8 +49,11 @@ pub(in crate::http) async fn create(
     Parsed(request): Parsed<CreateRequest>,
 ) -> Result<HttpResponse, Problem> {
     let id = request.id.unwrap_or_else(|| store.ids().new_sale());
-    match store.put_sale(&id, &request.terms).await? {
-        PutSaleOutcome::Created(sale) => Ok(answer::json(StatusCode::CREATED, &SaleBody::of(&sale))),
+    match store.put_sale(&id, &request.terms, &request.act).await? {
+        PutSaleOutcome::Created(sale) => {
+            acts::log(&request.act, "sale.created", &format!("sale {id}"));
+            Ok(answer::json(StatusCode::CREATED, &SaleBody::of(&sale)))
+        }
         PutSaleOutcome::AlreadyExists => {
             Err(Problem::new(Code::AlreadyExists, "there is a sale with this id already; PATCH changes it"))
         }
@@ -60,8 +64,12 @@ pub(in crate::http) async fn change(
     store: Data<Store>,
     Parsed(request): Parsed<ChangeRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.change_sale(&request.id, &request.change).await? {
-        ChangeSaleOutcome::Changed(sale) => Ok(answer::json(StatusCode::OK, &SaleBody::of(&sale))),
+    let ChangeRequest { id, change, act } = request;
+    match store.change_sale(&id, &change, &act).await? {
+        ChangeSaleOutcome::Changed(change) => {
+            acts::log_sale(&act, "sale.changed", &change);
+            Ok(answer::json(StatusCode::OK, &SaleBody::of(&change.after)))
+        }
         ChangeSaleOutcome::SaleNotFound => Err(refusals::sale_not_found()),
         ChangeSaleOutcome::TermsConflict { term } => Err(Problem::of_fields(&[conflict(term)])),
     }
@@ -91,25 +99,29 @@ pub(in crate::http) async fn list(
 pub(in crate::http) struct CreateRequest {
     id: Option<SaleId>,
     terms: SaleChange,
+    act: Act,
 }
 
 impl FromHttp for CreateRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
-        body::read_json(&request, &mut payload, read_sale).await
+        let act = authorize(&request)?;
+        let (id, terms) = body::read_json(&request, &mut payload, read_sale).await?;
+        Ok(Self { id, terms, act })
     }
 }
 
 pub(in crate::http) struct ChangeRequest {
     id: SaleId,
     change: SaleChange,
+    act: Act,
 }
 
 impl FromHttp for ChangeRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
+        let act = authorize(&request)?;
         let id = id_in_path(&request)?;
-        Ok(Self { id, change: body::read_json(&request, &mut payload, read_change).await? })
+        let (change, reason) = body::read_json(&request, &mut payload, read_change).await?;
+        Ok(Self { id, change, act: act.because(reason) })
     }
 }
 
@@ -141,18 +153,20 @@ fn id_in_path(request: &HttpRequest) -> Result<SaleId, Problem> {
     SaleId::parse(request.match_info().query("id")).ok_or_else(refusals::sale_not_found)
 }
 
-pub(super) fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<CreateRequest> {
+pub(super) fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(Option<SaleId>, SaleChange)> {
     let known = [&["id"], &FIELDS[..]].concat();
     let mut object = Object::open(json, "", &known, errors)?;
     let id = object.text("id", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
     let terms = read_terms(&mut object);
-    Some(CreateRequest { id, terms })
+    Some((id, terms))
 }
 
-pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<SaleChange> {
-    Some(read_terms(&mut Object::open(json, "", &FIELDS, errors)?))
+pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(SaleChange, Option<Reason>)> {
+    let known = [&FIELDS[..], &["reason"]].concat();
+    let mut object = Object::open(json, "", &known, errors)?;
+    Some((read_terms(&mut object), acts::reason_in(&mut object)))
 }
 
 fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {

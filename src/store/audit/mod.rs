@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Failure, Reply, Store, directory::Listing, keys::PRODUCTS};
 use crate::domain::{
+    act::Act,
     audit::{AuditOutcome, Difference, DifferenceKind, SaleAudit},
     ids::SaleId,
     outcome::FindSaleOutcome,
@@ -46,7 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Failure`]; some differences may be repaired then. The same call goes on.
-    pub async fn audit_and_repair(&self, one: Option<&SaleId>) -> Result<AuditOutcome, Failure> {
+    pub async fn audit_and_repair(&self, one: Option<&SaleId>, act: &Act) -> Result<AuditOutcome, Failure> {
         self.check_identity().await?;
         let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
@@ -58,7 +59,7 @@ impl Store {
                 break;
             }
             for audit in &broken {
-                let done = self.repair(audit).await?;
+                let done = self.repair(audit, act).await?;
                 repaired.extend(done.into_iter().map(|difference| (audit.sale.clone(), difference)));
             }
             let again = broken.into_iter().map(|audit| audit.sale.clone()).collect();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::read;
 use crate::{
-    domain::audit::{Difference, RepairStage, SaleAudit},
+    domain::{
+        act::Act,
+        audit::{Difference, RepairStage, SaleAudit},
+    },
     store::{Failure, Op, ScriptCall, Store, keys::SaleKeys, unknown_word},
 };
 
@@ -15,13 +18,13 @@ const MOMENT: Duration = Duration::from_millis(2);
 
 impl Store {
     /// Repairs a sale that rests. Returns the differences that were repaired: none, if a script has written since the audit.
-    pub(super) async fn repair(&self, audit: &SaleAudit) -> Result<Vec<Difference>, Failure> {
+    pub(super) async fn repair(&self, audit: &SaleAudit, act: &Act) -> Result<Vec<Difference>, Failure> {
         let mut repaired = Vec::new();
         let wanted = audit.differences.iter().filter(|d| d.repairable && audit.is_exact).collect();
         let mut last_now_ms = audit.last_now_ms;
         for some in batches(wanted) {
             tokio::time::sleep(MOMENT).await;
-            let call = self.terms.for_book(ScriptCall::of(Op::Repair).keys(SaleKeys(&audit.sale).book()));
+            let call = self.terms.for_act(ScriptCall::of(Op::Repair).keys(SaleKeys(&audit.sale).book()), act);
             let call = call.arg(last_now_ms.to_string());
             let call = some.iter().fold(call, |call, difference| call.arg(read::difference_argument(difference)));
             let (word, mut reply) = self.runner.call(call).await?;

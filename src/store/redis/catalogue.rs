@@ -57,7 +57,6 @@ catalogue! {
     AuditHolds "audit_holds" resend,
     AuditOrders "audit_orders" resend,
     Repair "repair" no_resend,
-    ListEvents "list_events" resend,
     ListReviews "list_reviews" resend,
     Resolve "resolve" resend,
     PutSale "put_sale" no_resend,

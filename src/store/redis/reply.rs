@@ -26,6 +26,31 @@ impl Reply {
         Self { rest: vec![value].into_iter() }
     }
 
+    /// Fields and values in turn, which the third version of the protocol has as a map.
+    ///
+    /// # Errors
+    /// As [`Reply::read`].
+    pub fn of_pairs(value: Value) -> Result<Self, Failure> {
+        match value {
+            Value::Map(pairs) => {
+                let values: Vec<_> = pairs.into_iter().flat_map(|(field, value)| [field, value]).collect();
+                Ok(Self { rest: values.into_iter() })
+            }
+            value => Self::read(value),
+        }
+    }
+
+    /// The lines of a text.
+    pub fn from_lines(text: &str) -> Self {
+        let lines: Vec<_> = text.split('\n').map(|line| Value::BulkString(line.into())).collect();
+        Self { rest: lines.into_iter() }
+    }
+
+    /// Leaves the next value out.
+    pub fn skip(&mut self) {
+        self.rest.next();
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rest.as_slice().is_empty()
     }

@@ -199,8 +199,8 @@ async fn an_unknown_parameter_is_named_and_refused_on_every_route_but_those_of_p
         (&post, "/api/admin/products", "knows none"),
         (&get, "/api/admin/products", "known are sale, limit, cursor"),
         (&Method::PATCH, "/api/admin/sales/x", "knows none"),
-        (&get, "/api/admin/events", "known are sale, after, limit"),
-        (&post, "/api/admin/audit", "known are sale"),
+        (&get, "/api/admin/events", "known are sale, types, after, since, until, limit, wait"),
+        (&post, "/api/admin/audit", "known are sale, reason"),
         (&get, "/api/admin/payments/x", "knows none"),
     ] {
         let answer = ask(method, path).await;

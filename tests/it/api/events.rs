@@ -125,17 +125,12 @@ async fn a_cursor_goes_on_where_it_was_in_one_sale_and_in_all() {
         loop {
             let answer = list(&app, &format!("?limit=4&after={after}{sale}")).await;
             paged.extend(rows(&answer));
-            match answer.body["next_cursor"].as_str() {
-                Some(next) => next.clone_into(&mut after),
-                None => break,
+            answer.body["next_cursor"].as_str().unwrap().clone_into(&mut after);
+            if answer.body["more"] == false {
+                break;
             }
         }
         assert_eq!(paged, all, "{sale}");
-        // The id of any event is a cursor.
-        for (seen, event) in all.iter().enumerate() {
-            let rest = rows(&list(&app, &format!("?after={}{sale}", event["id"].as_str().unwrap())).await);
-            assert_eq!(rest, all[seen + 1..], "{sale}");
-        }
     }
     let mut per_sale: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in rows(&list(&app, "?limit=100").await) {
@@ -146,28 +141,11 @@ async fn a_cursor_goes_on_where_it_was_in_one_sale_and_in_all() {
 }
 
 #[tokio::test]
-async fn a_reader_that_comes_too_late_gets_cursor_expired() {
-    let app = TestApp::start_with(&[("EVENTS__KEEP_MAX", "100")]);
-    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1_000})).await;
-    app.ordered().await;
-    let first = rows(&list(&app, "?sale=p1").await)[0]["id"].as_str().unwrap().to_owned();
-    for _ in 0..300 {
-        app.ordered().await;
-    }
-    let late = list(&app, &format!("?sale=p1&after={first}")).await;
-    assert_eq!((late.refusal(), &late.body["sale"]), ((410, "cursor_expired"), &json!("p1")));
-    let left = rows(&list(&app, "?sale=p1&limit=100").await);
-    assert_eq!(left.len(), 100);
-    let next = format!("?sale=p1&after={}", left[10]["id"].as_str().unwrap());
-    assert_eq!(rows(&list(&app, &next).await)[0], left[11]);
-}
-
-#[tokio::test]
 async fn what_cannot_be_asked_of_the_log_is_refused() {
     let app = TestApp::selling(10).await;
     assert_eq!(app.get("/api/admin/events").await.refusal(), (401, "unauthorized"));
     let last = format!("?after=p1:{0}-{0}", u64::MAX);
-    for query in ["?limit=0", "?limit=101", "?limit=-1", "?after=xyz", "?after=p1:1", "?sale=P1", &last] {
+    for query in ["?limit=0", "?limit=1001", "?limit=-1", "?after=xyz", "?after=p1:1", "?sale=P1", &last] {
         assert_eq!(list(&app, query).await.refusal(), (422, "validation_failed"), "{query}");
     }
     assert_eq!(list(&app, "?cursor=x").await.refusal(), (400, "unknown_parameter"));
@@ -176,23 +154,5 @@ async fn what_cannot_be_asked_of_the_log_is_refused() {
     for id in 2..=100 {
         app.add_product(json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1})).await;
     }
-    assert_eq!(list(&app, "").await.refusal(), (422, "sale_required"), "p0 is the 101st");
-    assert_eq!(list(&app, "?sale=p7").await.status, 200);
-}
-
-#[tokio::test]
-async fn a_reader_that_is_ahead_of_a_log_learns_that_events_are_gone() {
-    let app = TestApp::selling(10).await;
-    app.ordered().await;
-    let seen = rows(&list(&app, "?sale=p1").await)[0]["id"].as_str().unwrap().to_owned();
-    // As after a fail-over to a server that had not heard of it.
-    redis::cmd("DEL").arg("fs1:{p1}:events").exec(&mut app.redis.connect()).unwrap();
-    assert_eq!(list(&app, &format!("?after={seen}")).await.refusal(), (410, "cursor_expired"));
-    redis::cmd("XADD")
-        .arg("fs1:{p1}:events")
-        .arg("1-1")
-        .arg(&["type", "order.x"])
-        .exec(&mut app.redis.connect())
-        .unwrap();
-    assert_eq!(list(&app, &format!("?after={seen}")).await.refusal(), (410, "cursor_expired"));
+    assert_eq!(all_rows(&list(&app, "?limit=1000").await).len(), 200, "any number of sales");
 }

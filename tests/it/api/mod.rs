@@ -7,6 +7,8 @@ mod cors;
 mod desk;
 mod errors;
 mod events;
+mod events_acts;
+mod events_tail;
 mod expiry;
 mod export;
 mod export_items;

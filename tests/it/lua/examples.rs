@@ -59,17 +59,6 @@ fn set_scene(bench: &mut Bench, op: Op) {
             bench.redis.del::<_, ()>(key("sale")).unwrap();
             clock::set_now(&mut bench.redis, "s", NOW_MS);
         }
-        Op::ListEvents => {
-            bench.redis.del::<_, ()>(key("events")).unwrap();
-            for id in ["1-0", "2-0"] {
-                let mut add = redis::cmd("XADD");
-                add.arg(key("events"))
-                    .arg(id)
-                    .arg(&["type", "order.created", "order", "o1"])
-                    .exec(&mut bench.redis)
-                    .unwrap();
-            }
-        }
         _ => {}
     }
 }

@@ -32,7 +32,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_stock_changes(&mut bench);
     provoke_lists(&mut bench);
     provoke_reviews(&mut bench);
-    provoke_events(&mut bench);
+    provoke_marks(&mut bench);
     provoke_audits(&mut bench);
     provoke_behind(&mut bench);
     for op in Op::ALL {
@@ -292,15 +292,7 @@ fn provoke_reviews(bench: &mut Bench) {
     assert_eq!(accept(bench, "r"), "resolved");
 }
 
-fn provoke_events(bench: &mut Bench) {
-    let list = |bench: &mut Bench, after: &str| bench.call(Op::ListEvents, &[key("events")], &[after, "1000"]);
-    let all = list(bench, "0-0");
-    assert_eq!(word(&all), "events");
-    let Value::BulkString(first) = &all[1] else { panic!("{all:?}") };
-    redis::cmd("XTRIM").arg(key("events")).arg("MAXLEN").arg(2).exec(&mut bench.redis).unwrap();
-    let first = std::str::from_utf8(first).unwrap();
-    assert_eq!(word(&list(bench, first)), "trimmed");
-    assert_eq!(list(bench, "0-0").len(), 5, "who begins anew gets what is left");
+fn provoke_marks(bench: &mut Bench) {
     let keys = ["mark", "once:f", "once:nobody"].map(key);
     let confirmed = bench.call(Op::Confirm, &keys, &[]);
     assert_eq!(confirmed, [Value::BulkString(b"marked".into()), Value::Int(1), Value::Int(0)]);

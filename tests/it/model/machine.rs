@@ -5,8 +5,10 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc, time::Duration};
 use actix_web::rt::Runtime;
 use flashsale::{
     domain::{
+        act::Act,
         audit::AuditOutcome,
-        event::{About, EventCursor},
+        event::{About, EventQuery, EventStart},
+        event_cursor::Seen,
         hold::{Hold, HoldCommand, Line, Lines},
         ids::{HoldId, ProductId, SaleId},
         money,
@@ -72,7 +74,7 @@ impl StateMachineTest for SaleTest {
         test.set_clock(reference);
         for (id, product) in &reference.products {
             let product = new_product(*id, product.sale, product.currency, product.total);
-            let made = test.runtime.block_on(test.store.put_product(&product)).unwrap();
+            let made = test.runtime.block_on(test.store.put_product(&product, &Act::default())).unwrap();
             assert!(matches!(made, PutProductOutcome::Created { .. }));
         }
         test
@@ -143,7 +145,8 @@ impl SaleTest {
             },
             Transition::Cancel(at) => {
                 let order = self.store.ids().order_of(&self.holds[*at]);
-                match self.runtime.block_on(self.store.cancel(&order, CancelledBy::Customer)).unwrap() {
+                match self.runtime.block_on(self.store.cancel(&order, CancelledBy::Customer, &Act::default())).unwrap()
+                {
                     CancelOutcome::Cancelled(order) => format!("cancel cancelled {}", self.order_text(&order)),
                     CancelOutcome::AlreadyCancelled(order) => {
                         format!("cancel already_cancelled {}", self.order_text(&order))
@@ -171,25 +174,30 @@ impl SaleTest {
             Transition::Pause(paused) => {
                 let change = SaleChange { paused: Some(*paused), ..SaleChange::default() };
                 let sale = SaleId::parse("drop").unwrap();
-                let changed = self.runtime.block_on(self.store.change_sale(&sale, &change)).unwrap();
+                let changed = self.runtime.block_on(self.store.change_sale(&sale, &change, &Act::default())).unwrap();
                 let ChangeSaleOutcome::Changed(sale) = changed else { panic!("{changed:?}") };
-                assert_eq!(sale.terms.window.paused, *paused);
+                assert_eq!(sale.after.terms.window.paused, *paused);
                 "change_sale changed".into()
             }
             Transition::Limit(product, most) => {
                 let most = most.map(|most| Quantity::new(most).unwrap());
                 let change = ProductChange { max_per_customer: Some(most), ..ProductChange::default() };
                 let id = ProductId::new(*product).unwrap();
-                let changed = self.runtime.block_on(self.store.change_product(id, &change)).unwrap();
+                let changed = self.runtime.block_on(self.store.change_product(id, &change, &Act::default())).unwrap();
                 let ChangeProductOutcome::Changed(product) = changed else { panic!("{changed:?}") };
-                assert_eq!(product.max_per_customer, most.map(Quantity::get));
+                assert_eq!(product.after.max_per_customer, most.map(Quantity::get));
                 "change_product changed".into()
             }
             Transition::Restock(product, delta) => {
                 let id = ProductId::new(*product).unwrap();
-                match self.runtime.block_on(self.store.restock(id, Restock::Delta(*delta), None)).unwrap() {
+                match self
+                    .runtime
+                    .block_on(self.store.restock(id, Restock::Delta(*delta), None, &Act::default()))
+                    .unwrap()
+                {
                     RestockOutcome::Restocked(product) => {
-                        format!("restock restocked {} {}", product.stock.total, product.stock.available)
+                        let stock = product.after.stock;
+                        format!("restock restocked {} {}", stock.total, stock.available)
                     }
                     RestockOutcome::BelowPromised { floor } => format!("restock below_promised {floor}"),
                     other => panic!("{other:?}"),
@@ -223,7 +231,7 @@ impl SaleTest {
             Transition::Stock(product) => format!("stock {}", self.stock(*product)),
             Transition::PutProduct { id, sale, currency } => {
                 let product = new_product(*id, sale, currency, 5);
-                match self.runtime.block_on(self.store.put_product(&product)).unwrap() {
+                match self.runtime.block_on(self.store.put_product(&product, &Act::default())).unwrap() {
                     PutProductOutcome::Created { product, .. } => format!("put_product created {}", product.id),
                     PutProductOutcome::AlreadyExists(_) => "put_product already_exists".into(),
                     PutProductOutcome::CurrencyDiffers { sale_currency } => {
@@ -289,20 +297,23 @@ impl SaleTest {
     /// The state of each order in the log, read in small pages.
     fn replay_events(&self) -> BTreeMap<usize, String> {
         let sale = SaleId::parse("drop").unwrap();
-        let (mut seen, mut states) = (EventCursor::default(), BTreeMap::new());
+        let (mut start, mut states, mut last) = (EventStart::Since(0), BTreeMap::new(), None);
         loop {
-            let page = self.runtime.block_on(self.store.list_events(Some(&sale), &seen, 7));
-            let Ok(ListEventsOutcome::Events(events)) = page else { return states };
-            for event in &events {
-                assert!(event.position > seen.seen(&sale), "in order");
-                seen.see(&sale, event.position);
+            let query = EventQuery { sale: Some(sale.clone()), start, until_ms: None, kinds: Vec::new(), limit: 7 };
+            let page = self.runtime.block_on(self.store.list_events(&query));
+            let Ok(ListEventsOutcome::Page(page)) = page else { return states };
+            for event in &page.events {
+                assert!(last < Some(event.position), "in order");
+                last = Some(event.position);
                 if let About::Order(order) = &event.about {
                     states.insert(self.place(&order.hold), order.status.as_str().to_owned());
                 }
             }
-            if events.len() < 7 {
+            if !page.has_more {
                 return states;
             }
+            assert_eq!(Some(page.next.seen(&sale)), last.map(Seen::UpTo));
+            start = EventStart::After(page.next);
         }
     }
 

@@ -117,7 +117,6 @@ fn every_operation_is_in_the_model() {
         Op::ClaimProduct,
         Op::KeepUnmatched,
         Op::FindDue,
-        Op::ListEvents,
         Op::ListReviews,
         Op::ListOrders,
         Op::ReadOrders,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use flashsale::domain::{
+    act::Act,
     ids::{HoldId, SaleId},
     money,
     outcome::{FindHoldOutcome, ResolveOutcome, SettleOutcome, Settled},
@@ -39,7 +40,11 @@ impl SaleTest {
         let key = opened.get(number).map_or("abcdefghijabcdefghij", String::as_str);
         let id = ReviewId::new(SaleId::parse("drop").unwrap(), key).unwrap();
         let action = ReviewAction::parse(action).unwrap();
-        match self.runtime.block_on(self.store.resolve(&id, action, &Note::parse("seen").unwrap())).unwrap() {
+        match self
+            .runtime
+            .block_on(self.store.resolve(&id, action, &Note::parse("seen").unwrap(), &Act::default()))
+            .unwrap()
+        {
             ResolveOutcome::Resolved(review) => {
                 assert_eq!((review.note.as_deref(), review.action), (Some("seen"), Some(action)));
                 "resolved"

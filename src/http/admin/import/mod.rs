@@ -21,9 +21,10 @@ use self::{
     report::{Difference, Done, Report},
     rows::Row,
 };
-use super::{Parameters, authorize, new_product, products};
+use super::{Parameters, acts, authorize, new_product, products};
 use crate::{
     domain::{
+        act::Act,
         outcome::{PutProductOutcome, StockOutcome},
         product::{NewProduct, Product, ProductChange, ProductField},
     },
@@ -45,7 +46,7 @@ pub(in crate::http) async fn products(
     store: Data<Store>,
     Parsed(request): Parsed<ImportRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let ImportRequest { rows, is_update, mut rehearsal } = request;
+    let ImportRequest { rows, is_update, mut rehearsal, act } = request;
     let (mut report, started) = (Report::new(rehearsal.is_some()), Instant::now());
     for row in rows {
         if !report.has_stopped() && started.elapsed() > TIME_MAX {
@@ -54,7 +55,7 @@ pub(in crate::http) async fn products(
         match row.and_then(|product| identified(product, is_update)) {
             Ok(product) if !report.has_stopped() => report.add(match &mut rehearsal {
                 Some(rehearsal) => rehearsal.rehearse(&store, &product, is_update).await,
-                None => make(&store, &product, is_update).await,
+                None => make(&store, &product, is_update, &act).await,
             }),
             Ok(_) => report.add_not_tried(),
             Err(problem) => report.add(Err(problem)),
@@ -72,11 +73,12 @@ fn identified(product: NewProduct, is_update: bool) -> Row {
     Err(Problem::of_fields(&[FieldError { pointer: "/id".to_owned(), code: "required", detail }]))
 }
 
-async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, Problem> {
-    let id = match store.put_product(row).await? {
+async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Result<Done, Problem> {
+    let id = match store.put_product(row, act).await? {
         PutProductOutcome::AlreadyExists(id) => id,
         other => {
-            return new_product::created(row, other).map(|(product, new_sale)| Done::Created { product, new_sale });
+            let (product, new_sale) = new_product::created(row, other, act)?;
+            return Ok(Done::Created { product, new_sale });
         }
     };
     let exists = new_product::already_exists(row, id);
@@ -84,7 +86,8 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool) -> Result<Done, 
         // With the id of one product and the SKU of another it is neither.
         Ok(StockOutcome::Stock(existing)) if row.id.is_none_or(|own| own == id) => {
             let (difference, change) = compared(row, &existing, is_update)?;
-            products::changed(store.change_product(id, &change).await?)?;
+            let change = products::changed(store.change_product(id, &change, act).await?)?;
+            acts::log_product(act, "product.changed", &change);
             Ok(Done::Changed(difference))
         }
         Ok(StockOutcome::Stock(_)) => Err(exists.with("differs", vec!["id"])),
@@ -135,19 +138,21 @@ pub(in crate::http) struct ImportRequest {
     is_update: bool,
     /// Says what would be done, and does nothing.
     rehearsal: Option<Rehearsal>,
+    act: Act,
 }
 
 impl FromHttp for ImportRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        authorize(&request)?;
-        let mut parameters = Parameters::of(&request, &["update", "dry_run"]);
+        let act = authorize(&request)?;
+        let mut parameters = Parameters::of(&request, &["update", "dry_run", "reason"]);
         let mut flag = |name| parameters.read(name, "true or false", |text| text.parse().ok()).unwrap_or(false);
         let (is_update, is_dry_run) = (flag("update"), flag("dry_run"));
+        let act = act.because(acts::reason_of(&mut parameters));
         parameters.finish(())?;
         let headers = request.headers();
         let format = rows::Format::of(headers)?;
         let bytes: Bytes = body::read_bytes(headers, &mut payload, BYTES_MAX, READ_TIMEOUT).await?;
         let rows = format.read(&bytes, extract::context(&request).limits.body_bytes_max)?;
-        Ok(Self { rows, is_update, rehearsal: is_dry_run.then(Rehearsal::default) })
+        Ok(Self { rows, is_update, rehearsal: is_dry_run.then(Rehearsal::default), act })
     }
 }

@@ -1,7 +1,36 @@
-//! Kinds of events, as the scripts write them into the log of a sale.
+//! Events, as the scripts write them into the log of a sale: kinds, who acted, and the subject as it was before.
 
-use super::Failure;
-use crate::domain::event::EventKind;
+use super::{Failure, Fields, product, sale};
+use crate::domain::{
+    act::{Act, Actor, Reason},
+    event::{About, EventKind},
+    ids::SaleId,
+};
+
+/// The lines that a script adds to each event of an act, each behind a line end. `act` reads them.
+pub fn act_lines(act: &Act) -> String {
+    let line = |name: &str, text: Option<&str>| text.map_or_else(String::new, |text| format!("\n{name}\n{text}"));
+    line("actor", act.actor()) + &line("reason", act.reason())
+}
+
+/// Who acted, and why. The text has no empty line.
+pub fn act(fields: &Fields) -> Result<Act, Failure> {
+    let lines = Fields::from_lines(fields.get("act").unwrap_or(""))?;
+    let unreadable = || Failure::unreadable("who acted in an event");
+    Ok(Act {
+        actor: lines.get("actor").map(|name| Actor::parse(name).ok_or_else(unreadable)).transpose()?,
+        reason: lines.get("reason").map(|text| Reason::parse(text).ok_or_else(unreadable)).transpose()?,
+    })
+}
+
+/// The sale or product of an event before the change.
+pub fn before(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Option<About>, Failure> {
+    let Some(before) = fields.get("before") else { return Ok(None) };
+    if fields.get("terms").is_some() {
+        return Ok(Some(About::Sale(sale::from_fields(sale, &Fields::from_lines(before)?)?)));
+    }
+    Ok(Some(About::Product(product::before_event(sale, at_ms, fields, before)?)))
+}
 
 pub fn kind(word: &str) -> Result<EventKind, Failure> {
     Ok(match word {

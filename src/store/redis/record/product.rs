@@ -2,6 +2,7 @@
 
 use super::{Failure, Fields, Reply, currency, metadata, sale::window, some};
 use crate::domain::{
+    act::Change,
     ids::{ProductId, SaleId},
     money::Amount,
     product::{Product, Stock},
@@ -51,6 +52,21 @@ impl ProductHead {
 pub fn only_product(sale: &SaleId, reply: &mut Reply) -> Result<Product, Failure> {
     let head = ProductHead::read(reply)?;
     head.product(sale, reply.list()?)
+}
+
+/// The product of a reply that ends with its row, and with its row before a change: an empty one where nothing changed.
+pub fn changed_product(sale: &SaleId, reply: &mut Reply) -> Result<Change<Product>, Failure> {
+    let head = ProductHead::read(reply)?;
+    let (after, before) = (head.product(sale, reply.list()?)?, reply.list()?);
+    let before = (!before.is_empty()).then(|| head.product(sale, before)).transpose()?;
+    Ok(Change { after, before })
+}
+
+/// The product that an event is about, before it. `row` has its row in lines.
+pub fn before_event(sale: &SaleId, at_ms: i64, fields: &Fields, row: &str) -> Result<Product, Failure> {
+    let window = window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?;
+    let head = ProductHead { now_ms: at_ms, currency: fields.text("currency")?.to_owned(), window };
+    head.product(sale, Reply::from_lines(row))
 }
 
 /// The product that an event is about, as it was then.

@@ -2,6 +2,7 @@
 
 use super::{Failure, Fields, Reply, currency, instant, some};
 use crate::domain::{
+    act::Change,
     ids::SaleId,
     sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, Sale, SaleChange, SaleTerms, Window},
     text::Name,
@@ -62,6 +63,13 @@ pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
 /// The sale of a reply that ends with its terms.
 pub fn read(id: &SaleId, reply: &mut Reply) -> Result<Sale, Failure> {
     from_fields(id, &reply.list()?.fields()?)
+}
+
+/// The sale of a reply that ends with its terms, and with those before a change: none where nothing changed.
+pub fn changed(id: &SaleId, reply: &mut Reply) -> Result<Change<Sale>, Failure> {
+    let (after, before) = (read(id, reply)?, reply.list()?.fields()?);
+    let before = (!before.is_empty()).then(|| from_fields(id, &before)).transpose()?;
+    Ok(Change { after, before })
 }
 
 /// A sale from its stored terms.
