@@ -27,9 +27,9 @@ pub enum Seen {
 
 impl Seen {
     /// The place after which the reader goes on.
-    pub fn end(self) -> String {
+    pub fn end(self) -> Position {
         match self {
-            Self::UpTo(position) => position.to_string(),
+            Self::UpTo(position) => position,
             Self::Before(ms) => Position::new(ms, 0).before(),
         }
     }
@@ -110,6 +110,11 @@ impl EventCursor {
         self.since_ms.is_none()
     }
 
+    /// The position that the id of an event of this sale names.
+    pub fn position_in(&self, sale: &SaleId) -> Option<Position> {
+        self.named.get(sale).copied()
+    }
+
     pub fn since_ms(&self) -> u64 {
         self.since_ms.unwrap_or(0)
     }
@@ -164,7 +169,7 @@ mod tests {
         let one = EventCursor::parse("p1:17-3").unwrap();
         assert!(one.is_of_one_sale() && !EventCursor::parse("0").unwrap().is_of_one_sale());
         assert_eq!(EventCursor::of_sale(sale("p1"), up_to(17, 3)), one);
-        assert_eq!((Seen::Before(0).end().as_str(), up_to(17, 3).end().as_str()), ("0-0", "17-3"));
+        assert_eq!((Seen::Before(0).end().to_string(), up_to(17, 3).end().to_string()), ("0-0".into(), "17-3".into()));
     }
 
     #[test]

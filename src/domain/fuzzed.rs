@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     cursor::ListCursor,
-    event::EventCursor,
+    event_cursor::EventCursor,
     ids::{HoldId, HoldKind, IdKind, OrderId, ProductId, SaleId, SignedId},
     money::{Amount, AmountError, Currency},
     payment::PaymentId,

@@ -8,7 +8,7 @@ use super::{
     cursor::ListCursor,
     event::EventPage,
     hold::{Hold, LinesError},
-    ids::{OrderId, ProductId, SaleId},
+    ids::{OrderId, ProductId},
     money::Currency,
     order::Order,
     product::Product,

@@ -246,10 +246,11 @@ pub(super) async fn read_logs(
         read.arg("COUNT").arg(count).arg("STREAMS");
         some.iter().for_each(|(key, ..)| _ = read.arg(key));
         for (.., seen) in some {
-            read.arg(match seen {
+            let end = match seen {
                 Seen::UpTo(position) => position.before(),
                 Seen::Before(_) => seen.end(),
-            });
+            };
+            read.arg(end.to_string());
         }
         let sales: HashMap<_, _> = some.iter().map(|(key, sale, _)| (key.as_str(), *sale)).collect();
         for (key, entries) in pairs(runner.plain(&read).await?)? {

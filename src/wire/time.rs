@@ -4,8 +4,6 @@ use std::cell::Cell;
 
 use jiff::Timestamp;
 
-/// The beginning of the year 10000.
-const END_MS: i64 = 253_402_300_800_000;
 /// Characters of an instant on the wire, for any year of four digits.
 const CHARS: usize = 24;
 

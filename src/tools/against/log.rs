@@ -10,7 +10,8 @@ use std::{
 use super::findings::UnreadableLine;
 use crate::{
     domain::{
-        event::{EventCursor, Position},
+        event::Position,
+        event_cursor::EventCursor,
         ids::SaleId,
         money::{Amount, Currency},
         order::OrderStatus,
@@ -101,7 +102,8 @@ impl Log {
         let event: EventBody<'static> =
             serde_json::from_slice(line).map_err(|error| format!("is no event: {error}"))?;
         let sale = SaleId::parse(&event.sale).ok_or("names no sale")?;
-        let position = EventCursor::parse(&event.id).ok_or("has no id of an event")?.seen(&sale);
+        let position = EventCursor::parse(&event.id).and_then(|cursor| cursor.position_in(&sale));
+        let position = position.ok_or("has no id of an event")?;
         if only.is_some_and(|only| only != sale.as_str()) {
             return Ok(());
         }

@@ -2,7 +2,8 @@
 
 use crate::{
     domain::{
-        event::{EventCursor, Position},
+        event::Position,
+        event_cursor::EventCursor,
         ids::SaleId,
     },
     tools::client::api::{ApiCall, ApiClient, CallError},
@@ -60,5 +61,6 @@ async fn first_of(
         Err(error) => return Err(error),
     };
     let Some(event) = page.data.first() else { return Ok(None) };
-    EventCursor::parse(&event.id).map(|cursor| Some(cursor.seen(sale))).ok_or(CallError::Unreadable)
+    let position = EventCursor::parse(&event.id).and_then(|cursor| cursor.position_in(sale));
+    position.map(Some).ok_or(CallError::Unreadable)
 }
