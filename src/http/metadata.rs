@@ -10,6 +10,7 @@ impl Object<'_, '_> {
     }
 
     /// The same for a change: `Some(None)` takes the metadata away.
+    #[expect(clippy::option_option, reason = "as in ProductChange: to set, to take away, or to leave")]
     pub(super) fn metadata_change(&mut self) -> Option<Option<Metadata>> {
         const NAME: &str = "metadata";
         if self.clears(NAME) {

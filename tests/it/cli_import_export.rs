@@ -169,7 +169,7 @@ new sales: drop (live)
     assert_eq!((status, &report["created"], &report["already_there"]), (1, &json!(0), &json!(2)));
     assert_eq!((&report["failed"], &report["new_sales"]), (&json!(2), &json!([])));
     let row = json!({"row": 3, "status": "already_there", "code": "already_exists",
-        "detail": "there is a product with this id already", "differs": [], "product": "3 Ticket"});
+        "detail": "there is a product with this id already", "id": 3, "differs": [], "product": "3 Ticket"});
     assert_eq!(report["rows"][2], row);
 
     let line =

@@ -126,7 +126,7 @@ fn only_the_right_room_knows_a_library() {
         ("redis::", &["src/store", "src/embedded"]),
         ("deadpool_redis", &["src/store"]),
         ("actix_web", &["src/http", "src/app", "src/cli/serve.rs"]),
-        ("serde_json", &["src/cli", "src/http", "src/tools", "src/webhook", "src/wire"]),
+        ("serde_json", &["src/cli", "src/http", "src/store/redis/record", "src/tools", "src/webhook", "src/wire"]),
         ("hyper", &["src/tools/client"]),
         ("fs1:", &["src/store/redis/keys.rs"]),
         ("std::env", &["src/cli", "src/app", "src/embedded"]),

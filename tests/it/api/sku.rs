@@ -185,6 +185,29 @@ async fn after_a_crash_between_claim_and_product_the_same_call_finishes_it() {
 }
 
 #[tokio::test]
+async fn a_worker_that_remembers_where_a_product_was_looks_again() {
+    let app = TestApp::start();
+    let by_id = json!({"product_id": 7, "quantity": 1});
+    let by_sku = json!({"sku": "A", "quantity": 1});
+    let everywhere = async |body: &Value| join_all((0..40).map(|_| app.post("/api/holds", body.clone()))).await;
+    app.put(json!({"id": 7, "sale": "drop", "sku": "A", "total_stock": 0})).await;
+    for body in [&by_id, &by_sku] {
+        let held = everywhere(body).await;
+        assert!(held.iter().all(|hold| hold.refusal() == (409, "insufficient_stock")), "{held:?}");
+    }
+    // As if it had moved to another sale.
+    let mut redis = app.redis.connect();
+    let () = redis.del(&["fs1:{drop}:stock", "fs1:{drop}:product:7"]).unwrap();
+    let () = redis.hset("fs1:products", "7", "other A").unwrap();
+    assert_eq!(app.put(json!({"id": 7, "sale": "other", "sku": "A", "total_stock": 100})).await.status, 201);
+    for body in [&by_id, &by_sku] {
+        let held = everywhere(body).await;
+        assert!(held.iter().all(|hold| hold.status == 201), "{held:?}");
+    }
+    assert_eq!(app.stock(7).await, "20 available, 80 held");
+}
+
+#[tokio::test]
 async fn odd_skus_are_kept_as_they_are_and_others_refused() {
     let app = TestApp::start();
     let longest = "x".repeat(64);
@@ -270,7 +293,7 @@ async fn an_import_knows_its_products_by_their_skus() {
     };
     let rest = [
         "\"failed\" \"already_exists\" 7 [\"name\",\"price\"]",
-        "\"failed\" \"already_exists\" 1 [\"id\"]",
+        "\"failed\" \"already_exists\" 3 [\"id\"]",
         "\"failed\" \"validation_failed\"",
         "\"failed\" \"already_exists\" 7 [\"sale\"]",
     ];
@@ -279,12 +302,12 @@ async fn an_import_knows_its_products_by_their_skus() {
     let rehearsed =
         [unchanged, "\"would_create\"", rest[0], "\"failed\" \"already_exists\" [\"sku\"]", rest[2], rest[3]];
     assert_eq!(import("?dry_run=true").await, rehearsed);
-    assert_eq!(import("").await, [&[unchanged, "\"created\" 1"][..], &rest].concat());
+    assert_eq!(import("").await, [&[unchanged, "\"created\" 3"][..], &rest].concat());
     let updated = import("?update=true").await;
     assert_eq!(updated[2], "\"changed\" 7 [\"name\",\"price\"] []", "{updated:?}");
     assert_eq!(updated[0], unchanged);
     assert_eq!(app.by_sku("A").await.body["price"], "60.00");
-    assert_eq!(app.by_sku("B").await.body["id"], 1);
+    assert_eq!(app.by_sku("B").await.body["id"], 3);
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ fn run(bench: &mut Bench, buyers: &mut Buyers, step: &Step) {
             let change = [&BOOK_ARGUMENTS[..], &[&product, "500000000000000", "price", &price]].concat();
             let changed = bench.call(Op::ChangeProduct, &keys, &change);
             let Value::Array(row) = &changed[6] else { panic!("{changed:?}") };
-            assert_eq!(text(&row[2]), price, "the price itself changes at once");
+            assert_eq!(text(&row[3]), price, "the price itself changes at once");
         }
         Step::Extend(at) => {
             let Some((id, known)) = buyers.some(*at) else { return };
