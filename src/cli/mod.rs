@@ -3,6 +3,7 @@
 mod arguments;
 mod audit;
 mod config_command;
+mod customer;
 mod demo;
 mod exit;
 mod export;
@@ -82,6 +83,8 @@ enum Command {
     Product(product::ProductArgs),
     /// List, show and cancel orders
     Order(order::OrderArgs),
+    /// Show what a customer has, and why their next hold would be refused
+    Customer(customer::CustomerArgs),
     /// List, show and resolve reviews: money that a person must look at
     Review(review::ReviewArgs),
     /// Show a payment, its order and its reviews, by the provider's id
@@ -163,6 +166,7 @@ fn dispatch() -> Exit {
         Command::Sale(args) => return sale::run(&common, &args),
         Command::Product(args) => return product::run(&common, &args),
         Command::Order(args) => return order::run(&common, &args),
+        Command::Customer(args) => return customer::run(&common, &args),
         Command::Review(args) => return review::run(&common, &args),
         Command::Payment(args) => return payment::run(&common, &args),
         Command::Audit(args) => return audit::run(&common, &args),

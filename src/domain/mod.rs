@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cursor;
+pub mod customer;
 pub mod event;
 pub mod hold;
 pub mod ids;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::{
     cursor::ListCursor,
+    customer::Customer,
     event::Event,
     hold::Hold,
     ids::{OrderId, ProductId, SaleId},
@@ -274,6 +275,18 @@ pub enum ListOrdersOutcome {
     Orders { orders: Vec<Order>, next: Option<ListCursor> },
     SaleNotFound,
     ProductNotFound,
+}
+
+/// What `find_customer` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindCustomerOutcome {
+    /// Also a customer whom nobody knows.
+    Found(Customer),
+    SaleNotFound,
+    /// More sales exist than one request looks into.
+    TooManySales {
+        sales: usize,
+    },
 }
 
 /// What `list_products` can answer.

@@ -41,7 +41,12 @@ pub(super) async fn create(store: Data<Store>, Parsed(command): Parsed<HoldComma
 }
 
 pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResponse, Problem> {
-    match store.hold(command).await? {
+    answered(store.hold(command).await?)
+}
+
+/// The answer to a buyer who wants a hold.
+pub(super) fn answered(outcome: HoldOutcome) -> Result<HttpResponse, Problem> {
+    match outcome {
         HoldOutcome::Held(hold) => Ok(created(&hold)),
         HoldOutcome::Replayed(hold) => Ok(replayed(&hold)),
         HoldOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),

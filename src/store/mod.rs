@@ -24,6 +24,7 @@ mod confirm;
 mod directory;
 mod expire;
 mod extend;
+mod find_customer;
 mod find_due;
 mod find_hold;
 mod find_order;

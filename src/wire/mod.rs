@@ -4,6 +4,7 @@
 //! are RFC 3339 in UTC with milliseconds.
 
 pub mod audit;
+pub mod customer;
 pub mod event;
 pub mod hold;
 pub mod import;

@@ -1,6 +1,7 @@
 //! The calls of the person who runs the drop, behind the bearer token.
 
 pub(super) mod audit;
+pub(super) mod customers;
 pub(super) mod events;
 pub(super) mod export;
 pub(super) mod import;

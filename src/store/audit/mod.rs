@@ -15,6 +15,7 @@ mod repair;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub(super) use self::read::bucket;
 use super::{Failure, Reply, Store, keys::PRODUCTS};
 use crate::domain::{
     audit::{AuditOutcome, Difference, DifferenceKind, SaleAudit},

@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod bytes;
 mod cors;
+mod customers;
 mod desk;
 mod errors;
 mod events;
