@@ -29,6 +29,7 @@ mod serve;
 mod service;
 mod table;
 mod trigger;
+mod watch;
 
 use std::{collections::HashMap, env, ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -89,6 +90,8 @@ enum Command {
     Review(review::ReviewArgs),
     /// Show a payment, its order and its reviews, by the provider's id
     Payment(payment::PaymentArgs),
+    /// Watch a sale: stock, holds and refusals a second, payments, open reviews, Redis
+    Watch(watch::WatchArgs),
     /// Compare counters and indexes with the records, and repair them
     Audit(audit::AuditArgs),
     /// Write all orders, or those of a sale or status, or their payments, as CSV or NDJSON
@@ -169,6 +172,7 @@ fn dispatch() -> Exit {
         Command::Customer(args) => return customer::run(&common, &args),
         Command::Review(args) => return review::run(&common, &args),
         Command::Payment(args) => return payment::run(&common, &args),
+        Command::Watch(args) => return watch::run(&common, &args),
         Command::Audit(args) => return audit::run(&common, &args),
         Command::Export(args) => return export::run(&common, &args),
         Command::Import(args) => return import::run(&common, &args),

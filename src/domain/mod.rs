@@ -4,6 +4,7 @@ pub mod audit;
 pub mod cursor;
 pub mod customer;
 pub mod event;
+pub mod figures;
 pub mod hold;
 pub mod ids;
 pub mod money;

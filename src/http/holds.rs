@@ -41,7 +41,7 @@ pub(super) async fn create(store: Data<Store>, Parsed(command): Parsed<HoldComma
 }
 
 pub(super) async fn hold(store: &Store, command: HoldCommand) -> Result<HttpResponse, Problem> {
-    answered(store.hold(command).await?)
+    answered(store.count(store.hold(command).await)?)
 }
 
 /// The answer to a buyer who wants a hold.

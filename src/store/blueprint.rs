@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::{
-    Catalogue, DurabilityWanted, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
+    Catalogue, DurabilityWanted, Figures, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
     redis::{durability::Barrier, preflight, runner::Runner, secret},
 };
 
@@ -19,6 +19,7 @@ pub struct Blueprint {
     /// What the service waits for before it answers a payment event.
     pub(super) barrier: Option<Barrier>,
     pub(super) audits: Arc<Mutex<()>>,
+    pub(super) figures: Arc<Figures>,
 }
 
 impl Blueprint {
@@ -37,6 +38,17 @@ impl Blueprint {
         preflight::claim_schema(&runner).await?;
         let ids = IdSigner::new(secret::find_or_make(&runner).await?.bytes());
         runner.ensure_scripts().await?;
-        Ok((Self { topology, catalogue, terms, ids, barrier, audits: Arc::default() }, report))
+        Ok((
+            Self {
+                topology,
+                catalogue,
+                terms,
+                ids,
+                barrier,
+                audits: Arc::default(),
+                figures: Arc::new(Figures::begin()),
+            },
+            report,
+        ))
     }
 }

@@ -8,6 +8,7 @@
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
+//! - `figures`: how often what was decided,
 //! - `directory`: which sales exist, and the sale of each product,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
@@ -24,6 +25,7 @@ mod confirm;
 mod directory;
 mod expire;
 mod extend;
+mod figures;
 mod find_customer;
 mod find_due;
 mod find_hold;
@@ -65,6 +67,7 @@ use crate::domain::{
 
 pub use self::{
     blueprint::Blueprint,
+    figures::Figures,
     ids::IdSigner,
     list_orders::OrderWalk,
     redis::{
@@ -78,6 +81,7 @@ pub use self::{
 };
 use self::{
     confirm::Confirms,
+    figures::Counters,
     hold::Holds,
     order::Orders,
     redis::{
@@ -106,6 +110,9 @@ pub struct Store {
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
     known_sales: RefCell<HashMap<ProductId, SaleId>>,
+    figures: Arc<Figures>,
+    /// The part of the figures that this worker counts.
+    counters: Arc<Counters>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
     unmatched_sale: SaleId,
 }
@@ -128,6 +135,8 @@ impl Store {
             ids: ids.clone(),
             audits: Arc::clone(&blueprint.audits),
             known_sales: RefCell::default(),
+            figures: Arc::clone(&blueprint.figures),
+            counters: blueprint.figures.of_worker(),
             unmatched_sale: SaleId::unmatched(),
         }
     }

@@ -4,3 +4,4 @@ pub mod client;
 pub mod rush;
 pub mod text;
 pub mod trigger;
+pub mod watch;

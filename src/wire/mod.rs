@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod customer;
 pub mod event;
+pub mod figures;
 pub mod hold;
 pub mod import;
 pub mod order;

@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod customers;
 pub(super) mod events;
 pub(super) mod export;
+pub(super) mod figures;
 pub(super) mod import;
 mod new_product;
 pub(super) mod orders;

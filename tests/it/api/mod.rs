@@ -13,6 +13,7 @@ mod export;
 mod export_payments;
 mod export_slowly;
 pub mod fast_path;
+mod figures;
 mod free_orders;
 mod gate;
 mod heard;
