@@ -42,6 +42,12 @@ fn read_at(text: &str, now: Timestamp) -> Result<String, String> {
     instant.map(|instant: Timestamp| format!("{instant:.3}")).ok_or_else(|| FORMS.to_owned())
 }
 
+/// A pause or a duration, for clap.
+pub(super) fn read_pause(text: &str) -> Result<Duration, String> {
+    let length = read_length(text).filter(|length| !length.is_zero());
+    length.ok_or_else(|| "a time such as 1s, 5m or 1h30m".to_owned())
+}
+
 /// A length of whole numbers with units, as in 1d12h.
 fn read_length(text: &str) -> Option<Duration> {
     let mut rest = text;

@@ -4,6 +4,7 @@ mod arguments;
 mod audit;
 mod audit_against;
 mod config_command;
+mod customer;
 mod demo;
 mod event;
 mod event_line;
@@ -32,6 +33,7 @@ mod serve;
 mod service;
 mod table;
 mod trigger;
+mod watch;
 
 use std::{collections::HashMap, env, ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -86,12 +88,16 @@ enum Command {
     Product(product::ProductArgs),
     /// List, show and cancel orders
     Order(order::OrderArgs),
+    /// Show what a customer has, and why their next hold would be refused
+    Customer(customer::CustomerArgs),
     /// List, show and resolve reviews: money that a person must look at
     Review(review::ReviewArgs),
     /// List and follow events: what happened to orders, reviews, products and sales
     Event(event::EventArgs),
     /// Show a payment, its order and its reviews, by the provider's id
     Payment(payment::PaymentArgs),
+    /// Watch a sale: stock, holds and refusals a second, payments, open reviews, Redis
+    Watch(watch::WatchArgs),
     /// Compare counters and indexes with the records, and repair them
     Audit(audit::AuditArgs),
     /// Write all orders, or those of a sale or status, or their payments, as CSV or NDJSON
@@ -169,9 +175,11 @@ fn dispatch() -> Exit {
         Command::Sale(args) => return sale::run(&common, &args),
         Command::Product(args) => return product::run(&common, &args),
         Command::Order(args) => return order::run(&common, &args),
+        Command::Customer(args) => return customer::run(&common, &args),
         Command::Review(args) => return review::run(&common, &args),
         Command::Event(args) => return event::run(&common, &args),
         Command::Payment(args) => return payment::run(&common, &args),
+        Command::Watch(args) => return watch::run(&common, &args),
         Command::Audit(args) => return audit::run(&common, &args),
         Command::Export(args) => return export::run(&common, &args),
         Command::Import(args) => return import::run(&common, &args),

@@ -83,7 +83,7 @@ pub(super) async fn run(client: &mut ApiClient, service: &ServiceArgs, args: &Li
     service.show_list(&orders?, text)
 }
 
-fn text(orders: &[OrderRow<'static>]) -> String {
+pub(super) fn text(orders: &[OrderRow<'static>]) -> String {
     if orders.is_empty() {
         return "no orders here".to_owned();
     }

@@ -19,7 +19,7 @@ use crate::{
     config::{Overrides, Secret, Settings},
     tools::{
         client::{
-            Endpoint, TransportError,
+            Bounds, Endpoint, TransportError,
             api::{ApiClient, ApiReply, CallError, Refusal},
         },
         text::printable,
@@ -118,6 +118,19 @@ impl ServiceArgs {
     }
 }
 
+/// A client for a command that asks again and again: URL and token of the flags, else of the settings.
+pub(super) fn client_of(
+    url: Option<&str>,
+    token: Option<&str>,
+    settings: &Settings,
+    bounds: Bounds,
+) -> Result<ApiClient, String> {
+    let endpoint = endpoint(url, settings)?;
+    let token = token.or_else(|| known_token(settings));
+    let token = token.ok_or_else(|| explain(&CallError::NoToken, ""))?;
+    ApiClient::bounded(endpoint, Some(token), bounds).map_err(|error| error.to_string())
+}
+
 /// Does the work of a command that asks a service, on a runtime of one thread. Every such command runs here: with the
 /// client that it needs, or with the reason why there is none. An error of either is printed.
 pub(super) fn with_service<C>(client: Result<C, String>, work: impl AsyncFnOnce(C) -> Result<Exit, String>) -> Exit {
@@ -180,7 +193,7 @@ fn explain(error: &CallError, url: &str) -> String {
     }
 }
 
-fn explain_refusal(refusal: &Refusal, url: &str) -> String {
+pub(super) fn explain_refusal(refusal: &Refusal, url: &str) -> String {
     let fields = refusal.fields.iter().map(|(pointer, detail)| match pointer.trim_start_matches('/') {
         field if detail.starts_with(field) => detail.clone(),
         field => format!("{field}: {detail}"),

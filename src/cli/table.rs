@@ -53,6 +53,11 @@ impl Table {
         self.text_of_width(width)
     }
 
+    /// The table as wide as it is, for a screen that cuts it.
+    pub(super) fn plain(&self) -> String {
+        self.text_of_width(None)
+    }
+
     fn text_of_width(&self, width: Option<u16>) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);

@@ -3,8 +3,10 @@
 pub mod act;
 pub mod audit;
 pub mod cursor;
+pub mod customer;
 pub mod event;
 pub mod event_cursor;
+pub mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 pub mod hold;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{
     act::Change,
     cursor::ListCursor,
+    customer::Customer,
     event::EventPage,
     hold::{Hold, LinesError},
     ids::{OrderId, ProductId},
@@ -286,6 +287,18 @@ pub enum ListOrdersOutcome {
     Orders { orders: Vec<Order>, next: Option<ListCursor> },
     SaleNotFound,
     ProductNotFound,
+}
+
+/// What `find_customer` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FindCustomerOutcome {
+    /// Also a customer whom nobody knows.
+    Found(Customer),
+    SaleNotFound,
+    /// More sales exist than one request looks into.
+    TooManySales {
+        sales: usize,
+    },
 }
 
 /// What `list_products` can answer.

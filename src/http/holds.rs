@@ -42,11 +42,15 @@ pub(super) async fn create(store: Data<Store>, Parsed(request): Parsed<HoldReque
 }
 
 pub(super) async fn hold(store: &Store, request: HoldRequest) -> Result<HttpResponse, Problem> {
-    let outcome = match request {
-        HoldRequest::ById(command) => store.hold(command).await?,
+    match request {
+        HoldRequest::ById(command) => answered(store.count(store.hold(command).await)?),
         // Boxed, so that the many holds by id are small while they wait.
-        HoldRequest::BySku(request) => Box::pin(hold_by_sku(store, *request)).await?,
-    };
+        HoldRequest::BySku(request) => answered(Box::pin(hold_by_sku(store, *request)).await?),
+    }
+}
+
+/// The answer to a buyer who wants a hold.
+pub(super) fn answered(outcome: HoldOutcome) -> Result<HttpResponse, Problem> {
     match outcome {
         HoldOutcome::Held(hold) => Ok(created(&hold)),
         HoldOutcome::Replayed(hold) => Ok(replayed(&hold)),
@@ -67,8 +71,12 @@ pub(super) async fn hold(store: &Store, request: HoldRequest) -> Result<HttpResp
 }
 
 async fn hold_by_sku(store: &Store, request: HoldBySku) -> Result<HoldOutcome, Problem> {
-    match store.hold_by_sku(request).await? {
-        HoldBySkuOutcome::Decided(outcome) => Ok(outcome),
+    let outcome = match store.hold_by_sku(request).await {
+        Ok(outcome) => outcome,
+        Err(failure) => return Ok(store.count(Err(failure))?),
+    };
+    match outcome {
+        HoldBySkuOutcome::Decided(outcome) => Ok(store.count(Ok(outcome))?),
         HoldBySkuOutcome::SkuNotFound(sku) => Err(refusals::product_not_found().with("sku", sku.as_str())),
         HoldBySkuOutcome::WrongLines(error) => Err(Problem::of_fields(&[FieldError {
             pointer: "/items".to_owned(),

@@ -24,7 +24,7 @@ pub(super) const PATH: &str = "/api/orders";
 
 pub(super) async fn create(store: Data<Store>, Parsed(request): Parsed<OrderRequest>) -> Result<HttpResponse, Problem> {
     let hold = store.ids().parse(&request.hold_id).ok_or_else(refusals::hold_not_found)?;
-    match store.order(hold).await? {
+    match store.count(store.order(hold).await)? {
         OrderOutcome::Created(order) => Ok(answer::json(StatusCode::CREATED, &OrderBody::of(&order))),
         OrderOutcome::Exists(order) => Ok(found(&order)),
         OrderOutcome::HoldExpired => Err(refusals::hold_expired()),

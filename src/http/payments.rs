@@ -41,7 +41,7 @@ thread_local! {
 
 pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
     let Reading::Event(event) = reading else { return Ok(received("ignored", &Settled::default())) };
-    match store.settle(&event).await? {
+    match store.count(store.settle(&event).await)? {
         SettleOutcome::Applied(settled) => Ok(received("applied", &settled)),
         SettleOutcome::Duplicate(settled) => Ok(received("duplicate", &settled)),
         SettleOutcome::Ignored(settled) => Ok(received("ignored", &settled)),

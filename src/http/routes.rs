@@ -53,7 +53,7 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
 }
 
 fn configure_admin(config: &mut ServiceConfig) {
-    use admin::{audit, events, export, import, orders, payments, products, reviews, sales};
+    use admin::{audit, customers, events, export, figures, import, orders, payments, products, reviews, sales};
     config
         .service(at("/api/admin/sales", [list(sales::list), post(sales::create)]))
         .service(at("/api/admin/sales/{id}", [get(sales::read), patch(sales::change)]))
@@ -68,8 +68,10 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(at("/api/admin/orders/export", [list(export::orders)]))
         .service(reading("/api/admin/orders/{id}", orders::read))
         .service(at("/api/admin/orders/{id}/cancel", [post_with_query(orders::cancel)]))
+        .service(at("/api/admin/customers/{id}", [list(customers::read)]))
         .service(at("/api/admin/audit", [list(audit::read), post_with_query(audit::repair)]))
         .service(at("/api/admin/events", [list(events::list)]))
+        .service(reading("/api/admin/figures", figures::read))
         .service(at("/api/admin/reviews", [list(reviews::list)]))
         .service(reading("/api/admin/payments/{id}", payments::read))
         .service(reading("/api/admin/reviews/{id}", reviews::read))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::{
-    Catalogue, DurabilityWanted, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
+    Catalogue, DurabilityWanted, Figures, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
     redis::{durability::Barrier, identity::Identity, preflight, runner::Runner},
 };
 
@@ -20,6 +20,7 @@ pub struct Blueprint {
     /// What the service waits for before it answers a payment event.
     pub(super) barrier: Option<Barrier>,
     pub(super) audits: Arc<Mutex<()>>,
+    pub(super) figures: Arc<Figures>,
 }
 
 impl Blueprint {
@@ -38,8 +39,16 @@ impl Blueprint {
         let schema = catalogue.schema();
         let secret = preflight::claim(&runner, schema).await?;
         runner.ensure_scripts().await?;
-        let ids = IdSigner::new(secret.bytes());
-        let identity = Arc::new(Identity::new(secret, schema));
-        Ok((Self { topology, catalogue, terms, ids, identity, barrier, audits: Arc::default() }, report))
+        let blueprint = Self {
+            topology,
+            catalogue,
+            terms,
+            ids: IdSigner::new(secret.bytes()),
+            identity: Arc::new(Identity::new(secret, schema)),
+            barrier,
+            audits: Arc::default(),
+            figures: Arc::new(Figures::begin()),
+        };
+        Ok((blueprint, report))
     }
 }

@@ -8,6 +8,7 @@
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
+//! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `directory`: which sales exist, and the sale and SKU of each product,
@@ -28,6 +29,8 @@ mod directory;
 mod events;
 mod expire;
 mod extend;
+mod figures;
+mod find_customer;
 mod find_due;
 mod find_hold;
 mod find_order;
@@ -74,6 +77,7 @@ use crate::domain::{
 
 pub use self::{
     blueprint::Blueprint,
+    figures::Figures,
     ids::IdSigner,
     list_orders::OrderWalk,
     product_names::ProductNames,
@@ -89,6 +93,7 @@ pub use self::{
 use self::{
     confirm::Confirms,
     directory::Listing,
+    figures::Counters,
     hold::Holds,
     order::Orders,
     redis::{
@@ -120,6 +125,9 @@ pub struct Store {
     waits: Rc<Waits>,
     known_products: RefCell<HashMap<ProductId, Listing>>,
     known_skus: RefCell<HashMap<Sku, ProductId>>,
+    figures: Arc<Figures>,
+    /// The part of the figures that this worker counts.
+    counters: Arc<Counters>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
     unmatched_sale: SaleId,
 }
@@ -145,6 +153,8 @@ impl Store {
             audits: Arc::clone(&blueprint.audits),
             known_products: RefCell::default(),
             known_skus: RefCell::default(),
+            figures: Arc::clone(&blueprint.figures),
+            counters: blueprint.figures.of_worker(),
             unmatched_sale: SaleId::unmatched(),
         }
     }

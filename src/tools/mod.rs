@@ -5,3 +5,4 @@ pub mod client;
 pub mod rush;
 pub mod text;
 pub mod trigger;
+pub mod watch;

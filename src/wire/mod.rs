@@ -4,7 +4,9 @@
 //! are RFC 3339 in UTC with milliseconds.
 
 pub mod audit;
+pub mod customer;
 pub mod event;
+pub mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 pub mod hold;

@@ -18,6 +18,7 @@ mod cli_import_files;
 mod cli_mistakes;
 mod cli_order_review;
 mod cli_sale_product;
+mod cli_watch;
 mod client;
 mod connections;
 mod docs;

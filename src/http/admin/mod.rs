@@ -2,8 +2,10 @@
 
 mod acts;
 pub(super) mod audit;
+pub(super) mod customers;
 pub(super) mod events;
 pub(super) mod export;
+pub(super) mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 pub(super) mod import;

@@ -15,6 +15,7 @@ mod repair;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub(super) use self::read::bucket;
 use super::{Failure, Reply, Store, directory::Listing, keys::PRODUCTS};
 use crate::domain::{
     act::Act,

@@ -71,7 +71,7 @@ pub(super) fn shares(text: &str) -> Result<BTreeMap<Share, i64>, Failure> {
 }
 
 /// `1795716624000:7:h`
-fn bucket(name: &str) -> Option<Bucket> {
+pub(in crate::store) fn bucket(name: &str) -> Option<Bucket> {
     let mut parts = name.splitn(3, ':');
     let (deadline, product, kind) = (parts.next()?, parts.next()?, parts.next()?);
     let kind = match kind {

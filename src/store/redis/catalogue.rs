@@ -51,6 +51,7 @@ catalogue! {
     Stock "stock" resend,
     FindHold "find_hold" resend,
     FindOrder "find_order" resend,
+    FindCustomer "find_customer" resend,
     ListOrders "list_orders" resend,
     ReadOrders "read_orders" resend,
     AuditUnits "audit_units" resend,

@@ -132,8 +132,8 @@ async fn a_search_in_three_thousand_orders_looks_at_a_thousand_in_each_call() {
     let before = reads(&app);
     ask(&app, "/api/admin/orders?status=paid").await;
     let calls = reads(&app) - before;
-    // Ten times an index and the records behind it. A sweep may come in between.
-    assert!(calls <= 23, "a page costs {calls} calls");
+    // Ten times a page of the index and its records. Sweeps may come in between. All orders would be 61 calls.
+    assert!(calls < 40, "a page costs {calls} calls");
 }
 
 #[tokio::test]

@@ -99,6 +99,11 @@ fn provoke_orders(bench: &mut Bench) {
     };
     assert_eq!(find(bench, "a"), "found");
     assert_eq!(find(bench, "c"), "order_not_found");
+    for (customer, expected) in [("nobody", "customer_not_found"), ("ann", "found")] {
+        redis::cmd("HSET").arg(key("customers")).arg(&["ann", "1=0"]).exec(&mut bench.redis).unwrap();
+        assert_eq!(word(&bench.call(Op::FindCustomer, &holding(), &[customer])), expected);
+        redis::cmd("HDEL").arg(key("customers")).arg("ann").exec(&mut bench.redis).unwrap();
+    }
     let order_keys = |hold: &str| [book(), vec![key(&format!("order:{hold}"))]].concat();
     let cancel = |bench: &mut Bench, hold: &str| {
         let names = ["reviews", "review_records", "resolved", &format!("order:{hold}")];
