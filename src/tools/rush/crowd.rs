@@ -118,8 +118,8 @@ impl Crowd {
     }
 }
 
-/// The customers of a crowd, if nobody says how many: few enough that some meet the limits, and enough to take all units. For that
-/// half as many units as a limit allows go to each of them, on average. Without limits there is no such number.
+/// The customers of a crowd, if nobody says how many: few enough that some meet the limits, and enough to take all units. For
+/// that half as many units as a limit allows go to each of them, on average. Without limits there is no such number.
 pub fn customers_for(buyers: u64, popularity: Popularity, units: &[i64], limits: &Limits) -> Option<u64> {
     let wanted = popularity.shares(units.len()).into_iter().zip(units);
     let given: Vec<f64> = wanted.map(|(share, units)| (buyers as f64 * share).min((*units).max(0) as f64)).collect();
@@ -184,7 +184,7 @@ mod tests {
         let units = [40, 40, 40, 20, 20, 20, 10, 10, 10, 5, 5, 1];
         for seed in 0..100 {
             let wanted = counts(&Crowd::new(seed, Popularity::ZIPF, 12, None), Popularity::ZIPF.buyers_for(&units));
-            assert!(wanted.iter().zip(units).all(|(wanted, units)| *wanted as i64 >= units), "{seed}: {wanted:?}");
+            assert!(wanted.iter().zip(units).all(|(wanted, units)| *wanted >= units as u64), "{seed}: {wanted:?}");
         }
     }
 

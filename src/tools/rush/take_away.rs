@@ -158,8 +158,9 @@ pub async fn take_away(
         }
     };
     let all = things.borrow().len() as u64;
+    let connections = workers.iter_mut().filter_map(|connections| connections.first_mut());
     let why = tokio::select! {
-        _ = join_all(workers.iter_mut().filter_map(|connections| connections.first_mut()).map(serve)) => "the service does not answer",
+        _ = join_all(connections.map(serve)) => "the service does not answer",
         () = stop => "it was interrupted",
     };
     let mut taken = taken.into_inner();

@@ -35,7 +35,8 @@ pub(super) fn render(report: &RushReport) -> String {
          <title>{verdict}</title><style>{STYLE}</style></head><body><main>\
          <header><p class=\"eyebrow\">flashsale rush &middot; {scenario}</p><h1>{verdict}</h1>\
          <p class=\"lead\"><span class=\"badge {state}\">{word}</span> {lead}</p></header>\
-         {tiles}<div class=\"figures\">{throughput}{stock}{latency}{outcomes}</div>{table}{products}{proof}{run}</main></body></html>\n",
+         {tiles}<div class=\"figures\">{throughput}{stock}{latency}{outcomes}</div>{table}{products}{proof}\
+         {run}</main></body></html>\n",
         scenario = report.scenario.as_str(),
         lead = escaped(&lead(report)),
         tiles = tiles(report),

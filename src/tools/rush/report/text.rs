@@ -106,8 +106,8 @@ fn products(out: &mut String, report: &RushReport) {
         );
         row.trim_end().to_owned()
     };
-    let head = ["units", "buyers", "held", "sold out", "limit", "other", "left"].map(str::to_owned);
-    line!(out, "{}", cells("product", head, ""));
+    let titles = ["units", "buyers", "held", "sold out", "limit", "other", "left"].map(str::to_owned);
+    line!(out, "{}", cells("product", titles, ""));
     for row in report.product_rows(PRODUCTS_MAX) {
         let counts = row.counts;
         let [units, left] = [row.units, row.left].map(thousands);
