@@ -12,7 +12,7 @@
 --        the part for the goods, refund id, epoch seconds of the provider, an amount that could not be read, and the second
 --        in which it came, to base 36, where that is not now. All but the first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
---        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is an older one
+--        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is older
 --        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
 --          idempotency_key_reused   this event id came with another fingerprint

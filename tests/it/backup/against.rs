@@ -129,8 +129,8 @@ async fn a_log_is_read_packed_and_from_stdin_and_bad_lines_are_named() {
     let (status, found) = json_of(&service, folder, "audit --against events.ndjson.gz --json");
     assert_eq!((status, &found["events"]), (0, &json!(log.lines().count())), "{found}");
     let torn = &log[..log.len() - 20];
-    let long = "x".repeat(2 << 20);
-    std::fs::write(folder.join("torn.ndjson"), format!("{long}\nnonsense\n\n{torn}")).unwrap();
+    let endless = "x".repeat(2 << 20);
+    std::fs::write(folder.join("torn.ndjson"), format!("{endless}\nnonsense\n\n{torn}")).unwrap();
     let stdin = std::fs::File::open(folder.join("torn.ndjson")).unwrap();
     let output = program(service.addr).args(["audit", "--against", "-", "--json"]).stdin(stdin).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
