@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, authorize};
+use super::{Parameters, authorize, products::read_limit};
 use crate::{
     domain::{
         ids::SaleId,
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
         sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, SaleChange, SaleTerm},
         text::Name,
+        visibility::Visibility,
     },
     http::{
         answer, body,
@@ -24,7 +25,7 @@ use crate::{
 /// The longest length of a term, in seconds: a year.
 const SECONDS_MAX: u64 = 31_536_000;
 const COOLDOWN_HOLDS_MAX: u64 = 1_000;
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 19] = [
     "name",
     "starts_at",
     "ends_at",
@@ -41,6 +42,9 @@ const FIELDS: [&str; 16] = [
     "cooldown_holds",
     "cooldown_seconds",
     "cooldown_counts_releases",
+    "max_per_customer",
+    "max_per_group",
+    "visibility",
 ];
 
 pub(in crate::http) async fn create(
@@ -171,6 +175,9 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
         cooldown_holds: object.count("cooldown_holds", 0, COOLDOWN_HOLDS_MAX),
         cooldown_ms: read_seconds(object, "cooldown_seconds", 0),
         cooldown_counts_releases: object.flag("cooldown_counts_releases"),
+        max_per_customer: read_limit(object, "max_per_customer"),
+        max_per_group: read_limit(object, "max_per_group"),
+        visibility: object.text("visibility", Visibility::RULE, Visibility::parse),
     };
     for term in change.conflicts() {
         object.errors().push(conflict(term));

@@ -7,8 +7,18 @@ pub mod encoding;
 use csv::{ByteRecord, ReaderBuilder};
 
 /// The columns of a product, as a table names them.
-pub const COLUMNS: [&str; 8] =
-    ["id", "sale", "name", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
+pub const COLUMNS: [&str; 10] = [
+    "id",
+    "sale",
+    "name",
+    "price",
+    "currency",
+    "total_stock",
+    "max_per_hold",
+    "max_per_customer",
+    "group",
+    "visibility",
+];
 /// Columns that every table needs.
 pub const REQUIRED: [&str; 3] = ["name", "price", "total_stock"];
 /// What separates cells. A tie goes to the first.

@@ -18,6 +18,7 @@ mod holds;
 mod import;
 mod in_flight;
 mod limits;
+mod limits_together;
 mod orders;
 mod payment_ids;
 mod payments;

@@ -4,7 +4,10 @@ mod batch;
 mod batch_money;
 mod cooldown;
 mod examples;
+mod limits;
+mod limits_of_batches;
 mod pages;
+mod plain_hold;
 mod prices;
 mod unmatched;
 mod words;
@@ -22,7 +25,7 @@ pub struct Bench {
     pub now_ms: i64,
     catalogue: Catalogue,
     words: BTreeSet<(&'static str, String)>,
-    _server: PrivateRedis,
+    server: PrivateRedis,
 }
 
 impl Bench {
@@ -30,7 +33,7 @@ impl Bench {
         let server = PrivateRedis::start();
         let mut redis = server.connect();
         let now_ms = clock::start_ms(&mut redis);
-        let mut bench = Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), _server: server };
+        let mut bench = Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), server };
         bench.empty();
         bench
     }
@@ -49,6 +52,13 @@ impl Bench {
         let keys = [book(), vec![key(&format!("product:{id}"))]].concat();
         let arguments = [&BOOK_ARGUMENTS[..], &[id, "Item", "500000", currency, units, "5", ""], &TERMS].concat();
         word(&self.call(Op::PutProduct, &keys, &arguments))
+    }
+
+    /// Rules of a product (its id) or of the sale ('').
+    pub fn set_rules(&mut self, product: &str, rules: &str) {
+        let (of, field) =
+            if product.is_empty() { ("sale", "rules".to_owned()) } else { ("stock", format!("{product}:rules")) };
+        redis::Commands::hset::<_, _, _, ()>(&mut self.redis, key(of), field, rules).unwrap();
     }
 
     pub fn advance(&mut self, ms: i64) {
@@ -190,7 +200,7 @@ pub const TERMS: [&str; 32] = [
     "restock_refunds",
     "1",
     "cooldown_holds",
-    "0",
+    "",
     "cooldown_ms",
     "60000",
     "cooldown_counts_releases",
