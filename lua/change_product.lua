@@ -6,7 +6,8 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field
---        and value of each change: name, metadata ('': none), price, max_per_hold, max_per_customer ('': no limit)
+--        and value of each change: name, metadata ('': none), price, max_per_hold, and the rules max_per_customer, group
+--        and visibility, each '' for its default
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        price_too_large          price times max_per_hold
@@ -19,6 +20,7 @@
 -- names
 local product_key, id, line_total_max = KEYS[BOOK_KEYS + 1], ARGV[3], tonumber(ARGV[4])
 local CHANGES = 5
+local PRODUCT_RULES = { max_per_customer = true, group = true, visibility = true }
 if #KEYS ~= BOOK_KEYS + 1 or #ARGV < CHANGES - 1 or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR change_product: wrong number of keys or arguments')
 end
@@ -28,12 +30,16 @@ local last_now, currency, starts, ends, paused =
   unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused'))
 local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
-local priced, max_per_hold, earlier_prices =
-  unpack(redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold', id .. ':earlier_prices'))
+local priced, max_per_hold, rules, earlier_prices = unpack(
+  redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold', id .. ':rules', id .. ':earlier_prices'))
 local price = priced and priced:match('^%d+')
-local changes = { price = price, max_per_hold = max_per_hold }
+local changes = { price = price, max_per_hold = max_per_hold, rules = rules or '' }
 local before = product_row(id, product_key)
-for i = CHANGES, #ARGV, 2 do changes[ARGV[i]] = ARGV[i + 1] end
+for i = CHANGES, #ARGV, 2 do
+  local field, value = ARGV[i], ARGV[i + 1]
+  if PRODUCT_RULES[field] then field, value = 'rules', with_rule(changes.rules, field, value) end
+  changes[field] = value
+end
 
 -- decision
 if not price then return { 'product_not_found' } end

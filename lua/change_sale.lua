@@ -1,7 +1,7 @@
 #!lua
 -- change_sale: changes terms of a sale, all or none, for every worker at once. Holds and orders that exist keep theirs.
 --
--- uses   clock, units, customers, holds, records, book, sales
+-- uses   clock, units, customers, holds, rules, records, book, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term to change
@@ -23,9 +23,10 @@ local flat_terms = sale_terms()
 local terms = {}
 for i = 1, #flat_terms, 2 do terms[flat_terms[i]] = flat_terms[i + 1] end
 local exists = terms.hold_ms
+for name, value in pairs(read_rules(terms.rules or '')) do terms[name] = value end
 local changes = 0
 for i = TERMS, #ARGV, 2 do
-  if terms[ARGV[i]] ~= ARGV[i + 1] then changes = changes + 1 end
+  if (terms[ARGV[i]] or '') ~= ARGV[i + 1] then changes = changes + 1 end
   terms[ARGV[i]] = ARGV[i + 1]
 end
 
@@ -45,7 +46,7 @@ end
 if changes == 0 then return { 'changed', sale_terms(), {} } end
 
 -- effects
-redis.call('HSET', sale_key, unpack(ARGV, TERMS))
+set_terms({ unpack(ARGV, TERMS) })
 log_sale_event('sale.changed', now, flat_terms)
 write_book(now)
 return { 'changed', sale_terms(), flat_terms }

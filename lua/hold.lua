@@ -2,7 +2,7 @@
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
 -- In a rush most buyers want the same. Neighbours that do are a run, and the script decides and answers a run as one.
 --
--- uses   clock, units, customers, holds, prices
+-- uses   clock, units, customers, limits, rules, holds, prices
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
 --        STRING; then for each run with a claim its once STRING
 -- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds,
@@ -21,12 +21,14 @@
 --          sale_paused, when it started in ms or 0
 --          quantity_above_limit, product, most units in one hold
 --          customer_cooling_down, until when     too many holds of this customer were left to lapse
---          customer_id_required, product         the product has a limit for each customer
---          customer_limit_reached, product, units that the customer may still have
+--          customer_id_required, limit, of what  there is a limit for each customer
+--          customer_limit_reached, limit, of what, most units of a customer, units that this one may still have
 --          insufficient_stock, product, available, coming back (held + pending), next release in ms or 0
 --          held, deadline, costs                 also when this hold exists: the call was sent twice
+--        Limit and of what are 'product' and its id, 'group' and its name, or 'sale' and '' (lib/limits).
 --        Costs are '<currency> <prices>', what one unit of each line costs: 'USD 500000,120000'.
 -- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
+--        with max_per_group of the sale: also a read of each product that a customer of the batch has, once
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers', 'hold:a', 'hold:b', 'hold:c', 'once:k' }
 --        ARGV = { 3, 60000, 2, '1=2', 1, '2=1 bob\n30000 fingerprint c' }
 --        ->  { 'decided', 4102444800000, 2, { 'held', 4102444900000, 'USD 500000' },
@@ -84,23 +86,34 @@ if next_hold ~= HOLDS + count + 1 or next_once ~= #KEYS + 1 then
 end
 
 -- facts
-local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, cooldown_text, currency =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'cooldown_holds',
+local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, rules_text, currency =
+  unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'rules',
     'currency'))
 local now = guarded_now(last_now)
 if reclaim(now) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 
+-- By name. Most sales have no rules.
+local sale_rules = rules_text and rules_text ~= '' and read_rules(rules_text)
+-- Whether the sale or a product that was read has a limit for each customer.
+local is_limited = sale_rules and (sale_rules.max_per_customer or sale_rules.max_per_group)
+
 -- By product id. false: there is no such product. A hold that is replayed reads none.
 local products = {}
 local function stock_of(id)
   if products[id] == nil then
-    local available, held, pending, most, most_per_customer, price =
+    local available, held, pending, most, rules, price =
       unpack(redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':max_per_hold',
-        id .. ':max_per_customer', id .. ':price'))
-    products[id] = available and price and
-      { available = tonumber(available), held = tonumber(held), pending = tonumber(pending), most = tonumber(most),
-        most_per_customer = tonumber(most_per_customer or ''), price = price }
+        id .. ':rules', id .. ':price'))
+    local stock = available and price and { available = tonumber(available), held = tonumber(held),
+      pending = tonumber(pending), most = tonumber(most), price = price }
+    if stock and rules and rules ~= '' then
+      rules = read_rules(rules)
+      stock.is_hidden, stock.group = rules.visibility == 'hidden', rules.group
+      stock.most_of_customer = tonumber(rules.max_per_customer)
+      is_limited = is_limited or stock.most_of_customer
+    end
+    products[id] = stock
   end
   return products[id]
 end
@@ -139,35 +152,28 @@ elseif paused and paused ~= '0' and paused ~= '' then
   closed = { 'sale_paused', starts or 0 }
 end
 
-local cooldown_holds = tonumber(cooldown_text or '') or 0
-
 -- Why the run may have no hold at this point of the batch. nil: it may have one. Each line then has `stock`, that of its
--- product, and `allowed`, how many more units of it the customer may have. `allowed` nil: as many as there are.
+-- product, and the run has `allowed`, how many holds the limits of its customer allow. `allowed` nil: as many as there are.
 local function refusal(run)
   for _, line in ipairs(run) do
     line.stock = line.stock or stock_of(line.product)
-    if not line.stock then return { 'product_not_found', line.product } end
+    if not line.stock or line.stock.is_hidden or sale_rules and sale_rules.visibility == 'hidden' then
+      return { 'product_not_found', line.product }
+    end
   end
   if closed then return closed end
   for _, line in ipairs(run) do
     local most = line.stock.most
     if line.units > most then return { 'quantity_above_limit', line.product, most } end
   end
-  if run.customer ~= '' and cooldown_holds > 0 then
+  local cooldown_holds = sale_rules and tonumber(sale_rules.cooldown_holds)
+  if cooldown_holds and run.customer ~= '' then
     local cooldown_ms = tonumber(redis.call('HGET', sale_key, 'cooldown_ms'))
     local again = cooling_until(customer_at(run.customer, now), cooldown_holds, cooldown_ms, now)
     if again then return { 'customer_cooling_down', again } end
   end
-  for _, line in ipairs(run) do
-    local most = line.stock.most_per_customer
-    if most then
-      if run.customer == '' then return { 'customer_id_required', line.product } end
-      line.allowed = most - units_of_customer(customer_at(run.customer, now), line.product)
-      if line.units > line.allowed then
-        return { 'customer_limit_reached', line.product, math.max(line.allowed, 0) }
-      end
-    end
-  end
+  local refused = is_limited and limit_refusal(run, sale_rules, stock_of, now)
+  if refused then return refused end
   for _, line in ipairs(run) do
     local stock = line.stock
     if line.units > stock.available then
@@ -210,9 +216,9 @@ end
 local function decide(run, key, holds)
   local enough = holds
   if not refusal(run) then
+    enough = math.min(enough, run.allowed or enough)
     for _, line in ipairs(run) do
       enough = math.min(enough, math.floor(line.stock.available / line.units))
-      if line.allowed then enough = math.min(enough, math.floor(line.allowed / line.units)) end
     end
     reply[#reply + 1] = enough
     reply[#reply + 1] = take(run, key, enough)

@@ -5,8 +5,7 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 name, 5 metadata or '', 6 price in ten-thousandths,
---        7 currency, 8 total units, 9 max_per_hold, 10 max_per_customer or '', then field and value of each term of a new
---        sale
+--        7 currency, 8 total units, 9 max_per_hold, 10 rules (lib/rules), then field and value of each term of a new sale
 -- REPLY  already_exists                 there is a product of this id
 --        currency_differs, currency     all products of a sale have the sale's currency
 --        created, now, currency, starts, ends, paused, product row, 1 where the sale was made with it, else 0
@@ -17,7 +16,7 @@
 -- names
 local product_key = KEYS[BOOK_KEYS + 1]
 local id, name, metadata, price, currency = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local total, max_per_hold, max_per_customer = ARGV[8], ARGV[9], ARGV[10]
+local total, max_per_hold, rules = ARGV[8], ARGV[9], ARGV[10]
 local TERMS = 11
 if #KEYS ~= BOOK_KEYS + 1 or #ARGV < TERMS - 1 or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR put_product: wrong number of keys or arguments')
@@ -34,14 +33,14 @@ if exists then return { 'already_exists' } end
 if sale_currency and sale_currency ~= currency then return { 'currency_differs', sale_currency } end
 
 -- effects
-if not sale_exists then redis.call('HSET', sale_key, unpack(ARGV, TERMS)) end
+if not sale_exists then set_terms({ unpack(ARGV, TERMS) }) end
 redis.call('HSET', sale_key, 'currency', currency)
 if not sale_exists then log_sale_event('sale.created', now) end
 redis.call('HSET', product_key, 'name', name)
 if metadata ~= '' then redis.call('HSET', product_key, 'metadata', metadata) end
 redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
   id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold,
-  id .. ':max_per_customer', max_per_customer)
+  id .. ':rules', rules)
 local row = product_row(id, product_key)
 log_product_event('product.created', row, now)
 write_book(now)

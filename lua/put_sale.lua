@@ -24,7 +24,7 @@ local exists = redis.call('HEXISTS', sale_key, 'hold_ms') == 1
 if exists then return { 'already_exists' } end
 
 -- effects
-redis.call('HSET', sale_key, unpack(ARGV, TERMS))
+set_terms({ unpack(ARGV, TERMS) })
 log_sale_event('sale.created', now)
 write_book(now)
 return { 'created', sale_terms() }

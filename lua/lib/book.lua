@@ -177,7 +177,7 @@ end
 -- The customer ('': nobody was named) leaves units before their deadline and buys nothing. Only a sale with a cool-down
 -- counts that.
 local function abandon(id, now)
-  if id == '' or (tonumber(redis.call('HGET', sale_key, 'cooldown_holds') or '') or 0) == 0 then return end
+  if id == '' or not (redis.call('HGET', sale_key, 'rules') or ''):find('cooldown_holds=', 1, true) then return end
   local customer = customer_at(id, now)
   customer.abandoned, customer.abandoned_at = customer.abandoned + 1, now
   changed_customers[id] = true

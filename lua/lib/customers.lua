@@ -57,16 +57,6 @@ local function customer_at(id, now)
   return customers[id]
 end
 
--- Units of the product that count against the customer's limit.
-local function units_of_customer(customer, product)
-  local sum = customer.bought[product] or 0
-  for name, units in pairs(customer.due_back) do
-    local _, due_product = read_bucket_name(name)
-    if due_product == product then sum = sum + units end
-  end
-  return sum
-end
-
 local function add_or_drop(sums, name, units)
   local sum = (sums[name] or 0) + units
   sums[name] = sum > 0 and sum or nil

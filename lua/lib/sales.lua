@@ -1,5 +1,32 @@
 -- sales: the terms of a sale, and the events about it and its products. Uses units and book.
 
+-- Rules (lib/rules) with this value of one of them. '' takes the rule away.
+local function with_rule(text, name, value)
+  local entries = {}
+  for entry in text:gmatch('%S+') do
+    if entry:match('^[^=]+') ~= name then entries[#entries + 1] = entry end
+  end
+  if value ~= '' then entries[#entries + 1] = name .. '=' .. value end
+  return table.concat(entries, ' ')
+end
+
+-- Terms of a sale that are rules (lib/rules).
+local SALE_RULES = { cooldown_holds = true, max_per_customer = true, max_per_group = true, visibility = true }
+
+-- Writes fields and values in turn. A rule without a value has its default.
+local function set_terms(terms)
+  local rules = redis.call('HGET', sale_key, 'rules') or ''
+  for i = 1, #terms, 2 do
+    local field, value = terms[i], terms[i + 1]
+    if SALE_RULES[field] then
+      rules = with_rule(rules, field, value)
+    else
+      redis.call('HSET', sale_key, field, value)
+    end
+  end
+  redis.call('HSET', sale_key, 'rules', rules)
+end
+
 -- The whole record of the sale as a list of fields and values.
 local function sale_terms()
   return redis.call('HGETALL', sale_key)
@@ -17,11 +44,11 @@ end
 local function log_product_event(kind, row, now, before)
   local currency, starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused'))
   local id, name, metadata,
-    price, total, available, held, pending, sold, max_per_hold, max_per_customer, next_ms = unpack(row)
+    price, total, available, held, pending, sold, max_per_hold, rules, next_ms = unpack(row)
   log_event(kind, now, 'product', id, 'currency', currency, 'starts', starts or '', 'ends', ends or '',
     'paused', paused or '', 'name', name,
     'metadata', metadata,
     'price', price, 'total', total, 'available', available, 'held', held,
-    'pending', pending, 'sold', sold, 'max_per_hold', max_per_hold, 'max_per_customer', max_per_customer,
+    'pending', pending, 'sold', sold, 'max_per_hold', max_per_hold, 'rules', rules,
     'next_release', next_ms, before and 'before', before and table.concat(before, '\n'))
 end

@@ -2,7 +2,8 @@
 
 use std::env;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use crate::{config::plain_text, tools::client::api::escape};
 
@@ -65,4 +66,16 @@ pub(super) fn filled(text: &str) -> Result<String, String> {
 pub(super) fn variable(name: &str) -> Result<Option<String>, String> {
     let value = env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     value.map(|value| plain_text(&value).map(str::to_owned).map_err(|what| format!("{name}: it {what}"))).transpose()
+}
+
+/// Who sees a product or a sale, with the words of the wire.
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Seen {
+    /// Everybody
+    Public,
+    /// Whoever knows the id; holds are taken
+    Unlisted,
+    /// Only admins; no hold is taken
+    Hidden,
 }

@@ -56,6 +56,8 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
         total: UNITS,
         max_per_hold: Quantity::new(10),
         max_per_customer: None,
+        group: None,
+        visibility: None,
     };
     match store.put_product(&product, &Act::default()).await.map_err(|e| e.to_string())? {
         PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists(_) => Ok(()),

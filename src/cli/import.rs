@@ -45,9 +45,9 @@ Examples:
 
 The first row of a table names the columns, in any order. An empty cell counts as missing:
 
-  id,sale,name,price,currency,total_stock,max_per_hold,max_per_customer
-  1,drop-1,\"Sneaker, black\",120.00,USD,500,2,2
-  2,drop-1,Poster,15.00,USD,80,,
+  id,sale,name,price,currency,total_stock,max_per_hold,max_per_customer,group,visibility
+  1,drop-1,\"Sneaker, 42\",120.00,USD,500,2,2,sneaker,
+  2,drop-1,Poster,15.00,USD,80,,,,
 
 name, price and total_stock are required. Lines of NDJSON are the bodies of POST
 /api/admin/products.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     CommonArgs,
-    arguments::{ReasonArgs, count, filled, product_id},
+    arguments::{ReasonArgs, Seen, count, filled, product_id},
     exit::Exit,
     print::print_note,
     service::{CommandError, ServiceArgs},
@@ -50,6 +50,7 @@ Examples:
   flashsale product change 1 --price 99.00
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
+  flashsale product change 1 --group air-max    counts for --max-per-group of its sale, at once
 
 What you do not name stays. Existing orders keep their price. To change the number of units: \
 `flashsale product restock`.";
@@ -94,7 +95,7 @@ enum ProductCommand {
     /// Create a product
     #[command(after_help = CREATE_EXAMPLES)]
     Create(NewProductArgs),
-    /// Change the name, price or limits, also while it sells
+    /// Change the name, price, limits or visibility, also while it sells
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
         #[command(flatten)]
@@ -107,6 +108,9 @@ enum ProductCommand {
         /// No limit for a customer
         #[arg(long, conflicts_with = "max_per_customer")]
         no_max_per_customer: bool,
+        /// In no group
+        #[arg(long, conflicts_with = "group")]
+        no_group: bool,
         #[command(flatten)]
         reason: ReasonArgs,
     },
@@ -195,7 +199,7 @@ fn as_object<S: Serializer>(entries: &[(String, String)], serializer: S) -> Resu
     serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }
 
-/// The limits of a product, with their field names on the wire.
+/// The limits of a product and who sees it, with their field names on the wire.
 #[derive(Args, Serialize)]
 struct LimitArgs {
     /// Most units of one hold [default of a new product: 10]
@@ -206,6 +210,14 @@ struct LimitArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_per_customer: Option<u64>,
+    /// Group of products that belong together, such as the sizes of a model: `--max-per-group` of the sale counts them together
+    #[arg(long, value_name = "NAME", value_parser = filled)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    /// Who sees it [default of a new product: public]
+    #[arg(long, value_enum, value_name = "WHO")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visibility: Option<Seen>,
 }
 
 #[derive(Args, Serialize)]
@@ -250,13 +262,12 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
         ProductCommand::List { sale } => list(client, &args.service, sale.as_deref()).await,
         ProductCommand::Show { product } => show(client.send(ApiCall::get(product.path())).await?),
         ProductCommand::Create(product) => show(create(client, product).await?),
-        ProductCommand::Change { product, change, no_metadata, no_max_per_customer, reason } => {
+        ProductCommand::Change { product, change, no_metadata, no_max_per_customer, no_group, reason } => {
             let mut change = body(change)?;
-            if *no_metadata {
-                change["metadata"] = Value::Null;
-            }
-            if *no_max_per_customer {
-                change["max_per_customer"] = Value::Null;
+            let taken_away =
+                [("metadata", no_metadata), ("max_per_customer", no_max_per_customer), ("group", no_group)];
+            for (name, _) in taken_away.into_iter().filter(|(_, no)| **no) {
+                change[name] = Value::Null;
             }
             if change.as_object().is_none_or(serde_json::Map::is_empty) {
                 return Err(CommandError::NotDone(
@@ -375,6 +386,8 @@ fn text(product: &ProductBody<'_>) -> String {
         fact("max-per-customer", cell(&product.max_per_customer)),
         fact("starts-at", short_time(product.starts_at.as_deref())),
         fact("ends-at", short_time(product.ends_at.as_deref())),
+        fact("group", cell(&product.group)),
+        fact("visibility", cell(&product.visibility)),
         empty(),
     ]);
     facts.extend(counters.iter().map(|(name, units)| fact(name, format!("{units:>width$}"))));
@@ -391,7 +404,7 @@ mod tests {
         let product = json!({"id": 1, "sale": "p1", "name": "Item", "price": "50.00", "currency": "USD", "total_stock": 100,
             "available_stock": 95, "held_stock": 5, "pending_stock": 0, "sold_stock": 0, "max_per_hold": 10,
             "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null,
-            "next_release_at": "2026-11-25T17:45:30.000Z"});
+            "next_release_at": "2026-11-25T17:45:30.000Z", "group": "air-max", "visibility": "public"});
         let expected = "\
 product 1: live
 
@@ -402,6 +415,8 @@ product 1: live
   max-per-customer  -
   starts-at         -
   ends-at           -
+  group             air-max
+  visibility        public
 
   total             100
   available          95

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     CommonArgs,
-    arguments::{ReasonArgs, count, filled},
+    arguments::{ReasonArgs, Seen, count, filled},
     exit::Exit,
     instant,
     service::{CommandError, ServiceArgs},
@@ -94,15 +94,8 @@ enum SaleCommand {
         id: String,
         #[command(flatten)]
         terms: SaleTermArgs,
-        /// No start: the sale is open from now on
-        #[arg(long, conflicts_with = "starts_at")]
-        no_starts_at: bool,
-        /// No end: the sale ends when all is sold
-        #[arg(long, conflicts_with = "ends_at")]
-        no_ends_at: bool,
-        /// No longer holds than --hold-seconds, whatever that is
-        #[arg(long, conflicts_with = "hold_seconds_max")]
-        no_hold_seconds_max: bool,
+        #[command(flatten)]
+        without: WithoutArgs,
         #[command(flatten)]
         reason: ReasonArgs,
     },
@@ -125,6 +118,27 @@ enum SaleCommand {
         #[command(flatten)]
         reason: ReasonArgs,
     },
+}
+
+/// Terms to take away.
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command, each on its own")]
+struct WithoutArgs {
+    /// No start: the sale is open from now on
+    #[arg(long, conflicts_with = "starts_at")]
+    no_starts_at: bool,
+    /// No end: the sale ends when all is sold
+    #[arg(long, conflicts_with = "ends_at")]
+    no_ends_at: bool,
+    /// No longer holds than --hold-seconds, whatever that is
+    #[arg(long, conflicts_with = "hold_seconds_max")]
+    no_hold_seconds_max: bool,
+    /// No limit for a customer across the products of the sale
+    #[arg(long, conflicts_with = "max_per_customer")]
+    no_max_per_customer: bool,
+    /// No limit for a customer across the products of a group
+    #[arg(long, conflicts_with = "max_per_group")]
+    no_max_per_group: bool,
 }
 
 /// The terms of a sale, with their names on the wire.
@@ -194,6 +208,18 @@ struct SaleTermArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cooldown_counts_releases: Option<bool>,
+    /// Most units of one customer in this sale, held, ordered and bought together
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_per_customer: Option<u64>,
+    /// Most units of one customer over the products of a group, such as the sizes of a model
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_per_group: Option<u64>,
+    /// Who sees the sale and its products
+    #[arg(long, value_enum, value_name = "WHO")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visibility: Option<Seen>,
 }
 
 #[derive(Clone, Copy, ValueEnum, Serialize)]
@@ -235,11 +261,9 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
             }
             answer(client, args, ApiCall::post(SALES, &sale)).await
         }
-        SaleCommand::Change { id, terms, no_starts_at, no_ends_at, no_hold_seconds_max, reason } => {
+        SaleCommand::Change { id, terms, without, reason } => {
             let mut change = terms.body()?;
-            let taken_away =
-                [("starts_at", no_starts_at), ("ends_at", no_ends_at), ("hold_seconds_max", no_hold_seconds_max)];
-            for (name, _) in taken_away.into_iter().filter(|(_, no)| **no) {
+            for name in without.names() {
                 change[name] = Value::Null;
             }
             if change.as_object().is_none_or(serde_json::Map::is_empty) {
@@ -253,6 +277,19 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
         SaleCommand::Pause { id, reason } => pause(client, args, id, true, reason).await,
         SaleCommand::Resume { id, reason } => pause(client, args, id, false, reason).await,
     })
+}
+
+impl WithoutArgs {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("starts_at", self.no_starts_at),
+            ("ends_at", self.no_ends_at),
+            ("hold_seconds_max", self.no_hold_seconds_max),
+            ("max_per_customer", self.no_max_per_customer),
+            ("max_per_group", self.no_max_per_group),
+        ];
+        all.into_iter().filter_map(|(name, is_without)| is_without.then_some(name))
+    }
 }
 
 impl SaleTermArgs {
@@ -368,7 +405,8 @@ mod tests {
             "paused": false, "hold_seconds": 900, "hold_seconds_max": 3600, "payment_seconds": 90,
             "payment_seconds_max": 1800, "review_seconds": 86400, "payment_amount": "at_least",
             "on_payment_failed": "release", "on_payment_ended": "keep", "restock_refunds": true, "cooldown_holds": 0,
-            "cooldown_seconds": 0, "cooldown_counts_releases": false, "currency": null});
+            "cooldown_seconds": 0, "cooldown_counts_releases": false, "currency": null, "max_per_customer": 4,
+            "max_per_group": null, "visibility": "public"});
         let sale: SaleBody<'_> = serde_json::from_value(sale).unwrap();
         let expected = "\
 sale drop-1: scheduled
@@ -389,7 +427,10 @@ sale drop-1: scheduled
   cooldown-holds            0
   cooldown-seconds          0
   cooldown-counts-releases  no
-  currency                  -";
+  currency                  -
+  max-per-customer          4
+  max-per-group             -
+  visibility                public";
         assert_eq!(text(&sale, 0), expected);
         assert_eq!(status(&sale, i64::MAX), "live");
         let paused = SaleBody { paused: true, ..sale };

@@ -10,6 +10,7 @@ use super::{
     event::EventPage,
     hold::{Hold, LinesError},
     ids::{OrderId, ProductId},
+    limits::CustomerLimit,
     money::Currency,
     order::Order,
     product::Product,
@@ -37,9 +38,12 @@ pub enum HoldOutcome {
         starts_ms: Option<i64>,
         now_ms: i64,
     },
-    CustomerIdRequired(ProductId),
+    /// This limit needs to know the customer.
+    CustomerIdRequired(CustomerLimit),
     CustomerLimitReached {
-        product: ProductId,
+        limit: CustomerLimit,
+        /// Units that a customer may have.
+        most: u64,
         /// Units that the customer may still have.
         remaining: u64,
     },

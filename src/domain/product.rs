@@ -2,12 +2,14 @@
 
 use super::{
     ids::{ProductId, SaleId},
+    limits::Group,
     metadata::Metadata,
     money::{Amount, Currency, LINE_TOTAL_MAX},
     quantity::Quantity,
     sale::Window,
     sku::Sku,
     text::Name,
+    visibility::Visibility,
 };
 
 /// Where the units of a product are. Invariant: `total = available + held + pending + sold`.
@@ -40,6 +42,9 @@ pub struct Product {
     pub now_ms: i64,
     /// The next instant at which units may come back.
     pub next_release_ms: Option<i64>,
+    /// The products that `max_per_group` of the sale counts together with this one.
+    pub group: Option<Group>,
+    pub visibility: Visibility,
 }
 
 /// A product to be made.
@@ -59,6 +64,9 @@ pub struct NewProduct {
     pub max_per_hold: Option<Quantity>,
     /// `None`: no limit.
     pub max_per_customer: Option<Quantity>,
+    pub group: Option<Group>,
+    /// `None`: the default.
+    pub visibility: Option<Visibility>,
 }
 
 /// A field in which two products may differ.
@@ -73,6 +81,8 @@ pub enum ProductField {
     Total,
     MaxPerHold,
     MaxPerCustomer,
+    Group,
+    Visibility,
 }
 
 impl NewProduct {
@@ -80,8 +90,8 @@ impl NewProduct {
         self.max_per_hold.map_or(MAX_PER_HOLD_DEFAULT, Quantity::get)
     }
 
-    /// The fields in which this product would differ from an existing one. What it does not name, of the
-    /// SKU, the metadata and the limits, is not compared.
+    /// The fields in which this product would differ from an existing one. What it does not name, of SKU, metadata, limits, group
+    /// and visibility, is not compared.
     pub fn differs_from(&self, existing: &Product) -> Vec<ProductField> {
         let is_same_sale = self.sale.as_ref().map_or(existing.sale.is_reserved(), |sale| *sale == existing.sale);
         let is_same_limit = |wanted: Option<Quantity>, most| wanted.is_none_or(|wanted| Some(wanted.get()) == most);
@@ -95,6 +105,8 @@ impl NewProduct {
             (ProductField::Total, self.total == existing.stock.total),
             (ProductField::MaxPerHold, is_same_limit(self.max_per_hold, Some(existing.max_per_hold))),
             (ProductField::MaxPerCustomer, is_same_limit(self.max_per_customer, existing.max_per_customer)),
+            (ProductField::Group, self.group.is_none() || self.group == existing.group),
+            (ProductField::Visibility, self.visibility.is_none_or(|wanted| wanted == existing.visibility)),
         ];
         same.into_iter().filter_map(|(field, is_same)| (!is_same).then_some(field)).collect()
     }
@@ -111,6 +123,8 @@ impl NewProduct {
             price: has(ProductField::Price).then_some(self.price),
             max_per_hold: self.max_per_hold.filter(|_| has(ProductField::MaxPerHold)),
             max_per_customer: self.max_per_customer.filter(|_| has(ProductField::MaxPerCustomer)).map(Some),
+            group: self.group.clone().filter(|_| has(ProductField::Group)).map(Some),
+            visibility: self.visibility.filter(|_| has(ProductField::Visibility)),
         })
     }
 }
@@ -119,7 +133,7 @@ impl ProductField {
     /// Whether a change of a product can change it. Units are restocked, and sale, SKU and currency stay
     /// for ever.
     pub fn can_change(self) -> bool {
-        matches!(self, Self::Name | Self::Metadata | Self::Price | Self::MaxPerHold | Self::MaxPerCustomer)
+        !matches!(self, Self::Sale | Self::Sku | Self::Currency | Self::Total)
     }
 }
 
@@ -132,6 +146,8 @@ pub struct ProductChange {
     pub price: Option<Amount>,
     pub max_per_hold: Option<Quantity>,
     pub max_per_customer: Option<Option<Quantity>>,
+    pub group: Option<Option<Group>>,
+    pub visibility: Option<Visibility>,
 }
 
 /// A change of the number of units.

@@ -1,6 +1,6 @@
 //! Sales: products that are sold under the same terms.
 
-use super::{ids::SaleId, money::Currency, text::Name};
+use super::{ids::SaleId, money::Currency, quantity::Quantity, text::Name, visibility::Visibility};
 
 /// What happens to an order when the shop says that its payment failed. A card that is declined does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +146,11 @@ pub struct SaleTerms {
     pub cooldown_ms: u64,
     /// Whether a hold that its buyer releases counts too.
     pub cooldown_counts_releases: bool,
+    /// The bound on a customer's held, pending and bought units of all products together. `None`: no limit.
+    pub max_per_customer: Option<Quantity>,
+    /// The same bound for each group of products.
+    pub max_per_group: Option<Quantity>,
+    pub visibility: Visibility,
 }
 
 /// A sale and its terms.
@@ -203,6 +208,9 @@ impl SaleTerms {
             cooldown_holds: wanted.cooldown_holds.unwrap_or(0),
             cooldown_ms: wanted.cooldown_ms.unwrap_or(defaults.hold_ms),
             cooldown_counts_releases: wanted.cooldown_counts_releases.unwrap_or(false),
+            max_per_customer: wanted.max_per_customer.flatten(),
+            max_per_group: wanted.max_per_group.flatten(),
+            visibility: wanted.visibility.unwrap_or_default(),
         }
     }
 }
@@ -237,6 +245,9 @@ pub struct SaleChange {
     pub cooldown_holds: Option<u64>,
     pub cooldown_ms: Option<u64>,
     pub cooldown_counts_releases: Option<bool>,
+    pub max_per_customer: Option<Option<Quantity>>,
+    pub max_per_group: Option<Option<Quantity>>,
+    pub visibility: Option<Visibility>,
 }
 
 impl SaleChange {

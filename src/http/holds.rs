@@ -61,9 +61,9 @@ pub(super) fn answered(outcome: HoldOutcome) -> Result<HttpResponse, Problem> {
         HoldOutcome::SaleNotOpen { status, starts_ms, now_ms } => {
             Err(refusals::sale_not_open(status, starts_ms, now_ms))
         }
-        HoldOutcome::CustomerIdRequired(product) => Err(refusals::customer_id_required(product)),
-        HoldOutcome::CustomerLimitReached { product, remaining } => {
-            Err(refusals::customer_limit_reached(product, remaining))
+        HoldOutcome::CustomerIdRequired(limit) => Err(refusals::customer_id_required(&limit)),
+        HoldOutcome::CustomerLimitReached { limit, most, remaining } => {
+            Err(refusals::customer_limit_reached(&limit, most, remaining))
         }
         HoldOutcome::CustomerCoolingDown { until_ms, now_ms } => Err(refusals::cooling_down(until_ms, now_ms)),
         HoldOutcome::InsufficientStock(shortage) => Err(refusals::insufficient_stock(&shortage)),

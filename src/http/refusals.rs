@@ -4,6 +4,7 @@ use super::problem::{Code, Problem};
 use crate::{
     domain::{
         ids::{OrderId, ProductId},
+        limits::CustomerLimit,
         money::LINE_TOTAL_MAX,
         order::{Order, OrderStatus},
         outcome::{Shortage, ShortageReason},
@@ -143,14 +144,33 @@ pub(super) fn sale_not_open(status: SaleStatus, starts_ms: Option<i64>, now_ms: 
     }
 }
 
-pub(super) fn customer_id_required(product: ProductId) -> Problem {
-    Problem::new(Code::CustomerIdRequired, "this product has a limit for each customer: send customer_id")
-        .with("product_id", product.get())
+pub(super) fn customer_id_required(limit: &CustomerLimit) -> Problem {
+    let detail = format!("{} has a limit for each customer: send customer_id", limited(limit));
+    with_limit(Problem::new(Code::CustomerIdRequired, detail), limit)
 }
 
-pub(super) fn customer_limit_reached(product: ProductId, remaining: u64) -> Problem {
-    let detail = format!("this customer may have {remaining} more units, with what is held, ordered and bought");
-    Problem::new(Code::CustomerLimitReached, detail).with("product_id", product.get()).with("remaining", remaining)
+pub(super) fn customer_limit_reached(limit: &CustomerLimit, most: u64, remaining: u64) -> Problem {
+    let detail = format!(
+        "a customer may have {most} units of {}, with what is held, ordered and bought; this one may have {remaining} more",
+        limited(limit)
+    );
+    with_limit(Problem::new(Code::CustomerLimitReached, detail), limit).with("most", most).with("remaining", remaining)
+}
+
+fn limited(limit: &CustomerLimit) -> &'static str {
+    match limit {
+        CustomerLimit::Product(_) => "this product",
+        CustomerLimit::Group(_) => "this group of products",
+        CustomerLimit::Sale => "this sale",
+    }
+}
+
+fn with_limit(problem: Problem, limit: &CustomerLimit) -> Problem {
+    match limit {
+        CustomerLimit::Product(product) => problem.with("limit", "product").with("product_id", product.get()),
+        CustomerLimit::Group(group) => problem.with("limit", "group").with("group", group.as_str()),
+        CustomerLimit::Sale => problem.with("limit", "sale"),
+    }
 }
 
 pub(super) fn cooling_down(until_ms: i64, now_ms: i64) -> Problem {

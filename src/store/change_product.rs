@@ -1,6 +1,6 @@
 //! `change_product`: name, metadata, price and limits of a product.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, record::rules, unknown_word};
 use crate::domain::{
     act::Act,
     ids::{ProductId, SaleId},
@@ -58,7 +58,6 @@ impl Store {
         let keys = SaleKeys(sale);
         let call = ScriptCall::of(Op::ChangeProduct).keys(keys.book()).key(keys.product(id));
         let call = self.terms.for_act(call, act).number(id.get()).number(LINE_TOTAL_MAX);
-        let limit = |limit: Option<Quantity>| limit.map_or_else(String::new, |units| units.get().to_string());
         let changes = [
             ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),
             (
@@ -66,8 +65,10 @@ impl Store {
                 change.metadata.as_ref().map(|all| all.as_ref().map_or_else(String::new, record::metadata_line)),
             ),
             ("price", change.price.map(|price| price.ten_thousandths().to_string())),
-            ("max_per_hold", change.max_per_hold.map(|most| limit(Some(most)))),
-            ("max_per_customer", change.max_per_customer.map(limit)),
+            ("max_per_hold", change.max_per_hold.map(|most| most.get().to_string())),
+            ("max_per_customer", change.max_per_customer.map(|most| rules::limit(most.map(Quantity::get)))),
+            ("group", change.group.as_ref().map(|group| rules::group(group.as_ref()))),
+            ("visibility", change.visibility.map(rules::visibility)),
         ];
         call.pairs(changes.into_iter().filter_map(|(field, value)| Some((field, value?))))
     }

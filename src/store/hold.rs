@@ -12,6 +12,7 @@ use super::{
 use crate::domain::{
     hold::{Hold, HoldCommand},
     ids::{ProductId, SaleId},
+    limits::{CustomerLimit, Group},
     outcome::{HoldOutcome, Shortage},
     sale::SaleStatus,
 };
@@ -206,9 +207,10 @@ fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
         "sale_ended" => closed(SaleStatus::Ended, &mut reply, now_ms)?,
         "sale_not_started" => closed(SaleStatus::Scheduled, &mut reply, now_ms)?,
         "sale_paused" => closed(SaleStatus::Paused, &mut reply, now_ms)?,
-        "customer_id_required" => HoldOutcome::CustomerIdRequired(product(&mut reply)?),
+        "customer_id_required" => HoldOutcome::CustomerIdRequired(limit(&mut reply)?),
         "customer_limit_reached" => {
-            HoldOutcome::CustomerLimitReached { product: product(&mut reply)?, remaining: reply.count()? }
+            let (limit, most) = (limit(&mut reply)?, reply.count()?);
+            HoldOutcome::CustomerLimitReached { limit, most, remaining: reply.count()? }
         }
         "customer_cooling_down" => HoldOutcome::CustomerCoolingDown { until_ms: reply.int()?, now_ms },
         "insufficient_stock" => HoldOutcome::InsufficientStock(Shortage {
@@ -225,6 +227,16 @@ fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
 
 fn closed(status: SaleStatus, reply: &mut Reply, now_ms: i64) -> Result<HoldOutcome, Failure> {
     Ok(HoldOutcome::SaleNotOpen { status, starts_ms: reply.instant_or_none()?, now_ms })
+}
+
+fn limit(reply: &mut Reply) -> Result<CustomerLimit, Failure> {
+    match (reply.text()?.as_str(), reply.text()?) {
+        ("product", id) => ProductId::parse(&id).map(CustomerLimit::Product),
+        ("group", name) => Group::parse(&name).map(CustomerLimit::Group),
+        ("sale", _) => Some(CustomerLimit::Sale),
+        _ => None,
+    }
+    .ok_or_else(|| Failure::unreadable("a limit for each customer"))
 }
 
 fn product(reply: &mut Reply) -> Result<ProductId, Failure> {

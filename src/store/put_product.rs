@@ -53,7 +53,7 @@ impl Store {
             .arg(product.currency.code())
             .number(product.total)
             .number(product.max_per_hold())
-            .arg(product.max_per_customer.map_or_else(String::new, |most| most.get().to_string()));
+            .arg(record::product::rules(product));
         call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(sale, SaleChange::default(), &self.terms.sale)))
     }
 }

@@ -51,7 +51,7 @@ mod tests {
             "id": 1, "sale": "p1", "name": "A \"quoted\" name", "price": "50.00", "currency": "USD", "total_stock": 100,
             "available_stock": 95, "held_stock": 5, "pending_stock": 0, "sold_stock": 0, "max_per_hold": 10,
             "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null,
-            "next_release_at": "2026-11-22T15:04:05.000Z",
+            "next_release_at": "2026-11-22T15:04:05.000Z", "group": "air-max", "visibility": "public",
         });
         let read: Page<ProductBody<'static>> =
             serde_json::from_value(json!({"data": [product], "next_cursor": "1"})).unwrap();

@@ -33,6 +33,8 @@ pub struct ProductBody<'a> {
     pub starts_at: Option<String>,
     pub ends_at: Option<String>,
     pub next_release_at: Option<String>,
+    pub group: Option<Cow<'a, str>>,
+    pub visibility: Cow<'a, str>,
 }
 
 impl<'a> ProductBody<'a> {
@@ -56,6 +58,8 @@ impl<'a> ProductBody<'a> {
             starts_at: product.window.starts_ms.map(rfc3339),
             ends_at: product.window.ends_ms.map(rfc3339),
             next_release_at: product.next_release_ms.map(rfc3339),
+            group: product.group.as_ref().map(|group| group.as_str().into()),
+            visibility: product.visibility.as_str().into(),
         }
     }
 }

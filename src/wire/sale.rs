@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::time::rfc3339;
-use crate::domain::sale::Sale;
+use crate::domain::{quantity::Quantity, sale::Sale};
 
 /// A sale and its terms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct SaleBody<'a> {
     pub cooldown_seconds: u64,
     pub cooldown_counts_releases: bool,
     pub currency: Option<Cow<'a, str>>,
+    pub max_per_customer: Option<u64>,
+    pub max_per_group: Option<u64>,
+    pub visibility: Cow<'a, str>,
 }
 
 impl<'a> SaleBody<'a> {
@@ -52,6 +55,9 @@ impl<'a> SaleBody<'a> {
             cooldown_seconds: terms.cooldown_ms / 1_000,
             cooldown_counts_releases: terms.cooldown_counts_releases,
             currency: sale.currency.map(|currency| currency.code().into()),
+            max_per_customer: terms.max_per_customer.map(Quantity::get),
+            max_per_group: terms.max_per_group.map(Quantity::get),
+            visibility: terms.visibility.as_str().into(),
         }
     }
 }

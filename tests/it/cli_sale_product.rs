@@ -48,7 +48,14 @@ async fn a_drop_is_run_from_the_command_line() {
         assert_eq!(facts(&done(&app, "product restock 1 --delta 7 --key truck-1"), "total"), ["8"]);
     }
     assert_eq!(facts(&done(&app, "product change 1 --price 99.00 --name Boot"), "price"), ["99.00", "USD"]);
-    assert_eq!(facts(&done(&app, "product change 1 --no-max-per-customer"), "max-per-customer"), ["-"]);
+    let grouped = done(&app, "product change 1 --no-max-per-customer --group boots --visibility unlisted");
+    let found = ["max-per-customer", "group", "visibility"].map(|name| facts(&grouped, name));
+    assert_eq!(found, [["-"], ["boots"], ["unlisted"]]);
+    assert_eq!(facts(&done(&app, "product change 1 --no-group --visibility public"), "group"), ["-"]);
+    let limited = done(&app, "sale change drop-1 --max-per-customer 3 --max-per-group 2");
+    assert_eq!(["max-per-customer", "max-per-group"].map(|name| facts(&limited, name)), [["3"], ["2"]]);
+    let free = done(&app, "sale change drop-1 --no-max-per-customer --no-max-per-group");
+    assert_eq!(["max-per-customer", "max-per-group"].map(|name| facts(&free, name)), [["-"], ["-"]]);
     let expected = "\
 ID  NAME  SALE    STATUS      PRICE  TOTAL  AVAILABLE  HELD  PENDING  SOLD
  1  Boot  drop-1  live    99.00 USD      8          7     1        0     0
@@ -77,12 +84,14 @@ async fn json_is_what_the_service_answers() {
     let everything = "sale create drop-1 --name Friday --starts-at 2026-01-01T09:00+01:00 --ends-at 2999-01-01T00:00:00Z \
                       --paused --hold-seconds 1 --hold-seconds-max 2 --payment-seconds 3 --payment-seconds-max 4 \
                       --review-seconds 7 --payment-amount exact --on-payment-failed keep --on-payment-ended release \
-                      --restock-refunds=false --cooldown-holds 5 --cooldown-seconds 6 --cooldown-counts-releases --json";
+                      --restock-refunds=false --cooldown-holds 5 --cooldown-seconds 6 --cooldown-counts-releases \
+                      --max-per-customer 8 --max-per-group 9 --visibility unlisted --json";
     let expected = json!({"id": "drop-1", "name": "Friday", "starts_at": "2026-01-01T08:00:00.000Z",
         "ends_at": "2999-01-01T00:00:00.000Z", "paused": true, "hold_seconds": 1, "hold_seconds_max": 2,
         "payment_seconds": 3, "payment_seconds_max": 4, "review_seconds": 7,
         "payment_amount": "exact", "on_payment_failed": "keep", "on_payment_ended": "release", "restock_refunds": false,
-        "cooldown_holds": 5, "cooldown_seconds": 6, "cooldown_counts_releases": true, "currency": null});
+        "cooldown_holds": 5, "cooldown_seconds": 6, "cooldown_counts_releases": true, "currency": null,
+        "max_per_customer": 8, "max_per_group": 9, "visibility": "unlisted"});
     assert_eq!(json_of(&app, everything), expected);
     assert_eq!(json_of(&app, "sale show drop-1 --json"), app.read_as_admin("/api/admin/sales/drop-1").await);
 

@@ -5,12 +5,14 @@ use crate::{
     domain::{
         act::Act,
         ids::{ProductId, SaleId},
+        limits::Group,
         money::{Amount, Currency},
         outcome::PutProductOutcome,
         product::{MAX_PER_HOLD_DEFAULT, NewProduct, PER_HOLD_MAX, Product, TOTAL_MAX, fits_one_hold},
         quantity::Quantity,
         sku::Sku,
         text::Name,
+        visibility::Visibility,
     },
     http::{
         fields::{Json, Object},
@@ -38,6 +40,8 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
     let total = object.required_count("total_stock", 0, TOTAL_MAX);
     let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new);
     let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);
+    let group = object.text("group", Group::RULE, Group::parse);
+    let visibility = object.text("visibility", Visibility::RULE, Visibility::parse);
     let most = max_per_hold.map_or(MAX_PER_HOLD_DEFAULT, Quantity::get);
     if price.is_some_and(|price| !fits_one_hold(price, most)) {
         object.complain("price", "too_large", refusals::price_too_large());
@@ -53,6 +57,8 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
         total: total?,
         max_per_hold,
         max_per_customer,
+        group,
+        visibility,
     })
 }
 

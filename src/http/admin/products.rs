@@ -7,12 +7,14 @@ use crate::{
     domain::{
         act::{Act, Change, Reason},
         ids::{ProductId, SaleId},
+        limits::Group,
         money::Amount,
         outcome::{ChangeProductOutcome, ListProductsOutcome, RestockOutcome},
         product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
         quantity::Quantity,
         sku::ProductKey,
         text::{IdempotencyKey, Name},
+        visibility::Visibility,
     },
     http::{
         answer, body,
@@ -175,6 +177,9 @@ impl FromHttp for RestockRequest {
     }
 }
 
+const CHANGES: [&str; 8] =
+    ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility", "reason"];
+
 /// The product in the path, of a route with an id or with a SKU.
 fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
     match request.match_info().get("id") {
@@ -191,18 +196,27 @@ pub(super) fn read_change(
     json: Json<'_>,
     errors: &mut Vec<FieldError>,
 ) -> Option<(ProductChange, Option<Reason>)> {
-    let known = ["name", "metadata", "price", "max_per_hold", "max_per_customer", "reason"];
-    let mut object = Object::open(json, "", &known, errors)?;
-    let no_limit = object.clears("max_per_customer").then_some(None);
+    let mut object = Object::open(json, "", &CHANGES, errors)?;
+    let no_group = object.clears("group").then_some(None);
     let change = ProductChange {
         name: object.text("name", Name::RULE, Name::parse),
         metadata: object.metadata_change(),
         price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
         max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),
-        max_per_customer: no_limit
-            .or_else(|| object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new).map(Some)),
+        max_per_customer: read_limit(&mut object, "max_per_customer"),
+        group: no_group.or_else(|| object.text("group", Group::RULE, Group::parse).map(Some)),
+        visibility: object.text("visibility", Visibility::RULE, Visibility::parse),
     };
     Some((change, acts::reason_in(&mut object)))
+}
+
+/// `Some(None)`: null takes the limit away.
+#[expect(clippy::option_option, reason = "as in ProductChange: to set, to take away, or to leave")]
+pub(super) fn read_limit(object: &mut Object<'_, '_>, name: &str) -> Option<Option<Quantity>> {
+    if object.clears(name) {
+        return Some(None);
+    }
+    object.count(name, 1, Quantity::MAX).and_then(Quantity::new).map(Some)
 }
 
 pub(super) fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(Restock, Option<Reason>)> {

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, acts, authorize};
+use super::{Parameters, acts, authorize, products::read_limit};
 use crate::{
     domain::{
         act::{Act, Reason},
@@ -10,6 +10,7 @@ use crate::{
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
         sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, SaleChange, SaleTerm},
         text::Name,
+        visibility::Visibility,
     },
     http::{
         answer, body,
@@ -25,7 +26,7 @@ use crate::{
 /// The longest length of a term, in seconds: a year.
 const SECONDS_MAX: u64 = 31_536_000;
 const COOLDOWN_HOLDS_MAX: u64 = 1_000;
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 19] = [
     "name",
     "starts_at",
     "ends_at",
@@ -42,6 +43,9 @@ const FIELDS: [&str; 16] = [
     "cooldown_holds",
     "cooldown_seconds",
     "cooldown_counts_releases",
+    "max_per_customer",
+    "max_per_group",
+    "visibility",
 ];
 
 pub(in crate::http) async fn create(
@@ -187,6 +191,9 @@ fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {
         cooldown_holds: object.count("cooldown_holds", 0, COOLDOWN_HOLDS_MAX),
         cooldown_ms: read_seconds(object, "cooldown_seconds", 0),
         cooldown_counts_releases: object.flag("cooldown_counts_releases"),
+        max_per_customer: read_limit(object, "max_per_customer"),
+        max_per_group: read_limit(object, "max_per_group"),
+        visibility: object.text("visibility", Visibility::RULE, Visibility::parse),
     };
     for term in change.conflicts() {
         object.errors().push(conflict(term));

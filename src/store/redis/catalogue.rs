@@ -83,6 +83,7 @@ fragments! {
     "customers",
     "heard",
     "holds",
+    "limits",
     "orders",
     "pages",
     "payment_reviews",
@@ -91,6 +92,7 @@ fragments! {
     "products",
     "records",
     "reviews",
+    "rules",
     "sales",
     "units",
 }

@@ -7,8 +7,20 @@ pub mod encoding;
 use csv::{ByteRecord, ReaderBuilder};
 
 /// The columns of a product, as a table names them.
-pub const COLUMNS: [&str; 10] =
-    ["id", "sale", "name", "sku", "metadata", "price", "currency", "total_stock", "max_per_hold", "max_per_customer"];
+pub const COLUMNS: [&str; 12] = [
+    "id",
+    "sale",
+    "name",
+    "sku",
+    "metadata",
+    "price",
+    "currency",
+    "total_stock",
+    "max_per_hold",
+    "max_per_customer",
+    "group",
+    "visibility",
+];
 /// Columns that every table needs.
 pub const REQUIRED: [&str; 3] = ["name", "price", "total_stock"];
 /// What separates cells. A tie goes to the first.

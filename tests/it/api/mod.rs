@@ -24,6 +24,7 @@ mod holds;
 mod import;
 mod in_flight;
 mod limits;
+mod limits_together;
 mod metadata;
 mod orders;
 mod payment_ids;

@@ -15,7 +15,8 @@ async fn a_product_is_read_with_all_that_the_contract_names() {
         read.body,
         json!({"id": 1, "sale": "p1", "name": "Flash Sale Item", "price": "50.00", "currency": "USD", "total_stock": 100,
             "available_stock": 100, "held_stock": 0, "pending_stock": 0, "sold_stock": 0, "max_per_hold": 10,
-            "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null, "next_release_at": null})
+            "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null, "next_release_at": null,
+            "group": null, "visibility": "public"})
     );
     assert_eq!(created, read.body);
     assert_eq!(read.headers["cache-control"], "no-store");

@@ -41,7 +41,7 @@ async fn a_sale_is_made_with_defaults_read_changed_and_listed() {
     let expected = json!({"id": "drop-1", "name": "drop-1", "starts_at": null, "ends_at": null, "paused": false,
         "hold_seconds": 900, "hold_seconds_max": 900, "payment_seconds": 2100, "payment_seconds_max": 3600,
         "review_seconds": 86400, "payment_amount": "at_least", "on_payment_failed": "release", "on_payment_ended": "keep", "restock_refunds": true, "cooldown_holds": 0, "cooldown_seconds": 900, "cooldown_counts_releases": false,
-        "currency": null});
+        "currency": null, "max_per_customer": null, "max_per_group": null, "visibility": "public"});
     assert_eq!((made.status, &made.body), (201, &expected));
     assert_eq!(make(&app, json!({"id": "drop-1"})).await.refusal(), (409, "already_exists"));
     assert_eq!(get(&app, "/api/admin/sales/drop-1").await.body, expected);

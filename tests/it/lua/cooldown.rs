@@ -8,8 +8,8 @@ use super::{BOOK_ARGUMENTS, Bench, book, key, word};
 /// A sale in which two in a row make a customer wait for a minute.
 fn cooling() -> Bench {
     let mut bench = Bench::new();
-    let terms = [("cooldown_holds", 2), ("cooldown_ms", 60_000)];
-    bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &terms).unwrap();
+    bench.set_rules("", "cooldown_holds=2");
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_ms", 60_000).unwrap();
     bench
 }
 
@@ -122,9 +122,9 @@ fn orders_that_cost_nothing_end_no_cool_down_and_count_when_they_are_cancelled()
 
 #[test]
 fn without_a_cool_down_or_a_customer_nothing_is_kept_of_what_was_cancelled() {
-    for (holds, request) in [(0, "1=1 bob"), (2, "1=1")] {
+    for (rules, request) in [("max_per_customer=9", "1=1 bob"), ("cooldown_holds=2", "1=1")] {
         let mut bench = cooling();
-        bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_holds", holds).unwrap();
+        bench.set_rules("", rules);
         assert_eq!(word(&bench.request("a", request, None)), "held");
         assert_eq!(bench.order("a"), "created");
         assert_eq!(bench.cancel("a", "customer"), "cancelled");

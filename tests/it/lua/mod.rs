@@ -4,8 +4,11 @@ mod batch;
 mod batch_money;
 mod cooldown;
 mod examples;
+mod limits;
+mod limits_of_batches;
 mod metadata;
 mod pages;
+mod plain_hold;
 mod prices;
 mod skus;
 mod unmatched;
@@ -24,7 +27,7 @@ pub struct Bench {
     pub now_ms: i64,
     catalogue: Catalogue,
     words: BTreeSet<(&'static str, String)>,
-    _server: PrivateRedis,
+    server: PrivateRedis,
 }
 
 impl Bench {
@@ -32,7 +35,7 @@ impl Bench {
         let server = PrivateRedis::start();
         let mut redis = server.connect();
         let now_ms = clock::start_ms(&mut redis);
-        let mut bench = Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), _server: server };
+        let mut bench = Self { redis, now_ms, catalogue: clock::catalogue(), words: BTreeSet::new(), server };
         bench.empty();
         bench
     }
@@ -51,6 +54,13 @@ impl Bench {
         let keys = [book(), vec![key(&format!("product:{id}"))]].concat();
         let arguments = [&BOOK_ARGUMENTS[..], &[id, "Item", "", "500000", currency, units, "5", ""], &TERMS].concat();
         word(&self.call(Op::PutProduct, &keys, &arguments))
+    }
+
+    /// Rules of a product (its id) or of the sale ('').
+    pub fn set_rules(&mut self, product: &str, rules: &str) {
+        let (of, field) =
+            if product.is_empty() { ("sale", "rules".to_owned()) } else { ("stock", format!("{product}:rules")) };
+        redis::Commands::hset::<_, _, _, ()>(&mut self.redis, key(of), field, rules).unwrap();
     }
 
     pub fn advance(&mut self, ms: i64) {
@@ -192,7 +202,7 @@ pub const TERMS: [&str; 32] = [
     "restock_refunds",
     "1",
     "cooldown_holds",
-    "0",
+    "",
     "cooldown_ms",
     "60000",
     "cooldown_counts_releases",

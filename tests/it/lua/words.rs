@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use flashsale::store::Op;
 use redis::{Commands, Value};
 
-use super::{BOOK_ARGUMENTS, Bench, TERMS, book, holding, key, list, units, word};
+use super::{BOOK_ARGUMENTS, Bench, TERMS, book, holding, key, limits, list, units, word};
 
 /// The words of a header: the first token in each line of its REPLY section.
 fn words_of_header(script: &str) -> BTreeSet<String> {
@@ -26,7 +26,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_orders(&mut bench);
     provoke_settlements(&mut bench);
     provoke_lapses(&mut bench);
-    provoke_limits(&mut bench);
+    limits::provoke(&mut bench);
     provoke_extensions(&mut bench);
     provoke_sales(&mut bench);
     provoke_stock_changes(&mut bench);
@@ -157,32 +157,6 @@ fn provoke_lapses(bench: &mut Bench) {
         );
     }
     assert_eq!(find(bench).len(), 1, "it was recorded once");
-}
-
-fn provoke_limits(bench: &mut Bench) {
-    bench.redis.hset::<_, _, _, ()>(key("stock"), "1:max_per_customer", 2).unwrap();
-    assert_eq!(word(&bench.hold("m", &[("1", "1")])), "customer_id_required");
-    assert_eq!(word(&bench.request("m", "1=2 bob", None)), "held");
-    let refused = bench.request("n", "1=1 bob", None);
-    assert_eq!((word(&refused).as_str(), &refused[2]), ("customer_limit_reached", &Value::Int(0)));
-    bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &[("cooldown_holds", 1), ("cooldown_ms", 60_000)]).unwrap();
-    bench.advance(101_000);
-    assert_eq!(word(&bench.request("n", "1=1 bob", None)), "customer_cooling_down");
-    bench.advance(60_000);
-    assert_eq!(word(&bench.request("n", "1=1 bob", None)), "held");
-    bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_holds", 0).unwrap();
-    bench.redis.hset::<_, _, _, ()>(key("stock"), "1:max_per_customer", "").unwrap();
-    let now = bench.now_ms;
-    for (field, value, expected) in [
-        ("paused", "1".to_owned(), "sale_paused"),
-        ("starts", (now + 1).to_string(), "sale_not_started"),
-        ("ends", now.to_string(), "sale_ended"),
-    ] {
-        bench.redis.hset::<_, _, _, ()>(key("sale"), field, value).unwrap();
-        assert_eq!(word(&bench.hold("q", &[("1", "1")])), expected);
-    }
-    let open = [("paused", "0"), ("starts", ""), ("ends", "")];
-    bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &open).unwrap();
 }
 
 fn provoke_extensions(bench: &mut Bench) {

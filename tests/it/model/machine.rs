@@ -14,12 +14,12 @@ use flashsale::{
         money,
         order::{CancelledBy, Order},
         outcome::{
-            CancelOutcome, ChangeProductOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome,
-            HoldOutcome, ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome, RestockOutcome,
-            StartPaymentOutcome, StockOutcome,
+            CancelOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome,
+            ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome, RestockOutcome, StartPaymentOutcome,
+            StockOutcome,
         },
         payment::{PaymentEvent, PaymentStatus, StatedAmount, Target},
-        product::{NewProduct, ProductChange, Restock},
+        product::{NewProduct, Restock},
         quantity::Quantity,
         sale::SaleChange,
         text::{CustomerId, IdempotencyKey, Name},
@@ -30,6 +30,7 @@ use proptest_state_machine::StateMachineTest;
 use redis::Commands;
 
 use super::{
+    limits::limit_text,
     noted::{assert_noted, metadata_of, sku_of},
     paying::reviews,
     payments::price,
@@ -87,7 +88,8 @@ impl StateMachineTest for SaleTest {
             return test;
         }
         assert_eq!(got, reference.expected, "after {transition:?}");
-        let words = if got.starts_with("hold insufficient_stock") { 3 } else { 2 };
+        let has_reason = ["hold insufficient_stock", "hold customer_id_required", "hold customer_limit_reached"];
+        let words = if has_reason.iter().any(|start| got.starts_with(start)) { 3 } else { 2 };
         let word = got.split(' ').take(words).collect::<Vec<_>>().join(" ");
         SEEN.with_borrow_mut(|seen| *seen.entry(word).or_default() += 1);
         test
@@ -179,15 +181,7 @@ impl SaleTest {
                 assert_eq!(sale.after.terms.window.paused, *paused);
                 "change_sale changed".into()
             }
-            Transition::Limit(product, most) => {
-                let most = most.map(|most| Quantity::new(most).unwrap());
-                let change = ProductChange { max_per_customer: Some(most), ..ProductChange::default() };
-                let id = ProductId::new(*product).unwrap();
-                let changed = self.runtime.block_on(self.store.change_product(id, &change, &Act::default())).unwrap();
-                let ChangeProductOutcome::Changed(product) = changed else { panic!("{changed:?}") };
-                assert_eq!(product.after.max_per_customer, most.map(Quantity::get));
-                "change_product changed".into()
-            }
+            Transition::Limit(limit) => self.limit(limit),
             Transition::Restock(product, delta) => {
                 let id = ProductId::new(*product).unwrap();
                 match self
@@ -263,9 +257,9 @@ impl SaleTest {
                 format!("quantity_above_limit {product}")
             }
             HoldOutcome::SaleNotOpen { status, .. } => format!("sale_{}", status.as_str()),
-            HoldOutcome::CustomerIdRequired(product) => format!("customer_id_required {product}"),
-            HoldOutcome::CustomerLimitReached { product, remaining } => {
-                format!("customer_limit_reached {product} {remaining}")
+            HoldOutcome::CustomerIdRequired(limit) => format!("customer_id_required {}", limit_text(&limit)),
+            HoldOutcome::CustomerLimitReached { limit, most, remaining } => {
+                format!("customer_limit_reached {} {most} {remaining}", limit_text(&limit))
             }
             HoldOutcome::CustomerCoolingDown { .. } => "customer_cooling_down".into(),
             HoldOutcome::InsufficientStock(short) => {
@@ -398,5 +392,7 @@ fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
         total,
         max_per_hold: Quantity::new(MAX_PER_HOLD),
         max_per_customer: None,
+        group: None,
+        visibility: None,
     }
 }

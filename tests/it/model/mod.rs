@@ -2,6 +2,8 @@
 //! the store on a real Redis. Every outcome and every counter must agree.
 
 mod confluence;
+mod limit_permutations;
+mod limits;
 mod machine;
 mod noted;
 mod paying;
@@ -26,7 +28,7 @@ const SEEN_LEAST: usize = 25;
 const CASES: u32 = 400;
 
 /// Every outcome of the store, in the words of the model.
-const WORDS: [&str; 56] = [
+const WORDS: [&str; 60] = [
     "hold held",
     "hold replayed",
     "hold idempotency_key_reused",
@@ -47,8 +49,12 @@ const WORDS: [&str; 56] = [
     "cancel order_not_cancellable",
     "cancel order_not_found",
     "hold sale_paused",
-    "hold customer_id_required",
-    "hold customer_limit_reached",
+    "hold customer_id_required product",
+    "hold customer_id_required group",
+    "hold customer_id_required sale",
+    "hold customer_limit_reached product",
+    "hold customer_limit_reached group",
+    "hold customer_limit_reached sale",
     "extend extended",
     "extend extension_limit_reached",
     "extend hold_converted",

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::payments::{FREE, Payment, Said, price};
+use super::{
+    limits::{Limit, SaleLimits, limit},
+    payments::{FREE, Payment, Said, price},
+};
 
 pub const HOLD_MS: i64 = 100_000;
 pub const HOLD_MAX_MS: i64 = 200_000;
@@ -25,8 +28,7 @@ pub enum Transition {
     Extend(usize, i64),
     /// Pauses the sale `drop`, or ends its pause.
     Pause(bool),
-    /// A product of the sale `drop`, and the units that one customer may have of it.
-    Limit(u64, Option<u64>),
+    Limit(Limit),
     Restock(u64, i64),
     /// Logs which orders have lapsed.
     Expire,
@@ -128,7 +130,8 @@ pub struct Product {
     pub sale: &'static str,
     pub currency: &'static str,
     pub total: u64,
-    max_per_customer: Option<u64>,
+    pub(super) max_per_customer: Option<u64>,
+    pub(super) group: Option<&'static str>,
 }
 
 /// A whole service. All holds are in the sale `drop`. Other sales have products that nobody holds.
@@ -148,6 +151,7 @@ pub struct SaleReference {
     /// The one event about an unknown id came before.
     unknown_came: bool,
     paused: bool,
+    pub(super) limits: SaleLimits,
     /// The outcome that the last command should have: its word, then its values.
     pub expected: String,
 }
@@ -169,7 +173,7 @@ impl SaleReference {
     }
 
     fn new() -> Self {
-        let product = |sale, total| Product { sale, currency: "USD", total, max_per_customer: None };
+        let product = |sale, total| Product { sale, currency: "USD", total, max_per_customer: None, group: None };
         Self {
             clock: 0,
             // Making its products is the first write.
@@ -188,6 +192,7 @@ impl SaleReference {
             reviews: Vec::new(),
             unknown_came: false,
             paused: false,
+            limits: SaleLimits::default(),
             expected: String::new(),
         }
     }
@@ -273,15 +278,8 @@ impl SaleReference {
         if let Some((product, _)) = request.lines.iter().find(|(_, units)| **units > MAX_PER_HOLD) {
             return format!("quantity_above_limit {product}");
         }
-        for (product, units) in &request.lines {
-            let Some(most) = self.products[product].max_per_customer else { continue };
-            if !request.customer {
-                return format!("customer_id_required {product}");
-            }
-            let left = most.saturating_sub(self.customer_has(*product));
-            if *units > left {
-                return format!("customer_limit_reached {product} {left}");
-            }
+        if let Some(refused) = self.limit_refusal(request) {
+            return refused;
         }
         for (product, units) in &request.lines {
             let available = self.available(*product);
@@ -312,17 +310,6 @@ impl SaleReference {
         format!("held #{at} until {deadline} costs {} USD", total(&request.lines))
     }
 
-    /// The units that the one customer has of a product, in live holds, pending orders and paid orders.
-    fn customer_has(&self, product: u64) -> u64 {
-        let of = |lines: &BTreeMap<u64, u64>| lines.get(&product).copied().unwrap_or(0);
-        let alive = (0..self.holds.len()).filter(|at| self.alive(*at) && self.holds[*at].customer);
-        let held: u64 = alive.map(|at| of(&self.holds[at].lines)).sum();
-        let orders = self.orders.iter().filter(|(at, _)| self.holds.get(**at).is_some_and(|hold| hold.customer));
-        let counts =
-            |order: &Order| order.status == "paid" || WAITING.contains(&order.status) && self.now() <= order.due;
-        held + orders.filter(|(_, order)| counts(order)).map(|(_, order)| of(&order.lines)).sum::<u64>()
-    }
-
     fn extend(&mut self, at: usize, ms: i64) -> String {
         if self.orders.contains_key(&at) {
             return "hold_converted".into();
@@ -345,13 +332,6 @@ impl SaleReference {
             self.wrote();
         }
         self.paused = paused;
-        "changed".into()
-    }
-
-    fn limit(&mut self, product: u64, most: Option<u64>) -> String {
-        self.reclaim();
-        self.products.get_mut(&product).unwrap().max_per_customer = most;
-        self.wrote();
         "changed".into()
     }
 
@@ -548,7 +528,7 @@ impl SaleReference {
         if sale == "drop" {
             self.wrote();
         }
-        self.products.insert(id, Product { sale, currency, total: 5, max_per_customer: None });
+        self.products.insert(id, Product { sale, currency, total: 5, max_per_customer: None, group: None });
         format!("created {id}")
     }
 }
@@ -607,7 +587,7 @@ impl ReferenceStateMachine for SaleReference {
             9 => (at.clone(), prop::sample::select(vec![1_000_i64, 300_000, 300_000, 300_000]))
                 .prop_map(|(at, ms)| Transition::Extend(at, ms)),
             1 => prop::bool::weighted(0.3).prop_map(Transition::Pause),
-            1 => (1_u64..=2, prop::option::weighted(0.4, 1_u64..=3)).prop_map(|(id, most)| Transition::Limit(id, most)),
+            3 => limit().prop_map(Transition::Limit),
             2 => (1_u64..=2, -4_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
             2 => Just(Transition::Expire),
             2 => at.clone().prop_map(Transition::FindHold),
@@ -626,7 +606,7 @@ impl ReferenceStateMachine for SaleReference {
             Transition::StartPayment(at) => ("start_payment", state.start_payment(*at)),
             Transition::Extend(at, ms) => ("extend", state.extend(*at, *ms)),
             Transition::Pause(paused) => ("change_sale", state.pause(*paused)),
-            Transition::Limit(product, most) => ("change_product", state.limit(*product, *most)),
+            Transition::Limit(limit) => state.limit(limit),
             Transition::Restock(product, delta) => ("restock", state.restock(*product, *delta)),
             Transition::Expire => ("expire", state.expire()),
             Transition::Resolve(number, action) => ("resolve", state.resolve(*number, action)),

@@ -128,6 +128,8 @@ fn field_name(field: ProductField) -> &'static str {
         ProductField::Total => "total_stock",
         ProductField::MaxPerHold => "max_per_hold",
         ProductField::MaxPerCustomer => "max_per_customer",
+        ProductField::Group => "group",
+        ProductField::Visibility => "visibility",
     }
 }
 

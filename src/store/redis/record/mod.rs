@@ -9,6 +9,7 @@ pub mod order;
 pub mod payment;
 pub mod product;
 pub mod review;
+pub mod rules;
 pub mod sale;
 
 use serde_json::{Map, Value};

@@ -1,11 +1,16 @@
 //! Products: the rows of `lua/lib/products.lua`, and what an event says of a product.
 
-use super::{Failure, Fields, Reply, currency, metadata, sale::window, some};
+use super::{
+    Failure, Fields, Reply, currency, metadata,
+    rules::{self, Rules},
+    sale::window,
+};
 use crate::domain::{
     act::Change,
     ids::{ProductId, SaleId},
     money::Amount,
-    product::{Product, Stock},
+    product::{NewProduct, Product, Stock},
+    quantity::Quantity,
     sale::Window,
 };
 
@@ -24,26 +29,34 @@ impl ProductHead {
     }
 
     pub fn product(&self, sale: &SaleId, mut row: Reply) -> Result<Product, Failure> {
+        let id = ProductId::new(row.count()?).ok_or_else(|| Failure::unreadable("a product id"))?;
+        let (name, metadata) = (row.text()?, metadata(&row.text()?)?);
+        let price = Amount::from_ten_thousandths(row.count()?);
+        let stock = Stock {
+            total: row.count()?,
+            available: row.count()?,
+            held: row.count()?,
+            pending: row.count()?,
+            sold: row.count()?,
+        };
+        let (max_per_hold, rules) = (row.count()?, row.text()?);
+        let rules = Rules::read(&rules);
         Ok(Product {
-            id: ProductId::new(row.count()?).ok_or_else(|| Failure::unreadable("a product id"))?,
+            id,
             sale: sale.clone(),
-            name: row.text()?,
+            name,
             sku: None,
-            metadata: metadata(&row.text()?)?,
-            price: Amount::from_ten_thousandths(row.count()?),
+            metadata,
+            price,
             currency: currency(&self.currency)?,
-            stock: Stock {
-                total: row.count()?,
-                available: row.count()?,
-                held: row.count()?,
-                pending: row.count()?,
-                sold: row.count()?,
-            },
-            max_per_hold: row.count()?,
-            max_per_customer: limit(&row.text()?)?,
+            stock,
+            max_per_hold,
+            max_per_customer: rules.count("max_per_customer")?,
             window: self.window,
             now_ms: self.now_ms,
             next_release_ms: row.instant_or_none()?,
+            group: rules.group()?,
+            visibility: rules.visibility()?,
         })
     }
 }
@@ -71,6 +84,7 @@ pub fn before_event(sale: &SaleId, at_ms: i64, fields: &Fields, row: &str) -> Re
 
 /// The product that an event is about, as it was then.
 pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product, Failure> {
+    let rules = Rules::of(fields);
     let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a product in an event"));
     Ok(Product {
         id: ProductId::new(count("product")?).ok_or_else(|| Failure::unreadable("a product id"))?,
@@ -88,14 +102,20 @@ pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product,
             sold: count("sold")?,
         },
         max_per_hold: count("max_per_hold")?,
-        max_per_customer: limit(fields.text("max_per_customer")?)?,
+        max_per_customer: rules.count("max_per_customer")?,
         window: window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?,
         now_ms: at_ms,
         next_release_ms: Some(fields.int("next_release")?).filter(|ms| *ms > 0),
+        group: rules.group()?,
+        visibility: rules.visibility()?,
     })
 }
 
-/// Empty: no limit.
-fn limit(text: &str) -> Result<Option<u64>, Failure> {
-    some(text).map(|digits| digits.parse().map_err(|_| Failure::unreadable("a limit"))).transpose()
+/// The rules of a new product.
+pub fn rules(product: &NewProduct) -> String {
+    rules::text([
+        ("max_per_customer", rules::limit(product.max_per_customer.map(Quantity::get))),
+        ("group", rules::group(product.group.as_ref())),
+        ("visibility", rules::visibility(product.visibility.unwrap_or_default())),
+    ])
 }

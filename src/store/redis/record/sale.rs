@@ -1,9 +1,14 @@
 //! The terms of a sale, as `lua/lib/sales.lua` stores them: field and value.
 
-use super::{Failure, Fields, Reply, currency, instant, some};
+use super::{
+    Failure, Fields, Reply, currency, instant,
+    rules::{self, Rules},
+    some,
+};
 use crate::domain::{
     act::Change,
     ids::SaleId,
+    quantity::Quantity,
     sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, Sale, SaleChange, SaleTerms, Window},
     text::Name,
 };
@@ -30,6 +35,9 @@ pub fn stored_terms(terms: &SaleTerms) -> Vec<StoredTerm> {
         cooldown_holds: Some(terms.cooldown_holds),
         cooldown_ms: Some(terms.cooldown_ms),
         cooldown_counts_releases: Some(terms.cooldown_counts_releases),
+        max_per_customer: Some(terms.max_per_customer),
+        max_per_group: Some(terms.max_per_group),
+        visibility: Some(terms.visibility),
     })
 }
 
@@ -38,6 +46,7 @@ pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
     let instant = |ms: Option<i64>| ms.map_or_else(String::new, |ms| ms.to_string());
     let flag = |is_set: bool| u8::from(is_set).to_string();
     let number = |number: u64| number.to_string();
+    let limit = |most: Option<Quantity>| rules::limit(most.map(Quantity::get));
     let number_or_none = |bound: Option<u64>| bound.map_or_else(String::new, number);
     let terms = [
         ("name", change.name.as_ref().map(|name| name.as_str().to_owned())),
@@ -53,9 +62,12 @@ pub fn stored_change(change: &SaleChange) -> Vec<StoredTerm> {
         ("on_payment_ended", change.on_payment_ended.map(|policy| policy.as_str().to_owned())),
         ("on_payment_failed", change.on_payment_failed.map(|policy| policy.as_str().to_owned())),
         ("restock_refunds", change.restock_refunds.map(flag)),
-        ("cooldown_holds", change.cooldown_holds.map(number)),
+        ("cooldown_holds", change.cooldown_holds.map(|holds| rules::limit(Some(holds).filter(|holds| *holds > 0)))),
         ("cooldown_ms", change.cooldown_ms.map(number)),
         ("cooldown_counts_releases", change.cooldown_counts_releases.map(flag)),
+        ("max_per_customer", change.max_per_customer.map(limit)),
+        ("max_per_group", change.max_per_group.map(limit)),
+        ("visibility", change.visibility.map(rules::visibility)),
     ];
     terms.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }
@@ -76,6 +88,11 @@ pub fn changed(id: &SaleId, reply: &mut Reply) -> Result<Change<Sale>, Failure> 
 pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
     let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a term of a sale"));
     let unreadable = || Failure::unreadable("a term of a sale");
+    let rules = Rules::of(fields);
+    let limit = |name: &str| {
+        let most = rules.count(name)?;
+        most.map(|most| Quantity::new(most).ok_or_else(unreadable)).transpose()
+    };
     // A term that an older version of the service did not know has its default.
     let or = |name: &str, instead: &'static str| fields.get(name).unwrap_or(instead).to_owned();
     Ok(Sale {
@@ -92,9 +109,12 @@ pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
             on_payment_ended: OnPaymentEnded::parse(fields.text("on_payment_ended")?).ok_or_else(unreadable)?,
             on_payment_failed: OnPaymentFailed::parse(fields.text("on_payment_failed")?).ok_or_else(unreadable)?,
             restock_refunds: fields.text("restock_refunds")? != "0",
-            cooldown_holds: count("cooldown_holds").unwrap_or(0),
+            cooldown_holds: rules.count("cooldown_holds")?.unwrap_or(0),
             cooldown_ms: count("cooldown_ms").unwrap_or(0),
             cooldown_counts_releases: or("cooldown_counts_releases", "0") != "0",
+            max_per_customer: limit("max_per_customer")?,
+            max_per_group: limit("max_per_group")?,
+            visibility: rules.visibility()?,
         },
         currency: fields.get("currency").map(currency).transpose()?,
     })
