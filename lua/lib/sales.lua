@@ -1,7 +1,8 @@
 -- sales: the terms of a sale, and the events about it and its products. Uses units and book.
 
--- Rules (lib/rules) with this value of one of them. '' takes the rule away.
+-- Rules (lib/rules) with this value of one of them. '' takes the rule away. The text stays as it is where it has the value.
 local function with_rule(text, name, value)
+  if (' ' .. text .. ' '):find(' ' .. name .. '=' .. value .. ' ', 1, true) then return text end
   local entries = {}
   for entry in text:gmatch('%S+') do
     if entry:match('^[^=]+') ~= name then entries[#entries + 1] = entry end

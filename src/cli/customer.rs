@@ -122,7 +122,8 @@ fn units(product: &CustomerProductBody<'_>) -> String {
 }
 
 fn limit_text(limit: &LimitBody<'_>) -> String {
-    let of = limit.product_id.map_or_else(|| cell(&limit.limit), |product| format!("{} {product}", limit.limit));
+    let named = limit.product_id.map(|product| product.to_string()).or_else(|| limit.group.as_deref().map(cell));
+    let of = named.map_or_else(|| cell(&limit.limit), |named| format!("{} {named}", limit.limit));
     format!("{of}: {} of {}, {} remaining", limit.counted, limit.most, limit.remaining)
 }
 
@@ -142,6 +143,7 @@ mod tests {
             {"sale": "drop", "name": "Drop", "status": "live", "at": "2026-11-27T09:00:00.000Z", "abandoned": 1,
              "cooldown_holds": 3, "cooling_down_until": null, "next_hold": null,
              "limits": [{"limit": "product", "product_id": 7, "most": 3, "counted": 3, "remaining": 0},
+                        {"limit": "group", "group": "air", "most": 4, "counted": 3, "remaining": 1},
                         {"limit": "of_next_year", "most": 3, "counted": 3, "remaining": 0}],
              "products": [{"product_id": 7, "name": "Shoe", "held": 1, "pending": 0, "bought": 2,
                 "due_back": [{"kind": "held", "units": 1, "at": "2026-11-27T09:15:00.000Z"}],
@@ -155,6 +157,7 @@ drop: live
                  1 held until 2026-11-27 09:15Z
                  refused: customer_limit_reached, no more
   limit          product 7: 3 of 3, 0 remaining
+  limit          group air: 3 of 4, 1 remaining
   limit          of_next_year: 3 of 3, 0 remaining
   left to lapse  1 in a row; a cool-down after 3
   next hold      is refused where it says so above

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     audit::{Bucket, BucketKind},
     ids::ProductId,
+    limits::CustomerLimit,
     order::Order,
     outcome::{HoldOutcome, Shortage},
     product::Product,
@@ -39,21 +40,15 @@ impl CustomerUnits {
     }
 }
 
-/// The units that a limit counts together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitOf {
-    Product(ProductId),
-}
-
-/// A bound on what a customer may have, held, pending and bought together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CustomerLimit {
-    pub of: LimitOf,
+/// A limit, and what of this customer counts there: held, pending and bought units together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedLimit {
+    pub of: CustomerLimit,
     pub most: u64,
     pub counted: u64,
 }
 
-impl CustomerLimit {
+impl CountedLimit {
     /// Units that the customer may still have.
     pub fn remaining(&self) -> u64 {
         self.most.saturating_sub(self.counted)
@@ -61,8 +56,10 @@ impl CustomerLimit {
 
     /// Whether it counts units of this product.
     pub fn covers(&self, product: &Product) -> bool {
-        match self.of {
-            LimitOf::Product(id) => id == product.id,
+        match &self.of {
+            CustomerLimit::Product(id) => *id == product.id,
+            CustomerLimit::Group(group) => product.group.as_ref() == Some(group),
+            CustomerLimit::Sale => true,
         }
     }
 }
@@ -117,13 +114,28 @@ impl SaleCustomer {
         (left_too_many && self.counted.now_ms < again).then_some(again)
     }
 
-    /// All limits that count units of this customer. Whatever kinds of limits there are, they come from here.
-    pub fn limits(&self) -> Vec<CustomerLimit> {
+    /// All limits that count units of this customer, in order of precedence.
+    pub fn limits(&self) -> Vec<CountedLimit> {
+        let counted = |product: &Product| self.counted.units_of(product.id).sum();
         let of_product = |product: &Product| {
-            let counted = self.counted.units_of(product.id).sum();
-            Some(CustomerLimit { of: LimitOf::Product(product.id), most: product.max_per_customer?, counted })
+            let of = CustomerLimit::Product(product.id);
+            Some(CountedLimit { of, most: product.max_per_customer?, counted: counted(product) })
         };
-        self.products.iter().filter_map(of_product).collect()
+        let mut limits: Vec<_> = self.products.iter().filter_map(of_product).collect();
+        if let Some(most) = self.sale.terms.max_per_group {
+            let groups: BTreeSet<_> = self.products.iter().filter_map(|product| product.group.as_ref()).collect();
+            limits.extend(groups.into_iter().map(|group| {
+                let members = self.products.iter().filter(|product| product.group.as_ref() == Some(group));
+                CountedLimit { of: CustomerLimit::Group(group.clone()), most, counted: members.map(counted).sum() }
+            }));
+        }
+        let of_sale = self.sale.terms.max_per_customer;
+        limits.extend(of_sale.map(|most| CountedLimit {
+            of: CustomerLimit::Sale,
+            most,
+            counted: self.products.iter().map(counted).sum(),
+        }));
+        limits
     }
 
     /// Why a hold of anything in this sale would be refused. `None`: it depends on the product.
@@ -141,7 +153,8 @@ impl SaleCustomer {
         let limit = || {
             let mut limits = self.limits().into_iter().filter(|limit| limit.covers(product));
             let reached = limits.find(|limit| limit.remaining() == 0)?;
-            Some(HoldOutcome::CustomerLimitReached { product: product.id, remaining: reached.remaining() })
+            let remaining = reached.remaining();
+            Some(HoldOutcome::CustomerLimitReached { limit: reached.of, most: reached.most, remaining })
         };
         let shortage = || {
             let stock = product.stock;

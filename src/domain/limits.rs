@@ -3,7 +3,7 @@
 use super::ids::ProductId;
 
 /// Products that belong together, such as the sizes of a model: see [`Group::RULE`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group(String);
 
 impl Group {

@@ -85,6 +85,7 @@ codes! {
     UnknownField           "unknown_field"            422 "Unknown field";
     QuantityAboveLimit     "quantity_above_limit"     422 "Quantity above limit";
     CustomerIdRequired     "customer_id_required"     422 "A customer id is required";
+    SaleRequired           "sale_required"            422 "A sale is required";
     ProductsOfDifferentSales "products_of_different_sales" 422 "Products of different sales";
     IdempotencyKeyReused   "idempotency_key_reused"   422 "Idempotency key reused";
     UpgradeRequired        "upgrade_required"         426 "Upgrade required";

@@ -122,6 +122,7 @@ impl HasFigure for HoldOutcome {
     fn figure_of(failure: &Failure) -> Figure {
         match failure {
             Failure::Overloaded(_) => Figure::HoldOverloaded,
+            Failure::Replaced(_) => Figure::HoldStoreReplaced,
             Failure::Full(_) => Figure::HoldStoreFull,
             Failure::TimedOut(_) => Figure::HoldStoreTimeout,
             Failure::Unreadable(_) | Failure::Unavailable(_) => Figure::HoldStoreUnavailable,
@@ -141,6 +142,7 @@ impl HasFigure for OrderOutcome {
     fn figure_of(failure: &Failure) -> Figure {
         match failure {
             Failure::Overloaded(_) => Figure::OrderOverloaded,
+            Failure::Replaced(_) => Figure::OrderStoreReplaced,
             Failure::Full(_) => Figure::OrderStoreFull,
             Failure::TimedOut(_) => Figure::OrderStoreTimeout,
             Failure::Unreadable(_) | Failure::Unavailable(_) => Figure::OrderStoreUnavailable,
@@ -165,6 +167,7 @@ impl HasFigure for SettleOutcome {
     fn figure_of(failure: &Failure) -> Figure {
         match failure {
             Failure::Overloaded(_) => Figure::EventOverloaded,
+            Failure::Replaced(_) => Figure::EventStoreReplaced,
             Failure::Full(_) => Figure::EventStoreFull,
             Failure::TimedOut(_) => Figure::EventStoreTimeout,
             Failure::Unreadable(_) | Failure::Unavailable(_) => Figure::EventStoreUnavailable,

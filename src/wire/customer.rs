@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::{order::OrderRow, time::rfc3339};
 use crate::domain::{
     audit::{Bucket, BucketKind},
-    customer::{CustomerLimit, LimitOf, SaleCustomer},
+    customer::{CountedLimit, SaleCustomer},
+    limits::CustomerLimit,
     product::Product,
 };
 
@@ -49,6 +50,8 @@ pub struct LimitBody<'a> {
     pub limit: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     pub most: u64,
     pub counted: u64,
     pub remaining: u64,
@@ -106,12 +109,14 @@ impl<'a> SaleCustomerBody<'a> {
 }
 
 impl LimitBody<'_> {
-    fn of(limit: &CustomerLimit) -> Self {
-        let (kind, product_id) = match limit.of {
-            LimitOf::Product(product) => ("product", Some(product.get())),
+    fn of(limit: &CountedLimit) -> Self {
+        let (kind, product_id, group) = match &limit.of {
+            CustomerLimit::Product(product) => ("product", Some(product.get()), None),
+            CustomerLimit::Group(group) => ("group", None, Some(group.as_str().to_owned())),
+            CustomerLimit::Sale => ("sale", None, None),
         };
-        let CustomerLimit { most, counted, .. } = *limit;
-        Self { limit: kind.into(), product_id, most, counted, remaining: limit.remaining() }
+        let CountedLimit { most, counted, .. } = *limit;
+        Self { limit: kind.into(), product_id, group, most, counted, remaining: limit.remaining() }
     }
 }
 

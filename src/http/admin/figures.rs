@@ -33,6 +33,6 @@ pub(in crate::http) struct ReadRequest;
 
 impl FromHttp for ReadRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
-        authorize(&request).map(|()| Self)
+        authorize(&request).map(|_| Self)
     }
 }
