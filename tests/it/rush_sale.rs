@@ -166,21 +166,23 @@ async fn a_sale_that_gives_out_no_holds_is_refused_with_what_opens_it() {
     assert_eq!(one_each["accepted"], SIZES * UNITS);
 }
 
+/// The units of all sizes that are held.
+async fn held(app: &TestApp) -> u64 {
+    let list = app.get("/api/products").await.body;
+    list["data"].as_array().unwrap().iter().map(|row| row["held_stock"].as_u64().unwrap()).sum()
+}
+
 /// A rush whose buyers come slowly, and of which some have holds by now.
 async fn interruptible(app: &TestApp) -> Child {
     let mut rush = program(app);
     rush.args("rush --sale drop --rate 20 --duration 60s --json".split(' '));
     let child = rush.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
-    loop {
-        let list = app.get("/api/products").await.body;
-        let held: u64 = list["data"].as_array().unwrap().iter().map(|row| row["held_stock"].as_u64().unwrap()).sum();
-        if held >= 5 {
-            return child;
-        }
+    while held(app).await < 5 {
         assert!(started.elapsed() < Duration::from_secs(20), "no buyers come");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    child
 }
 
 #[tokio::test]
