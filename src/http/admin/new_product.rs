@@ -1,6 +1,5 @@
 //! The body of a new product: of `POST /api/admin/products`, and of each row of an import.
 
-use super::acts;
 use crate::{
     domain::{
         act::Act,
@@ -52,10 +51,7 @@ fn price_rule(currency: Currency) -> String {
 /// Makes a product. Answers it, and whether it made its sale too.
 pub(super) async fn create(store: &Store, product: &NewProduct, act: &Act) -> Result<(Product, bool), Problem> {
     match store.put_product(product, act).await? {
-        PutProductOutcome::Created { product, new_sale } => {
-            acts::log(act, "product.created", &format!("product {}", product.id));
-            Ok((product, new_sale))
-        }
+        PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
         PutProductOutcome::AlreadyExists => Err(already_exists()),
         PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
     }

@@ -59,6 +59,10 @@ pub(in crate::http) async fn products(
             Err(problem) => report.add(Err(problem)),
         }
     }
+    // One line, however many rows there are. Each has its event.
+    if let Some(done) = report.in_words() {
+        acts::log(&act, "import", &done);
+    }
     report.into_answer()
 }
 
@@ -81,8 +85,7 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Re
     match store.stock(id).await {
         Ok(StockOutcome::Stock(existing)) => {
             let (difference, change) = compared(row, &existing, is_update)?;
-            let change = products::changed(store.change_product(id, &change, act).await?)?;
-            acts::log_product(act, "product.changed", &change);
+            products::changed(store.change_product(id, &change, act).await?)?;
             Ok(Done::Changed(difference))
         }
         // The id is taken, and its product was never made.
