@@ -11,8 +11,7 @@
 --        idempotency_key_reused   the key was used with another fingerprint
 --        below_promised, floor    held + pending + sold: so many units are promised
 --        above_maximum, most units
---        restocked, now, currency, starts, ends, paused, product row, its row before or {}: there were so many units, or
---        the key was used for this before
+--        restocked, now, currency, starts, ends, paused, product row, its row before or {}: this changed nothing
 -- cost   O(1 + due buckets)
 -- e.g.   KEYS = { book, 'product:1', 'once:k' }  ARGV = { 60000, 1000, '1', 'delta', 5, 1000000, 'fingerprint', 60000 }
 --        ->  { 'restocked', 4102444800000, 'USD', '', '', '0', { '1', 'Item', '', '500000', '15', '12', ... },

@@ -5,8 +5,8 @@
 local BOOK_KEYS = 8
 local events_key, due_key, orders_key = KEYS[6], KEYS[7], KEYS[8]
 local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
--- Where an admin acts, the second argument has more lines: `actor` and a name, `reason` and a text. Every event of the script gets
--- them, but not the lapse of an order, which is nobody's act. false: a buyer or a provider acts.
+-- Where an admin acts, the second argument has more lines: `actor` and a name, `reason` and a text. Every event of the
+-- script gets them, but not the lapse of an order, which is nobody's act. false: a buyer or a provider acts.
 local act = false
 if events_max and events_max:find('\n', 1, true) then events_max, act = events_max:match('^(%d+)\n(.*)$') end
 

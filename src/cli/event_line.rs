@@ -17,10 +17,10 @@ pub(super) fn text(event: &EventBody<'_>) -> String {
         line += &changed(field, values);
     }
     if let Some(actor) = &event.actor {
-        line += &format!(", by {actor}");
+        line.extend([", by ", actor.as_ref()]);
     }
     if let Some(reason) = &event.reason {
-        line += &format!(": {reason}");
+        line.extend([": ", reason.as_ref()]);
     }
     printable(&line)
 }

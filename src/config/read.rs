@@ -113,7 +113,7 @@ fn redis_source(r: &mut Reader) -> RedisSource {
 }
 
 fn admin(r: &mut Reader) -> Admin {
-    let mut tokens_of = |key: &str| r.secrets_of(key).into_iter().map(Token::of).collect();
+    let mut tokens_of = |key: &str| r.secrets_of(key).iter().map(Token::of).collect();
     let (tokens, read_tokens): (Vec<_>, Vec<_>) = (tokens_of("admin.tokens"), tokens_of("admin.read_tokens"));
     let token = r.secret("admin.token");
     let one = token.clone().map(Token::unnamed);

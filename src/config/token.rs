@@ -23,7 +23,7 @@ impl Token {
 
     /// What stands in front of the first colon is a name, if it can be one. Nothing in front of it: the rest is a secret without a
     /// name, whatever colons it has.
-    pub(super) fn of(whole: Secret) -> Self {
+    pub(super) fn of(whole: &Secret) -> Self {
         let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
         let named = whole
             .expose()
@@ -76,7 +76,7 @@ mod tests {
             ("no name:secret", None, "no name:secret"),
             ("änna:secret", None, "änna:secret"),
         ] {
-            let token = Token::of(Secret::new(text));
+            let token = Token::of(&Secret::new(text));
             assert_eq!((token.name.as_deref(), token.secret.expose(), token.whole.expose()), (name, secret, text));
         }
     }
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn short_tokens_and_those_with_one_secret_are_complaints() {
         let tokens = ["anna:0123456789abcdef", "bob:0123456789abcdef", "carla:short", "short"];
-        let tokens: Vec<_> = tokens.into_iter().map(|text| Token::of(Secret::new(text))).collect();
+        let tokens: Vec<_> = tokens.into_iter().map(|text| Token::of(&Secret::new(text))).collect();
         let mut complaints = Complaints::default();
         check(&[("admin.token", vec![]), ("admin.tokens", tokens.iter().collect())], &mut complaints);
         let Complaints(found) = &complaints;

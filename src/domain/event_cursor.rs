@@ -87,21 +87,20 @@ impl EventCursor {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        let (since, names) = match text.split_once('~') {
-            Some((since, names)) if !since.contains(':') => (Some(since), names),
+        let (since, rest) = match text.split_once('~') {
+            Some((since, rest)) if !since.contains(':') => (Some(since), rest),
             None if !text.contains(':') => (Some(text), ""),
             _ => (None, text),
         };
-        let since_ms = since.map(|digits| Position::parse(&format!("{digits}-0")).map(Position::ms));
+        let since_ms = match since {
+            Some(digits) => Some(Position::parse(&format!("{digits}-0"))?.ms()),
+            None => None,
+        };
         let mut named = BTreeMap::new();
-        for name in names.split('~').filter(|_| !names.is_empty()) {
+        for name in rest.split('~').filter(|_| !rest.is_empty()) {
             let (sale, position) = name.split_once(':')?;
             named.insert(SaleId::parse(sale)?, Position::parse(position)?);
         }
-        let since_ms = match since_ms {
-            Some(ms) => Some(ms?),
-            None => None,
-        };
         (since_ms.is_some() || named.len() == 1).then_some(Self { since_ms, named })
     }
 

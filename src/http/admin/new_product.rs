@@ -1,6 +1,5 @@
 //! The body of a new product: of `POST /api/admin/products`, and of each row of an import.
 
-use super::acts;
 use crate::{
     domain::{
         act::Act,
@@ -71,20 +70,13 @@ fn price_rule(currency: Currency) -> String {
 
 /// Makes a product. Answers it, and whether it made its sale too.
 pub(super) async fn create(store: &Store, product: &NewProduct, act: &Act) -> Result<(Product, bool), Problem> {
-    created(product, store.put_product(product, act).await?, act)
+    created(product, store.put_product(product, act).await?)
 }
 
 /// The product that was made, and whether it made its sale too.
-pub(super) fn created(
-    product: &NewProduct,
-    outcome: PutProductOutcome,
-    act: &Act,
-) -> Result<(Product, bool), Problem> {
+pub(super) fn created(product: &NewProduct, outcome: PutProductOutcome) -> Result<(Product, bool), Problem> {
     match outcome {
-        PutProductOutcome::Created { product, new_sale } => {
-            acts::log(act, "product.created", &format!("product {}", product.id));
-            Ok((product, new_sale))
-        }
+        PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
         PutProductOutcome::AlreadyExists(id) => Err(already_exists(product, id)),
         PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
     }

@@ -54,6 +54,7 @@ pub(in crate::http) async fn create(
     Parsed(CreateRequest { product, act }): Parsed<CreateRequest>,
 ) -> Result<HttpResponse, Problem> {
     let (product, _) = new_product::create(&store, &product, &act).await?;
+    acts::log(&act, "product.created", &format!("product {}", product.id));
     Ok(answer::json(StatusCode::CREATED, &ProductBody::of(&product)))
 }
 

@@ -160,8 +160,8 @@ async fn a_cursor_that_is_ahead_of_redis_is_refused_and_one_ahead_of_a_log_goes_
     app.ordered().await;
     let seen = page(&app, "?sale=p1").await;
     // As after a fail-over to a server that had not heard of it.
-    let last = ids(&seen).last().unwrap().replace("p1:", "");
-    redis::cmd("XDEL").arg("fs1:{p1}:events").arg(last).exec(&mut app.redis.connect()).unwrap();
+    let position = ids(&seen).last().unwrap().replace("p1:", "");
+    redis::cmd("XDEL").arg("fs1:{p1}:events").arg(position).exec(&mut app.redis.connect()).unwrap();
     let lost = page(&app, &format!("?sale=p1&after={}", next(&seen))).await;
     assert_eq!((&lost["missing"], ids(&lost).len()), (&json!(["p1"]), 0));
     app.ordered().await;

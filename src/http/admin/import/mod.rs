@@ -61,6 +61,10 @@ pub(in crate::http) async fn products(
             Err(problem) => report.add(Err(problem)),
         }
     }
+    // One line, however many rows there are. Each has its event.
+    if let Some(done) = report.in_words() {
+        acts::log(&act, "import", &done);
+    }
     report.into_answer()
 }
 
@@ -77,7 +81,7 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Re
     let id = match store.put_product(row, act).await? {
         PutProductOutcome::AlreadyExists(id) => id,
         other => {
-            let (product, new_sale) = new_product::created(row, other, act)?;
+            let (product, new_sale) = new_product::created(row, other)?;
             return Ok(Done::Created { product, new_sale });
         }
     };
@@ -86,8 +90,7 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Re
         // With the id of one product and the SKU of another it is neither.
         Ok(StockOutcome::Stock(existing)) if row.id.is_none_or(|own| own == id) => {
             let (difference, change) = compared(row, &existing, is_update)?;
-            let change = products::changed(store.change_product(id, &change, act).await?)?;
-            acts::log_product(act, "product.changed", &change);
+            products::changed(store.change_product(id, &change, act).await?)?;
             Ok(Done::Changed(difference))
         }
         Ok(StockOutcome::Stock(_)) => Err(exists.with("differs", vec!["id"])),

@@ -51,6 +51,12 @@ impl Report {
         Self { body, not_tried: 0, stopped: None }
     }
 
+    /// What was done, in words. `None`: nothing.
+    pub(super) fn in_words(&self) -> Option<String> {
+        let ImportBody { created, changed, .. } = &self.body;
+        (created + changed > 0).then(|| format!("{created} products created, {changed} changed"))
+    }
+
     pub(super) fn has_stopped(&self) -> bool {
         self.stopped.is_some()
     }
