@@ -9,7 +9,7 @@ fn text(text: &str) -> Value {
     Value::BulkString(text.into())
 }
 
-/// customer_limit_reached: which limit, of what, the most units of a customer, and those that are left.
+/// `customer_limit_reached`: which limit, of what, the most units of a customer, and those that are left.
 fn reached(limit: &str, of: &str, most: i64, left: i64) -> Vec<Value> {
     vec![text("customer_limit_reached"), text(limit), text(of), Value::Int(most), Value::Int(left)]
 }
