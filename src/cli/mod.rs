@@ -16,6 +16,7 @@ mod import_report;
 mod import_table;
 mod instant;
 mod order;
+mod order_list;
 mod output;
 mod payment;
 mod print;

@@ -5,44 +5,33 @@ use serde_json::json;
 
 use super::{
     CommonArgs,
-    arguments::{filled, whole},
+    arguments::filled,
     exit::Exit,
-    service::{CommandError, ServiceArgs},
-    table::{Column, Table, cell, money, name_of, sheet, short_minute, short_time},
+    order_list::{self, ListArgs},
+    service::ServiceArgs,
+    table::{cell, money, sheet, short_time},
 };
 use crate::{
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::client::api::{ApiCall, escape},
     wire::{
         order::{OrderBody, OrderRow},
         payment::{HeardEventBody, PaymentBody},
     },
 };
 
-const ORDERS: &str = "/api/admin/orders";
+pub(super) const ORDERS: &str = "/api/admin/orders";
 /// The words of the wire for where an order stands.
 pub(super) const STATUSES: [&str; 7] =
     ["pending", "in_review", "paid", "cancelled", "expired", "refund_required", "refunded"];
-/// The most orders that can be asked for: as many as a list is read as a whole.
-const LIMIT_MAX: u64 = 1_000_000;
-/// The longest customer id in a list. With it a list of usual ids fits 100 columns.
-const CUSTOMER_COLUMNS_MAX: usize = 12;
 
 const EXAMPLES: &str = "\
 Examples:
   flashsale order list --status refund_required       who gets money back
-  flashsale order list --sale drop-1 --limit 20
+  flashsale order list --customer anna --since 1h     what somebody who calls has ordered
   flashsale order show order_…                        its lines, its payments, and what is known of each
   flashsale order cancel order_…                      the units are available again
 
 Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
-
-const LIST_EXAMPLES: &str = "\
-Examples:
-  flashsale order list --status in_review             buyers who wait for a decision
-  flashsale order list --sale drop-1 --limit 20
-  flashsale order list --json | jq -r '.data[] | select(.late).id'
-
-Orders come by sale, and in a sale by the time when they were made. For a spreadsheet: `flashsale export`.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -71,19 +60,9 @@ pub(super) struct OrderArgs {
 
 #[derive(Subcommand)]
 enum OrderCommand {
-    /// List orders: all, or those of a sale or status
-    #[command(after_help = LIST_EXAMPLES)]
-    List {
-        /// Only orders with this status
-        #[arg(long, value_parser = STATUSES)]
-        status: Option<String>,
-        /// Only orders of this sale
-        #[arg(long, value_name = "ID", value_parser = filled)]
-        sale: Option<String>,
-        /// Most orders [default: all]
-        #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole(1, LIMIT_MAX))]
-        limit: Option<u64>,
-    },
+    /// List orders: all, or those of a sale, a customer, a product, a payment, a status or a time
+    #[command(after_help = order_list::EXAMPLES)]
+    List(ListArgs),
     /// Show one order with its lines and payments
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
@@ -102,9 +81,7 @@ enum OrderCommand {
 
 pub(super) fn run(common: &CommonArgs, args: &OrderArgs) -> Exit {
     args.service.run(common, async |client| match &args.command {
-        OrderCommand::List { status, sale, limit } => {
-            list(client, &args.service, [("status", status), ("sale", sale)], *limit).await
-        }
+        OrderCommand::List(filters) => order_list::run(client, &args.service, filters).await,
         OrderCommand::Show { id } => {
             args.service.show(&client.send(ApiCall::get(format!("{ORDERS}/{}", escape(id)))).await?, text)
         }
@@ -116,39 +93,8 @@ pub(super) fn run(common: &CommonArgs, args: &OrderArgs) -> Exit {
     })
 }
 
-async fn list(
-    client: &mut ApiClient,
-    service: &ServiceArgs,
-    filters: [(&str, &Option<String>); 2],
-    limit: Option<u64>,
-) -> Result<Exit, CommandError> {
-    let orders = client.list_up_to(&filtered(ORDERS, filters), limit).await?;
-    service.show_list(&orders, |orders: &[OrderRow<'static>]| {
-        if orders.is_empty() {
-            return "no orders here".to_owned();
-        }
-        let mut table = Table::new(&[
-            Column::Left("ID"),
-            Column::Left("STATUS"),
-            Column::Right("TOTAL"),
-            Column::Left("CREATED"),
-            Column::Wide("CUSTOMER"),
-        ]);
-        for order in orders {
-            table.row([
-                cell(&order.id),
-                cell(&order.status),
-                money(order.total_amount.as_deref(), order.currency.as_deref()),
-                short_minute(&order.created_at),
-                name_of(order.customer_id.as_deref(), CUSTOMER_COLUMNS_MAX),
-            ]);
-        }
-        table.text()
-    })
-}
-
 /// A path with those filters that are given.
-pub(super) fn filtered(path: &str, filters: [(&str, &Option<String>); 2]) -> String {
+pub(super) fn filtered<const N: usize>(path: &str, filters: [(&str, &Option<String>); N]) -> String {
     let given = filters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
     let query = given.collect::<Vec<_>>().join("&");
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }

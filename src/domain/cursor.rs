@@ -16,7 +16,15 @@ pub struct ListCursor {
     pub key: String,
 }
 
+/// Later than anything in a list.
+const END_MS: i64 = 253_402_300_800_000;
+
 impl ListCursor {
+    /// The place behind everything of a sale.
+    pub fn end_of(sale: &SaleId) -> Self {
+        Self { sale: sale.clone(), ms: END_MS, key: "-".to_owned() }
+    }
+
     /// `<sale>~<ms>~<key>`
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '~');

@@ -273,6 +273,7 @@ pub enum RestockOutcome {
 pub enum ListOrdersOutcome {
     Orders { orders: Vec<Order>, next: Option<ListCursor> },
     SaleNotFound,
+    ProductNotFound,
 }
 
 /// What `list_products` can answer.

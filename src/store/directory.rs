@@ -46,7 +46,8 @@ impl Store {
         Box::pin(self.look_up_sale(product)).await
     }
 
-    async fn look_up_sale(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
+    /// The sale of a product as Redis has it now.
+    pub(super) async fn look_up_sale(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
         let found = self.runner.plain(redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
         if found == Value::Nil {
             return Ok(None);

@@ -6,44 +6,37 @@ use std::collections::VecDeque;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, payment_directory::ORDERS_MAX, unknown_word};
 use crate::domain::{
     cursor::ListCursor,
     ids::SaleId,
-    order::{Order, OrderStatus},
-    outcome::ListOrdersOutcome,
-    period::Period,
+    order::Order,
+    order_filter::{OrderFilter, Period},
+    outcome::{FindOrderOutcome, ListOrdersOutcome},
 };
 
 /// Orders that one call lists.
 const LIST_MAX: usize = 100;
-/// Orders that one page examines. A page of a rare status may be short, and the next page goes on behind it.
+/// Orders that one page examines. A page of what is rare may be short or empty, and the next page goes on behind it.
 const EXAMINED_MAX: usize = 1_000;
+/// Looks into indexes that one page takes. Many sales may have no order that could be wanted.
+const LOOKS_MAX: usize = 100;
 /// Sales whose orders are counted at the same time.
 const CALLS_AT_ONCE: usize = 16;
 
 /// The state of a walk through orders: the names of the sales that are still to come, and no orders.
 pub struct OrderWalk {
     sales: VecDeque<SaleId>,
-    /// The last order that the walk returned, of the first of these sales.
+    /// The place where the walk is, in the first of these sales or in the one before.
     last: Option<ListCursor>,
-    /// When the orders were made.
-    made: Period,
+    /// Orders of another time are passed over, and not read.
+    period: Period,
 }
 
 impl OrderWalk {
-    /// Only orders that were made in this period.
     #[must_use]
-    pub fn made_in(self, made: Period) -> Self {
-        Self { made, ..self }
-    }
-
-    /// The place behind which the orders of a sale begin.
-    fn begin(&self, sale: &SaleId) -> Option<ListCursor> {
-        let is_in = |last: &&ListCursor| last.sale == *sale && self.made.since_ms.is_none_or(|since| last.ms >= since);
-        // No key is before the empty one, so all orders of the first millisecond are behind this place.
-        let first = |ms| ListCursor { sale: sale.clone(), ms, key: String::new() };
-        self.last.as_ref().filter(is_in).cloned().or_else(|| self.made.since_ms.map(first))
+    pub fn within(self, period: Period) -> Self {
+        Self { period, ..self }
     }
 }
 
@@ -51,29 +44,62 @@ impl OrderWalk {
 type ListedOrder = (ListCursor, Option<Order>);
 
 impl Store {
-    /// At most `limit` orders behind the cursor, all of them or those of one status. `next` is set while there may be more.
+    /// At most `limit` wanted orders behind the cursor. `next` is set while there may be more.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn list_orders(
         &self,
-        status: Option<OrderStatus>,
-        sale: Option<&SaleId>,
+        wanted: &OrderFilter,
         after: Option<&ListCursor>,
         limit: usize,
     ) -> Result<ListOrdersOutcome, Failure> {
-        let Some(mut walk) = self.walk_orders(sale, after).await? else { return Ok(ListOrdersOutcome::SaleNotFound) };
-        let (mut orders, mut examined) = (Vec::new(), 0);
-        while let Some(page) = self.next_page(&mut walk).await? {
+        let mut sale = wanted.sale.clone();
+        if let Some(product) = wanted.product {
+            let Some(of) = self.look_up_sale(product).await? else { return Ok(ListOrdersOutcome::ProductNotFound) };
+            if sale.as_ref().is_some_and(|sale| *sale != of) {
+                return Ok(orders(Vec::new()));
+            }
+            sale = Some(of);
+        }
+        if let Some(payment) = &wanted.payment {
+            let holds = self.holds_of_payment(payment).await?;
+            // Where the directory may know more, or a page is too short, they are looked for like anything else.
+            if holds.len() < ORDERS_MAX && holds.len() <= limit {
+                let mut found = Vec::new();
+                for hold in holds {
+                    if let FindOrderOutcome::Found(order) = self.find_order(&self.ids().order_of(&hold)).await? {
+                        found.extend(Some(order).filter(|order| wanted.accepts(order)));
+                    }
+                }
+                return Ok(orders(found));
+            }
+        }
+        let Some(walk) = self.walk_orders(sale.as_ref(), after).await? else {
+            return Ok(ListOrdersOutcome::SaleNotFound);
+        };
+        self.search(walk.within(wanted.period), wanted, limit).await
+    }
+
+    async fn search(
+        &self,
+        mut walk: OrderWalk,
+        wanted: &OrderFilter,
+        limit: usize,
+    ) -> Result<ListOrdersOutcome, Failure> {
+        let (mut found, mut examined) = (Vec::new(), 0);
+        for _ in 0..LOOKS_MAX {
+            let Some(page) = self.look(&mut walk).await? else { return Ok(orders(found)) };
             for (cursor, order) in page {
                 examined += 1;
-                orders.extend(order.filter(|order| status.is_none_or(|status| order.status == status)));
-                if orders.len() == limit || examined == EXAMINED_MAX {
-                    return Ok(ListOrdersOutcome::Orders { orders, next: Some(cursor) });
+                found.extend(order.filter(|order| wanted.accepts(order)));
+                if found.len() == limit || examined == EXAMINED_MAX {
+                    return Ok(ListOrdersOutcome::Orders { orders: found, next: Some(cursor) });
                 }
             }
         }
-        Ok(ListOrdersOutcome::Orders { orders, next: None })
+        let next = walk.last.filter(|_| !walk.sales.is_empty());
+        Ok(ListOrdersOutcome::Orders { orders: found, next })
     }
 
     /// Begins a walk through all orders behind the cursor, of one sale or of the sales that exist now. `None` when there is
@@ -88,7 +114,7 @@ impl Store {
     ) -> Result<Option<OrderWalk>, Failure> {
         let Some(mut sales) = self.sales(sale).await? else { return Ok(None) };
         sales.retain(|sale| after.is_none_or(|after| *sale >= after.sale));
-        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), made: Period::default() }))
+        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), period: Period::default() }))
     }
 
     /// The orders of the next page, 100 at most, each as it is now. `None` at the end.
@@ -105,7 +131,7 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn count_orders(&self, walk: &OrderWalk) -> Result<u64, Failure> {
-        let Period { since_ms, until_ms } = walk.made;
+        let Period { since_ms, until_ms } = walk.period;
         let since = since_ms.map_or("-inf".to_owned(), |ms| ms.to_string());
         let until = until_ms.map_or("+inf".to_owned(), |ms| format!("({ms}"));
         let count = async |sale: &SaleId| {
@@ -118,25 +144,34 @@ impl Store {
     }
 
     async fn next_page(&self, walk: &mut OrderWalk) -> Result<Option<Vec<ListedOrder>>, Failure> {
-        while let Some(sale) = walk.sales.front() {
-            let page = self.orders_of(sale, walk.begin(sale).as_ref(), walk.made).await?;
-            walk.last = page.last().map(|(cursor, _)| cursor.clone());
-            if page.len() < LIST_MAX {
-                walk.sales.pop_front();
-            }
-            if !page.is_empty() {
-                return Ok(Some(page));
+        loop {
+            let page = self.look(walk).await?;
+            if page.as_ref().is_none_or(|page| !page.is_empty()) {
+                return Ok(page);
             }
         }
-        Ok(None)
+    }
+
+    /// The next orders of the first sale of the walk, perhaps none. `None` when no sale is left.
+    async fn look(&self, walk: &mut OrderWalk) -> Result<Option<Vec<ListedOrder>>, Failure> {
+        let Some(sale) = walk.sales.front() else { return Ok(None) };
+        let last = walk.last.as_ref().filter(|last| last.sale == *sale);
+        let page = self.orders_of(sale, last, walk.period).await?;
+        walk.last = Some(page.last().map_or_else(|| ListCursor::end_of(sale), |(cursor, _)| cursor.clone()));
+        if page.len() < LIST_MAX {
+            walk.sales.pop_front();
+        }
+        Ok(Some(page))
     }
 
     async fn orders_of(
         &self,
         sale: &SaleId,
-        after: Option<&ListCursor>,
-        made: Period,
+        last: Option<&ListCursor>,
+        period: Period,
     ) -> Result<Vec<ListedOrder>, Failure> {
+        let first = period.since_ms.map(|ms| ListCursor { sale: sale.clone(), ms, key: String::new() });
+        let after = [last, first.as_ref()].into_iter().flatten().max_by_key(|place| (place.ms, place.key.as_str()));
         let call = ScriptCall::of(Op::ListOrders).key(SaleKeys(sale).orders()).after(after).number(LIST_MAX as u64);
         let (word, mut reply) = self.runner.call(call).await?;
         if word != "orders" {
@@ -147,9 +182,12 @@ impl Store {
             let (key, ms) = (reply.text()?, reply.int()?);
             cursors.push(ListCursor { sale: sale.clone(), ms, key });
         }
-        // They are in the order of time, so nothing behind the first one that is too late is wanted.
-        cursors.retain(|cursor| made.has(cursor.ms));
+        cursors.retain(|cursor| !period.is_over_at(cursor.ms));
         let orders = self.read_orders(sale, &cursors).await?;
         Ok(cursors.into_iter().zip(orders).collect())
     }
+}
+
+fn orders(orders: Vec<Order>) -> ListOrdersOutcome {
+    ListOrdersOutcome::Orders { orders, next: None }
 }

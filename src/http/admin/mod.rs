@@ -26,7 +26,11 @@ use super::{
     problem::{Code, FieldError, Problem},
 };
 use crate::{
-    domain::{ids::SaleId, order::OrderStatus, period::Period},
+    domain::{
+        ids::{ProductId, SaleId},
+        order::OrderStatus,
+        order_filter::Period,
+    },
     wire::time,
 };
 
@@ -94,14 +98,17 @@ impl Parameters {
         self.read("sale", "the id of a sale", SaleId::parse)
     }
 
+    fn product(&mut self) -> Option<ProductId> {
+        self.read("product_id", "the id of a product", ProductId::parse)
+    }
+
     /// `since` and `until`.
     fn period(&mut self) -> Period {
         let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z (in a URL, + is %2B), or epoch milliseconds";
-        let since_ms = self.read("since", what, time::parse_or_ms);
-        let until_ms = self.read("until", what, time::parse_or_ms);
-        let period = Period { since_ms, until_ms };
+        let mut instant = |name| self.read(name, what, time::parse_or_epoch_ms);
+        let period = Period { since_ms: instant("since"), until_ms: instant("until") };
         if period.is_empty() {
-            let detail = "until must be later than since: an order of that instant is not in the period".into();
+            let detail = "until must be later than since: its own instant is not in the period".into();
             self.errors.push(FieldError { pointer: "/until".to_owned(), code: "conflict", detail });
         }
         period

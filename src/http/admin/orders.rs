@@ -6,9 +6,11 @@ use super::{Parameters, authorize};
 use crate::{
     domain::{
         cursor::ListCursor,
-        ids::SaleId,
-        order::{CancelledBy, OrderStatus},
+        order::CancelledBy,
+        order_filter::OrderFilter,
         outcome::{FindOrderOutcome, ListOrdersOutcome},
+        payment::PaymentId,
+        text::CustomerId,
     },
     http::{
         answer,
@@ -25,14 +27,14 @@ pub(in crate::http) async fn list(
     store: Data<Store>,
     Parsed(request): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let ListRequest { status, sale, after, limit } = request;
-    match store.list_orders(status, sale.as_ref(), after.as_ref(), limit).await? {
+    match store.list_orders(&request.wanted, request.after.as_ref(), request.limit).await? {
         ListOrdersOutcome::Orders { orders, next } => {
             let rows: Vec<_> = orders.iter().map(OrderRow::of).collect();
             let next = next.map(|cursor| cursor.to_string());
             Ok(answer::page(rows, next))
         }
         ListOrdersOutcome::SaleNotFound => Err(refusals::sale_not_found()),
+        ListOrdersOutcome::ProductNotFound => Err(refusals::product_not_found()),
     }
 }
 
@@ -54,9 +56,11 @@ pub(in crate::http) async fn cancel(
     orders::cancelled(&store, &id, CancelledBy::Admin).await
 }
 
+const PARAMETERS: [&str; 9] =
+    ["sale", "status", "customer_id", "product_id", "payment_id", "since", "until", "limit", "cursor"];
+
 pub(in crate::http) struct ListRequest {
-    status: Option<OrderStatus>,
-    sale: Option<SaleId>,
+    wanted: OrderFilter,
     after: Option<ListCursor>,
     limit: usize,
 }
@@ -64,10 +68,17 @@ pub(in crate::http) struct ListRequest {
 impl FromHttp for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let mut parameters = Parameters::of(&request, &["status", "sale", "limit", "cursor"]);
+        let mut parameters = Parameters::of(&request, &PARAMETERS);
         let asked = Self {
-            status: parameters.status(),
-            sale: parameters.sale(),
+            wanted: OrderFilter {
+                sale: parameters.sale(),
+                status: parameters.status(),
+                customer: parameters.read("customer_id", CustomerId::RULE, CustomerId::parse),
+                // Whatever else names a product ends here too.
+                product: parameters.product(),
+                payment: parameters.read("payment_id", "a provider's id of a payment", PaymentId::parse),
+                period: parameters.period(),
+            },
             after: parameters.read("cursor", "the next_cursor of a page before", ListCursor::parse),
             limit: parameters.limit(),
         };

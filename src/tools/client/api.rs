@@ -163,12 +163,27 @@ impl ApiClient {
     /// # Errors
     /// [`CallError`].
     pub async fn list_up_to(&mut self, path: &str, most: Option<u64>) -> Result<Value, CallError> {
+        self.list_and_report(path, most, |_| {}).await
+    }
+
+    /// [`ApiClient::list_up_to`], which reports after each page how many rows there are.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_and_report(
+        &mut self,
+        path: &str,
+        most: Option<u64>,
+        mut report: impl FnMut(usize),
+    ) -> Result<Value, CallError> {
         let joint = if path.contains('?') { '&' } else { '?' };
         let left = |rows: usize| most.map_or(PAGE, |most| most.saturating_sub(rows as u64).min(PAGE));
         let mut whole: Value = self.send(ApiCall::get(format!("{path}{joint}limit={}", left(0)))).await?.json()?;
         for _ in 1..PAGES_MAX {
             let Some(cursor) = whole["next_cursor"].as_str().map(escape) else { break };
-            let limit = left(whole["data"].as_array().map_or(0, Vec::len));
+            let rows = whole["data"].as_array().map_or(0, Vec::len);
+            report(rows);
+            let limit = left(rows);
             if limit == 0 {
                 break;
             }

@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod bytes;
 mod cors;
+mod desk;
 mod errors;
 mod events;
 mod expiry;

@@ -1,0 +1,139 @@
+//! `flashsale order list`: filters, the whole list behind them, and the progress of a long search.
+
+use std::{
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use super::{
+    arguments::{filled, product_id, whole},
+    exit::Exit,
+    instant,
+    order::{ORDERS, STATUSES, filtered},
+    print::print_note,
+    service::{CommandError, ServiceArgs},
+    table::{Column, Table, cell, counted, money, name_of, short_minute},
+};
+use crate::{tools::client::api::ApiClient, wire::order::OrderRow};
+
+/// The most orders that can be asked for: as many as a list is read as a whole.
+const LIMIT_MAX: u64 = 1_000_000;
+/// The longest customer id in a list. With it a list of usual ids fits 100 columns.
+const CUSTOMER_COLUMNS_MAX: usize = 12;
+/// A search that takes less shows no progress. Also the pause between two lines of it, if stderr is no terminal.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(3);
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  flashsale order list --status in_review             buyers who wait for a decision
+  flashsale order list --customer anna                what somebody who calls has ordered
+  flashsale order list --product 7 --since 1h         who got one in the last hour
+  flashsale order list --payment pi_…                 the order of a payment
+  flashsale order list --sale drop-1 --limit 20
+  flashsale order list --json | jq -r '.data[] | select(.late).id'
+
+Orders come by sale, and in a sale by the time when they were made. There is no index of customers or products: \
+the service looks through all orders that the other filters leave, a thousand in each call. --sale, --product, \
+--since and --until make that shorter. For a spreadsheet: `flashsale export`.";
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    /// Only orders with this status
+    #[arg(long, value_parser = STATUSES)]
+    status: Option<String>,
+    /// Only orders of this sale
+    #[arg(long, value_name = "ID", value_parser = filled)]
+    sale: Option<String>,
+    /// Only orders of this customer: the shop's own id
+    #[arg(long, value_name = "ID", value_parser = filled)]
+    customer: Option<String>,
+    /// Only orders with units of this product
+    #[arg(long, value_name = "ID", value_parser = product_id)]
+    product: Option<u64>,
+    /// Only the order of this payment: the provider's id
+    #[arg(long, value_name = "ID", value_parser = filled)]
+    payment: Option<String>,
+    /// Only orders made since then: a time, or how long ago as in 90s, 1h, 1d12h
+    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    since: Option<String>,
+    /// Only orders made before then
+    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    until: Option<String>,
+    /// Most orders [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole(1, LIMIT_MAX))]
+    limit: Option<u64>,
+}
+
+pub(super) async fn run(client: &mut ApiClient, service: &ServiceArgs, args: &ListArgs) -> Result<Exit, CommandError> {
+    let filters = [
+        ("status", &args.status),
+        ("sale", &args.sale),
+        ("customer_id", &args.customer),
+        ("product_id", &args.product.map(|id| id.to_string())),
+        ("payment_id", &args.payment),
+        ("since", &args.since),
+        ("until", &args.until),
+    ];
+    let mut search = Search::begin();
+    let orders = client.list_and_report(&filtered(ORDERS, filters), args.limit, |found| search.found(found)).await;
+    search.bar.finish_and_clear();
+    service.show_list(&orders?, text)
+}
+
+fn text(orders: &[OrderRow<'static>]) -> String {
+    if orders.is_empty() {
+        return "no orders here".to_owned();
+    }
+    let mut table = Table::new(&[
+        Column::Left("ID"),
+        Column::Left("STATUS"),
+        Column::Right("TOTAL"),
+        Column::Left("CREATED"),
+        Column::Wide("CUSTOMER"),
+    ]);
+    for order in orders {
+        table.row([
+            cell(&order.id),
+            cell(&order.status),
+            money(order.total_amount.as_deref(), order.currency.as_deref()),
+            short_minute(&order.created_at),
+            name_of(order.customer_id.as_deref(), CUSTOMER_COLUMNS_MAX),
+        ]);
+    }
+    table.text()
+}
+
+/// The progress of a search on stderr: one line that changes on a terminal, else a line every few seconds.
+struct Search {
+    bar: ProgressBar,
+    has_lines: bool,
+    begun: Instant,
+    last_line: Instant,
+    calls: u64,
+}
+
+impl Search {
+    fn begin() -> Self {
+        let has_lines = !io::stderr().is_terminal();
+        let target = if has_lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let now = Instant::now();
+        Self { bar: ProgressBar::with_draw_target(None, target), has_lines, begun: now, last_line: now, calls: 0 }
+    }
+
+    fn found(&mut self, found: usize) {
+        self.calls += 1;
+        if self.begun.elapsed() < PROGRESS_PAUSE {
+            return;
+        }
+        let text = format!("{} found after {}", counted(found as u64, "order"), counted(self.calls, "call"));
+        if self.has_lines && self.last_line.elapsed() >= PROGRESS_PAUSE {
+            self.last_line = Instant::now();
+            print_note(&text);
+        }
+        self.bar.set_message(text);
+        self.bar.tick();
+    }
+}
