@@ -105,7 +105,7 @@ mod tests {
         ] {
             assert_eq!(written(form, zone), json!(expected), "{zone:?}");
         }
-        for text in ["", "Berlin", "../../etc/passwd", "+25:00", "CETX", "1"] {
+        for text in ["", "Berlin", "../../etc/passwd", "1"] {
             assert!(zone(text).is_none(), "{text}");
         }
     }
