@@ -4,7 +4,7 @@
 loadtest/bytes.py [PROGRAM [ORDERS]]: starts the service with a Redis of its own, and adds up MEMORY USAGE of all keys. Ids are
 as long as those of Stripe, every order has a customer, and each payment one event.
 """
-import collections, http.client, json, os, re, socket, subprocess, sys, tempfile, time
+import collections, http.client, json, os, re, signal, socket, subprocess, sys, tempfile, time
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "target/release/flashsale"
 ORDERS = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
@@ -97,5 +97,6 @@ def measure(folder, service):
         print(f"{name:16} {sum(each.values()):6.0f} bytes in keys, {took:6.0f} of all memory: {kinds}")
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 with tempfile.TemporaryDirectory(prefix="fs") as folder:
     main(folder)
