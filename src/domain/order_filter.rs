@@ -19,9 +19,9 @@ impl Period {
         self.since_ms.is_none_or(|since| ms >= since) && !self.is_over_at(ms)
     }
 
-    /// Whether it has no instant at all.
-    pub fn is_empty(&self) -> bool {
-        self.since_ms.is_some_and(|since| self.is_over_at(since))
+    /// Whether it ends before it begins, which is a mistake.
+    pub fn is_reversed(&self) -> bool {
+        self.since_ms.zip(self.until_ms).is_some_and(|(since, until)| since > until)
     }
 
     pub fn is_over_at(&self, ms: i64) -> bool {

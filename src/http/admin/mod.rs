@@ -107,8 +107,8 @@ impl Parameters {
         let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z (in a URL, + is %2B), or epoch milliseconds";
         let mut instant = |name| self.read(name, what, time::parse_or_epoch_ms);
         let period = Period { since_ms: instant("since"), until_ms: instant("until") };
-        if period.is_empty() {
-            let detail = "until must be later than since: its own instant is not in the period".into();
+        if period.is_reversed() {
+            let detail = "until must not be earlier than since".into();
             self.errors.push(FieldError { pointer: "/until".to_owned(), code: "conflict", detail });
         }
         period
