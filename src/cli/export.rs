@@ -90,7 +90,7 @@ pub(super) struct ExportArgs {
     /// Only orders before this time
     #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
     until: Option<String>,
-    /// The time of an order that --since and --until are about [default: created_at]
+    /// The time of an order that --since and --until are about [default: when it was made]
     #[arg(long, value_parser = ["created_at", "paid_at"])]
     by: Option<String>,
     /// Columns to write, with commas between [default: all]

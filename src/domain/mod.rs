@@ -18,7 +18,6 @@ pub mod order;
 pub mod order_filter;
 pub mod outcome;
 pub mod payment;
-pub mod period;
 pub mod product;
 pub mod quantity;
 pub mod review;

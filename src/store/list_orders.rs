@@ -6,14 +6,13 @@ use std::collections::VecDeque;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, payment_directory::ORDERS_MAX, unknown_word};
 use crate::domain::{
     cursor::ListCursor,
     ids::SaleId,
     order::Order,
-    order_filter::OrderFilter,
+    order_filter::{OrderFilter, Period},
     outcome::ListOrdersOutcome,
-    period::Period,
 };
 
 /// Orders that one call lists.
@@ -30,23 +29,14 @@ pub struct OrderWalk {
     sales: VecDeque<SaleId>,
     /// The place where the walk is, in the first of these sales or in the one before.
     last: Option<ListCursor>,
-    /// When the orders were made.
-    made: Period,
+    /// Orders of another time are passed over, and not read.
+    period: Period,
 }
 
 impl OrderWalk {
-    /// Only orders that were made in this period.
     #[must_use]
-    pub fn made_in(self, made: Period) -> Self {
-        Self { made, ..self }
-    }
-
-    /// The place behind which the orders of a sale begin.
-    fn begin(&self, sale: &SaleId) -> Option<ListCursor> {
-        let is_in = |last: &&ListCursor| last.sale == *sale && self.made.since_ms.is_none_or(|since| last.ms >= since);
-        // No key is before the empty one, so all orders of the first millisecond are behind this place.
-        let first = |ms| ListCursor { sale: sale.clone(), ms, key: String::new() };
-        self.last.as_ref().filter(is_in).cloned().or_else(|| self.made.since_ms.map(first))
+    pub fn within(self, period: Period) -> Self {
+        Self { period, ..self }
     }
 }
 
@@ -73,14 +63,17 @@ impl Store {
             sale = Some(of);
         }
         if let Some(payment) = &wanted.payment {
+            // Where the directory may know more, or a page is too short, they are looked for like anything else.
             let mut found = self.orders_of_payment(payment).await?;
-            found.retain(|order| wanted.accepts(order));
-            return Ok(orders(found));
+            if found.len() < ORDERS_MAX && found.len() <= limit {
+                found.retain(|order| wanted.accepts(order));
+                return Ok(orders(found));
+            }
         }
         let Some(walk) = self.walk_orders(sale.as_ref(), after).await? else {
             return Ok(ListOrdersOutcome::SaleNotFound);
         };
-        self.search(walk.made_in(wanted.period), wanted, limit).await
+        self.search(walk.within(wanted.period), wanted, limit).await
     }
 
     async fn search(
@@ -116,7 +109,7 @@ impl Store {
     ) -> Result<Option<OrderWalk>, Failure> {
         let Some(mut sales) = self.sales(sale).await? else { return Ok(None) };
         sales.retain(|sale| after.is_none_or(|after| *sale >= after.sale));
-        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), made: Period::default() }))
+        Ok(Some(OrderWalk { sales: sales.into(), last: after.cloned(), period: Period::default() }))
     }
 
     /// The orders of the next page, 100 at most, each as it is now. `None` at the end.
@@ -133,7 +126,7 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn count_orders(&self, walk: &OrderWalk) -> Result<u64, Failure> {
-        let Period { since_ms, until_ms } = walk.made;
+        let Period { since_ms, until_ms } = walk.period;
         let since = since_ms.map_or("-inf".to_owned(), |ms| ms.to_string());
         let until = until_ms.map_or("+inf".to_owned(), |ms| format!("({ms}"));
         let count = async |sale: &SaleId| {
@@ -157,7 +150,8 @@ impl Store {
     /// The next orders of the first sale of the walk, perhaps none. `None` when no sale is left.
     async fn look(&self, walk: &mut OrderWalk) -> Result<Option<Vec<ListedOrder>>, Failure> {
         let Some(sale) = walk.sales.front() else { return Ok(None) };
-        let page = self.orders_of(sale, walk.begin(sale).as_ref(), walk.made).await?;
+        let last = walk.last.as_ref().filter(|last| last.sale == *sale);
+        let page = self.orders_of(sale, last, walk.period).await?;
         walk.last = Some(page.last().map_or_else(|| ListCursor::end_of(sale), |(cursor, _)| cursor.clone()));
         if page.len() < LIST_MAX {
             walk.sales.pop_front();
@@ -168,9 +162,11 @@ impl Store {
     async fn orders_of(
         &self,
         sale: &SaleId,
-        after: Option<&ListCursor>,
-        made: Period,
+        last: Option<&ListCursor>,
+        period: Period,
     ) -> Result<Vec<ListedOrder>, Failure> {
+        let first = period.since_ms.map(|ms| ListCursor { sale: sale.clone(), ms, key: String::new() });
+        let after = [last, first.as_ref()].into_iter().flatten().max_by_key(|place| (place.ms, place.key.as_str()));
         let call = ScriptCall::of(Op::ListOrders).key(SaleKeys(sale).orders()).after(after).number(LIST_MAX as u64);
         let (word, mut reply) = self.runner.call(call).await?;
         if word != "orders" {
@@ -181,8 +177,7 @@ impl Store {
             let (key, ms) = (reply.text()?, reply.int()?);
             cursors.push(ListCursor { sale: sale.clone(), ms, key });
         }
-        // They are in the order of time, so nothing behind the first one that is too late is wanted.
-        cursors.retain(|cursor| made.has(cursor.ms));
+        cursors.retain(|cursor| !period.is_over_at(cursor.ms));
         let orders = self.read_orders(sale, &cursors).await?;
         Ok(cursors.into_iter().zip(orders).collect())
     }

@@ -25,7 +25,7 @@ enum Entry {
 
 const UNMATCHED: &str = "unmatched";
 /// Orders of one payment that are remembered. Workers that add one at the same time may write a few more.
-const ORDERS_MAX: usize = 8;
+pub(super) const ORDERS_MAX: usize = 8;
 
 impl Store {
     /// The order, by the hold that became it, that earlier events of this payment named. `None` also where they named

@@ -32,7 +32,7 @@ pub(in crate::http) async fn orders(
     let Some(walk) = store.walk_orders(request.sale.as_ref(), None).await? else {
         return Err(refusals::sale_not_found());
     };
-    let mut walk = walk.made_in(request.made());
+    let mut walk = walk.within(request.made());
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CACHE_CONTROL, answer::NO_STORE.clone()))

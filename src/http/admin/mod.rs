@@ -35,7 +35,7 @@ use crate::{
         act::{Act, Actor},
         ids::{ProductId, SaleId},
         order::OrderStatus,
-        period::Period,
+        order_filter::Period,
     },
     wire::time,
 };
@@ -123,11 +123,10 @@ impl Parameters {
     /// `since` and `until`.
     fn period(&mut self) -> Period {
         let what = "an RFC 3339 time such as 2026-11-27T09:00:00Z (in a URL, + is %2B), or epoch milliseconds";
-        let since_ms = self.read("since", what, time::parse_or_ms);
-        let until_ms = self.read("until", what, time::parse_or_ms);
-        let period = Period { since_ms, until_ms };
-        if period.is_empty() {
-            let detail = "until must be later than since: an order of that instant is not in the period".into();
+        let mut instant = |name| self.read(name, what, time::parse_or_epoch_ms);
+        let period = Period { since_ms: instant("since"), until_ms: instant("until") };
+        if period.is_reversed() {
+            let detail = "until must not be earlier than since".into();
             self.errors.push(FieldError { pointer: "/until".to_owned(), code: "conflict", detail });
         }
         period

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         ids::SaleId,
         order::{Order, OrderStatus},
-        period::Period,
+        order_filter::Period,
     },
     http::{
         extract::FromHttp,
@@ -149,7 +149,7 @@ impl ExportRequest {
     pub(super) fn wants(&self, order: &Order) -> bool {
         let is_in_period = match self.by {
             By::CreatedAt => true,
-            By::PaidAt => order.paid_ms.is_some_and(|ms| self.period.has(ms)),
+            By::PaidAt => order.paid_ms.is_some_and(|ms| self.period.contains(ms)),
         };
         is_in_period && self.status.is_none_or(|status| order.status == status)
     }
