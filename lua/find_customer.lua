@@ -5,7 +5,7 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH
 -- ARGV   1 customer
 -- REPLY  customer_not_found, now       nothing counts
---        found, now, holds and orders that were abandoned, when the last of them was in ms or 0, units that come back, bought
+--        found, now, holds and orders that were abandoned, when the last was in ms or 0, units that come back, units bought
 --          (two lists: of bucket names and their units, of products and their units)
 -- cost   O(entries of the customer)
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers' }  ARGV = { 'alice' }
