@@ -122,7 +122,7 @@ fn units(product: &CustomerProductBody<'_>) -> String {
 }
 
 fn limit_text(limit: &LimitBody<'_>) -> String {
-    let named = limit.product_id.map(|product| product.to_string()).or_else(|| limit.group.as_deref().map(cell));
+    let named = limit.product_id.map(|product| product.to_string()).or_else(|| limit.group.as_ref().map(cell));
     let of = named.map_or_else(|| cell(&limit.limit), |named| format!("{} {named}", limit.limit));
     format!("{of}: {} of {}, {} remaining", limit.counted, limit.most, limit.remaining)
 }

@@ -10,6 +10,7 @@ use super::{
     order::Order,
     outcome::{HoldOutcome, Shortage},
     product::Product,
+    quantity::Quantity,
     sale::{Sale, SaleStatus},
 };
 
@@ -122,14 +123,14 @@ impl SaleCustomer {
             Some(CountedLimit { of, most: product.max_per_customer?, counted: counted(product) })
         };
         let mut limits: Vec<_> = self.products.iter().filter_map(of_product).collect();
-        if let Some(most) = self.sale.terms.max_per_group {
+        if let Some(most) = self.sale.terms.max_per_group.map(Quantity::get) {
             let groups: BTreeSet<_> = self.products.iter().filter_map(|product| product.group.as_ref()).collect();
             limits.extend(groups.into_iter().map(|group| {
                 let members = self.products.iter().filter(|product| product.group.as_ref() == Some(group));
                 CountedLimit { of: CustomerLimit::Group(group.clone()), most, counted: members.map(counted).sum() }
             }));
         }
-        let of_sale = self.sale.terms.max_per_customer;
+        let of_sale = self.sale.terms.max_per_customer.map(Quantity::get);
         limits.extend(of_sale.map(|most| CountedLimit {
             of: CustomerLimit::Sale,
             most,

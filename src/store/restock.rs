@@ -46,9 +46,9 @@ impl Store {
     ) -> Result<RestockOutcome, Failure> {
         let (word, mut reply) = self.runner.call(self.restock_call(id, sale, restock, key, act)).await?;
         match word.as_str() {
-            "restocked" => {
-                Ok(RestockOutcome::Restocked(self.with_skus(record::product::changed_product(sale, &mut reply)?).await?))
-            }
+            "restocked" => Ok(RestockOutcome::Restocked(
+                self.with_skus(record::product::changed_product(sale, &mut reply)?).await?,
+            )),
             "product_not_found" => Ok(RestockOutcome::ProductNotFound),
             "idempotency_key_reused" => Ok(RestockOutcome::IdempotencyKeyReused),
             "below_promised" => Ok(RestockOutcome::BelowPromised { floor: reply.count()? }),

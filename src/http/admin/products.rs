@@ -193,10 +193,7 @@ async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
     store.product_named(key).await?.ok_or_else(refusals::product_not_found)
 }
 
-pub(super) fn read_change(
-    json: Json<'_>,
-    errors: &mut Vec<FieldError>,
-) -> Option<(ProductChange, Option<Reason>)> {
+pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(ProductChange, Option<Reason>)> {
     let mut object = Object::open(json, "", &CHANGES, errors)?;
     let no_group = object.clears("group").then_some(None);
     let change = ProductChange {

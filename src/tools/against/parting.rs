@@ -1,11 +1,7 @@
 //! The place at which the store's log of a sale parts from the exported one.
 
 use crate::{
-    domain::{
-        event::Position,
-        event_cursor::EventCursor,
-        ids::SaleId,
-    },
+    domain::{event::Position, event_cursor::EventCursor, ids::SaleId},
     tools::client::api::{ApiCall, ApiClient, CallError},
     wire::{Page, event::EventBody},
 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use flashsale::domain::{
+    act::Act,
     ids::{ProductId, SaleId},
     limits::{CustomerLimit, Group},
     outcome::{ChangeProductOutcome, ChangeSaleOutcome},
@@ -148,14 +149,18 @@ impl SaleTest {
                     ..SaleChange::default()
                 };
                 let sale = SaleId::parse("drop").unwrap();
-                let changed = self.runtime.block_on(self.store.change_sale(&sale, &change)).unwrap();
+                let changed = self.runtime.block_on(self.store.change_sale(&sale, &change, &Act::default())).unwrap();
                 let ChangeSaleOutcome::Changed(sale) = changed else { panic!("{changed:?}") };
+                let sale = sale.after;
                 assert_eq!((sale.terms.max_per_customer, sale.terms.max_per_group), (max_per_customer, max_per_group));
                 return "change_sale changed".into();
             }
         };
-        let changed = self.runtime.block_on(self.store.change_product(ProductId::new(id).unwrap(), &change)).unwrap();
+        let changed =
+            self.runtime.block_on(self.store.change_product(ProductId::new(id).unwrap(), &change, &Act::default()));
+        let changed = changed.unwrap();
         let ChangeProductOutcome::Changed(product) = changed else { panic!("{changed:?}") };
+        let product = product.after;
         match limit {
             Limit::Product(_, most) => assert_eq!(product.max_per_customer, *most),
             Limit::Group(_, group) => assert_eq!(product.group.as_ref().map(Group::as_str), *group),

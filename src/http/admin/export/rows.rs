@@ -161,9 +161,10 @@ fn cell(value: Option<Value>) -> String {
 /// `2 of product 1 at 5.00`, which no program takes for a time, a date or a number.
 fn item(item: &Value) -> String {
     // Our own items, as they were written.
-    ItemBody::deserialize(item).map_or_else(|_| String::new(), |item| {
-        format!("{} of {} at {}", item.quantity, item.product_name(), item.unit_price)
-    })
+    ItemBody::deserialize(item).map_or_else(
+        |_| String::new(),
+        |item| format!("{} of {} at {}", item.quantity, item.product_name(), item.unit_price),
+    )
 }
 
 fn table<'a>(rows: impl Iterator<Item = Vec<Cow<'a, str>>>) -> Vec<u8> {
