@@ -55,7 +55,7 @@ struct Counted {
 impl SaleReference {
     /// The operation and its outcome.
     pub(super) fn limit(&mut self, limit: &Limit) -> (&'static str, String) {
-        match *limit {
+        let has_changed = match *limit {
             Limit::Sale(limits) => {
                 if self.limits != limits {
                     self.wrote();
@@ -65,14 +65,16 @@ impl SaleReference {
             }
             Limit::Product(product, most) => {
                 self.reclaim();
-                self.products.get_mut(&product).unwrap().max_per_customer = most;
+                std::mem::replace(&mut self.products.get_mut(&product).unwrap().max_per_customer, most) != most
             }
             Limit::Group(product, group) => {
                 self.reclaim();
-                self.products.get_mut(&product).unwrap().group = group;
+                std::mem::replace(&mut self.products.get_mut(&product).unwrap().group, group) != group
             }
+        };
+        if has_changed {
+            self.wrote();
         }
-        self.wrote();
         ("change_product", "changed".into())
     }
 

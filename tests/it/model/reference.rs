@@ -343,7 +343,9 @@ impl SaleReference {
             return format!("below_promised {floor}");
         }
         self.products.get_mut(&product).unwrap().total = u64::try_from(total).unwrap();
-        self.wrote();
+        if delta != 0 {
+            self.wrote();
+        }
         format!("restocked {total} {}", self.available(product))
     }
 
