@@ -44,7 +44,8 @@ impl Decimal {
 
     fn read_power(text: &str) -> Option<i64> {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        if digits.is_empty() || digits.len() > 9 || !digits.chars().all(|c| c.is_ascii_digit()) {
+        if digits.is_empty() || digits.trim_start_matches('0').len() > 9 || !digits.chars().all(|c| c.is_ascii_digit())
+        {
             return None;
         }
         let power: i64 = digits.parse().ok()?;
