@@ -55,7 +55,13 @@ fn read(environment: &Environment) -> Result<Loaded, Complaints> {
 /// What `flashsale config` prints, given line by line as flags are.
 fn taken_again(loaded: &Loaded, shown: &str) {
     let again = read(&variables(shown)).unwrap_or_else(|complaints| panic!("{complaints}\n{shown}"));
-    assert_eq!(format!("{:?}", again.settings), format!("{:?}", loaded.settings), "{shown}");
+    // Without secrets, which are a map in any order, and are hidden.
+    let texts = [&again, loaded].map(|loaded| {
+        let mut settings = loaded.settings.clone();
+        settings.webhook.secrets.clear();
+        format!("{settings:?}")
+    });
+    assert_eq!(texts[0], texts[1], "{shown}");
     assert_eq!(again.render(), shown);
 }
 

@@ -135,8 +135,10 @@ impl Reader {
     }
 
     pub(super) fn number(&mut self, key: &str, least: u64, most: u64) -> u64 {
-        match self.text(key).parse() {
-            Ok(number) if (least..=most).contains(&number) => number,
+        let text = self.text(key);
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if is_number && (least..=most).contains(&number) => number,
             _ => {
                 self.complain(key, &format!("must be a whole number from {least} to {most}"));
                 least

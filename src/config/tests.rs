@@ -46,6 +46,18 @@ fn all_complaints_are_made_together() {
 }
 
 #[test]
+fn a_whole_number_is_written_in_digits_alone() {
+    for text in ["+5", "1e3", "5.00000000000000000001", "-0.0", "0x10"] {
+        let refused = load_from("", &[("FLASHSALE_HTTP__BACKLOG", text)], &vec![]);
+        assert!(refused.is_err_and(|Complaints(all)| all[0].starts_with("http.backlog must be a whole")), "{text}");
+    }
+    for (text, read) in [("5", 5), ("5.0", 5), ("007", 7)] {
+        let loaded = load_from("", &[("FLASHSALE_HTTP__BACKLOG", text)], &vec![]).unwrap();
+        assert_eq!(loaded.settings.http.backlog, read, "{text}");
+    }
+}
+
+#[test]
 fn the_check_of_the_caller_adds_to_the_complaints() {
     let none = file("");
     let pairs = environment(&[("FLASHSALE_HTTP__WORKERS", "many")]);

@@ -44,7 +44,8 @@ impl Decimal {
 
     fn read_power(text: &str) -> Option<i64> {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        if digits.is_empty() || digits.len() > 9 || !digits.chars().all(|c| c.is_ascii_digit()) {
+        if digits.is_empty() || digits.trim_start_matches('0').len() > 9 || !digits.chars().all(|c| c.is_ascii_digit())
+        {
             return None;
         }
         let power: i64 = digits.parse().ok()?;
@@ -68,12 +69,13 @@ impl Decimal {
     /// Whether an amount can hold it: below 2^53 ten-thousandths.
     fn is_small(&self) -> bool {
         let places = i64::try_from(self.digits.len()).unwrap_or(i64::MAX) + self.exponent + 4;
-        let mut scaled = self.digits.clone();
-        if places > 0 && places < 20 {
-            let places = usize::try_from(places).unwrap_or(0);
-            scaled = format!("{scaled:0<places$}")[..places].to_owned();
+        match usize::try_from(places) {
+            Ok(places @ 1..20) => {
+                let scaled = format!("{:0<places$}", self.digits);
+                scaled[..places].parse::<u64>().is_ok_and(|value| value < 1 << 53)
+            }
+            _ => places <= 0,
         }
-        places <= 0 || places < 20 && scaled.parse::<u64>().is_ok_and(|value| value < 1 << 53)
     }
 }
 

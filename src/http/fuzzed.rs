@@ -155,7 +155,7 @@ pub(crate) fn transfers(bytes: &[u8]) {
     match received(&media_type, &coding, &coded, 5) {
         Ok(read) => assert!(read == body && body.len() <= BODY_BYTES_MAX),
         Err(code) => {
-            assert!(code == "unsupported_media_type" || coded.len().max(body.len()) > BODY_BYTES_MAX, "{code}")
+            assert!(code == "unsupported_media_type" || coded.len().max(body.len()) > BODY_BYTES_MAX, "{code}");
         }
     }
 }
@@ -178,7 +178,7 @@ fn received(media_type: &HeaderValue, coding: &HeaderValue, body: &[u8], piece: 
     let pieces: Vec<_> = body.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let pieces: BoxedPayloadStream = Box::pin(stream::iter(pieces));
     let mut payload = Payload::Stream { payload: pieces };
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let reading = body::read(&headers, &mut payload, "application/json", BODY_BYTES_MAX, limit);
     let read = RUNTIME.with(|runtime| runtime.block_on(reading));
     read.map(|bytes| bytes.to_vec()).map_err(|problem| {

@@ -86,3 +86,21 @@ pub(super) async fn none(
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_there_twice_is_named_whichever_value_is_right() {
+        for query in ["limit=1&limit=2", "limit=&sale=a&limit=2", "limit=1&lim%69t=1"] {
+            let problem = Parameters::of_query(query, &["limit", "sale"]).finish(()).unwrap_err();
+            assert_eq!(problem.code(), Code::ValidationFailed);
+            let errors = &problem.parts().2["errors"];
+            assert_eq!((&errors[0]["pointer"], &errors[0]["code"]), (&"/limit".into(), &"duplicate_field".into()));
+        }
+        assert!(Parameters::of_query("limit=1&&sale=a", &["limit", "sale"]).finish(()).is_ok());
+        let unknown = Parameters::of_query("x=1&x=2", &["limit"]).finish(()).unwrap_err();
+        assert_eq!(unknown.code(), Code::UnknownParameter);
+    }
+}

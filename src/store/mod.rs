@@ -5,6 +5,7 @@
 //! - `blueprint`: what the stores of all workers share,
 //! - `terms`: the settings that become terms of sales,
 //! - `ids`: signs and checks the ids of holds and orders,
+//! - `fuzzed`: what must be true of an id that a caller sends back,
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`: which order each payment is about,
 //! - `find_payment`: reads with several operations,

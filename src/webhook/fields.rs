@@ -113,8 +113,9 @@ pub(super) fn seconds(value: Option<&Value>) -> Option<u64> {
         Value::String(text) => text.trim().to_owned(),
         _ => return None,
     };
-    let whole = text.split('.').next().and_then(|digits| digits.parse::<u64>().ok());
-    let seconds = match whole {
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+    let is_count = [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let seconds = match whole.parse::<u64>().ok().filter(|_| is_count) {
         Some(seconds) if seconds < SECONDS_MAX => seconds,
         Some(milliseconds) => milliseconds / 1_000,
         None => text.parse::<jiff::Timestamp>().ok()?.as_second().try_into().ok()?,
@@ -210,6 +211,9 @@ mod tests {
             (json!(u64::MAX), None),
             (json!(-1), None),
             (json!("yesterday"), None),
+            (json!("2025.11.24"), None),
+            (json!("+1764000000"), None),
+            (json!("1764000000.75.1"), None),
             (json!({}), None),
         ] {
             assert_eq!(seconds(Some(&value)), expected, "{value}");

@@ -84,16 +84,16 @@ impl Head {
         let value = &mut value[1..];
         if name.eq_ignore_ascii_case(b"connection") {
             for word in value.split_mut(|byte| *byte == b',') {
-                if word.trim_ascii().eq_ignore_ascii_case(b"upgrade") {
-                    word.fill(b' ');
+                if trimmed(word).eq_ignore_ascii_case(b"upgrade") {
+                    blank_out(word);
                     self.upgrades = true;
                 }
             }
         } else if name.eq_ignore_ascii_case(b"upgrade") {
-            value.fill(b' ');
+            blank_out(value);
             self.upgrades = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            let digits = value.trim_ascii();
+            let digits = trimmed(value);
             let is_number = digits.iter().all(u8::is_ascii_digit);
             let length = std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()?;
             // The HTTP server refuses a second one.
@@ -105,6 +105,19 @@ impl Head {
         }
         Some(())
     }
+}
+
+/// The blanks that may stand around a value are no others (RFC 9110, section 5.6.3).
+fn trimmed(value: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| b" \t".contains(byte);
+    let Some(begin) = value.iter().position(|byte| !is_blank(byte)) else { return &[] };
+    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(begin, |last| last + 1);
+    &value[begin..end]
+}
+
+/// Leaves what no value may have, such as a lone CR, so that the HTTP server refuses it as ever.
+fn blank_out(value: &mut [u8]) {
+    value.iter_mut().filter(|byte| byte.is_ascii_graphic()).for_each(|byte| *byte = b' ');
 }
 
 #[cfg(test)]
@@ -135,6 +148,17 @@ mod tests {
         let cut = text.find("\r\n\r\n").unwrap() + 9;
         let pieces = [&text[..cut], &text[cut..cut + 3], &text[cut + 3..]];
         assert_eq!(pieces.map(|piece| passed(&mut heads, piece)).concat(), blanked);
+    }
+
+    #[test]
+    fn a_head_that_is_to_be_refused_stays_so() {
+        for odd in ["Connection: upgrade\r\x0c", "Connection: \x0bupgrade", "Connection: x,upgrade\r"] {
+            let text = format!("GET / HTTP/1.1\r\n{odd}\r\n\r\n");
+            assert_eq!(passed(&mut Heads::First, &text), text);
+        }
+        let text = "GET / HTTP/1.1\r\nUpgrade: a\rX: b\0\x7f\u{e9}\r\n\r\n";
+        let blanked = "GET / HTTP/1.1\r\nUpgrade:  \r    \0\x7f\u{e9}\r\n\r\n";
+        assert_eq!(passed(&mut Heads::First, text), blanked);
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn expected(peer: IpAddr, lines: &[&[u8]]) -> IpAddr {
 /// An address, perhaps with a port. IPv6 may have a zone, and brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let without_zone = match text.split_once('%') {
-        Some((before, after)) if before.contains(':') => {
+        Some((before, after)) if before.matches(':').count() > 1 && !before.contains(']') => {
             let zone = if before.starts_with('[') { after.find(']') } else { None }.unwrap_or(after.len());
             format!("{before}{}", &after[zone..])
         }

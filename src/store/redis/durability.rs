@@ -23,7 +23,7 @@ impl Durability {
         match text.split_once(':') {
             None if text == "memory" => Some(Self::Memory),
             None if text == "fsync" => Some(Self::Fsync),
-            Some(("replicas", count)) => {
+            Some(("replicas", count)) if !count.starts_with('+') => {
                 count.parse().ok().filter(|count| (1..=100).contains(count)).map(Self::Replicas)
             }
             _ => None,
@@ -138,7 +138,17 @@ mod tests {
         assert_eq!(Durability::parse("memory"), Some(Durability::Memory));
         assert_eq!(Durability::parse("fsync"), Some(Durability::Fsync));
         assert_eq!(Durability::parse("replicas:2"), Some(Durability::Replicas(2)));
-        for text in ["", "disk", "memory:1", "replicas", "replicas:", "replicas:0", "replicas:101", "replicas:-1"] {
+        for text in [
+            "",
+            "disk",
+            "memory:1",
+            "replicas",
+            "replicas:",
+            "replicas:0",
+            "replicas:101",
+            "replicas:-1",
+            "replicas:+1",
+        ] {
             assert_eq!(Durability::parse(text), None, "{text}");
         }
     }

@@ -5,7 +5,7 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
 use super::rows::{Format, Row};
 use crate::{
-    domain::{money::Amount, product::NewProduct},
+    domain::{ids::ProductId, money::Amount, product::NewProduct, quantity::Quantity},
     http::{fields, fuzzed::sound},
     wire::table::cell,
 };
@@ -61,13 +61,13 @@ fn written_again(products: &[&NewProduct]) {
         assert_eq!(Amount::parse(&price, product.currency.decimals()), Ok(product.price), "{price} {code}");
         let cells = [
             product.total.to_string(),
-            or_empty(product.id.map(|id| id.get())),
+            or_empty(product.id.map(ProductId::get)),
             cell::guarded(product.name.as_str().into()).into_owned(),
             product.sale.as_ref().map_or_else(String::new, |sale| cell::guarded(sale.as_str().into()).into_owned()),
             price,
             code.to_ascii_lowercase(),
-            or_empty(product.max_per_customer.map(|units| units.get())),
-            or_empty(product.max_per_hold.map(|units| units.get())),
+            or_empty(product.max_per_customer.map(Quantity::get)),
+            or_empty(product.max_per_hold.map(Quantity::get)),
         ];
         writer.write_record(cells).expect("memory can be written");
     }
