@@ -53,6 +53,9 @@ pub(super) struct ListArgs {
     /// Only orders with units of this product
     #[arg(long, value_name = "ID", value_parser = product_id)]
     product: Option<u64>,
+    /// Only orders with units of the product with this SKU
+    #[arg(long, value_name = "SKU", value_parser = filled, conflicts_with = "product")]
+    sku: Option<String>,
     /// Only the order of this payment: the provider's id
     #[arg(long, value_name = "ID", value_parser = filled)]
     payment: Option<String>,
@@ -73,6 +76,7 @@ pub(super) async fn run(client: &mut ApiClient, service: &ServiceArgs, args: &Li
         ("sale", &args.sale),
         ("customer_id", &args.customer),
         ("product_id", &args.product.map(|id| id.to_string())),
+        ("sku", &args.sku),
         ("payment_id", &args.payment),
         ("since", &args.since),
         ("until", &args.until),

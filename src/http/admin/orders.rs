@@ -11,13 +11,14 @@ use crate::{
         order_filter::OrderFilter,
         outcome::{FindOrderOutcome, ListOrdersOutcome},
         payment::PaymentId,
+        sku::Sku,
         text::CustomerId,
     },
     http::{
         answer,
         extract::{FromHttp, Parsed},
         orders,
-        problem::Problem,
+        problem::{FieldError, Problem},
         refusals,
     },
     store::Store,
@@ -28,7 +29,11 @@ pub(in crate::http) async fn list(
     store: Data<Store>,
     Parsed(request): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.list_orders(&request.wanted, request.after.as_ref(), request.limit).await? {
+    let ListRequest { mut wanted, sku, after, limit } = request;
+    if let Some(sku) = sku {
+        wanted.product = Some(store.look_up_sku(&sku).await?.ok_or_else(refusals::product_not_found)?);
+    }
+    match store.list_orders(&wanted, after.as_ref(), limit).await? {
         ListOrdersOutcome::Orders { orders, next } => {
             let rows: Vec<_> = orders.iter().map(OrderRow::of).collect();
             let next = next.map(|cursor| cursor.to_string());
@@ -61,11 +66,13 @@ pub(in crate::http) async fn cancel(
     Ok(cancelled.answer)
 }
 
-const PARAMETERS: [&str; 9] =
-    ["sale", "status", "customer_id", "product_id", "payment_id", "since", "until", "limit", "cursor"];
+const PARAMETERS: [&str; 10] =
+    ["sale", "status", "customer_id", "product_id", "sku", "payment_id", "since", "until", "limit", "cursor"];
 
 pub(in crate::http) struct ListRequest {
     wanted: OrderFilter,
+    /// Instead of the id of a product.
+    sku: Option<Sku>,
     after: Option<ListCursor>,
     limit: usize,
 }
@@ -79,14 +86,18 @@ impl FromHttp for ListRequest {
                 sale: parameters.sale(),
                 status: parameters.status(),
                 customer: parameters.read("customer_id", CustomerId::RULE, CustomerId::parse),
-                // Whatever else names a product ends here too.
                 product: parameters.product(),
                 payment: parameters.read("payment_id", "a provider's id of a payment", PaymentId::parse),
                 period: parameters.period(),
             },
+            sku: parameters.read("sku", Sku::RULE, Sku::parse),
             after: parameters.read("cursor", "the next_cursor of a page before", ListCursor::parse),
             limit: parameters.limit(),
         };
+        if asked.sku.is_some() && asked.wanted.product.is_some() {
+            let detail = "send product_id or sku, not both".into();
+            parameters.errors.push(FieldError { pointer: "/sku".to_owned(), code: "conflict", detail });
+        }
         parameters.finish(asked)
     }
 }

@@ -40,7 +40,7 @@ fn one_of(product: u64) -> Value {
 async fn orders_are_found_by_customer_product_payment_status_and_sale() {
     let app = TestApp::start();
     for (id, sale) in [(1, "drop"), (2, "drop"), (3, "other")] {
-        app.add_product(json!({"id": id, "sale": sale, "name": "Item", "price": "50.00", "total_stock": 9})).await;
+        app.add_product(json!({"id": id, "sale": sale, "sku": format!("S/{id}"), "name": "Item", "price": "50.00", "total_stock": 9})).await;
     }
     let anna = ordered(&app, one_of(1), "anna & co/ä").await;
     let both = ordered(&app, json!([{"product_id": 1, "quantity": 1}, {"product_id": 2, "quantity": 1}]), "bob").await;
@@ -52,6 +52,7 @@ async fn orders_are_found_by_customer_product_payment_status_and_sale() {
         ("customer_id=nobody", vec![]),
         ("product_id=1", vec![&anna, &both]),
         ("product_id=2&customer_id=bob", vec![&both]),
+        ("sku=S%2F2", vec![&both]),
         ("product_id=3&sale=drop", vec![]),
         ("product_id=1&sale=drop&status=paid", vec![&both]),
         ("payment_id=pi%2F1", vec![&both]),
@@ -65,6 +66,8 @@ async fn orders_are_found_by_customer_product_payment_status_and_sale() {
     for (query, refusal) in [
         ("product_id=9", (404, "product_not_found")),
         ("product_id=x", (422, "validation_failed")),
+        ("sku=S/9", (404, "product_not_found")),
+        ("sku=S/1&product_id=1", (422, "validation_failed")),
         ("customer_id=%07", (422, "validation_failed")),
         ("payment_id=%C3%A4", (422, "validation_failed")),
         ("since=yesterday", (422, "validation_failed")),
