@@ -68,7 +68,7 @@ mod tests {
     fn a_change_is_printed_with_what_it_changed_who_did_it_and_why() {
         let product = json!({"id": 3, "sale": "drop-1", "name": "Cap", "price": "9.00", "currency": "USD", "total_stock": 15,
             "available_stock": 15, "held_stock": 0, "pending_stock": 0, "sold_stock": 0, "max_per_hold": 10,
-            "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null, "next_release_at": null});
+            "max_per_customer": null, "visibility": "public", "status": "live", "starts_at": null, "ends_at": null, "next_release_at": null});
         let event = json!({"id": "drop-1:7-0", "type": "product.restocked", "at": "2026-11-27T09:00:07.000Z",
             "sale": "drop-1", "actor": "anna", "reason": "found a \u{1b}[2Jbox", "product": product,
             "change": {"total_stock": {"from": 10, "to": 15, "delta": 5}}});

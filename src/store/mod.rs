@@ -14,6 +14,7 @@
 //! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `directory`: which sales exist, and the sale and SKU of each product,
 //! - `join_skus`: says the SKUs of products in what other operations read,
+//! - `product_names`: the names of products, for an export,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!

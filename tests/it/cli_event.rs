@@ -64,7 +64,7 @@ async fn mistakes_are_refused_with_what_to_do() {
         &[
             ("event list --type order.shipped", 1, &["types", "order.paid"]),
             ("event follow --sale unknown-sale", 1, &["404 sale_not_found"]),
-            ("event list --since soon", 2, &["-10m"]),
+            ("event list --since soon", 2, &["90s, 1h, 1d12h"]),
             ("event list --token no-token-of-this-service", 1, &["401"]),
         ],
     );

@@ -155,7 +155,7 @@ async fn a_warehouse_gets_a_row_for_each_item_that_was_paid_since_the_last_file(
     let (status, stderr) = run(&app, &folder, "--per item -o ship.csv");
     assert_eq!((status, stderr.as_str()), (0, "ship.csv is whole: 3 items\n"));
     let (status, stderr) = run(&app, &folder, "--per item --columns order_id,colour");
-    assert!(status == 1 && stderr.contains("of order_id, sale, product_id, name,"), "{stderr}");
+    assert!(status == 1 && stderr.contains("of order_id, sale, product_id, sku, name,"), "{stderr}");
     for (arguments, words) in [
         ("--since yesterday", "or how long ago as in 90s, 1h, 1d12h"),
         ("--rows payments", "unexpected argument '--rows'"),

@@ -190,7 +190,7 @@ mod tests {
     fn product(id: u64, [available, held, pending, sold]: [u64; 4]) -> ProductBody<'static> {
         let product = json!({"id": id, "sale": "drop-1", "name": format!("Shoe {id}"), "price": "50.00", "currency": "USD",
             "total_stock": available + held + pending + sold, "available_stock": available, "held_stock": held,
-            "pending_stock": pending, "sold_stock": sold, "max_per_hold": 1, "max_per_customer": null, "status": "live",
+            "pending_stock": pending, "sold_stock": sold, "max_per_hold": 1, "max_per_customer": null, "visibility": "public", "status": "live",
             "starts_at": null, "ends_at": null, "next_release_at": null});
         serde_json::from_value(product).unwrap()
     }

@@ -71,6 +71,7 @@ async fn orders_are_found_by_customer_product_payment_status_and_sale() {
         ("customer_id=%07", (422, "validation_failed")),
         ("payment_id=%C3%A4", (422, "validation_failed")),
         ("since=yesterday", (422, "validation_failed")),
+        ("since=2000&until=1000", (422, "validation_failed")),
         ("customer=bob", (400, "unknown_parameter")),
     ] {
         assert_eq!(ask(&app, &format!("/api/admin/orders?{query}")).await.refusal(), refusal, "{query}");
@@ -107,7 +108,6 @@ async fn a_time_is_found_in_the_index_with_its_first_instant_and_without_its_las
         (format!("until={last}"), ids(0..3)),
         (format!("since={second}&until={last}"), ids(1..3)),
         (format!("since={second}&until={last}&limit=1"), ids(1..3)),
-        (format!("since={last}&until={second}"), vec![]),
     ] {
         assert_eq!(found(&app, &query).await.0, expected, "{query}");
     }

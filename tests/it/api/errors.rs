@@ -97,7 +97,7 @@ async fn a_refusal_points_at_all_that_is_wrong_and_repeats_no_value_of_it() {
         assert!(text.contains(pointer), "{pointer} in {text}");
     }
     assert!(!text.contains("script") && !text.contains("<img>") && !text.contains("<b>"), "{text}");
-    assert!(text.contains("product_id, quantity, items"), "the known fields are named: {text}");
+    assert!(text.contains("product_id, sku, quantity, items"), "the known fields are named: {text}");
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn an_unknown_field_is_named_wherever_it_stands() {
     let pointers: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     assert_eq!(pointers, ["/colour", "/a~1b~0c", "/\u{fffd}\u{fffd}", &format!("/{}", "x".repeat(64))]);
     let detail = answer.body["detail"].as_str().unwrap();
-    assert!(detail.starts_with("colour is not known here; known are product_id, quantity, items"), "{detail}");
+    assert!(detail.starts_with("colour is not known here; known are product_id, sku, quantity, items"), "{detail}");
     assert_eq!(detail.matches("known are").count(), 1, "{detail}");
     let inside = app.post("/api/holds", json!({"items": [{"product_id": 1, "quantity": 1, "size": "L"}]})).await;
     assert_eq!(inside.body["errors"][0]["pointer"], "/items/0/size");

@@ -195,7 +195,7 @@ async fn columns_are_chosen_and_ordered_and_an_unknown_one_lists_those_that_are_
     let (columns, _) = rows(&app, "per=payment&columns=order_id").await;
     assert_eq!(columns, ["order_id"]);
     for (query, known) in [
-        ("per=item&columns=sku,colour", "of order_id, sale, product_id, name,"),
+        ("per=item&columns=sku,colour", "of order_id, sale, product_id, sku, name,"),
         ("columns=payments", "of id, sale, hold_id,"),
         ("format=ndjson&columns=colour", "late, payments, shop_events, events_left_out"),
         ("columns=id,id", "each once"),

@@ -41,7 +41,7 @@ pub(super) fn limit() -> impl Strategy<Value = Limit> {
         3 => (1_u64..=2, most(1, 3)).prop_map(|(id, most)| Limit::Product(id, most)),
         3 => (1_u64..=2, prop::option::weighted(0.8, prop::sample::select(vec!["a", "a", "b"])))
             .prop_map(|(id, group)| Limit::Group(id, group)),
-        3 => (most(2, 6), most(1, 4)).prop_map(|(per_customer, per_group)| Limit::Sale(SaleLimits { per_customer, per_group })),
+        4 => (most(3, 6), prop::option::weighted(0.7, 1_u64..=2)).prop_map(|(per_customer, per_group)| Limit::Sale(SaleLimits { per_customer, per_group })),
     ]
 }
 

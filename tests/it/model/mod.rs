@@ -128,6 +128,7 @@ fn every_operation_is_in_the_model() {
         Op::ReadOrders,
         Op::PutSale,
         Op::FindSale,
+        Op::FindCustomer,
         Op::Confirm,
         Op::AuditUnits,
         Op::AuditHolds,
