@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const EXAMPLES: &str = "\
 Examples:
   flashsale event list --sale drop-1                  all that its log has
-  flashsale event list --since -10m --type 'order.*'
+  flashsale event list --since 10m --type 'order.*'
   flashsale event follow                              what happens from now on, of all sales
   flashsale event follow --type review.opened --json
 
@@ -92,7 +92,7 @@ struct ChoiceArgs {
     /// Only events of these types, with commas between: order.paid, 'review.*'
     #[arg(long = "type", value_name = "TYPES", value_parser = filled)]
     types: Option<String>,
-    /// Only events since then: 2026-11-27T09:00:00Z, now, or -10m for the last ten minutes
+    /// Only events since then: 2026-11-27T09:00:00Z, epoch milliseconds, or 10m for the last ten minutes
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read_past)]
     since: Option<String>,
 }
