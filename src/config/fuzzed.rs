@@ -28,7 +28,14 @@ pub(crate) fn settings(bytes: &[u8]) {
             .any(|end| name.ends_with(end))
     };
     let has_mark = |text: &str| text.to_lowercase().contains(MARK);
-    let hides = environment.iter().all(|(name, value)| !has_mark(name) && (is_secret(name) || !has_mark(value)));
+    // The host of a URL is no secret.
+    let host =
+        |value: &str| value.rsplit_once('@').map_or("", |(_, host)| host).split(['/', '?', '#']).next().map(has_mark);
+    let hides = environment.iter().all(|(name, value)| {
+        !has_mark(name)
+            && (is_secret(name) || !has_mark(value))
+            && !(name.ends_with("URL") && host(value) == Some(true))
+    });
     match read(&environment) {
         Ok(loaded) => {
             let shown = loaded.render();
