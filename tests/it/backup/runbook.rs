@@ -21,7 +21,10 @@ fn blocks(document: &Document, test: &str) -> Vec<Vec<(String, String)>> {
         for line in block.lines {
             match (line.strip_prefix("$ "), steps.last_mut()) {
                 (Some(command), _) => steps.push((command.to_owned(), String::new())),
-                (None, Some((_, printed))) => *printed += &format!("{line}\n"),
+                (None, Some((_, printed))) => {
+                    printed.push_str(line);
+                    printed.push('\n');
+                }
                 (None, None) => panic!("{line}"),
             }
         }

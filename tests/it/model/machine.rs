@@ -127,6 +127,7 @@ impl SaleTest {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a line or some for each transition")]
     pub(super) fn run(&mut self, transition: &Transition) -> String {
         match transition {
             Transition::Hold(request) => format!("hold {}", self.hold(request)),
