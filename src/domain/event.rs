@@ -89,6 +89,7 @@ kinds! {
     ProductCreated,
     ProductChanged,
     ProductRestocked,
+    ProductArchived,
     ReviewOpened,
     ReviewChanged,
     ReviewResolved,

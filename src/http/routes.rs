@@ -33,7 +33,7 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
     config
         .service(
             behind_gate(products::PATH)
-                .service(reading("", products::list))
+                .service(at("", [list(products::list)]))
                 .service(reading("/by-sku/{sku}", products::read_by_sku))
                 .service(reading("/{id}", products::read)),
         )

@@ -39,3 +39,4 @@ mod sku;
 mod stock;
 mod stripe;
 mod unmatched;
+mod visibility;

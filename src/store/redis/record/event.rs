@@ -44,6 +44,7 @@ pub fn kind(word: &str) -> Result<EventKind, Failure> {
         "order.refunded" => EventKind::OrderRefunded,
         "product.created" => EventKind::ProductCreated,
         "product.changed" => EventKind::ProductChanged,
+        "product.archived" => EventKind::ProductArchived,
         "product.restocked" => EventKind::ProductRestocked,
         "review.opened" => EventKind::ReviewOpened,
         "review.changed" => EventKind::ReviewChanged,
@@ -73,7 +74,7 @@ mod tests {
         for word in &found {
             assert!(kind(word).is_ok(), "{word}");
         }
-        assert_eq!(found.len(), 17, "{found:?}");
+        assert_eq!(found.len(), 18, "{found:?}");
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl ProductHead {
             next_release_ms: row.instant_or_none()?,
             group: rules.group()?,
             visibility: rules.visibility()?,
+            archived: rules.archived(),
         })
     }
 }
@@ -108,6 +109,7 @@ pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product,
         next_release_ms: Some(fields.int("next_release")?).filter(|ms| *ms > 0),
         group: rules.group()?,
         visibility: rules.visibility()?,
+        archived: rules.archived(),
     })
 }
 
