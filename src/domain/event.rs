@@ -90,6 +90,8 @@ kinds! {
     ProductChanged,
     ProductRestocked,
     ProductArchived,
+    ProductMoved,
+    ProductDeleted,
     ReviewOpened,
     ReviewChanged,
     ReviewResolved,

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::{
     Failure, Op, Reply, ScriptCall, Store,
     batch::Work,
-    directory::Listing,
     keys::SaleKeys,
+    listing::Listing,
     record::{product::ProductHead, rules::Rules},
     unknown_word,
 };

@@ -137,6 +137,8 @@ pub fn type_word(kind: EventKind) -> &'static str {
         EventKind::ProductChanged => "product.changed",
         EventKind::ProductRestocked => "product.restocked",
         EventKind::ProductArchived => "product.archived",
+        EventKind::ProductMoved => "product.moved",
+        EventKind::ProductDeleted => "product.deleted",
         EventKind::ReviewOpened => "review.opened",
         EventKind::ReviewChanged => "review.changed",
         EventKind::ReviewResolved => "review.resolved",

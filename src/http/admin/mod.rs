@@ -12,6 +12,7 @@ pub(super) mod import;
 mod new_product;
 pub(super) mod orders;
 pub(super) mod payments;
+pub(super) mod product_life;
 pub(super) mod products;
 pub(super) mod reviews;
 pub(super) mod sales;

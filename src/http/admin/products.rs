@@ -182,14 +182,14 @@ const CHANGES: [&str; 9] =
     ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility", "archived", "reason"];
 
 /// The product in the path, of a route with an id or with a SKU.
-fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
+pub(super) fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
     match request.match_info().get("id") {
         Some(id) => ProductId::parse(id).map(ProductKey::Id).ok_or_else(refusals::product_not_found),
         None => products::sku_in_path(request).map(ProductKey::Sku),
     }
 }
 
-async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
+pub(super) async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
     store.product_named(key).await?.ok_or_else(refusals::product_not_found)
 }
 

@@ -165,7 +165,7 @@ async fn options_says_what_a_resource_takes_and_head_is_get_without_a_body() {
         ("/api/payments/webhook", "POST, OPTIONS"),
         ("/api/payments/webhooks/stripe", "POST, OPTIONS"),
         ("/api/admin/products", "GET, HEAD, POST, OPTIONS"),
-        ("/api/admin/products/1", "GET, HEAD, PATCH, OPTIONS"),
+        ("/api/admin/products/1", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("/api/admin/audit", "GET, HEAD, POST, OPTIONS"),
     ] {
         let answer = app.send(app.request(Method::OPTIONS, path)).await;

@@ -31,6 +31,7 @@ mod payment_ids;
 mod payments;
 mod payments_as_they_come;
 mod payments_of_several_orders;
+mod product_lifecycle;
 mod products;
 mod proof;
 mod reviews;

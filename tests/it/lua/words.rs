@@ -35,6 +35,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_marks(&mut bench);
     provoke_audits(&mut bench);
     provoke_behind(&mut bench);
+    super::life::provoke(&mut bench);
     for op in Op::ALL {
         let seen: BTreeSet<String> =
             bench.words.iter().filter(|(name, _)| *name == op.name()).map(|(_, word)| word.clone()).collect();
@@ -325,7 +326,8 @@ fn provoke_behind(bench: &mut Bench) {
     let expire_keys = [book(), vec![key("order:z")]].concat();
     let product_keys = [book(), vec![key("product:1")]].concat();
     let resolve_keys = [&settle_keys[..11], &[key("order:z")]].concat();
-    let calls: [(Op, &[String], &[&str]); 7] = [
+    let calls: [(Op, &[String], &[&str]); 8] = [
+        (Op::RemoveProduct, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1"]),
         (Op::Resolve, &resolve_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "nobody", "dismiss", "x"]),
         (
             Op::ChangeProduct,
