@@ -279,13 +279,13 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             show(client.send(ApiCall::patch(product.path(), &change)).await?)
         }
         ProductCommand::Restock(restock) => show(send_restock(client, restock).await?),
-        ProductCommand::Life(command) => match product_life::send(client, command).await? {
-            Some(reply) => show(reply),
-            None => {
-                print_line("deleted");
-                Ok(Exit::Done)
+        ProductCommand::Life(command) => {
+            if let Some(reply) = product_life::send(client, command).await? {
+                return show(reply);
             }
-        },
+            print_line("deleted");
+            Ok(Exit::Done)
+        }
     })
 }
 

@@ -52,8 +52,8 @@ impl Store {
         sale: &SaleId,
         act: &Act,
     ) -> Result<Option<ProductId>, Failure> {
-        let same = NewProduct { id: Some(id), sale: Some(sale.clone()), ..product.clone() };
-        let Err(other) = self.claim_product(&same).await? else { return Ok(None) };
+        let again = NewProduct { id: Some(id), sale: Some(sale.clone()), ..product.clone() };
+        let Err(other) = self.claim_product(&again).await? else { return Ok(None) };
         self.remove_product(sale, id, None, act).await?;
         Ok(Some(other))
     }
