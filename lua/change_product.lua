@@ -2,12 +2,12 @@
 -- change_product: changes name, metadata, price or limits of a product. Holds and orders keep the price with which they were
 -- made.
 --
--- uses   clock, units, customers, holds, records, book, products, sales
+-- uses   clock, units, customers, holds, rules, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field
---        and value of each change: name, metadata ('': none), price, max_per_hold, and the rules max_per_customer, group
---        and visibility, each '' for its default
+--        and value of each change: name, metadata ('': none), price, max_per_hold, and the rules max_per_customer, group,
+--        visibility and archived ('1'), each '' for its default
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        price_too_large          price times max_per_hold
@@ -20,7 +20,7 @@
 -- names
 local product_key, id, line_total_max = KEYS[BOOK_KEYS + 1], ARGV[3], tonumber(ARGV[4])
 local CHANGES = 5
-local PRODUCT_RULES = { max_per_customer = true, group = true, visibility = true }
+local PRODUCT_RULES = { max_per_customer = true, group = true, visibility = true, archived = true }
 if #KEYS ~= BOOK_KEYS + 1 or #ARGV < CHANGES - 1 or #ARGV % 2 ~= 0 then
   return redis.error_reply('ERR change_product: wrong number of keys or arguments')
 end
@@ -67,7 +67,8 @@ local row = product_row(id, product_key)
 if table.concat(row, '\n') == table.concat(before, '\n') then
   before = {}
 else
-  log_product_event('product.changed', row, now, before)
+  local is_archived = read_rules(changes.rules).archived and not read_rules(rules or '').archived
+  log_product_event(is_archived and 'product.archived' or 'product.changed', row, now, before)
   write_book(now)
 end
 return { 'changed', now, currency, starts or '', ends or '', paused or '', row, before }

@@ -1,14 +1,17 @@
 #!lua
--- claim_product: takes a product id, and a SKU, and fixes the sale that the product belongs to, for ever.
+-- claim_product: takes a product id, and a SKU, and fixes the sale that the product belongs to.
 -- Making a product is this claim and then put_product in the slot of the sale. After a crash in between, the same call finds
--- its own claim and goes on, by its id or by its SKU. Without either it takes the next id.
+-- its own claim and goes on, by its id or by its SKU. Without either it takes the next id. The id of a deleted product goes
+-- to a product of the same SKU alone, because workers may remember the SKU of an id.
 --
 -- uses   nothing
--- KEYS   1 products HASH (product id -> '<sale>' or '<sale> <SKU>'), 2 skus HASH (SKU -> product id)
+-- KEYS   1 products HASH (product id -> '<sale>' or '<sale> <SKU>'; '~' in front: a deletion began; '!' or '! <SKU>': it
+--        was deleted; '<sale>><sale>#<move> <SKU>': it moves), 2 skus HASH (SKU -> product id)
 -- ARGV   1 product id, or '' for that of the SKU, else the next free one; 2 sale, or '' for a sale of its own ('p<id>');
 --        3 SKU, or ''
 -- REPLY  already_exists, id      the product with this id has the id or the SKU, and is another one
 --        claimed, id, sale
+--        revived, id, sale       the same, with the id of a deleted product
 -- cost   O(1); without an id O(explicit ids above the count)
 -- e.g.   KEYS = { 'products', 'skus' }  ARGV = { '', '', 'AIR-38' }  ->  { 'claimed', '1', 'p1' }
 
@@ -32,9 +35,10 @@ local claimed = redis.call('HGET', products_key, id)
 
 -- decision
 if owner and owner ~= id then return { 'already_exists', owner } end
-if claimed and claimed ~= entry then return { 'already_exists', id } end
+local is_deleted = claimed == (sku ~= '' and '! ' .. sku or '!')
+if claimed and claimed ~= entry and claimed ~= '~' .. entry and not is_deleted then return { 'already_exists', id } end
 
 -- effects
 redis.call('HSET', products_key, id, entry)
 if sku ~= '' then redis.call('HSET', skus_key, sku, id) end
-return { 'claimed', id, sale }
+return { is_deleted and 'revived' or 'claimed', id, sale }

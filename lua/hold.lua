@@ -109,7 +109,7 @@ local function stock_of(id)
       pending = tonumber(pending), most = tonumber(most), price = price }
     if stock and rules and rules ~= '' then
       rules = read_rules(rules)
-      stock.is_hidden, stock.group = rules.visibility == 'hidden', rules.group
+      stock.is_hidden, stock.group = rules.visibility == 'hidden' or rules.archived, rules.group
       stock.most_of_customer = tonumber(rules.max_per_customer)
       is_limited = is_limited or stock.most_of_customer
     end

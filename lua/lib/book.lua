@@ -18,6 +18,8 @@ local orders, lists, texts, stored, holds = {}, {}, {}, {}, {}
 local changed_orders, new_orders, ended_holds = {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
 local moved, due_back = {}, {}
+-- Products of new orders, by id.
+local ordered = {}
 -- Entries of the event log, each as its fields and values.
 local logged = {}
 
@@ -202,6 +204,7 @@ local function write_units()
   for counter, units in pairs(moved) do
     if units ~= 0 then redis.call('HINCRBY', stock_key, counter, int(units)) end
   end
+  for product in pairs(ordered) do redis.call('HSET', stock_key, product .. ':ordered', 1) end
   for _, sum in pairs(due_back) do
     if sum.units > 0 then add_due_back(sum.deadline, sum.product, sum.kind, sum.units) end
     if sum.units < 0 then drop_due_back(sum.deadline, sum.product, sum.kind, -sum.units) end

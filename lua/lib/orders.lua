@@ -22,6 +22,7 @@ end
 local function create_order(hold_key, order_key, hold, quoted, now, due)
   end_hold(hold_key)
   each_line(hold.lines, function(product, units)
+    ordered[product] = true
     plan_move(product, 'held', 'pending', units)
     plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
     plan_due_back(hold.customer, due, product, 'p', units, now)

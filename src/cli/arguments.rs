@@ -79,3 +79,13 @@ pub(super) enum Seen {
     /// Only admins; no hold is taken
     Hidden,
 }
+
+impl Seen {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Unlisted => "unlisted",
+            Self::Hidden => "hidden",
+        }
+    }
+}

@@ -26,6 +26,8 @@ mod output;
 mod payment;
 mod print;
 mod product;
+mod product_life;
+mod product_list;
 mod review;
 mod rush;
 mod sale;

@@ -1,4 +1,5 @@
-//! `flashsale product`: lists, shows, creates, changes and restocks products.
+//! `flashsale product`: shows, creates, changes and restocks products. `product_list` lists them, and `product_life` deletes,
+//! moves and archives them.
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde::{Serialize, Serializer};
@@ -8,9 +9,11 @@ use super::{
     CommonArgs,
     arguments::{ReasonArgs, Seen, count, filled, product_id},
     exit::Exit,
-    print::print_note,
+    print::{print_line, print_note},
+    product_life::{self, LifeCommand},
+    product_list::{ListArgs, list},
     service::{CommandError, ServiceArgs},
-    table::{Column, Table, cell, sheet, short_name, short_time},
+    table::{cell, sheet, short_time},
 };
 use crate::{
     tools::{
@@ -20,7 +23,7 @@ use crate::{
     wire::product::ProductBody,
 };
 
-const PRODUCTS: &str = "/api/admin/products";
+pub(super) const PRODUCTS: &str = "/api/admin/products";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +69,7 @@ Examples:
 A total below the units that are held, pending and sold is refused (below_promised), and the answer says how many \
 these are.";
 
-/// List, show, create, change and restock products
+/// List, show, create, change, restock, move and archive products
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ProductArgs {
@@ -81,11 +84,7 @@ enum ProductCommand {
     /// List all products with their counters
     #[command(after_help = "Examples:\n  flashsale product list --sale drop-1\n  \
         flashsale product list --json | jq '.data[] | select(.available_stock == 0).name'")]
-    List {
-        /// Only products of this sale
-        #[arg(long, value_name = "ID", value_parser = filled)]
-        sale: Option<String>,
-    },
+    List(ListArgs),
     /// Show one product: its five counters, and when units come back next
     #[command(after_help = "Examples:\n  flashsale product show 1\n  watch -n 1 flashsale product show 1")]
     Show {
@@ -117,12 +116,14 @@ enum ProductCommand {
     /// Add or remove units, also while it sells
     #[command(after_help = RESTOCK_EXAMPLES)]
     Restock(RestockArgs),
+    #[command(flatten)]
+    Life(LifeCommand),
 }
 
 /// A product that exists, by its id or its SKU.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-struct ProductKeyArgs {
+pub(super) struct ProductKeyArgs {
     /// Product id
     #[arg(value_parser = product_id)]
     id: Option<u64>,
@@ -132,7 +133,7 @@ struct ProductKeyArgs {
 }
 
 impl ProductKeyArgs {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         let key = match (&self.sku, self.id) {
             (Some(sku), _) => format!("by-sku/{}", escape(sku)),
             (None, id) => id.unwrap_or_default().to_string(),
@@ -259,7 +260,7 @@ struct RestockArgs {
 pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
     let show = |reply| args.service.show(&reply, text);
     args.service.run(common, async |client| match &args.command {
-        ProductCommand::List { sale } => list(client, &args.service, sale.as_deref()).await,
+        ProductCommand::List(wanted) => list(client, &args.service, wanted).await,
         ProductCommand::Show { product } => show(client.send(ApiCall::get(product.path())).await?),
         ProductCommand::Create(product) => show(create(client, product).await?),
         ProductCommand::Change { product, change, no_metadata, no_max_per_customer, no_group, reason } => {
@@ -278,6 +279,13 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             show(client.send(ApiCall::patch(product.path(), &change)).await?)
         }
         ProductCommand::Restock(restock) => show(send_restock(client, restock).await?),
+        ProductCommand::Life(command) => {
+            if let Some(reply) = product_life::send(client, command).await? {
+                return show(reply);
+            }
+            print_line("deleted");
+            Ok(Exit::Done)
+        }
     })
 }
 
@@ -304,34 +312,6 @@ async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiR
     Ok(client.send(ApiCall::post(PRODUCTS, &body(product)?)).await?)
 }
 
-async fn list(client: &mut ApiClient, service: &ServiceArgs, sale: Option<&str>) -> Result<Exit, CommandError> {
-    let of_sale = sale.map_or_else(String::new, |sale| format!("?sale={}", escape(sale)));
-    let products = client.list(&format!("{PRODUCTS}{of_sale}")).await?;
-    service.show_list(&products, |products: &[ProductBody<'static>]| {
-        if products.is_empty() {
-            return "no products here yet; `flashsale product create` makes one".to_owned();
-        }
-        let mut table = Table::new(&[
-            Column::Right("ID"),
-            Column::Wide("NAME"),
-            Column::Left("SALE"),
-            Column::Left("STATUS"),
-            Column::Right("PRICE"),
-            Column::Right("TOTAL"),
-            Column::Right("AVAILABLE"),
-            Column::Right("HELD"),
-            Column::Right("PENDING"),
-            Column::Right("SOLD"),
-        ]);
-        for product in products {
-            let ProductBody { id, name, sale, status, .. } = product;
-            let facts = [cell(id), short_name(name), cell(sale), cell(status), price(product)];
-            table.row(facts.into_iter().chain(stock(product).map(|(_, units)| units.to_string())));
-        }
-        table.text()
-    })
-}
-
 /// Restocks, always with a key, so that a person who does not know whether it counted can send it again.
 async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<ApiReply, CommandError> {
     let mut change = match restock.total {
@@ -355,12 +335,12 @@ async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<A
     Ok(sent?)
 }
 
-fn price(product: &ProductBody<'_>) -> String {
+pub(super) fn price(product: &ProductBody<'_>) -> String {
     printable(&format!("{} {}", product.price, product.currency))
 }
 
 /// The counters of a product, by name.
-fn stock(product: &ProductBody<'_>) -> [(&'static str, u64); 5] {
+pub(super) fn stock(product: &ProductBody<'_>) -> [(&'static str, u64); 5] {
     [
         ("total", product.total_stock),
         ("available", product.available_stock),

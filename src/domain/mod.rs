@@ -19,6 +19,7 @@ pub mod order_filter;
 pub mod outcome;
 pub mod payment;
 pub mod product;
+pub mod product_query;
 pub mod quantity;
 pub mod review;
 pub mod sale;

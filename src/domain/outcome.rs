@@ -9,7 +9,7 @@ use super::{
     customer::Customer,
     event::EventPage,
     hold::{Hold, LinesError},
-    ids::{OrderId, ProductId},
+    ids::{OrderId, ProductId, SaleId},
     limits::CustomerLimit,
     money::Currency,
     order::Order,
@@ -283,6 +283,33 @@ pub enum RestockOutcome {
     AboveMaximum {
         most: u64,
     },
+}
+
+/// What `delete_product` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeleteProductOutcome {
+    Deleted,
+    ProductNotFound,
+    /// An order of it was made, so it can be archived.
+    HasOrders,
+    HasHolds,
+}
+
+/// What `move_product` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveProductOutcome {
+    Moved {
+        from: SaleId,
+    },
+    AlreadyThere,
+    ProductNotFound,
+    SaleNotFound,
+    CurrencyDiffers {
+        sale_currency: Currency,
+    },
+    /// An order of it was made.
+    HasOrders,
+    HasHolds,
 }
 
 /// What `list_orders` can answer.

@@ -45,6 +45,15 @@ pub struct Product {
     /// The products that `max_per_group` of the sale counts together with this one.
     pub group: Option<Group>,
     pub visibility: Visibility,
+    /// It is sold no more, and only admins see it. Its holds and orders go on.
+    pub archived: bool,
+}
+
+impl Product {
+    /// Who sees the product in a sale of this visibility.
+    pub fn seen_in(&self, sale: Visibility) -> Visibility {
+        if self.archived { Visibility::Hidden } else { self.visibility.max(sale) }
+    }
 }
 
 /// A product to be made.
@@ -125,6 +134,7 @@ impl NewProduct {
             max_per_customer: self.max_per_customer.filter(|_| has(ProductField::MaxPerCustomer)).map(Some),
             group: self.group.clone().filter(|_| has(ProductField::Group)).map(Some),
             visibility: self.visibility.filter(|_| has(ProductField::Visibility)),
+            archived: None,
         })
     }
 }
@@ -148,6 +158,7 @@ pub struct ProductChange {
     pub max_per_customer: Option<Option<Quantity>>,
     pub group: Option<Option<Group>>,
     pub visibility: Option<Visibility>,
+    pub archived: Option<bool>,
 }
 
 /// A change of the number of units.

@@ -32,3 +32,38 @@ impl Visibility {
         }
     }
 }
+
+/// Who reads a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever reads a list.
+    Everybody,
+    /// Whoever names the product.
+    Knowing,
+    Admins,
+}
+
+impl Audience {
+    pub fn sees(self, visibility: Visibility) -> bool {
+        match self {
+            Self::Everybody => visibility == Visibility::Public,
+            Self::Knowing => visibility < Visibility::Hidden,
+            Self::Admins => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_one_of_two_counts_and_decides_who_sees_a_product() {
+        let stricter = Visibility::Public.max(Visibility::Unlisted);
+        assert_eq!((stricter, Visibility::Hidden.max(stricter)), (Visibility::Unlisted, Visibility::Hidden));
+        let all = [Visibility::Public, Visibility::Unlisted, Visibility::Hidden];
+        assert_eq!(all.map(|seen| Audience::Everybody.sees(seen)), [true, false, false]);
+        assert_eq!(all.map(|seen| Audience::Knowing.sees(seen)), [true, true, false]);
+        assert_eq!(all.map(|seen| Audience::Admins.sees(seen)), [true; 3]);
+    }
+}

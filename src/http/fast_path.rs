@@ -24,7 +24,11 @@ use super::{
     problem::{Code, Problem},
     products,
 };
-use crate::{domain::ids::ProductId, store::Store, webhook::PROVIDERS};
+use crate::{
+    domain::{ids::ProductId, visibility::Audience},
+    store::Store,
+    webhook::PROVIDERS,
+};
 
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -194,6 +198,6 @@ async fn product(store: Data<Store>, id: ProductId, request: Request) -> Result<
     let frame = Frame::open(request.head().headers());
     let method = request.method().clone();
     drop(request);
-    let answer = products::product(&store, id).await;
+    let answer = products::product(&store, id, Audience::Knowing).await;
     Ok(frame.close(answer, &method, format_args!("{}/{id}", products::PATH)).into())
 }

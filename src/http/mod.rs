@@ -13,6 +13,7 @@ mod frame;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 pub mod gate;
+mod gzip;
 mod health;
 mod holds;
 mod metadata;

@@ -54,6 +54,14 @@ impl Parameters {
         parsed
     }
 
+    /// The parameter `limit`.
+    pub(super) fn at_most(&mut self, most: usize) -> Option<usize> {
+        self.read("limit", &format!("a whole number from 1 to {most}"), |text| {
+            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|limit| is_number && (1..=most).contains(limit))
+        })
+    }
+
     pub(super) fn finish<T>(self, asked: T) -> Result<T, Problem> {
         match self.unknown {
             Some(problem) => Err(problem),

@@ -26,6 +26,15 @@ pub(super) fn product_not_found() -> Problem {
     Problem::new(Code::ProductNotFound, "there is no such product")
 }
 
+pub(super) fn product_has_orders() -> Problem {
+    Problem::new(Code::ProductHasOrders, "an order of this product was made: archive it, with {\"archived\": true}")
+}
+
+pub(super) fn product_has_holds() -> Problem {
+    let detail = "units of this product are held: hide it, and try again when they came back";
+    Problem::new(Code::ProductHasHolds, detail)
+}
+
 pub(super) fn hold_not_found() -> Problem {
     Problem::new(Code::HoldNotFound, "no hold with this id was ever made here")
 }

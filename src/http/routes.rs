@@ -33,7 +33,7 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
     config
         .service(
             behind_gate(products::PATH)
-                .service(reading("", products::list))
+                .service(at("", [list(products::list)]))
                 .service(reading("/by-sku/{sku}", products::read_by_sku))
                 .service(reading("/{id}", products::read)),
         )
@@ -53,16 +53,26 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
 }
 
 fn configure_admin(config: &mut ServiceConfig) {
-    use admin::{audit, customers, events, export, figures, import, orders, payments, products, reviews, sales};
+    use admin::{
+        audit, customers, events, export, figures, import, orders, payments, product_life, products, reviews, sales,
+    };
     config
         .service(at("/api/admin/sales", [list(sales::list), post(sales::create)]))
         .service(at("/api/admin/sales/{id}", [get(sales::read), patch(sales::change)]))
         .service(at("/api/admin/products", [list(products::list), post(products::create)]))
         .service(at("/api/admin/import", [post_with_query(import::products)]))
         // Before the ids, because a SKU may be the word restock.
-        .service(at("/api/admin/products/by-sku/{sku}", [get(products::read), patch(products::change)]))
+        .service(at(
+            "/api/admin/products/by-sku/{sku}",
+            [get(products::read), patch(products::change), delete_with_query(product_life::delete)],
+        ))
+        .service(at("/api/admin/products/by-sku/{sku}/move", [post(product_life::to_sale)]))
         .service(at("/api/admin/products/by-sku/{sku}/restock", [post(products::restock)]))
-        .service(at("/api/admin/products/{id}", [get(products::read), patch(products::change)]))
+        .service(at(
+            "/api/admin/products/{id}",
+            [get(products::read), patch(products::change), delete_with_query(product_life::delete)],
+        ))
+        .service(at("/api/admin/products/{id}/move", [post(product_life::to_sale)]))
         .service(at("/api/admin/products/{id}/restock", [post(products::restock)]))
         .service(at("/api/admin/orders", [list(orders::list)]))
         .service(at("/api/admin/orders/export", [list(export::orders)]))
@@ -126,6 +136,16 @@ where
     F::Output: Responder + 'static,
 {
     Method { allow: "POST", routes: vec![web::post().to(handler)] }
+}
+
+/// DELETE of something that reads its parameters itself.
+fn delete_with_query<F, Args>(handler: F) -> Method
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    Method { allow: "DELETE", routes: vec![web::delete().to(handler)] }
 }
 
 methods! { post "POST" patch "PATCH" delete "DELETE" }

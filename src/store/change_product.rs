@@ -69,6 +69,7 @@ impl Store {
             ("max_per_customer", change.max_per_customer.map(|most| rules::limit(most.map(Quantity::get)))),
             ("group", change.group.as_ref().map(|group| rules::group(group.as_ref()))),
             ("visibility", change.visibility.map(rules::visibility)),
+            ("archived", change.archived.map(rules::archived)),
         ];
         call.pairs(changes.into_iter().filter_map(|(field, value)| Some((field, value?))))
     }

@@ -1,7 +1,8 @@
 //! `claim_product`: takes an id and a SKU for a product, and fixes its sale.
 
 use super::{
-    Failure, Op, Reply, ScriptCall, Store,
+    Failure, Op, ScriptCall, Store,
+    change_listing::product_id,
     keys::{PRODUCTS, SKUS},
     unknown_word,
 };
@@ -10,12 +11,17 @@ use crate::domain::{
     product::NewProduct,
 };
 
+/// A product that may be made.
+pub(super) struct Claim {
+    pub id: ProductId,
+    pub sale: SaleId,
+    /// A product with this id was deleted before.
+    pub is_revived: bool,
+}
+
 impl Store {
-    /// Id and sale, or the product that has the id or the SKU.
-    pub(super) async fn claim_product(
-        &self,
-        product: &NewProduct,
-    ) -> Result<Result<(ProductId, SaleId), ProductId>, Failure> {
+    /// The claim, or the product that has the id or the SKU.
+    pub(super) async fn claim_product(&self, product: &NewProduct) -> Result<Result<Claim, ProductId>, Failure> {
         let call = ScriptCall::of(Op::ClaimProduct)
             .key(PRODUCTS)
             .key(SKUS)
@@ -24,13 +30,12 @@ impl Store {
             .arg(product.sku.as_ref().map_or("", |sku| sku.as_str()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
-            "claimed" => Ok(Ok((product_id(&mut reply)?, reply.sale_id()?))),
+            "claimed" | "revived" => {
+                let is_revived = word == "revived";
+                Ok(Ok(Claim { id: product_id(&mut reply)?, sale: reply.sale_id()?, is_revived }))
+            }
             "already_exists" => Ok(Err(product_id(&mut reply)?)),
             word => Err(unknown_word(Op::ClaimProduct, word)),
         }
     }
-}
-
-fn product_id(reply: &mut Reply) -> Result<ProductId, Failure> {
-    ProductId::parse(&reply.text()?).ok_or_else(|| Failure::unreadable("a product id"))
 }

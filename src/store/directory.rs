@@ -4,6 +4,7 @@
 use super::{
     Failure, Reply, Runner, Store,
     keys::{PRODUCTS, SALES, SKUS, SaleKeys},
+    listing::{Entry, Listing, Step},
     record,
 };
 use crate::domain::{
@@ -16,24 +17,6 @@ use crate::domain::{
 const REMEMBERED_MAX: usize = 100_000;
 /// Products that one call looks up.
 const ASKED_MAX: usize = 1_000;
-
-/// What the directory says of a product.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    pub sale: SaleId,
-    pub sku: Option<Sku>,
-}
-
-impl Listing {
-    /// `drop` or `drop AIR-38`.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (sale, sku) = match text.split_once(' ') {
-            Some((sale, sku)) => (sale, Some(Sku::parse(sku)?)),
-            None => (text, None),
-        };
-        Some(Self { sale: SaleId::parse(sale)?, sku })
-    }
-}
 
 /// All sales in the order of their names, with the one that keeps unmatched payment events.
 pub(super) async fn all_sales(runner: &Runner) -> Result<Vec<SaleId>, Failure> {
@@ -90,7 +73,10 @@ impl Store {
             let mut reply = Reply::read(self.runner.plain(&ask).await?)?;
             for product in some {
                 let Some(text) = reply.text_or_none()? else { continue };
-                found.push((*product, Listing::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))?));
+                match Entry::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))? {
+                    Entry::Product(listing, _) => found.push((*product, listing)),
+                    Entry::Deleted => _ = self.known_products.borrow_mut().remove(product),
+                }
             }
         }
         self.remember(&found);
@@ -156,14 +142,36 @@ impl Store {
         Ok(Some(product))
     }
 
-    /// All products that were ever given an id, by id.
+    /// The entry of a product as it is now. `None`: there is no such product.
+    pub(super) async fn entry_of(&self, product: ProductId) -> Result<Option<(Listing, Step)>, Failure> {
+        let found = self.runner.plain(redis::cmd("HGET").arg(PRODUCTS).arg(product.get())).await?;
+        let Some(text) = Reply::one(found).text_or_none()? else { return Ok(None) };
+        match Entry::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))? {
+            Entry::Product(listing, step) => Ok(Some((listing, step))),
+            Entry::Deleted => Ok(None),
+        }
+    }
+
+    /// What the worker remembers of the product is wrong.
+    pub(super) fn forget_product(&self, product: ProductId, sku: Option<&Sku>) {
+        self.known_products.borrow_mut().remove(&product);
+        if let Some(sku) = sku {
+            self.known_skus.borrow_mut().remove(sku);
+        }
+    }
+
+    /// All products that were given an id and not deleted, by id.
     pub(super) async fn products(&self) -> Result<Vec<(ProductId, SaleId)>, Failure> {
         let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
         let entry = |(product, text): (String, String)| {
-            let entry = ProductId::parse(&product).zip(Listing::read(&text));
-            entry.ok_or_else(|| unlisted(&product, &text))
+            let entry = ProductId::parse(&product).zip(Entry::read(&text));
+            Ok(match entry.ok_or_else(|| unlisted(&product, &text))? {
+                (id, Entry::Product(listing, _)) => Some((id, listing)),
+                (_, Entry::Deleted) => None,
+            })
         };
-        let listed = all.fields()?.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let listed = all.fields()?.into_iter().filter_map(|pair| entry(pair).transpose());
+        let listed = listed.collect::<Result<Vec<_>, Failure>>()?;
         self.remember(&listed);
         let mut products: Vec<_> = listed.into_iter().map(|(product, listing)| (product, listing.sale)).collect();
         products.sort_unstable();

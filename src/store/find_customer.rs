@@ -79,7 +79,7 @@ impl Store {
         let mut products = Vec::new();
         for some in ids.chunks(PRODUCTS_MAX) {
             for product in self.stock_of(sale, some).await? {
-                products.push(product?);
+                products.push(product?.0);
             }
         }
         Ok(Some(SaleCustomer { sale: terms, counted, products }))

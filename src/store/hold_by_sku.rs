@@ -14,10 +14,23 @@ impl Store {
         let decided = self.hold_of_skus(request.clone()).await?;
         let is_missing = matches!(decided, HoldBySkuOutcome::Decided(HoldOutcome::ProductNotFound(_)));
         // The worker may remember a product of before.
-        if is_missing && self.name_others_now(&request.by_sku).await? {
-            return self.hold_of_skus(request).await;
+        let decided = if is_missing && self.name_others_now(&request.by_sku).await? {
+            self.hold_of_skus(request.clone()).await?
+        } else {
+            decided
+        };
+        Ok(self.as_named(decided, &request))
+    }
+
+    /// A product that nobody sees is named as the buyer named it: the id of its SKU would show that it exists.
+    fn as_named(&self, decided: HoldBySkuOutcome, request: &HoldBySku) -> HoldBySkuOutcome {
+        let HoldBySkuOutcome::Decided(HoldOutcome::ProductNotFound(missing)) = decided else { return decided };
+        if request.by_id.iter().any(|line| line.product == missing) {
+            return decided;
         }
-        Ok(decided)
+        let known = self.known_skus.borrow();
+        let named = request.by_sku.iter().find(|line| known.get(&line.sku) == Some(&missing));
+        named.map_or(decided, |line| HoldBySkuOutcome::SkuNotFound(line.sku.clone()))
     }
 
     async fn hold_of_skus(&self, request: HoldBySku) -> Result<HoldBySkuOutcome, Failure> {

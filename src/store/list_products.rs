@@ -1,76 +1,118 @@
-//! Products page by page, by id, or all at once. They are read with `stock`.
+//! Products page by page, by id. They are read with `stock`.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failure, Store, stock::Rows};
+use super::{Failure, Reply, Store, keys::SaleKeys, record::rules::Rules, stock::Rows};
 use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::{ListProductsOutcome, ProductList},
+    product::Product,
+    product_query::ProductQuery,
+    visibility::{Audience, Visibility},
 };
 
-/// Products that one call reads.
+/// Products that one call reads: a script that reads more would keep holds waiting.
 const CHUNK: usize = 64;
 /// Calls of one list that wait for Redis at the same time. Holds are decided between them.
 const CALLS_AT_ONCE: usize = 16;
-/// Longest time to list all products.
+/// Longest time to list products.
 const LIST_MAX: Duration = Duration::from_secs(5);
 
 impl Store {
-    /// All products, by id. Up to 64 products of one sale are of one instant.
+    /// At most `limit` products that the reader sees, by id. `next` is set while there are more. Up to 64 products of one sale
+    /// are of one instant.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn stock_of_all(&self) -> Result<ProductList, Failure> {
-        let all = tokio::time::timeout(LIST_MAX, self.read_all()).await;
-        all.unwrap_or_else(|_| Err(Failure::timed_out("there are too many products to list")))
+    pub async fn list_products(&self, query: &ProductQuery) -> Result<ListProductsOutcome, Failure> {
+        let page = tokio::time::timeout(LIST_MAX, self.page_of_products(query)).await;
+        page.unwrap_or_else(|_| Err(Failure::timed_out("there are too many products to list")))
     }
 
-    /// At most `limit` products after this one, by id: all, or those of a sale. `next` is set while there are more.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub async fn list_products(
-        &self,
-        sale: Option<&SaleId>,
-        after: Option<ProductId>,
-        limit: usize,
-    ) -> Result<ListProductsOutcome, Failure> {
-        if sale.is_some() && self.sales(sale).await?.is_none() {
+    async fn page_of_products(&self, query: &ProductQuery) -> Result<ListProductsOutcome, Failure> {
+        if let Some(sale) = &query.sale
+            && !self.is_sale_for(sale, query.audience).await?
+        {
             return Ok(ListProductsOutcome::SaleNotFound);
         }
-        let mut page = self.products().await?;
-        page.retain(|(id, of)| after.is_none_or(|after| *id > after) && sale.is_none_or(|sale| of == sale));
-        let more = page.len() > limit;
-        page.truncate(limit);
-        // From the directory and not from the products that can be read: a page without any of them is not the last page.
-        let next = page.last().filter(|_| more).map(|(id, _)| *id);
-        Ok(ListProductsOutcome::Products { list: self.read_products(page).await?, next })
+        let candidates = self.candidates(query).await?;
+        let (mut list, mut at) = (ProductList { products: Vec::new(), left_out: Vec::new() }, 0);
+        // Products that the reader does not see leave no gap in a page, and are no cursor.
+        while at < candidates.len() && list.products.len() <= query.limit {
+            let wanted = (query.limit - list.products.len()).saturating_add(1);
+            let size = if at == 0 { wanted } else { wanted.max(CHUNK) };
+            let some = &candidates[at..candidates.len().min(at.saturating_add(size))];
+            at += some.len();
+            let (rows, left_out) = self.read_rows(some).await?;
+            let seen = rows.into_iter().filter(|(product, seen)| query.has(product, *seen));
+            list.products.extend(seen.map(|(product, _)| product));
+            list.left_out.extend(left_out);
+        }
+        let more = list.products.len() > query.limit;
+        list.products.truncate(query.limit);
+        let next = list.products.last().filter(|_| more).map(|product| product.id);
+        list.products = self.with_skus(list.products).await?;
+        Ok(ListProductsOutcome::Products { list, next })
     }
 
-    async fn read_all(&self) -> Result<ProductList, Failure> {
-        self.read_products(self.products().await?).await
+    /// Whether there is such a sale for such a reader.
+    async fn is_sale_for(&self, sale: &SaleId, audience: Audience) -> Result<bool, Failure> {
+        if self.sales(Some(sale)).await?.is_none() {
+            return Ok(false);
+        }
+        if audience == Audience::Admins {
+            return Ok(true);
+        }
+        let rules = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("rules")).await?;
+        let rules = Reply::one(rules).text_or_none()?.unwrap_or_default();
+        Ok(Audience::Knowing.sees(Rules::read(&rules).visibility()?))
+    }
+
+    /// What the directory has of the products that are asked for, by id.
+    async fn candidates(&self, query: &ProductQuery) -> Result<Vec<(ProductId, SaleId)>, Failure> {
+        let mut candidates = match &query.ids {
+            None => self.products().await?,
+            Some(ids) => {
+                let mut ids = ids.clone();
+                ids.sort_unstable();
+                ids.dedup();
+                let found = self.look_up_products(&ids).await?;
+                found.into_iter().map(|(product, listing)| (product, listing.sale)).collect()
+            }
+        };
+        candidates.retain(|(product, sale)| query.may_have(*product, sale));
+        Ok(candidates)
     }
 
     /// The products that exist. One that cannot be read does not hide the others.
-    pub(super) async fn read_products(&self, wanted: Vec<(ProductId, SaleId)>) -> Result<ProductList, Failure> {
-        let mut by_sale: BTreeMap<SaleId, Vec<ProductId>> = BTreeMap::new();
+    pub(super) async fn read_products(&self, wanted: &[(ProductId, SaleId)]) -> Result<ProductList, Failure> {
+        let (rows, left_out) = self.read_rows(wanted).await?;
+        let products = rows.into_iter().map(|(product, _)| product).collect();
+        Ok(ProductList { products: self.with_skus(products).await?, left_out })
+    }
+
+    /// By id, with who sees each, and why the others cannot be read.
+    async fn read_rows(
+        &self,
+        wanted: &[(ProductId, SaleId)],
+    ) -> Result<(Vec<(Product, Visibility)>, Vec<String>), Failure> {
+        let mut by_sale: BTreeMap<&SaleId, Vec<ProductId>> = BTreeMap::new();
         for (product, sale) in wanted {
-            by_sale.entry(sale).or_default().push(product);
+            by_sale.entry(sale).or_default().push(*product);
         }
-        let chunks = by_sale.iter().flat_map(|(sale, ids)| ids.chunks(CHUNK).map(move |chunk| (sale, chunk)));
+        let chunks = by_sale.iter().flat_map(|(sale, ids)| ids.chunks(CHUNK).map(move |chunk| (*sale, chunk)));
         let calls = chunks.map(|(sale, chunk)| self.stock_of(sale, chunk));
         let rows: Vec<Rows> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
-        let mut list = ProductList { products: Vec::new(), left_out: Vec::new() };
+        let (mut products, mut left_out) = (Vec::new(), Vec::new());
         for row in rows.into_iter().flatten() {
             match row {
-                Ok(product) => list.products.push(product),
-                Err(failure) => list.left_out.push(failure.to_string()),
+                Ok(product) => products.push(product),
+                Err(failure) => left_out.push(failure.to_string()),
             }
         }
-        list.products = self.with_skus(list.products).await?;
-        list.products.sort_by_key(|product| product.id);
-        Ok(list)
+        products.sort_by_key(|(product, _)| product.id);
+        Ok((products, left_out))
     }
 }

@@ -12,21 +12,25 @@
 //! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
-//! - `directory`: which sales exist, and the sale and SKU of each product,
+//! - `listing`, `directory`: which sales exist, and the sale and SKU of each product,
+//! - `product_names`: the names of products, for exports,
 //! - `join_skus`: says the SKUs of products in what other operations read,
-//! - `product_names`: the names of products, for an export,
+//! - `delete_product`, `move_product`: the calls of which they consist, and how they go on after a crash,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!
 //! `redis/` is the machinery: connections, scripts, batches, keys, and the grammar of records.
 
+mod arrive_product;
 mod audit;
 mod blueprint;
 mod cancel;
+mod change_listing;
 mod change_product;
 mod change_sale;
 mod claim_product;
 mod confirm;
+mod delete_product;
 mod directory;
 mod events;
 mod expire;
@@ -50,6 +54,8 @@ mod list_orders;
 mod list_products;
 mod list_reviews;
 mod list_sales;
+mod listing;
+mod move_product;
 mod order;
 mod payment_directory;
 mod product_names;
@@ -58,6 +64,7 @@ mod put_sale;
 mod read_orders;
 mod redis;
 mod release;
+mod remove_product;
 mod resolve;
 mod restock;
 mod settle;
@@ -94,9 +101,9 @@ pub use self::{
 };
 use self::{
     confirm::Confirms,
-    directory::Listing,
     figures::Counters,
     hold::Holds,
+    listing::Listing,
     order::Orders,
     redis::{
         batch::{self, Batcher, Timeouts},

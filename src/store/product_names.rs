@@ -37,7 +37,7 @@ impl Store {
         for product in &unknown {
             found.extend(self.sale_of(*product).await?.map(|sale| (*product, sale)));
         }
-        let list = self.read_products(found).await?;
+        let list = self.read_products(&found).await?;
         if let Some(why) = list.left_out.into_iter().next() {
             return Err(Failure::unreadable(why));
         }

@@ -1,7 +1,7 @@
 //! `put_product`: makes a product. `claim_product` takes the id first, in the directory, which is another hash slot. After a
 //! crash in between, the same call finishes the product.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, claim_product::Claim, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     act::Act,
     ids::{ProductId, SaleId},
@@ -20,7 +20,7 @@ impl Store {
         {
             return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
         }
-        let (id, sale) = match self.claim_product(product).await? {
+        let Claim { id, sale, is_revived } = match self.claim_product(product).await? {
             Ok(claimed) => claimed,
             Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
         };
@@ -30,6 +30,9 @@ impl Store {
             "created" => {
                 let made = record::product::only_product(&sale, &mut reply)?;
                 let made = Product { sku: product.sku.clone(), ..made };
+                if is_revived && let Some(other) = self.claim_again(product, id, &sale, act).await? {
+                    return Ok(PutProductOutcome::AlreadyExists(other));
+                }
                 Ok(PutProductOutcome::Created { product: made, new_sale: reply.int()? == 1 })
             }
             "already_exists" => Ok(PutProductOutcome::AlreadyExists(id)),
@@ -38,6 +41,21 @@ impl Store {
             }
             word => Err(unknown_word(Op::PutProduct, word)),
         }
+    }
+
+    /// A deletion of the product that had the id before may have come between the claim and the product, and have taken the
+    /// claim for the rest of its own. Claims it once more, or takes the product away and answers the one that has the id now.
+    async fn claim_again(
+        &self,
+        product: &NewProduct,
+        id: ProductId,
+        sale: &SaleId,
+        act: &Act,
+    ) -> Result<Option<ProductId>, Failure> {
+        let again = NewProduct { id: Some(id), sale: Some(sale.clone()), ..product.clone() };
+        let Err(other) = self.claim_product(&again).await? else { return Ok(None) };
+        self.remove_product(sale, id, None, act).await?;
+        Ok(Some(other))
     }
 
     fn put_product_call(&self, id: ProductId, sale: &SaleId, product: &NewProduct, act: &Act) -> ScriptCall {

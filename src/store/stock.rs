@@ -3,46 +3,57 @@
 use std::rc::Rc;
 
 use super::{
-    Failure, Op, Reply, ScriptCall, Store, batch::Work, directory::Listing, keys::SaleKeys,
-    record::product::ProductHead, unknown_word,
+    Failure, Op, Reply, ScriptCall, Store,
+    batch::Work,
+    keys::SaleKeys,
+    listing::Listing,
+    record::{product::ProductHead, rules::Rules},
+    unknown_word,
 };
 use crate::domain::{
     ids::{ProductId, SaleId},
     outcome::StockOutcome,
     product::Product,
     sku::Sku,
+    visibility::{Audience, Visibility},
 };
 
-/// The products of a reply that exist. Some of them may be unreadable.
-pub(super) type Rows = Vec<Result<Product, Failure>>;
+/// The products of a reply that exist, and who sees each. Some of them may be unreadable.
+pub(super) type Rows = Vec<Result<(Product, Visibility), Failure>>;
+
+/// The same of one product, for all who read it. `None`: it does not exist.
+type Found = Option<(Rc<Product>, Visibility)>;
 
 impl Store {
     /// # Errors
     /// [`Failure`].
-    pub async fn stock(&self, product: ProductId) -> Result<StockOutcome, Failure> {
-        let Some(Listing { sale, sku }) = self.listing_of(product).await? else {
-            return Ok(StockOutcome::ProductNotFound);
-        };
-        let outcome = self.stocks.submit(&(sale.clone(), product), sku).await?;
-        if outcome != StockOutcome::ProductNotFound || self.sale_instead(product, &sale).await?.is_none() {
-            return Ok(outcome);
-        }
-        let Some(Listing { sale, sku }) = self.listing_of(product).await? else { return Ok(outcome) };
-        self.stocks.submit(&(sale, product), sku).await
+    pub async fn stock(&self, product: ProductId, audience: Audience) -> Result<StockOutcome, Failure> {
+        Ok(outcome(self.found(product).await?, audience))
     }
 
     /// # Errors
     /// [`Failure`].
-    pub async fn stock_of_sku(&self, sku: &Sku) -> Result<StockOutcome, Failure> {
+    pub async fn stock_of_sku(&self, sku: &Sku, audience: Audience) -> Result<StockOutcome, Failure> {
         let Some(product) = self.product_of(sku).await? else { return Ok(StockOutcome::ProductNotFound) };
-        let outcome = self.stock(product).await?;
-        if outcome != StockOutcome::ProductNotFound {
-            return Ok(outcome);
+        let found = self.found(product).await?;
+        if found.is_some() {
+            return Ok(outcome(found, audience));
         }
         match self.look_up_sku(sku).await?.filter(|newer| *newer != product) {
-            Some(newer) => self.stock(newer).await,
-            None => Ok(outcome),
+            Some(newer) => self.stock(newer, audience).await,
+            None => Ok(StockOutcome::ProductNotFound),
         }
+    }
+
+    /// Looks where the product is now, if the worker remembered a sale of before.
+    async fn found(&self, product: ProductId) -> Result<Found, Failure> {
+        let Some(Listing { sale, sku, .. }) = self.listing_of(product).await? else { return Ok(None) };
+        let found = self.stocks.submit(&(sale.clone(), product), sku).await?;
+        if found.is_some() || self.sale_instead(product, &sale).await?.is_none() {
+            return Ok(found);
+        }
+        let Some(Listing { sale, sku, .. }) = self.listing_of(product).await? else { return Ok(None) };
+        self.stocks.submit(&(sale, product), sku).await
     }
 
     /// If the sale itself is unreadable, that is the only row.
@@ -63,7 +74,7 @@ impl Work for Stocks {
     type Key = (SaleId, ProductId);
     /// The SKU of the product, the same for all.
     type Item = Option<Sku>;
-    type Answer = StockOutcome;
+    type Answer = Found;
     const BATCH_MAX: usize = usize::MAX;
 
     fn call(&self, (sale, product): &Self::Key, _readers: &[Option<Sku>]) -> ScriptCall {
@@ -76,12 +87,19 @@ impl Work for Stocks {
         mut readers: Vec<Option<Sku>>,
         word: &str,
         reply: Reply,
-    ) -> Result<Vec<StockOutcome>, Failure> {
+    ) -> Result<Vec<Found>, Failure> {
         let count = readers.len();
         let sku = readers.pop().flatten();
         let found = read_rows(sale, &[*product], word, reply)?.pop().transpose()?;
-        let found = found.map(|found| StockOutcome::Stock(Rc::new(Product { sku, ..found })));
-        Ok(vec![found.unwrap_or(StockOutcome::ProductNotFound); count])
+        let found = found.map(|(product, seen)| (Rc::new(Product { sku, ..product }), seen));
+        Ok(vec![found; count])
+    }
+}
+
+fn outcome(found: Found, audience: Audience) -> StockOutcome {
+    match found {
+        Some((product, seen)) if audience.sees(seen) => StockOutcome::Stock(product),
+        _ => StockOutcome::ProductNotFound,
     }
 }
 
@@ -95,12 +113,17 @@ fn read_rows(sale: &SaleId, products: &[ProductId], word: &str, mut reply: Reply
     if word != "stock" {
         return Err(unknown_word(Op::Stock, word));
     }
-    let head = ProductHead::read(&mut reply).map_err(|failure| failure.about(format!("sale {sale}")))?;
+    let of_sale = |failure: Failure| failure.about(format!("sale {sale}"));
+    let head = ProductHead::read(&mut reply).map_err(of_sale)?;
+    let sale_visibility = Rules::read(&reply.text()?).visibility().map_err(of_sale)?;
     let mut found = Vec::new();
     for product in products {
         let row = reply.list()?;
         if !row.is_empty() {
-            let read = head.product(sale, row);
+            let read = head.product(sale, row).map(|product| {
+                let seen = product.seen_in(sale_visibility);
+                (product, seen)
+            });
             found.push(read.map_err(|failure| failure.about(format!("product {} of sale {sale}", product.get()))));
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     audit::DifferenceBody, order::OrderBody, product::ProductBody, review::ReviewBody, sale::SaleBody, time::rfc3339,
@@ -113,6 +113,12 @@ pub fn changed_fields(before: &impl Serialize, after: &impl Serialize) -> Map<St
         values.extend(delta.map(|(to, from)| ("delta".to_owned(), (to - from).into())));
         changed.insert(field, values.into());
     }
+    // A field that is only there where it has a value.
+    for (field, from) in
+        before.into_iter().filter(|(field, from)| !from.is_null() && !DERIVED.contains(&field.as_str()))
+    {
+        changed.entry(field).or_insert_with(|| json!({"from": from, "to": null}));
+    }
     changed
 }
 
@@ -130,6 +136,9 @@ pub fn type_word(kind: EventKind) -> &'static str {
         EventKind::ProductCreated => "product.created",
         EventKind::ProductChanged => "product.changed",
         EventKind::ProductRestocked => "product.restocked",
+        EventKind::ProductArchived => "product.archived",
+        EventKind::ProductMoved => "product.moved",
+        EventKind::ProductDeleted => "product.deleted",
         EventKind::ReviewOpened => "review.opened",
         EventKind::ReviewChanged => "review.changed",
         EventKind::ReviewResolved => "review.resolved",
@@ -141,8 +150,6 @@ pub fn type_word(kind: EventKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -153,5 +160,7 @@ mod tests {
             json!({"price": {"from": "9.00", "to": "9.50"}, "total_stock": {"from": 10, "to": 7, "delta": -3}});
         assert_eq!(Value::from(changed_fields(&before, &after)), expected);
         assert!(changed_fields(&before, &before).is_empty());
+        let (with, without) = (json!({"archived": true}), json!({}));
+        assert_eq!(Value::from(changed_fields(&with, &without)), json!({"archived": {"from": true, "to": null}}));
     }
 }

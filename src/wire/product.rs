@@ -35,6 +35,9 @@ pub struct ProductBody<'a> {
     pub next_release_at: Option<String>,
     pub group: Option<Cow<'a, str>>,
     pub visibility: Cow<'a, str>,
+    /// Only where it is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
 }
 
 impl<'a> ProductBody<'a> {
@@ -60,6 +63,7 @@ impl<'a> ProductBody<'a> {
             next_release_at: product.next_release_ms.map(rfc3339),
             group: product.group.as_ref().map(|group| group.as_str().into()),
             visibility: product.visibility.as_str().into(),
+            archived: product.archived,
         }
     }
 }

@@ -83,7 +83,7 @@ async fn each_variant_of_a_shopify_export_becomes_a_product_with_an_id_that_stay
     assert_eq!(rehearsed["skipped"], json!({"rows of images alone": 2}));
     let left_out = rehearsed["left_out"].as_array().unwrap();
     assert!(left_out.len() > 50 && left_out.contains(&json!("Body (HTML)")), "{left_out:?}");
-    assert_eq!(app.get("/api/products").await.body, json!({"data": []}), "a dry run makes nothing");
+    assert_eq!(app.get("/api/products").await.body["data"], json!([]), "a dry run makes nothing");
 
     let (_, report, _) = import(&app, &folder, "shopify_export.csv", arguments);
     assert_eq!(counts(&report), [0, 3, 1], "{report}");

@@ -12,6 +12,7 @@ pub(super) mod import;
 mod new_product;
 pub(super) mod orders;
 pub(super) mod payments;
+pub(super) mod product_life;
 pub(super) mod products;
 pub(super) mod reviews;
 pub(super) mod sales;
@@ -33,7 +34,7 @@ use super::{
 use crate::{
     domain::{
         act::{Act, Actor},
-        ids::{ProductId, SaleId},
+        ids::ProductId,
         order::OrderStatus,
         order_filter::Period,
     },
@@ -112,10 +113,6 @@ impl Parameters {
         self.read("status", statuses, OrderStatus::parse)
     }
 
-    fn sale(&mut self) -> Option<SaleId> {
-        self.read("sale", "the id of a sale", SaleId::parse)
-    }
-
     fn product(&mut self) -> Option<ProductId> {
         self.read("product_id", "the id of a product", ProductId::parse)
     }
@@ -137,10 +134,6 @@ impl Parameters {
     }
 
     fn limit_to(&mut self, most: usize) -> usize {
-        let limit = self.read("limit", &format!("a whole number from 1 to {most}"), |text| {
-            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|limit| is_number && (1..=most).contains(limit))
-        });
-        limit.unwrap_or(LIMIT_DEFAULT)
+        self.at_most(most).unwrap_or(LIMIT_DEFAULT)
     }
 }

@@ -6,20 +6,22 @@ use super::{Parameters, acts, authorize, new_product};
 use crate::{
     domain::{
         act::{Act, Change, Reason},
-        ids::{ProductId, SaleId},
+        ids::ProductId,
         limits::Group,
         money::Amount,
-        outcome::{ChangeProductOutcome, ListProductsOutcome, RestockOutcome},
+        outcome::{ChangeProductOutcome, RestockOutcome},
         product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
+        product_query::ProductQuery,
         quantity::Quantity,
         sku::ProductKey,
         text::{IdempotencyKey, Name},
-        visibility::Visibility,
+        visibility::{Audience, Visibility},
     },
     http::{
         answer, body,
         extract::{self, FromHttp, Parsed},
         fields::{Json, Object},
+        gzip,
         problem::{Code, FieldError, Problem},
         products, refusals,
     },
@@ -31,14 +33,7 @@ pub(in crate::http) async fn list(
     store: Data<Store>,
     Parsed(request): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
-    match store.list_products(request.sale.as_ref(), request.after, request.limit).await? {
-        ListProductsOutcome::Products { list, next } => {
-            let rows = products::rows(&list);
-            let next = next.map(|id| id.get().to_string());
-            Ok(answer::page(rows, next))
-        }
-        ListProductsOutcome::SaleNotFound => Err(refusals::sale_not_found()),
-    }
+    products::page(&store, &request.query, request.takes_gzip).await
 }
 
 /// The product as the storefront has it, without the gate of the storefront.
@@ -46,7 +41,7 @@ pub(in crate::http) async fn read(
     store: Data<Store>,
     Parsed(ReadRequest(key)): Parsed<ReadRequest>,
 ) -> Result<HttpResponse, Problem> {
-    products::product(&store, named(&store, &key).await?).await
+    products::product(&store, named(&store, &key).await?, Audience::Admins).await
 }
 
 pub(in crate::http) async fn create(
@@ -78,7 +73,8 @@ pub(in crate::http) async fn change(
     let ChangeRequest { key, change, act } = request;
     let id = named(&store, &key).await?;
     let change = changed(store.change_product(id, &change, &act).await?)?;
-    acts::log_product(&act, "product.changed", &change);
+    let is_archived = change.after.archived && change.before.as_ref().is_some_and(|before| !before.archived);
+    acts::log_product(&act, if is_archived { "product.archived" } else { "product.changed" }, &change);
     Ok(answer::json(StatusCode::OK, &ProductBody::of(&change.after)))
 }
 
@@ -118,21 +114,25 @@ pub(in crate::http) async fn restock(
 }
 
 pub(in crate::http) struct ListRequest {
-    sale: Option<SaleId>,
-    after: Option<ProductId>,
-    limit: usize,
+    query: ProductQuery,
+    takes_gzip: bool,
 }
 
 impl FromHttp for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let mut parameters = Parameters::of(&request, &["sale", "limit", "cursor"]);
-        let asked = Self {
+        let known = ["sale", "ids", "visibility", "archived", "limit", "cursor"];
+        let mut parameters = Parameters::of(&request, &known);
+        let query = ProductQuery {
+            audience: Audience::Admins,
             sale: parameters.sale(),
-            after: parameters.read("cursor", "the next_cursor of a page before", ProductId::parse),
+            ids: parameters.products(),
+            after: parameters.product_cursor(),
             limit: parameters.limit(),
+            visibility: parameters.read("visibility", Visibility::RULE, Visibility::parse),
+            archived: parameters.read("archived", "true or false", |text| text.parse().ok()),
         };
-        parameters.finish(asked)
+        parameters.finish(Self { query, takes_gzip: gzip::is_accepted(&request) })
     }
 }
 
@@ -178,18 +178,18 @@ impl FromHttp for RestockRequest {
     }
 }
 
-const CHANGES: [&str; 8] =
-    ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility", "reason"];
+const CHANGES: [&str; 9] =
+    ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility", "archived", "reason"];
 
 /// The product in the path, of a route with an id or with a SKU.
-fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
+pub(super) fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
     match request.match_info().get("id") {
         Some(id) => ProductId::parse(id).map(ProductKey::Id).ok_or_else(refusals::product_not_found),
         None => products::sku_in_path(request).map(ProductKey::Sku),
     }
 }
 
-async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
+pub(super) async fn named(store: &Store, key: &ProductKey) -> Result<ProductId, Problem> {
     store.product_named(key).await?.ok_or_else(refusals::product_not_found)
 }
 
@@ -204,6 +204,7 @@ pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Optio
         max_per_customer: read_limit(&mut object, "max_per_customer"),
         group: no_group.or_else(|| object.text("group", Group::RULE, Group::parse).map(Some)),
         visibility: object.text("visibility", Visibility::RULE, Visibility::parse),
+        archived: object.flag("archived"),
     };
     Some((change, acts::reason_in(&mut object)))
 }

@@ -16,7 +16,7 @@ mod repair;
 use std::{collections::BTreeMap, time::Duration};
 
 pub(super) use self::read::bucket;
-use super::{Failure, Reply, Store, directory::Listing, keys::PRODUCTS};
+use super::{Failure, Reply, Store, keys::PRODUCTS, listing::Entry};
 use crate::domain::{
     act::Act,
     audit::{AuditOutcome, Difference, DifferenceKind, SaleAudit},
@@ -83,9 +83,11 @@ impl Store {
         let add = |mut page: Reply| {
             while !page.is_empty() {
                 let (product, listing) = (page.text()?, page.text()?);
-                let listing =
-                    Listing::read(&listing).ok_or_else(|| Failure::unreadable(format!("product {product}")))?;
-                sales.entry(listing.sale).or_insert(false);
+                match Entry::read(&listing) {
+                    Some(Entry::Product(listing, _)) => _ = sales.entry(listing.sale).or_insert(false),
+                    Some(Entry::Deleted) => {}
+                    None => return Err(Failure::unreadable(format!("product {product}"))),
+                }
             }
             Ok(())
         };

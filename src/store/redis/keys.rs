@@ -2,7 +2,7 @@
 
 use crate::domain::ids::{ProductId, SaleId};
 
-/// Product id -> `<sale>` or `<sale> <SKU>`. Never changes for a product, so workers may remember it.
+/// Product id -> `<sale>` or `<sale> <SKU>`. Workers remember it, and look again where the sale has no such product.
 pub const PRODUCTS: &str = "fs1:products";
 /// SKU -> product id.
 pub const SKUS: &str = "fs1:skus";
@@ -92,6 +92,11 @@ impl SaleKeys<'_> {
 
     pub fn product(self, id: ProductId) -> String {
         format!("fs1:{{{}}}:product:{id}", self.0)
+    }
+
+    /// What a product is that left this sale and did not arrive in another one yet.
+    pub fn baggage(self, id: ProductId, of_move: &str) -> String {
+        self.named(&format!("moving:{id}:{of_move}"))
     }
 
     /// `key` is the random part of the hold's id.

@@ -227,6 +227,10 @@ impl ApiCall {
         Self { method: Method::PATCH, ..Self::post(path, body) }
     }
 
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
     /// POST of a body that is not JSON.
     pub fn upload(path: impl Into<String>, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let content_type = Some(content_type);

@@ -165,7 +165,7 @@ async fn options_says_what_a_resource_takes_and_head_is_get_without_a_body() {
         ("/api/payments/webhook", "POST, OPTIONS"),
         ("/api/payments/webhooks/stripe", "POST, OPTIONS"),
         ("/api/admin/products", "GET, HEAD, POST, OPTIONS"),
-        ("/api/admin/products/1", "GET, HEAD, PATCH, OPTIONS"),
+        ("/api/admin/products/1", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("/api/admin/audit", "GET, HEAD, POST, OPTIONS"),
     ] {
         let answer = app.send(app.request(Method::OPTIONS, path)).await;
@@ -189,7 +189,7 @@ async fn an_unknown_parameter_is_named_and_refused_on_every_route_but_those_of_p
     for (method, path, known) in [
         (&get, "/livez", "knows none"),
         (&get, "/readyz", "knows none"),
-        (&get, "/api/products", "knows none"),
+        (&get, "/api/products", "known are sale, ids, limit, cursor"),
         (&get, "/api/products/1", "knows none"),
         (&post, "/api/holds", "knows none"),
         (&post, "/api/%68olds", "knows none"),
@@ -197,7 +197,7 @@ async fn an_unknown_parameter_is_named_and_refused_on_every_route_but_those_of_p
         (&post, "/api/orders", "knows none"),
         (&get, "/api/orders/x", "knows none"),
         (&post, "/api/admin/products", "knows none"),
-        (&get, "/api/admin/products", "known are sale, limit, cursor"),
+        (&get, "/api/admin/products", "known are sale, ids, visibility, archived, limit, cursor"),
         (&Method::PATCH, "/api/admin/sales/x", "knows none"),
         (&get, "/api/admin/events", "known are sale, types, after, since, until, limit, wait"),
         (&post, "/api/admin/audit", "known are sale, reason"),

@@ -4,6 +4,7 @@ mod batch;
 mod batch_money;
 mod cooldown;
 mod examples;
+mod life;
 mod limits;
 mod limits_of_batches;
 mod metadata;

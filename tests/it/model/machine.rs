@@ -23,6 +23,7 @@ use flashsale::{
         quantity::Quantity,
         sale::SaleChange,
         text::{CustomerId, IdempotencyKey, Name},
+        visibility::Audience,
     },
     store::{Blueprint, Durability, DurabilityWanted, Limits, Store, Topology},
 };
@@ -325,7 +326,7 @@ impl SaleTest {
     }
 
     fn stock(&self, product: u64) -> String {
-        match self.runtime.block_on(self.store.stock(ProductId::new(product).unwrap())).unwrap() {
+        match self.runtime.block_on(self.store.stock(ProductId::new(product).unwrap(), Audience::Admins)).unwrap() {
             StockOutcome::Stock(product) => {
                 let stock = product.stock;
                 let next = product.next_release_ms.map_or(0, |ms| self.offset(ms));

@@ -27,6 +27,7 @@ use crate::{
         act::Act,
         outcome::{PutProductOutcome, StockOutcome},
         product::{NewProduct, Product, ProductChange, ProductField},
+        visibility::Audience,
     },
     http::{
         body,
@@ -86,7 +87,7 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Re
         }
     };
     let exists = new_product::already_exists(row, id);
-    match store.stock(id).await {
+    match store.stock(id, Audience::Admins).await {
         // With the id of one product and the SKU of another it is neither.
         Ok(StockOutcome::Stock(existing)) if row.id.is_none_or(|own| own == id) => {
             let (difference, change) = compared(row, &existing, is_update)?;

@@ -10,6 +10,7 @@ use crate::{
         outcome::{FindSaleOutcome, StockOutcome},
         product::{NewProduct, Product},
         sku::Sku,
+        visibility::Audience,
     },
     http::{admin::new_product, problem::Problem},
     store::Store,
@@ -37,7 +38,7 @@ impl Rehearsal {
             return Err(new_product::already_exists(row, other).with("differs", vec!["id"]));
         }
         if let Some(id) = row.id.or(of_sku)
-            && let StockOutcome::Stock(existing) = store.stock(id).await?
+            && let StockOutcome::Stock(existing) = store.stock(id, Audience::Admins).await?
         {
             return would_change(row, &existing, is_update);
         }

@@ -44,6 +44,9 @@ pub fn kind(word: &str) -> Result<EventKind, Failure> {
         "order.refunded" => EventKind::OrderRefunded,
         "product.created" => EventKind::ProductCreated,
         "product.changed" => EventKind::ProductChanged,
+        "product.moved" => EventKind::ProductMoved,
+        "product.deleted" => EventKind::ProductDeleted,
+        "product.archived" => EventKind::ProductArchived,
         "product.restocked" => EventKind::ProductRestocked,
         "review.opened" => EventKind::ReviewOpened,
         "review.changed" => EventKind::ReviewChanged,
@@ -73,7 +76,7 @@ mod tests {
         for word in &found {
             assert!(kind(word).is_ok(), "{word}");
         }
-        assert_eq!(found.len(), 17, "{found:?}");
+        assert_eq!(found.len(), 20, "{found:?}");
     }
 
     #[test]

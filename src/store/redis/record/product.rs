@@ -57,6 +57,7 @@ impl ProductHead {
             next_release_ms: row.instant_or_none()?,
             group: rules.group()?,
             visibility: rules.visibility()?,
+            archived: rules.archived(),
         })
     }
 }
@@ -79,7 +80,7 @@ pub fn changed_product(sale: &SaleId, reply: &mut Reply) -> Result<Change<Produc
 pub fn before_event(sale: &SaleId, at_ms: i64, fields: &Fields, row: &str) -> Result<Product, Failure> {
     let window = window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?;
     let head = ProductHead { now_ms: at_ms, currency: fields.text("currency")?.to_owned(), window };
-    head.product(sale, Reply::from_lines(row))
+    head.product(&sale_in(fields, "moved_from", sale)?, Reply::from_lines(row))
 }
 
 /// The product that an event is about, as it was then.
@@ -88,7 +89,7 @@ pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product,
     let count = |name: &str| u64::try_from(fields.int(name)?).map_err(|_| Failure::unreadable("a product in an event"));
     Ok(Product {
         id: ProductId::new(count("product")?).ok_or_else(|| Failure::unreadable("a product id"))?,
-        sale: sale.clone(),
+        sale: sale_in(fields, "moved_to", sale)?,
         name: fields.text("name")?.to_owned(),
         sku: None,
         metadata: metadata(fields.get("metadata").unwrap_or_default())?,
@@ -108,7 +109,14 @@ pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product,
         next_release_ms: Some(fields.int("next_release")?).filter(|ms| *ms > 0),
         group: rules.group()?,
         visibility: rules.visibility()?,
+        archived: rules.archived(),
     })
+}
+
+/// The sale of a product that moves, and otherwise that of the log.
+fn sale_in(fields: &Fields, name: &str, of_log: &SaleId) -> Result<SaleId, Failure> {
+    let sale = |text| SaleId::parse(text).ok_or_else(|| Failure::unreadable("a sale in an event"));
+    fields.get(name).map_or_else(|| Ok(of_log.clone()), sale)
 }
 
 /// The rules of a new product.

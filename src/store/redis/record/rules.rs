@@ -37,6 +37,10 @@ impl<'a> Rules<'a> {
         let visibility = |word| Visibility::parse(word).ok_or_else(|| Failure::unreadable("a visibility"));
         self.get("visibility").map_or(Ok(Visibility::default()), visibility)
     }
+
+    pub fn archived(&self) -> bool {
+        self.get("archived").is_some()
+    }
 }
 
 /// The text of these rules.
@@ -55,6 +59,10 @@ pub fn group(group: Option<&Group>) -> String {
 
 pub fn visibility(visibility: Visibility) -> String {
     if visibility == Visibility::default() { String::new() } else { visibility.as_str().to_owned() }
+}
+
+pub fn archived(archived: bool) -> String {
+    if archived { "1".to_owned() } else { String::new() }
 }
 
 #[cfg(test)]

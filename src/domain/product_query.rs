@@ -1,0 +1,39 @@
+//! What a reader of the list of products asks for.
+
+use super::{
+    ids::{ProductId, SaleId},
+    product::Product,
+    visibility::{Audience, Visibility},
+};
+
+/// The most products that one list may be asked for by their ids.
+pub const IDS_MAX: usize = 200;
+
+/// Which products a list has. They come by id.
+#[derive(Clone, Debug)]
+pub struct ProductQuery {
+    pub audience: Audience,
+    pub sale: Option<SaleId>,
+    /// These, as far as they exist. `None`: all.
+    pub ids: Option<Vec<ProductId>>,
+    /// Only products behind this one.
+    pub after: Option<ProductId>,
+    pub limit: usize,
+    /// Products that have this visibility themselves.
+    pub visibility: Option<Visibility>,
+    pub archived: Option<bool>,
+}
+
+impl ProductQuery {
+    /// Whether the list may have a product of this place in the directory.
+    pub fn may_have(&self, product: ProductId, of: &SaleId) -> bool {
+        self.after.is_none_or(|after| product > after) && self.sale.as_ref().is_none_or(|sale| sale == of)
+    }
+
+    /// Whether the list has this product, that such readers see.
+    pub fn has(&self, product: &Product, seen: Visibility) -> bool {
+        self.audience.sees(seen)
+            && self.visibility.is_none_or(|wanted| wanted == product.visibility)
+            && self.archived.is_none_or(|wanted| wanted == product.archived)
+    }
+}
