@@ -142,7 +142,7 @@ impl ImportArgs {
     }
 }
 
-fn encoding(label: &str) -> Result<&'static Encoding, String> {
+pub(super) fn encoding(label: &str) -> Result<&'static Encoding, String> {
     let unknown = || "there is no such encoding; windows-1252 is what Excel writes in Western Europe".to_owned();
     Encoding::for_label(label.as_bytes()).ok_or_else(unknown)
 }

@@ -18,14 +18,24 @@ pub(super) struct ColumnMap {
 }
 
 impl ColumnMap {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Of a table with these columns.
+    pub(super) fn among(text: &str, columns: &[&'static str]) -> Result<Self, String> {
         let (ours, theirs) = text.split_once('=').ok_or("write it as ours=theirs, such as name=Title")?;
-        let known = || format!("there is no column {ours}; ours are {}", COLUMNS.join(", "));
-        let ours = table::column(ours).ok_or_else(known)?;
+        let known = || format!("there is no column {ours}; ours are {}", columns.join(", "));
+        let ours = table::column_of(ours, columns).ok_or_else(known)?;
         if theirs.trim().is_empty() {
             return Err("the column of the file is empty: write it as ours=theirs, such as name=Title".to_owned());
         }
         Ok(Self { ours, theirs: theirs.trim().to_owned() })
+    }
+
+    pub(super) fn ours(&self) -> &'static str {
+        self.ours
+    }
+
+    /// Whether it is about this column of the file.
+    pub(super) fn names(&self, cell: &str) -> bool {
+        is_same_name(&self.theirs, cell)
     }
 }
 
@@ -33,7 +43,7 @@ impl ValueParserFactory for ColumnMap {
     type Parser = clap::builder::ValueParser;
 
     fn value_parser() -> Self::Parser {
-        clap::builder::ValueParser::new(|text: &str| Self::parse(text))
+        clap::builder::ValueParser::new(|text: &str| Self::among(text, &COLUMNS))
     }
 }
 

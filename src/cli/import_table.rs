@@ -6,7 +6,7 @@ use std::{
 };
 
 use csv::{ByteRecord, Reader, ReaderBuilder, WriterBuilder};
-use encoding_rs::UTF_8;
+use encoding_rs::{Encoding, UTF_8};
 
 use super::{
     import_columns::{Plan, PlannedRow, TableChoices},
@@ -49,35 +49,8 @@ impl From<csv::Error> for TableError {
 impl TableFile {
     /// # Errors
     /// When the source cannot be read, or its first rows are not those of a table.
-    pub(super) fn open(mut source: Bytes, choices: &TableChoices) -> Result<Self, TableError> {
-        let mut first = Vec::new();
-        source.by_ref().take(4).read_to_end(&mut first)?;
-        if let Some(what) = encoding::not_text(&first) {
-            return Err(TableError::Form(what.to_owned()));
-        }
-        let encoding = choices.encoding.or_else(|| encoding::of(&first));
-        let mut source: Bytes = Box::new(Cursor::new(first).chain(source));
-        match encoding {
-            None => {}
-            // Not decoded, so that bytes of another encoding are seen.
-            Some(encoding) if encoding == UTF_8 => {
-                let mut mark = Vec::new();
-                source.by_ref().take(3).read_to_end(&mut mark)?;
-                let mark = if mark == b"\xef\xbb\xbf" { Vec::new() } else { mark };
-                source = Box::new(Cursor::new(mark).chain(source));
-            }
-            Some(encoding) => source = Box::new(Decoded::new(source, encoding)),
-        }
-        let mut head = Vec::new();
-        source.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-        let dialect = Dialect::of(&head, |name| choices.knows(name));
-        let rest = Cursor::new(head.split_off(dialect.skipped.min(head.len()))).chain(source);
-        let mut builder = ReaderBuilder::new();
-        let mut reader = builder.flexible(true).delimiter(dialect.separator).from_reader(Box::new(rest) as Bytes);
-        let header = reader.byte_headers()?.clone();
-        if table::is_blank(&header) {
-            return Err(TableError::Form("it is empty: its first row must name the columns".to_owned()));
-        }
+    pub(super) fn open(source: Bytes, choices: &TableChoices) -> Result<Self, TableError> {
+        let (reader, header) = open_table(source, choices.encoding, |name| choices.knows(name))?;
         let plan = Plan::of(&header, choices).map_err(TableError::Form)?;
         Ok(Self { reader, plan, has_begun: false, number: 0, skipped: BTreeMap::new() })
     }
@@ -126,4 +99,44 @@ impl TableFile {
         let id = cell::count(&id).unwrap_or(&id);
         FileRow { number: self.number, line: None, id: id.parse().ok(), product: product(id, &name), unsent }
     }
+}
+
+/// A reader of the rows below the header, and the header, whatever program wrote the table.
+///
+/// # Errors
+/// When the source cannot be read, or its first rows are not those of a table.
+pub(super) fn open_table(
+    mut source: Bytes,
+    encoding: Option<&'static Encoding>,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<(Reader<Bytes>, ByteRecord), TableError> {
+    let mut first = Vec::new();
+    source.by_ref().take(4).read_to_end(&mut first)?;
+    if let Some(what) = encoding::not_text(&first) {
+        return Err(TableError::Form(what.to_owned()));
+    }
+    let encoding = encoding.or_else(|| encoding::of(&first));
+    let mut source: Bytes = Box::new(Cursor::new(first).chain(source));
+    match encoding {
+        None => {}
+        // Not decoded, so that bytes of another encoding are seen.
+        Some(encoding) if encoding == UTF_8 => {
+            let mut mark = Vec::new();
+            source.by_ref().take(3).read_to_end(&mut mark)?;
+            let mark = if mark == b"\xef\xbb\xbf" { Vec::new() } else { mark };
+            source = Box::new(Cursor::new(mark).chain(source));
+        }
+        Some(encoding) => source = Box::new(Decoded::new(source, encoding)),
+    }
+    let mut head = Vec::new();
+    source.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let dialect = Dialect::of(&head, is_known);
+    let rest = Cursor::new(head.split_off(dialect.skipped.min(head.len()))).chain(source);
+    let mut builder = ReaderBuilder::new();
+    let mut reader = builder.flexible(true).delimiter(dialect.separator).from_reader(Box::new(rest) as Bytes);
+    let header = reader.byte_headers()?.clone();
+    if table::is_blank(&header) {
+        return Err(TableError::Form("it is empty: its first row must name the columns".to_owned()));
+    }
+    Ok((reader, header))
 }

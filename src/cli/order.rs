@@ -1,12 +1,12 @@
 //! `flashsale order`: lists, shows and cancels orders.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use super::{
     CommonArgs,
-    arguments::{ReasonArgs, filled},
+    arguments::filled,
     exit::Exit,
+    order_cancel::{self, CancelArgs},
     order_list::{self, ListArgs},
     service::ServiceArgs,
     table::{cell, money, sheet, short_time},
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     tools::client::api::{ApiCall, escape},
     wire::{
-        order::{OrderBody, OrderRow},
+        order::OrderRow,
         payment::{HeardEventBody, PaymentBody},
     },
 };
@@ -30,6 +30,7 @@ Examples:
   flashsale order list --customer anna --since 1h     what somebody who calls has ordered
   flashsale order show order_…                        its lines, its payments, and what is known of each
   flashsale order cancel order_…                      the units are available again
+  flashsale order cancel --sale drop-1 --pending      all that wait for their payment
 
 Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
 
@@ -40,13 +41,6 @@ Examples:
 
 A payment shows what its events said, whatever the order made of it, and the first 20 events of the \
 order as they came. What is not known is left out.";
-
-const CANCEL_EXAMPLES: &str = "\
-Example:
-  flashsale order cancel order_…
-
-Only an order that waits for its payment can be cancelled. Its units are available again. The log says that an admin \
-did it. Money that comes later is for a refund: `flashsale review list` has it.";
 
 /// List, show and cancel orders
 #[derive(Args)]
@@ -70,29 +64,19 @@ enum OrderCommand {
         #[arg(value_parser = filled)]
         id: String,
     },
-    /// Cancel an order that waits for its payment
-    #[command(after_help = CANCEL_EXAMPLES)]
-    Cancel {
-        /// Order id
-        #[arg(value_parser = filled)]
-        id: String,
-        #[command(flatten)]
-        reason: ReasonArgs,
-    },
+    /// Cancel an order that waits for its payment, or all of a sale that do
+    #[command(after_help = order_cancel::EXAMPLES)]
+    Cancel(CancelArgs),
 }
 
 pub(super) fn run(common: &CommonArgs, args: &OrderArgs) -> Exit {
-    args.service.run(common, async |client| match &args.command {
-        OrderCommand::List(filters) => order_list::run(client, &args.service, filters).await,
+    let service = &args.service;
+    service.run(common, async |client| match &args.command {
+        OrderCommand::List(filters) => order_list::run(client, service, filters).await,
         OrderCommand::Show { id } => {
-            args.service.show(&client.send(ApiCall::get(format!("{ORDERS}/{}", escape(id)))).await?, text)
+            service.show(&client.send(ApiCall::get(format!("{ORDERS}/{}", escape(id)))).await?, text)
         }
-        OrderCommand::Cancel { id, reason } => {
-            let query = reason.parameter().map_or_else(String::new, |reason| format!("?{reason}"));
-            let call = ApiCall::post(format!("{ORDERS}/{}/cancel{query}", escape(id)), &json!({}));
-            let title = |order: &OrderBody<'_>| format!("order {}: {}", cell(&order.id), cell(&order.status));
-            args.service.show(&client.send(call).await?, title)
-        }
+        OrderCommand::Cancel(args) => order_cancel::run(client, service, args).await,
     })
 }
 

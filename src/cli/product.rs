@@ -1,17 +1,19 @@
 //! `flashsale product`: shows, creates, changes and restocks products. `product_list` lists them, and `product_life` deletes,
 //! moves and archives them.
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Args, Subcommand};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{
     CommonArgs,
     arguments::{ReasonArgs, Seen, count, filled, product_id},
+    bulk::{self, Kind, PRODUCTS, Target, WhichArgs},
     exit::Exit,
-    print::{print_line, print_note},
+    print::print_line,
     product_life::{self, LifeCommand},
     product_list::{ListArgs, list},
+    product_restock::{self, RestockArgs},
     service::{CommandError, ServiceArgs},
     table::{cell, sheet, short_time},
 };
@@ -23,7 +25,11 @@ use crate::{
     wire::product::ProductBody,
 };
 
-pub(super) const PRODUCTS: &str = "/api/admin/products";
+/// The fields that a change changes.
+const CHANGED: [&str; 7] = ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
+/// The columns of a file of changes.
+const COLUMNS: [&str; 9] =
+    ["sku", "id", "name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +39,7 @@ Examples:
   flashsale product show 1
   flashsale product show --sku AIR-38           by the shop's own name for it
   flashsale product restock 1 --delta 50        fifty more, while it sells
+  flashsale product restock --sale drop-1 --delta 5
   flashsale product change 1 --price 99.00      existing orders keep their price
   watch -n 1 flashsale product show 1
 
@@ -54,20 +61,12 @@ Examples:
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
   flashsale product change 1 --group air-max    counts for --max-per-group of its sale, at once
+  flashsale product change --sale drop-1 --max-per-customer 2
+  flashsale product change --file prices.csv    a table with the columns sku or id, and what changes
 
 What you do not name stays. Existing orders keep their price. To change the number of units: \
-`flashsale product restock`.";
-
-const RESTOCK_EXAMPLES: &str = "\
-Examples:
-  flashsale product restock 1 --delta 50        fifty more
-  flashsale product restock 1 --delta -20       twenty fewer
-  flashsale product restock 1 --total 500       five hundred in all, including sold ones
-  flashsale product restock 1 --delta 50 --key truck-17
-                                                fifty more, however often you repeat it
-
-A total below the units that are held, pending and sold is refused (below_promised), and the answer says how many \
-these are.";
+`flashsale product restock`. Many at once: an empty cell says what the flags say, and the same again goes on where it \
+broke off. Exit status: 0 all are done or unchanged; 1 one was refused; 2 it did not come to its end.";
 
 /// List, show, create, change, restock, move and archive products
 #[derive(Args)]
@@ -94,11 +93,11 @@ enum ProductCommand {
     /// Create a product
     #[command(after_help = CREATE_EXAMPLES)]
     Create(NewProductArgs),
-    /// Change the name, price, limits or visibility, also while it sells
+    /// Change the name, price, limits or visibility of one or many, also while they sell
     #[command(after_help = CHANGE_EXAMPLES)]
     Change {
         #[command(flatten)]
-        product: ProductKeyArgs,
+        which: WhichArgs,
         #[command(flatten)]
         change: ProductChangeArgs,
         /// No metadata
@@ -114,7 +113,7 @@ enum ProductCommand {
         reason: ReasonArgs,
     },
     /// Add or remove units, also while it sells
-    #[command(after_help = RESTOCK_EXAMPLES)]
+    #[command(after_help = product_restock::EXAMPLES)]
     Restock(RestockArgs),
     #[command(flatten)]
     Life(LifeCommand),
@@ -239,46 +238,23 @@ struct ProductChangeArgs {
     limits: LimitArgs,
 }
 
-#[derive(Args)]
-#[command(group = ArgGroup::new("units").required(true).args(["delta", "total"]))]
-struct RestockArgs {
-    #[command(flatten)]
-    product: ProductKeyArgs,
-    /// Number of units to add; negative to remove
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    delta: Option<i64>,
-    /// New number of units in all, including held, pending and sold ones
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
-    total: Option<u64>,
-    /// Idempotency key: a restocking counts once, however often it is sent [default: a new one]
-    #[arg(long, value_parser = filled)]
-    key: Option<String>,
-    #[command(flatten)]
-    reason: ReasonArgs,
-}
-
 pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
     let show = |reply| args.service.show(&reply, text);
     args.service.run(common, async |client| match &args.command {
         ProductCommand::List(wanted) => list(client, &args.service, wanted).await,
         ProductCommand::Show { product } => show(client.send(ApiCall::get(product.path())).await?),
         ProductCommand::Create(product) => show(create(client, product).await?),
-        ProductCommand::Change { product, change, no_metadata, no_max_per_customer, no_group, reason } => {
+        ProductCommand::Change { which, change, no_metadata, no_max_per_customer, no_group, reason } => {
             let mut change = body(change)?;
             let taken_away =
                 [("metadata", no_metadata), ("max_per_customer", no_max_per_customer), ("group", no_group)];
             for (name, _) in taken_away.into_iter().filter(|(_, no)| **no) {
                 change[name] = Value::Null;
             }
-            if change.as_object().is_none_or(serde_json::Map::is_empty) {
-                return Err(CommandError::NotDone(
-                    "nothing to change: `flashsale product change --help` lists what can be changed".into(),
-                ));
-            }
-            reason.add_to(&mut change);
-            show(client.send(ApiCall::patch(product.path(), &change)).await?)
+            let products = which.find(client, &COLUMNS).await?;
+            send_change(client, &args.service, products, change, reason).await
         }
-        ProductCommand::Restock(restock) => show(send_restock(client, restock).await?),
+        ProductCommand::Restock(restock) => product_restock::run(client, &args.service, restock).await,
         ProductCommand::Life(command) => {
             if let Some(reply) = product_life::send(client, command).await? {
                 return show(reply);
@@ -287,6 +263,41 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             Ok(Exit::Done)
         }
     })
+}
+
+/// Changes one product, or each of many: what its row has comes before the flags. It needs no name for a run, because the same
+/// again finds what is done as it should be.
+async fn send_change(
+    client: &mut ApiClient,
+    service: &ServiceArgs,
+    products: Target,
+    flags: Value,
+    reason: &ReasonArgs,
+) -> Result<Exit, CommandError> {
+    let whole = |cells: Value| {
+        let mut body = flags.clone();
+        let cells = cells.as_object().cloned().unwrap_or_default();
+        body.as_object_mut()
+            .map(|body| body.extend(cells))
+            .filter(|()| body != json!({}))
+            .ok_or("nothing to change: `flashsale product change --help` lists what can be changed")?;
+        reason.add_to(&mut body);
+        Ok(body)
+    };
+    match products {
+        Target::One(path) => {
+            let body = whole(json!({})).map_err(CommandError::NotDone)?;
+            service.show(&client.send(ApiCall::patch(path, &body)).await?, text)
+        }
+        Target::Many(products) => {
+            let steps = products
+                .into_iter()
+                .map(|product| product.step(|path, cells| Ok(ApiCall::patch(path, &whole(cells)?))));
+            let go_on = "To go on: the same again. What is done stays so.".to_owned();
+            let kind = Kind { noun: "product", fields: &CHANGED, go_on, run: None };
+            bulk::run(client, service, &kind, steps.collect()).await
+        }
+    }
 }
 
 fn body(fields: &impl Serialize) -> Result<Value, CommandError> {
@@ -312,29 +323,6 @@ async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiR
     Ok(client.send(ApiCall::post(PRODUCTS, &body(product)?)).await?)
 }
 
-/// Restocks, always with a key, so that a person who does not know whether it counted can send it again.
-async fn send_restock(client: &mut ApiClient, restock: &RestockArgs) -> Result<ApiReply, CommandError> {
-    let mut change = match restock.total {
-        Some(total) => json!({"total": total}),
-        None => json!({"delta": restock.delta}),
-    };
-    restock.reason.add_to(&mut change);
-    let random = || getrandom::u64().map(|number| format!("restock-{number:016x}"));
-    let key = restock.key.clone().map_or_else(random, Ok).map_err(|error| CommandError::NotDone(error.to_string()))?;
-    let call =
-        ApiCall::post(format!("{}/restock", restock.product.path()), &change).with_header("idempotency-key", &*key);
-    let sent = client.send(call).await;
-    let is_unknown = match &sent {
-        Err(CallError::Transport(error)) => error.may_have_effect(),
-        Err(CallError::Refused(refusal)) => !refusal.is_refusal(),
-        _ => false,
-    };
-    if is_unknown {
-        print_note(&format!("The same again with --key {key} counts once."));
-    }
-    Ok(sent?)
-}
-
 pub(super) fn price(product: &ProductBody<'_>) -> String {
     printable(&format!("{} {}", product.price, product.currency))
 }
@@ -351,7 +339,7 @@ pub(super) fn stock(product: &ProductBody<'_>) -> [(&'static str, u64); 5] {
 }
 
 /// The facts under the names of the options that change them, then the counters below each other.
-fn text(product: &ProductBody<'_>) -> String {
+pub(super) fn text(product: &ProductBody<'_>) -> String {
     let fact = |name: &str, text: String| (name.to_owned(), text);
     let empty = || (String::new(), String::new());
     let counters = stock(product).map(|(name, units)| (name, units.to_string()));

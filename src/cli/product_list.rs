@@ -4,8 +4,9 @@ use clap::Args;
 
 use super::{
     arguments::{Seen, filled},
+    bulk::PRODUCTS,
     exit::Exit,
-    product::{PRODUCTS, price, stock},
+    product::{price, stock},
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, short_name},
 };

@@ -113,6 +113,14 @@ impl ApiClient {
         Ok(Self { connection: Connection::bounded(Rc::clone(&endpoint), bounds), endpoint, bearer, date: None })
     }
 
+    /// Another connection to the same service, with the same token.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let endpoint = Rc::clone(&self.endpoint);
+        let connection = Connection::bounded(Rc::clone(&endpoint), BOUNDS);
+        Self { connection, endpoint, bearer: self.bearer.clone(), date: None }
+    }
+
     /// Sets the longest wait for each answer from now on.
     pub fn set_timeout(&mut self, timeout: Duration) {
         self.connection = Connection::bounded(Rc::clone(&self.endpoint), Bounds { timeout, ..BOUNDS });

@@ -71,8 +71,13 @@ fn of_sep_line(head: &[u8]) -> Option<Dialect> {
 
 /// The column that a cell of the header names: in any case, with blanks or hyphens for underscores.
 pub fn column(cell: &str) -> Option<&'static str> {
+    column_of(cell, &COLUMNS)
+}
+
+/// The same among other columns.
+pub fn column_of(cell: &str, columns: &[&'static str]) -> Option<&'static str> {
     let name = cell.trim().to_lowercase().replace([' ', '-'], "_");
-    COLUMNS.into_iter().find(|column| *column == name)
+    columns.iter().copied().find(|column| *column == name)
 }
 
 /// Whether the column is nobody's: a stray last one, or the index that pandas writes.

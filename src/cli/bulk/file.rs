@@ -1,0 +1,179 @@
+//! A table of products that exist: each row has an id or a SKU, and what to do with the product.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use csv::ByteRecord;
+use serde_json::{Map, Value};
+
+use super::which::ManyArgs;
+use crate::{
+    cli::{
+        import_columns::ColumnMap,
+        import_table::{TableError, open_table},
+        table::cell as printed,
+    },
+    wire::table::{self, cell},
+};
+
+/// The columns that any such table may have.
+const COLUMNS: [&str; 11] = [
+    "id",
+    "sku",
+    "delta",
+    "total",
+    "name",
+    "metadata",
+    "price",
+    "max_per_hold",
+    "max_per_customer",
+    "group",
+    "visibility",
+];
+/// More rows are several files.
+const ROWS_MAX: usize = 100_000;
+
+/// How a row names its product.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Sku(String),
+    Id(String),
+}
+
+pub(super) struct Row {
+    pub(super) number: u64,
+    pub(super) key: Key,
+    /// The fields of the wire that the row has, or what is wrong with it.
+    pub(super) cells: Result<Value, String>,
+}
+
+/// `sku=Artikel`, as a flag.
+pub(super) fn map(text: &str) -> Result<ColumnMap, String> {
+    ColumnMap::among(text, &COLUMNS)
+}
+
+/// All rows. The file is read before anything is changed, so that one that breaks off changes nothing.
+///
+/// # Errors
+/// When it cannot be read, or is no such table.
+pub(super) fn read(path: &Path, many: &ManyArgs, columns: &[&'static str]) -> Result<Vec<Row>, String> {
+    let is_stdin = path == Path::new("-");
+    let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let unreadable = |error: io::Error| format!("{name} cannot be read: {error}");
+    let source: Box<dyn Read> =
+        if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(unreadable)?) };
+    let is_known = |cell: &str| place(cell, many, columns).is_some();
+    let (mut reader, header) = open_table(source, many.encoding, is_known).map_err(|error| match error {
+        TableError::Source(error) => unreadable(error),
+        TableError::Form(what) => format!("{name}: {what}"),
+    })?;
+    let places = places(&header, many, columns).map_err(|what| format!("{name}: {what}"))?;
+    let (mut rows, mut seen, mut record, mut number) = (Vec::new(), HashMap::new(), ByteRecord::new(), 0);
+    while reader.read_byte_record(&mut record).map_err(|error| unreadable(error.into()))? {
+        if table::is_blank(&record) {
+            continue;
+        }
+        number += 1;
+        if rows.len() == ROWS_MAX {
+            return Err(format!("{name} has more than {ROWS_MAX} rows; nothing was changed"));
+        }
+        let mut row = read_row(number, &places, &record);
+        if let Some(first) = seen.get(&row.key) {
+            row.cells = Err(format!("row {first} names this product too: give each product one row"));
+        }
+        seen.entry(row.key.clone()).or_insert(number);
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// The column of ours that a cell of the header names.
+fn place(cell: &str, many: &ManyArgs, columns: &[&'static str]) -> Option<&'static str> {
+    let mapped = many.map.iter().find(|map| map.names(cell)).map(ColumnMap::ours);
+    mapped.or_else(|| table::column_of(cell, columns))
+}
+
+/// The column of ours for each column of the file.
+fn places(header: &ByteRecord, many: &ManyArgs, columns: &[&'static str]) -> Result<Vec<Option<&'static str>>, String> {
+    let names: Vec<_> = header.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
+    let ours = columns.join(", ");
+    let mut places = Vec::new();
+    for name in &names {
+        let place = place(name, many, columns);
+        match place {
+            Some(column) if places.contains(&place) => return Err(format!("there are two columns {column}")),
+            // A file of the shop has many columns, and with --map those are named that count.
+            None if many.map.is_empty() && !table::is_unnamed(name) => {
+                return Err(format!("column {} is not known; known are {ours}", printed(name)));
+            }
+            _ => places.push(place),
+        }
+    }
+    let has = |column| places.contains(&Some(column));
+    if let Some(map) = many.map.iter().find(|map| !names.iter().any(|name| map.names(name))) {
+        return Err(format!("there is no column for {}: is --map right?", map.ours()));
+    }
+    if !has("sku") && !has("id") {
+        return Err("the first row must name a column sku or id".to_owned());
+    }
+    Ok(places)
+}
+
+fn read_row(number: u64, places: &[Option<&'static str>], record: &ByteRecord) -> Row {
+    let (mut fields, mut wrong) = (Map::new(), table::misfit(record, places.len()));
+    for (column, bytes) in places.iter().zip(record).filter_map(|(column, cell)| column.map(|column| (column, cell))) {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let how = "is not UTF-8; save the file as CSV UTF-8, or name its --encoding";
+            wrong.get_or_insert(format!("{column} {how}"));
+            continue;
+        };
+        match value(column, text.trim()) {
+            _ if text.trim().is_empty() => {}
+            Ok(value) => {
+                fields.insert(column.to_owned(), value);
+            }
+            Err(how) => {
+                wrong.get_or_insert(format!("{column} {how}"));
+            }
+        }
+    }
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let (sku, id) = (fields.remove("sku").map(text), fields.remove("id").map(text));
+    let key = match (sku, id) {
+        (Some(sku), _) => Key::Sku(sku),
+        (None, Some(id)) => Key::Id(id),
+        (None, None) => {
+            wrong.get_or_insert("the row has neither a sku nor an id".to_owned());
+            Key::Id(format!("row {number}"))
+        }
+    };
+    Row { number, key, cells: wrong.map_or(Ok(fields.into()), Err) }
+}
+
+/// The JSON value that a cell stands for. What a number means is for the service to decide.
+fn value(column: &str, text: &str) -> Result<Value, String> {
+    let whole = |text: &str| -> Result<Value, String> {
+        let digits = cell::count(text)?;
+        digits.parse::<u64>().map(Value::from).map_err(|_| "must be a whole number, such as 500".to_owned())
+    };
+    Ok(match column {
+        "id" | "total" | "max_per_hold" | "max_per_customer" => whole(text)?,
+        "delta" => {
+            let text = cell::code(text);
+            let (units, is_less) = match text.strip_prefix(['-', '\u{2212}']) {
+                Some(units) => (units, true),
+                None => (text.strip_prefix('+').unwrap_or(text), false),
+            };
+            let units = whole(units)?.as_i64().ok_or("is too large")?;
+            Value::from(if is_less { -units } else { units })
+        }
+        "price" => Value::from(cell::price(text, 2)?.into_owned()),
+        "name" => Value::from(cell::name(text)),
+        "metadata" => serde_json::from_str(text).map_err(|_| "is no JSON. Write {\"colour\": \"red\"}".to_owned())?,
+        _ => Value::from(cell::code(text)),
+    })
+}
