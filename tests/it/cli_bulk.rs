@@ -234,7 +234,7 @@ async fn what_does_not_fit_is_said_before_anything_is_changed() {
         assert!(status == expected && stderr.contains(word), "{call}: {status} {stderr} {printed}");
     }
     for (call, word) in [
-        ("order cancel", "--sale"),
+        ("order cancel", "<ID>"),
         ("order cancel --sale drop", "--pending"),
         ("order cancel order_x --dry-run", "--sale"),
     ] {
