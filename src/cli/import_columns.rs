@@ -92,6 +92,8 @@ enum Origin {
     OrElse(Option<usize>, String),
     ShopName,
     ShopId,
+    /// What the preset makes of what all variants of a product share.
+    ShopGroup,
 }
 
 /// How rows of the file become rows of the service.
@@ -175,6 +177,7 @@ impl Plan {
             match (ours, at, choices.preset) {
                 ("name", Some(_), Some(_)) => plan.add(ours, Origin::ShopName),
                 ("id", None, Some(Preset::Shopify)) => plan.add(ours, Origin::ShopId),
+                ("group", None, Some(Preset::Shopify)) => plan.add(ours, Origin::ShopGroup),
                 (_, Some(at), _) => plan.add(ours, Origin::Column(at)),
                 (_, None, _) => {}
             }
@@ -195,13 +198,14 @@ impl Plan {
     }
 
     pub(super) fn read(&mut self, row: &ByteRecord) -> PlannedRow {
-        let (mut shop_name, mut shop_id) = (String::new(), String::new());
+        let (mut shop_name, mut shop_id, mut shop_group) = (String::new(), String::new(), String::new());
         match self.shop.as_mut().map(|shop| shop.read(row)) {
             None => {}
             Some(ShopRow::Skipped(why)) => return PlannedRow::Skipped(why),
-            Some(ShopRow::Product { name, id }) => {
+            Some(ShopRow::Product { name, id, group }) => {
                 shop_name = name;
                 shop_id = id.map_or_else(String::new, |id| id.to_string());
+                shop_group = group.unwrap_or_default();
             }
         }
         let of_file = |at: usize| row.get(at).unwrap_or_default();
@@ -212,6 +216,7 @@ impl Plan {
             }
             Origin::ShopName => shop_name.as_bytes(),
             Origin::ShopId => shop_id.as_bytes(),
+            Origin::ShopGroup => shop_group.as_bytes(),
         });
         PlannedRow::Sent(cells.collect())
     }

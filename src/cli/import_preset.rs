@@ -6,10 +6,12 @@ use clap::ValueEnum;
 use csv::ByteRecord;
 use sha2::{Digest, Sha256};
 
-use crate::wire::table::cell;
+use crate::{domain::limits::Group, wire::table::cell};
 
 /// Ids made of a handle have 15 digits, as many as a spreadsheet keeps.
 const ID_LEAST: u64 = 100_000_000_000_000;
+/// Characters of a handle in front of the mark of its group.
+const GROUP_CHARS: usize = 50;
 /// The value of a product's only variant.
 const NO_OPTION: &str = "Default Title";
 
@@ -60,6 +62,8 @@ pub(super) enum ShopRow {
         name: String,
         /// Made of what identifies it in the shop, for a shop without ids.
         id: Option<u64>,
+        /// That of all variants of one product.
+        group: Option<String>,
     },
     /// No product, and why.
     Skipped(&'static str),
@@ -120,7 +124,8 @@ impl ShopRows {
                 }
                 let id = stable_id(&handle, &values);
                 let shown = values.into_iter().filter(|value| value != NO_OPTION);
-                ShopRow::Product { name: joined(&product.1, shown), id: Some(id) }
+                let name = joined(&product.1, shown);
+                ShopRow::Product { name, id: Some(id), group: Some(group_of(&handle)) }
             }
             Self::Woocommerce { columns, parents } => columns.read(row, parents),
         }
@@ -143,7 +148,7 @@ impl WooColumns {
         let parent = parents.get(&optional(self.parent)).filter(|_| is("variation"));
         let values = self.values.iter().map(|at| text(row, *at).replace("\\,", ",")).filter(|value| !value.is_empty());
         let name = parent.map_or(name, |parent| joined(parent, values));
-        ShopRow::Product { name, id: None }
+        ShopRow::Product { name, id: None, group: None }
     }
 }
 
@@ -166,6 +171,19 @@ fn stable_id(handle: &str, options: &[String]) -> u64 {
     ID_LEAST + number % (9 * ID_LEAST)
 }
 
+/// The handle, as far as it can name a group. One that cannot gets a mark, so that no two handles share a group.
+fn group_of(handle: &str) -> String {
+    if Group::parse(handle).is_some() {
+        return handle.to_owned();
+    }
+    let legible = handle.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(GROUP_CHARS);
+    let mark = Sha256::digest(handle.as_bytes());
+    legible
+        .chain(['-'])
+        .chain(mark.iter().take(4).flat_map(|byte| format!("{byte:02x}").chars().collect::<Vec<_>>()))
+        .collect()
+}
+
 fn text(row: &ByteRecord, at: usize) -> String {
     String::from_utf8_lossy(row.get(at).unwrap_or_default()).trim().to_owned()
 }
@@ -173,6 +191,14 @@ fn text(row: &ByteRecord, at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handle_names_the_group_of_its_variants_also_where_its_characters_cannot() {
+        assert_eq!(group_of("air-max_90"), "air-max_90");
+        let odd = ["größe-1", "grüße-1", "Jog 7", "", &"x".repeat(65)].map(group_of);
+        assert!(odd.iter().all(|group| Group::parse(group).is_some()), "{odd:?}");
+        assert!(odd[0].starts_with("gr--e-1-") && odd[0] != odd[1], "{odd:?}");
+    }
 
     #[test]
     fn an_id_made_of_a_handle_stays_and_fits_a_spreadsheet() {

@@ -19,10 +19,10 @@ use super::{
     arguments::{count, filled, product_id, whole},
     exit::Exit,
     print::{print_line, print_note},
-    service::{endpoint, settings, with_api_key, with_service},
+    service::{endpoint, known_token, settings, with_api_key, with_service},
 };
 use crate::{
-    config::{Secret, Settings},
+    config::Settings,
     tools::rush::{
         self, Phase, Progress,
         crowd::Popularity,
@@ -215,10 +215,7 @@ fn plan(args: &RushArgs, settings: &Settings) -> Result<RushPlan, String> {
         concurrency: args.concurrency,
         load: load(args, scenario),
         duration: args.duration,
-        admin_token: args
-            .admin_token
-            .clone()
-            .or_else(|| settings.admin.token.as_ref().map(|t| Secret::expose(t).into())),
+        admin_token: args.admin_token.clone().or_else(|| known_token(settings).map(str::to_owned)),
         signer: args.webhook_secret.clone().or_else(secret),
         seed: args.seed.map_or_else(|| getrandom::u64().map(|random| random % SEEDS), Ok).map_err(|e| e.to_string())?,
     })

@@ -170,7 +170,7 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
 }
 
 /// A token of the settings; one that may change things, if there is one.
-fn known_token(settings: &Settings) -> Option<&str> {
+pub(super) fn known_token(settings: &Settings) -> Option<&str> {
     let listed = settings.admin.tokens.iter().chain(&settings.admin.read_tokens);
     settings.admin.token.iter().chain(listed.map(|token| &token.secret)).map(Secret::expose).next()
 }

@@ -31,10 +31,10 @@ pub(crate) fn settings(bytes: &[u8]) {
     // The host of a URL is no secret.
     let host =
         |value: &str| value.rsplit_once('@').map_or("", |(_, host)| host).split(['/', '?', '#']).next().map(has_mark);
-    let shows = |name: &str, value: &str| {
+    let would_show = |name: &str, value: &str| {
         has_mark(value) && !is_secret(name) || name.ends_with("URL") && host(value) == Some(true)
     };
-    let hides = environment.iter().all(|(name, value)| !has_mark(name) && !shows(name, value));
+    let hides = environment.iter().all(|(name, value)| !has_mark(name) && !would_show(name, value));
     match read(&environment) {
         Ok(loaded) => {
             let shown = loaded.render();

@@ -146,17 +146,15 @@ impl SaleCustomer {
             SaleStatus::Live => {}
             status => return Some(HoldOutcome::SaleNotOpen { status, starts_ms: window.starts_ms, now_ms }),
         }
-        self.cooling_until_ms().map(|until_ms| HoldOutcome::CustomerCoolingDown { until_ms, now_ms })
+        if let Some(until_ms) = self.cooling_until_ms() {
+            return Some(HoldOutcome::CustomerCoolingDown { until_ms, now_ms });
+        }
+        reached(self.limits().into_iter().filter(|limit| limit.of == CustomerLimit::Sale))
     }
 
     /// Why a hold of one unit of this product would be refused. `None`: it would not.
     pub fn refusal_of(&self, product: &Product) -> Option<HoldOutcome> {
-        let limit = || {
-            let mut limits = self.limits().into_iter().filter(|limit| limit.covers(product));
-            let reached = limits.find(|limit| limit.remaining() == 0)?;
-            let remaining = reached.remaining();
-            Some(HoldOutcome::CustomerLimitReached { limit: reached.of, most: reached.most, remaining })
-        };
+        let limit = || reached(self.limits().into_iter().filter(|limit| limit.covers(product)));
         let shortage = || {
             let stock = product.stock;
             let shortage = Shortage {
@@ -168,6 +166,14 @@ impl SaleCustomer {
             };
             (stock.available == 0).then_some(HoldOutcome::InsufficientStock(shortage))
         };
-        self.refusal().or_else(limit).or_else(shortage)
+        // A limit of the product comes before that of the sale.
+        let anything = self.refusal().filter(|refusal| !matches!(refusal, HoldOutcome::CustomerLimitReached { .. }));
+        anything.or_else(limit).or_else(shortage)
     }
+}
+
+/// The first limit that leaves nothing.
+fn reached(mut limits: impl Iterator<Item = CountedLimit>) -> Option<HoldOutcome> {
+    let CountedLimit { of, most, .. } = limits.find(|limit| limit.remaining() == 0)?;
+    Some(HoldOutcome::CustomerLimitReached { limit: of, most, remaining: 0 })
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::time::rfc3339;
+use super::{metadata::metadata_body, time::rfc3339};
 use crate::domain::{
     hold::PricedLine,
     ids::ProductId,
@@ -28,6 +29,9 @@ pub struct ItemRow<'a> {
     pub line_amount: String,
     pub currency: Option<Cow<'a, str>>,
     pub customer_id: Option<Cow<'a, str>>,
+    /// That of the order.
+    #[serde(default)]
+    pub metadata: Option<Map<String, Value>>,
     /// That of the order.
     pub status: Cow<'a, str>,
     /// Where the product counts the units: `pending` or `sold`. Null: they came back.
@@ -56,6 +60,7 @@ impl<'a> ItemRow<'a> {
             line_amount: price.times(line.quantity.get()).written(currency.as_ref()),
             currency: currency.map(|currency| currency.code().into()),
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),
+            metadata: order.metadata.as_ref().map(metadata_body),
             status: order.status.as_str().into(),
             counted_as: order.counted_as().map(CountedAs::as_str).map(Cow::Borrowed),
             created_at: rfc3339(order.created_ms),

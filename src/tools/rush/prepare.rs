@@ -121,7 +121,7 @@ async fn sale_limits(plan: &RushPlan, token: &str, sale: &str) -> Result<SaleLim
     reply.and_then(|reply| reply.json()).map_err(|error| explain_admin(plan, sale, error))
 }
 
-/// Makes a product; gives its id.
+/// Makes a product, which buyers of the shop do not see in its list; gives its id.
 async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
     let Some(token) = &plan.admin_token else {
         // Asked all the same, because a service that does not answer is the first thing to report.
@@ -130,7 +130,7 @@ async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
             _ => Err(RushError::TokenNeeded),
         };
     };
-    let body = json!({"name": NAME, "price": PRICE, "total_stock": units});
+    let body = json!({"name": NAME, "price": PRICE, "total_stock": units, "visibility": "unlisted"});
     let reply = client(plan, Some(token))?.send(ApiCall::post("/api/admin/products", &body)).await;
     let created = reply.and_then(|reply| reply.json::<ProductBody<'static>>());
     created.map(|product| product.id).map_err(|error| explain_admin(plan, "", error))

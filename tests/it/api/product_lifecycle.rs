@@ -231,7 +231,7 @@ async fn two_services_that_remember_a_product_sell_it_where_it_is_while_it_moves
         }
         held
     };
-    let moves = async {
+    let to_and_fro = async {
         let mut moved = 0;
         for round in 0..60 {
             let sale = ["other", "drop"][round / 2 % 2];
@@ -251,8 +251,8 @@ async fn two_services_that_remember_a_product_sell_it_where_it_is_while_it_moves
         }
         moved
     };
-    let (held, moved) = tokio::join!(load, moves);
-    assert!(held > 0 && moved > 0, "{held} held, {moved} moved");
+    let (holds, moved) = tokio::join!(load, to_and_fro);
+    assert!(holds > 0 && moved > 0, "{holds} held, {moved} moved");
     assert_eq!(app.get("/api/products/7").await.body["available_stock"], 10);
     assert_eq!(other.hold(&app).await.status, 201);
 }
@@ -286,13 +286,12 @@ async fn of_16_moves_to_two_sales_and_deletions_at_once_the_last_one_decides_and
         let there = ["drop", "other"]
             .map(|sale| redis.hexists::<_, _, bool>(format!("fs1:{{{sale}}}:stock"), "7:total").unwrap());
         let listed = app.get("/api/products/7").await;
-        match listed.status {
-            200 => assert_eq!(there, ["drop", "other"].map(|sale| listed.body["sale"] == sale)),
-            _ => {
-                assert_eq!(there, [false, false], "{answers:?}");
-                is_gone(&app).await;
-                make(&app, "drop").await;
-            }
+        if listed.status == 200 {
+            assert_eq!(there, ["drop", "other"].map(|sale| listed.body["sale"] == sale));
+        } else {
+            assert_eq!(there, [false, false], "{answers:?}");
+            is_gone(&app).await;
+            make(&app, "drop").await;
         }
         assert!(is_clean(&app).await);
     }

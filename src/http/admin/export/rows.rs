@@ -55,6 +55,7 @@ impl Row for ItemRow<'_> {
         "line_amount",
         "currency",
         "customer_id",
+        "metadata",
         "status",
         "counted_as",
         "created_at",

@@ -278,7 +278,10 @@ fn notes(plan: &RushPlan, state: &RushState, evidence: &Evidence<'_>, samples: &
         notes.push("all holds and orders stay, because of --keep; what is not paid lapses at its deadline".to_owned());
     }
     if matches!(plan.product, ProductChoice::New { .. }) {
-        notes.push("the product was made for this rush, and stays".to_owned());
+        notes.push(
+            "the product was made for this rush, and stays: `flashsale product delete` or `archive` takes it away"
+                .to_owned(),
+        );
     }
     notes
 }
