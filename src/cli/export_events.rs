@@ -1,11 +1,13 @@
 //! `flashsale export --per event`: the log of events to its end, one event a line, as `GET /api/admin/events` has them.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal},
     path::Path,
 };
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,9 +17,9 @@ use super::{
     service::CommandError,
     table::counted,
 };
-use crate::{
-    tools::client::api::{ApiCall, ApiClient, CallError, escape},
-    wire::Page,
+use crate::tools::{
+    client::api::{ApiCall, ApiClient, CallError, escape},
+    text::printable,
 };
 
 const PATH: &str = "/api/admin/events";
@@ -35,8 +37,9 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
     let mut page = next(client, args, "").await?;
     let mut output = destination.open()?;
     let bar = bar(&output);
-    let mut events: u64 = 0;
+    let (mut events, mut missing) = (0_u64, BTreeSet::new());
     loop {
+        missing.append(&mut page.missing);
         let mut lines = String::new();
         for event in &page.data {
             lines.push_str(&event.to_string());
@@ -70,18 +73,32 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
     if let Some(file) = args.file {
         let file = file.display().to_string();
         if args.json {
-            print_line(&json!({"events": events, "file": file, "format": "ndjson"}).to_string());
+            print_line(&json!({"events": events, "file": file, "format": "ndjson", "missing": missing}).to_string());
         } else {
-            print_note(&format!("{file} is whole: {}", counted(events, "event")));
+            let whole = if missing.is_empty() { "is whole" } else { "has what the service still has" };
+            print_note(&format!("{file} {whole}: {}", counted(events, "event")));
         }
+    }
+    if !missing.is_empty() {
+        let sales = missing.into_iter().collect::<Vec<_>>().join(", ");
+        print_note(&format!("{}: older events are not in the log any more (events.keep_max)", printable(&sales)));
     }
     Ok(Exit::Done)
 }
 
+#[derive(Deserialize)]
+struct EventsPage {
+    data: Vec<Value>,
+    next_cursor: Option<String>,
+    /// Sales whose logs have dropped events.
+    #[serde(default)]
+    missing: BTreeSet<String>,
+}
+
 /// The page after the event with this id; the first after none.
-async fn next(client: &mut ApiClient, args: &EventsArgs<'_>, seen: &str) -> Result<Page<Value>, CommandError> {
+async fn next(client: &mut ApiClient, args: &EventsArgs<'_>, seen: &str) -> Result<EventsPage, CommandError> {
     let sale = args.sale.map_or_else(String::new, |sale| format!("&sale={}", escape(sale)));
-    let after = if seen.is_empty() { String::new() } else { format!("&after={}", escape(seen)) };
+    let after = if seen.is_empty() { "&since=0".to_owned() } else { format!("&after={}", escape(seen)) };
     Ok(client.send(ApiCall::get(format!("{PATH}?limit={PAGE}{sale}{after}"))).await?.json()?)
 }
 

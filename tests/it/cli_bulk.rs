@@ -218,7 +218,7 @@ async fn what_does_not_fit_is_said_before_anything_is_changed() {
         ("restock --file unknown.csv", 2, "column colour is not known"),
         ("restock --file twice.csv", 2, "two columns total"),
         ("restock --file empty.csv", 2, "must name the columns"),
-        ("restock --file nowhere.csv", 2, "cannot be read"),
+        ("restock --file missing.csv", 2, "cannot be read"),
         ("restock --file good.csv --map total=Bestand", 2, "no column for total: is --map right?"),
         ("restock --file good.csv --map units=total", 2, "there is no column units"),
         ("restock --file good.csv --sale drop", 2, "cannot be used with"),

@@ -197,8 +197,10 @@ impl ApiClient {
             }
             let next = ApiCall::get(format!("{path}{joint}limit={limit}&cursor={cursor}"));
             let mut page: Value = self.send(next).await?.json()?;
-            let rows = whole["data"].as_array_mut().zip(page["data"].as_array_mut());
-            let (rows, more) = rows.ok_or(CallError::Unreadable)?;
+            // A service that is none of ours may answer anything.
+            let rows = whole.get_mut("data").and_then(Value::as_array_mut);
+            let more = page.get_mut("data").and_then(Value::as_array_mut);
+            let (rows, more) = rows.zip(more).ok_or(CallError::Unreadable)?;
             rows.append(more);
             whole["next_cursor"] = page["next_cursor"].take();
         }

@@ -130,5 +130,6 @@ async fn products_of(client: &mut ApiClient, sale: &str, by_admin: bool) -> Resu
 }
 
 fn rows(mut list: Value) -> Result<Vec<WantedProduct>, CallError> {
-    serde_json::from_value(list["data"].take()).map_err(|_| CallError::Unreadable)
+    let rows = list.get_mut("data").map(Value::take).unwrap_or_default();
+    serde_json::from_value(rows).map_err(|_| CallError::Unreadable)
 }

@@ -181,7 +181,8 @@ async fn read_stock(client: &mut ApiClient, sale: Option<&str>) -> Result<StockV
     let query = of_sale.as_ref().map_or_else(String::new, |of_sale| format!("?{of_sale}"));
     let mut list = client.list_up_to(&format!("/api/admin/products{query}"), Some(PRODUCTS_MAX)).await?;
     let products: Vec<ProductBody<'static>> =
-        serde_json::from_value(list["data"].take()).map_err(|_| CallError::Unreadable)?;
+        serde_json::from_value(list.get_mut("data").map(Value::take).unwrap_or_default())
+            .map_err(|_| CallError::Unreadable)?;
     let query = of_sale.map_or_else(String::new, |of_sale| format!("&{of_sale}"));
     let reviews =
         client.send(ApiCall::get(format!("/api/admin/reviews?status=open&limit={REVIEWS_MAX}{query}"))).await?;
