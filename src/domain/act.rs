@@ -2,7 +2,7 @@
 
 use super::text::is_plain;
 
-/// The name of an admin's token: see [`Actor::RULE`].
+/// The name of an admin's token: 1 to 64 of `A-Z a-z 0-9 . _ @ -`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(String);
 
