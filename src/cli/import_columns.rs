@@ -18,7 +18,7 @@ pub(super) struct ColumnMap {
 }
 
 impl ColumnMap {
-    /// Of a table with these columns.
+    /// The plan of a table with these columns.
     pub(super) fn among(text: &str, columns: &[&'static str]) -> Result<Self, String> {
         let (ours, theirs) = text.split_once('=').ok_or("write it as ours=theirs, such as name=Title")?;
         let known = || format!("there is no column {ours}; ours are {}", columns.join(", "));

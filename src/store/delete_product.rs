@@ -21,21 +21,24 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be deleted. The same call then finishes that.
     pub async fn delete_product(&self, id: ProductId, act: &Act) -> Result<DeleteProductOutcome, Failure> {
+        // Somebody else may note the end of what this call did.
+        let mut has_removed = false;
+        let gone = |has_removed| {
+            if has_removed { DeleteProductOutcome::Deleted } else { DeleteProductOutcome::ProductNotFound }
+        };
         for _ in 0..TRIES {
-            let Some((listing, step)) = self.entry_of(id).await? else {
-                return Ok(DeleteProductOutcome::ProductNotFound);
-            };
+            let Some((listing, step)) = self.entry_of(id).await? else { return Ok(gone(has_removed)) };
             match step {
                 Step::Moving { to, token } => _ = self.finish_move(id, &listing, &to, &token, act).await?,
                 Step::None => {
                     // Only what exists: a product that is being made right now is not deleted before it is there.
                     if !self.has_product(&listing.sale, id).await? {
-                        return Ok(DeleteProductOutcome::ProductNotFound);
+                        return Ok(gone(has_removed));
                     }
                     self.note(id, &listing, &Step::None, &Step::Deleting).await?;
                 }
                 Step::Deleting => {
-                    if let Some(outcome) = self.end_deletion(id, &listing, act).await? {
+                    if let Some(outcome) = self.end_deletion(id, &listing, act, &mut has_removed).await? {
                         return Ok(outcome);
                     }
                 }
@@ -50,11 +53,13 @@ impl Store {
         id: ProductId,
         listing: &Listing,
         act: &Act,
+        has_removed: &mut bool,
     ) -> Result<Option<DeleteProductOutcome>, Failure> {
         match self.remove_product(&listing.sale, id, None, act).await? {
             RemoveOutcome::HasOrders => return Ok(Some(DeleteProductOutcome::HasOrders)),
             RemoveOutcome::HasHolds => return Ok(Some(DeleteProductOutcome::HasHolds)),
-            RemoveOutcome::Removed(_) | RemoveOutcome::ProductNotFound => {}
+            RemoveOutcome::Removed(_) => *has_removed = true,
+            RemoveOutcome::ProductNotFound => {}
         }
         let change = ListingChange {
             product: id,

@@ -30,7 +30,7 @@ const PAGE: u64 = 100;
 struct Suspect {
     position: Position,
     finding: Finding,
-    /// Of an order that is paid in the log.
+    /// An order that is paid in the log.
     paid: Option<KnownOrder>,
 }
 
