@@ -34,11 +34,7 @@ if decided ~= 'arrived' then return { decided } end
 
 -- effects
 redis.call('HSET', sale_key, 'currency', currency)
-redis.call('HSET', product_key, 'name', name)
-if metadata ~= '' then redis.call('HSET', product_key, 'metadata', metadata) end
-redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
-  id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold,
-  id .. ':rules', rules)
+write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
 local row = product_row(id, product_key)
 log_product_event('product.moved', row, now, row, from, to)
 write_book(now)

@@ -28,6 +28,14 @@ local function set_terms(terms)
   redis.call('HSET', sale_key, 'rules', rules)
 end
 
+-- Writes a product all of whose units are available.
+local function write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
+  redis.call('HSET', product_key, 'name', name)
+  if metadata ~= '' then redis.call('HSET', product_key, 'metadata', metadata) end
+  redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
+    id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold, id .. ':rules', rules)
+end
+
 -- The whole record of the sale as a list of fields and values.
 local function sale_terms()
   return redis.call('HGETALL', sale_key)

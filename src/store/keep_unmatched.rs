@@ -35,8 +35,6 @@ impl Store {
             }
             word => return Err(unknown_word(Op::KeepUnmatched, word)),
         };
-        // Afterwards, so that what went into a store that was emptied before is not acknowledged.
-        self.check_identity().await?;
         self.confirm(once_key).await?;
         Ok(outcome)
     }

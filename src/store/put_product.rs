@@ -14,6 +14,8 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may exist.
     pub async fn put_product(&self, product: &NewProduct, act: &Act) -> Result<PutProductOutcome, Failure> {
+        // As in put_sale, because it may make a sale.
+        self.check_identity().await?;
         // Also before the claim, so that a product that will be refused takes no id.
         if let Some(sale) = &product.sale
             && let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency)

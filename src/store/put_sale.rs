@@ -12,6 +12,8 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the sale may exist.
     pub async fn put_sale(&self, id: &SaleId, wanted: &SaleChange, act: &Act) -> Result<PutSaleOutcome, Failure> {
+        // Nothing begins in a store that was emptied: a restart begins a new one, or a backup comes back.
+        self.check_identity().await?;
         // Before the sale itself, so that no sale is ever missing in the list.
         self.add_to_sales(id).await?;
         let call = self.terms.for_act(ScriptCall::of(Op::PutSale).keys(SaleKeys(id).book()), act);

@@ -57,17 +57,19 @@ impl Store {
 
     /// An event that names nothing of ours is about the order that earlier events of its payment named.
     async fn settle_unnamed(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let Some(payment) = &event.payment else {
-            return if event.status.is_about_money() { self.keep_unmatched(event).await } else { Ok(ignored()) };
-        };
-        if let Some(hold) = self.hold_of_payment(payment).await? {
+        if let Some(payment) = &event.payment
+            && let Some(hold) = self.hold_of_payment(payment).await?
+        {
             // A try of this event before may have kept it, and died before that was settled.
             self.settle_kept(payment, &hold).await?;
             return self.settle_at(hold, event).await;
         }
+        // Redis knows nothing of it. If that is because it was emptied, the event must come again.
+        self.check_identity().await?;
         if !event.status.is_about_money() {
             return Ok(ignored());
         }
+        let Some(payment) = &event.payment else { return self.keep_unmatched(event).await };
         self.remember_unmatched(payment).await?;
         let outcome = self.keep_unmatched(event).await?;
         // Another worker may just have learned which order it is.

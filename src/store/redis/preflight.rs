@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 use super::{
     durability::{Barrier, Durability, DurabilityWanted, FsyncSupport, fsync_always},
     error::Failure,
-    keys::{SCHEMA, SECRET},
+    keys::{PRODUCTS, SALES, SCHEMA, SECRET},
     reply::Reply,
     runner::Runner,
     secret::{self, SigningKey, get_or_set},
@@ -160,7 +160,9 @@ pub async fn claim(runner: &Runner, schema: &'static str) -> Result<SigningKey, 
         check(found)?;
         return secret::find(runner).await;
     }
-    let secret = secret::find_or_make(runner).await?;
+    // Whoever made a sale had a secret. One that is gone now is not made anew.
+    let has_data = Reply::one(runner.plain(redis::cmd("EXISTS").arg(SALES).arg(PRODUCTS)).await?).int()? > 0;
+    let secret = if has_data { secret::find(runner).await? } else { secret::find_or_make(runner).await? };
     check(get_or_set(runner, SCHEMA, schema).await?)?;
     Ok(secret)
 }

@@ -297,6 +297,18 @@ async fn of_16_moves_to_two_sales_and_deletions_at_once_the_last_one_decides_and
     }
 }
 
+#[tokio::test]
+async fn a_move_of_a_product_that_a_late_deletion_took_ends_and_frees_its_sku() {
+    let app = shop().await;
+    // A deletion noted that it begins, a move took its note for its own, and then the deletion took the product.
+    note(&app, "drop>other#t A");
+    step(&app, Op::RemoveProduct, "drop", &[], &[]);
+    assert_eq!(move_to(&app, "other").await.refusal(), (404, "product_not_found"));
+    is_gone(&app).await;
+    make(&app, "other").await;
+    assert_eq!(hold(&app).await.status, 201);
+}
+
 /// Runs one step of a deletion or a move, as a service does before it is killed.
 fn step(app: &TestApp, op: Op, sale: &str, more: &[&str], arguments: &[&str]) {
     let catalogue = Catalogue::compiled();

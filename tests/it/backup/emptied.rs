@@ -15,6 +15,9 @@ async fn a_service_whose_redis_was_emptied_says_so_and_loses_no_payment() {
     service.add(1, None).await;
     let order = service.ordered(1).await;
     ::redis::cmd("FLUSHALL").exec(&mut connect(&redis)).unwrap();
+    // Nothing looked at Redis since: what comes first is not acknowledged, whatever it is.
+    let foreign = service.pay("order_of_another_shop", "pi_9").await;
+    assert_eq!(foreign.refusal(), (503, "store_replaced"), "{foreign:?}");
     let refused = service.pay(&order, "pi_1").await;
     assert_eq!(refused.refusal(), (503, "store_replaced"), "it comes again: {refused:?}");
     assert_eq!(refused.headers["retry-after"], "5");
@@ -104,13 +107,27 @@ async fn a_redis_with_the_data_of_another_service_is_not_used_before_a_restart()
     assert_eq!(restarted.get("/api/admin/audit").await.body["ok"], true);
 }
 
+#[tokio::test]
+async fn a_new_sale_does_not_go_into_a_redis_that_was_just_emptied() {
+    let redis = redis();
+    let service = Service::on(&redis);
+    ::redis::cmd("FLUSHALL").exec(&mut connect(&redis)).unwrap();
+    let refused = service.post("/api/admin/sales", json!({"id": "drop"})).await;
+    assert_eq!(refused.refusal(), (503, "store_replaced"));
+    let keys: Vec<String> = connect(&redis).keys("*sale*").unwrap();
+    assert_eq!(keys, Vec::<String>::new(), "a restart begins with an empty store");
+}
+
 #[test]
 fn a_redis_that_has_data_and_lost_the_secret_is_refused() {
     let redis = redis();
     drop(Service::on(&redis));
-    connect(&redis).del::<_, ()>("fs1:secret").unwrap();
-    let message = crate::topology::refusal_with(&redis.url(), &[]);
-    assert!(message.contains("fs1:secret") && message.contains("backup"), "{message}");
+    connect(&redis).sadd::<_, _, ()>("fs1:sales", "drop").unwrap();
+    for gone in ["fs1:secret", "fs1:schema"] {
+        connect(&redis).del::<_, ()>(gone).unwrap();
+        let message = crate::topology::refusal_with(&redis.url(), &[]);
+        assert!(message.contains("fs1:secret") && message.contains("backup"), "{message}");
+    }
     let secret: Option<String> = connect(&redis).get("fs1:secret").unwrap();
     assert_eq!(secret, None, "a new one would disown all ids");
 }
