@@ -11,7 +11,6 @@
 --        3 SKU, or ''
 -- REPLY  already_exists, id      the product with this id has the id or the SKU, and is another one
 --        claimed, id, sale
---        revived, id, sale       the same, with the id of a deleted product
 -- cost   O(1); without an id O(explicit ids above the count)
 -- e.g.   KEYS = { 'products', 'skus' }  ARGV = { '', '', 'AIR-38' }  ->  { 'claimed', '1', 'p1' }
 
@@ -41,4 +40,4 @@ if claimed and claimed ~= entry and claimed ~= '~' .. entry and not is_deleted t
 -- effects
 redis.call('HSET', products_key, id, entry)
 if sku ~= '' then redis.call('HSET', skus_key, sku, id) end
-return { is_deleted and 'revived' or 'claimed', id, sale }
+return { 'claimed', id, sale }

@@ -16,6 +16,7 @@
 --          idempotency_key_reused                the key was used with another fingerprint
 --          replayed, deadline, costs, hold id    the key was used for this very hold
 --          product_not_found, product
+--          product_hidden, product               buyers see no difference, and the caller need not look for it elsewhere
 --          sale_ended, when it started in ms or 0
 --          sale_not_started, when it starts in ms
 --          sale_paused, when it started in ms or 0
@@ -157,8 +158,9 @@ end
 local function refusal(run)
   for _, line in ipairs(run) do
     line.stock = line.stock or stock_of(line.product)
-    if not line.stock or line.stock.is_hidden or sale_rules and sale_rules.visibility == 'hidden' then
-      return { 'product_not_found', line.product }
+    if not line.stock then return { 'product_not_found', line.product } end
+    if line.stock.is_hidden or sale_rules and sale_rules.visibility == 'hidden' then
+      return { 'product_hidden', line.product }
     end
   end
   if closed then return closed end

@@ -36,11 +36,10 @@ local refused = once_key and redis.call('GET', once_key)
 
 -- decision
 if #baggage > 0 then return { 'removed', baggage } end
-if not total then return { 'product_not_found' } end
-if not refused and (was_ordered or pending ~= '0' or sold ~= '0') then refused = 'product_has_orders' end
-if not refused and held ~= '0' then refused = 'product_has_holds' end
+if total and not refused and (was_ordered or pending ~= '0' or sold ~= '0') then refused = 'product_has_orders' end
+if total and not refused and held ~= '0' then refused = 'product_has_holds' end
 if once_key then redis.call('SET', once_key, refused or 'product_not_found', 'PX', once_ms) end
-if refused then return { refused } end
+if refused or not total then return { refused or 'product_not_found' } end
 
 -- effects
 redis.call('HDEL', stock_key, id .. ':price', id .. ':earlier_prices', id .. ':total', id .. ':available', id .. ':held',

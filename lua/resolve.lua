@@ -3,7 +3,7 @@
 --
 -- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, payment_reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
---        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 HASH of the order that it is about
+--        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 STRING of the order that it is about
 -- ARGV   1 retention_ms, 2 most events to keep, 3 id of the review, 4 accept (this money pays the order), refund (the money
 --        goes back), dismiss (nothing changes) or '' (a later event settled it elsewhere), 5 note
 -- REPLY  behind                      lapsed units are left to reclaim: nothing was decided, call again

@@ -1,6 +1,9 @@
 //! `flashsale event`: lists what happened, and follows it as it happens.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -126,6 +129,7 @@ impl Reader<'_> {
         let mut wait = 0;
         let mut has_begun = false;
         loop {
+            let asked = Instant::now();
             let answer = client.send(ApiCall::get(self.path(&start, wait))).await;
             let page: EventPageBody<Value> = match answer.and_then(|reply| reply.json()) {
                 Ok(page) => page,
@@ -141,6 +145,10 @@ impl Reader<'_> {
             }
             if !self.print(&page.data)? || !self.follow && !page.more {
                 return Ok(Exit::Done);
+            }
+            // A service that drains, or a proxy that knows no waiting, answers at once.
+            if wait > 0 && page.data.is_empty() && asked.elapsed() < RETRY {
+                tokio::time::sleep(RETRY).await;
             }
             has_begun = true;
             wait = if page.more { 0 } else { WAIT_SECONDS };
@@ -163,6 +171,7 @@ impl Reader<'_> {
             CallError::Refused(refusal) if refusal.code == "cursor_expired" => {
                 print_note(&format!("{}; from now on again", refusal.detail));
                 "after=latest".clone_into(start);
+                tokio::time::sleep(RETRY).await;
             }
             CallError::Refused(refusal) if refusal.is_refusal() => return Err(error.into()),
             CallError::Refused(_) | CallError::Transport(_) | CallError::Unreadable => {

@@ -85,10 +85,10 @@ pub(super) struct ExportArgs {
     #[arg(long, value_parser = STATUSES)]
     status: Option<String>,
     /// Only orders from this time on: 2026-11-27T09:00:00Z, epoch milliseconds, or 1h for an hour ago
-    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read_past)]
     since: Option<String>,
     /// Only orders before this time
-    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read_past)]
     until: Option<String>,
     /// The time of an order that --since and --until are about [default: when it was made]
     #[arg(long, value_parser = ["created_at", "paid_at"])]

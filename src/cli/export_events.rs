@@ -6,8 +6,7 @@ use std::{
     path::Path,
 };
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
-use serde::Deserialize;
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
@@ -17,9 +16,12 @@ use super::{
     service::CommandError,
     table::counted,
 };
-use crate::tools::{
-    client::api::{ApiCall, ApiClient, CallError, escape},
-    text::printable,
+use crate::{
+    tools::{
+        client::api::{ApiCall, ApiClient, CallError, escape},
+        text::printable,
+    },
+    wire::event::EventPageBody,
 };
 
 const PATH: &str = "/api/admin/events";
@@ -39,7 +41,7 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
     let bar = bar(&output);
     let (mut events, mut missing) = (0_u64, BTreeSet::new());
     loop {
-        missing.append(&mut page.missing);
+        missing.extend(std::mem::take(&mut page.missing));
         let mut lines = String::new();
         for event in &page.data {
             lines.push_str(&event.to_string());
@@ -50,9 +52,10 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
         }
         events += page.data.len() as u64;
         bar.set_position(events);
-        let last = page.data.last().and_then(|event| event["id"].as_str()).map(str::to_owned);
-        let (PAGE, Some(seen)) = (page.data.len(), page.next_cursor.or(last)) else { break };
-        page = match next(client, args, &seen).await {
+        if !page.more {
+            break;
+        }
+        page = match next(client, args, &page.next_cursor).await {
             Ok(page) => page,
             Err(CommandError::Call(error)) => {
                 bar.finish_and_clear();
@@ -86,17 +89,8 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
     Ok(Exit::Done)
 }
 
-#[derive(Deserialize)]
-struct EventsPage {
-    data: Vec<Value>,
-    next_cursor: Option<String>,
-    /// Sales whose logs have dropped events.
-    #[serde(default)]
-    missing: BTreeSet<String>,
-}
-
 /// The page after the event with this id; the first after none.
-async fn next(client: &mut ApiClient, args: &EventsArgs<'_>, seen: &str) -> Result<EventsPage, CommandError> {
+async fn next(client: &mut ApiClient, args: &EventsArgs<'_>, seen: &str) -> Result<EventPageBody<Value>, CommandError> {
     let sale = args.sale.map_or_else(String::new, |sale| format!("&sale={}", escape(sale)));
     let after = if seen.is_empty() { "&since=0".to_owned() } else { format!("&after={}", escape(seen)) };
     Ok(client.send(ApiCall::get(format!("{PATH}?limit={PAGE}{sale}{after}"))).await?.json()?)
@@ -113,5 +107,9 @@ fn said(error: &CallError) -> String {
 fn bar(output: &Output) -> ProgressBar {
     let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
     let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    ProgressBar::with_draw_target(None, target).with_message("events")
+    let bar = ProgressBar::with_draw_target(None, target);
+    match ProgressStyle::with_template("{spinner} {human_pos} events") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }

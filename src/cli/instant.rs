@@ -1,6 +1,6 @@
 //! Times that people type: an instant, or a distance from now.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -44,8 +44,8 @@ fn read_at(text: &str, now: Timestamp) -> Result<String, String> {
 
 /// A pause or a duration, for clap.
 pub(super) fn read_pause(text: &str) -> Result<Duration, String> {
-    let length = read_length(text).filter(|length| !length.is_zero());
-    length.ok_or_else(|| "a time such as 1s, 5m or 1h30m".to_owned())
+    let is_possible = |length: &Duration| !length.is_zero() && Instant::now().checked_add(*length).is_some();
+    read_length(text).filter(is_possible).ok_or_else(|| "a time such as 1s, 5m or 1h30m".to_owned())
 }
 
 /// A length of whole numbers with units, as in 1d12h.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     arguments::{filled, product_id, whole},
@@ -60,10 +60,10 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "ID", value_parser = filled)]
     payment: Option<String>,
     /// Only orders made since then: a time, or how long ago as in 90s, 1h, 1d12h
-    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read_past)]
     since: Option<String>,
     /// Only orders made before then
-    #[arg(long, value_name = "TIME", value_parser = instant::read_past)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = instant::read_past)]
     until: Option<String>,
     /// Most orders [default: all]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole(1, LIMIT_MAX))]
@@ -124,7 +124,8 @@ impl Search {
         let has_lines = !io::stderr().is_terminal();
         let target = if has_lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let now = Instant::now();
-        Self { bar: ProgressBar::with_draw_target(None, target), has_lines, begun: now, last_line: now, calls: 0 }
+        let bar = ProgressBar::with_draw_target(None, target).with_style(ProgressStyle::default_spinner());
+        Self { bar, has_lines, begun: now, last_line: now, calls: 0 }
     }
 
     fn found(&mut self, found: usize) {

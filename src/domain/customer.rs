@@ -12,6 +12,7 @@ use super::{
     product::Product,
     quantity::Quantity,
     sale::{Sale, SaleStatus},
+    visibility::Visibility,
 };
 
 /// What counts for a customer in a sale, at one instant.
@@ -166,6 +167,9 @@ impl SaleCustomer {
             };
             (stock.available == 0).then_some(HoldOutcome::InsufficientStock(shortage))
         };
+        if product.seen_in(self.sale.terms.visibility) == Visibility::Hidden {
+            return Some(HoldOutcome::ProductNotFound(product.id));
+        }
         // A limit of the product comes before that of the sale.
         let anything = self.refusal().filter(|refusal| !matches!(refusal, HoldOutcome::CustomerLimitReached { .. }));
         anything.or_else(limit).or_else(shortage)

@@ -71,12 +71,8 @@ pub(super) fn answered(outcome: HoldOutcome) -> Result<HttpResponse, Problem> {
 }
 
 async fn hold_by_sku(store: &Store, request: HoldBySku) -> Result<HoldOutcome, Problem> {
-    let outcome = match store.hold_by_sku(request).await {
-        Ok(outcome) => outcome,
-        Err(failure) => return Ok(store.count(Err(failure))?),
-    };
-    match outcome {
-        HoldBySkuOutcome::Decided(outcome) => Ok(store.count(Ok(outcome))?),
+    match store.count(store.hold_by_sku(request).await)? {
+        HoldBySkuOutcome::Decided(outcome) => Ok(outcome),
         HoldBySkuOutcome::SkuNotFound(sku) => Err(refusals::product_not_found().with("sku", sku.as_str())),
         HoldBySkuOutcome::WrongLines(error) => Err(Problem::of_fields(&[FieldError {
             pointer: "/items".to_owned(),

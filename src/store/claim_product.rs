@@ -15,8 +15,6 @@ use crate::domain::{
 pub(super) struct Claim {
     pub id: ProductId,
     pub sale: SaleId,
-    /// A product with this id was deleted before.
-    pub is_revived: bool,
 }
 
 impl Store {
@@ -30,10 +28,7 @@ impl Store {
             .arg(product.sku.as_ref().map_or("", |sku| sku.as_str()));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
-            "claimed" | "revived" => {
-                let is_revived = word == "revived";
-                Ok(Ok(Claim { id: product_id(&mut reply)?, sale: reply.sale_id()?, is_revived }))
-            }
+            "claimed" => Ok(Ok(Claim { id: product_id(&mut reply)?, sale: reply.sale_id()? })),
             "already_exists" => Ok(Err(product_id(&mut reply)?)),
             word => Err(unknown_word(Op::ClaimProduct, word)),
         }

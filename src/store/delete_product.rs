@@ -21,6 +21,10 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be deleted. The same call then finishes that.
     pub async fn delete_product(&self, id: ProductId, act: &Act) -> Result<DeleteProductOutcome, Failure> {
+        self.delete_in_steps(id, act).await.map_err(Failure::after_decision)
+    }
+
+    async fn delete_in_steps(&self, id: ProductId, act: &Act) -> Result<DeleteProductOutcome, Failure> {
         // Somebody else may note the end of what this call did.
         let mut has_removed = false;
         let gone = |has_removed| {
@@ -32,8 +36,16 @@ impl Store {
                 Step::Moving { to, token } => _ = self.finish_move(id, &listing, &to, &token, act).await?,
                 Step::None => {
                     // Only what exists: a product that is being made right now is not deleted before it is there.
-                    if !self.has_product(&listing.sale, id).await? {
-                        return Ok(gone(has_removed));
+                    let exists = self.has_product(&listing.sale, id).await?;
+                    if has_removed {
+                        // What is there was made since. What is not there has no end in the directory yet.
+                        if exists || self.bury(id, &listing, &Step::None).await? {
+                            return Ok(DeleteProductOutcome::Deleted);
+                        }
+                        continue;
+                    }
+                    if !exists {
+                        return Ok(DeleteProductOutcome::ProductNotFound);
                     }
                     self.note(id, &listing, &Step::None, &Step::Deleting).await?;
                 }
@@ -56,21 +68,30 @@ impl Store {
         has_removed: &mut bool,
     ) -> Result<Option<DeleteProductOutcome>, Failure> {
         match self.remove_product(&listing.sale, id, None, act).await? {
-            RemoveOutcome::HasOrders => return Ok(Some(DeleteProductOutcome::HasOrders)),
-            RemoveOutcome::HasHolds => return Ok(Some(DeleteProductOutcome::HasHolds)),
+            RemoveOutcome::HasOrders => return self.is_kept(id, listing, DeleteProductOutcome::HasOrders).await,
+            RemoveOutcome::HasHolds => return self.is_kept(id, listing, DeleteProductOutcome::HasHolds).await,
             RemoveOutcome::Removed(_) => *has_removed = true,
             RemoveOutcome::ProductNotFound => {}
         }
-        let change = ListingChange {
-            product: id,
-            before: listing.entry(&Step::Deleting),
-            after: listing.tombstone(),
-            takes: None,
-            gives_back: listing.sku.as_ref(),
-        };
-        self.forget_product(id, listing.sku.as_ref());
-        let is_done = self.change_listing(&change).await? == ListingOutcome::Changed;
-        Ok(is_done.then_some(DeleteProductOutcome::Deleted))
+        Ok(self.bury(id, listing, &Step::Deleting).await?.then_some(DeleteProductOutcome::Deleted))
+    }
+
+    /// Notes that the product is gone, and frees its SKU. Whether the entry was still that of `noted`.
+    pub(super) async fn bury(&self, product: ProductId, listing: &Listing, noted: &Step) -> Result<bool, Failure> {
+        let (before, after) = (listing.entry(noted), listing.tombstone());
+        self.forget_product(product, listing.sku.as_ref());
+        let change = ListingChange { product, before, after, takes: None, gives_back: listing.sku.as_ref() };
+        Ok(self.change_listing(&change).await? == ListingOutcome::Changed)
+    }
+
+    /// Notes that the deletion is over. `None`: somebody else changed the entry.
+    async fn is_kept(
+        &self,
+        id: ProductId,
+        listing: &Listing,
+        why: DeleteProductOutcome,
+    ) -> Result<Option<DeleteProductOutcome>, Failure> {
+        Ok(self.note(id, listing, &Step::Deleting, &Step::None).await?.then_some(why))
     }
 
     /// Whether the sale has the product.

@@ -12,7 +12,7 @@ use std::{
 use super::{Failure, Reply, Store};
 use crate::domain::{
     figures::Figure,
-    outcome::{HoldOutcome, OrderOutcome, SettleOutcome, ShortageReason},
+    outcome::{HoldBySkuOutcome, HoldOutcome, OrderOutcome, SettleOutcome, ShortageReason},
     sale::SaleStatus,
 };
 
@@ -61,7 +61,8 @@ impl Counters {
 
 /// What the figures count.
 pub trait HasFigure {
-    fn figure(&self) -> Figure;
+    /// `None`: it is no decision.
+    fn figure(&self) -> Option<Figure>;
     fn figure_of(failure: &Failure) -> Figure;
 }
 
@@ -71,10 +72,13 @@ impl Store {
     /// # Errors
     /// The failure that it was given.
     pub fn count<T: HasFigure>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        self.counters.add(match &outcome {
+        let figure = match &outcome {
             Ok(outcome) => outcome.figure(),
-            Err(failure) => T::figure_of(failure),
-        });
+            Err(failure) => Some(T::figure_of(failure)),
+        };
+        if let Some(figure) = figure {
+            self.counters.add(figure);
+        }
         outcome
     }
 
@@ -97,8 +101,8 @@ impl Store {
 }
 
 impl HasFigure for HoldOutcome {
-    fn figure(&self) -> Figure {
-        match self {
+    fn figure(&self) -> Option<Figure> {
+        Some(match self {
             Self::Held(_) => Figure::HoldHeld,
             Self::Replayed(_) => Figure::HoldReplayed,
             Self::IdempotencyKeyReused => Figure::HoldIdempotencyKeyReused,
@@ -116,7 +120,7 @@ impl HasFigure for HoldOutcome {
                 ShortageReason::AllHeld => Figure::HoldAllHeld,
                 ShortageReason::NotEnough => Figure::HoldNotEnough,
             },
-        }
+        })
     }
 
     fn figure_of(failure: &Failure) -> Figure {
@@ -130,13 +134,27 @@ impl HasFigure for HoldOutcome {
     }
 }
 
-impl HasFigure for OrderOutcome {
-    fn figure(&self) -> Figure {
+impl HasFigure for HoldBySkuOutcome {
+    fn figure(&self) -> Option<Figure> {
         match self {
+            Self::Decided(outcome) => outcome.figure(),
+            Self::SkuNotFound(_) => Some(Figure::HoldProductNotFound),
+            Self::WrongLines(_) => None,
+        }
+    }
+
+    fn figure_of(failure: &Failure) -> Figure {
+        HoldOutcome::figure_of(failure)
+    }
+}
+
+impl HasFigure for OrderOutcome {
+    fn figure(&self) -> Option<Figure> {
+        Some(match self {
             Self::Created(_) => Figure::OrderCreated,
             Self::Exists(_) => Figure::OrderExists,
             Self::HoldExpired => Figure::OrderHoldExpired,
-        }
+        })
     }
 
     fn figure_of(failure: &Failure) -> Figure {
@@ -151,8 +169,8 @@ impl HasFigure for OrderOutcome {
 }
 
 impl HasFigure for SettleOutcome {
-    fn figure(&self) -> Figure {
-        match self {
+    fn figure(&self) -> Option<Figure> {
+        Some(match self {
             Self::Applied(_) => Figure::EventApplied,
             Self::Duplicate(_) => Figure::EventDuplicate,
             Self::Ignored(_) => Figure::EventIgnored,
@@ -161,7 +179,7 @@ impl HasFigure for SettleOutcome {
             Self::Unmatched(_) => Figure::EventUnmatched,
             Self::TargetsDiffer => Figure::EventTargetsDiffer,
             Self::IdempotencyKeyReused => Figure::EventIdempotencyKeyReused,
-        }
+        })
     }
 
     fn figure_of(failure: &Failure) -> Figure {

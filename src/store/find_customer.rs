@@ -55,6 +55,7 @@ impl Store {
             answer.has_older |= examined == latest;
         }
         answer.orders.sort_by_key(|order| std::cmp::Reverse(order.created_ms));
+        answer.has_older |= answer.orders.len() > ORDERS_MAX;
         answer.orders.truncate(ORDERS_MAX);
         Ok(FindCustomerOutcome::Found(answer))
     }

@@ -156,9 +156,7 @@ impl Work for Holds {
             let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
             for item in items.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX)) {
                 outcomes.push(match &decision {
-                    Decision::Refused(HoldOutcome::ProductNotFound(product)) => {
-                        HoldAnswer::ProductNotFound(*product, item.command)
-                    }
+                    Decision::NotThere(product) => HoldAnswer::ProductNotFound(*product, item.command),
                     decision => HoldAnswer::Decided(self.outcome(sale, item, decision, now_ms)?),
                 });
             }
@@ -180,6 +178,7 @@ impl Holds {
         match decision {
             Decision::Held { deadline_ms, costs } => hold(own_key.as_str(), *deadline_ms, costs).map(HoldOutcome::Held),
             Decision::Replayed { deadline_ms, costs, key } => hold(key, *deadline_ms, costs).map(HoldOutcome::Replayed),
+            Decision::NotThere(product) => Ok(HoldOutcome::ProductNotFound(*product)),
             Decision::Refused(refusal) => Ok(refusal.clone()),
         }
     }
@@ -187,8 +186,17 @@ impl Holds {
 
 /// The decision of the script about a run of holds.
 enum Decision {
-    Held { deadline_ms: i64, costs: Costs },
-    Replayed { deadline_ms: i64, costs: Costs, key: String },
+    Held {
+        deadline_ms: i64,
+        costs: Costs,
+    },
+    Replayed {
+        deadline_ms: i64,
+        costs: Costs,
+        key: String,
+    },
+    /// The sale has no such product: perhaps another one has it now.
+    NotThere(ProductId),
     Refused(HoldOutcome),
 }
 
@@ -200,7 +208,8 @@ fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
             return Ok(Decision::Replayed { deadline_ms, costs, key: reply.text()? });
         }
         "idempotency_key_reused" => HoldOutcome::IdempotencyKeyReused,
-        "product_not_found" => HoldOutcome::ProductNotFound(product(&mut reply)?),
+        "product_not_found" => return Ok(Decision::NotThere(product(&mut reply)?)),
+        "product_hidden" => HoldOutcome::ProductNotFound(product(&mut reply)?),
         "quantity_above_limit" => {
             HoldOutcome::QuantityAboveLimit { product: product(&mut reply)?, max_per_hold: reply.count()? }
         }

@@ -11,11 +11,11 @@ impl Store {
     /// # Errors
     /// As [`Store::hold`].
     pub async fn hold_by_sku(&self, request: HoldBySku) -> Result<HoldBySkuOutcome, Failure> {
-        let decided = self.hold_of_skus(request.clone()).await?;
+        let decided = self.hold_of_skus(&request).await?;
         let is_missing = matches!(decided, HoldBySkuOutcome::Decided(HoldOutcome::ProductNotFound(_)));
         // The worker may remember a product of before.
         let decided = if is_missing && self.name_others_now(&request.by_sku).await? {
-            self.hold_of_skus(request.clone()).await?
+            self.hold_of_skus(&request).await?
         } else {
             decided
         };
@@ -33,7 +33,7 @@ impl Store {
         named.map_or(decided, |line| HoldBySkuOutcome::SkuNotFound(line.sku.clone()))
     }
 
-    async fn hold_of_skus(&self, request: HoldBySku) -> Result<HoldBySkuOutcome, Failure> {
+    async fn hold_of_skus(&self, request: &HoldBySku) -> Result<HoldBySkuOutcome, Failure> {
         let mut lines = request.by_id.clone();
         for SkuLine { sku, quantity } in &request.by_sku {
             let Some(product) = self.product_of(sku).await? else {
@@ -42,7 +42,7 @@ impl Store {
             lines.push(Line { product, quantity: *quantity });
         }
         match Lines::new(lines) {
-            Ok(lines) => self.hold(request.of_lines(lines)).await.map(HoldBySkuOutcome::Decided),
+            Ok(lines) => self.hold(request.clone().of_lines(lines)).await.map(HoldBySkuOutcome::Decided),
             Err(error) => Ok(HoldBySkuOutcome::WrongLines(error)),
         }
     }

@@ -21,12 +21,13 @@ pub(super) trait NamesProducts {
 }
 
 impl Store {
-    /// The same, with the SKU of each product that has one.
+    /// The same, with the SKU of each product that has one. Often what is known was decided just before.
     pub(super) async fn with_skus<T: NamesProducts>(&self, mut of: T) -> Result<T, Failure> {
         let unknown = self.fill(&mut of);
         if !unknown.is_empty() {
             // Boxed, so that the many requests that do not come here are small while they wait.
-            let found: HashMap<_, _> = Box::pin(self.look_up_products(&unknown)).await?.into_iter().collect();
+            let found = Box::pin(self.look_up_products(&unknown)).await.map_err(Failure::after_decision)?;
+            let found: HashMap<_, _> = found.into_iter().collect();
             of.visit(&mut |product, sku| {
                 if let Some(listing) = found.get(&product) {
                     sku.clone_from(&listing.sku);

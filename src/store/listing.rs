@@ -17,7 +17,7 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     None,
-    /// It exists until its sale says otherwise. A deletion that is refused leaves this.
+    /// It exists until its sale says otherwise.
     Deleting,
     /// `token` names this one move.
     Moving {

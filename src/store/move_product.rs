@@ -22,6 +22,10 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be moved, or on its way. The same call then finishes that.
     pub async fn move_product(&self, id: ProductId, to: &SaleId, act: &Act) -> Result<MoveProductOutcome, Failure> {
+        self.move_in_steps(id, to, act).await.map_err(Failure::after_decision)
+    }
+
+    async fn move_in_steps(&self, id: ProductId, to: &SaleId, act: &Act) -> Result<MoveProductOutcome, Failure> {
         for _ in 0..TRIES {
             let Some((listing, step)) = self.entry_of(id).await? else {
                 return Ok(MoveProductOutcome::ProductNotFound);
@@ -73,7 +77,11 @@ impl Store {
         let away = Move { from, to, token };
         let baggage = match self.remove_product(from, id, Some(&away), act).await? {
             RemoveOutcome::Removed(baggage) => baggage,
-            RemoveOutcome::ProductNotFound => return self.is_gone(id, listing, &noted).await,
+            // This move did not take it along. If the entry is still that of the move, a deletion that began before did.
+            RemoveOutcome::ProductNotFound => {
+                let is_first = self.bury(id, listing, &noted).await?;
+                return Ok(is_first.then_some(MoveProductOutcome::ProductNotFound));
+            }
             RemoveOutcome::HasOrders => return self.stays(id, listing, &noted, MoveProductOutcome::HasOrders).await,
             RemoveOutcome::HasHolds => return self.stays(id, listing, &noted, MoveProductOutcome::HasHolds).await,
         };
@@ -93,21 +101,6 @@ impl Store {
         self.forget_product(id, None);
         self.runner.plain(redis::cmd("DEL").arg(SaleKeys(from).baggage(id, token))).await?;
         Ok(outcome)
-    }
-
-    /// The product is not there, and this move did not take it along. If the entry is still that of the move, a deletion that
-    /// began before took it, and its end is noted here. `None`: somebody else ended the move.
-    async fn is_gone(
-        &self,
-        id: ProductId,
-        listing: &Listing,
-        noted: &Step,
-    ) -> Result<Option<MoveProductOutcome>, Failure> {
-        let (before, after) = (listing.entry(noted), listing.tombstone());
-        let change = ListingChange { product: id, before, after, takes: None, gives_back: listing.sku.as_ref() };
-        self.forget_product(id, listing.sku.as_ref());
-        let is_first = self.change_listing(&change).await? == ListingOutcome::Changed;
-        Ok(is_first.then_some(MoveProductOutcome::ProductNotFound))
     }
 
     /// Notes that the move is over and the product where it was.

@@ -33,10 +33,8 @@ impl Store {
             names.0.clear();
         }
         let unknown = unknown(names);
-        let mut found = Vec::with_capacity(unknown.len());
-        for product in &unknown {
-            found.extend(self.sale_of(*product).await?.map(|sale| (*product, sale)));
-        }
+        let listed = self.look_up_products(&unknown).await?;
+        let found: Vec<_> = listed.into_iter().map(|(product, listing)| (product, listing.sale)).collect();
         let list = self.read_products(&found).await?;
         if let Some(why) = list.left_out.into_iter().next() {
             return Err(Failure::unreadable(why));

@@ -22,7 +22,7 @@ impl Store {
         {
             return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
         }
-        let Claim { id, sale, is_revived } = match self.claim_product(product).await? {
+        let Claim { id, sale } = match self.claim_product(product).await? {
             Ok(claimed) => claimed,
             Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
         };
@@ -32,7 +32,7 @@ impl Store {
             "created" => {
                 let made = record::product::only_product(&sale, &mut reply)?;
                 let made = Product { sku: product.sku.clone(), ..made };
-                if is_revived && let Some(other) = self.claim_again(product, id, &sale, act).await? {
+                if let Some(other) = self.claim_again(product, id, &sale, act).await? {
                     return Ok(PutProductOutcome::AlreadyExists(other));
                 }
                 Ok(PutProductOutcome::Created { product: made, new_sale: reply.int()? == 1 })
@@ -45,8 +45,8 @@ impl Store {
         }
     }
 
-    /// A deletion of the product that had the id before may have come between the claim and the product, and have taken the
-    /// claim for the rest of its own. Claims it once more, or takes the product away and answers the one that has the id now.
+    /// A deletion may have come between the claim and the product, and have taken the claim for the rest of its own. So may one
+    /// that came between two tries of the same call. Claims it once more, or takes the product away and answers the one that has the id now.
     async fn claim_again(
         &self,
         product: &NewProduct,

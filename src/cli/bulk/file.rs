@@ -113,6 +113,9 @@ fn places(header: &ByteRecord, many: &ManyArgs, columns: &[&'static str]) -> Res
             _ => places.push(place),
         }
     }
+    if let Some(map) = many.map.iter().find(|map| !columns.contains(&map.ours())) {
+        return Err(format!("this command reads no column {}; it reads {ours}", map.ours()));
+    }
     let has = |column| places.contains(&Some(column));
     if let Some(map) = many.map.iter().find(|map| !names.iter().any(|name| map.names(name))) {
         return Err(format!("there is no column for {}: is --map right?", map.ours()));

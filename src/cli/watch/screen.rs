@@ -170,10 +170,13 @@ fn table(stock: &StockView, activity: impl Fn(u64) -> f64, most: usize, width: u
 /// Sold, pending, held and available units as parts of a bar.
 fn bar(units: &Units, columns: usize) -> String {
     let total = units.total.max(1);
-    let column = |sum: u64| usize::try_from(u128::from(sum) * columns as u128 / u128::from(total)).unwrap_or(columns);
-    let (mut bar, mut sum, mut at) = (String::new(), 0, 0);
+    // A faulty service may have more units in parts than in all.
+    let column = |sum: u64| {
+        usize::try_from(u128::from(sum) * columns as u128 / u128::from(total)).unwrap_or(columns).min(columns)
+    };
+    let (mut bar, mut sum, mut at) = (String::new(), 0_u64, 0);
     for (part, sign) in [(units.sold, "█"), (units.pending, "▓"), (units.held, "▒"), (units.available, "·")] {
-        sum += part;
+        sum = sum.saturating_add(part);
         bar.push_str(&sign.repeat(column(sum) - at));
         at = column(sum);
     }

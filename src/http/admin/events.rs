@@ -104,8 +104,7 @@ impl FromHttp for ListRequest {
 const INSTANT: &str = "an RFC 3339 time such as 2026-11-27T09:00:00Z, or epoch milliseconds";
 
 fn read_instant(text: &str) -> Option<u64> {
-    let digits = || text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    time::parse(text).or_else(digits).and_then(|ms: i64| u64::try_from(ms).ok())
+    time::parse_or_epoch_ms(text).and_then(|ms| u64::try_from(ms).ok())
 }
 
 fn read_start(parameters: &mut Parameters, sale: Option<&SaleId>) -> EventStart {

@@ -70,6 +70,15 @@ impl Failure {
         Self::TimedOut(Cause::new(text))
     }
 
+    /// The same of a later call, where an earlier one may have changed something: then nobody may say that nothing was done.
+    #[must_use]
+    pub fn after_decision(self) -> Self {
+        match self {
+            Self::Overloaded(cause) | Self::Full(cause) | Self::Replaced(cause) => Self::TimedOut(cause),
+            other => other,
+        }
+    }
+
     pub fn overloaded(text: impl Into<String>) -> Self {
         Self::Overloaded(Cause::new(text))
     }

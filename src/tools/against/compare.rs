@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
+use serde_json::Map;
 
 use super::{
     Question,
@@ -21,7 +22,10 @@ use crate::{
         order::OrderStatus,
     },
     tools::client::api::{ApiCall, ApiClient, CallError, escape},
-    wire::{Page, order::OrderRow, product::ProductBody, review::ReviewBody, sale::SaleBody, time::rfc3339},
+    wire::{
+        Page, event::changed_fields, order::OrderRow, product::ProductBody, review::ReviewBody, sale::SaleBody,
+        time::rfc3339,
+    },
 };
 
 const PAGE: u64 = 100;
@@ -89,7 +93,12 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
             (self.progress)("products", self.found.products.in_log);
             let there = self.find::<ProductBody<'static>>(&format!("/api/admin/products/{id}")).await?;
             self.available.extend(there.iter().map(|there| (id, there.available_stock)));
-            let (in_log, in_store) = (summary(&body), there.as_ref().map(summary));
+            let (mut in_log, mut in_store) = (summary(&body), there.as_ref().map(summary));
+            let other = there.map_or_else(Map::new, |there| changed_fields(&there, &body));
+            for (field, values) in other.iter().filter(|(field, _)| !MOVES.contains(&field.as_str())) {
+                in_log = format!("{in_log}, {field} {}", values["to"]);
+                in_store = in_store.map(|text| format!("{text}, {field} {}", values["from"]));
+            }
             if Some(&in_log) != in_store.as_ref() {
                 let finding = finding(What::Product, &sale, &id.to_string(), in_log, in_store, position);
                 self.suspect(&sale, position, finding, None);
@@ -258,7 +267,21 @@ fn has_money(status: OrderStatus) -> bool {
     matches!(status, Paid | InReview | RefundRequired | Refunded)
 }
 
-/// What of a product an admin sets.
+/// Fields of a product that move with holds and orders, or belong to its sale, or are in its summary.
+const MOVES: [&str; 10] = [
+    "held_stock",
+    "pending_stock",
+    "sold_stock",
+    "starts_at",
+    "ends_at",
+    "total_stock",
+    "price",
+    "currency",
+    "max_per_hold",
+    "max_per_customer",
+];
+
+/// What of a product an admin sets most.
 fn summary(product: &ProductBody<'_>) -> String {
     let ProductBody { total_stock, price, currency, max_per_hold, max_per_customer, .. } = product;
     let limit = max_per_customer.map_or_else(String::new, |limit| format!(", {limit} a customer"));

@@ -31,8 +31,9 @@ pub enum RushError {
     NoSale { url: String, sale: String },
     #[error(
         "{what} has no products{}",
-        if *.by_admin { ": `flashsale product create --sale` or `flashsale import` makes them" }
-        else { " that buyers can see: is the id right? --admin-token TOKEN finds hidden ones too" }
+        if *.by_admin { " that can be held (hidden and archived ones cannot): `flashsale import` makes some, and `product change --visibility unlisted` \
+            opens a hidden one to whoever knows it" }
+        else { " that buyers can see: is the id right? --admin-token TOKEN finds unlisted ones too" }
     )]
     NoProducts { what: String, by_admin: bool },
     #[error("sale {sale} {}", closed(.sale, .status, .starts_at.as_deref(), .ends_at.as_deref()))]

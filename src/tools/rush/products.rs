@@ -28,6 +28,10 @@ pub struct WantedProduct {
     pub group: Option<String>,
     #[serde(default)]
     pub max_per_customer: Option<u64>,
+    #[serde(default)]
+    visibility: Option<String>,
+    #[serde(default)]
+    archived: bool,
     /// The status of its sale.
     #[serde(default)]
     pub status: Option<String>,
@@ -40,6 +44,11 @@ pub struct WantedProduct {
 }
 
 impl WantedProduct {
+    /// Whether any hold of it is refused, as if it did not exist.
+    fn is_withheld(&self) -> bool {
+        self.archived || self.visibility.as_deref() == Some("hidden")
+    }
+
     /// SKU and name, as far as there are any, and else the id.
     pub fn title(&self) -> String {
         let parts = [self.sku.as_deref(), self.name.as_deref()];
@@ -80,12 +89,13 @@ impl ProductReader {
         Self { client, source, wanted: Vec::new() }
     }
 
-    /// The products by id. From now on these are the ones that are read.
+    /// The products by id that can be held. From now on these are the ones that are read.
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn find(&mut self) -> Result<Vec<WantedProduct>, CallError> {
         let mut products = self.all().await?;
+        products.retain(|product| !product.is_withheld());
         products.sort_by_key(|product| product.id);
         self.wanted = products.iter().map(|product| product.id).collect();
         Ok(products)

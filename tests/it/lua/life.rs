@@ -36,7 +36,7 @@ pub fn provoke(bench: &mut Bench) {
     assert_eq!(change(bench, ["5", "s FIVE", "~s FIVE", "", ""]), "changed");
     assert_eq!(change(bench, ["5", "~s FIVE", "! FIVE", "", "FIVE"]), "changed");
     assert_eq!(change(bench, ["5", "~s FIVE", "! FIVE", "", "FIVE"]), "changed", "sent twice");
-    assert_eq!(super::skus::claim(bench, "5", "s", "FIVE"), "revived 5 s");
+    assert_eq!(super::skus::claim(bench, "5", "s", "FIVE"), "claimed 5 s");
     assert_eq!(super::skus::claim(bench, "6", "s", ""), "claimed 6 s");
     assert_eq!(change(bench, ["6", "s", "s FIVE", "FIVE", ""]), "already_exists");
     assert_eq!(remove(bench, "9"), "product_not_found");
@@ -63,7 +63,7 @@ fn a_claim_revives_an_id_for_a_product_of_the_same_sku_alone() {
         ("4", "D", "already_exists 4"),
         ("", "A", "claimed 5 s"),
         ("1", "A", "already_exists 5"),
-        ("2", "", "revived 2 s"),
+        ("2", "", "claimed 2 s"),
         ("3", "C", "claimed 3 s"),
     ] {
         assert_eq!(super::skus::claim(&mut bench, id, "s", sku), expected, "{id:?} {sku:?}");
@@ -109,5 +109,5 @@ fn an_order_is_remembered_also_when_it_is_gone_and_an_archived_product_takes_no_
     bench.advance(1_000_000);
     assert_eq!(remove(&mut bench, "2"), "product_has_orders", "it lapsed, and Redis dropped it");
     bench.set_rules("2", "archived=1");
-    assert_eq!(word(&bench.hold("b", &[("2", "1")])), "product_not_found");
+    assert_eq!(word(&bench.hold("b", &[("2", "1")])), "product_hidden");
 }

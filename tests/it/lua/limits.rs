@@ -32,7 +32,7 @@ pub fn provoke(bench: &mut Bench) {
     assert_eq!(word(&bench.request("n", "1=1 bob", None)), "held");
     bench.set_rules("", "");
     bench.set_rules("1", "visibility=hidden");
-    assert_eq!(bench.hold("q", &[("1", "1")]), [text("product_not_found"), text("1")]);
+    assert_eq!(bench.hold("q", &[("1", "1")]), [text("product_hidden"), text("1")]);
     bench.set_rules("1", "");
     let now = bench.now_ms;
     for (field, value, expected) in [
@@ -156,17 +156,17 @@ fn what_is_hidden_is_not_there_and_what_is_unlisted_can_be_held() {
     let mut bench = Bench::new();
     assert_eq!(word(&bench.request("h", "1=1 bob\n0 f h", Some("k"))), "held");
     bench.set_rules("1", "visibility=hidden");
-    let not_found = [text("product_not_found"), text("1")];
-    assert_eq!(bench.hold("i", &[("2", "1"), ("1", "1")]), not_found);
+    let hidden = [text("product_hidden"), text("1")];
+    assert_eq!(bench.hold("i", &[("2", "1"), ("1", "1")]), hidden);
     assert_eq!(word(&bench.request("i", "1=1 bob\n0 f i", Some("k"))), "replayed", "it was made before");
     assert_eq!(word(&bench.request("h", "1=1 bob", None)), "held", "the same call again");
     assert_eq!(bench.order("h"), "created", "what is held can be ordered");
     bench.set_rules("1", "visibility=unlisted");
     assert_eq!(word(&bench.hold("i", &[("1", "1")])), "held");
     bench.set_rules("", "visibility=hidden");
-    assert_eq!(bench.hold("j", &[("1", "1")]), not_found);
+    assert_eq!(bench.hold("j", &[("1", "1")]), hidden);
     bench.redis.hset::<_, _, _, ()>(key("sale"), "paused", "1").unwrap();
-    assert_eq!(bench.hold("j", &[("1", "1")]), not_found, "nor does it say that it is paused");
+    assert_eq!(bench.hold("j", &[("1", "1")]), hidden, "nor does it say that it is paused");
     bench.set_rules("", "visibility=unlisted");
     assert_eq!(word(&bench.hold("j", &[("1", "1")])), "sale_paused");
 }
