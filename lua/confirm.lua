@@ -1,8 +1,6 @@
 #!lua flags=allow-oom
 -- confirm: answers whether payment events that were settled are still stored, and leaves a mark behind them. Once the mark
 -- is on disk or on a replica, so is everything that was settled before it.
--- This is the one script whose keys are not all of one sale: the mark has no hash tag, and the events may be of any sale. It
--- decides nothing, so one Redis may run it. A Redis Cluster would refuse it (lua/README.md).
 --
 -- uses   nothing
 -- KEYS   1 mark STRING; then for each event its once STRING

@@ -30,7 +30,7 @@ pub enum StartError {
     Settings(#[from] Complaints),
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    #[error("redis.url cannot be read: use redis://, rediss:// or unix://, with a host and port or a path")]
+    #[error("redis.url cannot be read: it must name each server by a host and port, or by the path of its socket")]
     Url,
     #[error("{address}: {error}")]
     Preflight { address: String, error: PreflightError },

@@ -12,7 +12,7 @@ use crate::{
         Cors,
         gate::{Gate, Network, Rate},
     },
-    store::{Durability, Limits, ServiceTerms, Topology},
+    store::{Durability, Limits, Login, ServiceTerms, Topology},
     webhook::{PROVIDERS, Provider, signature::Verifier},
 };
 
@@ -108,10 +108,20 @@ fn check_sale(settings: &Settings, complaints: &mut Complaints) {
 }
 
 fn redis(settings: &Settings, complaints: &mut Complaints) -> Redis {
-    let RedisSource::Standalone { url } = &settings.redis.source else { return Redis::Embedded };
-    Topology::single(url.expose(), limits(settings)).map_or_else(
+    let limits = limits(settings);
+    let exposed = |urls: &[Secret]| urls.iter().map(|url| url.expose().to_owned()).collect::<Vec<_>>();
+    let topology = match &settings.redis.source {
+        RedisSource::Embedded { .. } => return Redis::Embedded,
+        RedisSource::Standalone { url } => Topology::single(url.expose(), limits),
+        RedisSource::Cluster { urls } => Topology::cluster(&exposed(urls), limits),
+        RedisSource::Sentinel { urls, name, user, password } => {
+            let login = Login { user: user.as_deref(), password: password.as_ref().map(Secret::expose) };
+            Topology::sentinel(&exposed(urls), name, login, limits)
+        }
+    };
+    topology.map_or_else(
         |_| {
-            let what = "must be redis://, rediss:// or unix://, with a host and port or a path that can be read";
+            let what = "must name each server by a host and port, or by the path of its socket, that can be read";
             complaints.add("redis.url", what);
             Redis::Embedded
         },

@@ -1,6 +1,7 @@
 //! Start-up: finds Redis, waits for it, and prepares what all workers share.
 
 use std::{
+    slice::from_ref,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use super::{
     parts::{Redis, limits, terms},
 };
 use crate::{
-    config::{RedisSource, Settings},
+    config::{RedisSource, Secret, Settings},
     embedded::Embedded,
     store::{Blueprint, Catalogue, Durability, DurabilityWanted, Failure, PreflightError, Topology},
 };
@@ -19,9 +20,16 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where Redis is. The embedded server is started for it.
 pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology, Option<Embedded>), StartError> {
-    if let RedisSource::Standalone { url } = &settings.redis.source
-        && ["rediss:", "valkeys:"].iter().any(|tls| url.expose().to_ascii_lowercase().starts_with(tls))
-    {
+    let urls = match &settings.redis.source {
+        RedisSource::Embedded { .. } => &[],
+        RedisSource::Standalone { url } => from_ref(url),
+        RedisSource::Sentinel { urls, .. } | RedisSource::Cluster { urls } => urls.as_slice(),
+    };
+    let has_tls = |url: &Secret| {
+        let url = url.expose().to_ascii_lowercase();
+        ["rediss:", "valkeys:"].iter().any(|tls| url.starts_with(tls))
+    };
+    if urls.iter().any(has_tls) {
         let _already_there = rustls::crypto::ring::default_provider().install_default();
     }
     match (redis, &settings.redis.source) {
@@ -32,7 +40,7 @@ pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology,
             let topology = Topology::single(&embedded.url(), limits(settings)).map_err(|_| StartError::Url)?;
             Ok((topology, Some(embedded)))
         }
-        (Redis::Embedded, RedisSource::Standalone { .. }) => Err(StartError::Url),
+        (Redis::Embedded, _) => Err(StartError::Url),
     }
 }
 
@@ -65,7 +73,7 @@ pub(super) async fn prepare(
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
-            Err(error) => return Err(StartError::Preflight { address: topology.address(), error }),
+            Err(error) => return Err(StartError::Preflight { address: topology.to_string(), error }),
         }
     }
 }

@@ -83,8 +83,24 @@ pub struct Redis {
 /// Where Redis comes from. The URL may hold a password.
 #[derive(Clone, Debug)]
 pub enum RedisSource {
-    Embedded { data_dir: PathBuf, server: Option<PathBuf> },
-    Standalone { url: Secret },
+    Embedded {
+        data_dir: PathBuf,
+        server: Option<PathBuf>,
+    },
+    Standalone {
+        url: Secret,
+    },
+    /// Each URL is that of a sentinel, with the user and password of the primary.
+    Sentinel {
+        urls: Vec<Secret>,
+        name: String,
+        user: Option<String>,
+        password: Option<Secret>,
+    },
+    /// Some servers of the cluster.
+    Cluster {
+        urls: Vec<Secret>,
+    },
 }
 
 /// Tokens of the admin routes. Without any token these routes do not exist.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use super::{
     Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook, address,
     reader::Reader,
-    redis_url,
+    redis_url::{self, Named},
     token::{self, CHARS_MIN as TOKEN_CHARS_MIN, Token},
 };
 
@@ -91,17 +91,32 @@ fn redis(r: &mut Reader) -> Redis {
 
 fn redis_source(r: &mut Reader) -> RedisSource {
     let (mode, url) = (r.text("redis.mode"), r.secret_url("redis.url"));
+    let user = Some(r.text("redis.sentinel_user")).filter(|user| !user.is_empty());
+    let password = r.secret("redis.sentinel_password");
+    let secrets = |urls: Vec<String>| urls.into_iter().map(Secret::new).collect();
     let wrong = match (mode.as_str(), url) {
-        ("" | "standalone", Some(url)) => match redis_url::complaint(url.expose()) {
-            Some(what) => Some(("redis.url", what)),
-            None => return RedisSource::Standalone { url },
+        ("" | "standalone" | "sentinel" | "cluster", Some(url)) => match (mode.as_str(), redis_url::read(url.expose()))
+        {
+            (_, Err(what)) => Some(("redis.url", what)),
+            ("" | "standalone", Ok(Named::One)) => return RedisSource::Standalone { url },
+            ("" | "sentinel", Ok(Named::Sentinel(urls, name))) => {
+                return RedisSource::Sentinel { urls: secrets(urls), name, user, password };
+            }
+            ("" | "cluster", Ok(Named::Cluster(urls))) => return RedisSource::Cluster { urls: secrets(urls) },
+            _ => Some(("redis.mode", "and the beginning of redis.url name different things: leave redis.mode empty")),
         },
+        ("sentinel", None) => {
+            Some(("redis.url", "is needed when redis.mode is sentinel, as in redis+sentinel://10.0.0.1:26379/name"))
+        }
+        ("cluster", None) => {
+            Some(("redis.url", "is needed when redis.mode is cluster, as in redis-cluster://10.0.0.1:6379"))
+        }
         ("" | "embedded", None) => None,
         ("embedded", Some(_)) => Some(("redis.mode", "is embedded, but redis.url names a server: drop one of them")),
         ("standalone", None) => {
             Some(("redis.url", "is needed when redis.mode is standalone, as in redis://127.0.0.1:6379"))
         }
-        _ => Some(("redis.mode", "must be embedded, standalone or empty")),
+        _ => Some(("redis.mode", "must be embedded, standalone, sentinel, cluster or empty")),
     };
     if let Some((key, what)) = wrong {
         r.complain(key, what);

@@ -3,20 +3,22 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEVERAL: &str = "names several servers: it must begin with redis-cluster:// for a cluster, or with redis+sentinel:// and \
+    end with the name of the primary for sentinels";
 const ENCODE: &str = "has a user or password that ends too early: percent-encode it, with %23 for #, %2F for /, %3F for ?, \
     %40 for @ and %25 for %; `flashsale config encode-password` reads one and prints it so";
+
+/// Schemes of a URL that names several servers, and of the URL of one of them.
+const CLUSTERS: [&str; 4] = ["redis-cluster", "redis+cluster", "valkey-cluster", "valkey+cluster"];
+const CLUSTERS_TLS: [&str; 4] = ["rediss-cluster", "rediss+cluster", "valkeys-cluster", "valkeys+cluster"];
+const SENTINELS: [&str; 4] = ["redis+sentinel", "redis-sentinel", "valkey+sentinel", "valkey-sentinel"];
+const SENTINELS_TLS: [&str; 4] = ["rediss+sentinel", "rediss-sentinel", "valkeys+sentinel", "valkeys-sentinel"];
 
 /// Schemes of something else.
 const OTHER_KINDS: [(&[&str], &str); 7] = [
     (&["http", "https"], "is a web address, and Redis has none: it must be redis://host:6379"),
-    (
-        &["redis-cluster", "redis+cluster", "rediss-cluster", "rediss+cluster", "cluster"],
-        "names a cluster, which is not supported yet: it must be one primary, as in redis://host:6379",
-    ),
-    (
-        &["redis-sentinel", "redis+sentinel", "rediss-sentinel", "rediss+sentinel", "sentinel"],
-        "names Sentinel, which is not supported yet: it must be the primary, as in redis://host:6379",
-    ),
+    (&["cluster"], "must begin with redis-cluster://, as in redis-cluster://10.0.0.1:6379,10.0.0.2:6379"),
+    (&["sentinel"], "must begin with redis+sentinel://, as in redis+sentinel://10.0.0.1:26379,10.0.0.2:26379/name"),
     (
         &["redis-socket", "redis+socket", "unix+redis", "socket", "file"],
         "must be unix:///path/to/redis.sock for a socket, with three slashes",
@@ -44,6 +46,104 @@ const OTHER_KINDS: [(&[&str], &str); 7] = [
     ),
 ];
 
+/// What a URL names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    One,
+    /// Each server as a URL of its own.
+    Cluster(Vec<String>),
+    /// Each sentinel as a URL with the user, password and database of the primary, and the name of the primary.
+    Sentinel(Vec<String>, String),
+}
+
+/// # Errors
+/// What is wrong with the URL, where that can be said better than that nobody can read it.
+pub(super) fn read(url: &str) -> Result<Named, &'static str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return complaint(url).map_or(Ok(Named::One), Err) };
+    let scheme = scheme.to_lowercase();
+    let one = |plain: &[&str], tls: &[&str]| {
+        let found = [(plain, "redis"), (tls, "rediss")].into_iter().find(|(known, _)| known.contains(&scheme.as_str()));
+        found.map(|(_, one)| one)
+    };
+    if let Some(one) = one(&CLUSTERS, &CLUSTERS_TLS) {
+        let several = Several::read(rest)?;
+        if several.path.is_some_and(|path| !matches!(path, "" | "0")) {
+            return Err("names a database, and a cluster has database 0 alone");
+        }
+        return Ok(Named::Cluster(several.urls(one, "")));
+    }
+    if let Some(one) = one(&SENTINELS, &SENTINELS_TLS) {
+        let several = Several::read(rest)?;
+        let (name, database) = several.path.unwrap_or("").split_once('/').unwrap_or((several.path.unwrap_or(""), ""));
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+            return Err(
+                "must end with the name of the primary, as in redis+sentinel://10.0.0.1:26379,10.0.0.2:26379/name",
+            );
+        }
+        if !database.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("must end with the name of the primary and, where it is not 0, its database: /name/1");
+        }
+        return Ok(Named::Sentinel(several.urls(one, database), name.to_owned()));
+    }
+    complaint(url).map_or(Ok(Named::One), Err)
+}
+
+/// The parts of a URL of several servers, behind its scheme.
+struct Several<'a> {
+    credentials: Option<&'a str>,
+    hosts: Vec<&'a str>,
+    path: Option<&'a str>,
+    /// With the mark in front of it.
+    tail: &'a str,
+}
+
+impl<'a> Several<'a> {
+    fn read(rest: &'a str) -> Result<Self, &'static str> {
+        if cut_password(rest) {
+            return Err(ENCODE);
+        }
+        let (credentials, rest) = rest.rsplit_once('@').map_or((None, rest), |(before, rest)| (Some(before), rest));
+        let (rest, tail) = rest.find(['?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+        let (hosts, path) = rest.split_once('/').map_or((rest, None), |(hosts, path)| (hosts, Some(path)));
+        let hosts: Vec<_> = hosts.split(',').map(str::trim).collect();
+        if hosts.iter().any(|host| host.is_empty()) {
+            return Err("must name its servers with commas between them, as in 10.0.0.1:6379,10.0.0.2:6379");
+        }
+        Ok(Self { credentials, hosts, path, tail })
+    }
+
+    fn urls(&self, scheme: &str, database: &str) -> Vec<String> {
+        let credentials = self.credentials.map_or_else(String::new, |credentials| format!("{credentials}@"));
+        let url = |host: &&str| format!("{scheme}://{credentials}{host}/{database}{}", self.tail);
+        self.hosts.iter().map(url).collect()
+    }
+}
+
+/// Whether the hosts of a URL are a list.
+fn names_several(rest: &str) -> bool {
+    let hosts = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
+    hosts.split(['/', '?', '#']).next().is_some_and(|hosts| hosts.contains(','))
+}
+
+/// A URL of several servers as a person may see it. `None` where it is no such URL, or may show a secret.
+pub(super) fn shown(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let lower = scheme.to_lowercase();
+    [CLUSTERS, CLUSTERS_TLS, SENTINELS, SENTINELS_TLS].iter().flatten().find(|known| **known == lower)?;
+    let several = Several::read(rest).ok()?;
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:[]/".contains(&byte));
+    if !several.hosts.iter().all(|host| is_plain(host)) || !is_plain(several.path.unwrap_or("")) {
+        return None;
+    }
+    let user = if several.credentials.is_some() { "[hidden]@" } else { "" };
+    let path = several.path.map_or_else(String::new, |path| format!("/{path}"));
+    let tail = match several.tail {
+        "" | "#insecure" | "?protocol=resp3" => several.tail,
+        _ => "?[hidden]",
+    };
+    Some(format!("{scheme}://{user}{}{path}{tail}", several.hosts.join(",")))
+}
+
 /// What is wrong with the URL, where that can be said better than that nobody can read it.
 pub(super) fn complaint(url: &str) -> Option<&'static str> {
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -59,10 +159,11 @@ pub(super) fn complaint(url: &str) -> Option<&'static str> {
     let scheme = scheme.to_lowercase();
     let other = OTHER_KINDS.iter().find(|(schemes, _)| schemes.contains(&scheme.as_str()));
     other.map(|(_, what)| *what).or_else(|| match scheme.as_str() {
-        "redis" | "rediss" | "valkey" | "valkeys" => cut_password(rest).then_some(ENCODE),
+        "redis" | "rediss" | "valkey" | "valkeys" if cut_password(rest) => Some(ENCODE),
+        "redis" | "rediss" | "valkey" | "valkeys" => names_several(rest).then_some(SEVERAL),
         // A socket has its password in the query.
         "unix" | "redis+unix" | "valkey+unix" => rest.contains('#').then_some(ENCODE),
-        _ => Some("must begin with redis://, rediss:// or unix://"),
+        _ => Some("must begin with redis://, rediss://, unix://, redis-cluster:// or redis+sentinel://"),
     })
 }
 
@@ -85,8 +186,10 @@ mod tests {
         for (url, word) in [
             ("http://h:6379", "web address"),
             ("HTTPS://h", "web address"),
-            ("redis-cluster://h:1,h:2", "cluster"),
-            ("redis+sentinel://h:26379/mymaster", "Sentinel"),
+            ("cluster://h:1,h:2", "redis-cluster://"),
+            ("sentinel://h:26379/mymaster", "redis+sentinel://"),
+            ("redis://h:1,h:2", "several servers"),
+            ("redis://app:pw@h:1,h:2/0", "several servers"),
             ("redis+socket:///run/redis.sock", "unix:///"),
             ("tls://h:6379", "rediss://"),
             ("tcp://h:6379", "instead of tcp://"),
@@ -114,6 +217,51 @@ mod tests {
             "unix:/run/redis.sock",
         ] {
             assert_eq!(complaint(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_several_servers_is_one_of_each() {
+        let urls = |all: &[&str]| all.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            read("redis-cluster://app:p%40ss@10.0.0.1:6379,[::1]:7001"),
+            Ok(Named::Cluster(urls(&["redis://app:p%40ss@10.0.0.1:6379/", "redis://app:p%40ss@[::1]:7001/"])))
+        );
+        assert_eq!(read("RedisS+Cluster://h/0#insecure"), Ok(Named::Cluster(urls(&["rediss://h/#insecure"]))));
+        assert_eq!(
+            read("redis+sentinel://:pw@a:26379, b:26379/my-drop/2?protocol=resp3"),
+            Ok(Named::Sentinel(
+                urls(&["redis://:pw@a:26379/2?protocol=resp3", "redis://:pw@b:26379/2?protocol=resp3"]),
+                "my-drop".into()
+            ))
+        );
+        assert_eq!(read("redis://h:6379"), Ok(Named::One));
+        for (url, word) in [
+            ("redis-cluster://h:1/3", "database 0"),
+            ("redis-cluster://h:1,,h:2", "commas"),
+            ("redis-cluster://", "commas"),
+            ("redis+sentinel://h:26379", "name of the primary"),
+            ("redis+sentinel://h:26379/", "name of the primary"),
+            ("redis+sentinel://h:26379/my drop", "name of the primary"),
+            ("redis+sentinel://h:26379/drop/x", "database"),
+            ("redis+sentinel://:a/b@h:26379/drop", "%2F"),
+            ("redis://h:1,h:2", "several"),
+        ] {
+            assert!(read(url).is_err_and(|what| what.contains(word)), "{url}: {:?}", read(url));
+        }
+    }
+
+    #[test]
+    fn a_url_of_several_servers_is_shown_without_its_password() {
+        for (url, expected) in [
+            ("redis-cluster://app:s3cret@h:1,h:2", Some("redis-cluster://[hidden]@h:1,h:2")),
+            ("redis+sentinel://:s3@cret@h:1,h:2/drop", Some("redis+sentinel://[hidden]@h:1,h:2/drop")),
+            ("redis+sentinel://h:1/drop?pass=s3cret", Some("redis+sentinel://h:1/drop?[hidden]")),
+            ("redis+sentinel://app:s3cret/x@h:1/drop", None),
+            ("redis-cluster://h:1,s3cret!h", None),
+            ("redis://app:s3cret@h", None),
+        ] {
+            assert_eq!(shown(url).as_deref(), expected, "{url}");
         }
     }
 

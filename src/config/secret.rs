@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::{Position, Url};
 
+use super::redis_url;
+
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "[hidden]";
 
@@ -43,6 +45,9 @@ const NAMED_PARAMETERS: [&str; 4] = ["user", "pass", "username", "password"];
 
 /// A URL without its credentials, so that a person can see where a server is. It is hidden whole where it cannot be read.
 pub fn without_credentials(url: &str) -> String {
+    if let Some(several) = redis_url::shown(url) {
+        return several;
+    }
     let Ok(url) = Url::parse(url) else { return HIDDEN.to_owned() };
     let is_socket = url.scheme().ends_with("unix") && url.path().starts_with('/');
     // An `@` behind the host belongs to a password that was not escaped. Then even the host may be a part of it.

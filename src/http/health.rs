@@ -23,6 +23,15 @@ pub(super) async fn readyz(context: Data<HttpContext>, store: Data<Store>) -> Re
     // Still 200, because a service without traffic could not even take the payments and releases that make room.
     let body = match store.ready().await? {
         Readiness::Ready => json!({"status": "ready"}),
+        Readiness::Partly { away, of } => json!({
+            "status": "degraded",
+            "code": Code::StoreUnavailable.row().0,
+            "detail": format!(
+                "{} of {of} Redis servers do not answer ({}): their sales are refused; all others go on",
+                away.len(),
+                away.join(", "),
+            ),
+        }),
         Readiness::Full => json!({
             "status": "degraded",
             "code": Code::StoreFull.row().0,

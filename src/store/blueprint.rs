@@ -35,10 +35,12 @@ impl Blueprint {
         durability: DurabilityWanted,
     ) -> Result<(Self, PreflightReport), PreflightError> {
         let runner = Runner::new(&topology, Arc::clone(&catalogue));
-        let (report, barrier) = preflight::check(&runner, topology.address(), durability).await?;
+        let (report, barrier) = preflight::check(&runner, &topology, durability).await?;
         let schema = catalogue.schema();
         let secret = preflight::claim(&runner, schema).await?;
-        runner.ensure_scripts().await?;
+        for node in runner.primaries().await? {
+            runner.ensure_scripts(&node).await?;
+        }
         let blueprint = Self {
             topology,
             catalogue,

@@ -5,32 +5,32 @@
 //! same connection, until that mark is durable. So a server that took over between settling and waiting is never mistaken
 //! for one that kept the effect. All events that were settled before a call share its wait.
 //!
-//! This is the one script that spans sales: its keys are the mark, and events of any sales, in any hash slots. That is sound
-//! because it decides nothing and because one server has all keys. With several primaries it needs a queue, and a mark, for
-//! each of them.
+//! Each sale has a mark of its own, because one script has keys of one slot. The runner lets all sales of a server share a wait,
+//! so one fsync serves them all.
 
 use std::{rc::Rc, sync::Arc};
 
 use super::{
     Blueprint, Failure, Op, Reply, ScriptCall, Store,
     batch::{Batcher, Timeouts, Work},
-    keys::MARK,
+    keys::SaleKeys,
     redis::runner::Runner,
     unknown_word,
 };
+use crate::domain::ids::SaleId;
 
 impl Store {
-    /// `once_key` is the key of the event that was settled.
-    pub(super) async fn confirm(&self, once_key: String) -> Result<(), Failure> {
+    /// `once_key` is the key of the event that was settled in this sale.
+    pub(super) async fn confirm(&self, sale: &SaleId, once_key: String) -> Result<(), Failure> {
         let Some(confirms) = &self.confirms else { return Ok(()) };
-        if confirms.submit(&(), once_key).await? {
+        if confirms.submit(sale, once_key).await? {
             return Ok(());
         }
         Err(Failure::unavailable("a server went away with the effect of a payment event; it must be sent again"))
     }
 }
 
-/// Confirms events: one queue for all sales.
+/// Confirms events: one queue for each sale.
 pub(super) struct Confirms;
 
 impl Confirms {
@@ -41,7 +41,8 @@ impl Confirms {
         let mut topology = blueprint.topology.clone();
         topology.limits.call += barrier.timeout();
         let limits = topology.limits;
-        let runner = Runner::new(&topology, Arc::clone(&blueprint.catalogue)).with_barrier(barrier);
+        let identity = Some(Arc::clone(&blueprint.identity));
+        let runner = Runner::with(&topology, Arc::clone(&blueprint.catalogue), identity, Some(barrier));
         // An event that comes during one wait sits through the rest of it, and then through its own.
         let timeouts = Timeouts { wait: 2 * limits.call, queue_max: limits.queue_max };
         Some(Batcher::new(Rc::new(runner), Self, timeouts))
@@ -49,16 +50,16 @@ impl Confirms {
 }
 
 impl Work for Confirms {
-    type Key = ();
+    type Key = SaleId;
     type Item = String;
     type Answer = bool;
     const BATCH_MAX: usize = 512;
 
-    fn call(&self, _key: &(), once_keys: &[String]) -> ScriptCall {
-        ScriptCall::of(Op::Confirm).key(MARK).keys(once_keys)
+    fn call(&self, sale: &SaleId, once_keys: &[String]) -> ScriptCall {
+        ScriptCall::of(Op::Confirm).key(SaleKeys(sale).mark()).keys(once_keys)
     }
 
-    fn read(&self, _key: &(), once_keys: Vec<String>, word: &str, mut reply: Reply) -> Result<Vec<bool>, Failure> {
+    fn read(&self, _sale: &SaleId, once_keys: Vec<String>, word: &str, mut reply: Reply) -> Result<Vec<bool>, Failure> {
         if word != "marked" {
             return Err(unknown_word(Op::Confirm, word));
         }

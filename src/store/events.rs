@@ -240,8 +240,8 @@ pub(super) async fn read_logs(
     count: usize,
 ) -> Result<HashMap<SaleId, Vec<Entry>>, Failure> {
     let all: Vec<_> = logs.iter().map(|(sale, seen)| (SaleKeys(sale).events(), sale, seen)).collect();
-    let mut found = HashMap::new();
-    for some in all.chunks(LOGS_MAX) {
+    let at_once = if runner.spans_sales() { LOGS_MAX } else { 1 };
+    let reads = all.chunks(at_once).map(async |some| {
         let mut read = redis::cmd("XREAD");
         read.arg("COUNT").arg(count).arg("STREAMS");
         some.iter().for_each(|(key, ..)| _ = read.arg(key));
@@ -252,14 +252,17 @@ pub(super) async fn read_logs(
             };
             read.arg(end.to_string());
         }
-        let sales: HashMap<_, _> = some.iter().map(|(key, sale, _)| (key.as_str(), *sale)).collect();
-        for (key, entries) in pairs(runner.plain(&read).await?)? {
-            let key = Reply::one(key).text()?;
-            let sale = sales.get(key.as_str()).ok_or_else(|| Failure::unreadable("a log that nobody asked for"))?;
-            found.insert((*sale).clone(), self::entries(entries)?);
-        }
+        pairs(runner.plain(&read).await?)
+    });
+    let found: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+    let sales: HashMap<_, _> = all.iter().map(|(key, sale, _)| (key.as_str(), *sale)).collect();
+    let mut logs = HashMap::new();
+    for (key, entries) in found.into_iter().flatten() {
+        let key = Reply::one(key).text()?;
+        let sale = sales.get(key.as_str()).ok_or_else(|| Failure::unreadable("a log that nobody asked for"))?;
+        logs.insert((*sale).clone(), self::entries(entries)?);
     }
-    Ok(found)
+    Ok(logs)
 }
 
 /// The last event of each log. `None`: the log is empty.

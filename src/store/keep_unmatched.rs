@@ -35,7 +35,7 @@ impl Store {
             }
             word => return Err(unknown_word(Op::KeepUnmatched, word)),
         };
-        self.confirm(once_key).await?;
+        self.confirm(&self.unmatched_sale, once_key).await?;
         Ok(outcome)
     }
 

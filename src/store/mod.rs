@@ -76,6 +76,7 @@ mod terms;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::domain::{
@@ -95,7 +96,7 @@ pub use self::{
         durability::{Durability, DurabilityWanted},
         error::Failure,
         preflight::{PreflightError, PreflightReport},
-        topology::{Limits, Topology},
+        topology::{Limits, Login, Topology},
     },
     terms::ServiceTerms,
 };
@@ -107,10 +108,12 @@ use self::{
     order::Orders,
     redis::{
         batch::{self, Batcher, Timeouts},
-        keys::{self, SaleKeys},
+        call::ScriptCall,
+        keys::{self},
+        node::Node,
         record,
         reply::{self, Fields, Reply},
-        runner::{Runner, ScriptCall},
+        runner::Runner,
     },
     settle::Settles,
     stock::Stocks,
@@ -146,8 +149,8 @@ impl Store {
     pub fn new(blueprint: &Blueprint) -> Self {
         let limits = blueprint.topology.limits;
         let timeouts = Timeouts { wait: limits.call, queue_max: limits.queue_max };
-        let runner = Runner::new(&blueprint.topology, Arc::clone(&blueprint.catalogue));
-        let runner = Rc::new(runner.with_identity(Arc::clone(&blueprint.identity)));
+        let identity = Some(Arc::clone(&blueprint.identity));
+        let runner = Rc::new(Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None));
         let (terms, ids) = (blueprint.terms, &blueprint.ids);
         Self {
             holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, timeouts),
@@ -176,14 +179,40 @@ impl Store {
     /// Whether Redis answers, accepts writes, and has the secret that signed our ids. Loads the scripts that it has lost.
     ///
     /// # Errors
-    /// [`Failure`] when it does not.
+    /// [`Failure`] when no server does.
     pub async fn ready(&self) -> Result<Readiness, Failure> {
-        self.check_identity().await?;
-        self.runner.ensure_scripts().await?;
-        // A replica refuses this script, because it may write. It writes nothing here.
-        let units = SaleKeys(&self.unmatched_sale).units();
-        self.runner.call(ScriptCall::of(Op::Stock).keys(units)).await?;
-        self.has_memory().await
+        let identity = self.check_identity().await;
+        if let Err(failure @ Failure::Replaced(_)) = identity {
+            return Err(failure);
+        }
+        let primaries = self.runner.primaries().await?;
+        let looks = join_all(primaries.iter().map(|node| self.is_full(node))).await;
+        let (mut is_full, mut away, mut failure) = (false, Vec::new(), None);
+        for (node, look) in primaries.iter().zip(looks) {
+            match look {
+                Ok(full) => is_full |= full,
+                Err(why) => {
+                    away.push(node.address().to_owned());
+                    failure = Some(why);
+                }
+            }
+        }
+        match failure {
+            Some(failure) if away.len() == primaries.len() => Err(failure),
+            Some(_) => Ok(Readiness::Partly { away, of: primaries.len() }),
+            None => identity.map(|()| if is_full { Readiness::Full } else { Readiness::Ready }),
+        }
+    }
+
+    /// Whether a server that takes writes has no memory left for them.
+    async fn is_full(&self, node: &Rc<Node>) -> Result<bool, Failure> {
+        self.runner.ensure_scripts(node).await?;
+        // A replica refuses this, and a full Redis does. Otherwise it does nothing, because the key does not exist.
+        match node.ask(::redis::cmd("SET").arg(self.runner.probe_at(node)).arg("").arg("XX")).await {
+            Ok(_) => Ok(false),
+            Err(Failure::Full(_)) => Ok(true),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Looks whether Redis is still the one that the service began with. If not, no worker asks it for anything until it is
@@ -195,15 +224,6 @@ impl Store {
         self.runner.check_identity().await
     }
 
-    async fn has_memory(&self) -> Result<Readiness, Failure> {
-        // A full Redis refuses this. Otherwise it does nothing, because the key does not exist.
-        match self.runner.plain(::redis::cmd("SET").arg(keys::PROBE).arg("").arg("XX")).await {
-            Ok(_) => Ok(Readiness::Ready),
-            Err(Failure::Full(_)) => Ok(Readiness::Full),
-            Err(failure) => Err(failure),
-        }
-    }
-
     /// The order that this hold became, from the rest of a reply: now, and its fields as lines of one text.
     async fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
         let now_ms = reply.int()?;
@@ -213,9 +233,14 @@ impl Store {
 }
 
 /// How a store that can be used is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
+    /// Some of the servers do not answer. Their sales are refused.
+    Partly {
+        away: Vec<String>,
+        of: usize,
+    },
     /// Redis has no memory left. Scripts that need some more are refused: holds and orders, new products and sales.
     Full,
 }

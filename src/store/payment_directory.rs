@@ -92,7 +92,7 @@ impl Store {
                 return Ok(false);
             }
             // The kept event was acknowledged long ago, so its effect must be durable before it is forgotten.
-            self.confirm(once_key).await?;
+            self.confirm(hold.sale(), once_key).await?;
         }
         self.close_unmatched(payment, hold).await?;
         // Another worker may keep more meanwhile, and settles that itself.

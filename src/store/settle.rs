@@ -38,7 +38,7 @@ impl Store {
         let (has_settled_more, (outcome, once_key)) = (remembered?, decided?);
         let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
         let outcome = if has_settled_more { self.after_all(outcome, &hold).await? } else { outcome };
-        self.confirm(once_key).await?;
+        self.confirm(hold.sale(), once_key).await?;
         Ok(outcome)
     }
 
@@ -83,9 +83,10 @@ impl Store {
     }
 
     async fn settle_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        let sale = hold.sale().clone();
         let (outcome, once_key) = self.decide_at(hold, event).await?;
         let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
-        self.confirm(once_key).await?;
+        self.confirm(&sale, once_key).await?;
         Ok(outcome)
     }
 

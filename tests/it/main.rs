@@ -37,6 +37,7 @@ mod payments_interrupted;
 mod rush;
 mod rush_sale;
 mod secrets;
+mod servers;
 mod support;
 mod topology;
 mod trigger;

@@ -152,7 +152,12 @@ impl Shop {
             eventually("the proxy stands still", async || self.proxy.is_stalled()).await;
             self.service.take().unwrap().kill();
             self.proxy.disarm(true);
-            assert!(answer.await.unwrap().is_err(), "nobody acknowledged it");
+            // On a slow machine it may have given up before it was killed.
+            let status = answer.await.unwrap().map(|answer| answer.status());
+            assert!(
+                matches!(status, Err(_) | Ok(StatusCode::SERVICE_UNAVAILABLE)),
+                "nobody acknowledged it: {status:?}"
+            );
             self.start();
             return;
         }

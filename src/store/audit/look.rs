@@ -32,7 +32,7 @@ impl Store {
     ) -> Result<Vec<SaleAudit>, Failure> {
         let sales: &Vec<SaleId> = &earlier.keys().cloned().collect();
         let before = self.stored_of(sales).await?;
-        let connections = self.runner.connections();
+        let changes = self.runner.changes();
         let mut records = Records::of(self, sales);
         for audit in earlier.values().flatten() {
             let watched = self.watch_customers(audit, records.tally(&audit.sale)).await;
@@ -47,7 +47,7 @@ impl Store {
         }
         let after = self.stored_of(sales).await?;
         // Another server, or the same one after a restart, would go on with the walk elsewhere and leave out records.
-        if self.runner.connections() != connections {
+        if self.runner.changes() != changes {
             return Err(Failure::unavailable("the connection was lost during an audit"));
         }
         let audit = |sale: &SaleId| {

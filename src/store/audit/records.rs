@@ -1,8 +1,11 @@
 //! Walks over all keys, reads the holds and orders of some sales, and adds them up.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    rc::Rc,
+};
 
-use super::super::{Failure, Reply, Store, keys};
+use super::super::{Failure, Node, Reply, Store, keys};
 use crate::domain::{
     audit::{Difference, Tally},
     hold::Line,
@@ -53,20 +56,27 @@ impl<'a> Records<'a> {
             Some(only) if self.sales.len() == 1 => keys::pattern_of(only),
             _ => keys::PATTERN.to_owned(),
         };
+        for node in self.store.runner.primaries().await? {
+            self.scan(&node, &pattern).await?;
+        }
+        self.add_full(1).await?;
+        Ok(self.sales.into_iter().map(|(sale, of)| (sale.clone(), of.tally)).collect())
+    }
+
+    /// Walks through the keys of one server.
+    async fn scan(&mut self, node: &Rc<Node>, pattern: &str) -> Result<(), Failure> {
         let mut cursor = "0".to_owned();
         loop {
             let mut step = redis::cmd("SCAN");
-            step.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
-            let mut reply = Reply::read(self.store.runner.plain(&step).await?)?;
+            step.arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+            let mut reply = Reply::read(node.ask(&step).await?)?;
             cursor = reply.text()?;
             self.sort(reply.list()?)?;
             self.add_full(READ_MAX).await?;
             if cursor == "0" {
-                break;
+                return Ok(());
             }
         }
-        self.add_full(1).await?;
-        Ok(self.sales.into_iter().map(|(sale, of)| (sale.clone(), of.tally)).collect())
     }
 
     /// Sorts new keys of records by sale.

@@ -14,11 +14,7 @@ use std::{
 
 use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 
-use super::{
-    error::Failure,
-    reply::Reply,
-    runner::{Runner, ScriptCall},
-};
+use super::{call::ScriptCall, error::Failure, reply::Reply, runner::Runner};
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {

@@ -1,14 +1,21 @@
 //! How the store reaches Redis: connections, scripts, batches, keys, and the records that the scripts write.
 
+pub mod attempt;
 pub mod batch;
+pub mod call;
 pub mod catalogue;
 pub mod durability;
 pub mod error;
+pub mod facts;
 pub mod identity;
 pub mod keys;
+pub mod node;
 pub mod preflight;
 pub mod record;
 pub mod reply;
+pub mod route;
 pub mod runner;
 pub mod secret;
+pub mod slot;
 pub mod topology;
+pub mod waiting;

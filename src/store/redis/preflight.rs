@@ -1,31 +1,30 @@
 //! The pre-flight: checks Redis once at start-up. What would lose stock is refused. What is merely weaker is a warning.
 
-use std::{collections::HashMap, fmt};
+use std::{fmt, rc::Rc};
+
+use redis::Value;
 
 use super::{
     durability::{Barrier, Durability, DurabilityWanted, FsyncSupport, fsync_always},
     error::Failure,
+    facts::{Facts, ServerMode, Unfit},
     keys::{PRODUCTS, SALES, SCHEMA, SECRET},
+    node::Node,
     reply::Reply,
     runner::Runner,
     secret::{self, SigningKey, get_or_set},
+    topology::{Kind, Topology},
 };
-
-const VERSION_MIN: (u32, u32) = (7, 0);
-/// The first version with WAITAOF.
-const VERSION_WAITAOF: (u32, u32) = (7, 2);
 
 /// Why the service does not start on this Redis.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     #[error(transparent)]
     Failure(#[from] Failure),
-    #[error("Redis {0} is too old: the scripts need 7.0 or newer")]
-    TooOld(String),
-    #[error("Redis evicts keys (maxmemory-policy {0}), which would lose stock: set it to noeviction")]
-    Evicts(String),
-    #[error("this Redis is a replica and takes no writes: give the address of its primary")]
-    Replica,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("{0}")]
+    OtherKind(String),
     #[error(
         "this Redis holds data of key schema {found}, and this version of flashsale knows schema {known}: run the version \
          that wrote it, or begin with an empty Redis (docs/operations.md, \"Upgrade\")"
@@ -50,17 +49,21 @@ pub enum PreflightError {
 /// The facts about a Redis that passed the check.
 #[derive(Clone, Debug)]
 pub struct PreflightReport {
-    pub address: String,
-    pub engine: String,
-    /// Whether it keeps an append-only file.
-    pub aof: bool,
-    version: String,
+    address: String,
+    engine: String,
+    /// Whether all servers keep an append-only file.
+    aof: bool,
+    primaries: usize,
 }
 
 impl fmt::Display for PreflightReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let aof = if self.aof { "AOF on" } else { "AOF off" };
-        write!(f, "{} at {}, primary, noeviction, {aof}", self.engine, self.address)
+        let primaries = match self.primaries {
+            1 => "primary".to_owned(),
+            several => format!("{several} primaries"),
+        };
+        write!(f, "{} at {}, {primaries}, noeviction, {aof}", self.engine, self.address)
     }
 }
 
@@ -73,77 +76,116 @@ impl PreflightReport {
     }
 }
 
+/// A server that takes writes, and what it says of itself.
+type Primary = (Rc<Node>, Facts);
+
 /// The facts about this Redis, and what the service must wait for there so that a payment is as durable as wanted.
 ///
 /// # Errors
 /// [`PreflightError`].
 pub async fn check(
     runner: &Runner,
-    address: String,
+    topology: &Topology,
     wanted: DurabilityWanted,
 ) -> Result<(PreflightReport, Option<Barrier>), PreflightError> {
-    let report = read_facts(runner, address).await?;
-    let barrier = choose_barrier(runner, &report, wanted).await?;
-    Ok((report, barrier))
-}
-
-async fn read_facts(runner: &Runner, address: String) -> Result<PreflightReport, PreflightError> {
-    let info = info(runner).await?;
-    let of = |name: &str| info.get(name).map_or("", String::as_str);
-    let version = of("redis_version").to_owned();
-    if parse_version(&version).is_none_or(|v| v < VERSION_MIN) {
-        return Err(PreflightError::TooOld(version));
+    check_kind(runner, topology).await?;
+    let mut primaries: Vec<Primary> = Vec::new();
+    for node in runner.primaries().await? {
+        let facts = facts_of(&node).await?;
+        facts.check()?;
+        primaries.push((node, facts));
     }
-    if of("role") == "slave" {
-        return Err(PreflightError::Replica);
-    }
-    let policy = of("maxmemory_policy");
-    if policy != "noeviction" {
-        return Err(PreflightError::Evicts(policy.to_owned()));
-    }
-    let engine = match info.get("valkey_version") {
-        Some(valkey) => format!("Valkey {valkey}"),
-        None => format!("Redis {version}"),
+    let report = PreflightReport {
+        address: topology.to_string(),
+        engine: primaries.first().map(|(_, facts)| facts.engine.clone()).unwrap_or_default(),
+        aof: primaries.iter().all(|(_, facts)| facts.aof),
+        primaries: primaries.len(),
     };
-    Ok(PreflightReport { address, engine, aof: of("aof_enabled") == "1", version })
+    Ok((report, choose_barrier(&primaries, wanted).await?))
 }
 
-async fn choose_barrier(
-    runner: &Runner,
-    report: &PreflightReport,
-    wanted: DurabilityWanted,
-) -> Result<Option<Barrier>, PreflightError> {
+async fn facts_of(node: &Rc<Node>) -> Result<Facts, Failure> {
+    Facts::read(node.ask(&redis::cmd("INFO")).await?)
+}
+
+/// Looks whether the servers of the settings are of the kind that the settings say.
+async fn check_kind(runner: &Runner, topology: &Topology) -> Result<(), PreflightError> {
+    let mut failure = Failure::unavailable("no server is known");
+    for node in runner.contacts() {
+        match facts_of(&node).await {
+            Ok(facts) => {
+                let names = if facts.mode == ServerMode::Sentinel { watched_names(&node).await } else { Vec::new() };
+                return kind_complaint(topology, facts.mode, node.address(), &names)
+                    .map_or(Ok(()), |what| Err(PreflightError::OtherKind(what)));
+            }
+            Err(why) => failure = why,
+        }
+    }
+    Err(failure.into())
+}
+
+/// The names of the primaries that a sentinel watches.
+async fn watched_names(sentinel: &Rc<Node>) -> Vec<String> {
+    let Ok(found) = sentinel.ask(redis::cmd("SENTINEL").arg("MASTERS")).await else { return Vec::new() };
+    let name = |primary: Value| Reply::of_pairs(primary).ok()?.fields().ok()?.get("name").map(str::to_owned);
+    match found {
+        Value::Array(primaries) => primaries.into_iter().filter_map(name).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What to write instead of the URL of the settings.
+fn kind_complaint(topology: &Topology, mode: ServerMode, at: &str, names: &[String]) -> Option<String> {
+    let known = if names.is_empty() { "<name>".to_owned() } else { names.join(" or ") };
+    match (topology.kind(), mode) {
+        (Kind::Single, ServerMode::Standalone) | (Kind::Cluster, ServerMode::Cluster) => None,
+        (Kind::Sentinel, ServerMode::Sentinel) => {
+            let name = topology.primary_name().unwrap_or_default();
+            (!names.is_empty() && !names.iter().any(|known| known == name))
+                .then(|| format!("Sentinel at {at} watches no primary named {name}: it watches {known}"))
+        }
+        (_, ServerMode::Sentinel) => {
+            Some(format!("{at} is a sentinel: write redis.url = \"redis+sentinel://{at}/{known}\""))
+        }
+        (_, ServerMode::Cluster) => {
+            Some(format!("{at} is a server of a cluster: write redis.url = \"redis-cluster://{at}\""))
+        }
+        (Kind::Sentinel, ServerMode::Standalone) => {
+            Some(format!("{at} is no sentinel: give the addresses of the sentinels, usually at port 26379"))
+        }
+        (Kind::Cluster, ServerMode::Standalone) => {
+            Some(format!("{at} is no server of a cluster: write redis.url = \"redis://{at}\""))
+        }
+    }
+}
+
+async fn choose_barrier(primaries: &[Primary], wanted: DurabilityWanted) -> Result<Option<Barrier>, PreflightError> {
     if wanted.payments != Durability::Fsync {
         return Ok(Barrier::of(wanted, FsyncSupport::Waitaof));
     }
-    if !report.aof {
+    if primaries.iter().any(|(_, facts)| !facts.aof) {
         return Err(PreflightError::NoAof);
     }
-    if parse_version(&report.version).is_some_and(|version| version >= VERSION_WAITAOF) {
+    if primaries.iter().all(|(_, facts)| facts.knows_waitaof()) {
         return Ok(Barrier::of(wanted, FsyncSupport::Waitaof));
     }
-    if wanted.is_ours {
-        runner.plain(&fsync_always()).await?;
-        return Ok(Barrier::of(wanted, FsyncSupport::AlwaysSetByUs));
+    for (node, facts) in primaries {
+        if wanted.is_ours {
+            node.ask(&fsync_always()).await?;
+        } else if !fsyncs_always(node).await? {
+            return Err(PreflightError::CannotFsync(facts.version.clone()));
+        }
     }
-    if !fsyncs_always(runner).await? {
-        return Err(PreflightError::CannotFsync(report.version.clone()));
-    }
-    Ok(Barrier::of(wanted, FsyncSupport::AlwaysConfigured))
+    let support = if wanted.is_ours { FsyncSupport::AlwaysSetByUs } else { FsyncSupport::AlwaysConfigured };
+    Ok(Barrier::of(wanted, support))
 }
 
 /// Whether the server answers only what is on its disk.
-async fn fsyncs_always(runner: &Runner) -> Result<bool, Failure> {
+async fn fsyncs_always(node: &Rc<Node>) -> Result<bool, Failure> {
     // A hosted server may refuse CONFIG. Then its policy is unknown, which is not enough.
-    let found = runner.plain(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await;
+    let found = node.ask(redis::cmd("CONFIG").arg("GET").arg("appendfsync")).await;
     let policy = found.and_then(|value| Reply::read(value)?.fields());
     Ok(policy.is_ok_and(|policy| policy.get("appendfsync") == Some("always")))
-}
-
-async fn info(runner: &Runner) -> Result<HashMap<String, String>, Failure> {
-    let text = Reply::one(runner.plain(&redis::cmd("INFO")).await?).text()?;
-    let pairs = text.lines().filter_map(|line| line.split_once(':'));
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }
 
 /// Marks this Redis with the key schema of this version, and gives its secret. An empty one gets a secret first, so a marked one
@@ -165,9 +207,4 @@ pub async fn claim(runner: &Runner, schema: &'static str) -> Result<SigningKey, 
     let secret = if has_data { secret::find(runner).await? } else { secret::find_or_make(runner).await? };
     check(get_or_set(runner, SCHEMA, schema).await?)?;
     Ok(secret)
-}
-
-fn parse_version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

@@ -25,7 +25,7 @@ use flashsale::{
         text::{CustomerId, IdempotencyKey, Name},
         visibility::Audience,
     },
-    store::{Blueprint, Durability, DurabilityWanted, Limits, Store, Topology},
+    store::{Blueprint, Durability, DurabilityWanted, Limits, Store},
 };
 use proptest_state_machine::StateMachineTest;
 use redis::Commands;
@@ -38,7 +38,10 @@ use super::{
     reference::{HoldRequest, MAX_PER_HOLD, SaleReference, Transition},
     terms::{reason_word, terms},
 };
-use crate::support::{clock, invariants, redis::PrivateRedis};
+use crate::support::{
+    clock, invariants,
+    redis::{PrivateRedis, topology},
+};
 
 thread_local! {
     /// How often each outcome was seen.
@@ -69,7 +72,7 @@ impl StateMachineTest for SaleTest {
             in_flight_max: 10,
             queue_max: 10,
         };
-        let topology = Topology::single(&url, limits).unwrap();
+        let topology = topology(&url, limits);
         let wanted = DurabilityWanted { payments: Durability::Memory, timeout: Duration::from_secs(1), is_ours: true };
         let prepared = runtime.block_on(Blueprint::prepare(topology, Arc::new(clock::catalogue()), terms(), wanted));
         let mut test = Self { runtime, store: Store::new(&prepared.unwrap().0), redis, start_ms, holds: Vec::new() };

@@ -11,11 +11,19 @@ type Units = BTreeMap<(u64, String), i64>;
 
 /// Panics with the difference. Call it when nothing is in progress.
 pub fn check(connection: &mut Connection) {
-    let sales: Vec<String> = connection.smembers("fs1:sales").unwrap();
+    let sales: Vec<String> = connection.smembers("{fs1}:sales").unwrap();
     for sale in sales {
         check_sale(connection, &sale);
     }
     check_reviews(connection, "p0");
+}
+
+/// The same for one server of a cluster, whatever sales it has.
+pub fn check_all(connection: &mut Connection) {
+    let stocks: Vec<String> = connection.keys("fs1:{*}:stock").unwrap();
+    for stock in stocks {
+        check_sale(connection, stock.trim_start_matches("fs1:{").trim_end_matches("}:stock"));
+    }
 }
 
 fn check_sale(connection: &mut Connection, sale: &str) {

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod clock;
+pub mod cluster;
 pub mod commands;
 pub mod faulty_service;
 pub mod invariants;

@@ -7,36 +7,103 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale::embedded::Embedded;
+use flashsale::{
+    embedded::Embedded,
+    store::{Limits, Login, Topology},
+};
 use tempfile::TempDir;
+
+use super::cluster::{Cluster, Sentinels};
 
 /// The program under test, which also guards embedded servers.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_flashsale");
 
-/// An embedded server in a folder of its own.
-pub struct PrivateRedis {
-    embedded: Embedded,
-    _folder: TempDir,
+/// What the tests run on: `FLASHSALE_TEST_REDIS`. Embedded, where it is empty.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TestRedis {
+    Embedded,
+    Standalone,
+    Sentinel,
+    /// One primary that has all slots: scripts with keys of several slots are refused, and tests look at all data in one place.
+    Cluster,
+}
+
+impl TestRedis {
+    pub fn of_environment() -> Self {
+        match std::env::var("FLASHSALE_TEST_REDIS").unwrap_or_default().as_str() {
+            "" | "embedded" => Self::Embedded,
+            "standalone" => Self::Standalone,
+            "sentinel" => Self::Sentinel,
+            "cluster" => Self::Cluster,
+            other => panic!("FLASHSALE_TEST_REDIS is {other}; it must be embedded, standalone, sentinel or cluster"),
+        }
+    }
+}
+
+/// A Redis of one primary in a folder of its own, of the kind that `FLASHSALE_TEST_REDIS` says.
+pub enum PrivateRedis {
+    Embedded { server: Embedded, _folder: TempDir },
+    Standalone(ServerProcess),
+    Sentinel(Sentinels),
+    Cluster(Cluster),
 }
 
 impl PrivateRedis {
     pub fn start() -> Self {
-        let folder = TempDir::with_prefix("fs").unwrap();
-        let embedded = Embedded::start(folder.path(), None, Path::new(PROGRAM), Duration::from_mins(1)).unwrap();
-        Self { embedded, _folder: folder }
+        match TestRedis::of_environment() {
+            TestRedis::Embedded => Self::start_embedded(),
+            TestRedis::Standalone => Self::Standalone(ServerProcess::start(&["--appendonly", "yes"])),
+            TestRedis::Sentinel => Self::Sentinel(Sentinels::start(0, 1, &["--appendonly", "yes"], None)),
+            TestRedis::Cluster => Self::Cluster(Cluster::start_with(&server_program(), 1, 0, &["--appendonly", "yes"])),
+        }
     }
 
+    /// For a test of what embedded servers alone do.
+    pub fn start_embedded() -> Self {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let server = Embedded::start(folder.path(), None, Path::new(PROGRAM), Duration::from_mins(1)).unwrap();
+        Self::Embedded { server, _folder: folder }
+    }
+
+    /// For the settings of the service.
     pub fn url(&self) -> String {
-        self.embedded.url()
+        match self {
+            Self::Embedded { server, .. } => server.url(),
+            Self::Standalone(server) => server.url(),
+            Self::Sentinel(sentinels) => sentinels.url(""),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
+
+    /// For a connection to the server itself.
+    pub fn server_url(&self) -> String {
+        match self {
+            Self::Embedded { server, .. } => server.url(),
+            Self::Standalone(server) => server.url(),
+            Self::Sentinel(sentinels) => sentinels.servers[0].url(),
+            Self::Cluster(cluster) => cluster.servers[0].url(),
+        }
     }
 
     pub fn connect(&self) -> redis::Connection {
-        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
+        redis::Client::open(self.server_url()).unwrap().get_connection().unwrap()
     }
 
     /// The process id of the server.
     pub fn pid(&self) -> u32 {
         pid(&mut self.connect())
+    }
+}
+
+/// How the store reaches a server with such a URL.
+pub fn topology(url: &str, limits: Limits) -> Topology {
+    let hosts = |hosts: &str| hosts.split(',').map(|host| format!("redis://{host}")).collect::<Vec<_>>();
+    if let Some(seeds) = url.strip_prefix("redis-cluster://") {
+        return Topology::cluster(&hosts(seeds), limits).unwrap();
+    }
+    match url.strip_prefix("redis+sentinel://").and_then(|rest| rest.rsplit_once('/')) {
+        Some((sentinels, name)) => Topology::sentinel(&hosts(sentinels), name, Login::default(), limits).unwrap(),
+        None => Topology::single(url, limits).unwrap(),
     }
 }
 
@@ -67,6 +134,21 @@ impl ServerProcess {
     /// Starts this program instead of the first server that is found.
     pub fn start_program(program: &Path, arguments: &[&str]) -> Self {
         Self::run(program, TempDir::with_prefix("fs").unwrap(), free_port(), arguments)
+    }
+
+    /// A sentinel, which rewrites its settings.
+    pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path) -> Self {
+        let child = Command::new(server_program())
+            .arg(settings)
+            .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1", "--logfile", "redis.log", "--dir"])
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Self { child, folder, port };
+        server.wait_until_it_listens();
+        server
     }
 
     pub fn start_in(folder: TempDir, port: u16, arguments: &[&str]) -> Self {

@@ -12,10 +12,12 @@ use flashsale::{
         sale::SaleDefaults,
         text::CustomerId,
     },
-    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Limits, ServiceTerms, Store, Topology},
+    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Limits, ServiceTerms, Store},
 };
 use futures_util::{StreamExt, stream};
 use tokio::task::LocalSet;
+
+use super::redis::topology;
 
 /// Orders that are being made at the same time.
 const AT_ONCE: usize = 512;
@@ -63,7 +65,7 @@ async fn store(redis_url: &str) -> Store {
         retention_ms: HOUR_MS,
         events_max: 1_000,
     };
-    let topology = Topology::single(redis_url, limits).unwrap();
+    let topology = topology(redis_url, limits);
     let wanted = DurabilityWanted { payments: Durability::Memory, timeout, is_ours: true };
     let prepared = Blueprint::prepare(topology, Arc::new(Catalogue::compiled()), terms, wanted).await;
     Store::new(&prepared.unwrap().0)

@@ -1,0 +1,312 @@
+//! One server: the connection of a worker to it, and bounds on every wait.
+//!
+//! A node belongs to one thread, whose runtime drives its connection.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use deadpool_redis::{Connection, Pool, PoolError};
+use redis::{Cmd, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
+use tokio::sync::Mutex;
+
+use super::{
+    attempt::Attempt,
+    catalogue::Script,
+    durability::Barrier,
+    error::{Failure, ends_connection},
+    facts::Facts,
+    identity::Identity,
+    topology::Topology,
+    waiting::SharedWait,
+};
+
+/// Timeouts in a row after which a connection is dropped: the server may have been demoted or cut off.
+const TIMEOUTS_MAX: u32 = 3;
+
+/// What the connections of a runner have in common.
+pub struct Common {
+    pub topology: Topology,
+    /// The wait behind each script.
+    pub barrier: Option<Barrier>,
+    /// Which Redis it must be. `None` before that is known.
+    pub identity: Option<Arc<Identity>>,
+    /// Counts connections, and what else may lead to another server.
+    pub changes: Cell<u64>,
+}
+
+/// The connection in use, numbered so that a late failure of an old one does not end its successor.
+struct Current {
+    number: u64,
+    connection: Connection,
+    waits: Rc<SharedWait>,
+}
+
+/// A connection to send something on.
+struct Open {
+    number: u64,
+    connection: MultiplexedConnection,
+    waits: Rc<SharedWait>,
+}
+
+pub struct Node {
+    common: Rc<Common>,
+    address: String,
+    pool: Pool,
+    current: RefCell<Option<Current>>,
+    timeouts: Cell<u32>,
+    in_flight: Rc<Cell<usize>>,
+    /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
+    connecting: Mutex<Option<(Instant, Failure)>>,
+}
+
+impl Node {
+    pub fn new(common: &Rc<Common>, info: &ConnectionInfo) -> Rc<Self> {
+        Rc::new(Self {
+            address: info.addr().to_string(),
+            pool: common.topology.pool(info),
+            common: Rc::clone(common),
+            current: RefCell::default(),
+            timeouts: Cell::default(),
+            in_flight: Rc::default(),
+            connecting: Mutex::default(),
+        })
+    }
+
+    /// Host and port, or the path of a socket.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends a command once, and waits for what must follow a script.
+    ///
+    /// # Errors
+    /// [`Attempt`].
+    pub async fn send(
+        self: &Rc<Self>,
+        command: &Cmd,
+        script: Option<&Script>,
+        is_asking: bool,
+    ) -> Result<Value, Attempt> {
+        let _in_flight = self.take_place().map_err(Attempt::Failed)?;
+        let mut open = self.open().await.map_err(Attempt::Failed)?;
+        let (mut answer, was_sent) = query(command, is_asking, &mut open.connection).await;
+        if let (Err(error), Some(script)) = (&answer, script)
+            && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        {
+            answer = Box::pin(load_and_send(script, command, is_asking, &mut open.connection)).await;
+        }
+        self.note(open.number, &answer);
+        let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
+        if let (Some(barrier), Some(_)) = (self.common.barrier, script) {
+            self.wait_behind(barrier, &open).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Asks this server itself, whatever it is.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn ask(self: &Rc<Self>, command: &Cmd) -> Result<Value, Failure> {
+        self.send(command, None, false).await.map_err(Attempt::into_failure)
+    }
+
+    /// Waits on the connection of the call, because a server waits for the writes of the connection that asks.
+    async fn wait_behind(self: &Rc<Self>, barrier: Barrier, open: &Open) -> Result<(), Attempt> {
+        let Some(command) = barrier.command() else { return Ok(()) };
+        let (node, number) = (Rc::clone(self), open.number);
+        let note = move |answer: &Result<Value, RedisError>| node.note(number, answer);
+        let reply = SharedWait::join(&open.waits, command, &open.connection, note).await;
+        barrier.check(&reply.map_err(|error| Attempt::of(&error))?).map_err(Attempt::Failed)
+    }
+
+    /// Drops the connection when an answer shows that it is useless.
+    fn note(&self, number: u64, answer: &Result<Value, RedisError>) {
+        match answer {
+            Ok(_) => self.timeouts.set(0),
+            Err(error) if error.is_timeout() => self.timeouts.set(self.timeouts.get() + 1),
+            Err(_) => {}
+        }
+        let timed_out_often = self.timeouts.get() >= TIMEOUTS_MAX;
+        if timed_out_often || matches!(answer, Err(error) if ends_connection(error)) {
+            self.timeouts.set(0);
+            self.forget(number);
+        }
+    }
+
+    fn forget(&self, number: u64) {
+        let mut current = self.current.borrow_mut();
+        if current.as_ref().is_some_and(|c| c.number == number)
+            && let Some(Current { connection, .. }) = current.take()
+        {
+            // Out of the pool, which would otherwise keep the connection for the next check-out.
+            drop(Connection::take(connection));
+        }
+    }
+
+    /// The connection in use. If there is none, one caller opens it. The others wait, and get the same result.
+    async fn open(&self) -> Result<Open, Failure> {
+        if let Some(open) = self.in_use() {
+            return Ok(open);
+        }
+        // Boxed, because it is rare, and the futures of calls stay small.
+        Box::pin(self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<Open, Failure> {
+        let asked = Instant::now();
+        let mut last = self.connecting.lock().await;
+        if let Some(open) = self.in_use() {
+            return Ok(open);
+        }
+        if let Some((at, failure)) = &*last
+            && *at >= asked
+        {
+            return Err(failure.clone());
+        }
+        match self.new_connection().await {
+            Ok(connection) => {
+                let number = self.common.changes.get() + 1;
+                self.common.changes.set(number);
+                let waits = Rc::default();
+                let open = Open { number, connection: (*connection).clone(), waits: Rc::clone(&waits) };
+                *self.current.borrow_mut() = Some(Current { number, connection, waits });
+                Ok(open)
+            }
+            Err(failure) => {
+                *last = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// A connection that leads to the right server, and has sent the setup command of the barrier, if there is one.
+    async fn new_connection(&self) -> Result<Connection, Failure> {
+        let mut connection = self.pool.get().await.map_err(|error| connect_failure(&error))?;
+        match self.greet(&mut connection).await {
+            Ok(()) => Ok(connection),
+            Err(failure) => {
+                // Out of the pool, so that no call uses it.
+                drop(Connection::take(connection));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn greet(&self, connection: &mut Connection) -> Result<(), Failure> {
+        if let Some(setup) = self.common.barrier.and_then(|barrier| barrier.setup()) {
+            ask(&setup, connection).await?;
+        }
+        let Some(identity) = &self.common.identity else { return Ok(()) };
+        if self.common.topology.has_several_servers() {
+            // The check at the start did not see this one.
+            let facts = Facts::read(ask(&redis::cmd("INFO"), connection).await?)?;
+            facts.check().map_err(|unfit| Failure::unavailable(format!("{}: {unfit}", self.address)))?;
+        }
+        check_identity(identity, connection).await
+    }
+
+    fn in_use(&self) -> Option<Open> {
+        let current = self.current.borrow();
+        current.as_ref().map(|c| Open {
+            number: c.number,
+            connection: (*c.connection).clone(),
+            waits: Rc::clone(&c.waits),
+        })
+    }
+
+    fn take_place(&self) -> Result<InFlight, Failure> {
+        let taken = self.in_flight.get();
+        if taken >= self.common.topology.limits.in_flight_max {
+            return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
+        }
+        self.in_flight.set(taken + 1);
+        Ok(InFlight(Rc::clone(&self.in_flight)))
+    }
+}
+
+async fn ask(command: &Cmd, connection: &mut Connection) -> Result<Value, Failure> {
+    command.query_async(&mut **connection).await.map_err(|error| Failure::from_redis(&error))
+}
+
+async fn check_identity(identity: &Identity, connection: &mut Connection) -> Result<(), Failure> {
+    let mut found = [Value::Nil, Value::Nil];
+    for (question, found) in Identity::questions().iter().zip(&mut found) {
+        *found = match question.query_async(&mut **connection).await {
+            Ok(found) => found,
+            // Another node of the cluster has the answer.
+            Err(error) if is_elsewhere(&error) => return Ok(()),
+            Err(error) => return Err(Failure::from_redis(&error)),
+        };
+    }
+    identity.check(found)
+}
+
+fn is_elsewhere(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ClusterDown)
+    )
+}
+
+/// The answer to a command, and whether the command was sent.
+///
+/// The task that drives a connection ends when the server closes it, and a connection without that task fails at once. That task
+/// belongs to this thread, so it cannot run, and send something, before the first wait for the answer.
+async fn query(
+    command: &Cmd,
+    is_asking: bool,
+    connection: &mut MultiplexedConnection,
+) -> (Result<Value, RedisError>, bool) {
+    if is_asking {
+        return (Box::pin(send_asking(command, connection)).await, true);
+    }
+    let mut asking = pin!(command.query_async(connection));
+    let mut has_waited = false;
+    let answer = poll_fn(|context| {
+        let answer = asking.as_mut().poll(context);
+        has_waited |= answer.is_pending();
+        answer
+    });
+    let answer = answer.await;
+    (answer, has_waited)
+}
+
+/// The server that a slot moves to takes a command only right behind ASKING.
+async fn send_asking(command: &Cmd, connection: &mut MultiplexedConnection) -> Result<Value, RedisError> {
+    let mut both = redis::pipe();
+    both.cmd("ASKING").ignore().add_command(command.clone());
+    both.query_async::<(Value,)>(connection).await.map(|(answer,)| answer)
+}
+
+async fn load_and_send(
+    script: &Script,
+    command: &Cmd,
+    is_asking: bool,
+    connection: &mut MultiplexedConnection,
+) -> Result<Value, RedisError> {
+    let _sha: Value = redis::cmd("SCRIPT").arg("LOAD").arg(&script.source).query_async(connection).await?;
+    query(command, is_asking, connection).await.0
+}
+
+fn connect_failure(error: &PoolError) -> Failure {
+    match error {
+        PoolError::Backend(cause) => Failure::cannot_connect(cause),
+        other => Failure::unavailable(format!("cannot connect: {other}")),
+    }
+}
+
+/// Counts as one call in flight until it is dropped.
+struct InFlight(Rc<Cell<usize>>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! Servers of a cluster that are killed, hang, or hand over: their own sales wait, all others go on, and nothing is lost or sold
+//! twice.
+
+use std::{collections::HashSet, time::Duration};
+
+use super::shop::{Purchases, QUICK, Shop};
+use crate::support::{
+    cluster::{Cluster, run},
+    eventually,
+    redis::signal_process,
+};
+
+/// How long a fault lasts before the test looks at what came of it.
+const WHILE: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn a_primary_that_is_killed_costs_its_own_sales_a_pause_and_no_other_sale_anything() {
+    let settings = [QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")];
+    fails_over(&settings, |cluster| cluster.servers[0].end(), |_| {}).await;
+}
+
+#[tokio::test]
+async fn a_primary_that_hangs_costs_its_own_sales_a_pause_and_no_other_sale_anything() {
+    let settings = [QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")];
+    let stop = |cluster: &mut Cluster| signal_process(cluster.servers[0].pid(), "STOP");
+    fails_over(&settings, stop, |cluster| signal_process(cluster.servers[0].pid(), "CONT")).await;
+}
+
+async fn fails_over(settings: &[(&str, &str)], fault: impl FnOnce(&mut Cluster), end: impl FnOnce(&mut Cluster)) {
+    let mut cluster = Cluster::start(3, 1);
+    let shop = Shop::open(&cluster.url(), settings);
+    let sales = cluster.sale_of_each();
+    shop.offer(&sales, 100_000).await;
+    let crowd = shop.crowd(&[1, 1, 2, 2, 3, 3]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fault(&mut cluster);
+    let replica = &cluster.servers[3];
+    eventually("its replica takes over", async || {
+        crate::support::cluster::info(replica.port, "replication", "role") == "master"
+    })
+    .await;
+    eventually("its sales go on", async || shop.hold(1).await.status == 201).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let seen = crowd.stop().await;
+    println!("{:?}", seen.iter().map(|s| (s.product, s.paid.len(), s.refused, s.worst_gap)).collect::<Vec<_>>());
+    end(&mut cluster);
+    for buyer in &seen {
+        assert!(!buyer.paid.is_empty(), "{buyer:?}");
+        assert!(buyer.product == 1 || buyer.refused == 0, "another sale was refused: {buyer:?}");
+    }
+    are_all_paid(&shop, &seen).await;
+    drop(shop);
+}
+
+/// A payment that was acknowledged is there, once.
+async fn are_all_paid(shop: &Shop, seen: &[Purchases]) {
+    let mut all = HashSet::new();
+    for order in seen.iter().flat_map(|buyer| &buyer.paid) {
+        assert!(all.insert(order.clone()), "{order} was sold twice");
+        let mut found = shop.get(&format!("/api/orders/{order}")).await;
+        if found.status == 503 {
+            eventually("the order can be read", async || {
+                found = shop.get(&format!("/api/orders/{order}")).await;
+                found.status != 503
+            })
+            .await;
+        }
+        assert_eq!((found.status, found.body["status"].as_str()), (200, Some("paid")), "{found:?}");
+    }
+    shop.audit().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_hangs_hurts_nobody() {
+    let cluster = Cluster::start(2, 1);
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    let sales = cluster.sale_of_each();
+    shop.offer(&sales, 100_000).await;
+    let crowd = shop.crowd(&[1, 2]);
+    signal_process(cluster.servers[3].pid(), "STOP");
+    // A fail-over of the other shard meanwhile, which makes everybody look at the cluster again.
+    run(&mut cluster.connect(2), "CLUSTER FAILOVER");
+    eventually("it took over", async || {
+        crate::support::cluster::info(cluster.servers[2].port, "replication", "role") == "master"
+    })
+    .await;
+    tokio::time::sleep(WHILE).await;
+    let seen = crowd.stop().await;
+    signal_process(cluster.servers[3].pid(), "CONT");
+    assert!(seen.iter().all(|buyer| buyer.refused == 0 && !buyer.paid.is_empty()), "{seen:?}");
+    are_all_paid(&shop, &seen).await;
+}
+
+#[tokio::test]
+async fn a_shard_without_a_replica_that_dies_takes_only_its_own_sales_with_it() {
+    let mut cluster = Cluster::start(3, 0);
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    let sales = cluster.sale_of_each();
+    shop.offer(&sales, 1_000).await;
+    for product in 1..=3 {
+        assert_eq!(shop.hold(product).await.status, 201);
+    }
+    let directory = cluster.owner("{fs1}:products");
+    // Not the one with the directory, and then that one too.
+    let first = (0..3).find(|n| *n != directory).unwrap();
+    let last = (0..3).find(|n| *n != directory && *n != first).unwrap();
+    for dead in [first, directory] {
+        cluster.servers[dead].end();
+        eventually("its sale is refused", async || shop.hold(dead as u64 + 1).await.status == 503).await;
+        eventually("the others see it", async || crate::support::cluster::is_ok(cluster.servers[last].port)).await;
+        for _ in 0..50 {
+            let answer = shop.hold(last as u64 + 1).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+        }
+        let ready = shop.get("/readyz").await;
+        assert_eq!((ready.status, ready.body["status"].as_str()), (200, Some("degraded")), "{ready:?}");
+    }
+}

@@ -1,0 +1,236 @@
+//! A service on several servers, and a client of it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use actix_web::dev::ServerHandle;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{ADMIN_TOKEN, Answer, run_service},
+    eventually,
+};
+
+/// The settings of most tests here: a server that hangs is noticed soon.
+pub const QUICK: [(&str, &str); 3] =
+    [("REDIS__CALL_TIMEOUT_MS", "400"), ("REDIS__CONNECT_TIMEOUT_MS", "400"), ("DURABILITY__PAYMENTS", "memory")];
+
+pub struct Shop {
+    pub addr: SocketAddr,
+    client: reqwest::Client,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shop {
+    pub fn open(url: &str, settings: &[(&str, &str)]) -> Self {
+        let (addr, handle, thread) = run_service(url, settings);
+        Self { addr, client: reqwest::Client::new(), handle, thread: Some(thread) }
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        send(&self.client, self.addr, method, path, body, None).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// A product of each of these sales, with ids from 1.
+    pub async fn offer(&self, sales: &[String], units: u64) {
+        for (sale, id) in sales.iter().zip(1..) {
+            let product = json!({"id": id, "sale": sale, "sku": format!("SKU-{id}"), "name": "Item", "price": "50.00",
+                                 "total_stock": units});
+            let answer = self.post("/api/admin/products", product).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+        }
+    }
+
+    pub async fn hold(&self, product: u64) -> Answer {
+        self.post("/api/holds", json!({"product_id": product, "quantity": 1})).await
+    }
+
+    /// An order of one unit that must succeed.
+    pub async fn order(&self, product: u64) -> String {
+        let hold = self.hold(product).await;
+        assert_eq!(hold.status, 201, "{hold:?}");
+        let order = self.post("/api/orders", json!({"hold_id": hold.id()})).await;
+        assert_eq!(order.status, 201, "{order:?}");
+        order.id()
+    }
+
+    pub async fn pay(&self, order: &str, key: &str) -> Answer {
+        let payload = json!({"order_id": order, "payment_id": format!("pay-{key}"), "status": "paid",
+                             "amount": "50.00", "currency": "USD"});
+        self.post("/api/payments/webhook", json!({"idempotency_key": key, "payload": payload})).await
+    }
+
+    /// What the audit says of everything.
+    pub async fn audit(&self) -> Value {
+        let mut audit = Value::Null;
+        eventually("the audit is made", async || {
+            let answer = self.get("/api/admin/audit").await;
+            audit = answer.body;
+            answer.status == 200
+        })
+        .await;
+        assert_eq!(audit["ok"], true, "{audit:#}");
+        audit
+    }
+
+    /// Buyers of these products, until they are stopped. Each holds, orders and pays, over and over, and repeats with the same
+    /// keys whatever was not acknowledged.
+    pub fn crowd(&self, products: &[u64]) -> Crowd {
+        let stop = Arc::new(AtomicBool::new(false));
+        let buyers = products.iter().enumerate().map(|(n, product)| {
+            let buyer =
+                Buyer { addr: self.addr, client: self.client.clone(), product: *product, name: format!("b{n}") };
+            tokio::spawn(buyer.shop(Arc::clone(&stop)))
+        });
+        Crowd { buyers: buyers.collect(), stop }
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the service panicked");
+        }
+    }
+}
+
+pub struct Crowd {
+    buyers: Vec<tokio::task::JoinHandle<Purchases>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What a buyer saw.
+#[derive(Debug, Default)]
+pub struct Purchases {
+    pub product: u64,
+    /// Orders whose payments were acknowledged.
+    pub paid: Vec<String>,
+    /// Answers of 503.
+    pub refused: usize,
+    pub sold_out: bool,
+    /// The longest time without any success.
+    pub worst_gap: Duration,
+    /// The slowest answer that was no 503.
+    pub slowest: Duration,
+}
+
+impl Crowd {
+    pub async fn stop(self) -> Vec<Purchases> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Vec::new();
+        for buyer in self.buyers {
+            all.push(buyer.await.unwrap());
+        }
+        all
+    }
+}
+
+struct Buyer {
+    addr: SocketAddr,
+    client: reqwest::Client,
+    product: u64,
+    name: String,
+}
+
+impl Buyer {
+    async fn shop(self, stop: Arc<AtomicBool>) -> Purchases {
+        let mut seen = Purchases { product: self.product, ..Purchases::default() };
+        let mut last = Instant::now();
+        for n in 0.. {
+            if stop.load(Ordering::Relaxed) || seen.sold_out {
+                break;
+            }
+            let key = format!("{}-{n}", self.name);
+            if let Some(order) = self.buy(&key, &mut seen, &stop).await {
+                seen.paid.push(order);
+                seen.worst_gap = seen.worst_gap.max(last.elapsed());
+                last = Instant::now();
+            }
+        }
+        seen
+    }
+
+    /// The order, if its payment was acknowledged.
+    async fn buy(&self, key: &str, seen: &mut Purchases, stop: &AtomicBool) -> Option<String> {
+        let hold = json!({"product_id": self.product, "quantity": 1});
+        let hold = self.until_taken("/api/holds", hold, Some(key), seen, stop).await?;
+        if hold.status == 409 {
+            seen.sold_out = true;
+            return None;
+        }
+        assert_eq!(hold.status, 201, "{hold:?}");
+        let order = json!({"hold_id": hold.id()});
+        let order = self.until_taken("/api/orders", order, None, seen, stop).await?;
+        assert!([200, 201].contains(&order.status), "{order:?}");
+        let payload = json!({"order_id": order.id(), "payment_id": format!("pay-{key}"), "status": "paid",
+                             "amount": "50.00", "currency": "USD"});
+        let event = json!({"idempotency_key": key, "payload": payload});
+        let paid = self.until_taken("/api/payments/webhook", event, None, seen, stop).await?;
+        assert_eq!(paid.status, 200, "{paid:?}");
+        Some(order.id())
+    }
+
+    async fn until_taken(
+        &self,
+        path: &str,
+        body: Value,
+        key: Option<&str>,
+        seen: &mut Purchases,
+        stop: &AtomicBool,
+    ) -> Option<Answer> {
+        loop {
+            let asked = Instant::now();
+            let answer = send(&self.client, self.addr, Method::POST, path, Some(body.clone()), key).await;
+            if answer.status != 503 {
+                seen.slowest = seen.slowest.max(asked.elapsed());
+                return Some(answer);
+            }
+            assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+            seen.refused += 1;
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn send(
+    client: &reqwest::Client,
+    addr: SocketAddr,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    key: Option<&str>,
+) -> Answer {
+    let mut request = client.request(method, format!("http://{addr}{path}"));
+    if path.starts_with("/api/admin") {
+        request = request.bearer_auth(ADMIN_TOKEN);
+    }
+    if let Some(key) = key {
+        request = request.header("Idempotency-Key", key);
+    }
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    Answer::read(request.send().await.unwrap()).await
+}
