@@ -7,7 +7,7 @@
 //! - `ids`: signs and checks the ids of holds and orders,
 //! - `fuzzed`: what must be true of an id that a caller sends back,
 //! - `idempotency`: hashes and fingerprints of keys and events,
-//! - `payment_directory`: which order each payment is about,
+//! - `payment_directory`, `payment_later`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
 //! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
@@ -58,6 +58,7 @@ mod listing;
 mod move_product;
 mod order;
 mod payment_directory;
+mod payment_later;
 mod product_names;
 mod put_product;
 mod put_sale;

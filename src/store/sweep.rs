@@ -1,10 +1,11 @@
-//! The sweep: finds the pending orders of all sales that have lapsed, and logs an event for each.
+//! The sweep: finds the pending orders of all sales that have lapsed, and logs an event for each. Finishes what was noted for later.
 
 use std::time::Duration;
 
 use redis::Value;
 
 use super::{Failure, Store, find_due::DUE_MAX, keys::SWEPT};
+use crate::domain::ids::SaleId;
 
 /// Calls for one sale in one sweep. The next sweep does the rest.
 const CALLS_MAX: usize = 100;
@@ -18,21 +19,31 @@ impl Store {
         if self.is_our_turn(pause).await? { self.sweep().await } else { Ok(0) }
     }
 
-    /// Looks at all sales. Returns the number of orders that have lapsed.
+    /// Looks at all sales. Returns the number of orders that have lapsed. A sale that cannot be reached keeps no other one waiting.
     ///
     /// # Errors
-    /// [`Failure`]; the next sweep goes on.
+    /// [`Failure`] of one of the sales; the next sweep goes on.
     pub async fn sweep(&self) -> Result<u64, Failure> {
-        let mut expired = 0;
+        let (mut expired, mut failure) = (0, None);
         for sale in self.sales(None).await?.unwrap_or_default() {
-            for _ in 0..CALLS_MAX {
-                let due = self.find_due(&sale).await?;
-                expired += if due.is_empty() { 0 } else { self.expire(&sale, &due).await? };
-                if due.len() < DUE_MAX {
-                    break;
-                }
+            match self.sweep_sale(&sale).await {
+                Ok(lapsed) => expired += lapsed,
+                Err(why) => failure = Some(why),
             }
         }
+        failure.map_or(Ok(expired), Err)
+    }
+
+    async fn sweep_sale(&self, sale: &SaleId) -> Result<u64, Failure> {
+        let mut expired = 0;
+        for _ in 0..CALLS_MAX {
+            let due = self.find_due(sale).await?;
+            expired += if due.is_empty() { 0 } else { self.expire(sale, &due).await? };
+            if due.len() < DUE_MAX {
+                break;
+            }
+        }
+        self.remember_noted(sale).await?;
         Ok(expired)
     }
 

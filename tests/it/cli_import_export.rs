@@ -328,7 +328,7 @@ async fn every_row_of_a_file_that_was_not_read_to_its_end_is_accounted_for() {
         .stderr(Stdio::piped())
         .spawn();
     eventually("some products are there", async || {
-        redis::cmd("HLEN").arg("{fs1}:products").query::<u64>(&mut redis).unwrap() > 300
+        redis::cmd("HLEN").arg("fs1:{:all}:products").query::<u64>(&mut redis).unwrap() > 300
     })
     .await;
     signal_process(pid, "STOP");

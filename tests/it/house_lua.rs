@@ -75,7 +75,14 @@ fn every_key_pattern_stands_in_the_readme() {
     ] {
         assert!(keys.contains(word) && readme.contains(&format!("| `fs1:{{s}}:{word}")), "{word}");
     }
-    for word in ["{fs1}:products", "{fs1}:skus", "{fs1}:sales", "{fs1}:schema", "{fs1}:secret", "{fs1}:swept"] {
+    for word in [
+        "fs1:{:all}:products",
+        "fs1:{:all}:skus",
+        "fs1:{:all}:sales",
+        "fs1:{:all}:schema",
+        "fs1:{:all}:secret",
+        "fs1:{:all}:swept",
+    ] {
         assert!(keys.contains(word) && readme.contains(&format!("| `{word}`")), "{word}");
     }
 }

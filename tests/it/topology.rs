@@ -242,7 +242,7 @@ fn a_redis_that_would_lose_stock_is_refused_at_start_up() {
     let message = refusal(&format!("redis://127.0.0.1:{}", replica.port));
     assert!(message.contains("primary"), "{message}");
     let other = PrivateRedis::start();
-    other.connect().set::<_, _, ()>("{fs1}:schema", "99").unwrap();
+    other.connect().set::<_, _, ()>("fs1:{:all}:schema", "99").unwrap();
     assert!(refusal(&other.url()).contains("schema 99"));
     assert!(refusal("redis://127.0.0.1:1").contains("not available"));
     let message = refusal("http://user:hunter2@127.0.0.1:1");

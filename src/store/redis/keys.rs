@@ -4,24 +4,24 @@
 use crate::domain::ids::{ProductId, SaleId};
 
 /// Product id -> `<sale>` or `<sale> <SKU>`. Workers remember it, and look again where the sale has no such product.
-pub const PRODUCTS: &str = "{fs1}:products";
+pub const PRODUCTS: &str = "fs1:{:all}:products";
 /// SKU -> product id.
-pub const SKUS: &str = "{fs1}:skus";
+pub const SKUS: &str = "fs1:{:all}:skus";
 /// All sales.
-pub const SALES: &str = "{fs1}:sales";
+pub const SALES: &str = "fs1:{:all}:sales";
 /// Set for a moment by the service whose turn it is to sweep.
-pub const SWEPT: &str = "{fs1}:swept";
+pub const SWEPT: &str = "fs1:{:all}:swept";
 /// Never exists. Writing to it shows whether Redis takes writes that need memory.
-pub const PROBE: &str = "{fs1}:probe";
+pub const PROBE: &str = "fs1:{:all}:probe";
 
 /// The same in many slots, so that each server of a cluster has one of them.
 pub fn probe_of(number: u32) -> String {
-    format!("{{fs1-{number}}}:probe")
+    format!("fs1:{{:{number}}}:probe")
 }
 /// The version of the key schema.
-pub const SCHEMA: &str = "{fs1}:schema";
+pub const SCHEMA: &str = "fs1:{:all}:schema";
 /// The secret that signs the ids of holds and orders, in hex.
-pub const SECRET: &str = "{fs1}:secret";
+pub const SECRET: &str = "fs1:{:all}:secret";
 
 /// The order that a payment is about. `hash` is that of the payment's id.
 pub fn payment_entry(hash: &str) -> String {
@@ -89,6 +89,11 @@ impl SaleKeys<'_> {
     /// `confirm` writes it after settled payment events, and waits until it is durable.
     pub fn mark(self) -> String {
         self.named("mark")
+    }
+
+    /// Payments of this sale that the directory of payments does not have yet.
+    pub fn noted(self) -> String {
+        self.named("noted")
     }
 
     pub fn due(self) -> String {

@@ -417,7 +417,7 @@ async fn when_redis_goes_it_is_said_what_was_done_and_the_same_file_can_be_sent_
     let pid = app.redis.pid();
     let stop = async {
         eventually("some products are there", async || {
-            redis::cmd("HLEN").arg("{fs1}:products").query::<u64>(&mut redis).unwrap() > 5
+            redis::cmd("HLEN").arg("fs1:{:all}:products").query::<u64>(&mut redis).unwrap() > 5
         })
         .await;
         signal_process(pid, "STOP");

@@ -58,7 +58,7 @@ async fn is_gone(app: &TestApp) {
     assert!(is_clean(app).await);
     let mut redis = app.redis.connect();
     let left: (bool, Option<String>) =
-        (redis.exists("fs1:{drop}:product:7").unwrap(), redis.hget("{fs1}:skus", "A").unwrap());
+        (redis.exists("fs1:{drop}:product:7").unwrap(), redis.hget("fs1:{:all}:skus", "A").unwrap());
     assert_eq!(left, (false, None));
 }
 
@@ -323,7 +323,7 @@ fn step(app: &TestApp, op: Op, sale: &str, more: &[&str], arguments: &[&str]) {
 }
 
 fn note(app: &TestApp, entry: &str) {
-    let () = app.redis.connect().hset("{fs1}:products", "7", entry).unwrap();
+    let () = app.redis.connect().hset("fs1:{:all}:products", "7", entry).unwrap();
 }
 
 #[tokio::test]

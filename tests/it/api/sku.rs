@@ -129,7 +129,7 @@ async fn of_32_products_with_one_sku_one_is_made_and_the_others_name_it() {
         }
     }
     assert_eq!(app.get("/api/products").await.body["data"].as_array().unwrap().len(), 2);
-    let listed: Vec<String> = app.redis.connect().hkeys("{fs1}:products").unwrap();
+    let listed: Vec<String> = app.redis.connect().hkeys("fs1:{:all}:products").unwrap();
     assert_eq!(
         listed.into_iter().collect::<BTreeSet<_>>(),
         ["1", "2"].map(str::to_owned).into(),
@@ -167,8 +167,8 @@ async fn after_a_crash_between_claim_and_product_the_same_call_finishes_it() {
     let app = TestApp::start();
     let mut redis = app.redis.connect();
     for (id, sale, sku) in [("3", "p3", "A"), ("4", "drop", "B"), ("5", "drop", "C")] {
-        let () = redis.hset("{fs1}:products", id, format!("{sale} {sku}")).unwrap();
-        let () = redis.hset("{fs1}:skus", sku, id).unwrap();
+        let () = redis.hset("fs1:{:all}:products", id, format!("{sale} {sku}")).unwrap();
+        let () = redis.hset("fs1:{:all}:skus", sku, id).unwrap();
     }
     let hold = app.post("/api/holds", json!({"sku": "A", "quantity": 1})).await;
     assert_eq!(hold.refusal(), (404, "product_not_found"), "a claim is no product");
@@ -198,7 +198,7 @@ async fn a_worker_that_remembers_where_a_product_was_looks_again() {
     // As if it had moved to another sale.
     let mut redis = app.redis.connect();
     let () = redis.del(&["fs1:{drop}:stock", "fs1:{drop}:product:7"]).unwrap();
-    let () = redis.hset("{fs1}:products", "7", "other A").unwrap();
+    let () = redis.hset("fs1:{:all}:products", "7", "other A").unwrap();
     assert_eq!(app.put(json!({"id": 7, "sale": "other", "sku": "A", "total_stock": 100})).await.status, 201);
     for body in [&by_id, &by_sku] {
         let held = everywhere(body).await;

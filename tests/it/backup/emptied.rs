@@ -69,7 +69,7 @@ async fn a_redis_that_is_emptied_while_nobody_asks_is_noticed_and_logged_once() 
     let keys: Vec<String> = connect(&redis).keys("*").unwrap();
     let values: Vec<(String, String)> = keys
         .iter()
-        .filter(|key| *key != "{fs1}:swept")
+        .filter(|key| *key != "fs1:{:all}:swept")
         .map(|key| (key.clone(), connect(&redis).get(key).unwrap()))
         .collect();
     ::redis::cmd("FLUSHALL").exec(&mut connect(&redis)).unwrap();
@@ -122,12 +122,12 @@ async fn a_new_sale_does_not_go_into_a_redis_that_was_just_emptied() {
 fn a_redis_that_has_data_and_lost_the_secret_is_refused() {
     let redis = redis();
     drop(Service::on(&redis));
-    connect(&redis).sadd::<_, _, ()>("{fs1}:sales", "drop").unwrap();
-    for gone in ["{fs1}:secret", "{fs1}:schema"] {
+    connect(&redis).sadd::<_, _, ()>("fs1:{:all}:sales", "drop").unwrap();
+    for gone in ["fs1:{:all}:secret", "fs1:{:all}:schema"] {
         connect(&redis).del::<_, ()>(gone).unwrap();
         let message = crate::topology::refusal_with(&redis.url(), &[]);
-        assert!(message.contains("{fs1}:secret") && message.contains("backup"), "{message}");
+        assert!(message.contains("fs1:{:all}:secret") && message.contains("backup"), "{message}");
     }
-    let secret: Option<String> = connect(&redis).get("{fs1}:secret").unwrap();
+    let secret: Option<String> = connect(&redis).get("fs1:{:all}:secret").unwrap();
     assert_eq!(secret, None, "a new one would disown all ids");
 }

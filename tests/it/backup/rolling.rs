@@ -194,7 +194,7 @@ async fn a_version_with_another_key_schema_does_not_start_and_the_running_one_go
     }
     assert_eq!(running.pay(&order, "pi_1").await.body["outcome"], "applied");
     assert_eq!(running.get("/api/admin/audit").await.body["ok"], true);
-    let schema: String = connect(&redis).get("{fs1}:schema").unwrap();
+    let schema: String = connect(&redis).get("fs1:{:all}:schema").unwrap();
     assert_eq!(schema, running_schema());
 }
 

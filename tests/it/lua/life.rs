@@ -6,7 +6,7 @@ use redis::{Commands, Value};
 use super::{BOOK_ARGUMENTS, Bench, book, key, list, word};
 
 fn change(bench: &mut Bench, arguments: [&str; 5]) -> String {
-    word(&bench.call(Op::ChangeListing, &["{fs1}:products".into(), "{fs1}:skus".into()], &arguments))
+    word(&bench.call(Op::ChangeListing, &["fs1:{:all}:products".into(), "fs1:{:all}:skus".into()], &arguments))
 }
 
 fn remove(bench: &mut Bench, id: &str) -> String {
@@ -53,7 +53,7 @@ pub fn provoke(bench: &mut Bench) {
 fn a_claim_revives_an_id_for_a_product_of_the_same_sku_alone() {
     let mut bench = Bench::new();
     for (id, entry) in [("1", "! A"), ("2", "!"), ("3", "~s C"), ("4", "s>other#t D")] {
-        bench.redis.hset::<_, _, _, ()>("{fs1}:products", id, entry).unwrap();
+        bench.redis.hset::<_, _, _, ()>("fs1:{:all}:products", id, entry).unwrap();
     }
     for (id, sku, expected) in [
         ("1", "", "already_exists 1"),
@@ -68,7 +68,7 @@ fn a_claim_revives_an_id_for_a_product_of_the_same_sku_alone() {
     ] {
         assert_eq!(super::skus::claim(&mut bench, id, "s", sku), expected, "{id:?} {sku:?}");
     }
-    let entries: Vec<String> = bench.redis.hmget("{fs1}:products", &["2", "3"]).unwrap();
+    let entries: Vec<String> = bench.redis.hmget("fs1:{:all}:products", &["2", "3"]).unwrap();
     assert_eq!(entries, ["s", "s C"], "a deletion that began takes no claim away");
 }
 

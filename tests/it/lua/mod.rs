@@ -44,7 +44,7 @@ impl Bench {
     /// Goes back to the first scene, at the time of the bench.
     pub fn empty(&mut self) {
         redis::cmd("FLUSHALL").exec(&mut self.redis).unwrap();
-        redis::cmd("SADD").arg("{fs1}:sales").arg("s").exec(&mut self.redis).unwrap();
+        redis::cmd("SADD").arg("fs1:{:all}:sales").arg("s").exec(&mut self.redis).unwrap();
         self.advance(0);
         for (id, units) in [("1", "10"), ("2", "1")] {
             assert_eq!(self.put_product(id, "USD", units), "created");

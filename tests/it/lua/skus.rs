@@ -7,7 +7,8 @@ use super::Bench;
 
 /// The reply in words: `claimed 1 p1`.
 pub fn claim(bench: &mut Bench, id: &str, sale: &str, sku: &str) -> String {
-    let reply = bench.call(Op::ClaimProduct, &["{fs1}:products".into(), "{fs1}:skus".into()], &[id, sale, sku]);
+    let reply =
+        bench.call(Op::ClaimProduct, &["fs1:{:all}:products".into(), "fs1:{:all}:skus".into()], &[id, sale, sku]);
     let words = reply.iter().map(|value| redis::from_redis_value_ref::<String>(value).unwrap());
     words.collect::<Vec<_>>().join(" ")
 }
@@ -21,7 +22,7 @@ fn a_claim_by_id_or_by_sku_goes_on_where_the_same_claim_was_made_before() {
     }
     assert_eq!(claim(&mut bench, "", "drop", "AIR-39"), "claimed 2 drop");
     assert_eq!(claim(&mut bench, "", "drop", "AIR-39"), "claimed 2 drop");
-    let listed: Vec<(String, String)> = bench.redis.hgetall("{fs1}:products").unwrap();
+    let listed: Vec<(String, String)> = bench.redis.hgetall("fs1:{:all}:products").unwrap();
     assert_eq!(listed, [("1", "p1 AIR 38"), ("2", "drop AIR-39")].map(|(id, entry)| (id.into(), entry.into())));
 }
 

@@ -100,7 +100,7 @@ async fn a_shard_without_a_replica_that_dies_takes_only_its_own_sales_with_it() 
     for product in 1..=3 {
         assert_eq!(shop.hold(product).await.status, 201);
     }
-    let directory = cluster.owner("{fs1}:products");
+    let directory = cluster.owner("fs1:{:all}:products");
     // Not the one with the directory, and then that one too.
     let first = (0..3).find(|n| *n != directory).unwrap();
     let last = (0..3).find(|n| *n != directory && *n != first).unwrap();

@@ -44,9 +44,9 @@ async fn the_service_follows_a_fail_over_and_loses_no_payment_that_it_acknowledg
 }
 
 #[tokio::test]
-async fn a_manual_fail_over_loses_nothing_where_all_replicas_are_demanded() {
+async fn a_manual_fail_over_loses_no_payment_where_all_replicas_are_demanded() {
     let sentinels = Sentinels::start(1, 3, &ALL_REPLICAS, None);
-    let shop = Shop::open(&sentinels.url(""), &[QUICK[0], QUICK[1], QUICK[2]]);
+    let shop = Shop::open(&sentinels.url(""), &[QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")]);
     shop.offer(&["drop".to_owned()], 100_000).await;
     let crowd = shop.crowd(&[1, 1]);
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -53,8 +53,13 @@ impl Shop {
         for (sale, id) in sales.iter().zip(1..) {
             let product = json!({"id": id, "sale": sale, "sku": format!("SKU-{id}"), "name": "Item", "price": "50.00",
                                  "total_stock": units});
-            let answer = self.post("/api/admin/products", product).await;
-            assert_eq!(answer.status, 201, "{answer:?}");
+            // A server of a new cluster may need another moment.
+            eventually("the product is made", async || {
+                let answer = self.post("/api/admin/products", product.clone()).await;
+                assert!([200, 201, 503].contains(&answer.status), "{answer:?}");
+                answer.status != 503
+            })
+            .await;
         }
     }
 
@@ -126,6 +131,8 @@ pub struct Purchases {
     pub paid: Vec<String>,
     /// Answers of 503.
     pub refused: usize,
+    /// What they said, each once.
+    pub said: std::collections::BTreeSet<String>,
     pub sold_out: bool,
     /// The longest time without any success.
     pub worst_gap: Duration,
@@ -206,6 +213,7 @@ impl Buyer {
             }
             assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
             seen.refused += 1;
+            seen.said.insert(format!("{path}: {}", answer.body["detail"]));
             if stop.load(Ordering::Relaxed) {
                 return None;
             }

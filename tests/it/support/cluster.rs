@@ -117,9 +117,13 @@ impl Sentinels {
     pub fn start(replicas: usize, sentinels: usize, more: &[&str], passwords: Option<[&str; 2]>) -> Self {
         let login: Vec<&str> =
             passwords.iter().flat_map(|[data, _]| ["--requirepass", *data, "--masterauth", *data]).collect();
-        let primary = ServerProcess::start(&[&login, more].concat());
+        let primary = ServerProcess::start(&[&login, more, &["--repl-diskless-sync-delay", "0"][..]].concat());
         let port = primary.port.to_string();
-        let replica = || ServerProcess::start(&[&login, more, &["--replicaof", "127.0.0.1", &port][..]].concat());
+        let replica = || {
+            ServerProcess::start(
+                &[&login, more, &["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"][..]].concat(),
+            )
+        };
         let servers: Vec<_> = std::iter::once(primary).chain((0..replicas).map(|_| replica())).collect();
         let quorum = sentinels / 2 + 1;
         let mut config = format!(
@@ -141,7 +145,11 @@ impl Sentinels {
     }
 
     fn wait_until_it_works(&self, passwords: Option<[&str; 2]>) {
-        let password = passwords.map_or("", |[_, own]| own);
+        let (data, password) = passwords.map_or(("", ""), |[data, own]| (data, own));
+        // One that has not copied the data yet would be an empty primary.
+        for replica in &self.servers[1..] {
+            wait(|| info_with(replica.port, data, "replication", "master_link_status") == "up");
+        }
         for sentinel in &self.sentinels {
             let mut connection = connect_with(sentinel.port, password);
             let figures = |connection: &mut redis::Connection| -> HashMap<String, String> {
@@ -177,6 +185,7 @@ fn server(program: &Path, more: &[&str]) -> ServerProcess {
     let arguments = [
         &["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS, "--cluster-port", &bus][..],
         &["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"],
+        &["--repl-diskless-sync-delay", "0"],
         more,
     ]
     .concat();
@@ -229,7 +238,11 @@ pub fn is_ok(port: u16) -> bool {
 }
 
 pub fn info(port: u16, section: &str, name: &str) -> String {
-    let info: redis::InfoDict = redis::cmd("INFO").arg(section).query(&mut connect(port)).unwrap();
+    info_with(port, "", section, name)
+}
+
+fn info_with(port: u16, password: &str, section: &str, name: &str) -> String {
+    let info: redis::InfoDict = redis::cmd("INFO").arg(section).query(&mut connect_with(port, password)).unwrap();
     info.get(name).unwrap_or_default()
 }
 

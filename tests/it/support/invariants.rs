@@ -11,7 +11,7 @@ type Units = BTreeMap<(u64, String), i64>;
 
 /// Panics with the difference. Call it when nothing is in progress.
 pub fn check(connection: &mut Connection) {
-    let sales: Vec<String> = connection.smembers("{fs1}:sales").unwrap();
+    let sales: Vec<String> = connection.smembers("fs1:{:all}:sales").unwrap();
     for sale in sales {
         check_sale(connection, &sale);
     }

@@ -41,13 +41,13 @@ async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audit
 async fn a_sale_that_is_in_no_list_is_audited_all_the_same() {
     let app = TestApp::selling(10).await;
     let mut redis = app.redis.connect();
-    run(&mut redis, "SREM {fs1}:sales p1");
+    run(&mut redis, "SREM fs1:{:all}:sales p1");
     run(&mut redis, "HINCRBY fs1:{p1}:stock 1:held 1");
     let found = app.admin(Method::GET, "/api/admin/audit", Value::Null).await.body;
     let whats: Vec<_> =
         found["differences"].as_array().unwrap().iter().map(|row| row["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["held", "sale_index"]);
-    run(&mut redis, "SADD {fs1}:sales p1");
+    run(&mut redis, "SADD fs1:{:all}:sales p1");
     let repaired = app.admin(Method::POST, "/api/admin/audit", Value::Null).await.body;
     assert_eq!((&repaired["ok"], app.stock(1).await.as_str()), (&json!(true), "10 available"));
 }
