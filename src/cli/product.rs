@@ -26,10 +26,11 @@ use crate::{
 };
 
 /// The fields that a change changes.
-const CHANGED: [&str; 7] = ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
+const CHANGED: [&str; 8] =
+    ["name", "sku", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
 /// The columns of a file of changes.
-const COLUMNS: [&str; 9] =
-    ["sku", "id", "name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
+const COLUMNS: [&str; 10] =
+    ["sku", "id", "name", "new_sku", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +61,7 @@ Examples:
   flashsale product change 1 --price 99.00
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
+  flashsale product change 1 --new-sku AIR-38   once, for a product that was made without one
   flashsale product change 1 --group air-max    counts for --max-per-group of its sale, at once
   flashsale product change --sale drop-1 --max-per-customer 2
   flashsale product change --file prices.csv    a table with the columns sku or id, and what changes
@@ -226,6 +228,10 @@ struct ProductChangeArgs {
     #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The shop's name for a product that has none yet. It keeps it for ever
+    #[arg(long, value_name = "SKU", value_parser = filled, conflicts_with_all = ["sale", "file"])]
+    #[serde(rename = "sku", skip_serializing_if = "Option::is_none")]
+    new_sku: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     metadata: MetadataArgs,

@@ -152,7 +152,7 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Resu
         for review in reviews {
             let mut facts = vec![review.id.clone(), cell(&review.reason), captured(review)];
             facts.extend(are_refunded.then(|| cell(&review.refunded_amount)));
-            facts.extend([cell(&review.expected_amount), short_minute(&review.opened_at)]);
+            facts.extend([expected(review), short_minute(&review.opened_at)]);
             facts.extend(are_resolved.then(|| cell(&review.action)));
             table.row(facts);
         }
@@ -182,6 +182,10 @@ fn title(review: &ReviewBody<'_>) -> String {
         ("resolved", None) => format!("review {}: resolved by a later event", review.id),
         (status, _) => format!("review {}: {}", review.id, cell(&status)),
     }
+}
+
+fn expected(review: &ReviewBody<'_>) -> String {
+    money(review.expected_amount.as_deref(), review.expected_currency.as_deref())
 }
 
 fn captured(review: &ReviewBody<'_>) -> String {
@@ -265,7 +269,7 @@ pub(super) fn text(review: &ReviewBody<'_>) -> String {
         fact("reason", format!("{}: {}", review.reason, explanation.happened)),
         // Nothing is known of an unmatched payment but what the event says.
         fact(if review.reason == "unmatched" { "amount" } else { "captured" }, captured(review)),
-        fact("expected", cell(&review.expected_amount)),
+        fact("expected", expected(review)),
         fact("event", format!("{}, {}", review.event, review.event_id)),
         fact("payment", cell(&review.payment_id)),
         fact("order", cell(&review.order_id)),
@@ -279,6 +283,7 @@ pub(super) fn text(review: &ReviewBody<'_>) -> String {
         ("deadline", review.payment_due_at.as_deref().map(|at| short_time(Some(at)))),
         ("previous", review.previous_id.as_ref().map(cell)),
         ("resolved", review.resolved_at.as_deref().map(|at| short_time(Some(at)))),
+        ("actor", review.actor.as_ref().map(cell)),
         ("action", review.action.as_ref().map(cell)),
         ("note", review.note.as_ref().map(cell)),
     ];
@@ -310,7 +315,7 @@ mod tests {
         let mut review = json!({"id": "review_p1_abcdefghij0123456m00", "status": "open", "reason": "amount_mismatch",
             "sale": "p1", "order_id": "order_p1_x", "reference": null, "event": "paid", "event_id": "evt_1",
             "payment_id": "pi_1", "amount": "49.00", "currency": "USD", "refunded_amount": null, "stated_amount": null,
-            "expected_amount": "50.00", "customer_id": "anna", "payment_due_at": "2026-11-28T09:00:00.000Z",
+            "expected_amount": "50.00", "expected_currency": "USD", "customer_id": "anna", "payment_due_at": "2026-11-28T09:00:00.000Z",
             "previous_id": null, "opened_at": "2026-11-27T09:00:00.000Z", "resolved_at": null, "action": null,
             "note": null});
         for (name, value) in changes {
@@ -326,7 +331,7 @@ review review_p1_abcdefghij0123456m00: open
 
   reason    amount_mismatch: what was captured is not what the order costs
   captured  49.00 USD
-  expected  50.00
+  expected  50.00 USD
   event     paid, evt_1
   payment   pi_1
   order     order_p1_x

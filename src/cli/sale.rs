@@ -10,12 +10,16 @@ use super::{
     arguments::{ReasonArgs, Seen, count, filled},
     exit::Exit,
     instant,
+    print::print_note,
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, sheet, short_name, short_time},
 };
 use crate::{
     domain::sale::{SaleStatus, Window},
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::{
+        client::api::{ApiCall, ApiClient, escape},
+        text::printable,
+    },
     wire::sale::SaleBody,
 };
 
@@ -337,6 +341,9 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, Com
 async fn answer(client: &mut ApiClient, args: &SaleArgs, call: ApiCall) -> Result<Exit, CommandError> {
     let reply = client.send(call).await?;
     let now_ms = now_ms(client);
+    for warning in reply.json::<SaleBody<'static>>()?.warnings {
+        print_note(&format!("warning: {}", printable(&warning)));
+    }
     args.service.show(&reply, |sale| text(sale, now_ms))
 }
 

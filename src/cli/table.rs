@@ -122,7 +122,7 @@ pub(super) fn name_of(name: Option<&str>, columns_max: usize) -> String {
 /// `50.00 USD`; a dash for no amount.
 pub(super) fn money(amount: Option<&str>, currency: Option<&str>) -> String {
     let Some(amount) = amount else { return "-".to_owned() };
-    printable(format!("{amount} {}", currency.unwrap_or("")).trim_end())
+    printable(&format!("{amount} {}", currency.unwrap_or("(currency unknown)")))
 }
 
 /// `1 order`, `1,234 orders`.

@@ -5,6 +5,8 @@ use std::fmt;
 /// Decimals of a ten-thousandth. ISO 4217 has no currency with more than four.
 const SCALE_DIGITS: usize = 4;
 const SCALE: u64 = 10_000;
+/// Decimals of most currencies.
+const DECIMALS_USUAL: usize = 2;
 
 /// Digits behind the smallest unit of a currency. Where these are all 0 or all 9, what follows the unit is the noise of a float.
 const NOISE_DIGITS: usize = 3;
@@ -130,12 +132,12 @@ impl Amount {
         Self(self.0.saturating_mul(units))
     }
 
-    /// The amount with the decimals of its currency, or with more where it has more. For an unknown currency, with as few as possible.
+    /// The amount with the decimals of its currency, or with more where it has more. An unknown currency counts as one with two.
     pub fn written(self, currency: Option<&Currency>) -> String {
         let zeros = |digits: &&str| digits.len() - digits.trim_end_matches('0').len();
         let part = format!("{:0>SCALE_DIGITS$}", self.0 % SCALE);
         let own = SCALE_DIGITS - zeros(&part.as_str());
-        InCurrency { amount: self, decimals: own.max(currency.map_or(0, Currency::decimals)) }.to_string()
+        InCurrency { amount: self, decimals: own.max(currency.map_or(DECIMALS_USUAL, Currency::decimals)) }.to_string()
     }
 
     /// With as many decimals as the currency is written with.

@@ -177,6 +177,31 @@ async fn many_products_are_changed_by_flags_and_by_the_cells_of_a_file() {
 }
 
 #[tokio::test]
+async fn products_get_skus_from_a_flag_or_a_file_once() {
+    let (app, folder) = (sizes().await, folder());
+    for id in [10, 11] {
+        app.add_product(json!({"id": id, "sale": "drop", "name": "Air", "price": "120.00", "total_stock": 5})).await;
+    }
+    for _ in 0..2 {
+        let given = done(&app, "product change 9 --new-sku MUG");
+        assert!(given.lines().any(|line| line.split_whitespace().eq(["sku", "MUG"])), "{given}");
+    }
+    all_fail(&app, &[
+        ("product change 9 --new-sku OTHER", 1, &["another SKU", "409 product_has_sku"]),
+        ("product change 10 --new-sku MUG", 1, &["409 already_exists"]),
+        ("product change --sale drop --new-sku ANY", 2, &["--new-sku"]),
+    ]);
+    write(&folder, "skus.csv", "id,new_sku\n10,AIR-10\n11,AIR-1\n1,AIR-1\n");
+    for again in [false, true] {
+        let (status, printed, _) = run(&app, &folder, "product change --file skus.csv --json");
+        let first = if again { "unchanged" } else { "done" };
+        let expected = [["10", first, ""], ["11", "refused", "already_exists"], ["1", "unchanged", ""]];
+        assert_eq!((status, rows(&report(&printed))), (1, expected.to_vec()), "{printed}");
+    }
+    assert_eq!(app.get("/api/products/by-sku/AIR-10").await.body["id"], 10);
+}
+
+#[tokio::test]
 async fn all_pending_orders_of_a_sale_are_cancelled_and_no_others() {
     let (app, folder) = (sizes().await, folder());
     let mut orders = Vec::new();

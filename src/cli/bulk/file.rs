@@ -21,9 +21,10 @@ use crate::{
 };
 
 /// The columns that any such table may have.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "sku",
+    "new_sku",
     "delta",
     "total",
     "name",
@@ -146,6 +147,10 @@ fn read_row(number: u64, places: &[Option<&'static str>], record: &ByteRecord) -
     }
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (sku, id) = (fields.remove("sku").map(text), fields.remove("id").map(text));
+    // The column sku is the key, so what a product gets is in another one.
+    if let Some(new_sku) = fields.remove("new_sku") {
+        fields.insert("sku".to_owned(), new_sku);
+    }
     let key = match (sku, id) {
         (Some(sku), _) => Key::Sku(sku),
         (None, Some(id)) => Key::Id(id),
