@@ -6,8 +6,9 @@ local reviews_key, records_key, resolved_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KE
 -- The fields of a review, as its record has them in lines (to_lines). what: what happened, as the event reports it. target:
 -- a hold id, or what an event names that this service never made. amount: what was captured, and refunded: how much of it
 -- went back. stated: an amount that could not be read, as it came. expected, customer, metadata and due: of the order, when
--- the review was opened; expected has its currency behind a blank. previous: the review that somebody resolved before. opened and resolved: epoch milliseconds, and ''
--- while the review is open. action: what the person decided, and actor: whose token that was.
+-- the review was opened; expected has its currency behind a blank. previous: the review that somebody resolved before.
+-- opened and resolved: epoch milliseconds, and '' while the review is open. action: what the person decided, and actor:
+-- whose token that was.
 local REVIEW = { 'reason', 'what', 'target', 'event_id', 'payment', 'amount', 'currency', 'refunded', 'stated', 'expected',
   'customer', 'metadata', 'due', 'previous', 'opened', 'resolved', 'actor', 'action', 'note' }
 

@@ -186,11 +186,14 @@ async fn products_get_skus_from_a_flag_or_a_file_once() {
         let given = done(&app, "product change 9 --new-sku MUG");
         assert!(given.lines().any(|line| line.split_whitespace().eq(["sku", "MUG"])), "{given}");
     }
-    all_fail(&app, &[
-        ("product change 9 --new-sku OTHER", 1, &["another SKU", "409 product_has_sku"]),
-        ("product change 10 --new-sku MUG", 1, &["409 already_exists"]),
-        ("product change --sale drop --new-sku ANY", 2, &["--new-sku"]),
-    ]);
+    all_fail(
+        &app,
+        &[
+            ("product change 9 --new-sku OTHER", 1, &["another SKU", "409 product_has_sku"]),
+            ("product change 10 --new-sku MUG", 1, &["409 already_exists"]),
+            ("product change --sale drop --new-sku ANY", 2, &["--new-sku"]),
+        ],
+    );
     write(&folder, "skus.csv", "id,new_sku\n10,AIR-10\n11,AIR-1\n1,AIR-1\n");
     for again in [false, true] {
         let (status, printed, _) = run(&app, &folder, "product change --file skus.csv --json");

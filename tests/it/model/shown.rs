@@ -15,7 +15,10 @@ use super::{
     reference::{HoldRequest, Product, SaleReference, Transition},
 };
 
-/// A change of who sees what, in the sale `drop`.
+/// A product of the sale `other`.
+const UNSOLD: u64 = 3;
+
+/// A change of who sees what. `Sale` is the sale `drop`.
 #[derive(Clone, Copy, Debug)]
 pub enum Show {
     Product(u64, Visibility),
@@ -42,13 +45,17 @@ pub(super) fn show() -> impl Strategy<Value = Transition> {
         prop_oneof![8 => Just(Visibility::Public), 1 => Just(Visibility::Unlisted), 1 => Just(Visibility::Hidden)];
     let change = prop_oneof![
         3 => (1_u64..=2, visibility.clone()).prop_map(|(id, seen)| Show::Product(id, seen)),
+        // Nobody holds this one.
+        4 => prop::sample::select(vec![Visibility::Hidden, Visibility::Unlisted, Visibility::Public])
+            .prop_map(|seen| Show::Product(UNSOLD, seen)),
         2 => (1_u64..=2, prop::bool::weighted(0.2)).prop_map(|(id, archived)| Show::Archive(id, archived)),
         2 => visibility.prop_map(Show::Sale),
     ];
     let audience = prop::sample::select(vec![Audience::Everybody, Audience::Knowing, Audience::Admins]);
     prop_oneof![
         1 => change.prop_map(Transition::Show),
-        2 => (1_u64..=3, audience).prop_map(|(id, audience)| Transition::See(id, audience)),
+        1 => (1_u64..=2, audience.clone()).prop_map(|(id, audience)| Transition::See(id, audience)),
+        2 => audience.prop_map(|audience| Transition::See(UNSOLD, audience)),
     ]
 }
 
@@ -57,6 +64,10 @@ impl SaleReference {
     pub(super) fn show(&mut self, show: Show) -> (&'static str, String) {
         let (operation, has_changed) = match show {
             Show::Sale(seen) => ("change_sale", std::mem::replace(&mut self.shown, seen) != seen),
+            Show::Product(UNSOLD, seen) => {
+                self.products.get_mut(&UNSOLD).unwrap().shown.visibility = seen;
+                return ("change_product", "changed".into());
+            }
             Show::Product(id, seen) => {
                 self.reclaim();
                 let shown = &mut self.products.get_mut(&id).unwrap().shown;
