@@ -185,7 +185,7 @@ mod tests {
         let written = |value, currency| Amount::from_ten_thousandths(value).written(currency);
         assert_eq!(written(500_000, Some(&usd)), "50.00");
         assert_eq!(written(505_010, Some(&usd)), "50.501");
-        assert_eq!((written(500_000, None), written(5, None)), ("50".to_owned(), "0.0005".to_owned()));
+        assert_eq!((written(500_000, None), written(5, None)), ("50.00".to_owned(), "0.0005".to_owned()));
     }
 
     #[test]
@@ -207,7 +207,11 @@ mod tests {
             ("-0", 2, "-0"),
         ] {
             let (amount, is_negative) = Amount::parse_float(text, decimals).unwrap();
-            assert_eq!(format!("{}{}", if is_negative { "-" } else { "" }, amount.written(None)), read, "{text}");
+            assert_eq!(
+                format!("{}{}", if is_negative { "-" } else { "" }, amount.written(Currency::parse("JPY").as_ref())),
+                read,
+                "{text}"
+            );
         }
         for text in ["50.001", "50.0049", "49.995", "49.998", "0.1001"] {
             assert_eq!(Amount::parse_float(text, 2), Err(AmountError::TooManyDecimals), "{text}");

@@ -129,7 +129,7 @@ mod tests {
         for text in ["posixrules", "localtime", "Factory", "factory", "posix/Europe/Berlin", "right/UTC", "RIGHT/utc"] {
             assert!(zone(text).is_none(), "{text}");
         }
-        for text in ["+14:00", "-12:00", "europe/berlin", "EST5EDT", "Etc/GMT-14", "Z"] {
+        for text in ["+14:00", "-12:00", "europe/berlin", "EST5EDT", "Etc/GMT-14"] {
             assert!(zone(text).is_some(), "{text}");
         }
     }
