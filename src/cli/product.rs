@@ -8,23 +8,28 @@ use serde_json::{Value, json};
 use super::{
     CommonArgs,
     arguments::{ReasonArgs, Seen, count, filled, product_id},
-    bulk::{self, Kind, PRODUCTS, Target, WhichArgs},
+    bulk::{self, Kind, Target, WhichArgs, product_path, products},
     exit::Exit,
     print::print_line,
     product_life::{self, LifeCommand},
     product_list::{ListArgs, list},
     product_restock::{self, RestockArgs},
+    sale::path as sale_path,
     service::{CommandError, ServiceArgs},
     table::{cell, sheet, short_time},
 };
 use crate::{
     tools::{
-        client::api::{ApiCall, ApiClient, ApiReply, CallError, escape},
+        client::{
+            CallPath,
+            api::{ApiCall, ApiClient, ApiReply, CallError},
+        },
         text::printable,
     },
     wire::product::ProductBody,
 };
 
+const NOTHING_TO_CHANGE: &str = "nothing to change: `flashsale product change --help` lists what can be changed";
 /// The fields that a change changes.
 const CHANGED: [&str; 8] =
     ["name", "sku", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
@@ -134,12 +139,8 @@ pub(super) struct ProductKeyArgs {
 }
 
 impl ProductKeyArgs {
-    pub(super) fn path(&self) -> String {
-        let key = match (&self.sku, self.id) {
-            (Some(sku), _) => format!("by-sku/{}", escape(sku)),
-            (None, id) => id.unwrap_or_default().to_string(),
-        };
-        format!("{PRODUCTS}/{key}")
+    pub(super) fn path(&self) -> CallPath {
+        product_path(self.id, self.sku.as_deref())
     }
 }
 
@@ -257,6 +258,9 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             for (name, _) in taken_away.into_iter().filter(|(_, no)| **no) {
                 change[name] = Value::Null;
             }
+            if change == json!({}) && !which.has_rows() {
+                return Err(CommandError::NotDone(NOTHING_TO_CHANGE.to_owned()));
+            }
             let products = which.find(client, &COLUMNS).await?;
             send_change(client, &args.service, products, change, reason).await
         }
@@ -265,7 +269,10 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             if let Some(reply) = product_life::send(client, command).await? {
                 return show(reply);
             }
-            print_line("deleted");
+            // The service answers nothing then.
+            if !args.service.json {
+                print_line("deleted");
+            }
             Ok(Exit::Done)
         }
     })
@@ -283,10 +290,7 @@ async fn send_change(
     let whole = |cells: Value| {
         let mut body = flags.clone();
         let cells = cells.as_object().cloned().unwrap_or_default();
-        body.as_object_mut()
-            .map(|body| body.extend(cells))
-            .filter(|()| body != json!({}))
-            .ok_or("nothing to change: `flashsale product change --help` lists what can be changed")?;
+        body.as_object_mut().map(|body| body.extend(cells)).filter(|()| body != json!({})).ok_or(NOTHING_TO_CHANGE)?;
         reason.add_to(&mut body);
         Ok(body)
     };
@@ -314,7 +318,7 @@ fn body(fields: &impl Serialize) -> Result<Value, CommandError> {
 /// wants who mistyped its name.
 async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiReply, CommandError> {
     if let Some(sale) = product.sale.as_ref().filter(|_| !product.new_sale) {
-        let found = client.send(ApiCall::get(format!("/api/admin/sales/{}", escape(sale)))).await;
+        let found = client.send(ApiCall::get(sale_path(sale))).await;
         found.map_err(|error| match error {
             CallError::Refused(mut refusal) if refusal.code == "sale_not_found" => {
                 refusal.detail = format!(
@@ -326,7 +330,7 @@ async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiR
             other => other,
         })?;
     }
-    Ok(client.send(ApiCall::post(PRODUCTS, &body(product)?)).await?)
+    Ok(client.send(ApiCall::post(products(), &body(product)?)).await?)
 }
 
 pub(super) fn price(product: &ProductBody<'_>) -> String {

@@ -7,13 +7,16 @@ use super::{
     CommonArgs,
     arguments::filled,
     exit::Exit,
-    order::filtered,
+    list::read_list,
     print::print_note,
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, money, sheet, short_minute, short_time},
 };
 use crate::{
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::client::{
+        CallPath,
+        api::{ApiCall, ApiClient},
+    },
     wire::review::ReviewBody,
 };
 
@@ -121,7 +124,8 @@ pub(super) fn run(common: &CommonArgs, args: &ReviewArgs) -> Exit {
     let service = &args.service;
     service.run(common, async |client| match &args.command {
         ReviewCommand::List { status, sale } => {
-            list(client, service, &filtered(REVIEWS, [("status", status), ("sale", sale)])).await
+            let path = CallPath::of(REVIEWS).maybe("status", status.as_ref()).maybe("sale", sale.as_ref());
+            list(client, service, path).await
         }
         ReviewCommand::Show { id } => service.show(&client.send(ApiCall::get(path(id))).await?, text),
         ReviewCommand::Accept(decision) => resolve(client, service, "accept", decision).await,
@@ -130,13 +134,13 @@ pub(super) fn run(common: &CommonArgs, args: &ReviewArgs) -> Exit {
     })
 }
 
-fn path(id: &str) -> String {
-    format!("{REVIEWS}/{}", escape(id))
+fn path(id: &str) -> CallPath {
+    CallPath::of(REVIEWS).segment(id)
 }
 
-async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Result<Exit, CommandError> {
-    let reviews = client.list(path).await?;
-    service.show_list(&reviews, |reviews: &[ReviewBody<'static>]| {
+async fn list(client: &mut ApiClient, service: &ServiceArgs, path: CallPath) -> Result<Exit, CommandError> {
+    let reviews = read_list(client, "review", path, None).await?;
+    service.show_list(reviews, |reviews: &[ReviewBody<'static>]| {
         if reviews.is_empty() {
             return "no reviews here".to_owned();
         }
@@ -167,8 +171,8 @@ async fn resolve(
     action: &str,
     decision: &DecisionArgs,
 ) -> Result<Exit, CommandError> {
-    let call =
-        ApiCall::post(format!("{}/resolve", path(&decision.id)), &json!({"action": action, "note": decision.note}));
+    let body = json!({"action": action, "note": decision.note});
+    let call = ApiCall::post(path(&decision.id).segment("resolve"), &body);
     let reply = client.send(call).await?;
     if action == "refund" {
         print_note("flashsale moves no money: make the refund at your payment provider.");

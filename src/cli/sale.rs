@@ -10,6 +10,7 @@ use super::{
     arguments::{ReasonArgs, Seen, count, filled},
     exit::Exit,
     instant,
+    list::read_list,
     print::print_note,
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, sheet, short_name, short_time},
@@ -17,7 +18,10 @@ use super::{
 use crate::{
     domain::sale::{SaleStatus, Window},
     tools::{
-        client::api::{ApiCall, ApiClient, escape},
+        client::{
+            CallPath,
+            api::{ApiCall, ApiClient},
+        },
         text::printable,
     },
     wire::sale::SaleBody,
@@ -263,7 +267,7 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
             if let Some(id) = id {
                 sale["id"] = id.as_str().into();
             }
-            answer(client, args, ApiCall::post(SALES, &sale)).await
+            answer(client, args, ApiCall::post(CallPath::of(SALES), &sale)).await
         }
         SaleCommand::Change { id, terms, without, reason } => {
             let mut change = terms.body()?;
@@ -302,14 +306,14 @@ impl SaleTermArgs {
     }
 }
 
-fn path(id: &str) -> String {
-    format!("{SALES}/{}", escape(id))
+pub(super) fn path(id: &str) -> CallPath {
+    CallPath::of(SALES).segment(id)
 }
 
 async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, CommandError> {
-    let sales = client.list(SALES).await?;
+    let sales = read_list(client, "sale", CallPath::of(SALES), None).await?;
     let now_ms = now_ms(client);
-    service.show_list(&sales, |sales: &[SaleBody<'static>]| {
+    service.show_list(sales, |sales: &[SaleBody<'static>]| {
         if sales.is_empty() {
             return "no sales yet; `flashsale sale create` makes one".to_owned();
         }

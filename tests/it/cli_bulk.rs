@@ -255,7 +255,8 @@ async fn what_does_not_fit_is_said_before_anything_is_changed() {
         ("restock --sale drop", 2, "--delta"),
         ("restock --sale nosuch --delta 5", 1, "404 sale_not_found"),
         ("restock --file good.csv --token wrong", 2, "To go on: the same again with --run"),
-        ("change --sale drop", 1, ""),
+        ("change --sale drop", 2, "nothing to change: `flashsale product change --help` lists"),
+        ("change 1 --reason fair", 2, "nothing to change"),
         ("change", 2, "--sale"),
     ] {
         let (status, printed, stderr) = run(&app, &folder, &format!("product {call}"));
@@ -270,6 +271,25 @@ async fn what_does_not_fit_is_said_before_anything_is_changed() {
         assert!(status == 2 && stderr.contains(word), "{call}: {stderr}");
     }
     assert_eq!(totals(&app).await, [5, 5, 5, 5]);
+}
+
+#[tokio::test]
+async fn a_row_whose_id_and_sku_are_two_products_is_refused() {
+    let (app, folder) = (sizes().await, folder());
+    write(&folder, "both.csv", "SKU,id,delta\nAIR-1,1,5\nAIR-2,3,5\nAIR-3,9,5\n,2,5\nAIR-2,,5\n");
+    let (status, printed, stderr) = run(&app, &folder, "product restock --file both.csv --run truck-18 --json");
+    let found = report(&printed);
+    let expected = [
+        ["AIR-1", "done", ""],
+        ["AIR-2", "refused", "invalid_row"],
+        ["AIR-3", "refused", "invalid_row"],
+        ["2", "done", ""],
+        ["AIR-2", "refused", "invalid_row"],
+    ];
+    assert_eq!((status, rows(&found)), (1, expected.to_vec()), "{stderr}");
+    let detail = "the row has id 3, and its sku is that of product 2: which one is meant?";
+    assert_eq!(found["rows"][1]["detail"], detail);
+    assert_eq!(totals(&app).await, [10, 10, 5, 5]);
 }
 
 /// A service that reads one request on each connection and hangs up.
