@@ -36,6 +36,6 @@ if decided ~= 'arrived' then return { decided } end
 redis.call('HSET', sale_key, 'currency', currency)
 write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
 local row = product_row(id, product_key)
-log_product_event('product.moved', row, now, row, from, to)
+log_product_event('product.moved', row, now, row, 'moved_from', from, 'moved_to', to)
 write_book(now)
 return { decided }

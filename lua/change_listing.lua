@@ -1,7 +1,7 @@
 #!lua
 -- change_listing: changes the entry of a product in the directory, if it still is what the caller read.
--- Deleting and moving a product are several calls in two slots. Each of them that is done leaves its mark in the entry, so a
--- call that begins anew goes on where the one before ended.
+-- Deleting and moving a product, and giving it a SKU, are several calls in two slots. Each of them that is done leaves its
+-- mark in the entry, so a call that begins anew goes on where the one before ended.
 --
 -- uses   nothing
 -- KEYS   1 products HASH (product id -> entry), 2 skus HASH (SKU -> product id)

@@ -7,7 +7,7 @@
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field
 --        and value of each change: name, metadata ('': none), price, max_per_hold, and the rules max_per_customer, group,
---        visibility and archived ('1'), each '' for its default
+--        visibility and archived ('1'), each '' for its default; and sku, one that it got in the directory just now
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        price_too_large          price times max_per_hold
@@ -57,6 +57,10 @@ else
   changes.price = changes.price .. ' > ' .. until_ms
   redis.call('HSET', stock_key, id .. ':earlier_prices', table.concat(prices, ' ', math.max(1, #prices - EARLIER_MAX + 1)))
 end
+-- Kept, so that the same call does not log it again.
+local new_sku = changes.sku ~= redis.call('HGET', product_key, 'sku') and changes.sku
+if new_sku then redis.call('HSET', product_key, 'sku', new_sku) end
+changes.sku = nil
 if changes.name then redis.call('HSET', product_key, 'name', changes.name) end
 changes.name = nil
 if changes.metadata == '' then redis.call('HDEL', product_key, 'metadata') end
@@ -64,11 +68,12 @@ if changes.metadata and changes.metadata ~= '' then redis.call('HSET', product_k
 changes.metadata = nil
 for field, value in pairs(changes) do redis.call('HSET', stock_key, id .. ':' .. field, value) end
 local row = product_row(id, product_key)
-if table.concat(row, '\n') == table.concat(before, '\n') then
+if not new_sku and table.concat(row, '\n') == table.concat(before, '\n') then
   before = {}
 else
   local is_archived = read_rules(changes.rules).archived and not read_rules(rules or '').archived
-  log_product_event(is_archived and 'product.archived' or 'product.changed', row, now, before)
+  local kind = is_archived and 'product.archived' or 'product.changed'
+  log_product_event(kind, row, now, before, unpack(new_sku and { 'sku', new_sku } or {}))
   write_book(now)
 end
 return { 'changed', now, currency, starts or '', ends or '', paused or '', row, before }

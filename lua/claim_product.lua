@@ -5,8 +5,8 @@
 -- to a product of the same SKU alone, because workers may remember the SKU of an id.
 --
 -- uses   nothing
--- KEYS   1 products HASH (product id -> '<sale>' or '<sale> <SKU>'; '~' in front: a deletion began; '!' or '! <SKU>': it
---        was deleted; '<sale>><sale>#<move> <SKU>': it moves), 2 skus HASH (SKU -> product id)
+-- KEYS   1 products HASH (product id -> '<sale>' or '<sale> <SKU>'; '~' in front: a deletion began; '+': its SKU is new;
+--        '!' or '! <SKU>': it was deleted; '<sale>><sale>#<move> <SKU>': it moves), 2 skus HASH (SKU -> product id)
 -- ARGV   1 product id, or '' for that of the SKU, else the next free one; 2 sale, or '' for a sale of its own ('p<id>');
 --        3 SKU, or ''
 -- REPLY  already_exists, id      the product with this id has the id or the SKU, and is another one

@@ -37,7 +37,8 @@ if deadline <= hold.deadline then return { 'extension_limit_reached', hold.deadl
 local costs = costs_of(hold, currency)
 
 -- effects
-redis.call('PEXPIREAT', hold_key, int(deadline))
+local term = base_36(hold.made / 1000) .. '+' .. base_36((deadline - hold.made) / 1000)
+redis.call('SET', hold_key, hold_value(hold.lines, term, hold.customer, hold.metadata), 'PXAT', int(deadline))
 each_line(hold.lines, function(product, units)
   plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
   plan_due_back(hold.customer, deadline, product, 'h', units, now)

@@ -250,10 +250,11 @@ end
 if #takes == 0 then return reply end
 
 -- effects
-local made_text = base_36(made / 1000)
+local made_text = base_36(made / 1000) .. '+'
 for _, taken in ipairs(takes) do
   local run, deadline = taken.run, int(taken.deadline)
-  local value = hold_value(run.lines, made_text, run.customer, run.metadata)
+  local term = made_text .. base_36((taken.deadline - made) / 1000)
+  local value = hold_value(run.lines, term, run.customer, run.metadata)
   for key = taken.first, taken.last do redis.call('SET', KEYS[key], value, 'PXAT', deadline) end
   for _, line in ipairs(run) do
     add_due_back(taken.deadline, line.product, 'h', line.units * (taken.last - taken.first + 1))

@@ -50,7 +50,7 @@ if baggage_key then
   redis.call('HSET', baggage_key, 'currency', currency, 'name', name, 'metadata', metadata, 'price', price,
     'total', units, 'max_per_hold', max_per_hold, 'rules', rules)
   baggage = redis.call('HGETALL', baggage_key)
-  log_product_event('product.moved', row, now, row, from, to)
+  log_product_event('product.moved', row, now, row, 'moved_from', from, 'moved_to', to)
 else
   log_product_event('product.deleted', row, now)
 end

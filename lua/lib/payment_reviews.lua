@@ -49,10 +49,11 @@ local function follow_review(order_key, order, payment, facts, kind, reason, eve
   local new_about = reason .. ':' .. (facts.captured or '') .. ':' .. int(refunded)
   if facts[about] == new_about then return end
   if is_there and event.fresh ~= payment then event = from_lines(REVIEW, review_at(id)) end
+  local expected = (order.total or '') ~= '' and order.total .. ' ' .. order.currency or ''
   local subject = { reason = reason, what = event.what, target = id_of(order_key), event_id = event.event_id,
     payment = payment, amount = facts.captured, currency = facts.currency or terms.currency,
     refunded = refunded > 0 and int(refunded) or '',
-    stated = event.unclear or event.stated, expected = order.total, customer = order.customer, due = order.due,
+    stated = event.unclear or event.stated, expected = expected, customer = order.customer, due = order.due,
     metadata = order.metadata, previous = id }
   if is_there then
     change_review(id, subject, now)

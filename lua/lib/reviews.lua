@@ -6,10 +6,11 @@ local reviews_key, records_key, resolved_key = KEYS[BOOK_KEYS + 1], KEYS[BOOK_KE
 -- The fields of a review, as its record has them in lines (to_lines). what: what happened, as the event reports it. target:
 -- a hold id, or what an event names that this service never made. amount: what was captured, and refunded: how much of it
 -- went back. stated: an amount that could not be read, as it came. expected, customer, metadata and due: of the order, when
--- the review was opened. previous: the review that somebody resolved before. opened and resolved: epoch milliseconds, and ''
--- while the review is open. action: what the person decided.
+-- the review was opened; expected has its currency behind a blank. previous: the review that somebody resolved before.
+-- opened and resolved: epoch milliseconds, and '' while the review is open. action: what the person decided, and actor:
+-- whose token that was.
 local REVIEW = { 'reason', 'what', 'target', 'event_id', 'payment', 'amount', 'currency', 'refunded', 'stated', 'expected',
-  'customer', 'metadata', 'due', 'previous', 'opened', 'resolved', 'action', 'note' }
+  'customer', 'metadata', 'due', 'previous', 'opened', 'resolved', 'actor', 'action', 'note' }
 
 -- By id: the record, false when there is none; whether it is open; and whether it is to be written.
 local reviews, is_open, changed_reviews = {}, {}, {}
@@ -51,6 +52,7 @@ local function close_review(id, action, note, now)
   if not record or not is_open[id] then return end
   local review = from_lines(REVIEW, record)
   review.resolved, review.action, review.note = int(now), action, note
+  if action ~= '' then review.actor = act and act:match('^actor\n([^\n]+)') or '' end
   keep_changed_review('review.resolved', id, to_lines(REVIEW, review), false, now)
 end
 

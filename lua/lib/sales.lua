@@ -49,9 +49,9 @@ local function log_sale_event(kind, now, before)
   log_event(kind, now, 'terms', '1', unpack(terms))
 end
 
--- An event of a product, with its row (lib/products). before: nil, or its row before the change. from and to: the sales of
--- a product that moves.
-local function log_product_event(kind, row, now, before, from, to)
+-- An event of a product, with its row (lib/products). before: nil, or its row before the change. Then further fields and
+-- values, where there is a row before.
+local function log_product_event(kind, row, now, before, ...)
   local currency, starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused'))
   local id, name, metadata,
     price, total, available, held, pending, sold, max_per_hold, rules, next_ms = unpack(row)
@@ -60,6 +60,5 @@ local function log_product_event(kind, row, now, before, from, to)
     'metadata', metadata,
     'price', price, 'total', total, 'available', available, 'held', held,
     'pending', pending, 'sold', sold, 'max_per_hold', max_per_hold, 'rules', rules,
-    'next_release', next_ms, before and 'before', before and table.concat(before, '\n'),
-    from and 'moved_from', from, to and 'moved_to', to)
+    'next_release', next_ms, before and 'before', before and table.concat(before, '\n'), ...)
 end

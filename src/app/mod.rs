@@ -3,7 +3,7 @@
 mod files;
 mod listen;
 mod parts;
-mod signals;
+pub mod signals;
 mod start;
 
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};

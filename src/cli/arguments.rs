@@ -5,7 +5,7 @@ use std::env;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::{config::plain_text, tools::client::api::escape};
+use crate::{config::plain_text, tools::client::CallPath};
 
 /// Why somebody changes something.
 #[derive(Args)]
@@ -23,9 +23,9 @@ impl ReasonArgs {
         }
     }
 
-    /// The reason as the parameters of a request without a body.
-    pub(super) fn parameter(&self) -> Option<String> {
-        self.reason.as_ref().map(|reason| format!("reason={}", escape(reason)))
+    /// Adds the reason to the path of a request without a body.
+    pub(super) fn on(&self, path: CallPath) -> CallPath {
+        path.maybe("reason", self.reason.as_ref())
     }
 }
 

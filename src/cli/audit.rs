@@ -3,20 +3,20 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::{
     CommonArgs,
-    arguments::{ReasonArgs, filled},
+    arguments::filled,
     audit_against::{AgainstArgs, against},
     exit::Exit,
+    progress::{Counting, Progress},
     service::{CommandError, ServiceArgs, settings},
     table::{Column, Table, cell, counted, short_time},
 };
 use crate::{
     tools::{
-        client::api::{ApiCall, escape},
+        client::{CallPath, api::ApiCall},
         text::printable,
     },
     wire::audit::{AuditBody, DifferenceBody, SaleAuditBody},
@@ -64,8 +64,9 @@ pub(super) struct AuditArgs {
     /// Repair what can be repaired, and compare again
     #[arg(long)]
     repair: bool,
-    #[command(flatten)]
-    reason: ReasonArgs,
+    /// Why it is repaired, for whoever reads the event later; up to 200 bytes
+    #[arg(long, value_name = "TEXT", value_parser = filled, requires = "repair", conflicts_with = "against")]
+    reason: Option<String>,
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -78,29 +79,15 @@ pub(super) fn run(common: &CommonArgs, args: &AuditArgs) -> Exit {
             against(client, &AgainstArgs { file, sale, retention_seconds, json }).await
         });
     }
-    let reason = args.reason.parameter().filter(|_| args.repair);
-    let sale = args.sale.as_ref().map(|sale| format!("sale={}", escape(sale)));
-    let query = sale.into_iter().chain(reason).collect::<Vec<_>>().join("&");
-    let path = format!("/api/admin/audit{}{query}", if query.is_empty() { "" } else { "?" });
+    let path = CallPath::of("/api/admin/audit").maybe("sale", args.sale.as_ref()).maybe("reason", args.reason.as_ref());
     args.service.run(common, async |client| {
-        let progress = spinner();
         let call = if args.repair { ApiCall::post(path, &Value::Null) } else { ApiCall::get(path) };
-        client.set_timeout(TIMEOUT);
-        let reply = client.send(call).await;
-        progress.finish_and_clear();
-        let reply = reply?;
+        client.set_timeout(args.service.timeout.unwrap_or(TIMEOUT));
+        let reply = Progress::begin(Counting::Nothing("auditing")).during(client.send(call)).await?;
         let audit: AuditBody<'_> = reply.json()?;
         args.service.show(&reply, |_: &Value| report(&audit, args.repair))?;
         Ok(if audit.ok { Exit::Done } else { Exit::No })
     })
-}
-
-/// A spinner, because the length of an audit is unknown; hidden if stderr is no terminal.
-fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} auditing, {elapsed}");
-    let spinner = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
 }
 
 fn report(audit: &AuditBody<'_>, is_repair: bool) -> String {

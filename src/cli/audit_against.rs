@@ -1,20 +1,21 @@
 //! `flashsale audit --against`: what an exported log of events knows and the store does not.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader},
     path::Path,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use flate2::read::MultiGzDecoder;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use serde_json::json;
 
 use super::{
     exit::Exit,
     print::print_line,
+    progress::{Counting, Progress},
     service::CommandError,
+    source::Source,
     table::{Column, Table, cell, counted, money, short_time},
 };
 use crate::tools::{
@@ -34,19 +35,19 @@ pub(super) struct AgainstArgs<'a> {
 }
 
 pub(super) async fn against(client: &mut ApiClient, args: &AgainstArgs<'_>) -> Result<Exit, CommandError> {
-    let name = if args.file == Path::new("-") { "stdin".to_owned() } else { args.file.display().to_string() };
-    let unreadable = |error: io::Error| CommandError::NotDone(format!("{name} cannot be read: {error}"));
-    let lines = open(args.file).map_err(unreadable)?;
+    let source = Source(args.file);
+    let name = source.name();
+    let lines = open(source).map_err(|error| CommandError::NotDone(source.unreadable(&error)))?;
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let question = Question {
         sale: args.sale,
         retention_seconds: args.retention_seconds,
         now_ms: i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX),
     };
-    let bar = spinner();
-    let progress = |what: &str, number: u64| bar.set_message(format!("{what}: {}", HumanCount(number)));
-    let found = compare(client, lines, &question, progress).await;
-    bar.finish_and_clear();
+    let mut progress = Progress::begin(Counting::Nothing("comparing"));
+    let report = |what: &str, number: u64| progress.say(format!("{what} {}", HumanCount(number)));
+    let found = compare(client, lines, &question, report).await;
+    progress.end();
     let found = found.map_err(|error| match error {
         AgainstError::Call(error) => CommandError::Call(error),
         error => CommandError::NotDone(format!("{name}: {error}")),
@@ -56,21 +57,12 @@ pub(super) async fn against(client: &mut ApiClient, args: &AgainstArgs<'_>) -> R
 }
 
 /// Lines, also those of a file that gzip made.
-fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
-    let source: Box<dyn Read> =
-        if file == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(file)?) };
-    let mut source = BufReader::new(source);
+fn open(source: Source<'_>) -> io::Result<Box<dyn BufRead>> {
+    let mut source = BufReader::new(source.open()?);
     if source.fill_buf()?.starts_with(&GZIP) {
         return Ok(Box::new(BufReader::new(MultiGzDecoder::new(source))));
     }
     Ok(Box::new(source))
-}
-
-fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
-    let spinner = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
 }
 
 fn text(found: &Comparison) -> String {
@@ -107,8 +99,8 @@ fn findings_table(findings: &[Finding]) -> String {
     let mut table = Table::new(&[
         Column::Left("WHAT"),
         Column::Left("ID"),
-        Column::Left("IN THE LOG"),
-        Column::Left("IN THE STORE"),
+        Column::Wide("IN THE LOG"),
+        Column::Wide("IN THE STORE"),
         Column::Right("AMOUNT"),
         Column::Left("SINCE"),
     ]);

@@ -6,14 +6,13 @@ use super::{
     CommonArgs,
     arguments::filled,
     exit::Exit,
-    order::filtered,
     order_list,
     service::ServiceArgs,
     table::{cell, counted, sheet, short_time},
 };
 use crate::{
     tools::{
-        client::api::{ApiCall, escape},
+        client::{CallPath, api::ApiCall},
         text::printable,
     },
     wire::customer::{CustomerBody, CustomerProductBody, LimitBody, RefusalBody, SaleCustomerBody},
@@ -24,7 +23,7 @@ Examples:
   flashsale customer show anna                        what somebody who calls has, and may still have
   flashsale customer show anna --sale drop-1 --json | jq '.sales[0].next_hold'
 
-Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
+Exit status: 0 done; 1 the service refused; 2 bad flags, no token, no service, or no whole answer of it.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -61,7 +60,7 @@ enum CustomerCommand {
 
 pub(super) fn run(common: &CommonArgs, args: &CustomerArgs) -> Exit {
     let CustomerCommand::Show { id, sale } = &args.command;
-    let path = filtered(&format!("/api/admin/customers/{}", escape(id)), [("sale", sale)]);
+    let path = CallPath::of("/api/admin/customers").segment(id).maybe("sale", sale.as_ref());
     args.service.run(common, async |client| args.service.show(&client.send(ApiCall::get(path)).await?, text))
 }
 

@@ -1,12 +1,9 @@
 //! `flashsale export`: all orders, or all their items or payments, piece by piece as they arrive.
 
-use std::{
-    io::{self, IsTerminal},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanCount;
 use serde_json::json;
 
 use super::{
@@ -16,14 +13,15 @@ use super::{
     export_events::{EventsArgs, export_events},
     instant,
     order::STATUSES,
-    output::{Destination, Output, Pipe},
+    output::{Destination, Pipe},
     print::{print_line, print_note},
-    service::{CommandError, ServiceArgs},
+    progress::{Counting, Progress},
+    service::{CommandError, ServiceArgs, slow},
     table::counted,
 };
 use crate::tools::client::{
-    Stream,
-    api::{ApiCall, ApiClient, escape},
+    CallPath, Stream,
+    api::{ApiCall, ApiClient},
 };
 
 const PATH: &str = "/api/admin/orders/export";
@@ -184,21 +182,19 @@ impl ExportArgs {
         given.iter().any(|value| value.is_some())
     }
 
-    fn path(&self) -> String {
-        let excel = self.excel.then(|| SPREADSHEET.to_owned());
-        let given = [
-            ("sale", &self.sale),
-            ("status", &self.status),
-            ("since", &self.since),
-            ("until", &self.until),
-            ("by", &self.by),
-            ("columns", &self.columns),
-            ("times", if self.times.is_some() { &self.times } else { &excel }),
-            ("zone", &self.zone),
-        ];
-        let given = given.iter().filter_map(|(name, value)| Some(format!("&{name}={}", escape(value.as_ref()?))));
-        let (per, format) = (self.per.as_str(), self.format().as_str());
-        format!("{PATH}?per={per}&format={format}{}", given.collect::<String>())
+    fn path(&self) -> CallPath {
+        let times = self.times.as_deref().or_else(|| self.excel.then_some(SPREADSHEET));
+        CallPath::of(PATH)
+            .with("per", self.per.as_str())
+            .with("format", self.format().as_str())
+            .maybe("sale", self.sale.as_ref())
+            .maybe("status", self.status.as_ref())
+            .maybe("since", self.since.as_ref())
+            .maybe("until", self.until.as_ref())
+            .maybe("by", self.by.as_ref())
+            .maybe("columns", self.columns.as_ref())
+            .maybe("times", times)
+            .maybe("zone", self.zone.as_ref())
     }
 }
 
@@ -225,7 +221,8 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     if args.excel && output.write(BYTE_ORDER_MARK)? == Pipe::Closed {
         return Ok(Exit::ReaderLeft);
     }
-    let bar = bar(&stream, &output, args.per);
+    let counting = Counting::Things(args.per.as_str(), estimated(&stream));
+    let mut progress = Progress::beside_stdout(counting, output.is_stdout());
     // The header of a table is no row.
     let header_lines = u64::from(args.format() == FileFormat::Csv);
     let mut lines = 0;
@@ -234,23 +231,23 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
         match stream.next().await {
             Ok(Some(piece)) => {
                 lines += piece.split(|byte| *byte == b'\n').count() as u64 - 1;
-                bar.set_position(rows(lines));
+                progress.set(rows(lines), "");
                 if output.write(&piece)? == Pipe::Closed {
                     return Ok(Exit::ReaderLeft);
                 }
             }
             Ok(None) => break,
             Err(error) => {
-                bar.finish_and_clear();
+                progress.end();
                 let (came, what) = (HumanCount(rows(lines)), args.per.plural());
-                let part = output.where_written();
+                let (error, part) = (slow(&error), output.where_written());
                 let why =
                     format!("the export broke off after {came} {what}: {error}\n  What is {part} is not complete.");
                 return Err(CommandError::NotDone(why));
             }
         }
     }
-    bar.finish_and_clear();
+    progress.end();
     if output.finish()? == Pipe::Closed {
         return Ok(Exit::ReaderLeft);
     }
@@ -265,20 +262,7 @@ async fn export(client: &mut ApiClient, args: &ExportArgs) -> Result<Exit, Comma
     Ok(Exit::Done)
 }
 
-/// The progress on stderr, if that is a terminal on which nothing else is printed. With a filter the number of rows is
-/// unknown.
-fn bar(stream: &Stream, output: &Output, per: Per) -> ProgressBar {
-    let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
-    let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let estimated = stream.headers.get("x-orders-estimated").and_then(|value| value.to_str().ok()?.parse().ok());
-    let bar = ProgressBar::with_draw_target(estimated, target);
-    let rows = per.plural();
-    let template = match estimated {
-        Some(_) => format!("{{bar:30.green/white.dim}} {{human_pos}}/{{human_len}} {rows}  {{eta}} to go"),
-        None => format!("{{spinner}} {{human_pos}} {rows}"),
-    };
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style.progress_chars("━━─"));
-    }
-    bar
+/// How many rows there will be. With a filter nobody knows.
+fn estimated(stream: &Stream) -> Option<u64> {
+    stream.headers.get("x-orders-estimated").and_then(|value| value.to_str().ok()?.parse().ok())
 }

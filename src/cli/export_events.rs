@@ -1,31 +1,23 @@
 //! `flashsale export --per event`: the log of events to its end, one event a line, as `GET /api/admin/events` has them.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, IsTerminal},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use indicatif::HumanCount;
+use serde_json::json;
 
 use super::{
     exit::Exit,
-    output::{Destination, Output, Pipe},
+    output::{Destination, Pipe},
     print::{print_line, print_note},
-    service::CommandError,
+    progress::{Counting, Progress},
+    service::{CommandError, brief},
     table::counted,
 };
-use crate::{
-    tools::{
-        client::api::{ApiCall, ApiClient, CallError, escape},
-        text::printable,
-    },
-    wire::event::EventPageBody,
+use crate::tools::{
+    client::api::ApiClient,
+    event_log::{EventChoice, LogWalk, Start},
+    text::printable,
 };
-
-const PATH: &str = "/api/admin/events";
-const PAGE: usize = 100;
 
 pub(super) struct EventsArgs<'a> {
     pub(super) sale: Option<&'a str>,
@@ -36,9 +28,11 @@ pub(super) struct EventsArgs<'a> {
 
 pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>) -> Result<Exit, CommandError> {
     let destination = Destination::check(args.file)?;
-    let mut page = next(client, args, "").await?;
+    let choice = EventChoice { sale: args.sale.map(str::to_owned), types: None };
+    let mut walk = LogWalk::new(&choice, Start::first());
+    let mut page = walk.next(client, 0).await?;
     let mut output = destination.open()?;
-    let bar = bar(&output);
+    let mut progress = Progress::beside_stdout(Counting::Things("event", None), output.is_stdout());
     let (mut events, mut missing) = (0_u64, BTreeSet::new());
     loop {
         missing.extend(std::mem::take(&mut page.missing));
@@ -51,25 +45,19 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
             return Ok(Exit::ReaderLeft);
         }
         events += page.data.len() as u64;
-        bar.set_position(events);
+        progress.set(events, "");
         if !page.more {
             break;
         }
-        page = match next(client, args, &page.next_cursor).await {
-            Ok(page) => page,
-            Err(CommandError::Call(error)) => {
-                bar.finish_and_clear();
-                let (came, part) = (HumanCount(events), output.where_written());
-                let why = format!(
-                    "the export broke off after {came} events: {}\n  What is {part} is not complete.",
-                    said(&error)
-                );
-                return Err(CommandError::NotDone(why));
-            }
-            Err(error) => return Err(error),
-        };
+        page = walk.next(client, 0).await.map_err(|error| {
+            progress.end();
+            let (came, error, part) = (HumanCount(events), brief(&error), output.where_written());
+            CommandError::NotDone(format!(
+                "the export broke off after {came} events: {error}\n  What is {part} is not complete."
+            ))
+        })?;
     }
-    bar.finish_and_clear();
+    progress.end();
     if output.finish()? == Pipe::Closed {
         return Ok(Exit::ReaderLeft);
     }
@@ -87,29 +75,4 @@ pub(super) async fn export_events(client: &mut ApiClient, args: &EventsArgs<'_>)
         print_note(&format!("{}: older events are not in the log any more (events.keep_max)", printable(&sales)));
     }
     Ok(Exit::Done)
-}
-
-/// The page after the event with this id; the first after none.
-async fn next(client: &mut ApiClient, args: &EventsArgs<'_>, seen: &str) -> Result<EventPageBody<Value>, CommandError> {
-    let sale = args.sale.map_or_else(String::new, |sale| format!("&sale={}", escape(sale)));
-    let after = if seen.is_empty() { "&since=0".to_owned() } else { format!("&after={}", escape(seen)) };
-    Ok(client.send(ApiCall::get(format!("{PATH}?limit={PAGE}{sale}{after}"))).await?.json()?)
-}
-
-fn said(error: &CallError) -> String {
-    match error {
-        CallError::Refused(refusal) => format!("{}: {}", refusal.title, refusal.detail),
-        error => error.to_string(),
-    }
-}
-
-/// On stderr, if that is a terminal on which nothing else is printed.
-fn bar(output: &Output) -> ProgressBar {
-    let is_shown = io::stderr().is_terminal() && (!output.is_stdout() || !io::stdout().is_terminal());
-    let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(None, target);
-    match ProgressStyle::with_template("{spinner} {human_pos} events") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

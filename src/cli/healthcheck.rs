@@ -12,7 +12,7 @@ use super::{
     service::{endpoint, settings, with_service},
 };
 use crate::tools::client::{
-    Bounds, Endpoint,
+    Bounds, CallPath, Endpoint,
     api::{ApiCall, ApiClient, CallError},
 };
 
@@ -65,7 +65,7 @@ fn endpoint_at(addr: &str) -> Result<Endpoint, String> {
 
 async fn check(mut client: ApiClient) -> Result<(), String> {
     let url = client.url().to_owned();
-    let status = match client.send(ApiCall::get("/readyz")).await {
+    let status = match client.send(ApiCall::get(CallPath::of("/readyz"))).await {
         Ok(reply) => reply.status,
         Err(CallError::Refused(refusal)) => refusal.status,
         Err(error) => return Err(format!("{url} does not answer: {error}")),

@@ -1,14 +1,9 @@
 //! `flashsale import`: sends a file of products chunk by chunk, and reports what became of each row.
 
-use std::{
-    fs::File,
-    io::{self, IsTerminal, Read},
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 use clap::Args;
 use encoding_rs::Encoding;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     CommonArgs,
@@ -21,11 +16,13 @@ use super::{
     import_report::{ImportReport, ReportForm, Unsettled},
     import_table::TableError,
     print::print_line,
-    service::{CommandError, ServiceArgs},
+    progress::{Counting, Progress},
+    service::{CommandError, ServiceArgs, brief},
+    source::Source,
 };
-use crate::tools::{
-    client::api::{ApiCall, ApiClient, CallError},
-    text::printable,
+use crate::tools::client::{
+    CallPath,
+    api::{ApiCall, ApiClient, CallError},
 };
 
 const PATH: &str = "/api/admin/import";
@@ -130,9 +127,10 @@ impl ImportArgs {
         }
     }
 
-    fn path(&self) -> String {
-        let reason = self.reason.parameter().map_or_else(String::new, |reason| format!("&{reason}"));
-        format!("{PATH}?update={}&dry_run={}{reason}", self.update, self.dry_run)
+    fn call(&self, media_type: &'static str, body: Vec<u8>) -> ApiCall {
+        let path = CallPath::of(PATH).with("update", self.update).with("dry_run", self.dry_run);
+        let call = ApiCall::upload(self.reason.on(path), media_type, body);
+        if self.dry_run { call.without_effect() } else { call }
     }
 
     fn format(&self) -> Option<FileFormat> {
@@ -152,17 +150,16 @@ pub(super) fn run(common: &CommonArgs, args: &ImportArgs) -> Exit {
 }
 
 async fn import(client: &mut ApiClient, args: &ImportArgs) -> Result<Exit, CommandError> {
-    let is_stdin = args.file == Path::new("-");
-    let name = if is_stdin { "stdin".to_owned() } else { args.file.display().to_string() };
+    let source = Source(&args.file);
+    let name = source.name();
     let not_done = CommandError::NotDone;
     let format = args
         .format()
         .ok_or_else(|| not_done(format!("the format of {name} is unknown. Say --format csv or --format ndjson")))?;
-    let unreadable = |error: io::Error| not_done(format!("{name} cannot be read: {error}"));
-    let bar = bar(&args.file);
-    let source: Box<dyn Read> =
-        if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(&args.file).map_err(unreadable)?) };
-    let opened = ImportFile::open(Box::new(bar.wrap_read(source)), format, &args.choices());
+    let unreadable = |error: io::Error| not_done(source.unreadable(&error));
+    let mut progress = Progress::begin(Counting::Bytes(source.bytes()));
+    let bytes = progress.reading(source.open().map_err(unreadable)?);
+    let opened = ImportFile::open(Box::new(bytes), format, &args.choices());
     let mut file = opened.map_err(|error| match error {
         TableError::Source(error) => unreadable(error),
         TableError::Form(what) => not_done(format!("{name}: {what}")),
@@ -182,12 +179,12 @@ async fn import(client: &mut ApiClient, args: &ImportArgs) -> Result<Exit, Comma
                 Ok(()) => {}
                 // The service refused the file, or cannot be reached: there is nothing to report about rows.
                 Err(error) if report.is_empty() => return Err(with_column_names(error, &file).into()),
-                Err(error) => stopped = Some(explain(&error)),
+                Err(error) => stopped = Some(brief(&error)),
             },
         }
-        bar.set_message(report.counts());
+        progress.say(report.counts());
     }
-    bar.finish_and_clear();
+    progress.end();
     report.leave_out(file.skipped(), file.left_out());
     print_line(&if args.service.json { report.json() } else { report.text() });
     match stopped {
@@ -213,7 +210,7 @@ async fn send(
         FileFormat::Ndjson => "application/x-ndjson",
     };
     let Chunk { body, rows } = chunk;
-    let sent = match client.send(ApiCall::upload(args.path(), media_type, body)).await {
+    let sent = match client.send(args.call(media_type, body)).await {
         Ok(reply) => reply.json().and_then(|answer| report.add(&rows, &answer)),
         Err(CallError::Refused(refusal)) if refusal.problem["rows"].is_array() => {
             report.add(&rows, &refusal.problem).and(Err(CallError::Refused(refusal)))
@@ -226,7 +223,7 @@ async fn send(
         Err(CallError::Transport(error)) if error.may_have_effect() && !args.dry_run => {
             report.add_unsettled(&rows, Unsettled::Unknown);
         }
-        Err(CallError::Unreadable) => report.add_unsettled(&rows, Unsettled::Unknown),
+        Err(CallError::Unreadable) if !args.dry_run => report.add_unsettled(&rows, Unsettled::Unknown),
         // The answer reports row by row.
         Err(CallError::Refused(refusal)) if refusal.problem["rows"].is_array() => {}
         // Refused as a whole, or never sent. Before the first answer that is about the file, and about no row of it.
@@ -234,14 +231,6 @@ async fn send(
         Err(_) => report.add_unsettled(&rows, Unsettled::NotTried),
     }
     sent
-}
-
-/// Why the import did not reach the end of the file.
-fn explain(error: &CallError) -> String {
-    match error {
-        CallError::Transport(error) => format!("no answer: {error}"),
-        other => printable(&other.to_string()),
-    }
 }
 
 /// The service repeats nothing of what it was sent, so it names columns by their number. Here their names are known.
@@ -257,16 +246,4 @@ fn with_column_names(mut error: CallError, file: &ImportFile) -> CallError {
         }
     }
     error
-}
-
-/// A bar of what was read of the file, only on a terminal.
-fn bar(file: &Path) -> ProgressBar {
-    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-    let bar = ProgressBar::with_draw_target(bytes, target);
-    let template = if bytes.is_some() { "{bar:30.green/white.dim} {percent}%  {msg}" } else { "{spinner} {msg}" };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("━━─"));
-    }
-    bar
 }

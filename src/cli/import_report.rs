@@ -1,6 +1,6 @@
 //! What became of the rows of an import. What is wrong, what differs, and mere drift of stock are kept apart.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use indicatif::HumanCount;
 use serde_json::{Value, json};
@@ -81,6 +81,8 @@ pub(super) struct ImportReport {
     ids: HashSet<u64>,
     skipped: BTreeMap<&'static str, u64>,
     left_out: Vec<String>,
+    /// What the service warned of, in each of its answers.
+    warnings: BTreeSet<String>,
 }
 
 impl ImportReport {
@@ -112,6 +114,8 @@ impl ImportReport {
         if results.len() != rows.iter().filter(|row| row.is_sent()).count() {
             return Err(CallError::Unreadable);
         }
+        let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        self.warnings.extend(warnings.map(str::to_owned));
         let mut results = results.iter();
         self.add_each(rows, || results.next().cloned().unwrap_or_default());
         Ok(())
@@ -161,7 +165,7 @@ impl ImportReport {
     }
 
     pub(super) fn json(&self) -> String {
-        let Self { counts, rows, new_sales, skipped, left_out, .. } = self;
+        let Self { counts, rows, new_sales, skipped, left_out, warnings, .. } = self;
         let mut report = json!({"created": counts.sum([Created]), "changed": counts.sum([Changed])});
         if self.form.is_dry_run {
             report["would_create"] = counts.sum([WouldCreate]).into();
@@ -174,6 +178,9 @@ impl ImportReport {
         report["new_sales"] = json!(new_sales);
         report["skipped"] = json!(skipped);
         report["left_out"] = json!(left_out);
+        if !warnings.is_empty() {
+            report["warnings"] = json!(warnings);
+        }
         report["rows"] = json!(rows);
         report.to_string()
     }
@@ -193,6 +200,7 @@ impl ImportReport {
             ]
         };
         let parts = parts.into_iter().chain([self.skipped_rows(), self.left_out_columns()]);
+        let parts = parts.chain(self.warnings.iter().map(|warning| format!("warning: {warning}")));
         parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
     }
 

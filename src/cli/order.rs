@@ -12,7 +12,7 @@ use super::{
     table::{cell, money, sheet, short_time},
 };
 use crate::{
-    tools::client::api::{ApiCall, escape},
+    tools::client::{CallPath, api::ApiCall},
     wire::{
         order::OrderRow,
         payment::{HeardEventBody, PaymentBody},
@@ -73,18 +73,13 @@ pub(super) fn run(common: &CommonArgs, args: &OrderArgs) -> Exit {
     let service = &args.service;
     service.run(common, async |client| match &args.command {
         OrderCommand::List(filters) => order_list::run(client, service, filters).await,
-        OrderCommand::Show { id } => {
-            service.show(&client.send(ApiCall::get(format!("{ORDERS}/{}", escape(id)))).await?, text)
-        }
+        OrderCommand::Show { id } => service.show(&client.send(ApiCall::get(path(id))).await?, text),
         OrderCommand::Cancel(args) => order_cancel::run(client, service, args).await,
     })
 }
 
-/// A path with those filters that are given.
-pub(super) fn filtered<const N: usize>(path: &str, filters: [(&str, &Option<String>); N]) -> String {
-    let given = filters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
-    let query = given.collect::<Vec<_>>().join("&");
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+pub(super) fn path(id: &str) -> CallPath {
+    CallPath::of(ORDERS).segment(id)
 }
 
 /// The order, its lines, then a sheet for each payment.

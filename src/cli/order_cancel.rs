@@ -9,14 +9,18 @@ use super::{
     arguments::{ReasonArgs, filled},
     bulk::{self, Before, Kind, Step, Work},
     exit::Exit,
-    order::ORDERS,
+    list::read_list,
+    order::{ORDERS, path},
     order_list,
     print::print_note,
     service::{CommandError, ServiceArgs},
     table::{cell, counted},
 };
 use crate::{
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::client::{
+        CallPath,
+        api::{ApiCall, ApiClient},
+    },
     wire::order::OrderBody,
 };
 
@@ -58,8 +62,7 @@ pub(super) struct CancelArgs {
 
 impl CancelArgs {
     fn call(&self, id: &str) -> ApiCall {
-        let query = self.reason.parameter().map_or_else(String::new, |reason| format!("?{reason}"));
-        ApiCall::post(format!("{ORDERS}/{}/cancel{query}", escape(id)), &json!({}))
+        ApiCall::post(self.reason.on(path(id).segment("cancel")), &json!({}))
     }
 }
 
@@ -72,11 +75,12 @@ pub(super) async fn run(
         let title = |order: &OrderBody<'_>| format!("order {}: {}", cell(&order.id), cell(&order.status));
         return service.show(&client.send(args.call(args.id.as_deref().unwrap_or_default())).await?, title);
     };
-    let orders = client.list(&format!("{ORDERS}?status=pending&sale={}", escape(sale))).await?;
-    let found = orders["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let search = CallPath::of(ORDERS).with("status", "pending").with("sale", sale);
+    let orders = read_list(client, "order", search, None).await?;
+    let found = &orders.data;
     if args.dry_run {
         print_note(&format!("{} would be cancelled; dry run: nothing was changed", many(found)));
-        return service.show_list(&orders, order_list::text);
+        return service.show_list(orders, order_list::text);
     }
     if !found.is_empty() && !args.yes {
         ask(&format!("cancel {} of {}?", many(found), cell(sale)))?;

@@ -1,30 +1,25 @@
 //! `flashsale order list`: filters, the whole list behind them, and the progress of a long search.
 
-use std::{
-    io::{self, IsTerminal},
-    time::{Duration, Instant},
-};
-
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     arguments::{filled, product_id, whole},
     exit::Exit,
     instant,
-    order::{ORDERS, STATUSES, filtered},
-    print::print_note,
+    list::read_list,
+    order::{ORDERS, STATUSES},
     service::{CommandError, ServiceArgs},
-    table::{Column, Table, cell, counted, money, name_of, short_minute},
+    table::{Column, Table, cell, money, name_of, short_minute},
 };
-use crate::{tools::client::api::ApiClient, wire::order::OrderRow};
+use crate::{
+    tools::client::{CallPath, api::ApiClient},
+    wire::order::OrderRow,
+};
 
 /// The most orders that can be asked for: as many as a list is read as a whole.
 const LIMIT_MAX: u64 = 1_000_000;
 /// The longest customer id in a list. With it a list of usual ids fits 100 columns.
 const CUSTOMER_COLUMNS_MAX: usize = 12;
-/// A search that takes less shows no progress. Also the pause between two lines of it, if stderr is no terminal.
-const PROGRESS_PAUSE: Duration = Duration::from_secs(3);
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -71,20 +66,16 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(client: &mut ApiClient, service: &ServiceArgs, args: &ListArgs) -> Result<Exit, CommandError> {
-    let filters = [
-        ("status", &args.status),
-        ("sale", &args.sale),
-        ("customer_id", &args.customer),
-        ("product_id", &args.product.map(|id| id.to_string())),
-        ("sku", &args.sku),
-        ("payment_id", &args.payment),
-        ("since", &args.since),
-        ("until", &args.until),
-    ];
-    let mut search = Search::begin();
-    let orders = client.list_and_report(&filtered(ORDERS, filters), args.limit, |found| search.found(found)).await;
-    search.bar.finish_and_clear();
-    service.show_list(&orders?, text)
+    let search = CallPath::of(ORDERS)
+        .maybe("status", args.status.as_ref())
+        .maybe("sale", args.sale.as_ref())
+        .maybe("customer_id", args.customer.as_ref())
+        .maybe("product_id", args.product)
+        .maybe("sku", args.sku.as_ref())
+        .maybe("payment_id", args.payment.as_ref())
+        .maybe("since", args.since.as_ref())
+        .maybe("until", args.until.as_ref());
+    service.show_list(read_list(client, "order", search, args.limit).await?, text)
 }
 
 pub(super) fn text(orders: &[OrderRow<'static>]) -> String {
@@ -108,37 +99,4 @@ pub(super) fn text(orders: &[OrderRow<'static>]) -> String {
         ]);
     }
     table.text()
-}
-
-/// The progress of a search on stderr: one line that changes on a terminal, else a line every few seconds.
-struct Search {
-    bar: ProgressBar,
-    has_lines: bool,
-    begun: Instant,
-    last_line: Instant,
-    calls: u64,
-}
-
-impl Search {
-    fn begin() -> Self {
-        let has_lines = !io::stderr().is_terminal();
-        let target = if has_lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let now = Instant::now();
-        let bar = ProgressBar::with_draw_target(None, target).with_style(ProgressStyle::default_spinner());
-        Self { bar, has_lines, begun: now, last_line: now, calls: 0 }
-    }
-
-    fn found(&mut self, found: usize) {
-        self.calls += 1;
-        if self.begun.elapsed() < PROGRESS_PAUSE {
-            return;
-        }
-        let text = format!("{} found after {}", counted(found as u64, "order"), counted(self.calls, "call"));
-        if self.has_lines && self.last_line.elapsed() >= PROGRESS_PAUSE {
-            self.last_line = Instant::now();
-            print_note(&text);
-        }
-        self.bar.set_message(text);
-        self.bar.tick();
-    }
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{CommonArgs, arguments::filled, exit::Exit, order, review, service::ServiceArgs};
 use crate::{
     tools::{
-        client::api::{ApiCall, escape},
+        client::{CallPath, api::ApiCall},
         text::printable,
     },
     wire::payment::FoundPaymentBody,
@@ -16,7 +16,7 @@ Examples:
   flashsale payment show pi_…                         what became of this money
   flashsale payment show tx_7 --json | jq -r '.orders[].status'
 
-Exit status: 0 done; 1 the service refused; 2 nothing was done (bad flags, no service, no token), or the result is unknown.";
+Exit status: 0 done; 1 the service refused; 2 bad flags, no token, no service, or no whole answer of it.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -50,7 +50,8 @@ enum PaymentCommand {
 pub(super) fn run(common: &CommonArgs, args: &PaymentArgs) -> Exit {
     let PaymentCommand::Show { id } = &args.command;
     args.service.run(common, async |client| {
-        args.service.show(&client.send(ApiCall::get(format!("/api/admin/payments/{}", escape(id)))).await?, text)
+        let path = CallPath::of("/api/admin/payments").segment(id);
+        args.service.show(&client.send(ApiCall::get(path)).await?, text)
     })
 }
 

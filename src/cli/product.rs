@@ -8,28 +8,34 @@ use serde_json::{Value, json};
 use super::{
     CommonArgs,
     arguments::{ReasonArgs, Seen, count, filled, product_id},
-    bulk::{self, Kind, PRODUCTS, Target, WhichArgs},
+    bulk::{self, Kind, Target, WhichArgs, product_path, products},
     exit::Exit,
     print::print_line,
     product_life::{self, LifeCommand},
     product_list::{ListArgs, list},
     product_restock::{self, RestockArgs},
+    sale::path as sale_path,
     service::{CommandError, ServiceArgs},
     table::{cell, sheet, short_time},
 };
 use crate::{
     tools::{
-        client::api::{ApiCall, ApiClient, ApiReply, CallError, escape},
+        client::{
+            CallPath,
+            api::{ApiCall, ApiClient, ApiReply, CallError},
+        },
         text::printable,
     },
     wire::product::ProductBody,
 };
 
+const NOTHING_TO_CHANGE: &str = "nothing to change: `flashsale product change --help` lists what can be changed";
 /// The fields that a change changes.
-const CHANGED: [&str; 7] = ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
+const CHANGED: [&str; 8] =
+    ["name", "sku", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
 /// The columns of a file of changes.
-const COLUMNS: [&str; 9] =
-    ["sku", "id", "name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
+const COLUMNS: [&str; 10] =
+    ["sku", "id", "name", "new_sku", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +66,7 @@ Examples:
   flashsale product change 1 --price 99.00
   flashsale product change 1 --name \"Sneaker, black\" --max-per-hold 2 --max-per-customer 2
   flashsale product change 1 --no-max-per-customer
+  flashsale product change 1 --new-sku AIR-38   once, for a product that was made without one
   flashsale product change 1 --group air-max    counts for --max-per-group of its sale, at once
   flashsale product change --sale drop-1 --max-per-customer 2
   flashsale product change --file prices.csv    a table with the columns sku or id, and what changes
@@ -132,12 +139,8 @@ pub(super) struct ProductKeyArgs {
 }
 
 impl ProductKeyArgs {
-    pub(super) fn path(&self) -> String {
-        let key = match (&self.sku, self.id) {
-            (Some(sku), _) => format!("by-sku/{}", escape(sku)),
-            (None, id) => id.unwrap_or_default().to_string(),
-        };
-        format!("{PRODUCTS}/{key}")
+    pub(super) fn path(&self) -> CallPath {
+        product_path(self.id, self.sku.as_deref())
     }
 }
 
@@ -226,6 +229,10 @@ struct ProductChangeArgs {
     #[arg(long, value_parser = filled)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The shop's name for a product that has none yet. It keeps it for ever
+    #[arg(long, value_name = "SKU", value_parser = filled, conflicts_with_all = ["sale", "file"])]
+    #[serde(rename = "sku", skip_serializing_if = "Option::is_none")]
+    new_sku: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     metadata: MetadataArgs,
@@ -251,6 +258,9 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             for (name, _) in taken_away.into_iter().filter(|(_, no)| **no) {
                 change[name] = Value::Null;
             }
+            if change == json!({}) && !which.has_rows() {
+                return Err(CommandError::NotDone(NOTHING_TO_CHANGE.to_owned()));
+            }
             let products = which.find(client, &COLUMNS).await?;
             send_change(client, &args.service, products, change, reason).await
         }
@@ -259,7 +269,10 @@ pub(super) fn run(common: &CommonArgs, args: &ProductArgs) -> Exit {
             if let Some(reply) = product_life::send(client, command).await? {
                 return show(reply);
             }
-            print_line("deleted");
+            // The service answers nothing then.
+            if !args.service.json {
+                print_line("deleted");
+            }
             Ok(Exit::Done)
         }
     })
@@ -277,10 +290,7 @@ async fn send_change(
     let whole = |cells: Value| {
         let mut body = flags.clone();
         let cells = cells.as_object().cloned().unwrap_or_default();
-        body.as_object_mut()
-            .map(|body| body.extend(cells))
-            .filter(|()| body != json!({}))
-            .ok_or("nothing to change: `flashsale product change --help` lists what can be changed")?;
+        body.as_object_mut().map(|body| body.extend(cells)).filter(|()| body != json!({})).ok_or(NOTHING_TO_CHANGE)?;
         reason.add_to(&mut body);
         Ok(body)
     };
@@ -308,7 +318,7 @@ fn body(fields: &impl Serialize) -> Result<Value, CommandError> {
 /// wants who mistyped its name.
 async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiReply, CommandError> {
     if let Some(sale) = product.sale.as_ref().filter(|_| !product.new_sale) {
-        let found = client.send(ApiCall::get(format!("/api/admin/sales/{}", escape(sale)))).await;
+        let found = client.send(ApiCall::get(sale_path(sale))).await;
         found.map_err(|error| match error {
             CallError::Refused(mut refusal) if refusal.code == "sale_not_found" => {
                 refusal.detail = format!(
@@ -320,7 +330,7 @@ async fn create(client: &mut ApiClient, product: &NewProductArgs) -> Result<ApiR
             other => other,
         })?;
     }
-    Ok(client.send(ApiCall::post(PRODUCTS, &body(product)?)).await?)
+    Ok(client.send(ApiCall::post(products(), &body(product)?)).await?)
 }
 
 pub(super) fn price(product: &ProductBody<'_>) -> String {

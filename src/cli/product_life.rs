@@ -50,14 +50,13 @@ pub(super) enum LifeCommand {
 pub(super) async fn send(client: &mut ApiClient, command: &LifeCommand) -> Result<Option<ApiReply>, CommandError> {
     let call = match command {
         LifeCommand::Delete { product, reason } => {
-            let query = reason.parameter().map_or_else(String::new, |reason| format!("?{reason}"));
-            client.send(ApiCall::delete(format!("{}{query}", product.path()))).await?;
+            client.send(ApiCall::delete(reason.on(product.path()))).await?;
             return Ok(None);
         }
         LifeCommand::Move { product, to, reason } => {
             let mut body = json!({"sale": to});
             reason.add_to(&mut body);
-            ApiCall::post(format!("{}/move", product.path()), &body)
+            ApiCall::post(product.path().segment("move"), &body)
         }
         LifeCommand::Archive { product, undo, reason } => {
             let mut body = json!({"archived": !undo});

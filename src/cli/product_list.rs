@@ -4,14 +4,15 @@ use clap::Args;
 
 use super::{
     arguments::{Seen, filled},
-    bulk::PRODUCTS,
+    bulk::products,
     exit::Exit,
+    list::read_list,
     product::{price, stock},
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, short_name},
 };
 use crate::{
-    tools::client::api::{ApiClient, escape},
+    tools::client::{CallPath, api::ApiClient},
     wire::product::ProductBody,
 };
 
@@ -30,12 +31,9 @@ pub(super) struct ListArgs {
 }
 
 impl ListArgs {
-    fn path(&self) -> String {
-        let sale = self.sale.as_ref().map(|sale| format!("sale={}", escape(sale)));
-        let visibility = self.visibility.map(|seen| format!("visibility={}", seen.word()));
-        let archived = self.archived.then(|| "archived=true".to_owned());
-        let parameters: Vec<_> = [sale, visibility, archived].into_iter().flatten().collect();
-        if parameters.is_empty() { PRODUCTS.to_owned() } else { format!("{PRODUCTS}?{}", parameters.join("&")) }
+    fn path(&self) -> CallPath {
+        let path = products().maybe("sale", self.sale.as_ref()).maybe("visibility", self.visibility.map(Seen::word));
+        path.maybe("archived", self.archived.then_some(true))
     }
 
     fn none(&self) -> &'static str {
@@ -52,8 +50,8 @@ pub(super) async fn list(
     service: &ServiceArgs,
     wanted: &ListArgs,
 ) -> Result<Exit, CommandError> {
-    let products = client.list(&wanted.path()).await?;
-    service.show_list(&products, |products: &[ProductBody<'static>]| {
+    let products = read_list(client, "product", wanted.path(), None).await?;
+    service.show_list(products, |products: &[ProductBody<'static>]| {
         if products.is_empty() {
             return wanted.none().to_owned();
         }
@@ -61,10 +59,10 @@ pub(super) async fn list(
         let sku = has_skus.then_some(Column::Left("SKU"));
         let columns = [Column::Right("ID")].into_iter().chain(sku).chain([
             Column::Wide("NAME"),
-            Column::Left("SALE"),
-            Column::Left("STATUS"),
-            Column::Right("PRICE"),
-            Column::Right("TOTAL"),
+            Column::Spare("SALE"),
+            Column::Spare("STATUS"),
+            Column::SpareRight("PRICE"),
+            Column::SpareRight("TOTAL"),
             Column::Right("AVAILABLE"),
             Column::Right("HELD"),
             Column::Right("PENDING"),

@@ -11,7 +11,10 @@ use super::{
     product,
     service::{CommandError, ServiceArgs},
 };
-use crate::tools::client::api::{ApiCall, ApiClient, ApiReply, CallError};
+use crate::tools::client::{
+    CallPath,
+    api::{ApiCall, ApiClient, ApiReply, CallError},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -62,13 +65,13 @@ pub(super) async fn run(
     args: &RestockArgs,
 ) -> Result<Exit, CommandError> {
     let products = match args.which.find(client, &COLUMNS).await? {
-        Target::One(path) => return service.show(&send(client, &path, args).await?, product::text),
+        Target::One(path) => return service.show(&send(client, path, args).await?, product::text),
         Target::Many(products) => products,
     };
     let run = bulk::run_name(args.run.as_deref())?;
     let steps = products
         .into_iter()
-        .map(|product| product.step(|path, cells| Ok(ApiCall::post(format!("{path}/restock"), &body(args, &cells)?))));
+        .map(|product| product.step(|path, cells| Ok(ApiCall::post(path.segment("restock"), &body(args, &cells)?))));
     let steps = steps.collect();
     let go_on = format!("To go on: the same again with --run {run}. What is done counts once.");
     let kind = Kind { noun: "product", fields: &FIELDS, go_on, run: Some(run) };
@@ -92,12 +95,12 @@ fn by_flags(args: &RestockArgs) -> Option<Value> {
 }
 
 /// Restocks one, always with a key, so that a person who does not know whether it counted can send it again.
-async fn send(client: &mut ApiClient, path: &str, args: &RestockArgs) -> Result<ApiReply, CommandError> {
+async fn send(client: &mut ApiClient, path: CallPath, args: &RestockArgs) -> Result<ApiReply, CommandError> {
     let mut change = by_flags(args).unwrap_or_default();
     args.reason.add_to(&mut change);
     let random = || getrandom::u64().map(|number| format!("restock-{number:016x}"));
     let key = args.key.clone().map_or_else(random, Ok).map_err(|error| CommandError::NotDone(error.to_string()))?;
-    let call = ApiCall::post(format!("{path}/restock"), &change).with_header("idempotency-key", &*key);
+    let call = ApiCall::post(path.segment("restock"), &change).with_header("idempotency-key", &*key);
     let sent = client.send(call).await;
     let is_unknown = match &sent {
         Err(CallError::Transport(error)) => error.may_have_effect(),

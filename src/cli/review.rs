@@ -7,13 +7,16 @@ use super::{
     CommonArgs,
     arguments::filled,
     exit::Exit,
-    order::filtered,
+    list::read_list,
     print::print_note,
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, money, sheet, short_minute, short_time},
 };
 use crate::{
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::client::{
+        CallPath,
+        api::{ApiCall, ApiClient},
+    },
     wire::review::ReviewBody,
 };
 
@@ -121,7 +124,8 @@ pub(super) fn run(common: &CommonArgs, args: &ReviewArgs) -> Exit {
     let service = &args.service;
     service.run(common, async |client| match &args.command {
         ReviewCommand::List { status, sale } => {
-            list(client, service, &filtered(REVIEWS, [("status", status), ("sale", sale)])).await
+            let path = CallPath::of(REVIEWS).maybe("status", status.as_ref()).maybe("sale", sale.as_ref());
+            list(client, service, path).await
         }
         ReviewCommand::Show { id } => service.show(&client.send(ApiCall::get(path(id))).await?, text),
         ReviewCommand::Accept(decision) => resolve(client, service, "accept", decision).await,
@@ -130,13 +134,13 @@ pub(super) fn run(common: &CommonArgs, args: &ReviewArgs) -> Exit {
     })
 }
 
-fn path(id: &str) -> String {
-    format!("{REVIEWS}/{}", escape(id))
+fn path(id: &str) -> CallPath {
+    CallPath::of(REVIEWS).segment(id)
 }
 
-async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Result<Exit, CommandError> {
-    let reviews = client.list(path).await?;
-    service.show_list(&reviews, |reviews: &[ReviewBody<'static>]| {
+async fn list(client: &mut ApiClient, service: &ServiceArgs, path: CallPath) -> Result<Exit, CommandError> {
+    let reviews = read_list(client, "review", path, None).await?;
+    service.show_list(reviews, |reviews: &[ReviewBody<'static>]| {
         if reviews.is_empty() {
             return "no reviews here".to_owned();
         }
@@ -152,7 +156,7 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs, path: &str) -> Resu
         for review in reviews {
             let mut facts = vec![review.id.clone(), cell(&review.reason), captured(review)];
             facts.extend(are_refunded.then(|| cell(&review.refunded_amount)));
-            facts.extend([cell(&review.expected_amount), short_minute(&review.opened_at)]);
+            facts.extend([expected(review), short_minute(&review.opened_at)]);
             facts.extend(are_resolved.then(|| cell(&review.action)));
             table.row(facts);
         }
@@ -167,8 +171,8 @@ async fn resolve(
     action: &str,
     decision: &DecisionArgs,
 ) -> Result<Exit, CommandError> {
-    let call =
-        ApiCall::post(format!("{}/resolve", path(&decision.id)), &json!({"action": action, "note": decision.note}));
+    let body = json!({"action": action, "note": decision.note});
+    let call = ApiCall::post(path(&decision.id).segment("resolve"), &body);
     let reply = client.send(call).await?;
     if action == "refund" {
         print_note("flashsale moves no money: make the refund at your payment provider.");
@@ -182,6 +186,10 @@ fn title(review: &ReviewBody<'_>) -> String {
         ("resolved", None) => format!("review {}: resolved by a later event", review.id),
         (status, _) => format!("review {}: {}", review.id, cell(&status)),
     }
+}
+
+fn expected(review: &ReviewBody<'_>) -> String {
+    money(review.expected_amount.as_deref(), review.expected_currency.as_deref())
 }
 
 fn captured(review: &ReviewBody<'_>) -> String {
@@ -265,7 +273,7 @@ pub(super) fn text(review: &ReviewBody<'_>) -> String {
         fact("reason", format!("{}: {}", review.reason, explanation.happened)),
         // Nothing is known of an unmatched payment but what the event says.
         fact(if review.reason == "unmatched" { "amount" } else { "captured" }, captured(review)),
-        fact("expected", cell(&review.expected_amount)),
+        fact("expected", expected(review)),
         fact("event", format!("{}, {}", review.event, review.event_id)),
         fact("payment", cell(&review.payment_id)),
         fact("order", cell(&review.order_id)),
@@ -279,6 +287,7 @@ pub(super) fn text(review: &ReviewBody<'_>) -> String {
         ("deadline", review.payment_due_at.as_deref().map(|at| short_time(Some(at)))),
         ("previous", review.previous_id.as_ref().map(cell)),
         ("resolved", review.resolved_at.as_deref().map(|at| short_time(Some(at)))),
+        ("actor", review.actor.as_ref().map(cell)),
         ("action", review.action.as_ref().map(cell)),
         ("note", review.note.as_ref().map(cell)),
     ];
@@ -310,7 +319,7 @@ mod tests {
         let mut review = json!({"id": "review_p1_abcdefghij0123456m00", "status": "open", "reason": "amount_mismatch",
             "sale": "p1", "order_id": "order_p1_x", "reference": null, "event": "paid", "event_id": "evt_1",
             "payment_id": "pi_1", "amount": "49.00", "currency": "USD", "refunded_amount": null, "stated_amount": null,
-            "expected_amount": "50.00", "customer_id": "anna", "payment_due_at": "2026-11-28T09:00:00.000Z",
+            "expected_amount": "50.00", "expected_currency": "USD", "customer_id": "anna", "payment_due_at": "2026-11-28T09:00:00.000Z",
             "previous_id": null, "opened_at": "2026-11-27T09:00:00.000Z", "resolved_at": null, "action": null,
             "note": null});
         for (name, value) in changes {
@@ -326,7 +335,7 @@ review review_p1_abcdefghij0123456m00: open
 
   reason    amount_mismatch: what was captured is not what the order costs
   captured  49.00 USD
-  expected  50.00
+  expected  50.00 USD
   event     paid, evt_1
   payment   pi_1
   order     order_p1_x

@@ -2,29 +2,26 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::signal::{
-    ctrl_c,
-    unix::{SignalKind, signal},
-};
 
 use super::{
     CommonArgs,
     arguments::{count, filled, product_id, whole},
     exit::Exit,
     print::{print_line, print_note},
+    progress::{Counting, Progress},
     service::{endpoint, known_token, settings, with_api_key, with_service},
 };
 use crate::{
+    app::signals::StopSignals,
     config::Settings,
     tools::rush::{
-        self, Phase, Progress,
+        self, Phase,
         crowd::Popularity,
         plan::{BUYERS_MAX, CONCURRENCY_MAX, DURATION_MAX, LoadModel, ProductChoice, RATE_MAX, RushPlan, Scenario},
     },
@@ -36,8 +33,6 @@ const UNITS: u64 = 100;
 const UNITS_MAX: u64 = 1_000_000_000;
 /// The number of seeds that a rush chooses from: few enough to type one again.
 const SEEDS: u64 = 1_000_000;
-/// The pause between two lines of progress, if stderr is no terminal.
-const LINE_PAUSE: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,8 +51,8 @@ Closed loop, without --rate: a buyer comes when another one has an answer, so a 
 Open loop, with --rate: buyers come on schedule whatever happens, and their wait counts from the scheduled instant. \
 These are the latencies that buyers see (no coordinated omission).
 
-At its end, also after Ctrl-C, a rush releases its holds and cancels its orders that are not paid (a second Ctrl-C \
-stops that too). The report counts what stays, and why. Paid orders cannot be taken away, so lifecycle and duplicates of an \
+At its end, also after Ctrl-C, a rush releases its holds and cancels its orders that are not paid. Ctrl-C (or TERM) ends the \
+step that the rush is in: first the buyers, then the wait for what lapses and for the last counters, then this. The report counts what stays, and why. Paid orders cannot be taken away, so lifecycle and duplicates of an \
 existing sale or product need --keep: paid orders stay in lists, exports and sums, refunded or not. Customers are named \
 rush-…-0 and so on, so no real one is touched. Where the sale counts releases (cooldown_counts_releases), each of them \
 leaves a mark that lasts until its cool-down is over. \
@@ -153,33 +148,44 @@ pub(super) fn run(common: &CommonArgs, args: &RushArgs) -> Exit {
 
 async fn rehearse(plan: RushPlan, args: &RushArgs) -> Result<Exit, String> {
     // Made first: nobody wants to learn after the rush that there is no such folder.
-    let page = args.report.as_ref().map(|path| File::create(path).map_err(|error| unwritable(path, &error)));
+    // What is there stays until there is a new report.
+    let open = |path| File::options().write(true).create(true).truncate(false).open(path);
+    let page = args.report.as_ref().map(|path| open(path).map_err(|error| unwritable(path, &error)));
     let page = page.transpose()?;
-    print_note(&format!("buyers go to {}", plan.endpoint.url()));
-    let mut display = ProgressDisplay::new(plan.buyers);
-    let report = rush::run(plan, interrupted, |progress| display.show(progress)).await;
-    display.bar.finish_and_clear();
+    // Whoever names a service knows it.
+    if args.url.is_none() {
+        print_note(&format!("buyers go to {}", plan.endpoint.url()));
+    }
+    let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
+    let mut progress = Progress::begin(Counting::Things("buyer", Some(plan.buyers)));
+    let report = rush::run(plan, async || signals.received().await, |now| show(&mut progress, now)).await;
+    progress.end();
     let report = report.map_err(|error| error.to_string())?;
     print_line(&if args.json { report.json() } else { report.text() });
     if let (Some(mut page), Some(path)) = (page, &args.report) {
-        page.write_all(report.html().as_bytes()).map_err(|error| unwritable(path, &error))?;
+        write_page(&mut page, &report.html()).map_err(|error| unwritable(path, &error))?;
         print_note(&format!("the page is {}", path.display()));
     }
     Ok(if report.is_proved() { Exit::Done } else { Exit::No })
 }
 
-/// Ready when the person, or whoever ended this process, wants it to stop.
-async fn interrupted() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminations) => drop(terminations.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+fn show(progress: &mut Progress, now: rush::Progress) {
+    let rush::Progress { accepted, refused, failed, elapsed, phase } = now;
+    let doing = match phase {
+        Phase::Buying => String::new(),
+        Phase::Waiting => ", waiting for the last".to_owned(),
+        Phase::TakingAway(done) => format!(", {done} taken away"),
     };
-    tokio::select! {
-        _ = ctrl_c() => {}
-        () = terminated => {}
+    let counts = format!("accepted {accepted}, refused {refused}, failed {failed} in {} s{doing}", elapsed.as_secs());
+    progress.set(accepted + refused + failed, counts);
+}
+
+/// Writes the page over what is there, which may be a device too.
+fn write_page(file: &mut File, page: &str) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
     }
+    file.write_all(page.as_bytes())
 }
 
 fn unwritable(path: &std::path::Path, error: &io::Error) -> String {
@@ -266,39 +272,4 @@ fn read_duration(text: &str) -> Result<Duration, String> {
 
 fn read_secret(text: &str) -> Result<Signer, String> {
     Signer::new(&standard::PROVIDER, text).ok_or_else(|| standard::PROVIDER.secret_form.to_owned())
-}
-
-/// The progress on stderr: a bar on a terminal, otherwise a line every few seconds.
-struct ProgressDisplay {
-    bar: ProgressBar,
-    has_lines: bool,
-    last_line: Instant,
-}
-
-impl ProgressDisplay {
-    fn new(buyers: u64) -> Self {
-        let has_lines = !io::stderr().is_terminal();
-        let target = if has_lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(buyers), target);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30.green/white.dim} {pos}/{len} buyers  {msg}") {
-            bar.set_style(style.progress_chars("━━─"));
-        }
-        Self { bar, has_lines, last_line: Instant::now() }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        let Progress { accepted, refused, failed, elapsed, phase } = progress;
-        let doing = match phase {
-            Phase::Buying => String::new(),
-            Phase::Waiting => ", waiting for the last".to_owned(),
-            Phase::TakingAway(done) => format!(", {done} taken away"),
-        };
-        let counts = format!("accepted {accepted}, refused {refused}, failed {failed}{doing}");
-        if self.has_lines && self.last_line.elapsed() >= LINE_PAUSE {
-            self.last_line = Instant::now();
-            print_note(&format!("{} s: {counts}", elapsed.as_secs()));
-        }
-        self.bar.set_position(accepted + refused + failed);
-        self.bar.set_message(counts);
-    }
 }

@@ -10,12 +10,20 @@ use super::{
     arguments::{ReasonArgs, Seen, count, filled},
     exit::Exit,
     instant,
+    list::read_list,
+    print::print_note,
     service::{CommandError, ServiceArgs},
     table::{Column, Table, cell, sheet, short_name, short_time},
 };
 use crate::{
     domain::sale::{SaleStatus, Window},
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::{
+        client::{
+            CallPath,
+            api::{ApiCall, ApiClient},
+        },
+        text::printable,
+    },
     wire::sale::SaleBody,
 };
 
@@ -259,7 +267,7 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
             if let Some(id) = id {
                 sale["id"] = id.as_str().into();
             }
-            answer(client, args, ApiCall::post(SALES, &sale)).await
+            answer(client, args, ApiCall::post(CallPath::of(SALES), &sale)).await
         }
         SaleCommand::Change { id, terms, without, reason } => {
             let mut change = terms.body()?;
@@ -298,14 +306,14 @@ impl SaleTermArgs {
     }
 }
 
-fn path(id: &str) -> String {
-    format!("{SALES}/{}", escape(id))
+pub(super) fn path(id: &str) -> CallPath {
+    CallPath::of(SALES).segment(id)
 }
 
 async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, CommandError> {
-    let sales = client.list(SALES).await?;
+    let sales = read_list(client, "sale", CallPath::of(SALES), None).await?;
     let now_ms = now_ms(client);
-    service.show_list(&sales, |sales: &[SaleBody<'static>]| {
+    service.show_list(sales, |sales: &[SaleBody<'static>]| {
         if sales.is_empty() {
             return "no sales yet; `flashsale sale create` makes one".to_owned();
         }
@@ -337,6 +345,9 @@ async fn list(client: &mut ApiClient, service: &ServiceArgs) -> Result<Exit, Com
 async fn answer(client: &mut ApiClient, args: &SaleArgs, call: ApiCall) -> Result<Exit, CommandError> {
     let reply = client.send(call).await?;
     let now_ms = now_ms(client);
+    for warning in reply.json::<SaleBody<'static>>()?.warnings {
+        print_note(&format!("warning: {}", printable(&warning)));
+    }
     args.service.show(&reply, |sale| text(sale, now_ms))
 }
 

@@ -1,18 +1,21 @@
 //! What all commands share that ask a running service: which service, whose token, the exit status, and the text of an
 //! error.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use clap::Args;
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::{runtime::Builder, task::LocalSet};
 
 use super::{
     CommonArgs, URL,
     arguments::{filled, variable},
     exit::Exit,
-    load,
+    instant, load,
     print::{print_error, print_line},
 };
 use crate::{
@@ -24,6 +27,7 @@ use crate::{
         },
         text::printable,
     },
+    wire::Page,
 };
 
 const HEADING: &str = "Service and output";
@@ -38,6 +42,9 @@ pub(super) struct ServiceArgs {
     /// else of `admin.read_tokens`]
     #[arg(long, global = true, help_heading = HEADING, value_name = "TOKEN", value_parser = filled)]
     token: Option<String>,
+    /// Longest wait for an answer of the service [default: 1m; of an audit 10m]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "TIME", value_parser = instant::read_pause)]
+    pub(super) timeout: Option<Duration>,
     /// Print the service's answer as it comes, also a refusal
     #[arg(long, global = true, help_heading = HEADING)]
     pub(super) json: bool,
@@ -65,14 +72,14 @@ impl ServiceArgs {
     ) -> Exit {
         with_service(self.client(common), async |mut client| match work(&mut client).await {
             Err(CommandError::NotDone(why)) => Err(why),
-            Err(CommandError::Call(error)) => Ok(self.report(&error, client.url())),
+            Err(CommandError::Call(error)) => Ok(self.report(&error, &client)),
             Ok(exit) => Ok(exit),
         })
     }
 
     /// Prints why a call failed; gives the exit status for it.
-    fn report(&self, error: &CallError, url: &str) -> Exit {
-        print_error(&explain(error, url));
+    fn report(&self, error: &CallError, client: &ApiClient) -> Exit {
+        print_error(&explain(error, client));
         let CallError::Refused(refusal) = error else { return Exit::Unknown };
         if self.json && !refusal.problem.is_null() {
             print_line(&String::from_utf8_lossy(&refusal.body));
@@ -98,14 +105,14 @@ impl ServiceArgs {
     /// Prints a list, as [`ServiceArgs::show`] does with one answer.
     pub(super) fn show_list<T: DeserializeOwned>(
         &self,
-        list: &Value,
+        list: Page<Value>,
         text: impl FnOnce(&[T]) -> String,
     ) -> Result<Exit, CommandError> {
         if self.json {
-            print_line(&list.to_string());
+            print_line(&json!(list).to_string());
         } else {
-            let rows = Vec::<T>::deserialize(&list["data"]).map_err(|_| CallError::Unreadable)?;
-            print_line(&text(&rows));
+            let rows = list.data.into_iter().map(serde_json::from_value).collect::<Result<Vec<T>, _>>();
+            print_line(&text(&rows.map_err(|_| CallError::Unreadable)?));
         }
         Ok(Exit::Done)
     }
@@ -114,7 +121,11 @@ impl ServiceArgs {
         let settings = settings(common)?;
         let endpoint = endpoint(self.url.as_deref(), &settings)?;
         let token = self.token.as_deref().or_else(|| known_token(&settings));
-        ApiClient::new(endpoint, token).map_err(|error| error.to_string())
+        let mut client = ApiClient::new(endpoint, token).map_err(|error| error.to_string())?;
+        if let Some(timeout) = self.timeout {
+            client.set_timeout(timeout);
+        }
+        Ok(client)
     }
 }
 
@@ -127,7 +138,7 @@ pub(super) fn client_of(
 ) -> Result<ApiClient, String> {
     let endpoint = endpoint(url, settings)?;
     let token = token.or_else(|| known_token(settings));
-    let token = token.ok_or_else(|| explain(&CallError::NoToken, ""))?;
+    let token = token.ok_or(TOKEN_NEEDED)?;
     ApiClient::bounded(endpoint, Some(token), bounds).map_err(|error| error.to_string())
 }
 
@@ -175,21 +186,55 @@ pub(super) fn known_token(settings: &Settings) -> Option<&str> {
     settings.admin.token.iter().chain(listed.map(|token| &token.secret)).map(Secret::expose).next()
 }
 
+const TOKEN_NEEDED: &str = "this command needs an admin token, and none is known\n  Use --token, or set admin.token \
+                            (FLASHSALE_ADMIN__TOKEN) to that of the service; `flashsale serve --demo` prints its own.";
+const MAY_BE_MADE: &str = "The change may have been made: look before you repeat it.";
+/// What to do about an answer that takes too long.
+const TOO_LONG: &str = "--timeout 5m waits longer";
+
 /// What went wrong, and what to do about it.
-fn explain(error: &CallError, url: &str) -> String {
+fn explain(error: &CallError, client: &ApiClient) -> String {
+    let url = client.url();
     match error {
+        CallError::Refused(refusal) if client.has_sent_change() && may_be_done(refusal) => {
+            format!("{}\n  {MAY_BE_MADE}", explain_refusal(refusal, url))
+        }
         CallError::Refused(refusal) => explain_refusal(refusal, url),
         CallError::Transport(error @ TransportError::NotConnected(_)) => format!(
             "{url} does not answer: {error}\n  Is `flashsale serve` running there? Use --url or FLASHSALE_URL for another service."
         ),
         CallError::Transport(error) => {
-            format!("{url}: {error}\n  The change may have been made: look before you repeat it.")
+            let effect = if client.has_sent_change() { MAY_BE_MADE } else { "Nothing was changed: try again." };
+            format!("{url}: {}\n  {effect}", slow(error))
         }
         CallError::Unreadable => format!("the answer of {url} is not one of flashsale: is --url right?"),
-        CallError::NoToken => "this command needs an admin token, and none is known\n  Use --token, or set admin.token \
-                               (FLASHSALE_ADMIN__TOKEN) to that of the service; `flashsale serve --demo` prints its own."
-            .to_owned(),
+        CallError::NoToken => TOKEN_NEEDED.to_owned(),
+        CallError::Circular { .. } | CallError::Backwards { .. } | CallError::TooLong { .. } => {
+            format!("{url}: {error}")
+        }
         CallError::InvalidHeader(_) => error.to_string(),
+    }
+}
+
+/// Whether the service, or something before it, failed in the middle of the change.
+fn may_be_done(refusal: &Refusal) -> bool {
+    let none_done = ["overloaded", "draining", "store_full", "store_replaced"];
+    !refusal.is_refusal() && !none_done.contains(&&*refusal.code)
+}
+
+/// Why there is no answer, and what to do where it takes too long.
+pub(super) fn slow(error: &TransportError) -> String {
+    match error {
+        TransportError::TimedOut(_) | TransportError::TooSlow { .. } => format!("{error}; {TOO_LONG}"),
+        TransportError::NotConnected(_) | TransportError::Broken(_) => error.to_string(),
+    }
+}
+
+/// Why a step of something longer has no successful answer, on one line.
+pub(super) fn brief(error: &CallError) -> String {
+    match error {
+        CallError::Transport(error) => format!("no answer: {}", slow(error)),
+        other => printable(&other.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! fitted to the width of a terminal only if stdout is one.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
-use console::Term;
+use console::{Term, measure_text_width};
 use indicatif::HumanCount;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
@@ -26,9 +26,25 @@ pub(super) enum Column {
     Right(&'static str),
     /// The text that is broken into lines if the terminal is too narrow.
     Wide(&'static str),
+    /// Left out if the terminal is too narrow, the last one first.
+    Spare(&'static str),
+    /// The same with numbers.
+    SpareRight(&'static str),
 }
 
-use Column::{Left, Right, Wide};
+use Column::{Left, Right, Spare, SpareRight, Wide};
+
+impl Column {
+    fn title(self) -> &'static str {
+        match self {
+            Left(title) | Right(title) | Wide(title) | Spare(title) | SpareRight(title) => title,
+        }
+    }
+
+    fn is_spare(self) -> bool {
+        matches!(self, Spare(_) | SpareRight(_))
+    }
+}
 
 /// A header and rows.
 pub(super) struct Table {
@@ -53,29 +69,49 @@ impl Table {
         self.text_of_width(width)
     }
 
-    /// The table as wide as it is, for a screen that cuts it.
-    pub(super) fn plain(&self) -> String {
-        self.text_of_width(None)
+    /// The table for a screen that cuts what is too wide: a line for each row.
+    pub(super) fn plain(&self, width: usize) -> String {
+        self.drawn(&self.fitting(width), None)
     }
 
     fn text_of_width(&self, width: Option<u16>) -> String {
+        self.drawn(&self.fitting(width.map_or(usize::MAX, usize::from)), width)
+    }
+
+    /// The places of the columns that a screen of this width has room for.
+    fn fitting(&self, width: usize) -> Vec<usize> {
+        let width_of = |place: usize| {
+            let cells = self.rows.iter().map(|row| row.get(place).map_or(0, |cell| measure_text_width(cell)));
+            let own = cells.chain([self.columns[place].title().len()]).max().unwrap_or(0);
+            let is_wide = matches!(self.columns[place], Wide(_));
+            (if is_wide { own.min(WIDE_CHARS_MIN.into()) } else { own }) + usize::from(GAP)
+        };
+        let mut places: Vec<usize> = (0..self.columns.len()).collect();
+        let mut used: usize = places.iter().map(|place| width_of(*place)).sum();
+        while used > width.saturating_add(GAP.into()) {
+            let Some(spare) = places.iter().rposition(|place| self.columns[*place].is_spare()) else { break };
+            used -= width_of(places.remove(spare));
+        }
+        places
+    }
+
+    fn drawn(&self, places: &[usize], width: Option<u16>) -> String {
+        let columns: Vec<Column> = places.iter().map(|place| self.columns[*place]).collect();
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         if let Some(width) = width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
-        table.set_header(self.columns.iter().map(|column| match column {
-            Left(title) | Right(title) | Wide(title) => *title,
-        }));
-        table.add_rows(&self.rows);
+        table.set_header(columns.iter().map(|column| column.title()));
+        table.add_rows(self.rows.iter().map(|row| places.iter().filter_map(|place| row.get(*place))));
         let widths = table.column_max_content_widths();
-        for ((column, drawn), width) in self.columns.iter().zip(table.column_iter_mut()).zip(widths) {
+        for ((column, drawn), width) in columns.iter().zip(table.column_iter_mut()).zip(widths) {
             drawn.set_padding((0, GAP));
             drawn.set_constraint(match column {
                 Wide(_) => ColumnConstraint::LowerBoundary(Width::Fixed(width.min(WIDE_CHARS_MIN) + GAP)),
-                Left(_) | Right(_) => ColumnConstraint::ContentWidth,
+                Left(_) | Right(_) | Spare(_) | SpareRight(_) => ColumnConstraint::ContentWidth,
             });
-            if matches!(column, Right(_)) {
+            if matches!(column, Right(_) | SpareRight(_)) {
                 drawn.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -122,7 +158,7 @@ pub(super) fn name_of(name: Option<&str>, columns_max: usize) -> String {
 /// `50.00 USD`; a dash for no amount.
 pub(super) fn money(amount: Option<&str>, currency: Option<&str>) -> String {
     let Some(amount) = amount else { return "-".to_owned() };
-    printable(format!("{amount} {}", currency.unwrap_or("")).trim_end())
+    printable(&format!("{amount} {}", currency.unwrap_or("(currency unknown)")))
 }
 
 /// `1 order`, `1,234 orders`.
@@ -166,6 +202,19 @@ ID  NAME                      UNITS
         assert!(narrow.lines().all(|line| line.chars().count() <= 30), "{narrow}");
         assert!(narrow.contains("1   Sneaker drop") && narrow.contains("1000"), "{narrow}");
         assert!(table().text_of_width(Some(10)).contains("1   Sneaker       5"), "no words are torn apart");
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_columns_that_matter_less_are_left_out() {
+        let mut table = Table::new(&[Left("ID"), Wide("NAME"), Spare("SALE"), SpareRight("TOTAL"), Right("SOLD")]);
+        table.row(["1", "Sneaker drop of the year", "drop-1", "500", "7"].map(str::to_owned));
+        let header = |width| table.text_of_width(Some(width)).lines().next().unwrap().to_owned();
+        let words = |width| header(width).split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        assert_eq!(words(60), "ID NAME SALE TOTAL SOLD");
+        assert_eq!(words(28), "ID NAME SALE SOLD");
+        assert_eq!(words(20), "ID NAME SOLD");
+        assert_eq!(words(5), "ID NAME SOLD", "what matters stays");
+        assert_eq!(table.plain(28).lines().count(), 2, "a screen has a line for each row");
     }
 
     #[test]

@@ -166,7 +166,10 @@ async fn trigger(plan: &TriggerPlan, args: &TriggerArgs) -> Result<Exit, String>
         let repeat = format!("--seed {seed} repeats this order");
         if args.json { print_note(&repeat) } else { print_line(&repeat) }
     }
-    print_note(&format!("events go to {}", plan.endpoint.url()));
+    // Whoever names a service knows it.
+    if args.url.is_none() {
+        print_note(&format!("events go to {}", plan.endpoint.url()));
+    }
     let mut all_succeeded = true;
     let show = |sent: &Sent| {
         all_succeeded &= sent.succeeded();

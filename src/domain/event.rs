@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The place of an event in the log of its sale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     ms: u64,
     number: u64,
@@ -68,7 +68,7 @@ pub enum About {
 macro_rules! kinds {
     ($($kind:ident,)+) => {
         /// What happened.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum EventKind { $($kind,)+ }
 
         impl EventKind {
@@ -111,6 +111,8 @@ pub struct Event {
     pub about: About,
     /// The subject before the event, where the event is a change by an admin.
     pub before: Option<About>,
+    /// The product had no SKU before.
+    pub gives_sku: bool,
     pub act: Act,
 }
 
@@ -122,7 +124,7 @@ impl Event {
 }
 
 /// The place from which a reader reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EventStart {
     After(EventCursor),
     /// Epoch milliseconds.
@@ -132,7 +134,7 @@ pub enum EventStart {
 }
 
 /// What a reader asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventQuery {
     /// `None`: all sales.
     pub sale: Option<SaleId>,

@@ -36,7 +36,7 @@ impl Seen {
 }
 
 /// See the head of this file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventCursor {
     /// `None`: the cursor of one sale, such as the id of an event.
     since_ms: Option<u64>,

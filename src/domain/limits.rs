@@ -31,6 +31,17 @@ pub enum CustomerLimit {
     Sale,
 }
 
+impl CustomerLimit {
+    /// What it counts, in a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Product(_) => "product",
+            Self::Group(_) => "group",
+            Self::Sale => "sale",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

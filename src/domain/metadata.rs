@@ -59,6 +59,14 @@ impl Metadata {
     pub fn entries(&self) -> &[(String, String)] {
         &self.0
     }
+
+    /// The same whatever order the entries were given in.
+    #[must_use]
+    pub fn by_key(&self) -> Self {
+        let mut entries = self.0.to_vec();
+        entries.sort();
+        Self(entries.into())
+    }
 }
 
 /// Bytes of a text without control characters as a JSON string.

@@ -5,6 +5,8 @@ use std::fmt;
 /// Decimals of a ten-thousandth. ISO 4217 has no currency with more than four.
 const SCALE_DIGITS: usize = 4;
 const SCALE: u64 = 10_000;
+/// Decimals of most currencies.
+const DECIMALS_USUAL: usize = 2;
 
 /// Digits behind the smallest unit of a currency. Where these are all 0 or all 9, what follows the unit is the noise of a float.
 const NOISE_DIGITS: usize = 3;
@@ -130,12 +132,12 @@ impl Amount {
         Self(self.0.saturating_mul(units))
     }
 
-    /// The amount with the decimals of its currency, or with more where it has more. For an unknown currency, with as few as possible.
+    /// The amount with the decimals of its currency, or with more where it has more. An unknown currency counts as one with two.
     pub fn written(self, currency: Option<&Currency>) -> String {
         let zeros = |digits: &&str| digits.len() - digits.trim_end_matches('0').len();
         let part = format!("{:0>SCALE_DIGITS$}", self.0 % SCALE);
         let own = SCALE_DIGITS - zeros(&part.as_str());
-        InCurrency { amount: self, decimals: own.max(currency.map_or(0, Currency::decimals)) }.to_string()
+        InCurrency { amount: self, decimals: own.max(currency.map_or(DECIMALS_USUAL, Currency::decimals)) }.to_string()
     }
 
     /// With as many decimals as the currency is written with.
@@ -183,7 +185,7 @@ mod tests {
         let written = |value, currency| Amount::from_ten_thousandths(value).written(currency);
         assert_eq!(written(500_000, Some(&usd)), "50.00");
         assert_eq!(written(505_010, Some(&usd)), "50.501");
-        assert_eq!((written(500_000, None), written(5, None)), ("50".to_owned(), "0.0005".to_owned()));
+        assert_eq!((written(500_000, None), written(5, None)), ("50.00".to_owned(), "0.0005".to_owned()));
     }
 
     #[test]
@@ -205,7 +207,11 @@ mod tests {
             ("-0", 2, "-0"),
         ] {
             let (amount, is_negative) = Amount::parse_float(text, decimals).unwrap();
-            assert_eq!(format!("{}{}", if is_negative { "-" } else { "" }, amount.written(None)), read, "{text}");
+            assert_eq!(
+                format!("{}{}", if is_negative { "-" } else { "" }, amount.written(Currency::parse("JPY").as_ref())),
+                read,
+                "{text}"
+            );
         }
         for text in ["50.001", "50.0049", "49.995", "49.998", "0.1001"] {
             assert_eq!(Amount::parse_float(text, 2), Err(AmountError::TooManyDecimals), "{text}");

@@ -268,6 +268,10 @@ pub enum ChangeProductOutcome {
     PriceTooFine(Currency),
     /// The price times `max_per_hold` is above the bound.
     PriceTooLarge,
+    /// It keeps this SKU for ever.
+    HasSku(Sku),
+    /// This product has the SKU.
+    SkuTaken(ProductId),
 }
 
 /// What `restock` can answer.
@@ -349,7 +353,8 @@ pub struct ProductList {
 /// What `list_events` can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListEventsOutcome {
-    Page(EventPage),
+    /// All who ask for the same at the same time share the page.
+    Page(Rc<EventPage>),
     SaleNotFound,
     /// The clock of Redis is behind the cursor, so events that are new may seem old.
     ClockSteppedBack,

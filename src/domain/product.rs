@@ -122,12 +122,14 @@ impl NewProduct {
 
     /// The change that makes an existing product with these differences like this one, as far as a change can. With another
     /// sale, SKU or currency it is another product, which stays as it is.
-    pub fn change_of(&self, differs: &[ProductField]) -> Option<ProductChange> {
+    pub fn change_of(&self, existing: &Product, differs: &[ProductField]) -> Option<ProductChange> {
         let has = |field| differs.contains(&field);
-        let is_other = has(ProductField::Sale) || has(ProductField::Sku) || has(ProductField::Currency);
-        let can_change = differs.iter().any(|field| field.can_change());
+        let has_other_sku = has(ProductField::Sku) && existing.sku.is_some();
+        let is_other = has(ProductField::Sale) || has_other_sku || has(ProductField::Currency);
+        let can_change = differs.iter().any(|field| field.can_change(existing));
         (can_change && !is_other).then(|| ProductChange {
             name: has(ProductField::Name).then(|| self.name.clone()),
+            sku: self.sku.clone().filter(|_| has(ProductField::Sku)),
             metadata: has(ProductField::Metadata).then(|| self.metadata.clone()),
             price: has(ProductField::Price).then_some(self.price),
             max_per_hold: self.max_per_hold.filter(|_| has(ProductField::MaxPerHold)),
@@ -140,10 +142,14 @@ impl NewProduct {
 }
 
 impl ProductField {
-    /// Whether a change of a product can change it. Units are restocked, and sale, SKU and currency stay
-    /// for ever.
-    pub fn can_change(self) -> bool {
-        !matches!(self, Self::Sale | Self::Sku | Self::Currency | Self::Total)
+    /// Whether a change of this product can change it. Units are restocked, and sale, SKU and currency stay
+    /// for ever, but a product without a SKU may get one.
+    pub fn can_change(self, existing: &Product) -> bool {
+        match self {
+            Self::Sku => existing.sku.is_none(),
+            Self::Sale | Self::Currency | Self::Total => false,
+            _ => true,
+        }
     }
 }
 
@@ -151,6 +157,8 @@ impl ProductField {
 #[derive(Clone, Debug, Default)]
 pub struct ProductChange {
     pub name: Option<Name>,
+    /// A product may get a SKU once.
+    pub sku: Option<Sku>,
     pub metadata: Option<Option<Metadata>>,
     /// Checked against the decimals of the currency once that is known.
     pub price: Option<Amount>,

@@ -10,7 +10,7 @@ use super::{
 pub const IDS_MAX: usize = 200;
 
 /// Which products a list has. They come by id.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProductQuery {
     pub audience: Audience,
     pub sale: Option<SaleId>,

@@ -96,8 +96,8 @@ pub struct Review {
     pub refunded: Option<Amount>,
     /// An amount that could not be read, as it came.
     pub stated: Option<String>,
-    /// What the order costs, in the currency of its sale.
-    pub expected: Option<Amount>,
+    /// What the order costs, in the currency of its sale: the money may have come in another one.
+    pub expected: Option<(Amount, Currency)>,
     pub customer: Option<String>,
     /// That of the order.
     pub metadata: Option<Metadata>,
@@ -107,6 +107,8 @@ pub struct Review {
     pub previous: Option<ReviewId>,
     pub opened_ms: i64,
     pub resolved_ms: Option<i64>,
+    /// The name of the token of the person who resolved it.
+    pub actor: Option<String>,
     /// What the person decided who resolved it. `None`: a later event resolved it.
     pub action: Option<ReviewAction>,
     /// The note of that person.

@@ -1,7 +1,7 @@
 //! Who sees a product or a sale.
 
 /// Who sees a product or a sale. The stricter one of a product and its sale counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Visibility {
     /// Everybody.
     #[default]
@@ -34,7 +34,7 @@ impl Visibility {
 }
 
 /// Who reads a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// Whoever reads a list.
     Everybody,

@@ -18,6 +18,13 @@ const ERRORS_MAX: usize = 20;
 /// Characters of an unknown field's name that an answer repeats.
 const NAME_CHARS_MAX: usize = 64;
 
+/// Whether two names differ in nothing but capital letters and what joins their words: `SKU` and `sku`, `productId` and
+/// `product_id`.
+fn is_spelled_alike(name: &str, other: &str) -> bool {
+    let letters = |text: &str| text.replace(['_', '-', ' '], "").to_lowercase();
+    letters(name) == letters(other)
+}
+
 /// A JSON value of a body. Numbers that no body uses are all `OtherNumber`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json<'a> {
@@ -61,13 +68,15 @@ impl<'a, 'e> Object<'a, 'e> {
         };
         let unknown = || fields.iter().filter(|(name, _)| !known.contains(&name.as_ref()));
         for (at, (name, _)) in unknown().enumerate() {
+            let meant = known.iter().find(|known| is_spelled_alike(known, name));
+            let meant = meant.map_or_else(String::new, |meant| format!(": write {meant}"));
             let known = if at == 0 { format!("; known are {}", known.join(", ")) } else { String::new() };
             let shown = shown(name);
             complain(
                 errors,
                 format!("{pointer}/{shown}"),
                 "unknown_field",
-                format!("{shown} is not known here{known}"),
+                format!("{shown} is not known here{meant}{known}"),
             );
         }
         for name in known {

@@ -15,6 +15,7 @@ use actix_web::{
 
 use super::{
     body::Shared,
+    parameters::check_path,
     problem::{Code, Problem},
     throttle::Throttle,
 };
@@ -60,7 +61,10 @@ pub async fn frame(
     let Frame { given_id, started } = Frame::open(request.headers());
     let id = given_id.unwrap_or_else(fresh_id);
     let body = Shared::of(&mut request);
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let mut response = match check_path(request.path()) {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(problem) => request.error_response(problem),
+    };
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     let unread = if let Some(problem) = problem {
         let rendered = render(problem, &id);

@@ -8,14 +8,19 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
-    web::Query,
 };
+use percent_encoding::percent_decode_str;
 
 use super::problem::{Code, FieldError, Problem};
 use crate::webhook::visible;
 
 /// Characters of an unknown name that an answer repeats.
 const NAME_CHARS_MAX: usize = 40;
+
+/// Parameters that may be empty.
+const PLACES: [&str; 2] = ["cursor", "after"];
+const NO_UTF8: &str =
+    "has percent-escapes that are no UTF-8: write a letter as the bytes that it has in UTF-8, such as %C3%A4";
 
 /// The parameters of a request. All complaints are made together.
 pub(super) struct Parameters {
@@ -31,24 +36,29 @@ impl Parameters {
     }
 
     pub(super) fn of_query(query: &str, known: &[&str]) -> Self {
-        let pairs = Query::<Vec<(String, String)>>::from_query(query).map_or_else(|_| Vec::new(), Query::into_inner);
         let (mut given, mut errors) = (HashMap::new(), Vec::new());
-        for (name, text) in pairs {
+        for (name, text) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
             if given.insert(name.clone(), text).is_some() && known.contains(&&*name) {
                 let (pointer, detail) = (format!("/{name}"), format!("{name} is there twice").into());
                 errors.push(FieldError { pointer, code: "duplicate_field", detail });
             }
         }
         let unknown = unknown(&given, known);
+        errors.extend(query.split('&').filter(|pair| !is_utf8(pair)).map(undecodable));
         Self { given, errors, unknown }
     }
 
-    /// `None` where it is absent, empty, or wrong.
+    /// `None` where it is absent or wrong. An empty one is wrong: taken for an absent one it would mean everything. Only the place
+    /// in a list may be empty, which is its beginning.
     pub(super) fn read<T>(&mut self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.given.get(name).filter(|text| !text.is_empty())?;
-        let parsed = parse(text);
+        let text = self.given.get(name).filter(|text| !(text.is_empty() && PLACES.contains(&name)))?;
+        let parsed = if text.is_empty() { None } else { parse(text) };
         if parsed.is_none() {
-            let detail = format!("{name} must be {what}").into();
+            let detail = match text.as_str() {
+                "" => format!("{name} is empty: leave it out, or send {what}"),
+                _ => format!("{name} must be {what}"),
+            };
+            let detail = detail.into();
             self.errors.push(FieldError { pointer: format!("/{name}"), code: "invalid_format", detail });
         }
         parsed
@@ -69,6 +79,29 @@ impl Parameters {
             None => Err(Problem::of_fields(&self.errors)),
         }
     }
+}
+
+fn is_utf8(encoded: &str) -> bool {
+    percent_decode_str(encoded).decode_utf8().is_ok()
+}
+
+fn undecodable(pair: &str) -> FieldError {
+    let name = pair.split('=').next().filter(|name| is_utf8(name)).unwrap_or_default();
+    let pointer = if name.is_empty() { String::new() } else { format!("/{name}") };
+    FieldError { pointer, code: "invalid_encoding", detail: format!("the query {NO_UTF8}").into() }
+}
+
+/// The path of a request, which a handler reads decoded.
+///
+/// # Errors
+/// When it has escapes that are no UTF-8: nobody could say what they mean.
+pub(super) fn check_path(path: &str) -> Result<(), Problem> {
+    // Elsewhere there is nothing, however it is spelled.
+    if !path.starts_with("/api/") || !path.contains('%') || is_utf8(path) {
+        return Ok(());
+    }
+    let detail = format!("the path {NO_UTF8}").into();
+    Err(Problem::of_fields(&[FieldError { pointer: String::new(), code: "invalid_encoding", detail }]))
 }
 
 fn unknown(given: &HashMap<String, String>, known: &[&str]) -> Option<Problem> {
@@ -98,6 +131,46 @@ pub(super) async fn none(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_parameter_is_refused_unless_it_is_the_beginning_of_a_list() {
+        let read = |query: &str| {
+            let mut parameters = Parameters::of_query(query, &["sale", "cursor"]);
+            let read = ["sale", "cursor"].map(|name| parameters.read(name, "a text", |text| Some(text.to_owned())));
+            parameters.finish(read)
+        };
+        assert_eq!(read("cursor=").unwrap(), [None, None]);
+        assert_eq!(read("sale=a+b%20c&cursor=2").unwrap(), [Some("a b c".to_owned()), Some("2".to_owned())]);
+        for query in ["sale=", "sale", "cursor=1&sale="] {
+            let problem = read(query).unwrap_err();
+            let error = &problem.parts().2["errors"][0];
+            assert_eq!(
+                (&error["pointer"], &error["detail"]),
+                (&"/sale".into(), &"sale is empty: leave it out, or send a text".into())
+            );
+        }
+    }
+
+    #[test]
+    fn escapes_that_are_no_utf_8_are_refused_in_names_values_and_paths() {
+        for (query, pointer) in [
+            ("sale=%ff", "/sale"),
+            ("sale=a&limit=%C3", "/limit"),
+            ("sale=%C3&%A4", "/sale"),
+            ("sale=%ed%a0%80", "/sale"),
+        ] {
+            let problem = Parameters::of_query(query, &["sale", "limit", "\u{fffd}"]).finish(()).unwrap_err();
+            let error = &problem.parts().2["errors"][0];
+            assert_eq!((&error["pointer"], &error["code"]), (&pointer.into(), &"invalid_encoding".into()), "{query}");
+        }
+        assert!(Parameters::of_query("sale=%C3%A4%00+%EF%BF%BD", &["sale"]).finish(()).is_ok());
+        for path in ["/api/a%ff", "/api/%C3/%A4", "/api/%80"] {
+            assert_eq!(check_path(path).unwrap_err().code(), Code::ValidationFailed);
+        }
+        for path in ["/a%ff", "/api/%C3%A4", "/api/100%", "/api/%zz", "/api/%2F%25ff"] {
+            assert!(check_path(path).is_ok(), "{path}");
+        }
+    }
 
     #[test]
     fn a_parameter_that_is_there_twice_is_named_whichever_value_is_right() {

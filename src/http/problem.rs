@@ -72,6 +72,7 @@ codes! {
     BelowPromised          "below_promised"           409 "Below what is promised";
     ProductHasOrders       "product_has_orders"       409 "The product has orders";
     ProductHasHolds        "product_has_holds"        409 "The product has holds";
+    ProductHasSku          "product_has_sku"          409 "The product has a SKU";
     HoldConverted          "hold_converted"           409 "The hold is an order already";
     OrderNotCancellable    "order_not_cancellable"    409 "The order cannot be cancelled";
     OrderNotPending        "order_not_pending"        409 "The order is not pending";

@@ -1,6 +1,6 @@
 //! GET /api/products, /api/products/{id} and /api/products/by-sku/{sku}.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -42,11 +42,11 @@ pub(super) async fn list(store: Data<Store>, Parsed(request): Parsed<ListRequest
 }
 
 /// The answer to a query. Admins have the same list, with all products.
-pub(super) async fn page(store: &Store, query: &ProductQuery, takes_gzip: bool) -> Result<HttpResponse, Problem> {
-    match store.list_products(query).await? {
+pub(super) async fn page(store: &Arc<Store>, query: &ProductQuery, takes_gzip: bool) -> Result<HttpResponse, Problem> {
+    match &*store.share_product_list(query).await? {
         ListProductsOutcome::Products { list, next } => {
             let next_cursor = next.map(|id| id.get().to_string());
-            Ok(gzip::fresh(answer::write(&Page { data: rows(&list), next_cursor }), takes_gzip).await)
+            Ok(gzip::fresh(answer::write(&Page { data: rows(list), next_cursor }), takes_gzip).await)
         }
         ListProductsOutcome::SaleNotFound => Err(refusals::sale_not_found()),
     }

@@ -10,6 +10,7 @@ use crate::{
         outcome::{Shortage, ShortageReason},
         review::{Review, ReviewAction},
         sale::SaleStatus,
+        sku::Sku,
     },
     wire::time::rfc3339,
 };
@@ -24,6 +25,11 @@ pub(super) fn sale_not_found() -> Problem {
 
 pub(super) fn product_not_found() -> Problem {
     Problem::new(Code::ProductNotFound, "there is no such product")
+}
+
+pub(super) fn product_has_sku(own: &Sku) -> Problem {
+    let detail = "the product has another SKU, which it keeps for ever; a SKU is given once";
+    Problem::new(Code::ProductHasSku, detail).with("sku", own.as_str())
 }
 
 pub(super) fn product_has_orders() -> Problem {
@@ -88,7 +94,12 @@ pub(super) fn payment_not_found() -> Problem {
 pub(super) fn review_resolved(review: &Review) -> Problem {
     let by = review.action.map_or("a later event", ReviewAction::as_str);
     let detail = format!("the review was resolved before, by {by}; what was decided and noted then stays");
-    Problem::new(Code::ReviewResolved, detail).with("action", review.action.map(ReviewAction::as_str))
+    let problem = Problem::new(Code::ReviewResolved, detail).with("action", review.action.map(ReviewAction::as_str));
+    let problem = problem.with("note", review.note.as_deref()).with("resolved_at", review.resolved_ms.map(rfc3339));
+    match &review.actor {
+        Some(actor) => problem.with("actor", actor.as_str()),
+        None => problem,
+    }
 }
 
 pub(super) fn payment_not_acceptable() -> Problem {
@@ -175,10 +186,11 @@ fn limited(limit: &CustomerLimit) -> &'static str {
 }
 
 fn with_limit(problem: Problem, limit: &CustomerLimit) -> Problem {
+    let problem = problem.with("limit", limit.as_str());
     match limit {
-        CustomerLimit::Product(product) => problem.with("limit", "product").with("product_id", product.get()),
-        CustomerLimit::Group(group) => problem.with("limit", "group").with("group", group.as_str()),
-        CustomerLimit::Sale => problem.with("limit", "sale"),
+        CustomerLimit::Product(product) => problem.with("product_id", product.get()),
+        CustomerLimit::Group(group) => problem.with("group", group.as_str()),
+        CustomerLimit::Sale => problem,
     }
 }
 

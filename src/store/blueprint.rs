@@ -1,6 +1,6 @@
 //! What the stores of all workers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::Mutex;
 
@@ -21,6 +21,8 @@ pub struct Blueprint {
     pub(super) barrier: Option<Barrier>,
     pub(super) audits: Arc<Mutex<()>>,
     pub(super) figures: Arc<Figures>,
+    /// How often a worker gave a product a SKU.
+    pub(super) skus_given: Arc<AtomicU64>,
 }
 
 impl Blueprint {
@@ -50,6 +52,7 @@ impl Blueprint {
             barrier,
             audits: Arc::default(),
             figures: Arc::new(Figures::begin()),
+            skus_given: Arc::default(),
         };
         Ok((blueprint, report))
     }

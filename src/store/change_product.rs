@@ -1,4 +1,4 @@
-//! `change_product`: name, metadata, price and limits of a product.
+//! `change_product`: name, metadata, price and limits of a product. `name_product` has the steps of a new SKU.
 
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, record::rules, unknown_word};
 use crate::domain::{
@@ -8,6 +8,7 @@ use crate::domain::{
     outcome::ChangeProductOutcome,
     product::ProductChange,
     quantity::Quantity,
+    sku::Sku,
 };
 
 impl Store {
@@ -19,22 +20,38 @@ impl Store {
         change: &ProductChange,
         act: &Act,
     ) -> Result<ChangeProductOutcome, Failure> {
+        match &change.sku {
+            // Several calls: a failure of one of them leaves open what the others did.
+            Some(sku) => self.change_and_name(id, sku, change, act).await.map_err(Failure::after_decision),
+            None => self.change_listed(id, change, act).await,
+        }
+    }
+
+    /// Changes a product whose SKU stays.
+    pub(super) async fn change_listed(
+        &self,
+        id: ProductId,
+        change: &ProductChange,
+        act: &Act,
+    ) -> Result<ChangeProductOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(ChangeProductOutcome::ProductNotFound) };
-        let outcome = self.change_product_of(&sale, id, change, act).await?;
+        let outcome = self.change_product_of(&sale, id, change, None, act).await?;
         if outcome != ChangeProductOutcome::ProductNotFound {
             return Ok(outcome);
         }
         match self.sale_instead(id, &sale).await? {
-            Some(newer) => self.change_product_of(&newer, id, change, act).await,
+            Some(newer) => self.change_product_of(&newer, id, change, None, act).await,
             None => Ok(outcome),
         }
     }
 
-    async fn change_product_of(
+    /// `new_sku`: the product has it since a moment ago.
+    pub(super) async fn change_product_of(
         &self,
         sale: &SaleId,
         id: ProductId,
         change: &ProductChange,
+        new_sku: Option<&Sku>,
         act: &Act,
     ) -> Result<ChangeProductOutcome, Failure> {
         if let Some(price) = change.price
@@ -43,18 +60,30 @@ impl Store {
         {
             return Ok(ChangeProductOutcome::PriceTooFine(currency));
         }
-        let (word, mut reply) = self.runner.call(self.change_product_call(id, sale, change, act)).await?;
+        let (word, mut reply) = self.runner.call(self.change_product_call(id, sale, change, new_sku, act)).await?;
         match word.as_str() {
-            "changed" => Ok(ChangeProductOutcome::Changed(
-                self.with_skus(record::product::changed_product(sale, &mut reply)?).await?,
-            )),
+            "changed" => {
+                let mut changed = record::product::changed_product(sale, &mut reply)?;
+                match new_sku {
+                    Some(_) => changed.after.sku = new_sku.cloned(),
+                    None => changed = self.with_skus(changed).await?,
+                }
+                Ok(ChangeProductOutcome::Changed(changed))
+            }
             "product_not_found" => Ok(ChangeProductOutcome::ProductNotFound),
             "price_too_large" => Ok(ChangeProductOutcome::PriceTooLarge),
             word => Err(unknown_word(Op::ChangeProduct, word)),
         }
     }
 
-    fn change_product_call(&self, id: ProductId, sale: &SaleId, change: &ProductChange, act: &Act) -> ScriptCall {
+    fn change_product_call(
+        &self,
+        id: ProductId,
+        sale: &SaleId,
+        change: &ProductChange,
+        new_sku: Option<&Sku>,
+        act: &Act,
+    ) -> ScriptCall {
         let keys = SaleKeys(sale);
         let call = ScriptCall::of(Op::ChangeProduct).keys(keys.book()).key(keys.product(id));
         let call = self.terms.for_act(call, act).number(id.get()).number(LINE_TOTAL_MAX);
@@ -70,6 +99,7 @@ impl Store {
             ("group", change.group.as_ref().map(|group| rules::group(group.as_ref()))),
             ("visibility", change.visibility.map(rules::visibility)),
             ("archived", change.archived.map(rules::archived)),
+            ("sku", new_sku.map(|sku| sku.as_str().to_owned())),
         ];
         call.pairs(changes.into_iter().filter_map(|(field, value)| Some((field, value?))))
     }

@@ -32,14 +32,14 @@ impl Store {
         };
         for _ in 0..TRIES {
             let Some((listing, step)) = self.entry_of(id).await? else { return Ok(gone(has_removed)) };
-            match step {
-                Step::Moving { to, token } => _ = self.finish_move(id, &listing, &to, &token, act).await?,
-                Step::None => {
+            match &step {
+                Step::Moving { to, token } => _ = self.finish_move(id, &listing, to, token, act).await?,
+                Step::None | Step::Naming => {
                     // Only what exists: a product that is being made right now is not deleted before it is there.
                     let exists = self.has_product(&listing.sale, id).await?;
                     if has_removed {
                         // What is there was made since. What is not there has no end in the directory yet.
-                        if exists || self.bury(id, &listing, &Step::None).await? {
+                        if exists || self.bury(id, &listing, &step).await? {
                             return Ok(DeleteProductOutcome::Deleted);
                         }
                         continue;
@@ -47,7 +47,7 @@ impl Store {
                     if !exists {
                         return Ok(DeleteProductOutcome::ProductNotFound);
                     }
-                    self.note(id, &listing, &Step::None, &Step::Deleting).await?;
+                    self.note(id, &listing, &step, &Step::Deleting).await?;
                 }
                 Step::Deleting => {
                     if let Some(outcome) = self.end_deletion(id, &listing, act, &mut has_removed).await? {

@@ -13,7 +13,7 @@ use crate::domain::{
     sku::{ProductKey, Sku},
 };
 
-/// Products, and SKUs, that a worker remembers. It asks Redis for the others each time.
+/// SKUs that a worker remembers. It asks Redis for the others each time.
 const REMEMBERED_MAX: usize = 100_000;
 /// Products that one call looks up.
 const ASKED_MAX: usize = 1_000;
@@ -47,16 +47,16 @@ impl Store {
 
     /// The sale of a product, which the worker remembers.
     pub(super) async fn sale_of(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
-        if let Some(listing) = self.known_products.borrow().get(&product) {
-            return Ok(Some(listing.sale.clone()));
+        if let Some(sale) = self.known_products.sale(product) {
+            return Ok(Some(sale));
         }
         Ok(self.listing_of(product).await?.map(|listing| listing.sale))
     }
 
     /// What the directory says of a product, which the worker remembers.
     pub(super) async fn listing_of(&self, product: ProductId) -> Result<Option<Listing>, Failure> {
-        if let Some(listing) = self.known_products.borrow().get(&product) {
-            return Ok(Some(listing.clone()));
+        if let Some(listing) = self.known_products.listing(product) {
+            return Ok(Some(listing));
         }
         // Boxed, so that the many requests that do not come here are small while they wait.
         let found = Box::pin(self.look_up_products(&[product])).await?;
@@ -65,6 +65,20 @@ impl Store {
 
     /// Those of these products that are in the directory. The worker remembers them.
     pub(super) async fn look_up_products(&self, wanted: &[ProductId]) -> Result<Vec<(ProductId, Listing)>, Failure> {
+        let asked = self.known_products.moment();
+        let mut found = Vec::new();
+        for (product, entry) in self.entries_of(wanted).await? {
+            match entry {
+                Entry::Product(listing, _) => found.push((product, listing)),
+                Entry::Deleted(_) => self.known_products.forget(product),
+            }
+        }
+        self.known_products.remember(&found, asked);
+        Ok(found)
+    }
+
+    /// The entries of these products, also of deleted ones.
+    pub(super) async fn entries_of(&self, wanted: &[ProductId]) -> Result<Vec<(ProductId, Entry)>, Failure> {
         let mut found = Vec::new();
         for some in wanted.chunks(ASKED_MAX) {
             let mut ask = redis::cmd("HMGET");
@@ -73,13 +87,10 @@ impl Store {
             let mut reply = Reply::read(self.runner.plain(&ask).await?)?;
             for product in some {
                 let Some(text) = reply.text_or_none()? else { continue };
-                match Entry::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))? {
-                    Entry::Product(listing, _) => found.push((*product, listing)),
-                    Entry::Deleted => _ = self.known_products.borrow_mut().remove(product),
-                }
+                let entry = Entry::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))?;
+                found.push((*product, entry));
             }
         }
-        self.remember(&found);
         Ok(found)
     }
 
@@ -89,18 +100,9 @@ impl Store {
         Ok(found.into_iter().next().map(|(_, listing)| listing.sale))
     }
 
-    fn remember(&self, found: &[(ProductId, Listing)]) {
-        let mut known = self.known_products.borrow_mut();
-        for (product, listing) in found {
-            if known.len() < REMEMBERED_MAX {
-                known.insert(*product, listing.clone());
-            }
-        }
-    }
-
     /// The sale of a product that is not in this one, where the worker remembers it.
     pub(super) async fn sale_instead(&self, product: ProductId, of: &SaleId) -> Result<Option<SaleId>, Failure> {
-        self.known_products.borrow_mut().remove(&product);
+        self.known_products.forget(product);
         Ok(self.sale_of(product).await?.filter(|sale| sale != of))
     }
 
@@ -148,13 +150,13 @@ impl Store {
         let Some(text) = Reply::one(found).text_or_none()? else { return Ok(None) };
         match Entry::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))? {
             Entry::Product(listing, step) => Ok(Some((listing, step))),
-            Entry::Deleted => Ok(None),
+            Entry::Deleted(_) => Ok(None),
         }
     }
 
     /// What the worker remembers of the product is wrong.
     pub(super) fn forget_product(&self, product: ProductId, sku: Option<&Sku>) {
-        self.known_products.borrow_mut().remove(&product);
+        self.known_products.forget(product);
         if let Some(sku) = sku {
             self.known_skus.borrow_mut().remove(sku);
         }
@@ -162,17 +164,18 @@ impl Store {
 
     /// All products that were given an id and not deleted, by id.
     pub(super) async fn products(&self) -> Result<Vec<(ProductId, SaleId)>, Failure> {
+        let asked = self.known_products.moment();
         let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
         let entry = |(product, text): (String, String)| {
             let entry = ProductId::parse(&product).zip(Entry::read(&text));
             Ok(match entry.ok_or_else(|| unlisted(&product, &text))? {
                 (id, Entry::Product(listing, _)) => Some((id, listing)),
-                (_, Entry::Deleted) => None,
+                (_, Entry::Deleted(_)) => None,
             })
         };
         let listed = all.fields()?.into_iter().filter_map(|pair| entry(pair).transpose());
         let listed = listed.collect::<Result<Vec<_>, Failure>>()?;
-        self.remember(&listed);
+        self.known_products.remember(&listed, asked);
         let mut products: Vec<_> = listed.into_iter().map(|(product, listing)| (product, listing.sale)).collect();
         products.sort_unstable();
         Ok(products)

@@ -1,7 +1,11 @@
 //! The event logs of one sale, or of all sales merged by time. One XREAD reads many logs. Nothing is decided, so there is no
 //! script. The events of a sale keep the order of its log.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::Value;
@@ -33,6 +37,19 @@ const EXAMINED_MAX: usize = 10_000;
 type Entry = (Position, Value);
 
 impl Store {
+    /// [`Store::list_events`], for all who ask for the same at the same time, such as those who wait for the same events.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn share_events(self: &Arc<Self>, query: &EventQuery) -> Result<Rc<ListEventsOutcome>, Failure> {
+        let (store, wanted) = (Arc::clone(self), query.clone());
+        let call = move || {
+            let (store, wanted) = (Arc::clone(&store), wanted.clone());
+            async move { store.list_events(&wanted).await }
+        };
+        self.event_pages.ask(query.clone(), call).await
+    }
+
     /// # Errors
     /// [`Failure`].
     pub async fn list_events(&self, query: &EventQuery) -> Result<ListEventsOutcome, Failure> {
@@ -50,7 +67,7 @@ impl Store {
         while self.read_round(&mut reading, query).await? {}
         self.find_trimmed(&mut reading, start.since_ms()).await?;
         reading.events = self.with_skus(reading.events).await?;
-        Ok(ListEventsOutcome::Page(reading.into_page(query, &start, now_ms)))
+        Ok(ListEventsOutcome::Page(Rc::new(reading.into_page(query, &start, now_ms))))
     }
 
     /// A reader that waits for events. It asks for them before its first wait, too.
@@ -76,7 +93,8 @@ impl Store {
         let ends = ends_of(&self.runner, sales).await?;
         let seen = ends.into_iter().map(|(sale, end)| (sale, end.map_or(Seen::Before(0), Seen::UpTo)));
         let next = cursor(query, seen, 0, now_ms, None);
-        Ok(ListEventsOutcome::Page(EventPage { events: Vec::new(), next, has_more: false, missing: Vec::new() }))
+        let page = EventPage { events: Vec::new(), next, has_more: false, missing: Vec::new() };
+        Ok(ListEventsOutcome::Page(Rc::new(page)))
     }
 
     /// Reads what follows in all logs, and takes it up to where all of them are known. Whether another round is needed.
@@ -138,7 +156,8 @@ impl Store {
         let at_ms = fields.int("at")?;
         let kind = record::event::kind(fields.text("type")?)?;
         let (about, before) = (self.about(sale, at_ms, fields)?, record::event::before(sale, at_ms, fields)?);
-        Ok(Event { sale: sale.clone(), position, kind, at_ms, about, before, act: record::event::act(fields)? })
+        let (act, gives_sku) = (record::event::act(fields)?, fields.get("sku").is_some());
+        Ok(Event { sale: sale.clone(), position, kind, at_ms, about, before, gives_sku, act })
     }
 
     fn about(&self, sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<About, Failure> {

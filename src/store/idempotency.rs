@@ -33,7 +33,7 @@ pub fn fingerprint_of_hold(command: &HoldCommand) -> String {
         command.lines.as_slice().iter().map(|l| format!("{}={}", l.product, l.quantity.get())).collect();
     parts.push(command.customer.as_ref().map_or_else(String::new, |c| format!("customer {}", c.as_str())));
     parts.push(command.hold_ms.map_or_else(String::new, |ms| format!("for {ms}")));
-    parts.extend(command.metadata.as_ref().map(record::metadata_line));
+    parts.extend(command.metadata.as_ref().map(|metadata| record::metadata_line(&metadata.by_key())));
     digest(parts.iter().map(String::as_str), 9)
 }
 

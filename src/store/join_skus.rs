@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Failure, Store};
+use super::{Failure, Store, listing::Entry};
 use crate::domain::{
     act::Change,
     event::{About, Event},
@@ -26,23 +26,46 @@ impl Store {
         let unknown = self.fill(&mut of);
         if !unknown.is_empty() {
             // Boxed, so that the many requests that do not come here are small while they wait.
-            let found = Box::pin(self.look_up_products(&unknown)).await.map_err(Failure::after_decision)?;
-            let found: HashMap<_, _> = found.into_iter().collect();
+            let found = match Box::pin(self.look_up_skus(&unknown)).await {
+                Ok(found) => found,
+                // They had none a while ago, and what was decided does not depend on it.
+                Err(_) if self.known_products.have(&unknown) => HashMap::new(),
+                Err(failure) => return Err(failure.after_decision()),
+            };
             of.visit(&mut |product, sku| {
-                if let Some(listing) = found.get(&product) {
-                    sku.clone_from(&listing.sku);
+                if let Some(found) = found.get(&product) {
+                    sku.clone_from(found);
                 }
             });
         }
         Ok(of)
     }
 
+    /// The SKUs of these products. A deleted product keeps its SKU in what was said of it before.
+    async fn look_up_skus(&self, wanted: &[ProductId]) -> Result<HashMap<ProductId, Option<Sku>>, Failure> {
+        let asked = self.known_products.moment();
+        let (mut skus, mut listed) = (HashMap::new(), Vec::new());
+        for (product, entry) in self.entries_of(wanted).await? {
+            let sku = match entry {
+                Entry::Product(listing, _) => {
+                    listed.push((product, listing.clone()));
+                    listing.sku
+                }
+                Entry::Deleted(sku) => sku,
+            };
+            skus.insert(product, sku);
+        }
+        self.known_products.remember(&listed, asked);
+        Ok(skus)
+    }
+
     /// Fills in what the worker remembers. Answers the other products, each once.
     fn fill(&self, of: &mut impl NamesProducts) -> Vec<ProductId> {
-        let (known, mut unknown) = (self.known_products.borrow(), Vec::new());
-        of.visit(&mut |product, sku| match known.get(&product) {
-            Some(listing) => sku.clone_from(&listing.sku),
-            None => unknown.push(product),
+        let mut unknown = Vec::new();
+        of.visit(&mut |product, sku| {
+            if !self.known_products.fill(product, sku) {
+                unknown.push(product);
+            }
         });
         unknown.sort_unstable();
         unknown.dedup();
@@ -99,7 +122,9 @@ impl NamesProducts for About {
 impl NamesProducts for Event {
     fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
         self.about.visit(visitor);
-        self.before.visit(visitor);
+        if !self.gives_sku {
+            self.before.visit(visitor);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Products page by page, by id. They are read with `stock`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -21,6 +21,22 @@ const CALLS_AT_ONCE: usize = 16;
 const LIST_MAX: Duration = Duration::from_secs(5);
 
 impl Store {
+    /// [`Store::list_products`], for all who ask for the same at the same time.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn share_product_list(
+        self: &Arc<Self>,
+        query: &ProductQuery,
+    ) -> Result<Rc<ListProductsOutcome>, Failure> {
+        let (store, wanted) = (Arc::clone(self), query.clone());
+        let call = move || {
+            let (store, wanted) = (Arc::clone(&store), wanted.clone());
+            async move { store.list_products(&wanted).await }
+        };
+        self.product_lists.ask(query.clone(), call).await
+    }
+
     /// At most `limit` products that the reader sees, by id. `next` is set while there are more. Up to 64 products of one sale
     /// are of one instant.
     ///

@@ -17,6 +17,8 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     None,
+    /// It has its SKU, and its sale may not have logged that.
+    Naming,
     /// It exists until its sale says otherwise.
     Deleting,
     /// `token` names this one move.
@@ -29,26 +31,29 @@ pub(super) enum Step {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Product(Listing, Step),
-    Deleted,
+    /// The SKU that it had.
+    Deleted(Option<Sku>),
 }
 
 impl Entry {
-    /// `drop`, `drop AIR-38`, `~drop AIR-38` (a deletion), `drop>other#token AIR-38` (a move), or `! AIR-38` (deleted).
+    /// `drop`, `drop AIR-38`, `+drop AIR-38` (a new SKU), `~drop AIR-38` (a deletion), `drop>other#token AIR-38` (a move), or `! AIR-38` (deleted).
     pub(super) fn read(text: &str) -> Option<Self> {
         let (place, sku) = match text.split_once(' ') {
             Some((place, sku)) => (place, Some(Sku::parse(sku)?)),
             None => (text, None),
         };
         if place == "!" {
-            return Some(Self::Deleted);
+            return Some(Self::Deleted(sku));
         }
-        let (sale, step) = match (place.strip_prefix('~'), place.split_once('>')) {
-            (Some(sale), _) => (sale, Step::Deleting),
-            (None, Some((sale, target))) => {
-                let (to, token) = target.split_once('#')?;
-                (sale, Step::Moving { to: SaleId::parse(to)?, token: token.to_owned() })
-            }
-            (None, None) => (place, Step::None),
+        let (sale, step) = if let Some(sale) = place.strip_prefix('~') {
+            (sale, Step::Deleting)
+        } else if let Some(sale) = place.strip_prefix('+') {
+            (sale, Step::Naming)
+        } else if let Some((sale, target)) = place.split_once('>') {
+            let (to, token) = target.split_once('#')?;
+            (sale, Step::Moving { to: SaleId::parse(to)?, token: token.to_owned() })
+        } else {
+            (place, Step::None)
         };
         Some(Self::Product(Listing { sale: SaleId::parse(sale)?, sku }, step))
     }
@@ -60,6 +65,7 @@ impl Listing {
         let Self { sale, sku } = self;
         let place = match step {
             Step::None => sale.to_string(),
+            Step::Naming => format!("+{sale}"),
             Step::Deleting => format!("~{sale}"),
             Step::Moving { to, token } => format!("{sale}>{to}#{token}"),
         };
@@ -98,12 +104,12 @@ mod tests {
         for sku in [None, Sku::parse("AIR 38 > #~!")] {
             let listing = Listing { sale: sale("drop-1"), sku };
             let moving = Step::Moving { to: sale("p7"), token: "a-Z_9".to_owned() };
-            for step in [Step::None, Step::Deleting, moving] {
+            for step in [Step::None, Step::Naming, Step::Deleting, moving] {
                 assert_eq!(Entry::read(&listing.entry(&step)), Some(Entry::Product(listing.clone(), step)));
             }
-            assert_eq!(Entry::read(&listing.tombstone()), Some(Entry::Deleted));
+            assert_eq!(Entry::read(&listing.tombstone()), Some(Entry::Deleted(listing.sku)));
         }
-        for text in ["", "~", "No.Such", "drop>", "drop>other", "!drop", "drop "] {
+        for text in ["", "~", "+", "+~drop", "No.Such", "drop>", "drop>other", "!drop", "drop "] {
             assert_eq!(Entry::read(text), None, "{text}");
         }
     }

@@ -15,7 +15,9 @@
 //! - `listing`, `directory`: which sales exist, and the sale and SKU of each product,
 //! - `product_names`: the names of products, for exports,
 //! - `join_skus`: says the SKUs of products in what other operations read,
-//! - `delete_product`, `move_product`: the calls of which they consist, and how they go on after a crash,
+//! - `joined`: callers that want the same at the same time,
+//! - `known_products`: what a worker remembers of the directory,
+//! - `delete_product`, `move_product`, `name_product`: the calls of which they consist, and how they go on after a crash,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!
@@ -49,13 +51,16 @@ mod hold_by_sku;
 mod idempotency;
 mod ids;
 mod join_skus;
+mod joined;
 mod keep_unmatched;
+mod known_products;
 mod list_orders;
 mod list_products;
 mod list_reviews;
 mod list_sales;
 mod listing;
 mod move_product;
+mod name_product;
 mod order;
 mod payment_directory;
 mod payment_later;
@@ -81,8 +86,11 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use crate::domain::{
+    event::EventQuery,
     ids::{HoldId, ProductId, SaleId},
     order::Order,
+    outcome::{ListEventsOutcome, ListProductsOutcome},
+    product_query::ProductQuery,
     sku::Sku,
 };
 
@@ -105,7 +113,8 @@ use self::{
     confirm::Confirms,
     figures::Counters,
     hold::Holds,
-    listing::Listing,
+    joined::Joined,
+    known_products::KnownProducts,
     order::Orders,
     redis::{
         batch::{self, Batcher, Timeouts},
@@ -136,7 +145,10 @@ pub struct Store {
     audits: Arc<Mutex<()>>,
     /// Readers that wait for events.
     waits: Rc<Waits>,
-    known_products: RefCell<HashMap<ProductId, Listing>>,
+    /// Readers of the same list, and of the same events.
+    product_lists: Rc<Joined<ProductQuery, ListProductsOutcome>>,
+    event_pages: Rc<Joined<EventQuery, ListEventsOutcome>>,
+    known_products: KnownProducts,
     known_skus: RefCell<HashMap<Sku, ProductId>>,
     figures: Arc<Figures>,
     /// The part of the figures that this worker counts.
@@ -160,11 +172,13 @@ impl Store {
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: Confirms::batcher(blueprint),
             waits: Waits::new(Rc::clone(&runner)),
+            product_lists: Joined::new(limits.queue_max),
+            event_pages: Joined::new(limits.queue_max),
             runner,
             terms,
             ids: ids.clone(),
             audits: Arc::clone(&blueprint.audits),
-            known_products: RefCell::default(),
+            known_products: KnownProducts::new(Arc::clone(&blueprint.skus_given)),
             known_skus: RefCell::default(),
             figures: Arc::clone(&blueprint.figures),
             counters: blueprint.figures.of_worker(),

@@ -2,6 +2,7 @@
 
 pub mod against;
 pub mod client;
+pub mod event_log;
 pub mod rush;
 pub mod text;
 pub mod trigger;

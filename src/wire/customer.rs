@@ -110,13 +110,13 @@ impl<'a> SaleCustomerBody<'a> {
 
 impl LimitBody<'_> {
     fn of(limit: &CountedLimit) -> Self {
-        let (kind, product_id, group) = match &limit.of {
-            CustomerLimit::Product(product) => ("product", Some(product.get()), None),
-            CustomerLimit::Group(group) => ("group", None, Some(group.as_str().to_owned())),
-            CustomerLimit::Sale => ("sale", None, None),
+        let (product_id, group) = match &limit.of {
+            CustomerLimit::Product(product) => (Some(product.get()), None),
+            CustomerLimit::Group(group) => (None, Some(group.as_str().to_owned())),
+            CustomerLimit::Sale => (None, None),
         };
         let CountedLimit { most, counted, .. } = *limit;
-        Self { limit: kind.into(), product_id, group, most, counted, remaining: limit.remaining() }
+        Self { limit: limit.of.as_str().into(), product_id, group, most, counted, remaining: limit.remaining() }
     }
 }
 

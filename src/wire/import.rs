@@ -19,6 +19,9 @@ pub struct ImportBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_tried: Option<u64>,
     pub rows: Vec<RowBody>,
+    /// What a person should know who sent the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The result of one row.

@@ -27,6 +27,8 @@ pub struct ReviewBody<'a> {
     pub stated_amount: Option<Cow<'a, str>>,
     /// What the order costs, its customer, its metadata and its deadline, when the review was opened.
     pub expected_amount: Option<String>,
+    /// The money may have come in another one.
+    pub expected_currency: Option<Cow<'a, str>>,
     pub customer_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
@@ -35,6 +37,9 @@ pub struct ReviewBody<'a> {
     pub previous_id: Option<String>,
     pub opened_at: String,
     pub resolved_at: Option<String>,
+    /// The name of the token of whoever resolved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Cow<'a, str>>,
     /// `accept`, `refund` or `dismiss`. Null where a later event resolved it.
     pub action: Option<Cow<'a, str>>,
     pub note: Option<Cow<'a, str>>,
@@ -60,13 +65,15 @@ impl<'a> ReviewBody<'a> {
             currency: review.currency.map(|currency| currency.code().into()),
             refunded_amount: review.refunded.map(|amount| amount.written(review.currency.as_ref())),
             stated_amount: review.stated.as_deref().map(Cow::Borrowed),
-            expected_amount: review.expected.map(|amount| amount.written(review.currency.as_ref())),
+            expected_amount: review.expected.map(|(amount, currency)| amount.written(Some(&currency))),
+            expected_currency: review.expected.map(|(_, currency)| currency.code().into()),
             customer_id: review.customer.as_deref().map(Cow::Borrowed),
             metadata: review.metadata.as_ref().map(metadata_body),
             payment_due_at: review.due_ms.map(rfc3339),
             previous_id: review.previous.as_ref().map(ToString::to_string),
             opened_at: rfc3339(review.opened_ms),
             resolved_at: review.resolved_ms.map(rfc3339),
+            actor: review.actor.as_deref().map(Cow::Borrowed),
             action: review.action.map(|action| action.as_str().into()),
             note: review.note.as_deref().map(Cow::Borrowed),
         }

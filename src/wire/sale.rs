@@ -31,6 +31,9 @@ pub struct SaleBody<'a> {
     pub max_per_customer: Option<u64>,
     pub max_per_group: Option<u64>,
     pub visibility: Cow<'a, str>,
+    /// What a person should know who changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl<'a> SaleBody<'a> {
@@ -58,6 +61,7 @@ impl<'a> SaleBody<'a> {
             max_per_customer: terms.max_per_customer.map(Quantity::get),
             max_per_group: terms.max_per_group.map(Quantity::get),
             visibility: terms.visibility.as_str().into(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::Pieces};
 
 /// The beginning of the year 10000.
 const END_MS: i64 = 253_402_300_800_000;
+/// An offset of RFC 3339 is shorter.
+const DAY_SECONDS: u32 = 86_400;
 /// Characters of an instant on the wire, for any year of four digits.
 const CHARS: usize = 24;
 
@@ -17,6 +19,10 @@ thread_local! {
 /// Epoch milliseconds of an RFC 3339 time with an offset, in the years 1970 to 9999.
 pub fn parse(text: &str) -> Option<i64> {
     let instant: Timestamp = text.parse().ok()?;
+    let offset = Pieces::parse(text).ok()?.to_numeric_offset()?;
+    if offset.seconds().unsigned_abs() >= DAY_SECONDS {
+        return None;
+    }
     let ms = instant.as_millisecond();
     (0..END_MS).contains(&ms).then_some(ms)
 }
@@ -48,6 +54,10 @@ mod tests {
     fn times_are_read_with_any_offset() {
         assert_eq!(super::parse("2025-11-22T15:04:05Z"), Some(1_763_823_845_000));
         assert_eq!(super::parse("2025-11-22T16:04:05.007+01:00"), Some(1_763_823_845_007));
+        assert_eq!(super::parse("2025-11-23T15:03:05+23:59"), Some(1_763_823_845_000));
+        for text in ["2025-11-23T16:04:05+25:00", "2025-11-22T15:04:05-24:00"] {
+            assert_eq!(super::parse(text), None, "{text}");
+        }
         for text in ["", "2025-11-22", "2025-11-22T15:04:05", "1969-12-31T23:59:59Z", "tomorrow"] {
             assert_eq!(super::parse(text), None, "{text}");
         }

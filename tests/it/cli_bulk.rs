@@ -177,6 +177,34 @@ async fn many_products_are_changed_by_flags_and_by_the_cells_of_a_file() {
 }
 
 #[tokio::test]
+async fn products_get_skus_from_a_flag_or_a_file_once() {
+    let (app, folder) = (sizes().await, folder());
+    for id in [10, 11] {
+        app.add_product(json!({"id": id, "sale": "drop", "name": "Air", "price": "120.00", "total_stock": 5})).await;
+    }
+    for _ in 0..2 {
+        let given = done(&app, "product change 9 --new-sku MUG");
+        assert!(given.lines().any(|line| line.split_whitespace().eq(["sku", "MUG"])), "{given}");
+    }
+    all_fail(
+        &app,
+        &[
+            ("product change 9 --new-sku OTHER", 1, &["another SKU", "409 product_has_sku"]),
+            ("product change 10 --new-sku MUG", 1, &["409 already_exists"]),
+            ("product change --sale drop --new-sku ANY", 2, &["--new-sku"]),
+        ],
+    );
+    write(&folder, "skus.csv", "id,new_sku\n10,AIR-10\n11,AIR-1\n1,AIR-1\n");
+    for again in [false, true] {
+        let (status, printed, _) = run(&app, &folder, "product change --file skus.csv --json");
+        let first = if again { "unchanged" } else { "done" };
+        let expected = [["10", first, ""], ["11", "refused", "already_exists"], ["1", "unchanged", ""]];
+        assert_eq!((status, rows(&report(&printed))), (1, expected.to_vec()), "{printed}");
+    }
+    assert_eq!(app.get("/api/products/by-sku/AIR-10").await.body["id"], 10);
+}
+
+#[tokio::test]
 async fn all_pending_orders_of_a_sale_are_cancelled_and_no_others() {
     let (app, folder) = (sizes().await, folder());
     let mut orders = Vec::new();
@@ -227,7 +255,8 @@ async fn what_does_not_fit_is_said_before_anything_is_changed() {
         ("restock --sale drop", 2, "--delta"),
         ("restock --sale nosuch --delta 5", 1, "404 sale_not_found"),
         ("restock --file good.csv --token wrong", 2, "To go on: the same again with --run"),
-        ("change --sale drop", 1, ""),
+        ("change --sale drop", 2, "nothing to change: `flashsale product change --help` lists"),
+        ("change 1 --reason fair", 2, "nothing to change"),
         ("change", 2, "--sale"),
     ] {
         let (status, printed, stderr) = run(&app, &folder, &format!("product {call}"));
@@ -242,6 +271,25 @@ async fn what_does_not_fit_is_said_before_anything_is_changed() {
         assert!(status == 2 && stderr.contains(word), "{call}: {stderr}");
     }
     assert_eq!(totals(&app).await, [5, 5, 5, 5]);
+}
+
+#[tokio::test]
+async fn a_row_whose_id_and_sku_are_two_products_is_refused() {
+    let (app, folder) = (sizes().await, folder());
+    write(&folder, "both.csv", "SKU,id,delta\nAIR-1,1,5\nAIR-2,3,5\nAIR-3,9,5\n,2,5\nAIR-2,,5\n");
+    let (status, printed, stderr) = run(&app, &folder, "product restock --file both.csv --run truck-18 --json");
+    let found = report(&printed);
+    let expected = [
+        ["AIR-1", "done", ""],
+        ["AIR-2", "refused", "invalid_row"],
+        ["AIR-3", "refused", "invalid_row"],
+        ["2", "done", ""],
+        ["AIR-2", "refused", "invalid_row"],
+    ];
+    assert_eq!((status, rows(&found)), (1, expected.to_vec()), "{stderr}");
+    let detail = "the row has id 3, and its sku is that of product 2: which one is meant?";
+    assert_eq!(found["rows"][1]["detail"], detail);
+    assert_eq!(totals(&app).await, [10, 10, 5, 5]);
 }
 
 /// A service that reads one request on each connection and hangs up.

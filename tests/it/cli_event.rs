@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Lines},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
 use reqwest::{Client, Method};
@@ -57,6 +57,43 @@ async fn events_are_printed_with_what_changed_who_did_it_and_why() {
 }
 
 #[tokio::test]
+async fn events_of_an_order_a_customer_and_a_product_are_found_among_all() {
+    let app = TestApp::start();
+    for (id, sku) in [(1, Some("AIR-41")), (2, None)] {
+        let product = json!({"id": id, "sale": "drop", "name": "Air", "sku": sku, "price": "9.00", "total_stock": 10});
+        app.add_product(product).await;
+    }
+    let order = async |product: u64, customer: &str| {
+        let hold = json!({"product_id": product, "quantity": 1, "customer_id": customer});
+        let hold = app.post("/api/holds", hold).await.id();
+        app.order(&hold).await.id()
+    };
+    let (of_anna, of_bob) = (order(1, "anna").await, order(2, "bob").await);
+    app.pay("a", json!({"status": "paid", "order_id": of_anna, "payment_id": "pi_1", "amount": "1.00"})).await;
+    app.pay("b", json!({"status": "paid", "order_id": of_bob})).await;
+    done(&app, "product restock 1 --delta 5");
+    let types = |filter: &str| {
+        let printed = done(&app, &format!("event list --json {filter}"));
+        let types = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].clone());
+        types.map(|kind| kind.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let in_review = ["order.created", "order.in_review", "review.opened"];
+    assert_eq!(types(&format!("--order {of_anna}")), in_review);
+    assert_eq!(types("--customer anna"), in_review);
+    assert_eq!(types("--customer bob --type order.paid"), ["order.paid"]);
+    let product = ["product.created", "order.created", "order.in_review", "product.restocked"];
+    assert_eq!(
+        (types("--product 1"), types("--sku AIR-41 --sale drop")),
+        (product.map(String::from).to_vec(), product.map(String::from).to_vec())
+    );
+    assert_eq!(types("--product 2"), ["product.created", "order.created", "order.paid"]);
+    assert_eq!(types("--customer anna --product 2"), [""; 0]);
+    let line = done(&app, &format!("event list --order {of_bob} --type order.paid"));
+    assert!(line.contains(&format!("{of_bob}, 9.00 USD, bob")) && line.lines().count() == 1, "{line}");
+    all_fail(&app, &[("event list --product 1 --sku AIR-41", 2, &["cannot be used with"])]);
+}
+
+#[tokio::test]
 async fn mistakes_are_refused_with_what_to_do() {
     let app = TestApp::selling(1).await;
     all_fail(
@@ -74,13 +111,20 @@ async fn mistakes_are_refused_with_what_to_do() {
 struct Follower {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    notes: Lines<BufReader<ChildStderr>>,
 }
 
 impl Follower {
     fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        let notes = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, lines, notes }
+    }
+
+    /// The next line on stderr.
+    fn note(&mut self) -> String {
+        self.notes.next().unwrap().unwrap()
     }
 
     fn next(&mut self) -> Value {
@@ -126,4 +170,35 @@ async fn a_follower_goes_on_where_it_was_when_the_service_comes_back() {
     let (second, third) = (ordered(&client, &service).await, ordered(&client, &service).await);
     let found = [follower.next(), follower.next()].map(|event| event["order"]["id"].clone());
     assert_eq!(found, [second, third]);
+}
+
+#[tokio::test]
+async fn a_follower_of_a_quiet_shop_says_once_that_the_service_is_gone_and_once_that_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = || {
+        let mut serve = command(folder.path());
+        serve.env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN);
+        serve
+    };
+    let service = ServiceProcess::run(serve(), ([127, 0, 0, 1], crate::support::redis::free_port()).into());
+    let addr = service.addr;
+    let mut follow = command(folder.path());
+    follow.env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN).env("FLASHSALE_URL", service.url());
+    follow.args(["event", "list", "--follow", "--json", "--timeout", "1s"]);
+    let mut follower = Follower::start(follow);
+    // Those of the demo's product, before anything else happens.
+    while follower.next()["type"] != "product.created" {}
+    // It stands still, with its connections open, and says nothing.
+    crate::support::redis::signal_process(service.pid(), "STOP");
+    let silent = follower.note();
+    assert!(silent.starts_with("waiting for the service: no answer: no answer within 6 s"), "{silent}");
+    crate::support::redis::signal_process(service.pid(), "CONT");
+    assert_eq!(follower.note(), "the service answers again");
+    service.kill();
+    let gone = follower.note();
+    assert!(gone.starts_with("waiting for the service: no answer: "), "{gone}");
+    let service = ServiceProcess::run(serve(), addr);
+    assert_eq!(follower.note(), "the service answers again");
+    let order = ordered(&Client::new(), &service).await;
+    assert_eq!(follower.next()["order"]["id"], order);
 }

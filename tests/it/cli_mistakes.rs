@@ -136,9 +136,24 @@ async fn an_unknown_result_has_another_exit_status_than_a_refusal() {
     signal_process(redis, "CONT");
     for (arguments, (status, stderr)) in asked {
         assert!(status == 2 && stderr.contains("(503 store_"), "{arguments}: {status} {stderr}");
+        let is_change = arguments.contains("restock") || arguments.contains("pause");
+        assert_eq!(stderr.contains("The change may have been made"), is_change, "{arguments}: {stderr}");
     }
     // Redis may still execute what was sent before.
     done(&app, "audit");
+}
+
+#[tokio::test]
+async fn a_flag_without_its_effect_is_refused_and_not_dropped() {
+    let app = TestApp::selling(5).await;
+    all_fail(
+        &app,
+        &[
+            ("audit --reason tidy", 2, &["--repair"]),
+            ("audit --against events.ndjson --reason tidy", 2, &["cannot be used with"]),
+            ("watch --json --top 5", 2, &["cannot be used with"]),
+        ],
+    );
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn a_wrong_amount_is_found_understood_and_accepted_without_curl() {
     let listed = done(&app, "review list");
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["ID", "REASON", "AMOUNT", "EXPECTED", "OPENED"]);
-    assert_eq!(lines[1][..5], [&review, "amount_mismatch", "49.00", "USD", "50.00"]);
+    assert_eq!(lines[1][..6], [&review, "amount_mismatch", "49.00", "USD", "50.00", "USD"]);
     assert!(listed.lines().all(|line| line.chars().count() <= COLUMNS_MAX), "{listed}");
 
     let shown = done(&app, &format!("review show {review}"));
@@ -66,7 +66,7 @@ async fn a_wrong_amount_is_found_understood_and_accepted_without_curl() {
     assert!(fact(&shown, "reason").starts_with("amount_mismatch: what was captured is not what"), "{shown}");
     assert_eq!(
         ["captured", "expected", "payment", "order"].map(|name| fact(&shown, name)),
-        ["49.00 USD", "50.00", "pi_1", &order]
+        ["49.00 USD", "50.00 USD", "pi_1", &order]
     );
     assert!(shown.contains(&format!("flashsale review accept {review} --note")), "{shown}");
     assert_ne!(fact(&shown, "deadline"), "-");

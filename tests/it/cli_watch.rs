@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    app::{ADMIN_TOKEN, TestApp},
+    app::TestApp,
     commands::{all_fail, done, flashsale, program, status_and_stderr},
     process::{ServiceProcess, command},
-    redis::{PROGRAM, signal_process},
+    redis::signal_process,
+    terminal::on_terminal,
 };
 
 /// A watch that runs, and what it prints.
@@ -113,17 +114,10 @@ async fn without_a_terminal_each_look_is_a_line() {
 async fn on_a_terminal_a_table_is_drawn_in_place_and_the_last_one_stays() {
     let app = TestApp::selling(10).await;
     app.held().await;
-    let mut script = Command::new("script");
-    let watch = format!("{PROGRAM} watch p1 --for 2s");
-    script.args(["-qefc", &watch, "/dev/null"]).stdin(Stdio::null()).env_clear();
-    script.env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "xterm-256color");
-    script.env("FLASHSALE_HTTP__ADDR", app.addr.to_string()).env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN);
-    let Ok(output) = script.output() else {
-        println!("this machine has no `script`: left out");
-        return;
-    };
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
+    let mut watch = program(&app);
+    watch.args(["watch", "p1", "--for", "2s"]);
+    let (status, text) = on_terminal(watch, 100);
+    assert!(status.success(), "{text}");
     let (before, drawn) = text.split_once("\u{1b}[?1049h").unwrap();
     let (drawn, after) = drawn.split_once("\u{1b}[?1049l").unwrap();
     assert_eq!(before, "");
@@ -131,6 +125,42 @@ async fn on_a_terminal_a_table_is_drawn_in_place_and_the_last_one_stays() {
     assert!(drawn.ends_with("\u{1b}[?25h"), "the cursor comes back: {text:?}");
     for part in ["p1 live", "AVAILABLE", "open reviews", "1 process"] {
         assert!(drawn.contains(part) && after.contains(part), "{part} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_products_and_a_watch_have_the_same_order_and_the_skus_also_on_a_narrow_terminal() {
+    let app = TestApp::start();
+    for (id, sku) in [(3, Some("AIR-41")), (1, None), (2, Some("AIR-42"))] {
+        let sale = format!("drop-{}", 9 - id);
+        let name = "Sneaker of the year, in black";
+        let product = json!({"id": id, "sale": sale, "name": name, "sku": sku, "price": "120.00", "total_stock": 5});
+        app.add_product(product).await;
+    }
+    for columns in [60_u16, 80, 160] {
+        let run = |arguments: &str| {
+            let mut command = program(&app);
+            command.args(arguments.split(' '));
+            let (status, text) = on_terminal(command, columns);
+            assert!(status.success(), "{text}");
+            // What stays on the screen: not what was drawn before, nor the progress of a slow machine.
+            let last = text.split("\u{1b}[?1049l").last().unwrap();
+            last.split("\u{1b}[2K").last().unwrap().to_owned()
+        };
+        for arguments in ["product list", "watch --for 1s"] {
+            let printed = run(arguments);
+            let rows = printed.lines().skip_while(|line| !line.starts_with("ID"));
+            let lines: Vec<Vec<&str>> = rows.map(|line| line.split_whitespace().collect()).collect();
+            assert!(lines[0].contains(&"SKU") && lines[0].contains(&"SOLD"), "{columns} {arguments}: {printed}");
+            let skus: Vec<_> =
+                lines[1..].iter().filter_map(|line| line.get(..2)).filter(|line| line[0].len() == 1).collect();
+            let expected = [["1", "-"], ["2", "AIR-42"], ["3", "AIR-41"]];
+            assert!(
+                skus.starts_with(&[&expected[0][..], &expected[1], &expected[2]]),
+                "{columns} {arguments}: {printed}"
+            );
+            assert!(printed.lines().all(|line| line.chars().count() <= usize::from(columns)), "{columns}: {printed}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flashsale::tools::client::{
-    Endpoint, TransportError,
+    CallPath, Endpoint, TransportError,
     api::{ApiCall, ApiClient, CallError},
 };
 use tokio::task::LocalSet;
@@ -19,6 +19,10 @@ fn serve(answer: impl FnOnce(TcpStream) + Send + 'static) -> (ApiClient, JoinHan
     let url = format!("http://{}/shop/", listener.local_addr().unwrap());
     let server = thread::spawn(move || answer(listener.accept().unwrap().0));
     (ApiClient::new(Endpoint::parse(&url).unwrap(), Some("hunter2")).unwrap(), server)
+}
+
+fn export() -> CallPath {
+    CallPath::of("/api/admin/orders/export")
 }
 
 /// Everything that the client sends, up to this end.
@@ -47,7 +51,7 @@ async fn a_stream_gives_each_piece_as_it_arrives_and_its_break_is_no_end() {
         received.recv().unwrap();
     });
     let reading = async {
-        let mut stream = client.stream(ApiCall::get("/api/admin/orders/export?format=csv")).await.unwrap();
+        let mut stream = client.stream(ApiCall::get(export().with("format", "csv"))).await.unwrap();
         assert_eq!(stream.headers.get("content-type").unwrap(), "text/csv");
         for piece in ["first", "second"] {
             assert_eq!(stream.next().await.unwrap().unwrap(), piece);
@@ -68,7 +72,7 @@ async fn a_stream_that_is_refused_says_why() {
         let head = format!("HTTP/1.1 503 x\r\nretry-after: 3\r\ncontent-length: {}\r\n\r\n", problem.len());
         stream.write_all((head + problem).as_bytes()).unwrap();
     });
-    let refused = LocalSet::new().run_until(client.stream(ApiCall::get("/api/admin/orders/export"))).await;
+    let refused = LocalSet::new().run_until(client.stream(ApiCall::get(export()))).await;
     let Err(CallError::Refused(refusal)) = refused else { panic!("the stream is refused") };
     assert_eq!((refusal.code.as_str(), refusal.retry_after_seconds), ("draining", Some(3)));
     server.join().unwrap();
@@ -84,7 +88,8 @@ async fn an_upload_has_its_content_type_and_headers() {
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\nx-request-id: r1\r\ncontent-length: 2\r\n\r\n{}").unwrap();
     });
-    let call = ApiCall::upload("/api/admin/import", "text/csv", "id,name\n").with_header("idempotency-key", "k1");
+    let call = ApiCall::upload(CallPath::of("/api/admin/import"), "text/csv", "id,name\n")
+        .with_header("idempotency-key", "k1");
     let reply = LocalSet::new().run_until(client.send(call)).await.unwrap();
     assert_eq!(
         (reply.header("x-request-id"), reply.json::<serde_json::Value>().unwrap()),

@@ -1,11 +1,6 @@
 //! A table of products that exist: each row has an id or a SKU, and what to do with the product.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{collections::HashMap, io, path::Path};
 
 use csv::ByteRecord;
 use serde_json::{Map, Value};
@@ -15,15 +10,17 @@ use crate::{
     cli::{
         import_columns::ColumnMap,
         import_table::{TableError, open_table},
+        source::Source,
         table::cell as printed,
     },
     wire::table::{self, cell},
 };
 
 /// The columns that any such table may have.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "sku",
+    "new_sku",
     "delta",
     "total",
     "name",
@@ -37,16 +34,11 @@ const COLUMNS: [&str; 11] = [
 /// More rows are several files.
 const ROWS_MAX: usize = 100_000;
 
-/// How a row names its product.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
-    Sku(String),
-    Id(String),
-}
-
+/// A row names its product by SKU, by id, or by both.
 pub(super) struct Row {
     pub(super) number: u64,
-    pub(super) key: Key,
+    pub(super) sku: Option<String>,
+    pub(super) id: Option<u64>,
     /// The fields of the wire that the row has, or what is wrong with it.
     pub(super) cells: Result<Value, String>,
 }
@@ -61,18 +53,17 @@ pub(super) fn map(text: &str) -> Result<ColumnMap, String> {
 /// # Errors
 /// When it cannot be read, or is no such table.
 pub(super) fn read(path: &Path, many: &ManyArgs, columns: &[&'static str]) -> Result<Vec<Row>, String> {
-    let is_stdin = path == Path::new("-");
-    let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
-    let unreadable = |error: io::Error| format!("{name} cannot be read: {error}");
-    let source: Box<dyn Read> =
-        if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(path).map_err(unreadable)?) };
+    let source = Source(path);
+    let (name, unreadable) = (source.name(), |error: io::Error| source.unreadable(&error));
     let is_known = |cell: &str| place(cell, many, columns).is_some();
-    let (mut reader, header) = open_table(source, many.encoding, is_known).map_err(|error| match error {
+    let opened = source.open().map_err(unreadable)?;
+    let (mut reader, header) = open_table(opened, many.encoding, is_known).map_err(|error| match error {
         TableError::Source(error) => unreadable(error),
         TableError::Form(what) => format!("{name}: {what}"),
     })?;
     let places = places(&header, many, columns).map_err(|what| format!("{name}: {what}"))?;
-    let (mut rows, mut seen, mut record, mut number) = (Vec::new(), HashMap::new(), ByteRecord::new(), 0);
+    let (mut rows, mut record, mut number) = (Vec::new(), ByteRecord::new(), 0);
+    let (mut skus, mut ids) = (HashMap::new(), HashMap::new());
     while reader.read_byte_record(&mut record).map_err(|error| unreadable(error.into()))? {
         if table::is_blank(&record) {
             continue;
@@ -82,10 +73,11 @@ pub(super) fn read(path: &Path, many: &ManyArgs, columns: &[&'static str]) -> Re
             return Err(format!("{name} has more than {ROWS_MAX} rows; nothing was changed"));
         }
         let mut row = read_row(number, &places, &record);
-        if let Some(first) = seen.get(&row.key) {
+        let by_sku = row.sku.clone().map(|sku| *skus.entry(sku).or_insert(number));
+        let by_id = row.id.map(|id| *ids.entry(id).or_insert(number));
+        if let Some(first) = by_sku.into_iter().chain(by_id).find(|first| *first != number) {
             row.cells = Err(format!("row {first} names this product too: give each product one row"));
         }
-        seen.entry(row.key.clone()).or_insert(number);
         rows.push(row);
     }
     Ok(rows)
@@ -144,17 +136,16 @@ fn read_row(number: u64, places: &[Option<&'static str>], record: &ByteRecord) -
             }
         }
     }
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let (sku, id) = (fields.remove("sku").map(text), fields.remove("id").map(text));
-    let key = match (sku, id) {
-        (Some(sku), _) => Key::Sku(sku),
-        (None, Some(id)) => Key::Id(id),
-        (None, None) => {
-            wrong.get_or_insert("the row has neither a sku nor an id".to_owned());
-            Key::Id(format!("row {number}"))
-        }
-    };
-    Row { number, key, cells: wrong.map_or(Ok(fields.into()), Err) }
+    let sku = fields.remove("sku").and_then(|sku| sku.as_str().map(str::to_owned));
+    let id = fields.remove("id").and_then(|id| id.as_u64());
+    // The column sku is the key, so what a product gets is in another one.
+    if let Some(new_sku) = fields.remove("new_sku") {
+        fields.insert("sku".to_owned(), new_sku);
+    }
+    if sku.is_none() && id.is_none() {
+        wrong.get_or_insert("the row has neither a sku nor an id".to_owned());
+    }
+    Row { number, sku, id, cells: wrong.map_or(Ok(fields.into()), Err) }
 }
 
 /// The JSON value that a cell stands for. What a number means is for the service to decide.

@@ -1,7 +1,6 @@
 //! Many things at once: one call of the service for each, a few at a time. Each call can be sent again and does nothing twice.
 
 mod file;
-mod progress;
 mod report;
 mod which;
 
@@ -11,18 +10,20 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use self::{progress::Progress, report::Report};
+use self::report::Report;
 use super::{
     exit::Exit,
     print::{print_line, print_note},
-    service::{CommandError, ServiceArgs},
+    progress::{Counting, Progress},
+    service::{CommandError, ServiceArgs, brief},
+    table::cell,
 };
-use crate::tools::{
-    client::api::{ApiCall, ApiClient, CallError},
-    text::printable,
+use crate::tools::client::{
+    CallPath,
+    api::{ApiCall, ApiClient, CallError},
 };
 
-pub(super) use self::which::{PRODUCTS, Target, WhichArgs};
+pub(super) use self::which::{Target, WhichArgs, product_path, products};
 
 /// Connections, and so calls at the same time. The service decides those of one sale one after another.
 const CONNECTIONS: usize = 8;
@@ -48,7 +49,11 @@ pub(super) enum Work {
 /// How it stands before the call, to see what the call changed.
 pub(super) enum Before {
     Known(Value),
-    At(String),
+    At {
+        path: CallPath,
+        /// The id that it must have.
+        id: Option<u64>,
+    },
 }
 
 /// What the many are, and how they are reported.
@@ -95,7 +100,7 @@ pub(super) async fn run(
     steps: Vec<Step>,
 ) -> Result<Exit, CommandError> {
     let rows: Vec<_> = steps.iter().map(|step| (step.row, step.name.clone())).collect();
-    let progress = RefCell::new(Progress::begin(steps.len() as u64, kind.noun));
+    let progress = RefCell::new(Progress::begin(Counting::Things(kind.noun, Some(steps.len() as u64))));
     let outcomes = RefCell::new(rows.iter().map(|_| Outcome::NotTried).collect::<Vec<_>>());
     let (queue, stopped) = (RefCell::new(steps.into_iter().enumerate()), Cell::new(None));
     let connections = (0..rows.len().min(CONNECTIONS)).map(|_| async {
@@ -131,17 +136,14 @@ async fn take(client: &mut ApiClient, kind: &Kind, work: Work) -> (Outcome, Opti
         Work::Call { before, call } => (before, call),
     };
     let before = match before {
-        Before::Known(before) => Ok(before),
-        Before::At(path) => match client.send(ApiCall::get(path)).await {
-            Ok(reply) => reply.json(),
-            Err(error) => Err(error),
+        Before::Known(before) => before,
+        Before::At { path, id } => match read(client, path).await {
+            Ok(before) if id.is_some_and(|id| before["id"] != id) => return (other_product(&before, id), None),
+            Ok(before) => before,
+            Err(CallError::Refused(refusal)) if refusal.is_refusal() => return answered(CallError::Refused(refusal)),
+            // Only read.
+            Err(error) => return (Outcome::NotTried, Some(brief(&error))),
         },
-    };
-    let before: Value = match before {
-        Ok(before) => before,
-        Err(CallError::Refused(refusal)) if refusal.is_refusal() => return answered(CallError::Refused(refusal)),
-        // Only read.
-        Err(error) => return (Outcome::NotTried, Some(explain(&error))),
     };
     let call = match &kind.run {
         Some(run) => call.with_header("idempotency-key", key_in_run(run, &before["id"])),
@@ -156,9 +158,20 @@ async fn take(client: &mut ApiClient, kind: &Kind, work: Work) -> (Outcome, Opti
     }
 }
 
+async fn read(client: &mut ApiClient, path: CallPath) -> Result<Value, CallError> {
+    client.send(ApiCall::get(path)).await?.json()
+}
+
+/// The row has the id of one product and the SKU of another.
+fn other_product(before: &Value, id: Option<u64>) -> Outcome {
+    let (id, found) = (id.unwrap_or_default(), cell(&before["id"]));
+    let detail = format!("the row has id {id}, and its sku is that of product {found}: which one is meant?");
+    Outcome::Refused { code: String::new(), detail }
+}
+
 /// What a call without a success means.
 fn answered(error: CallError) -> (Outcome, Option<String>) {
-    let why = explain(&error);
+    let why = brief(&error);
     match error {
         // Everything else would be refused like this.
         CallError::Refused(refusal) if matches!(refusal.status, 401 | 403) => (Outcome::NotTried, Some(why)),
@@ -167,14 +180,7 @@ fn answered(error: CallError) -> (Outcome, Option<String>) {
         }
         CallError::Refused(_) | CallError::Unreadable => (Outcome::Unknown(why.clone()), Some(why)),
         CallError::Transport(error) if error.may_have_effect() => (Outcome::Unknown(why.clone()), Some(why)),
-        CallError::Transport(_) | CallError::NoToken | CallError::InvalidHeader(_) => (Outcome::NotTried, Some(why)),
-    }
-}
-
-fn explain(error: &CallError) -> String {
-    match error {
-        CallError::Transport(error) => format!("no answer: {error}"),
-        other => printable(&other.to_string()),
+        _ => (Outcome::NotTried, Some(why)),
     }
 }
 

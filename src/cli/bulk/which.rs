@@ -12,12 +12,29 @@ use crate::{
         arguments::{filled, product_id},
         import::encoding,
         import_columns::ColumnMap,
+        list::read_list,
         service::CommandError,
     },
-    tools::client::api::{ApiCall, ApiClient, escape},
+    tools::client::{
+        CallPath,
+        api::{ApiCall, ApiClient},
+    },
+    wire::Page,
 };
 
-pub(in crate::cli) const PRODUCTS: &str = "/api/admin/products";
+const PRODUCTS: &str = "/api/admin/products";
+
+pub(in crate::cli) fn products() -> CallPath {
+    CallPath::of(PRODUCTS)
+}
+
+/// The path of a product, by what people say.
+pub(in crate::cli) fn product_path(id: Option<u64>, sku: Option<&str>) -> CallPath {
+    match sku {
+        Some(sku) => products().segment("by-sku").segment(sku),
+        None => products().segment(id.unwrap_or_default()),
+    }
+}
 
 /// A product that exists, by its id or its SKU; or many.
 #[derive(Args)]
@@ -53,7 +70,7 @@ pub(in crate::cli) struct ManyArgs {
 /// What a command is about.
 pub(in crate::cli) enum Target {
     /// The path of one product.
-    One(String),
+    One(CallPath),
     Many(Vec<Product>),
 }
 
@@ -61,7 +78,7 @@ pub(in crate::cli) enum Target {
 pub(in crate::cli) struct Product {
     row: Option<u64>,
     name: String,
-    path: String,
+    path: CallPath,
     before: Before,
     /// What its row has, or what is wrong with it.
     cells: Result<Value, String>,
@@ -78,48 +95,42 @@ impl WhichArgs {
         columns: &'static [&'static str],
     ) -> Result<Target, CommandError> {
         if let Some(sale) = &self.sale {
-            let products = client.list(&format!("{PRODUCTS}?sale={}", escape(sale))).await?;
-            let products = products["data"].as_array().cloned().unwrap_or_default();
-            return Ok(Target::Many(products.into_iter().map(of_sale).collect()));
+            let Page { data, .. } = read_list(client, "product", products().with("sale", sale), None).await?;
+            return Ok(Target::Many(data.into_iter().map(of_sale).collect()));
         }
         if let Some(path) = &self.file {
             let rows = file::read(path, &self.many, columns).map_err(CommandError::NotDone)?;
             return Ok(Target::Many(rows.into_iter().map(of_row).collect()));
         }
-        let sku = self.sku.as_deref().map(by_sku);
-        Ok(Target::One(sku.unwrap_or_else(|| by_id(&self.id.unwrap_or_default().to_string()))))
+        Ok(Target::One(product_path(self.id, self.sku.as_deref())))
+    }
+
+    /// Whether rows of a file may say more than the flags.
+    pub(in crate::cli) fn has_rows(&self) -> bool {
+        self.file.is_some()
     }
 }
 
-fn by_sku(sku: &str) -> String {
-    format!("{PRODUCTS}/by-sku/{}", escape(sku))
-}
-
-fn by_id(id: &str) -> String {
-    format!("{PRODUCTS}/{id}")
-}
-
 fn of_sale(product: Value) -> Product {
-    let id = product["id"].to_string();
-    let name = product["sku"].as_str().map_or_else(|| id.clone(), str::to_owned);
+    let id = product["id"].as_u64();
+    let name = product["sku"].as_str().map_or_else(|| product["id"].to_string(), str::to_owned);
     let cells = Ok(Value::Object(serde_json::Map::new()));
-    Product { row: None, name, path: by_id(&id), before: Before::Known(product), cells }
+    Product { row: None, name, path: product_path(id, None), before: Before::Known(product), cells }
 }
 
 fn of_row(row: file::Row) -> Product {
-    let path = match &row.key {
-        file::Key::Sku(sku) => by_sku(sku),
-        file::Key::Id(id) => by_id(id),
-    };
-    let (file::Key::Sku(name) | file::Key::Id(name)) = row.key;
-    Product { row: Some(row.number), name, before: Before::At(path.clone()), path, cells: row.cells }
+    let file::Row { number, sku, id, cells } = row;
+    let path = product_path(id, sku.as_deref());
+    let id_name = id.map_or_else(|| format!("row {number}"), |id| id.to_string());
+    let before = Before::At { path: path.clone(), id: id.filter(|_| sku.is_some()) };
+    Product { row: Some(number), name: sku.unwrap_or(id_name), before, path, cells }
 }
 
 impl Product {
     /// The step that does with this product what the call does. The call gets the path of the product, and what its row has.
-    pub(in crate::cli) fn step(self, call: impl FnOnce(&str, Value) -> Result<ApiCall, String>) -> Step {
+    pub(in crate::cli) fn step(self, call: impl FnOnce(CallPath, Value) -> Result<ApiCall, String>) -> Step {
         let Self { row, name, path, before, cells } = self;
-        let work = cells.and_then(|cells| call(&path, cells));
+        let work = cells.and_then(|cells| call(path, cells));
         Step { row, name, work: work.map_or_else(Work::Wrong, |call| Work::Call { before, call }) }
     }
 }

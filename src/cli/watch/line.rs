@@ -118,11 +118,11 @@ pub(super) struct Units {
 impl Units {
     pub(super) fn of<'a>(products: impl IntoIterator<Item = &'a ProductBody<'static>>) -> Self {
         let add = |sum: Self, product: &ProductBody<'_>| Self {
-            total: sum.total + product.total_stock,
-            available: sum.available + product.available_stock,
-            held: sum.held + product.held_stock,
-            pending: sum.pending + product.pending_stock,
-            sold: sum.sold + product.sold_stock,
+            total: sum.total.saturating_add(product.total_stock),
+            available: sum.available.saturating_add(product.available_stock),
+            held: sum.held.saturating_add(product.held_stock),
+            pending: sum.pending.saturating_add(product.pending_stock),
+            sold: sum.sold.saturating_add(product.sold_stock),
         };
         products.into_iter().fold(Self::default(), add)
     }

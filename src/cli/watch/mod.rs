@@ -9,10 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use self::screen::Screen;
 use super::{
@@ -23,9 +20,12 @@ use super::{
     print::print_error,
     service::{client_of, explain_refusal, settings, with_service},
 };
-use crate::tools::{
-    client::{Bounds, api::ApiClient},
-    watch::{Watch, view::View},
+use crate::{
+    app::signals::StopSignals,
+    tools::{
+        client::{Bounds, api::ApiClient},
+        watch::{Watch, view::View},
+    },
 };
 
 /// A service that takes longer is shown as one that does not answer.
@@ -68,7 +68,7 @@ pub(super) struct WatchArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = instant::read_pause)]
     duration: Option<Duration>,
     /// Most products in the table; the others are summed [default: as many as fit]
-    #[arg(long, value_name = "N", value_parser = whole(1, TOP_MAX))]
+    #[arg(long, value_name = "N", value_parser = whole(1, TOP_MAX), conflicts_with = "json")]
     top: Option<u64>,
     /// Print each look as one line of JSON
     #[arg(long)]
@@ -77,9 +77,9 @@ pub(super) struct WatchArgs {
 
 pub(super) fn run(common: &CommonArgs, args: &WatchArgs) -> Exit {
     with_service(clients(common, args), async |clients| {
-        let mut interrupt = Interrupt::listen().map_err(|error| error.to_string())?;
+        let mut signals = StopSignals::listen().map_err(|error| error.to_string())?;
         let mut out = Output::of(args);
-        let exit = watch(Watch::new(clients, args.sale.clone()), args, &mut interrupt, &mut out).await;
+        let exit = watch(Watch::new(clients, args.sale.clone()), args, &mut signals, &mut out).await;
         drop(out);
         exit
     })
@@ -95,7 +95,7 @@ fn clients(common: &CommonArgs, args: &WatchArgs) -> Result<Vec<ApiClient>, Stri
 async fn watch(
     mut watch: Watch,
     args: &WatchArgs,
-    interrupt: &mut Interrupt,
+    signals: &mut StopSignals,
     out: &mut Output,
 ) -> Result<Exit, String> {
     let begun = Instant::now();
@@ -104,7 +104,7 @@ async fn watch(
     loop {
         let view = tokio::select! {
             biased;
-            () = interrupt.came() => break,
+            () = signals.received() => break,
             view = watch.look() => view,
         };
         let view = match view {
@@ -126,31 +126,12 @@ async fn watch(
             break;
         }
         tokio::select! {
-            () = interrupt.came() => break,
+            () = signals.received() => break,
             () = sleep_until(next) => {}
         }
     }
     out.close();
     Ok(if has_answer { Exit::Done } else { Exit::Unknown })
-}
-
-/// Ctrl-C, or a polite request to end.
-struct Interrupt {
-    int: Signal,
-    term: Signal,
-}
-
-impl Interrupt {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
-    }
-
-    async fn came(&mut self) {
-        tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
-        }
-    }
 }
 
 /// Where views go.

@@ -6,7 +6,7 @@ use console::{Term, measure_text_width, truncate_str};
 
 use super::line::{self, Units, by_reason, per_second};
 use crate::{
-    cli::table::{Column, Table, counted, name_of},
+    cli::table::{Column, Table, cell, counted, name_of},
     tools::watch::{
         Watch,
         rates::FamilyView,
@@ -23,7 +23,10 @@ const CLEAR_LINE: &str = "\u{1b}[K";
 const CLEAR_REST: &str = "\u{1b}[J";
 /// The size of a terminal that does not say its own.
 const SIZE: (u16, u16) = (24, 80);
+const NAME_COLUMNS_MIN: usize = 8;
 const NAME_COLUMNS_MAX: usize = 24;
+/// What the other columns of the table usually take.
+const NUMBERS_COLUMNS: usize = 50;
 const BAR_COLUMNS_MIN: usize = 8;
 const BAR_COLUMNS_MAX: usize = 40;
 
@@ -131,34 +134,39 @@ fn table(stock: &StockView, activity: impl Fn(u64) -> f64, most: usize, width: u
     products.sort_by(|a, b| activity(b.id).total_cmp(&activity(a.id)).then(a.id.cmp(&b.id)));
     let rest = products.split_off(most.min(products.len()));
     products.sort_by_key(|product| product.id);
-    let mut rows: Vec<(String, String, Units)> = products
-        .iter()
-        .map(|product| (product.id.to_string(), name_of(Some(&product.name), NAME_COLUMNS_MAX), Units::of([*product])))
-        .collect();
+    let has_skus = stock.products.iter().any(|product| product.sku.is_some());
+    let name_columns = width.saturating_sub(NUMBERS_COLUMNS).clamp(NAME_COLUMNS_MIN, NAME_COLUMNS_MAX);
+    let row = |product: &&ProductBody<'static>| {
+        let name = name_of(Some(&product.name), name_columns);
+        ([product.id.to_string(), cell(&product.sku), name], Units::of([*product]))
+    };
+    let mut rows: Vec<([String; 3], Units)> = products.iter().map(row).collect();
     if !rest.is_empty() {
         let more = if stock.has_more_products { " and more" } else { "" };
         let name = format!("{}{more}", counted(rest.len() as u64, "other product"));
-        rows.push(("+".to_owned(), name, Units::of(rest)));
+        rows.push((["+".to_owned(), String::new(), name_of(Some(&name), name_columns)], Units::of(rest)));
     }
-    let mut table = Table::new(&[
-        Column::Right("ID"),
-        Column::Left("PRODUCT"),
+    let sku = has_skus.then_some(Column::Left("SKU"));
+    let columns = [Column::Right("ID")].into_iter().chain(sku).chain([
+        Column::Spare("PRODUCT"),
         Column::Right("AVAILABLE"),
         Column::Right("HELD"),
         Column::Right("PENDING"),
         Column::Right("SOLD"),
-        Column::Right("TOTAL"),
+        Column::SpareRight("TOTAL"),
     ]);
-    for (id, name, units) in &rows {
+    let mut table = Table::new(&columns.collect::<Vec<_>>());
+    for ([id, sku, name], units) in &rows {
         let numbers = [units.available, units.held, units.pending, units.sold, units.total].map(|n| n.to_string());
-        table.row([id.clone(), name.clone()].into_iter().chain(numbers));
+        let sku = has_skus.then(|| sku.clone());
+        table.row([id.clone()].into_iter().chain(sku).chain([name.clone()]).chain(numbers));
     }
-    let plain = table.plain();
+    let plain = table.plain(width);
     let used = plain.lines().map(measure_text_width).max().unwrap_or(0);
     let columns = width.saturating_sub(used + 2).min(BAR_COLUMNS_MAX);
     let mut lines: Vec<String> = plain.lines().map(str::to_owned).collect();
     if columns >= BAR_COLUMNS_MIN {
-        for (line, (_, _, units)) in lines.iter_mut().skip(1).zip(&rows) {
+        for (line, (_, units)) in lines.iter_mut().skip(1).zip(&rows) {
             let gap = used + 2 - measure_text_width(line);
             *line = format!("{line}{}{}", " ".repeat(gap), bar(units, columns));
         }
@@ -247,6 +255,20 @@ mod tests {
         assert_eq!(words(rows[1]).split(" █").next().unwrap(), "29 Shoe 29 1 2 3 4 10");
         assert!(rows[2].contains("+  28 other products         28    56       84   112    280"), "{text}");
         assert!(rows[3].contains("█ sold"), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_keeps_the_sku_and_the_units() {
+        let shoe =
+            |id, sku: Option<&'static str>| ProductBody { sku: sku.map(Into::into), ..product(id, [1, 2, 3, 4]) };
+        let view = view(vec![shoe(7, Some("AIR-41")), shoe(8, None)]);
+        let rows = |width| {
+            let lines = frame(&view, |_| 0.0, None, width, 24);
+            let table = lines.into_iter().skip_while(|line| !line.contains("AVAILABLE")).take(3);
+            table.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(45), ["ID SKU AVAILABLE HELD PENDING SOLD", "7 AIR-41 1 2 3 4", "8 - 1 2 3 4"]);
+        assert_eq!(rows(66)[0], "ID SKU PRODUCT AVAILABLE HELD PENDING SOLD TOTAL");
     }
 
     #[test]

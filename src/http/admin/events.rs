@@ -1,11 +1,11 @@
 //! GET /api/admin/events: the log, page by page, and what comes next to those who wait for it.
 
-use std::time::Duration;
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Parameters, authorize};
+use super::{Parameters, authorize, reversed};
 use crate::{
     domain::{
         event::{EventKind, EventPage, EventQuery, EventStart},
@@ -35,7 +35,8 @@ pub(in crate::http) async fn list(
     Parsed(ListRequest { mut query, wait }): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
     if wait.is_zero() || context.draining.has_begun() {
-        return Ok(answered(&store, &read(&store, &query).await?));
+        let page = read(&store, &query).await?;
+        return Ok(answered(&store, &page));
     }
     // Before the first look, so that nothing comes between the two.
     let mut waiting = store.wait_for_events()?;
@@ -46,7 +47,7 @@ pub(in crate::http) async fn list(
         if !page.events.is_empty() || !page.missing.is_empty() || is_last {
             return Ok(answered(&store, &page));
         }
-        query.start = EventStart::After(page.next);
+        query.start = EventStart::After(page.next.clone());
         is_last = if page.has_more {
             Instant::now() >= deadline
         } else {
@@ -59,9 +60,9 @@ pub(in crate::http) async fn list(
     }
 }
 
-async fn read(store: &Store, query: &EventQuery) -> Result<EventPage, Problem> {
-    match store.list_events(query).await? {
-        ListEventsOutcome::Page(page) => Ok(page),
+async fn read(store: &Arc<Store>, query: &EventQuery) -> Result<Rc<EventPage>, Problem> {
+    match &*store.share_events(query).await? {
+        ListEventsOutcome::Page(page) => Ok(Rc::clone(page)),
         ListEventsOutcome::SaleNotFound => Err(refusals::sale_not_found()),
         ListEventsOutcome::ClockSteppedBack => Err(clock_stepped_back()),
     }
@@ -92,6 +93,11 @@ impl FromHttp for ListRequest {
         let start = read_start(&mut parameters, sale.as_ref());
         let kinds = parameters.read("types", &types_rule(), read_kinds).unwrap_or_default();
         let until_ms = parameters.read("until", INSTANT, read_instant);
+        if let (EventStart::Since(since_ms), Some(until_ms)) = (&start, until_ms)
+            && *since_ms > until_ms
+        {
+            parameters.errors.push(reversed());
+        }
         let limit = parameters.limit_to(LIMIT_MAX);
         let wait = parameters.read("wait", "a whole number of seconds from 0 to 30", |text| {
             text.parse().ok().filter(|seconds| *seconds <= WAIT_SECONDS_MAX)

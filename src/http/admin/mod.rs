@@ -8,6 +8,7 @@ pub(super) mod export;
 pub(super) mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
+mod groups;
 pub(super) mod import;
 mod new_product;
 pub(super) mod orders;
@@ -106,6 +107,12 @@ fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
     }
 }
 
+/// The complaint about a part of time that ends before it begins.
+fn reversed() -> FieldError {
+    let detail = "until must not be earlier than since".into();
+    FieldError { pointer: "/until".to_owned(), code: "conflict", detail }
+}
+
 /// Parameters that several lists have.
 impl Parameters {
     fn status(&mut self) -> Option<OrderStatus> {
@@ -123,8 +130,7 @@ impl Parameters {
         let mut instant = |name| self.read(name, what, time::parse_or_epoch_ms);
         let period = Period { since_ms: instant("since"), until_ms: instant("until") };
         if period.is_reversed() {
-            let detail = "until must not be earlier than since".into();
-            self.errors.push(FieldError { pointer: "/until".to_owned(), code: "conflict", detail });
+            self.errors.push(reversed());
         }
         period
     }

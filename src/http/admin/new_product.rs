@@ -78,7 +78,7 @@ pub(super) fn created(product: &NewProduct, outcome: PutProductOutcome) -> Resul
     match outcome {
         PutProductOutcome::Created { product, new_sale } => Ok((product, new_sale)),
         PutProductOutcome::AlreadyExists(id) => Err(already_exists(product, id)),
-        PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
+        PutProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs("/currency", sale_currency)),
     }
 }
 
@@ -95,9 +95,10 @@ pub(super) fn sku_exists() -> Problem {
     Problem::new(Code::AlreadyExists, "there is a product with this SKU already")
 }
 
-pub(super) fn currency_differs(sale_currency: Currency) -> Problem {
+/// `pointer`: the field that does not fit.
+pub(super) fn currency_differs(pointer: &str, sale_currency: Currency) -> Problem {
     Problem::of_fields(&[FieldError {
-        pointer: "/currency".to_owned(),
+        pointer: pointer.to_owned(),
         code: "currency_differs",
         detail: format!("all products of this sale are sold in {}", sale_currency.code()).into(),
     }])

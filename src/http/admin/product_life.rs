@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
 
 use super::{
     Parameters, acts, authorize,
+    new_product::currency_differs,
     products::{key_in_path, named},
 };
 use crate::{
     domain::{
         act::{Act, Reason},
         ids::SaleId,
-        money::Currency,
         outcome::{DeleteProductOutcome, MoveProductOutcome},
         sku::ProductKey,
         visibility::Audience,
@@ -54,7 +54,7 @@ pub(in crate::http) async fn to_sale(
         MoveProductOutcome::AlreadyThere => products::product(&store, id, Audience::Admins).await,
         MoveProductOutcome::ProductNotFound => Err(refusals::product_not_found()),
         MoveProductOutcome::SaleNotFound => Err(refusals::sale_not_found()),
-        MoveProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs(sale_currency)),
+        MoveProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs("/sale", sale_currency)),
         MoveProductOutcome::HasOrders => Err(refusals::product_has_orders()),
         MoveProductOutcome::HasHolds => Err(refusals::product_has_holds()),
     }
@@ -95,12 +95,4 @@ fn read_move(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(SaleId, Op
     let mut object = Object::open(json, "", &["sale", "reason"], errors)?;
     let reason = acts::reason_in(&mut object);
     Some((object.required_text("sale", "the id of a sale", SaleId::parse)?, reason))
-}
-
-fn currency_differs(sale_currency: Currency) -> Problem {
-    Problem::of_fields(&[FieldError {
-        pointer: "/sale".to_owned(),
-        code: "currency_differs",
-        detail: format!("all products of that sale are sold in {}", sale_currency.code()).into(),
-    }])
 }

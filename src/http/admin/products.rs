@@ -13,7 +13,7 @@ use crate::{
         product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
         product_query::ProductQuery,
         quantity::Quantity,
-        sku::ProductKey,
+        sku::{ProductKey, Sku},
         text::{IdempotencyKey, Name},
         visibility::{Audience, Visibility},
     },
@@ -88,6 +88,8 @@ pub(super) fn changed(outcome: ChangeProductOutcome) -> Result<Change<Product>, 
             Err(wrong_price(format!("price must have at most {decimals} decimals, as {} has", currency.code())))
         }
         ChangeProductOutcome::PriceTooLarge => Err(wrong_price(refusals::price_too_large())),
+        ChangeProductOutcome::HasSku(own) => Err(refusals::product_has_sku(&own)),
+        ChangeProductOutcome::SkuTaken(other) => Err(new_product::sku_exists().with("id", other.get())),
     }
 }
 
@@ -178,8 +180,18 @@ impl FromHttp for RestockRequest {
     }
 }
 
-const CHANGES: [&str; 9] =
-    ["name", "metadata", "price", "max_per_hold", "max_per_customer", "group", "visibility", "archived", "reason"];
+const CHANGES: [&str; 10] = [
+    "name",
+    "sku",
+    "metadata",
+    "price",
+    "max_per_hold",
+    "max_per_customer",
+    "group",
+    "visibility",
+    "archived",
+    "reason",
+];
 
 /// The product in the path, of a route with an id or with a SKU.
 pub(super) fn key_in_path(request: &HttpRequest) -> Result<ProductKey, Problem> {
@@ -198,6 +210,7 @@ pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Optio
     let no_group = object.clears("group").then_some(None);
     let change = ProductChange {
         name: object.text("name", Name::RULE, Name::parse),
+        sku: object.text("sku", Sku::RULE, Sku::parse),
         metadata: object.metadata_change(),
         price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
         max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 
-use super::{Parameters, acts, authorize, products::read_limit};
+use super::{Parameters, acts, authorize, groups, products::read_limit};
 use crate::{
     domain::{
         act::{Act, Reason},
@@ -69,10 +69,15 @@ pub(in crate::http) async fn change(
     Parsed(request): Parsed<ChangeRequest>,
 ) -> Result<HttpResponse, Problem> {
     let ChangeRequest { id, change, act } = request;
+    let limits_groups = change.max_per_group.flatten().is_some();
     match store.change_sale(&id, &change, &act).await? {
         ChangeSaleOutcome::Changed(change) => {
             acts::log_sale(&act, "sale.changed", &change);
-            Ok(answer::json(StatusCode::OK, &SaleBody::of(&change.after)))
+            let mut body = SaleBody::of(&change.after);
+            if limits_groups {
+                body.warnings = groups::warnings_of(&store, &id).await;
+            }
+            Ok(answer::json(StatusCode::OK, &body))
         }
         ChangeSaleOutcome::SaleNotFound => Err(refusals::sale_not_found()),
         ChangeSaleOutcome::TermsConflict { term } => Err(Problem::of_fields(&[conflict(term)])),

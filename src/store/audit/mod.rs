@@ -85,7 +85,7 @@ impl Store {
                 let (product, listing) = (page.text()?, page.text()?);
                 match Entry::read(&listing) {
                     Some(Entry::Product(listing, _)) => _ = sales.entry(listing.sale).or_insert(false),
-                    Some(Entry::Deleted) => {}
+                    Some(Entry::Deleted(_)) => {}
                     None => return Err(Failure::unreadable(format!("product {product}"))),
                 }
             }

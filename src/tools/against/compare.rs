@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use super::{
     Question,
@@ -21,14 +21,15 @@ use crate::{
         money::{Amount, Currency},
         order::OrderStatus,
     },
-    tools::client::api::{ApiCall, ApiClient, CallError, escape},
+    tools::client::{
+        CallPath,
+        api::{ApiCall, ApiClient, CallError},
+        walk::{PAGE, Walk},
+    },
     wire::{
-        Page, event::changed_fields, order::OrderRow, product::ProductBody, review::ReviewBody, sale::SaleBody,
-        time::rfc3339,
+        event::changed_fields, order::OrderRow, product::ProductBody, review::ReviewBody, sale::SaleBody, time::rfc3339,
     },
 };
-
-const PAGE: u64 = 100;
 
 /// Something that may be missing or older in the store: its sale's log decides.
 struct Suspect {
@@ -50,7 +51,7 @@ pub(super) struct Comparer<'a, P> {
     available: BTreeMap<u64, u64>,
 }
 
-impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
+impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
     pub(super) fn new(client: &'a mut ApiClient, question: &'a Question<'a>, progress: P) -> Self {
         let (found, sums) = (Comparison::default(), Sums::default());
         Self { client, question, progress, found, sums, suspects: BTreeMap::new(), available: BTreeMap::new() }
@@ -74,37 +75,58 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
 
     async fn compare_sale(&mut self, sale: &SaleId, position: Position, terms: &SaleBody<'_>) -> Result<(), CallError> {
         self.found.sales.in_log += 1;
-        let there = self.find::<SaleBody<'static>>(&format!("/api/admin/sales/{sale}")).await?;
-        let [ours, theirs] = [Some(terms), there.as_ref()].map(|terms| terms.map(|terms| serde_json::json!(terms)));
-        if ours != theirs {
-            let in_store = theirs.is_some().then(|| "other terms".to_owned());
-            let finding = finding(What::Sale, sale, sale.as_str(), "its terms".to_owned(), in_store, position);
-            self.suspect(sale, position, finding, None);
+        (self.progress)("sales", self.found.sales.in_log);
+        let there = self.find::<SaleBody<'static>>(CallPath::of("/api/admin/sales").segment(sale)).await?;
+        let subject = Subject { what: What::Sale, sale, id: sale.as_str(), position };
+        match there {
+            None => self.suspect(sale, position, subject.missing("there".to_owned()), None),
+            Some(there) => self.suspect_fields(&subject, changed_fields(&there, terms)),
         }
         Ok(())
     }
 
     async fn compare_products(
         &mut self,
-        products: BTreeMap<u64, Known<ProductBody<'static>>>,
+        products: BTreeMap<u64, Known<Option<ProductBody<'static>>>>,
     ) -> Result<(), CallError> {
         for (id, Known { sale, position, body }) in products {
             self.found.products.in_log += 1;
             (self.progress)("products", self.found.products.in_log);
-            let there = self.find::<ProductBody<'static>>(&format!("/api/admin/products/{id}")).await?;
+            let there = self.find::<ProductBody<'static>>(CallPath::of("/api/admin/products").segment(id)).await?;
             self.available.extend(there.iter().map(|there| (id, there.available_stock)));
-            let (mut in_log, mut in_store) = (summary(&body), there.as_ref().map(summary));
-            let other = there.map_or_else(Map::new, |there| changed_fields(&there, &body));
-            for (field, values) in other.iter().filter(|(field, _)| !MOVES.contains(&field.as_str())) {
-                in_log = format!("{in_log}, {field} {}", values["to"]);
-                in_store = in_store.map(|text| format!("{text}, {field} {}", values["from"]));
-            }
-            if Some(&in_log) != in_store.as_ref() {
-                let finding = finding(What::Product, &sale, &id.to_string(), in_log, in_store, position);
-                self.suspect(&sale, position, finding, None);
+            let subject = Subject { what: What::Product, sale: &sale, id: &id.to_string(), position };
+            match (body, there) {
+                (None, None) => {}
+                (None, Some(there)) => {
+                    let finding = Finding { in_store: Some(summary(&there)), ..subject.missing("deleted".to_owned()) };
+                    self.suspect(&sale, position, finding, None);
+                }
+                (Some(body), None) => self.suspect(&sale, position, subject.missing(summary(&body)), None),
+                (Some(body), Some(there)) => {
+                    let mut fields = changed_fields(&there, &body);
+                    fields.retain(|field, _| !MOVES.contains(&field.as_str()));
+                    self.suspect_fields(&subject, fields);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Fields with other values in the store (`from`) than in the log (`to`).
+    fn suspect_fields(&mut self, subject: &Subject<'_>, fields: Map<String, Value>) {
+        if fields.is_empty() {
+            return;
+        }
+        let all = |side: &str| {
+            let texts = fields.iter().map(|(field, values)| format!("{field} {}", shown(&values[side])));
+            texts.collect::<Vec<_>>().join(", ")
+        };
+        let (in_log, in_store) = (all("to"), Some(all("from")));
+        let fields = fields
+            .into_iter()
+            .map(|(field, values)| (field, json!({"in_log": values["to"], "in_store": values["from"]})));
+        let finding = Finding { in_store, fields: fields.collect(), ..subject.missing(in_log) };
+        self.suspect(subject.sale, subject.position, finding, None);
     }
 
     async fn compare_orders(
@@ -113,10 +135,9 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
         mut orders: HashMap<String, KnownOrder>,
     ) -> Result<(), CallError> {
         self.found.orders.in_log += orders.len() as u64;
-        let (mut cursor, mut compared) = (String::new(), 0);
-        loop {
-            let path = format!("/api/admin/orders?sale={sale}&limit={PAGE}{cursor}");
-            let Some(page) = self.find::<Page<OrderRow<'static>>>(&path).await? else { break };
+        let mut walk = Walk::new(CallPath::of("/api/admin/orders").with("sale", sale));
+        let mut compared = 0;
+        while let Some(page) = unless_missing(walk.next::<OrderRow<'static>>(self.client, PAGE).await)?.flatten() {
             for row in &page.data {
                 if let Some(known) = orders.remove(&*row.id)
                     && known.status.as_str() != row.status
@@ -126,8 +147,6 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
             }
             compared += page.data.len() as u64;
             (self.progress)("orders", compared);
-            let Some(next) = page.next_cursor else { break };
-            cursor = format!("&cursor={}", escape(&next));
         }
         let keeps_since =
             self.question.now_ms - i64::try_from(self.question.retention_seconds).unwrap_or(i64::MAX) * 1_000;
@@ -146,11 +165,11 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
         mut reviews: HashMap<String, Known<ReviewBody<'static>>>,
     ) -> Result<(), CallError> {
         self.found.reviews.in_log = reviews.len() as u64;
+        let mut compared = 0;
         for status in ["open", "resolved"] {
-            let mut cursor = String::new();
+            let mut walk = Walk::new(CallPath::of("/api/admin/reviews").with("status", status));
             while !reviews.is_empty() {
-                let path = format!("/api/admin/reviews?status={status}&limit={PAGE}{cursor}");
-                let Some(page) = self.find::<Page<ReviewBody<'static>>>(&path).await? else { break };
+                let Some(page) = walk.next::<ReviewBody<'static>>(self.client, PAGE).await? else { break };
                 for there in &page.data {
                     if let Some(known) = reviews.remove(&there.id)
                         && known.body.status != there.status
@@ -158,8 +177,8 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
                         self.suspect_review(known, Some(there.status.clone().into_owned()));
                     }
                 }
-                let Some(next) = page.next_cursor else { break };
-                cursor = format!("&cursor={}", escape(&next));
+                compared += page.data.len() as u64;
+                (self.progress)("reviews", compared);
             }
         }
         reviews.into_values().for_each(|known| self.suspect_review(known, None));
@@ -172,7 +191,8 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
             status if has_money(status) => What::OrderWithMoney,
             _ => What::Order,
         };
-        let mut finding = finding(what, sale, id, known.status.as_str().to_owned(), in_store, known.position);
+        let subject = Subject { what, sale, id, position: known.position };
+        let mut finding = Finding { in_store, ..subject.missing(known.status.as_str().to_owned()) };
         finding.amount = known.total.map(|(amount, currency)| amount.in_currency(&currency).to_string());
         finding.currency = known.total.map(|(_, currency)| currency.code().to_owned());
         self.suspect(sale, known.position, finding, (what == What::PaidOrder).then_some(known));
@@ -180,7 +200,8 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
 
     fn suspect_review(&mut self, Known { sale, position, body }: Known<ReviewBody<'static>>, in_store: Option<String>) {
         let in_log = format!("{}, {}", body.status, body.reason);
-        let mut finding = finding(What::Review, &sale, &body.id, in_log, in_store, position);
+        let subject = Subject { what: What::Review, sale: &sale, id: &body.id, position };
+        let mut finding = Finding { in_store, ..subject.missing(in_log) };
         finding.amount = body.amount;
         finding.currency = body.currency.map(Cow::into_owned);
         self.suspect(&sale, position, finding, None);
@@ -218,10 +239,13 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
         if let Some(KnownOrder { total, lines, .. }) = paid {
             if let Some((amount, currency)) = total {
                 let (sum, orders) = self.sums.money.entry(currency.code()).or_default();
-                *sum += amount.ten_thousandths();
+                *sum = sum.saturating_add(amount.ten_thousandths());
                 *orders += 1;
             }
-            lines.iter().for_each(|(product, units)| *self.sums.units.entry(*product).or_default() += units);
+            for (product, units) in &lines {
+                let sum = self.sums.units.entry(*product).or_default();
+                *sum = sum.saturating_add(*units);
+            }
         }
         self.found.differences.push(finding);
     }
@@ -241,25 +265,52 @@ impl<'a, P: Fn(&str, u64)> Comparer<'a, P> {
     }
 
     /// `None`: the service has no such thing.
-    async fn find<T: DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, CallError> {
-        match self.client.send(ApiCall::get(path)).await {
-            Ok(reply) => reply.json().map(Some),
-            Err(CallError::Refused(refusal)) if refusal.code.ends_with("_not_found") => Ok(None),
-            Err(error) => Err(error),
+    async fn find<T: DeserializeOwned>(&mut self, path: CallPath) -> Result<Option<T>, CallError> {
+        let found = self.client.send(ApiCall::get(path)).await;
+        unless_missing(found)?.map(|reply| reply.json()).transpose()
+    }
+}
+
+fn unless_missing<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match answer {
+        Err(CallError::Refused(refusal)) if refusal.code.ends_with("_not_found") => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// What a finding is about.
+struct Subject<'a> {
+    what: What,
+    sale: &'a SaleId,
+    id: &'a str,
+    position: Position,
+}
+
+impl Subject<'_> {
+    /// It is not in the store.
+    fn missing(&self, in_log: String) -> Finding {
+        let Self { what, sale, id, position } = self;
+        Finding {
+            what: *what,
+            sale: sale.to_string(),
+            id: (*id).to_owned(),
+            in_log,
+            in_store: None,
+            fields: Map::new(),
+            amount: None,
+            currency: None,
+            at: rfc3339(i64::try_from(position.ms()).unwrap_or(0)),
         }
     }
 }
 
-fn finding(
-    what: What,
-    sale: &SaleId,
-    id: &str,
-    in_log: String,
-    in_store: Option<String>,
-    position: Position,
-) -> Finding {
-    let at = rfc3339(i64::try_from(position.ms()).unwrap_or(0));
-    Finding { what, sale: sale.to_string(), id: id.to_owned(), in_log, in_store, amount: None, currency: None, at }
+/// A value without quotes.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 fn has_money(status: OrderStatus) -> bool {
@@ -267,19 +318,8 @@ fn has_money(status: OrderStatus) -> bool {
     matches!(status, Paid | InReview | RefundRequired | Refunded)
 }
 
-/// Fields of a product that move with holds and orders, or belong to its sale, or are in its summary.
-const MOVES: [&str; 10] = [
-    "held_stock",
-    "pending_stock",
-    "sold_stock",
-    "starts_at",
-    "ends_at",
-    "total_stock",
-    "price",
-    "currency",
-    "max_per_hold",
-    "max_per_customer",
-];
+/// Fields of a product that move with holds and orders, or belong to its sale.
+const MOVES: [&str; 5] = ["held_stock", "pending_stock", "sold_stock", "starts_at", "ends_at"];
 
 /// What of a product an admin sets most.
 fn summary(product: &ProductBody<'_>) -> String {

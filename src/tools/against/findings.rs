@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Something that the log knows and the store does not, or not yet. The worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -43,6 +44,9 @@ pub struct Finding {
     pub in_log: String,
     /// `None`: it is not there.
     pub in_store: Option<String>,
+    /// The fields that differ: what each is in the log, and in the store.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
     pub amount: Option<String>,
     pub currency: Option<String>,
     /// When the last event about it was written.

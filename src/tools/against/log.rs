@@ -10,13 +10,20 @@ use std::{
 use super::findings::UnreadableLine;
 use crate::{
     domain::{
-        event::Position,
+        event::{EventKind, Position},
         event_cursor::EventCursor,
         ids::SaleId,
         money::{Amount, Currency},
         order::OrderStatus,
     },
-    wire::{event::EventBody, order::OrderBody, product::ProductBody, review::ReviewBody, sale::SaleBody, time},
+    wire::{
+        event::{EventBody, type_word},
+        order::OrderBody,
+        product::ProductBody,
+        review::ReviewBody,
+        sale::SaleBody,
+        time,
+    },
 };
 
 /// A longer line is no event.
@@ -32,7 +39,8 @@ pub(super) struct Log {
     pub(super) unreadable: Vec<UnreadableLine>,
     pub(super) unreadable_lines: u64,
     pub(super) sales: BTreeMap<SaleId, KnownSale>,
-    pub(super) products: BTreeMap<u64, Known<ProductBody<'static>>>,
+    /// `None`: the last event about it is its deletion.
+    pub(super) products: BTreeMap<u64, Known<Option<ProductBody<'static>>>>,
     /// By sale and id.
     pub(super) orders: BTreeMap<SaleId, HashMap<String, KnownOrder>>,
     pub(super) reviews: HashMap<String, Known<ReviewBody<'static>>>,
@@ -67,7 +75,7 @@ impl Log {
         &mut self,
         lines: &mut impl BufRead,
         only: Option<&str>,
-        progress: impl Fn(u64),
+        mut progress: impl FnMut(u64),
     ) -> io::Result<()> {
         let mut line = Vec::new();
         for number in 1.. {
@@ -136,11 +144,8 @@ impl Log {
         if let Some(product) = product
             && self.products.get(&product.id).is_none_or(|earlier| earlier.position <= position)
         {
-            if r#type.ends_with(".deleted") {
-                self.products.remove(&product.id);
-            } else {
-                self.products.insert(product.id, Known { sale, position, body: product });
-            }
+            let (id, is_deleted) = (product.id, r#type == type_word(EventKind::ProductDeleted));
+            self.products.insert(id, Known { sale, position, body: (!is_deleted).then_some(product) });
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ pub async fn compare(
     client: &mut ApiClient,
     mut lines: impl BufRead,
     question: &Question<'_>,
-    progress: impl Fn(&str, u64),
+    mut progress: impl FnMut(&str, u64),
 ) -> Result<Comparison, AgainstError> {
     let mut log = Log::default();
     log.read(&mut lines, question.sale, |events| progress("events", events))?;

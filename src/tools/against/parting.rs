@@ -2,7 +2,10 @@
 
 use crate::{
     domain::{event::Position, event_cursor::EventCursor, ids::SaleId},
-    tools::client::api::{ApiCall, ApiClient, CallError},
+    tools::client::{
+        CallPath,
+        api::{ApiCall, ApiClient, CallError},
+    },
     wire::{Page, event::EventBody},
 };
 
@@ -47,8 +50,8 @@ async fn first_of(
     sale: &SaleId,
     after: Option<Position>,
 ) -> Result<Option<Position>, CallError> {
-    let after = after.map_or_else(String::new, |after| format!("&after={sale}:{after}"));
-    let path = format!("/api/admin/events?sale={sale}&limit=1{after}");
+    let path = CallPath::of("/api/admin/events").with("sale", sale).with("limit", 1);
+    let path = path.maybe("after", after.map(|after| format!("{sale}:{after}")));
     let page: Page<EventBody<'static>> = match client.send(ApiCall::get(path)).await {
         Ok(reply) => reply.json()?,
         Err(CallError::Refused(refusal)) if ["sale_not_found", "cursor_expired"].contains(&&*refusal.code) => {

@@ -8,38 +8,39 @@ use hyper::{
     body::Bytes,
     header::{AUTHORIZATION, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Answer, Bounds, Connection, Endpoint, Request, Stream, TransportError, endpoint::JSON};
-use crate::{tools::text::cut, wire::problem::FieldErrorBody};
+use super::{
+    Answer, Bounds, CallPath, Connection, Endpoint, Request, Stream, TransportError, endpoint::JSON, walk::read_list,
+};
+use crate::{
+    tools::text::cut,
+    wire::{Page, problem::FieldErrorBody},
+};
 
 /// Routes below this need a token.
 const ADMIN: &str = "/api/admin";
 /// An import takes its time.
 const BOUNDS: Bounds = Bounds { timeout: Duration::from_mins(1), body_bytes_max: 64 << 20 };
-/// The rows of a page.
-const PAGE: u64 = 100;
-/// The longest list that is read as a whole: a million objects in pages of a hundred.
-const PAGES_MAX: usize = 10_000;
 /// The part of an answer that is shown if it is not one of flashsale's.
 const RAW_CHARS_MAX: usize = 200;
-/// Bytes that [`escape`] replaces: all but those that RFC 3986 calls unreserved.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A connection to the service, with the caller's token.
 pub struct ApiClient {
     endpoint: Rc<Endpoint>,
     connection: Connection,
+    bounds: Bounds,
     bearer: Option<HeaderValue>,
     date: Option<String>,
+    has_sent_change: bool,
 }
 
 /// One request.
 pub struct ApiCall {
     method: Method,
-    path: String,
+    path: CallPath,
+    changes: bool,
     headers: Vec<(&'static str, String)>,
     content_type: Option<&'static str>,
     body: Bytes,
@@ -70,6 +71,19 @@ pub enum CallError {
     /// The service answered with a success that flashsale does not send.
     #[error("an answer is not what flashsale answers")]
     Unreadable,
+    /// The pages of a list lead back to one that was read.
+    #[error(
+        "page {pages} of the list leads back to an earlier one, so that it would never end: does something between here and the \
+         service answer from a cache?"
+    )]
+    Circular { pages: usize },
+    /// An event of the log came again, or after a later one.
+    #[error(
+        "event {event} came again, or after a later one: does something between here and the service answer from a cache?"
+    )]
+    Backwards { event: String },
+    #[error("the list did not end after {pages} pages: ask for a part of it")]
+    TooLong { pages: usize },
     /// The call needs a token, and there is none. Nothing was sent.
     #[error("there is no token")]
     NoToken,
@@ -109,21 +123,24 @@ impl ApiClient {
         let bearer = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}"))).transpose();
         let mut bearer = bearer.map_err(|_| InvalidToken)?;
         bearer.iter_mut().for_each(|bearer| bearer.set_sensitive(true));
-        let endpoint = Rc::new(endpoint);
-        Ok(Self { connection: Connection::bounded(Rc::clone(&endpoint), bounds), endpoint, bearer, date: None })
+        Ok(Self::on(Rc::new(endpoint), bearer, bounds))
+    }
+
+    fn on(endpoint: Rc<Endpoint>, bearer: Option<HeaderValue>, bounds: Bounds) -> Self {
+        let connection = Connection::bounded(Rc::clone(&endpoint), bounds);
+        Self { endpoint, connection, bounds, bearer, date: None, has_sent_change: false }
     }
 
     /// Another connection to the same service, with the same token.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let endpoint = Rc::clone(&self.endpoint);
-        let connection = Connection::bounded(Rc::clone(&endpoint), BOUNDS);
-        Self { connection, endpoint, bearer: self.bearer.clone(), date: None }
+        Self::on(Rc::clone(&self.endpoint), self.bearer.clone(), self.bounds)
     }
 
     /// Sets the longest wait for each answer from now on.
     pub fn set_timeout(&mut self, timeout: Duration) {
-        self.connection = Connection::bounded(Rc::clone(&self.endpoint), Bounds { timeout, ..BOUNDS });
+        self.bounds.timeout = timeout;
+        self.connection = Connection::bounded(Rc::clone(&self.endpoint), self.bounds);
     }
 
     pub fn url(&self) -> &str {
@@ -133,6 +150,11 @@ impl ApiClient {
     /// When the service gave its last answer, by its own clock: an HTTP date.
     pub fn date(&self) -> Option<&str> {
         self.date.as_deref()
+    }
+
+    /// Whether the last call was one that changes something.
+    pub fn has_sent_change(&self) -> bool {
+        self.has_sent_change
     }
 
     /// # Errors
@@ -158,61 +180,21 @@ impl ApiClient {
         Err(CallError::Refused(Box::new(Refusal::from_answer(answer))))
     }
 
-    /// All pages of a list, as one list of the same form.
+    /// All pages of a list, as one page.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn list(&mut self, path: &str) -> Result<Value, CallError> {
-        self.list_up_to(path, None).await
-    }
-
-    /// The first rows of a list, as one list of the same form. Its `next_cursor` is set while there may be more.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn list_up_to(&mut self, path: &str, most: Option<u64>) -> Result<Value, CallError> {
-        self.list_and_report(path, most, |_| {}).await
-    }
-
-    /// [`ApiClient::list_up_to`], which reports after each page how many rows there are.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn list_and_report(
-        &mut self,
-        path: &str,
-        most: Option<u64>,
-        mut report: impl FnMut(usize),
-    ) -> Result<Value, CallError> {
-        let joint = if path.contains('?') { '&' } else { '?' };
-        let left = |rows: usize| most.map_or(PAGE, |most| most.saturating_sub(rows as u64).min(PAGE));
-        let mut whole: Value = self.send(ApiCall::get(format!("{path}{joint}limit={}", left(0)))).await?.json()?;
-        for _ in 1..PAGES_MAX {
-            let Some(cursor) = whole["next_cursor"].as_str().map(escape) else { break };
-            let rows = whole["data"].as_array().map_or(0, Vec::len);
-            report(rows);
-            let limit = left(rows);
-            if limit == 0 {
-                break;
-            }
-            let next = ApiCall::get(format!("{path}{joint}limit={limit}&cursor={cursor}"));
-            let mut page: Value = self.send(next).await?.json()?;
-            // A service that is none of ours may answer anything.
-            let rows = whole.get_mut("data").and_then(Value::as_array_mut);
-            let more = page.get_mut("data").and_then(Value::as_array_mut);
-            let (rows, more) = rows.zip(more).ok_or(CallError::Unreadable)?;
-            rows.append(more);
-            whole["next_cursor"] = page["next_cursor"].take();
-        }
-        Ok(whole)
+    pub async fn list<T: DeserializeOwned>(&mut self, path: CallPath) -> Result<Page<T>, CallError> {
+        read_list(self, path, None, |_| {}).await
     }
 
     /// The one place that adds the headers of every call.
-    fn request(&self, call: ApiCall) -> Result<Request, CallError> {
-        if self.bearer.is_none() && call.path.starts_with(ADMIN) {
+    fn request(&mut self, call: ApiCall) -> Result<Request, CallError> {
+        self.has_sent_change = call.changes;
+        if self.bearer.is_none() && call.path.as_str().starts_with(ADMIN) {
             return Err(CallError::NoToken);
         }
-        let mut request = self.endpoint.request(call.method, &call.path, call.content_type, call.body);
+        let mut request = self.endpoint.request(call.method, call.path.as_str(), call.content_type, call.body);
         if let Some(bearer) = &self.bearer {
             request.headers_mut().insert(AUTHORIZATION, bearer.clone());
         }
@@ -225,26 +207,33 @@ impl ApiClient {
 }
 
 impl ApiCall {
-    pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), headers: Vec::new(), content_type: None, body: Bytes::new() }
+    pub fn get(path: CallPath) -> Self {
+        let (headers, body) = (Vec::new(), Bytes::new());
+        Self { method: Method::GET, path, changes: false, headers, content_type: None, body }
     }
 
-    pub fn post(path: impl Into<String>, body: &Value) -> Self {
+    pub fn post(path: CallPath, body: &Value) -> Self {
         Self::upload(path, JSON, body.to_string())
     }
 
-    pub fn patch(path: impl Into<String>, body: &Value) -> Self {
+    pub fn patch(path: CallPath, body: &Value) -> Self {
         Self { method: Method::PATCH, ..Self::post(path, body) }
     }
 
-    pub fn delete(path: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path) }
+    pub fn delete(path: CallPath) -> Self {
+        Self { method: Method::DELETE, changes: true, ..Self::get(path) }
     }
 
     /// POST of a body that is not JSON.
-    pub fn upload(path: impl Into<String>, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub fn upload(path: CallPath, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let content_type = Some(content_type);
-        Self { method: Method::POST, content_type, body: body.into(), ..Self::get(path) }
+        Self { method: Method::POST, changes: true, content_type, body: body.into(), ..Self::get(path) }
+    }
+
+    /// The call as one that only says what it would do.
+    #[must_use]
+    pub fn without_effect(self) -> Self {
+        Self { changes: false, ..self }
     }
 
     /// The call with one more header; `name` in lower case.
@@ -281,6 +270,11 @@ impl Refusal {
         self.status < 500 && self.status != StatusCode::REQUEST_TIMEOUT.as_u16()
     }
 
+    /// Whether the same call would be refused again: a decision of flashsale, and not of a limit or of something in between.
+    pub fn will_come_again(&self) -> bool {
+        self.is_refusal() && !self.code.is_empty() && self.status != StatusCode::TOO_MANY_REQUESTS.as_u16()
+    }
+
     fn from_answer(answer: Answer) -> Self {
         let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |name: &str| problem[name].as_str().map(str::to_owned);
@@ -308,11 +302,6 @@ fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// The text as one segment of a path, or as a value in a query.
-pub fn escape(text: &str) -> String {
-    utf8_percent_encode(text, ESCAPED).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,11 +327,5 @@ mod tests {
         let refusal = refused(502, "<h1>Bad gateway</h1>");
         assert_eq!((refusal.code.as_str(), refusal.title.as_str()), ("", "Bad Gateway"));
         assert_eq!(refusal.detail, "<h1>Bad gateway</h1>");
-    }
-
-    #[test]
-    fn a_text_cannot_leave_its_segment() {
-        assert_eq!(escape("drop-1_a.b~c"), "drop-1_a.b~c");
-        assert_eq!(escape("a/b ?é"), "a%2Fb%20%3F%C3%A9");
     }
 }

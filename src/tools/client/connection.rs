@@ -21,11 +21,13 @@ use super::{ConnectError, Endpoint, Request, TransportError};
 /// The longest wait for a connection and, where [`Bounds`] do not differ, for an answer.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// The fewest bytes of a stream in each wait of the length of its timeout, so that one that trickles does not last for ever.
+const STREAM_BYTES_MIN: usize = 4 << 10;
 
 /// What one answer may take.
 #[derive(Clone, Copy)]
 pub struct Bounds {
-    /// From sending the request to the end of the answer. For a stream: to its head, and from piece to piece.
+    /// From sending the request to the end of the answer. For a stream: to its head, and to each further 4 KiB or its end.
     pub timeout: Duration,
     /// A stream has no such bound.
     pub body_bytes_max: usize,
@@ -45,6 +47,9 @@ pub struct Stream {
     pub headers: HeaderMap,
     body: Incoming,
     bounds: Bounds,
+    /// How long the reader waited, and what came meanwhile.
+    waited: Duration,
+    came: usize,
     /// The connection lives as long as somebody may send on it.
     _sender: SendRequest<Full<Bytes>>,
 }
@@ -56,15 +61,26 @@ impl Stream {
     /// [`TransportError`]: more pieces should have come.
     pub async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
         loop {
-            let frame = timeout(self.bounds.timeout, self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| TransportError::TimedOut(self.bounds.timeout))? else {
-                return Ok(None);
-            };
+            let left = self.bounds.timeout.saturating_sub(self.waited);
+            let begun = Instant::now();
+            let frame = timeout(left, self.body.frame()).await;
+            // A reader that is slow itself is not counted.
+            self.waited += begun.elapsed();
+            let Some(frame) = frame.map_err(|_| self.too_slow())? else { return Ok(None) };
             // Everything but data is a trailer, and nobody asked for one.
             if let Ok(data) = frame.map_err(|error| TransportError::Broken(error.into()))?.into_data() {
+                self.came += data.len();
+                if self.came >= STREAM_BYTES_MIN {
+                    (self.came, self.waited) = (0, Duration::ZERO);
+                }
                 return Ok(Some(data));
             }
         }
+    }
+
+    fn too_slow(&self) -> TransportError {
+        let (timeout, bytes) = (self.bounds.timeout, self.came);
+        if bytes == 0 { TransportError::TimedOut(timeout) } else { TransportError::TooSlow { timeout, bytes } }
     }
 
     /// The whole answer.
@@ -120,7 +136,15 @@ impl Connection {
         let Begun { sender, response, .. } = self.begin(request).await?;
         let (head, body) = response.into_parts();
         let bounds = self.bounds;
-        Ok(Stream { status: head.status.as_u16(), headers: head.headers, body, bounds, _sender: sender })
+        Ok(Stream {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            bounds,
+            waited: Duration::ZERO,
+            came: 0,
+            _sender: sender,
+        })
     }
 
     async fn begin(&mut self, mut request: Request) -> Result<Begun, TransportError> {

@@ -57,6 +57,9 @@ pub enum TransportError {
     /// The request was sent, and no answer came in time.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// The answer has begun, and goes on too slowly to end.
+    #[error("only {bytes} bytes came within {} s", .timeout.as_secs())]
+    TooSlow { timeout: Duration, bytes: usize },
     /// The request was sent, and the connection ended before the answer did.
     #[error("{0}")]
     Broken(#[source] Box<dyn Error + Send + Sync>),

@@ -88,7 +88,11 @@ fn lapsed(plan: &RushPlan, evidence: &Evidence<'_>) -> Option<String> {
 }
 
 fn held_by_others(evidence: &Evidence<'_>) -> Option<String> {
-    let held = evidence.products.iter().map(|sides| sides.start.held + sides.start.pending).sum::<i64>();
+    let held = evidence
+        .products
+        .iter()
+        .map(|sides| sides.start.held.saturating_add(sides.start.pending))
+        .fold(0, i64::saturating_add);
     (held > 0).then(|| {
         format!(
             "that no buyer got a unit twice, by the answers alone: others held {} units, which may have come back. The counters \

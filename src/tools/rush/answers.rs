@@ -80,7 +80,9 @@ impl StepAnswer {
         match answer {
             Ok(answer) => Self::from_answer(step, &answer),
             Err(TransportError::NotConnected(_)) => Self::without_status(AnswerClass::Failed, "not connected"),
-            Err(TransportError::TimedOut(_)) => Self::without_status(AnswerClass::Unknown, "timed out"),
+            Err(TransportError::TimedOut(_) | TransportError::TooSlow { .. }) => {
+                Self::without_status(AnswerClass::Unknown, "timed out")
+            }
             Err(TransportError::Broken(_)) => Self::without_status(AnswerClass::Unknown, "connection lost"),
         }
     }

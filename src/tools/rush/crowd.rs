@@ -143,7 +143,7 @@ fn round(number: f64) -> u64 {
     while number / step >= 100 {
         step *= 10;
     }
-    number.div_ceil(step) * step
+    number.div_ceil(step).saturating_mul(step)
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub enum RushError {
         "{url} has no product {product}; GET {url}/api/products lists all products. Without --product the rush makes its own"
     )]
     NoProduct { url: String, product: u64 },
+    #[error("the products at {url} cannot be listed: {why}")]
+    NoList { url: String, why: String },
     #[error("{url} has no sale {sale}; `flashsale sale list` shows all sales")]
     NoSale { url: String, sale: String },
     #[error(
@@ -57,6 +59,12 @@ pub enum RushError {
         "{url} has no admin routes: start the service with FLASHSALE_ADMIN__TOKEN, or rush an existing product: --product 1"
     )]
     NoAdminRoutes { url: String },
+    #[error(
+        "interrupted before the first buyer came: nothing is held{}",
+        if *.makes_product { ". The product that it makes for itself may be there: `flashsale product list --visibility unlisted`" }
+        else { "" }
+    )]
+    Interrupted { makes_product: bool },
     #[error("the operating system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }

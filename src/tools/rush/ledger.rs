@@ -10,7 +10,7 @@ use super::{
     answers::{AnswerClass, StepAnswer},
     crowd::Choice,
     limits::{CustomerUnits, Limits},
-    take_away::Made,
+    take_away::{Made, TakeAway},
     timeline::BuyerResult,
 };
 
@@ -91,8 +91,8 @@ impl ProductCounts {
 }
 
 impl Ledger {
-    /// Without `keep` it remembers what is to be taken away again.
-    pub fn new(products: usize, limits: Limits, keep: bool) -> Self {
+    /// It remembers what is to be taken away again.
+    pub fn new(products: usize, limits: Limits, take_away: TakeAway) -> Self {
         Self {
             granted: 0,
             unknown: 0,
@@ -102,7 +102,7 @@ impl Ledger {
             orders: 0,
             unknown_orders: 0,
             deadlines: None,
-            made: Made::new(keep),
+            made: Made::new(take_away),
             customers: CustomerUnits::new(limits),
             products: vec![ProductCounts::default(); products],
             ids: HashSet::new(),
@@ -154,18 +154,16 @@ impl Ledger {
         self.differing_holds += u64::from(holds.any(|other| other.id != first.id));
         let id = first.id.unwrap_or_default();
         self.shared_ids += u64::from(!self.ids.insert(self.hasher.hash_one(&id)));
-        self.record_deadline(first.expires_in);
-        self.made.add_hold(&id);
+        let deadline = self.record_deadline(first.expires_in);
+        self.made.add_hold(&id, deadline);
         (BuyerResult::Accepted, Some(id))
     }
 
-    fn record_deadline(&mut self, expires_in: Option<u64>) {
-        let Some(deadline) = expires_in.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)))
-        else {
-            return;
-        };
+    fn record_deadline(&mut self, expires_in: Option<u64>) -> Option<Instant> {
+        let deadline = Instant::now().checked_add(Duration::from_secs(expires_in?))?;
         let (first, last) = self.deadlines.unwrap_or((deadline, deadline));
         self.deadlines = Some((first.min(deadline), last.max(deadline)));
+        Some(deadline)
     }
 
     /// Records the answer to an order of this hold; gives its id.

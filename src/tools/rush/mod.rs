@@ -30,7 +30,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::time::{self, sleep};
+use tokio::time::{sleep, sleep_until};
 
 pub use self::error::RushError;
 use self::{
@@ -46,7 +46,7 @@ use self::{
     report::RushReport,
     requests::Requests,
     stock::{StockCounters, StockSample, StockSamples},
-    take_away::TakenAway,
+    take_away::{TakeAway, TakenAway},
 };
 
 use crate::tools::client::{Connection, Endpoint, api::CallError, seeded_random::SeededRandom};
@@ -82,41 +82,67 @@ pub enum Phase {
     TakingAway(u64),
 }
 
-/// Runs a rush to its end, or until `stop` is ready, in the caller's `LocalSet`, and takes away what it made: to its end, or
-/// until `stop` is ready once more. Calls `progress` about ten times a second.
+/// How a scenario about lapsing has waited for the last deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    NotAsked,
+    ToTheEnd,
+    Interrupted,
+}
+
+/// Runs a rush to its end in the caller's `LocalSet`, and takes away what it made. `stop` is ready once for each time that somebody
+/// wants it to stop: that ends the step that it is in, and what follows still cleans up, until it is ready once more. Calls
+/// `progress` about ten times a second.
 ///
 /// # Errors
 /// [`RushError`]: there was no rush.
 pub async fn run(
     plan: RushPlan,
-    stop: impl AsyncFn(),
+    mut stop: impl AsyncFnMut(),
     mut progress: impl FnMut(Progress),
 ) -> Result<RushReport, RushError> {
     let endpoint = Rc::new(plan.endpoint.clone());
     let run = getrandom::u64()?;
-    let mut prepared = prepare::prepare(&plan).await?;
-    let mut workers = connect_workers(&plan, &endpoint).await;
+    let (mut prepared, mut workers) = tokio::select! {
+        biased;
+        () = stop() => {
+            let makes_product = matches!(plan.product, ProductChoice::New { .. });
+            return Err(RushError::Interrupted { makes_product });
+        }
+        prepared = async {
+            let prepared = prepare::prepare(&plan).await?;
+            Ok::<_, RushError>((prepared, connect_workers(&plan, &endpoint).await))
+        } => prepared?,
+    };
     let at = jiff::Timestamp::now();
     let started = Instant::now();
     let state = state(&plan, &prepared, endpoint, run, started);
     let start = prepared.stock();
     let samples = RefCell::new(StockSamples::starting_with(&start));
-    let all_lapsed = {
+    let waited = {
         let sampling = prepared.reader.sample(started, |sample| samples.borrow_mut().add(sample));
         let reporting = report_progress(&state, started, &mut progress);
-        let serving = serve_all(&state, &mut workers, &plan, stop());
+        let serving = serve_all(&state, &mut workers, &plan, &mut stop);
         // Only the serving ends by itself.
         tokio::select! {
-            all_lapsed = serving => all_lapsed,
-            () = sampling => false,
-            () = reporting => false,
+            waited = serving => waited,
+            () = sampling => Waited::NotAsked,
+            () = reporting => Waited::NotAsked,
         }
     };
-    let end = read_at_end(&state, &mut prepared.reader, &start, all_lapsed).await;
+    let end = {
+        let reporting = report_progress(&state, started, &mut progress);
+        let reading = read_at_end(&state, &mut prepared.reader, &start, waited, &mut stop);
+        tokio::select! {
+            end = reading => end,
+            () = reporting => Err(String::new()),
+        }
+    };
     let mut samples = samples.into_inner();
     samples.add(end.as_ref().ok().map(|stock| StockSample::of(stock, started.elapsed())));
     let some_lapsed = may_have_lapsed(&state.ledger.borrow());
-    let taken = if plan.scenario == Scenario::Abandon {
+    let wait_was_cut = waited == Waited::Interrupted;
+    let taken = if plan.scenario == Scenario::Abandon && !wait_was_cut {
         // What is abandoned lapses by itself, and the rush has waited for it.
         TakenAway { kept: plan.keep, ..TakenAway::default() }
     } else {
@@ -125,7 +151,11 @@ pub async fn run(
         let show = |done| (progress.borrow_mut())(Progress { phase: Phase::TakingAway(done), ..last });
         take_away::take_away(&state, &mut workers, stop(), show).await
     };
-    let after = if plan.keep { None } else { prepared.reader.read().await.ok() };
+    let after = async { if plan.keep { None } else { prepared.reader.read().await.ok() } };
+    let after = tokio::select! {
+        () = stop() => None,
+        after = after => after,
+    };
     let (metrics, ledger) = (state.metrics.borrow(), state.ledger.borrow());
     let evidence = Evidence {
         scenario: plan.scenario,
@@ -135,6 +165,7 @@ pub async fn run(
         products: proof::sides(&prepared.products, end.as_ref().ok(), after.as_ref(), &ledger),
         unread: end.err(),
         some_lapsed,
+        wait_was_cut,
         taken: &taken,
     };
     Ok(RushReport::new(&plan, &prepared, &state, &evidence, at))
@@ -162,7 +193,11 @@ fn state(plan: &RushPlan, prepared: &Prepared, endpoint: Rc<Endpoint>, run: u64,
         ledger: RefCell::new(Ledger::new(
             count,
             prepared.limits.clone(),
-            plan.keep || plan.scenario == Scenario::Abandon,
+            match plan.scenario {
+                _ if plan.keep => TakeAway::Nothing,
+                Scenario::Abandon => TakeAway::UntilItLapses,
+                _ => TakeAway::All,
+            },
         )),
         random: RefCell::new(SeededRandom::new(plan.seed)),
         payments_queued: RefCell::new(Vec::new()),
@@ -177,14 +212,13 @@ async fn connect_workers(plan: &RushPlan, endpoint: &Rc<Endpoint>) -> Vec<Vec<Co
     workers
 }
 
-/// Serves the buyers. In a scenario about lapsing it also waits for the last deadline, and gives whether it did.
+/// Serves the buyers. In a scenario about lapsing it also waits for the last deadline.
 async fn serve_all(
     state: &RushState,
     workers: &mut [Vec<Connection>],
     plan: &RushPlan,
-    stop: impl Future<Output = ()>,
-) -> bool {
-    let mut stop = pin!(stop);
+    stop: &mut impl AsyncFnMut(),
+) -> Waited {
     {
         let mut working = pin!(join_all(workers.iter_mut().map(|connections| buyers::work(state, connections))));
         tokio::select! {
@@ -192,7 +226,7 @@ async fn serve_all(
             why = async {
                 tokio::select! {
                     () = sleep(plan.duration) => Ended::TimeUp,
-                    () = &mut stop => Ended::Interrupted,
+                    () = stop() => Ended::Interrupted,
                 }
             } => {
                 state.arrivals.end(why);
@@ -201,11 +235,11 @@ async fn serve_all(
         }
     }
     let last = state.ledger.borrow().deadlines.map(|(_, last)| last);
-    if let Some(last) = last.filter(|_| plan.scenario == Scenario::Abandon) {
-        time::sleep_until((last.min(Instant::now() + ABANDONED_MAX) + LAPSE_MARGIN).into()).await;
-        return true;
+    let Some(last) = last.filter(|_| plan.scenario == Scenario::Abandon) else { return Waited::NotAsked };
+    tokio::select! {
+        () = stop() => Waited::Interrupted,
+        () = sleep_until((last.min(Instant::now() + ABANDONED_MAX) + LAPSE_MARGIN).into()) => Waited::ToTheEnd,
     }
-    false
 }
 
 async fn report_progress(state: &RushState, started: Instant, progress: &mut impl FnMut(Progress)) {
@@ -230,22 +264,36 @@ async fn read_at_end(
     state: &RushState,
     reader: &mut ProductReader,
     start: &[StockCounters],
-    all_lapsed: bool,
-) -> Result<Vec<StockCounters>, CallError> {
-    if state.ledger.borrow().is_in_doubt() {
-        sleep(LATE_EFFECTS).await;
-    }
+    waited: Waited,
+    stop: &mut impl AsyncFnMut(),
+) -> Result<Vec<StockCounters>, String> {
     let are_back =
         |end: &Vec<StockCounters>| end.iter().zip(start).all(|(end, start)| end.available >= start.available);
-    let mut read = reader.read().await;
-    for _ in 1..LAST_READS {
-        if read.as_ref().is_ok_and(|end| !all_lapsed || are_back(end)) {
-            break;
+    let mut last = Err("it was interrupted".to_owned());
+    let reading = async {
+        if state.ledger.borrow().is_in_doubt() {
+            sleep(LATE_EFFECTS).await;
         }
-        sleep(LAST_READ_PAUSE).await;
-        read = reader.read().await;
+        for _ in 0..LAST_READS {
+            last = reader.read().await.map_err(|error| why_unread(&error));
+            if last.as_ref().is_ok_and(|end| waited != Waited::ToTheEnd || are_back(end)) {
+                break;
+            }
+            sleep(LAST_READ_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stop() => {}
+        () = reading => {}
     }
-    read
+    last
+}
+
+fn why_unread(error: &CallError) -> String {
+    match error {
+        CallError::Refused(refusal) => format!("the answer was {}", refusal.status),
+        other => other.to_string(),
+    }
 }
 
 /// Whether the first deadline of all granted holds is past, or nearly so.

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     tools::{
         client::{
-            Bounds, TIMEOUT,
-            api::{ApiCall, ApiClient, CallError, Refusal, escape},
+            Bounds, CallPath, TIMEOUT,
+            api::{ApiCall, ApiClient, CallError, Refusal},
         },
         text::cut,
     },
@@ -97,7 +97,11 @@ async fn first_read(plan: &RushPlan, product: u64) -> Result<Prepared, RushError
 async fn first_list(plan: &RushPlan, sale: &str) -> Result<Prepared, RushError> {
     let Some(token) = &plan.admin_token else {
         let mut reader = ProductReader::of_sale(client(plan, None)?, sale, false);
-        let products = reader.find().await.map_err(|error| explain_read(plan, 0, error))?;
+        let products = match reader.find().await {
+            // It may be one that buyers do not see.
+            Err(CallError::Refused(refusal)) if refusal.code == "sale_not_found" => Vec::new(),
+            found => found.map_err(|error| explain_read(plan, 0, error))?,
+        };
         return Ok(Prepared { limits: Limits::new(&products, None), products, reader, by_admin: false });
     };
     let limits = sale_limits(plan, token, sale).await?;
@@ -111,7 +115,7 @@ async fn first_list(plan: &RushPlan, sale: &str) -> Result<Prepared, RushError> 
 }
 
 async fn sale_limits(plan: &RushPlan, token: &str, sale: &str) -> Result<SaleLimits, RushError> {
-    let path = format!("/api/admin/sales/{}", escape(sale));
+    let path = CallPath::of("/api/admin/sales").segment(sale);
     let reply = client(plan, Some(token))?.send(ApiCall::get(path)).await;
     reply.and_then(|reply| reply.json()).map_err(|error| explain_admin(plan, sale, error))
 }
@@ -120,13 +124,13 @@ async fn sale_limits(plan: &RushPlan, token: &str, sale: &str) -> Result<SaleLim
 async fn create(plan: &RushPlan, units: u64) -> Result<u64, RushError> {
     let Some(token) = &plan.admin_token else {
         // Asked all the same, because a service that does not answer is the first thing to report.
-        return match client(plan, None)?.send(ApiCall::get("/livez")).await {
+        return match client(plan, None)?.send(ApiCall::get(CallPath::of("/livez"))).await {
             Err(CallError::Transport(source)) => Err(explain(plan, source.into())),
             _ => Err(RushError::TokenNeeded),
         };
     };
     let body = json!({"name": NAME, "price": PRICE, "total_stock": units, "visibility": "unlisted"});
-    let reply = client(plan, Some(token))?.send(ApiCall::post("/api/admin/products", &body)).await;
+    let reply = client(plan, Some(token))?.send(ApiCall::post(CallPath::of("/api/admin/products"), &body)).await;
     let created = reply.and_then(|reply| reply.json::<ProductBody<'static>>());
     created.map(|product| product.id).map_err(|error| explain_admin(plan, "", error))
 }
@@ -171,6 +175,9 @@ fn explain(plan: &RushPlan, error: CallError) -> RushError {
         CallError::Refused(refusal) => unexpected(url, &refusal),
         CallError::NoToken => RushError::TokenNeeded,
         CallError::Unreadable | CallError::InvalidHeader(_) => RushError::NotFlashsale { url },
+        CallError::Circular { .. } | CallError::Backwards { .. } | CallError::TooLong { .. } => {
+            RushError::NoList { url, why: error.to_string() }
+        }
     }
 }
 

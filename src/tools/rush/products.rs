@@ -1,16 +1,16 @@
 //! The products that buyers want: as the service shows them, and their counters again and again.
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::stock::StockCounters;
 use crate::tools::{
-    client::api::{ApiCall, ApiClient, CallError, escape},
+    client::{
+        CallPath,
+        api::{ApiCall, ApiClient, CallError},
+    },
     text::cut,
 };
 
-/// Pages of the public list that are read.
-const PAGES_MAX: usize = 10_000;
 const NAME_CHARS_MAX: usize = 60;
 
 /// A product, as far as a rush looks at it. Only its id and its counters must be there.
@@ -57,10 +57,14 @@ impl WantedProduct {
     }
 }
 
+const PUBLIC: &str = "/api/products";
+const ADMIN: &str = "/api/admin/products";
+
 /// Where the products are read.
 enum Source {
-    Product { path: String },
-    Sale { sale: String, by_admin: bool },
+    Product(CallPath),
+    /// The list of its products.
+    Sale(CallPath),
 }
 
 /// Reads the products of one rush, on a connection of its own.
@@ -73,16 +77,17 @@ pub struct ProductReader {
 
 impl ProductReader {
     pub fn as_buyer(client: ApiClient, product: u64) -> Self {
-        Self::new(client, Source::Product { path: format!("/api/products/{product}") })
+        Self::new(client, Source::Product(CallPath::of(PUBLIC).segment(product)))
     }
 
     /// Reads over the admin route, which takes nothing from the rate limit that buyers meet.
     pub fn as_admin(client: ApiClient, product: u64) -> Self {
-        Self::new(client, Source::Product { path: format!("/api/admin/products/{product}") })
+        Self::new(client, Source::Product(CallPath::of(ADMIN).segment(product)))
     }
 
     pub fn of_sale(client: ApiClient, sale: &str, by_admin: bool) -> Self {
-        Self::new(client, Source::Sale { sale: sale.to_owned(), by_admin })
+        let path = CallPath::of(if by_admin { ADMIN } else { PUBLIC });
+        Self::new(client, Source::Sale(path.with("sale", sale)))
     }
 
     fn new(client: ApiClient, source: Source) -> Self {
@@ -113,33 +118,8 @@ impl ProductReader {
 
     async fn all(&mut self) -> Result<Vec<WantedProduct>, CallError> {
         match &self.source {
-            Source::Product { path } => Ok(vec![self.client.send(ApiCall::get(path.as_str())).await?.json()?]),
-            Source::Sale { sale, by_admin } => products_of(&mut self.client, sale, *by_admin).await,
+            Source::Product(path) => Ok(vec![self.client.send(ApiCall::get(path.clone())).await?.json()?]),
+            Source::Sale(path) => Ok(self.client.list(path.clone()).await?.data),
         }
     }
-}
-
-/// All products of a sale: of the admin's list, which can be asked for them, or those among all that buyers see.
-async fn products_of(client: &mut ApiClient, sale: &str, by_admin: bool) -> Result<Vec<WantedProduct>, CallError> {
-    if by_admin {
-        let list = client.list(&format!("/api/admin/products?sale={}", escape(sale))).await?;
-        return rows(list);
-    }
-    let mut all = Vec::new();
-    let mut path = "/api/products".to_owned();
-    for _ in 0..PAGES_MAX {
-        let page: Value = client.send(ApiCall::get(path.as_str())).await?.json()?;
-        let next = page["next_cursor"].as_str().map(escape);
-        all.extend(rows(page)?.into_iter().filter(|product| product.sale.as_deref() == Some(sale)));
-        match next {
-            Some(cursor) => path = format!("/api/products?cursor={cursor}"),
-            None => break,
-        }
-    }
-    Ok(all)
-}
-
-fn rows(mut list: Value) -> Result<Vec<WantedProduct>, CallError> {
-    let rows = list.get_mut("data").map(Value::take).unwrap_or_default();
-    serde_json::from_value(rows).map_err(|_| CallError::Unreadable)
 }

@@ -10,7 +10,6 @@ use super::{
     stock::{StockCounters, StockSamples},
     take_away::TakenAway,
 };
-use crate::tools::client::api::CallError;
 
 /// Products that a check names.
 const NAMED_MAX: usize = 3;
@@ -59,9 +58,11 @@ pub struct Evidence<'a> {
     pub samples: &'a StockSamples,
     pub products: Vec<ProductSides>,
     /// Why there are no counters of the end.
-    pub unread: Option<CallError>,
+    pub unread: Option<String>,
     /// Whether a granted hold may have lapsed before the counters were read at the end.
     pub some_lapsed: bool,
+    /// Whether nobody waited until all holds had lapsed, in a scenario about lapsing.
+    pub wait_was_cut: bool,
     pub taken: &'a TakenAway,
 }
 
@@ -86,23 +87,24 @@ pub fn sides(
 impl ProductSides {
     /// Units that may come back meanwhile, of this rush or of others, so that they may be given out twice.
     fn may_return(&self, some_lapsed: bool) -> bool {
-        some_lapsed || self.start.held + self.start.pending > 0
+        some_lapsed || self.start.held.saturating_add(self.start.pending) > 0
     }
 
     /// Units above those that there were, by the counters and by the answers to buyers.
     fn oversold(&self, some_lapsed: bool) -> i64 {
-        let by_counters = self.end.taken() - self.end.total;
-        let supply = self.start.available + self.end.total - self.start.total;
-        let by_buyers = if self.may_return(some_lapsed) { 0 } else { signed(self.counts.granted) - supply };
+        let by_counters = self.end.taken().saturating_sub(self.end.total);
+        let supply = self.start.available.saturating_add(self.end.total).saturating_sub(self.start.total);
+        let granted = signed(self.counts.granted);
+        let by_buyers = if self.may_return(some_lapsed) { 0 } else { granted.saturating_sub(supply) };
         by_counters.max(by_buyers).max(0)
     }
 
     fn taken(&self) -> i64 {
-        self.end.taken() - self.start.taken()
+        self.end.taken().saturating_sub(self.start.taken())
     }
 
     fn sold(&self) -> i64 {
-        self.end.sold - self.start.sold
+        self.end.sold.saturating_sub(self.start.sold)
     }
 
     /// Whether as many units were taken as the answers say.
@@ -132,7 +134,7 @@ impl ProductSides {
 
 impl Evidence<'_> {
     fn sum(&self, figure: impl Fn(&ProductSides) -> i64) -> i64 {
-        self.products.iter().map(figure).sum()
+        self.products.iter().map(figure).fold(0, i64::saturating_add)
     }
 
     /// The products for which something is wrong, behind the detail of a check. There is no need to name the only one.
@@ -154,7 +156,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Proof {
         Some(why) => checks.push(Check {
             name: "the counters were read at the end",
             ok: false,
-            detail: format!("without them nothing is proved: {}", reason(why)),
+            detail: format!("without them nothing is proved: {why}"),
         }),
         None => checks.extend(compare(evidence)),
     }
@@ -164,7 +166,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Proof {
     }
     let some_lapsed = evidence.some_lapsed || evidence.scenario == Scenario::Abandon;
     checks.extend(evidence.ledger.customers.checks(some_lapsed));
-    if !evidence.taken.kept && evidence.scenario != Scenario::Abandon {
+    if !evidence.taken.kept && (evidence.scenario != Scenario::Abandon || evidence.wait_was_cut) {
         checks.push(taken_away(evidence));
     }
     Proof { checks }
@@ -292,12 +294,13 @@ fn all_back(evidence: &Evidence<'_>) -> Check {
     let is_wrong = |sides: &ProductSides| sides.end.available < sides.start.available;
     let available = |stock: fn(&ProductSides) -> StockCounters| thousands(evidence.sum(|sides| stock(sides).available));
     let (end, start) = (available(|sides| sides.end), available(|sides| sides.start));
-    let detail = format!("{end} of {start} after {} holds", thousands(evidence.ledger.granted));
-    Check {
-        name: "all units came back after their deadlines",
-        ok: !evidence.products.iter().any(is_wrong),
-        detail: evidence.naming(detail, is_wrong),
+    let name = "all units came back after their deadlines";
+    if evidence.wait_was_cut {
+        return Check { name, ok: false, detail: "interrupted before the last of them".to_owned() };
     }
+    let detail = format!("{end} of {start} after {} holds", thousands(evidence.ledger.granted));
+    let ok = !evidence.products.iter().any(is_wrong);
+    Check { name, ok, detail: evidence.naming(detail, is_wrong) }
 }
 
 fn distinct(ledger: &Ledger) -> Check {
@@ -332,13 +335,6 @@ fn something(evidence: &Evidence<'_>) -> Check {
         _ => String::new(),
     };
     Check { name: "somebody got something", ok: count > 0, detail: format!("{} {what}{reason}", thousands(count)) }
-}
-
-fn reason(error: &CallError) -> String {
-    match error {
-        CallError::Refused(refusal) => format!("the answer was {}", refusal.status),
-        other => other.to_string(),
-    }
 }
 
 fn signed(count: u64) -> i64 {

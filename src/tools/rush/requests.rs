@@ -7,9 +7,12 @@ use serde_json::json;
 
 use super::crowd::Choice;
 use crate::{
-    tools::client::{Endpoint, Request, api::escape, with_header},
+    tools::client::{CallPath, Endpoint, Request, with_header},
     webhook::{self, Signed, signature::Signer, standard},
 };
+
+const HOLDS: &str = "/api/holds";
+const ORDERS: &str = "/api/orders";
 
 /// The requests of one rush.
 pub struct Requests {
@@ -29,20 +32,20 @@ impl Requests {
         let ttl = ttl_seconds.map_or_else(String::new, |seconds| format!(r#","ttl_seconds":{seconds}"#));
         let customer = customer.map_or_else(String::new, |at| format!(r#","customer_id":"rush-{run:016x}-{at}""#));
         let body = format!(r#"{{"product_id":{product},"quantity":1{customer}{ttl}}}"#);
-        let request = self.endpoint.post("/api/holds", body);
+        let request = self.endpoint.post(HOLDS, body);
         with_header(request, "idempotency-key", &format!("rush-{run:016x}-{buyer}"))
     }
 
     pub fn release(&self, hold: &str) -> Request {
-        self.endpoint.delete(&format!("/api/holds/{}", escape(hold)))
+        self.endpoint.delete(CallPath::of(HOLDS).segment(hold).as_str())
     }
 
     pub fn cancel(&self, order: &str) -> Request {
-        self.endpoint.post(&format!("/api/orders/{}/cancel", escape(order)), "")
+        self.endpoint.post(CallPath::of(ORDERS).segment(order).segment("cancel").as_str(), "")
     }
 
     pub fn order(&self, hold: &str) -> Request {
-        self.endpoint.post("/api/orders", json!({ "hold_id": hold }).to_string())
+        self.endpoint.post(ORDERS, json!({ "hold_id": hold }).to_string())
     }
 
     /// The event that a payment provider would send.

@@ -2,8 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashSet},
-    time::Duration,
+    collections::{BTreeMap, HashSet, VecDeque},
+    time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
@@ -21,10 +21,21 @@ const UNDECIDED_MAX: u32 = 64;
 /// Different reasons that are counted apart.
 const REASONS_MAX: usize = 20;
 
+/// What is to be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeAway {
+    All,
+    /// What has not lapsed by itself, if somebody does not wait for that.
+    UntilItLapses,
+    Nothing,
+}
+
 /// What the rush made and has not taken away.
 pub struct Made {
-    keep: bool,
+    what: TakeAway,
     holds: HashSet<String>,
+    /// Holds that lapse by themselves soon, with their deadlines.
+    lapsing: VecDeque<(Instant, String)>,
     orders: HashSet<String>,
     /// Orders that are paid: they stay.
     paid: HashSet<String>,
@@ -77,18 +88,29 @@ struct Fields {
 }
 
 impl Made {
-    pub fn new(keep: bool) -> Self {
-        Self { keep, holds: HashSet::new(), orders: HashSet::new(), paid: HashSet::new(), unknown: Vec::new() }
+    pub fn new(what: TakeAway) -> Self {
+        let (holds, orders, paid) = (HashSet::new(), HashSet::new(), HashSet::new());
+        Self { what, holds, lapsing: VecDeque::new(), orders, paid, unknown: Vec::new() }
     }
 
-    pub fn add_hold(&mut self, hold: &str) {
-        if !self.keep {
-            self.holds.insert(hold.to_owned());
+    pub fn add_hold(&mut self, hold: &str, deadline: Option<Instant>) {
+        match self.what {
+            TakeAway::All => {
+                self.holds.insert(hold.to_owned());
+            }
+            TakeAway::UntilItLapses => {
+                let now = Instant::now();
+                while self.lapsing.front().is_some_and(|(deadline, _)| *deadline < now) {
+                    self.lapsing.pop_front();
+                }
+                self.lapsing.extend(deadline.map(|deadline| (deadline, hold.to_owned())));
+            }
+            TakeAway::Nothing => {}
         }
     }
 
     pub fn add_unknown(&mut self, choice: Choice) {
-        if !self.keep {
+        if self.what == TakeAway::All {
             self.unknown.push(choice);
         }
     }
@@ -106,7 +128,9 @@ impl Made {
     }
 
     fn take(&mut self) -> Vec<Thing> {
-        let holds = self.holds.drain().map(Thing::Hold);
+        let now = Instant::now();
+        let lapsing = self.lapsing.drain(..).filter(|(deadline, _)| *deadline >= now).map(|(_, hold)| hold);
+        let holds = self.holds.drain().chain(lapsing).map(Thing::Hold);
         let orders = self.orders.drain().map(Thing::Order);
         holds.chain(orders).chain(self.unknown.drain(..).map(Thing::Unknown)).collect()
     }
@@ -143,7 +167,7 @@ pub async fn take_away(
 ) -> TakenAway {
     let (things, paid, kept) = {
         let made = &mut state.ledger.borrow_mut().made;
-        (RefCell::new(made.take()), made.paid.len() as u64, made.keep)
+        (RefCell::new(made.take()), made.paid.len() as u64, made.what == TakeAway::Nothing)
     };
     let taken = RefCell::new(TakenAway { kept, paid, ..TakenAway::default() });
     let undecided = Cell::new(0);

@@ -9,10 +9,12 @@ use crate::{
         money::{Amount, Currency},
         payment::PaymentStatus,
     },
-    tools::client::{Connection, api::escape},
+    tools::client::{CallPath, Connection},
     webhook::SampleKind,
 };
 
+const HOLDS: &str = "/api/holds";
+const ORDERS: &str = "/api/orders";
 /// The currency of an amount that stands alone, where the service knows no total.
 const USUAL_CURRENCY: &str = "USD";
 
@@ -114,17 +116,17 @@ pub(super) async fn total(connection: &mut Connection, plan: &TriggerPlan) -> Re
         return Ok(Total::Unknown("nobody asked for the total".to_owned()));
     }
     let is_needed = money.amount.is_none() || money.currency.is_none();
-    let kind = if plan.target.starts_with(HoldKind::PREFIX) { "holds" } else { "orders" };
-    match ask(connection, plan, kind, &plan.target).await {
+    let path = if plan.target.starts_with(HoldKind::PREFIX) { HOLDS } else { ORDERS };
+    match ask(connection, plan, path, &plan.target).await {
         Err(why) if is_needed => Err(why),
         Err(why) => Ok(Total::Unknown(why)),
         Ok(total) => Ok(total),
     }
 }
 
-async fn ask(connection: &mut Connection, plan: &TriggerPlan, kind: &str, id: &str) -> Result<Total, String> {
+async fn ask(connection: &mut Connection, plan: &TriggerPlan, path: &'static str, id: &str) -> Result<Total, String> {
     let url = plan.endpoint.url();
-    let answer = connection.send(plan.endpoint.get(&format!("/api/{kind}/{}", escape(id)))).await;
+    let answer = connection.send(plan.endpoint.get(CallPath::of(path).segment(id).as_str())).await;
     let answer = answer.map_err(|error| format!("{url} does not answer: {error}"))?;
     let unknown = || Total::Unknown(format!("the service knows no total of {id}"));
     match answer.status {
@@ -152,7 +154,7 @@ async fn ask(connection: &mut Connection, plan: &TriggerPlan, kind: &str, id: &s
     });
     match (total, priced.order_id) {
         (Some(total), _) => Ok(total),
-        (None, Some(order)) if kind == "holds" => Box::pin(ask(connection, plan, "orders", &order)).await,
+        (None, Some(order)) if path == HOLDS => Box::pin(ask(connection, plan, ORDERS, &order)).await,
         (None, _) => Ok(unknown()),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
 use self::{
@@ -17,10 +17,11 @@ use self::{
     view::{Reviews, SaleView, ServiceView, StockView, View},
 };
 use super::client::{
-    TransportError,
-    api::{ApiCall, ApiClient, CallError, Refusal, escape},
+    CallPath, TransportError,
+    api::{ApiCall, ApiClient, CallError, Refusal},
+    walk::read_list,
 };
-use crate::wire::{figures::FiguresBody, product::ProductBody, sale::SaleBody};
+use crate::wire::{Page, figures::FiguresBody, product::ProductBody, sale::SaleBody};
 
 /// The most products that a look reads.
 pub const PRODUCTS_MAX: u64 = 2_000;
@@ -41,6 +42,8 @@ pub struct Watch {
     /// Since when the stock could not be read.
     stock_silent: Option<Instant>,
     activity: HashMap<u64, f64>,
+    /// Whether a service ever answered. From then on only a refusal that would come again is the end.
+    has_answered: bool,
 }
 
 struct Service {
@@ -56,7 +59,15 @@ struct Silence {
 impl Watch {
     pub fn new(clients: Vec<ApiClient>, sale: Option<String>) -> Self {
         let services = clients.into_iter().map(|client| Service { client, silent: None }).collect();
-        Self { services, sale, seen: HashMap::new(), stock: None, stock_silent: None, activity: HashMap::new() }
+        Self {
+            services,
+            sale,
+            seen: HashMap::new(),
+            stock: None,
+            stock_silent: None,
+            activity: HashMap::new(),
+            has_answered: false,
+        }
     }
 
     /// Looks once. A service that does not answer is a part of the view.
@@ -64,13 +75,15 @@ impl Watch {
     /// # Errors
     /// A refusal, which would come again with each look: no such sale, a wrong token. With the URL of who refused.
     pub async fn look(&mut self) -> Result<View, (Box<Refusal>, String)> {
-        let answers = join_all(self.services.iter_mut().map(Service::figures)).await;
+        let has_answered = self.has_answered;
+        let answers = join_all(self.services.iter_mut().map(|service| service.figures(has_answered))).await;
         let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let now = Instant::now();
         let stock = match answers.iter().position(Option::is_some) {
-            Some(first) => self.services[first].stock(self.sale.as_deref()).await?,
+            Some(first) => self.services[first].stock(self.sale.as_deref(), has_answered).await?,
             None => None,
         };
+        self.has_answered |= stock.is_some();
         self.note_stock(stock, now);
         let mut rates = rates::Rates::default();
         let (mut redis_at, mut redis_ms, mut processes) = (None, None::<f64>, Vec::new());
@@ -117,7 +130,7 @@ impl Watch {
             self.stock.iter().flat_map(|stock| &stock.products).map(|product| (product.id, units(product))).collect();
         let changed = |product: &ProductBody<'_>| {
             let was = before.get(&product.id).copied().unwrap_or_else(|| units(product));
-            let moved: u64 = was.iter().zip(units(product)).map(|(was, is)| was.abs_diff(is)).sum();
+            let moved = was.iter().zip(units(product)).map(|(was, is)| was.abs_diff(is)).fold(0, u64::saturating_add);
             #[expect(clippy::cast_precision_loss, reason = "only compared")]
             let moved = moved as f64;
             (product.id, self.activity_of(product.id) * KEPT + moved)
@@ -134,28 +147,37 @@ fn units(product: &ProductBody<'_>) -> [u64; 4] {
 }
 
 impl Service {
-    async fn figures(&mut self) -> Result<Option<FiguresBody<'static>>, (Box<Refusal>, String)> {
+    async fn figures(&mut self, has_answered: bool) -> Result<Option<FiguresBody<'static>>, (Box<Refusal>, String)> {
         // The service measures Redis for its answer, and bounds that.
-        let asked = timeout(ANSWER_MAX, self.client.send(ApiCall::get("/api/admin/figures"))).await;
+        let asked = timeout(ANSWER_MAX, self.client.send(ApiCall::get(CallPath::of("/api/admin/figures")))).await;
         let answer = match asked {
             Ok(answer) => answer.and_then(|reply| reply.json()),
             Err(_) => Err(CallError::Transport(TransportError::TimedOut(ANSWER_MAX))),
         };
         let since = self.silent.take().map_or_else(Instant::now, |silence| silence.since);
         self.silent = answer.as_ref().err().map(|error| Silence { since, why: error.to_string() });
-        self.unless_refused(answer)
+        self.unless_refused(answer, has_answered)
     }
 
     /// The stock of a sale or of all, and open reviews. A service whose Redis is away cannot read them.
-    async fn stock(&mut self, sale: Option<&str>) -> Result<Option<StockView>, (Box<Refusal>, String)> {
+    async fn stock(
+        &mut self,
+        sale: Option<&str>,
+        has_answered: bool,
+    ) -> Result<Option<StockView>, (Box<Refusal>, String)> {
         let read = read_stock(&mut self.client, sale).await;
-        self.unless_refused(read)
+        self.unless_refused(read, has_answered)
     }
 
     /// `None`: there is no answer now.
-    fn unless_refused<T>(&self, answer: Result<T, CallError>) -> Result<Option<T>, (Box<Refusal>, String)> {
+    fn unless_refused<T>(
+        &self,
+        answer: Result<T, CallError>,
+        has_answered: bool,
+    ) -> Result<Option<T>, (Box<Refusal>, String)> {
+        let is_end = |refusal: &Refusal| if has_answered { refusal.will_come_again() } else { refusal.is_refusal() };
         match answer {
-            Err(CallError::Refused(refusal)) if refusal.is_refusal() => Err((refusal, self.client.url().to_owned())),
+            Err(CallError::Refused(refusal)) if is_end(&refusal) => Err((refusal, self.client.url().to_owned())),
             answer => Ok(answer.ok()),
         }
     }
@@ -170,23 +192,19 @@ impl Service {
 }
 
 async fn read_stock(client: &mut ApiClient, sale: Option<&str>) -> Result<StockView, CallError> {
-    let of_sale = sale.map(|sale| format!("sale={}", escape(sale)));
     let named = match sale {
         Some(sale) => {
-            let reply = client.send(ApiCall::get(format!("/api/admin/sales/{}", escape(sale)))).await?;
+            let reply = client.send(ApiCall::get(CallPath::of("/api/admin/sales").segment(sale))).await?;
             Some(reply.json::<SaleBody<'static>>()?)
         }
         None => None,
     };
-    let query = of_sale.as_ref().map_or_else(String::new, |of_sale| format!("?{of_sale}"));
-    let mut list = client.list_up_to(&format!("/api/admin/products{query}"), Some(PRODUCTS_MAX)).await?;
-    let products: Vec<ProductBody<'static>> =
-        serde_json::from_value(list.get_mut("data").map(Value::take).unwrap_or_default())
-            .map_err(|_| CallError::Unreadable)?;
-    let query = of_sale.map_or_else(String::new, |of_sale| format!("&{of_sale}"));
-    let reviews =
-        client.send(ApiCall::get(format!("/api/admin/reviews?status=open&limit={REVIEWS_MAX}{query}"))).await?;
-    let reviews: Value = reviews.json()?;
+    let path = CallPath::of("/api/admin/products").maybe("sale", sale);
+    let Page { data: products, next_cursor } =
+        read_list::<ProductBody<'static>>(client, path, Some(PRODUCTS_MAX), |_| {}).await?;
+    let path = CallPath::of("/api/admin/reviews").with("status", "open").with("limit", REVIEWS_MAX);
+    let reviews = client.send(ApiCall::get(path.maybe("sale", sale))).await?;
+    let reviews: Page<IgnoredAny> = reviews.json()?;
     let sales = match named {
         Some(sale) => vec![SaleView::named(&sale)],
         None => SaleView::of_products(&products),
@@ -194,10 +212,7 @@ async fn read_stock(client: &mut ApiClient, sale: Option<&str>) -> Result<StockV
     Ok(StockView {
         sales,
         products,
-        has_more_products: list["next_cursor"].is_string(),
-        reviews: Reviews {
-            open: reviews["data"].as_array().map_or(0, Vec::len),
-            has_more: reviews["next_cursor"].is_string(),
-        },
+        has_more_products: next_cursor.is_some(),
+        reviews: Reviews { open: reviews.data.len(), has_more: reviews.next_cursor.is_some() },
     })
 }

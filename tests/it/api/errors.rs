@@ -113,6 +113,11 @@ async fn an_unknown_field_is_named_wherever_it_stands() {
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(detail.starts_with("colour is not known here; known are product_id, sku, quantity, items"), "{detail}");
     assert_eq!(detail.matches("known are").count(), 1, "{detail}");
+    for (field, meant) in [("SKU", "sku"), ("customerId", "customer_id"), ("Product-ID", "product_id")] {
+        let answer = app.post("/api/holds", json!({"quantity": 1, (field): "x"})).await;
+        let detail = answer.body["errors"][0]["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(&format!("{field} is not known here: write {meant}; known are ")), "{detail}");
+    }
     let inside = app.post("/api/holds", json!({"items": [{"product_id": 1, "quantity": 1, "size": "L"}]})).await;
     assert_eq!(inside.body["errors"][0]["pointer"], "/items/0/size");
 }

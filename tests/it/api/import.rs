@@ -40,6 +40,19 @@ async fn product(app: &TestApp, id: u64) -> Value {
 }
 
 #[tokio::test]
+async fn a_field_or_a_column_in_other_letters_is_taken_or_named_with_its_right_spelling() {
+    let app = TestApp::start();
+    let line = r#"{"SKU":"AIR-1","name":"A","price":"1.00","totalStock":1}"#;
+    let answer = import(&app, NDJSON, line).await.body.to_string();
+    for word in ["SKU is not known here: write sku; known are ", "totalStock is not known here: write total_stock"] {
+        assert!(answer.contains(word), "{answer}");
+    }
+    let table = import(&app, CSV, "SKU,Name,Price,Total Stock\nAIR-1,A,1.00,1\n").await;
+    assert_eq!(counts(&table), (200, 1, 0), "{table:?}");
+    assert_eq!(product(&app, 1).await["sku"], "AIR-1");
+}
+
+#[tokio::test]
 async fn a_table_of_products_is_imported_whatever_the_order_of_its_columns() {
     let app = TestApp::start();
     let file = "\u{feff}name,total_stock,price,id,sale,currency,max_per_hold,max_per_customer\r\n\

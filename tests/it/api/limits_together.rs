@@ -229,3 +229,36 @@ async fn groups_and_visibility_are_imported_and_updated() {
     let expected = [("air", "public"), ("air", "public"), ("caps", "public"), ("bags", "unlisted")];
     assert_eq!(found, expected.map(|(group, seen)| [json!(group), json!(seen)]));
 }
+
+#[tokio::test]
+async fn a_limit_of_groups_warns_of_products_that_have_none() {
+    let app = TestApp::start();
+    app.admin(Method::POST, "/api/admin/sales", json!({"id": "shoes"})).await;
+    let path = "/api/admin/sales/shoes";
+    for (id, more) in [(1, json!({"group": "air"})), (2, json!({"sku": "AIR-39"})), (3, json!({}))] {
+        let mut product = json!({"id": id, "name": "Air", "price": "1.00", "total_stock": 5, "sale": "shoes"});
+        product.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        app.add_product(product).await;
+    }
+    let quiet = app.admin(Method::PATCH, path, json!({"max_per_customer": 2})).await;
+    assert_eq!((quiet.status, quiet.body.get("warnings")), (200, None));
+    let warned = app.admin(Method::PATCH, path, json!({"max_per_group": 2})).await;
+    let expected = "max_per_group does not count products without a group: AIR-39, 3";
+    assert_eq!((warned.status, &warned.body["warnings"]), (200, &json!([expected])));
+    assert!(app.admin(Method::GET, path, json!({})).await.body.get("warnings").is_none());
+
+    let import = async |query: &str, table: &'static str| {
+        let request = app.request(Method::POST, &format!("/api/admin/import{query}")).bearer_auth(ADMIN_TOKEN);
+        app.send(request.header("content-type", "text/csv").body(table)).await.body["warnings"].clone()
+    };
+    let table = "id,sale,name,price,total_stock,group\n4,shoes,Air,1.00,5,\n5,shoes,Air,1.00,5,air\n6,,Cap,1.00,5,\n";
+    let expected = "max_per_group does not count products without a group, such as some of these in the sale shoes";
+    for query in ["?dry_run=true", ""] {
+        assert_eq!(import(query, table).await, json!([expected]));
+    }
+    assert_eq!(import("", table).await, json!(null), "they were there already");
+    for id in [2, 3, 4] {
+        app.admin(Method::PATCH, &format!("/api/admin/products/{id}"), json!({"group": "air"})).await;
+    }
+    assert!(app.admin(Method::PATCH, path, json!({"max_per_group": 3})).await.body.get("warnings").is_none());
+}

@@ -136,6 +136,24 @@ async fn metadata_belongs_to_what_an_idempotency_key_was_used_for() {
 }
 
 #[tokio::test]
+async fn metadata_in_another_order_is_the_same_request_and_the_first_order_is_kept() {
+    let app = TestApp::selling(5).await;
+    let hold = async |metadata: &str| {
+        let body = format!(r#"{{"product_id": 1, "quantity": 1, "metadata": {metadata}}}"#);
+        let request = app.request(Method::POST, "/api/holds").header("content-type", "application/json");
+        app.send(request.header("idempotency-key", "k").body(body)).await
+    };
+    let first = hold(r#"{"b": "1", "a": "2", "c": "3"}"#).await;
+    let again = hold(r#"{"c": "3", "a": "2", "b": "1"}"#).await;
+    assert_eq!((first.status, again.status, &again.body["id"]), (201, 201, &first.body["id"]), "{again:?}");
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    let read = app.get(&format!("/api/holds/{}", first.id())).await;
+    assert_eq!(text(&read), r#"{"b":"1","a":"2","c":"3"}"#);
+    assert_eq!(hold(r#"{"b": "2", "a": "1", "c": "3"}"#).await.refusal(), (422, "idempotency_key_reused"));
+    assert_eq!(app.stock(1).await, "4 available, 1 held");
+}
+
+#[tokio::test]
 async fn holds_of_one_batch_keep_their_own_metadata() {
     let app = TestApp::selling(200).await;
     let hold = async |number: usize| {

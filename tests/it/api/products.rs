@@ -46,7 +46,8 @@ async fn more_products_of_a_sale_than_one_call_reads_are_all_listed() {
 #[tokio::test]
 async fn what_is_no_product_is_not_found() {
     let app = TestApp::selling(1).await;
-    for id in ["2", "0", "01", "-1", "abc", "1.0", "9007199254740993", "99999999999999999999999", "%ff", "%00", "1%20"]
+    for id in
+        ["2", "0", "01", "-1", "abc", "1.0", "9007199254740993", "99999999999999999999999", "%C3%BF", "%00", "1%20"]
     {
         let answer = app.get(&format!("/api/products/{id}")).await;
         assert_eq!(answer.refusal(), (404, "product_not_found"), "{id}");

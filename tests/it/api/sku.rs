@@ -103,8 +103,6 @@ async fn a_sku_is_a_key_to_read_hold_change_and_restock() {
     assert_eq!(app.by_sku("nobody").await.refusal(), (404, "product_not_found"));
     let missing = app.post("/api/holds", json!({"sku": "nobody", "quantity": 1})).await;
     assert_eq!((missing.refusal(), &missing.body["sku"]), ((404, "product_not_found"), &json!("nobody")));
-    let change = app.admin(Method::PATCH, "/api/admin/products/7", json!({"sku": "other"})).await;
-    assert_eq!(change.refusal(), (422, "unknown_field"), "it keeps its SKU for ever");
 }
 
 #[tokio::test]
@@ -244,9 +242,10 @@ async fn odd_skus_are_kept_as_they_are_and_others_refused() {
             );
         }
     }
-    for escaped in ["%C3%A4", "%ff", "%00", "%20", &"x".repeat(65)] {
+    for escaped in ["%C3%A4", "%00", "%20", &"x".repeat(65)] {
         assert_eq!(app.by_sku(escaped).await.refusal(), (404, "product_not_found"), "{escaped}");
     }
+    assert_eq!(app.by_sku("%ff").await.refusal(), (422, "validation_failed"));
 }
 
 #[tokio::test]

@@ -76,9 +76,9 @@ async fn after_a_restore_the_log_names_exactly_what_the_store_lost() {
         ["paid_order", &gone, "paid", "missing"],
         ["paid_order", &of_later, "paid", "missing"],
         ["review", &review, "open, duplicate_payment", "missing"],
-        ["sale", "drop", "its terms", "other terms"],
-        ["sale", "later", "its terms", "missing"],
-        ["product", "1", "120 units at 20.00 USD, 10 a hold", "100 units at 20.00 USD, 10 a hold"],
+        ["sale", "drop", "paused true", "paused false"],
+        ["sale", "later", "there", "missing"],
+        ["product", "1", "total_stock 120", "total_stock 100"],
         ["product", "2", "100 units at 20.00 USD, 10 a hold", "missing"],
         ["order", &cancelled, "cancelled", "pending"],
         ["order", &unpaid, "pending", "missing"],
@@ -89,6 +89,8 @@ async fn after_a_restore_the_log_names_exactly_what_the_store_lost() {
     found_differences.sort();
     expected.sort();
     assert_eq!(found_differences, expected);
+    let of_sale = found["differences"].as_array().unwrap().iter().find(|row| row["id"] == "drop").unwrap();
+    assert_eq!(of_sale["fields"], json!({"paused": {"in_log": true, "in_store": false}}));
     assert_eq!(found["paid"], json!([{"currency": "USD", "amount": "60.00", "orders": 3}]));
     assert_eq!(found["orders"], json!({"in_log": 6, "missing": 3, "older": 2}));
     let units = json!([{"product_id": 1, "units": 2, "available_stock": 96},
@@ -104,6 +106,36 @@ async fn after_a_restore_the_log_names_exactly_what_the_store_lost() {
     let restarted = Service::on(&redis);
     let (status, again) = json_of(&restarted, folder, "audit --against events.ndjson --json");
     assert_eq!((status, &again["differences"]), (1, &found["differences"]));
+}
+
+#[tokio::test]
+async fn a_product_that_the_log_ends_with_deleting_is_no_product() {
+    let (redis, folder) = (redis(), TempDir::with_prefix("fs").unwrap());
+    let folder = folder.path();
+    let service = Service::on(&redis);
+    for id in 1..=3 {
+        service.add(id, Some("drop")).await;
+    }
+    let hour_ago = snapshot(&redis);
+    for id in [2, 3] {
+        let path = format!("/api/admin/products/{id}");
+        service.try_call(Method::DELETE, &path, &Value::Null).await.unwrap();
+    }
+    service.add(3, Some("drop")).await;
+    let terms = json!({"hold_seconds": 60, "max_per_customer": 4});
+    service.try_call(Method::PATCH, "/api/admin/sales/drop", &terms).await.unwrap();
+    assert_eq!(printed(&service, folder, "export --per event -o events.ndjson").0, 0);
+    let (status, found) = json_of(&service, folder, "audit --against events.ndjson --json");
+    assert_eq!((status, &found["differences"]), (0, &json!([])), "{found}");
+
+    let _redis = restored(redis, &hour_ago);
+    eventually("it is ready again", async || service.get("/readyz").await.status == 200).await;
+    let (status, found) = json_of(&service, folder, "audit --against events.ndjson --json");
+    let summary = "100 units at 20.00 USD, 10 a hold";
+    let terms = |hold, limit| format!("hold_seconds {hold}, hold_seconds_max {hold}, max_per_customer {limit}");
+    let (in_log, in_store) = (terms(60, "4"), terms(900, "none"));
+    let expected = texts(&[["sale", "drop", &in_log, &in_store], ["product", "2", "deleted", summary]]);
+    assert_eq!((status, differences(&found)), (1, expected), "{found}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const NUMBERED: u32 = 36 * 36;
 fn a_payment_that_was_looked_at_more_often_than_its_reviews_can_be_numbered_is_looked_at_again() {
     let mut bench = Bench::new();
     let digit = |number: u32| char::from_digit(number % 36, 36).unwrap();
-    let record = "unmatched\npaid\ncart 7\ne\npi\n\n\n\n\n\n\n\n\n1\n2\ndismiss\nseen";
+    let record = "unmatched\npaid\ncart 7\ne\npi\n\n\n\n\n\n\n\n\n1\n2\n\ndismiss\nseen";
     for number in 0..NUMBERED {
         let id = format!("abcdefghijklmnopqr{}{}", digit(number / 36), digit(number));
         bench.redis.hset::<_, _, _, ()>(key("review_records"), &id, record).unwrap();

@@ -16,7 +16,6 @@ use flashsale::{
         outcome::{
             CancelOutcome, ChangeSaleOutcome, ExtendOutcome, FindHoldOutcome, FindOrderOutcome, HoldOutcome,
             ListEventsOutcome, OrderOutcome, PutProductOutcome, ReleaseOutcome, RestockOutcome, StartPaymentOutcome,
-            StockOutcome,
         },
         payment::{PaymentEvent, PaymentStatus, StatedAmount, Target},
         product::{NewProduct, Restock},
@@ -186,6 +185,8 @@ impl SaleTest {
                 "change_sale changed".into()
             }
             Transition::Limit(limit) => self.limit(limit),
+            Transition::Show(show) => self.show(*show),
+            Transition::See(product, audience) => format!("see {}", self.see(*product, *audience)),
             Transition::Restock(product, delta) => {
                 let id = ProductId::new(*product).unwrap();
                 match self
@@ -226,7 +227,7 @@ impl SaleTest {
                     FindOrderOutcome::OrderNotFound => "find_order order_not_found".into(),
                 }
             }
-            Transition::Stock(product) => format!("stock {}", self.stock(*product)),
+            Transition::Stock(product) => format!("stock {}", self.see(*product, Audience::Admins)),
             Transition::PutProduct { id, sale, currency } => {
                 let product = new_product(*id, sale, currency, 5);
                 match self.runtime.block_on(self.store.put_product(&product, &Act::default())).unwrap() {
@@ -265,7 +266,9 @@ impl SaleTest {
             HoldOutcome::CustomerLimitReached { limit, most, remaining } => {
                 format!("customer_limit_reached {} {most} {remaining}", limit_text(&limit))
             }
-            HoldOutcome::CustomerCoolingDown { .. } => "customer_cooling_down".into(),
+            HoldOutcome::CustomerCoolingDown { until_ms, .. } => {
+                format!("customer_cooling_down until {}", self.offset(until_ms))
+            }
             HoldOutcome::InsufficientStock(short) => {
                 let next = short.next_release_ms.map_or(0, |ms| self.offset(ms));
                 format!(
@@ -311,7 +314,7 @@ impl SaleTest {
                 return states;
             }
             assert_eq!(Some(page.next.seen(&sale)), last.map(Seen::UpTo));
-            start = EventStart::After(page.next);
+            start = EventStart::After(page.next.clone());
         }
     }
 
@@ -325,17 +328,6 @@ impl SaleTest {
             }
             FindHoldOutcome::Converted(order) => format!("converted {}", self.order_text(&order)),
             FindHoldOutcome::HoldExpired => "hold_expired".into(),
-        }
-    }
-
-    fn stock(&self, product: u64) -> String {
-        match self.runtime.block_on(self.store.stock(ProductId::new(product).unwrap(), Audience::Admins)).unwrap() {
-            StockOutcome::Stock(product) => {
-                let stock = product.stock;
-                let next = product.next_release_ms.map_or(0, |ms| self.offset(ms));
-                format!("stock {} {} {} {} next {next}", stock.available, stock.held, stock.pending, stock.sold)
-            }
-            StockOutcome::ProductNotFound => "product_not_found".into(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! the store on a real Redis. Every outcome and every counter must agree.
 
 mod confluence;
+mod cooldown;
 mod limit_permutations;
 mod limits;
 mod machine;
@@ -11,6 +12,7 @@ mod payments;
 mod permutations;
 mod reference;
 mod settling;
+mod shown;
 mod terms;
 
 use std::collections::BTreeMap;
@@ -28,7 +30,7 @@ const SEEN_LEAST: usize = 25;
 const CASES: u32 = 400;
 
 /// Every outcome of the store, in the words of the model.
-const WORDS: [&str; 60] = [
+const WORDS: [&str; 62] = [
     "hold held",
     "hold replayed",
     "hold idempotency_key_reused",
@@ -85,6 +87,8 @@ const WORDS: [&str; 60] = [
     "find_hold hold_expired",
     "find_order found",
     "find_order order_not_found",
+    "see stock",
+    "see product_not_found",
     "stock stock",
     "stock product_not_found",
     "put_product created",

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use flashsale::domain::visibility::{Audience, Visibility};
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
 use super::{
     limits::{Limit, SaleLimits, limit},
     payments::{FREE, Payment, Said, price},
+    shown::{Show, Shown, show},
 };
 
 pub const HOLD_MS: i64 = 100_000;
@@ -29,6 +31,9 @@ pub enum Transition {
     /// Pauses the sale `drop`, or ends its pause.
     Pause(bool),
     Limit(Limit),
+    Show(Show),
+    /// Such a reader reads the product.
+    See(u64, Audience),
     Restock(u64, i64),
     /// Logs which orders have lapsed.
     Expire,
@@ -132,6 +137,7 @@ pub struct Product {
     pub total: u64,
     pub(super) max_per_customer: Option<u64>,
     pub(super) group: Option<&'static str>,
+    pub(super) shown: Shown,
 }
 
 /// A whole service. All holds are in the sale `drop`. Other sales have products that nobody holds.
@@ -152,6 +158,7 @@ pub struct SaleReference {
     unknown_came: bool,
     paused: bool,
     pub(super) limits: SaleLimits,
+    pub(super) shown: Visibility,
     /// The outcome that the last command should have: its word, then its values.
     pub expected: String,
 }
@@ -173,7 +180,7 @@ impl SaleReference {
     }
 
     fn new() -> Self {
-        let product = |sale, total| Product { sale, currency: "USD", total, max_per_customer: None, group: None };
+        let product = |sale, total| Product::new(sale, "USD", total);
         Self {
             clock: 0,
             // Making its products is the first write.
@@ -193,6 +200,7 @@ impl SaleReference {
             unknown_came: false,
             paused: false,
             limits: SaleLimits::default(),
+            shown: Visibility::default(),
             expected: String::new(),
         }
     }
@@ -271,6 +279,9 @@ impl SaleReference {
             } else {
                 "idempotency_key_reused".into()
             };
+        }
+        if let Some(hidden) = self.hidden_in(request) {
+            return hidden;
         }
         if self.paused && self.products[request.lines.keys().next().unwrap()].sale == "drop" {
             return "sale_paused".into();
@@ -507,7 +518,7 @@ impl SaleReference {
         if self.orders.contains_key(&at) { format!("found {}", self.order_text(at)) } else { "order_not_found".into() }
     }
 
-    fn stock(&mut self, product: u64) -> String {
+    pub(super) fn stock(&mut self, product: u64) -> String {
         if !self.products.contains_key(&product) {
             return "product_not_found".into();
         }
@@ -530,7 +541,7 @@ impl SaleReference {
         if sale == "drop" {
             self.wrote();
         }
-        self.products.insert(id, Product { sale, currency, total: 5, max_per_customer: None, group: None });
+        self.products.insert(id, Product::new(sale, currency, 5));
         format!("created {id}")
     }
 }
@@ -590,6 +601,7 @@ impl ReferenceStateMachine for SaleReference {
                 .prop_map(|(at, ms)| Transition::Extend(at, ms)),
             1 => prop::bool::weighted(0.3).prop_map(Transition::Pause),
             3 => limit().prop_map(Transition::Limit),
+            3 => show(),
             2 => (1_u64..=2, -4_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
             2 => Just(Transition::Expire),
             2 => at.clone().prop_map(Transition::FindHold),
@@ -609,6 +621,8 @@ impl ReferenceStateMachine for SaleReference {
             Transition::Extend(at, ms) => ("extend", state.extend(*at, *ms)),
             Transition::Pause(paused) => ("change_sale", state.pause(*paused)),
             Transition::Limit(limit) => state.limit(limit),
+            Transition::Show(show) => state.show(*show),
+            Transition::See(product, audience) => ("see", state.see(*product, *audience)),
             Transition::Restock(product, delta) => ("restock", state.restock(*product, *delta)),
             Transition::Expire => ("expire", state.expire()),
             Transition::Resolve(number, action) => ("resolve", state.resolve(*number, action)),

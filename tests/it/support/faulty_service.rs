@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// Units of each product.
@@ -40,6 +41,16 @@ pub enum Fault {
     IsGenerous,
     /// Every customer is refused at the first unit of product 7.
     IsStrict,
+    /// Counters that no sum can hold.
+    Overflows,
+    /// Each page of a list leads to the same next one.
+    Circles,
+    /// The log gives an event that it gave before.
+    GoesBack,
+    /// A body that comes byte by byte, and has no end.
+    Trickles,
+    /// A body of which nothing comes after the first byte.
+    Stops,
 }
 
 #[derive(Default)]
@@ -77,12 +88,27 @@ fn serve(stream: TcpStream, fault: Fault, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     while let Some(request) = read(&mut reader) {
+        if let Fault::Trickles | Fault::Stops = fault {
+            return send_slowly(fault, stream);
+        }
         let (status, body) = answer(fault, &mut state.lock().unwrap(), &request);
         let length = body.len();
         if write!(stream, "HTTP/1.1 {status} So\r\nContent-Length: {length}\r\n\r\n{body}").is_err() {
             return;
         }
     }
+}
+
+fn send_slowly(fault: Fault, mut stream: TcpStream) {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n ";
+    if stream.write_all(head.as_bytes()).is_err() {
+        return;
+    }
+    while fault == Fault::Trickles && stream.write_all(b"\n").is_ok() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Until the client leaves.
+    let _left = stream.read(&mut [0]);
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
@@ -110,17 +136,42 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 
 fn answer(fault: Fault, state: &mut State, request: &Request) -> (u16, String) {
     let last = request.path.rsplit('/').next().unwrap();
+    if let Some(page) = page(fault, &request.path) {
+        return (200, page);
+    }
     match (request.method.as_str(), request.path.as_str()) {
         ("DELETE", _) => release(fault, state, last),
         (_, "/api/holds") => hold(fault, state, request),
         (_, "/api/orders") => (201, request.body.replace("hold_id", "id").replace("hold_", "order_")),
         (_, "/api/payments/webhook") => (200, r#"{"outcome":"applied","order":null}"#.to_owned()),
         (_, "/api/admin/sales/drop") => (200, r#"{"id":"drop"}"#.to_owned()),
-        (_, path) if path == "/api/products" || path.starts_with("/api/admin/products?") => {
+        (_, path) if ["/api/products?", "/api/admin/products?"].iter().any(|list| path.starts_with(list)) => {
             let all: Vec<String> = (1..=PRODUCTS).map(|id| product(fault, state, id)).collect();
             (200, format!(r#"{{"data":[{}]}}"#, all.join(",")))
         }
         _ => (200, product(fault, state, last.parse().unwrap_or(1))),
+    }
+}
+
+/// A page of a list that has a fault.
+fn page(fault: Fault, path: &str) -> Option<String> {
+    let event = |id: &str| {
+        let order = r#"{"id":"order_drop_x","hold_id":"hold_drop_x","items":[],"customer_id":null,"status":"pending",
+            "total_amount":"5.00","currency":"USD","created_at":"c","payment_due_at":"d","paid_at":null}"#;
+        format!(r#"{{"id":"{id}","type":"order.created","at":"t","sale":"drop","order":{order}}}"#).replace('\n', " ")
+    };
+    let is_log = path.starts_with("/api/admin/events?");
+    match fault {
+        Fault::Circles if is_log => Some(r#"{"data":[],"next_cursor":"7","more":true}"#.to_owned()),
+        Fault::Circles if path.contains("limit=") => Some(r#"{"data":[],"next_cursor":"again"}"#.to_owned()),
+        Fault::GoesBack if is_log && path.contains("after=7") => {
+            Some(format!(r#"{{"data":[{}],"next_cursor":"8","more":true}}"#, event("drop:7-1")))
+        }
+        Fault::GoesBack if is_log => {
+            let events = [event("drop:7-0"), event("drop:7-1")].join(",");
+            Some(format!(r#"{{"data":[{events}],"next_cursor":"7","more":true}}"#))
+        }
+        _ => None,
     }
 }
 
@@ -167,6 +218,13 @@ fn product(fault: Fault, state: &State, id: u64) -> String {
     };
     let held = (given - of(&state.released)).max(0);
     let available = TOTAL - held;
+    if fault == Fault::Overflows {
+        let far = if given == 0 { i64::MAX } else { i64::MIN };
+        return format!(
+            r#"{{"id":{id},"sale":"drop","total_stock":{far},"available_stock":{far},"held_stock":{far},
+                "pending_stock":{far},"sold_stock":{far}}}"#
+        );
+    }
     format!(
         r#"{{"id":{id},"sale":"drop","name":"Shoe {id}","max_per_customer":{LIMIT},"total_stock":{TOTAL},
             "available_stock":{available},"held_stock":{held},"pending_stock":0,"sold_stock":0}}"#

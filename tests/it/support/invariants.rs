@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Commands, Connection};
 
-use super::orders::stored_order;
+use super::orders::{deadline_of_hold, stored_order};
 
 type Units = BTreeMap<(u64, String), i64>;
 
@@ -70,8 +70,8 @@ fn check_records(connection: &mut Connection, sale: &str, lapses: &BTreeMap<Stri
     let mut sold = BTreeMap::new();
     for key in keys(connection, &format!("fs1:{{{sale}}}:hold:*")) {
         let value: Option<String> = connection.get(&key).unwrap();
-        let deadline: i64 = redis::cmd("PEXPIRETIME").arg(&key).query(connection).unwrap();
-        let (Some(value), Ok(deadline)) = (value, u64::try_from(deadline)) else { continue };
+        let Some(value) = value else { continue };
+        let deadline = deadline_of_hold(&value);
         add(&mut found, deadline, "h", value.split(' ').next().unwrap());
     }
     for key in keys(connection, &format!("fs1:{{{sale}}}:order:*")) {
@@ -113,8 +113,8 @@ fn check_customers(connection: &mut Connection, sale: &str) {
     };
     for name in keys(connection, &key("hold:*")) {
         let value: Option<String> = connection.get(&name).unwrap();
-        let deadline: i64 = redis::cmd("PEXPIRETIME").arg(&name).query(connection).unwrap();
-        let (Some(value), Ok(deadline)) = (value, u64::try_from(deadline)) else { continue };
+        let Some(value) = value else { continue };
+        let deadline = deadline_of_hold(&value);
         let customer = value.lines().next().and_then(|line| line.splitn(3, ' ').nth(2)).unwrap_or("");
         for (product, units) in lines(value.split(' ').next().unwrap()) {
             if deadline > ahead {

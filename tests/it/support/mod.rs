@@ -11,6 +11,7 @@ pub mod process;
 pub mod redis;
 pub mod seed;
 pub mod stalling_proxy;
+pub mod terminal;
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 

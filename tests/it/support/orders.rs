@@ -18,3 +18,9 @@ pub fn write_status(connection: &mut Connection, key: &str, status: &str) {
     let text = format!("status\n{status}\n{rest}");
     redis::cmd("SET").arg(key).arg(text).arg("KEEPTTL").exec(connection).unwrap();
 }
+
+/// The deadline in the value of a hold: `<lines> <made>+<length> …`, both in seconds to base 36.
+pub fn deadline_of_hold(value: &str) -> u64 {
+    let term = value.lines().next().and_then(|line| line.split(' ').nth(1)).unwrap();
+    term.split('+').map(|seconds| u64::from_str_radix(seconds, 36).unwrap()).sum::<u64>() * 1_000
+}

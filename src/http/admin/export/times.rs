@@ -38,10 +38,28 @@ impl TimesForm {
     }
 }
 
+/// The most distant places are so far from UTC.
+const DISTANCE_SECONDS_MAX: u32 = 14 * 3_600;
+/// What is in the files of the database beside zones: the zone of the machine, the rules of another system, and no place at all.
+const NO_ZONES: [&str; 3] = ["localtime", "posixrules", "factory"];
+/// Folders with the same zones again, and with leap seconds, which our times do not count.
+const FOLDERS: [&str; 2] = ["posix/", "right/"];
+
 /// A name of the IANA time zone database, or a distance from UTC.
 pub(super) fn zone(text: &str) -> Option<TimeZone> {
     const PARSER: DateTimeParser = DateTimeParser::new();
-    PARSER.parse_time_zone(text).ok()
+    let name = text.to_ascii_lowercase();
+    if NO_ZONES.contains(&&*name) || FOLDERS.iter().any(|folder| name.starts_with(folder)) {
+        return None;
+    }
+    let zone = PARSER.parse_time_zone(text).ok()?;
+    match zone.to_fixed_offset() {
+        Ok(offset) if zone.iana_name().is_none() => {
+            (offset.seconds().unsigned_abs() <= DISTANCE_SECONDS_MAX).then_some(zone)
+        }
+        // Without a name it is a rule in words of POSIX.
+        _ => zone.iana_name().is_some().then_some(zone),
+    }
 }
 
 impl Times {
@@ -105,8 +123,14 @@ mod tests {
         ] {
             assert_eq!(written(form, zone), json!(expected), "{zone:?}");
         }
-        for text in ["", "Berlin", "../../etc/passwd", "1"] {
+        for text in ["", "Berlin", "../../etc/passwd", "1", "+25:00", "-24:00", "+14:01", "EST5EDT,M3.2.0,M11.1.0"] {
             assert!(zone(text).is_none(), "{text}");
+        }
+        for text in ["posixrules", "localtime", "Factory", "factory", "posix/Europe/Berlin", "right/UTC", "RIGHT/utc"] {
+            assert!(zone(text).is_none(), "{text}");
+        }
+        for text in ["+14:00", "-12:00", "europe/berlin", "EST5EDT", "Etc/GMT-14"] {
+            assert!(zone(text).is_some(), "{text}");
         }
     }
 }

@@ -21,7 +21,7 @@ use self::{
     report::{Difference, Done, Report},
     rows::Row,
 };
-use super::{Parameters, acts, authorize, new_product, products};
+use super::{Parameters, acts, authorize, groups::Ungrouped, new_product, products};
 use crate::{
     domain::{
         act::Act,
@@ -49,15 +49,22 @@ pub(in crate::http) async fn products(
 ) -> Result<HttpResponse, Problem> {
     let ImportRequest { rows, is_update, mut rehearsal, act } = request;
     let (mut report, started) = (Report::new(rehearsal.is_some()), Instant::now());
+    let mut ungrouped = Ungrouped::default();
     for row in rows {
         if !report.has_stopped() && started.elapsed() > TIME_MAX {
             report.stop(Failure::timed_out("all rows of an import together took too long").into());
         }
         match row.and_then(|product| identified(product, is_update)) {
-            Ok(product) if !report.has_stopped() => report.add(match &mut rehearsal {
-                Some(rehearsal) => rehearsal.rehearse(&store, &product, is_update).await,
-                None => make(&store, &product, is_update, &act).await,
-            }),
+            Ok(product) if !report.has_stopped() => {
+                let done = match &mut rehearsal {
+                    Some(rehearsal) => rehearsal.rehearse(&store, &product, is_update).await,
+                    None => make(&store, &product, is_update, &act).await,
+                };
+                if let Ok(Done::Created { .. } | Done::WouldCreate { .. }) = done {
+                    ungrouped.add(&product);
+                }
+                report.add(done);
+            }
             Ok(_) => report.add_not_tried(),
             Err(problem) => report.add(Err(problem)),
         }
@@ -65,6 +72,9 @@ pub(in crate::http) async fn products(
     // One line, however many rows there are. Each has its event.
     if let Some(done) = report.in_words() {
         acts::log(&act, "import", &done);
+    }
+    if !report.has_stopped() {
+        report.warn(ungrouped.warnings(&store).await);
     }
     report.into_answer()
 }
@@ -108,9 +118,9 @@ async fn make(store: &Store, row: &NewProduct, is_update: bool, act: &Act) -> Re
 /// row.
 fn compared(row: &NewProduct, existing: &Product, is_update: bool) -> Result<(Difference, ProductChange), Problem> {
     let differs = row.differs_from(existing);
-    match row.change_of(&differs).filter(|_| is_update) {
+    match row.change_of(existing, &differs).filter(|_| is_update) {
         Some(change) => {
-            let (changed, differs) = differs.into_iter().partition(|field| field.can_change());
+            let (changed, differs) = differs.into_iter().partition(|field| field.can_change(existing));
             Ok((Difference { id: existing.id, changed: names(changed), differs: names(differs) }, change))
         }
         None => Err(new_product::already_exists(row, existing.id).with("differs", names(differs))),

@@ -40,7 +40,9 @@ impl Rehearsal {
         if let Some(id) = row.id.or(of_sku)
             && let StockOutcome::Stock(existing) = store.stock(id, Audience::Admins).await?
         {
-            return would_change(row, &existing, is_update);
+            let done = would_change(row, &existing, is_update)?;
+            self.skus.extend(row.sku.clone());
+            return Ok(done);
         }
         let new_sale = self.join_sale(store, row).await?;
         self.ids.extend(row.id);
@@ -59,7 +61,7 @@ impl Rehearsal {
             },
         };
         if currency != row.currency {
-            return Err(new_product::currency_differs(currency));
+            return Err(new_product::currency_differs("/currency", currency));
         }
         self.sales.insert(sale.clone(), currency);
         Ok(is_new.then(|| sale.clone()))

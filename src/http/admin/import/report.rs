@@ -65,6 +65,10 @@ impl Report {
         self.stopped = Some(problem);
     }
 
+    pub(super) fn warn(&mut self, warnings: Vec<String>) {
+        self.body.warnings.extend(warnings);
+    }
+
     pub(super) fn add_not_tried(&mut self) {
         self.not_tried += 1;
         let row = self.row(RowStatus::NotTried);

@@ -1,9 +1,10 @@
-//! Reviews, as `lua/lib/reviews.lua` writes them: eighteen lines.
+//! Reviews, as `lua/lib/reviews.lua` writes them: nineteen lines.
 
 use super::{Failure, currency, instant, metadata, some, ten_thousandths};
 use crate::{
     domain::{
         ids::SaleId,
+        money::{Amount, Currency},
         payment::PaymentStatus,
         review::{Review, ReviewAction, ReviewId, ReviewReason, Subject},
     },
@@ -27,13 +28,13 @@ pub fn id_and_reason(sale: &SaleId, key: &str, reason: &str) -> Result<Option<(R
 }
 
 fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
-    let mut lines = record.splitn(18, '\n');
-    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than eighteen lines"));
+    let mut lines = record.splitn(19, '\n');
+    let mut next = || lines.next().ok_or_else(|| Failure::unreadable("a review with fewer than nineteen lines"));
     let (reason, status, target, event, payment) = (next()?, next()?, next()?, next()?, next()?);
     let (amount, code, refunded, stated, expected) = (next()?, next()?, next()?, next()?, next()?);
     let (customer, metadata_line) = (next()?, next()?);
     let (due, previous, opened, resolved) = (next()?, next()?, next()?, next()?);
-    let (action, note) = (next()?, next()?);
+    let (actor, action, note) = (next()?, next()?, next()?);
     let reason = stored_reason(reason)?;
     let subject = if reason == ReviewReason::Unmatched {
         Subject::Unmatched(target.to_owned())
@@ -55,16 +56,23 @@ fn read(ids: &IdSigner, id: ReviewId, record: &str) -> Result<Review, Failure> {
         currency: some(code).map(currency).transpose()?,
         refunded: some(refunded).map(ten_thousandths).transpose()?,
         stated: some(stated).map(str::to_owned),
-        expected: some(expected).map(ten_thousandths).transpose()?,
+        expected: some(expected).map(price).transpose()?,
         customer: some(customer).map(str::to_owned),
         metadata: metadata(metadata_line)?,
         due_ms: some(due).map(instant).transpose()?,
         previous: previous.transpose()?,
         opened_ms: instant(opened)?,
         resolved_ms: some(resolved).map(instant).transpose()?,
+        actor: some(actor).map(str::to_owned),
         action: some(action).map(stored_action).transpose()?,
         note: some(note).map(str::to_owned),
     })
+}
+
+/// An amount, and the currency behind it.
+fn price(text: &str) -> Result<(Amount, Currency), Failure> {
+    let (amount, code) = text.split_once(' ').ok_or_else(|| Failure::unreadable("an amount without a currency"))?;
+    Ok((ten_thousandths(amount)?, currency(code)?))
 }
 
 fn stored_action(word: &str) -> Result<ReviewAction, Failure> {
@@ -99,7 +107,9 @@ mod tests {
     }
 
     fn record(reason: &str, status: &str) -> String {
-        format!("{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n\n\n600000\nalice\n\n2000\n\n1000\n\n\n")
+        format!(
+            "{reason}\n{status}\nabcdefghijkl\nevt_1\npi_1\n500000\nUSD\n\n\n600000 EUR\nalice\n\n2000\n\n1000\n\n\n\n"
+        )
     }
 
     #[test]
@@ -107,6 +117,8 @@ mod tests {
         let review = read_review(&record("units_gone", "paid")).unwrap();
         assert_eq!((review.reason, review.status), (ReviewReason::UnitsGone, PaymentStatus::Paid));
         assert!(matches!(review.subject, Subject::Order(_)) && review.resolved_ms.is_none());
+        let (amount, currency) = review.expected.unwrap();
+        assert_eq!((amount.ten_thousandths(), currency.code()), (600_000, "EUR"));
         let review = read_review(&record("unmatched", "refunded")).unwrap();
         assert_eq!(review.subject, Subject::Unmatched("abcdefghijkl".to_owned()));
     }
@@ -124,6 +136,7 @@ mod tests {
             whole.replace("USD", "???"),
             whole.replace("1000\n", "then\n"),
             whole.replace("600000", "more"),
+            whole.replace(" EUR", ""),
             whole.lines().take(5).collect::<Vec<_>>().join("\n"),
             String::new(),
         ] {

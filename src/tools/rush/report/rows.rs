@@ -23,9 +23,9 @@ impl RushReport {
         let own = if all.len() > most { most.saturating_sub(1) } else { all.len() };
         let mut rows: Vec<_> = all[..own].iter().map(|sides| self.row(sides)).collect();
         let rest = all[own..].iter().map(|sides| self.row(sides)).reduce(|mut sum, row| {
-            sum.units += row.units;
+            sum.units = sum.units.saturating_add(row.units);
             sum.counts.add(&row.counts);
-            sum.left += row.left;
+            sum.left = sum.left.saturating_add(row.left);
             sum.ok &= row.ok;
             sum
         });
