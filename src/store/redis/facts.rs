@@ -12,7 +12,7 @@ const VERSION_WAITAOF: (u32, u32) = (7, 2);
 
 /// Why the service does not use a server.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Unfit {
+pub enum Unusable {
     #[error("Redis {0} is too old: the scripts need 7.0 or newer")]
     TooOld(String),
     #[error("Redis evicts keys (maxmemory-policy {0}), which would lose stock: set it to noeviction")]
@@ -69,16 +69,16 @@ impl Facts {
     }
 
     /// # Errors
-    /// [`Unfit`].
-    pub fn check(&self) -> Result<(), Unfit> {
+    /// [`Unusable`].
+    pub fn check(&self) -> Result<(), Unusable> {
         if self.version().is_none_or(|version| version < VERSION_MIN) {
-            return Err(Unfit::TooOld(self.version.clone()));
+            return Err(Unusable::TooOld(self.version.clone()));
         }
         if self.is_replica {
-            return Err(Unfit::Replica);
+            return Err(Unusable::Replica);
         }
         if self.eviction != "noeviction" {
-            return Err(Unfit::Evicts(self.eviction.clone()));
+            return Err(Unusable::Evicts(self.eviction.clone()));
         }
         Ok(())
     }
@@ -111,10 +111,10 @@ mod tests {
             "redis_version:7.2.4\nvalkey_version:9.1.2\nserver_mode:sentinel\nrole:slave\nmaxmemory_policy:noeviction\naof_enabled:1",
         );
         assert_eq!((valkey.engine.as_str(), valkey.mode, valkey.aof), ("Valkey 9.1.2", ServerMode::Sentinel, true));
-        assert_eq!((valkey.check(), valkey.knows_waitaof()), (Err(Unfit::Replica), true));
+        assert_eq!((valkey.check(), valkey.knows_waitaof()), (Err(Unusable::Replica), true));
         let old = facts("redis_version:6.2.1\nredis_mode:standalone\nrole:master\nmaxmemory_policy:noeviction");
-        assert_eq!((old.check(), old.mode), (Err(Unfit::TooOld("6.2.1".into())), ServerMode::Standalone));
+        assert_eq!((old.check(), old.mode), (Err(Unusable::TooOld("6.2.1".into())), ServerMode::Standalone));
         let evicts = facts("redis_version:7.0.0\nrole:master\nmaxmemory_policy:allkeys-lru");
-        assert_eq!(evicts.check(), Err(Unfit::Evicts("allkeys-lru".into())));
+        assert_eq!(evicts.check(), Err(Unusable::Evicts("allkeys-lru".into())));
     }
 }

@@ -7,7 +7,7 @@ use redis::Value;
 use super::{
     durability::{Barrier, Durability, DurabilityWanted, FsyncSupport, fsync_always},
     error::Failure,
-    facts::{Facts, ServerMode, Unfit},
+    facts::{Facts, ServerMode, Unusable},
     keys::{PRODUCTS, SALES, SCHEMA, SECRET},
     node::Node,
     reply::Reply,
@@ -22,7 +22,7 @@ pub enum PreflightError {
     #[error(transparent)]
     Failure(#[from] Failure),
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unusable(#[from] Unusable),
     #[error("{0}")]
     OtherKind(String),
     #[error(
