@@ -33,6 +33,7 @@ mod logs;
 mod lua;
 mod model;
 mod money;
+mod mutants;
 mod payments_interrupted;
 mod rush;
 mod rush_sale;
