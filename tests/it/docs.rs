@@ -3,6 +3,7 @@
 
 pub mod markdown;
 mod programs;
+mod threats;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -9,6 +9,7 @@ pub mod mutant;
 pub mod orders;
 pub mod process;
 pub mod redis;
+pub mod routes;
 pub mod seed;
 pub mod stalling_proxy;
 
