@@ -49,7 +49,9 @@ fn credentials(secrets: &[(String, String)]) -> Vec<String> {
         format!("Authorization: Bearer {named}\r\nX-Api-Key: {key}"),
         format!("Authorization: Bearer {token}x\r\nX-Api-Key: {key}x"),
         format!("Authorization: Bearer {key}\r\nX-Api-Key: {token}"),
-        format!("webhook-id: {token}\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,{key}\r\nStripe-Signature: t=1,v1={key}"),
+        format!(
+            "webhook-id: {token}\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,{key}\r\nStripe-Signature: t=1,v1={key}"
+        ),
     ]
 }
 
@@ -77,7 +79,8 @@ fn no_answer_no_log_and_no_export_of_a_service_shows_a_secret() {
         let mut calls = 0;
         for credential in credentials(&secrets) {
             // A body is read where a call takes one, and is a mistake everywhere else.
-            let bodies = ["", r#"{"id":1,"name":"Item","price":"1.00","total_stock":3,"product_id":1,"quantity":1}"#, "{"];
+            let bodies =
+                ["", r#"{"id":1,"name":"Item","price":"1.00","total_stock":3,"product_id":1,"quantity":1}"#, "{"];
             for (method, path) in routes::all() {
                 let waits = if path.contains("audit") || method == "GET" { &bodies[..1] } else { &bodies[1..] };
                 for body in waits {

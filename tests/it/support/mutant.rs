@@ -35,7 +35,8 @@ fn read(entry: &str) -> Mutant {
         assert!(!text.is_empty(), "a line `{mark}` is missing in {entry}");
         text.join("\n")
     };
-    let (name, file) = lines("mutant ").next().and_then(|line| line.split_once(" of ")).expect("mutant <name> of <file>");
+    let (name, file) =
+        lines("mutant ").next().and_then(|line| line.split_once(" of ")).expect("mutant <name> of <file>");
     let by = lines("by ").flat_map(str::split_whitespace).map(str::to_owned).collect();
     Mutant { name: name.to_owned(), file: file.to_owned(), by, from: text("-"), to: text("+") }
 }

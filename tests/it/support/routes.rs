@@ -5,7 +5,8 @@ use reqwest::Method;
 /// Methods and paths. An id in a path is 1, a SKU is `A`.
 pub fn all() -> Vec<(Method, String)> {
     let text = include_str!("../../../src/http/routes.rs");
-    let text = text.split("fn configure_storefront").nth(1).and_then(|text| text.split("/// The methods of a handler").next());
+    let text =
+        text.split("fn configure_storefront").nth(1).and_then(|text| text.split("/// The methods of a handler").next());
     let mut routes = vec![(Method::GET, "/livez".to_owned()), (Method::GET, "/readyz".to_owned())];
     routes.extend(flashsale::webhook::PROVIDERS.map(|provider| (Method::POST, provider.path.to_owned())));
     let mut scope = String::new();
@@ -18,9 +19,13 @@ pub fn all() -> Vec<(Method, String)> {
         let path = path.replace("{id}", "1").replace("{sku}", "A");
         let path = if path.starts_with("/api/") { path } else { format!("{scope}{path}") };
         let methods = if call.contains("reading(") { "get(" } else { methods };
-        for (word, method) in
-            [("get", Method::GET), ("list", Method::GET), ("post", Method::POST), ("patch", Method::PATCH), ("delete", Method::DELETE)]
-        {
+        for (word, method) in [
+            ("get", Method::GET),
+            ("list", Method::GET),
+            ("post", Method::POST),
+            ("patch", Method::PATCH),
+            ("delete", Method::DELETE),
+        ] {
             let is_one = [format!("[{word}"), format!(" {word}")].iter().any(|word| methods.contains(word.as_str()));
             if is_one || methods.starts_with(word) {
                 routes.push((method, path.clone()));
@@ -35,7 +40,11 @@ pub fn all() -> Vec<(Method, String)> {
 fn the_table_of_routes_is_read_whole() {
     let routes = all();
     let has = |method: Method, path: &str| routes.contains(&(method, path.to_owned()));
-    assert!(has(Method::POST, "/api/holds") && has(Method::DELETE, "/api/holds/1") && has(Method::GET, "/api/products/by-sku/A"));
+    assert!(
+        has(Method::POST, "/api/holds")
+            && has(Method::DELETE, "/api/holds/1")
+            && has(Method::GET, "/api/products/by-sku/A")
+    );
     assert!(has(Method::PATCH, "/api/admin/products/by-sku/A") && has(Method::POST, "/api/admin/reviews/1/resolve"));
     assert!(has(Method::GET, "/api/admin/orders/export") && has(Method::GET, "/api/admin/audit"));
 }
