@@ -229,3 +229,26 @@ fn so_many_unmatched_reviews_may_be_open_and_no_more() {
     let open: usize = bench.redis.zcard(key("reviews")).unwrap();
     assert_eq!(open, 2);
 }
+
+#[test]
+fn a_term_may_be_as_long_as_its_maximum_and_a_window_must_have_a_length() {
+    let mut bench = Bench::new();
+    let mut change = |terms: &[&str]| {
+        let reply = bench.call(Op::ChangeSale, &book(), &[&BOOK_ARGUMENTS[..], terms].concat());
+        let second = reply.get(1).map(|field| std::slice::from_ref(field));
+        if word(&reply) == "changed" { "changed".to_owned() } else { word(second.unwrap()) }
+    };
+    for (terms, expected) in [
+        (&["hold_ms", "200000"][..], "changed"),
+        (&["hold_ms", "200001"], "hold_ms"),
+        (&["payment_ms", "80000"], "changed"),
+        (&["payment_ms", "80001"], "payment_ms"),
+        (&["starts", "7", "ends", "8"], "changed"),
+        (&["ends", "7"], "ends"),
+        (&["ends", "6"], "ends"),
+    ] {
+        assert_eq!(change(terms), expected, "{terms:?}");
+    }
+    let terms: (String, String, String) = bench.redis.hget(key("sale"), &["hold_ms", "payment_ms", "ends"]).unwrap();
+    assert_eq!(terms, ("200000".to_owned(), "80000".to_owned(), "8".to_owned()));
+}
