@@ -156,6 +156,7 @@ fn a_listing_changes_from_what_was_read_and_a_sku_is_given_back_by_its_owner_alo
     let mut bench = Bench::new();
     let keys = ["products", "skus"].map(key);
     let _: () = bench.redis.hset(&keys[0], "9", "drop A").unwrap();
+    let _: () = bench.redis.hset(&keys[0], "7", "drop").unwrap();
     let _: () = bench.redis.hset(&keys[1], "A", "9").unwrap();
     let mut change = |id: &str, before: &str, after: &str, taken: &str, given_back: &str| {
         let reply = bench.call(Op::ChangeListing, &keys, &[id, before, after, taken, given_back]);
@@ -167,6 +168,7 @@ fn a_listing_changes_from_what_was_read_and_a_sku_is_given_back_by_its_owner_alo
     assert_eq!(change("9", "drop A", "~drop A", "", ""), answer("changed", "9"));
     assert_eq!(change("9", "drop A", "~drop A", "", ""), answer("changed", "9"), "it was sent twice");
     assert_eq!(change("8", "", "", "A", ""), answer("moved", "9"), "there is no product 8");
+    assert_eq!(change("7", "drop", "!", "", "A"), answer("changed", "9"), "it is no SKU of product 7");
     assert_eq!(change("9", "~drop A", "! A", "", "A"), answer("changed", ""));
     assert_eq!(change("9", "! A", "drop A", "A", ""), answer("changed", "9"));
 }
@@ -235,7 +237,7 @@ fn a_term_may_be_as_long_as_its_maximum_and_a_window_must_have_a_length() {
     let mut bench = Bench::new();
     let mut change = |terms: &[&str]| {
         let reply = bench.call(Op::ChangeSale, &book(), &[&BOOK_ARGUMENTS[..], terms].concat());
-        let second = reply.get(1).map(|field| std::slice::from_ref(field));
+        let second = reply.get(1).map(std::slice::from_ref);
         if word(&reply) == "changed" { "changed".to_owned() } else { word(second.unwrap()) }
     };
     for (terms, expected) in [
@@ -249,6 +251,21 @@ fn a_term_may_be_as_long_as_its_maximum_and_a_window_must_have_a_length() {
     ] {
         assert_eq!(change(terms), expected, "{terms:?}");
     }
-    let terms: (String, String, String) = bench.redis.hget(key("sale"), &["hold_ms", "payment_ms", "ends"]).unwrap();
-    assert_eq!(terms, ("200000".to_owned(), "80000".to_owned(), "8".to_owned()));
+    let terms: Vec<String> = bench.redis.hmget(key("sale"), &["hold_ms", "payment_ms", "ends"]).unwrap();
+    assert_eq!(terms, ["200000", "80000", "8"]);
+}
+
+#[test]
+fn a_product_that_is_removed_leaves_no_field() {
+    let mut bench = Bench::new();
+    let of_product = |bench: &mut Bench| {
+        let fields: Vec<String> = bench.redis.hkeys(key("stock")).unwrap();
+        fields.into_iter().filter(|field| field.starts_with("2:")).collect::<Vec<_>>()
+    };
+    let arguments = [&BOOK_ARGUMENTS[..], &["2", "500000000000000", "price", "7"]].concat();
+    assert_eq!(word(&bench.call(Op::ChangeProduct, &with_product("2", &[]), &arguments)), "changed");
+    assert!(of_product(&mut bench).contains(&"2:earlier_prices".to_owned()));
+    let arguments = [&BOOK_ARGUMENTS[..], &["2"]].concat();
+    assert_eq!(word(&bench.call(Op::RemoveProduct, &with_product("2", &[]), &arguments)), "removed");
+    assert!(of_product(&mut bench).is_empty(), "{:?}", of_product(&mut bench));
 }
