@@ -3,7 +3,6 @@
 
 pub mod markdown;
 mod programs;
-mod threats;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

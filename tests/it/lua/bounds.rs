@@ -269,3 +269,18 @@ fn a_product_that_is_removed_leaves_no_field() {
     assert_eq!(word(&bench.call(Op::RemoveProduct, &with_product("2", &[]), &arguments)), "removed");
     assert!(of_product(&mut bench).is_empty(), "{:?}", of_product(&mut bench));
 }
+
+#[test]
+fn at_its_deadline_a_hold_can_be_ordered_and_counts_for_its_customer_and_a_millisecond_later_neither() {
+    let mut bench = Bench::new();
+    bench.set_rules("1", "max_per_customer=2");
+    for hold in ["h", "g"] {
+        assert_eq!(word(&bench.request(hold, &format!("1=1 {hold}\n0 "), None)), "held");
+    }
+    bench.advance(100_000);
+    assert_eq!(bench.order("h"), "created");
+    assert_eq!(word(&bench.request("more", "1=2 g\n0 ", None)), "customer_limit_reached");
+    bench.advance(1);
+    assert_eq!(bench.order("g"), "hold_expired");
+    assert_eq!(word(&bench.request("more", "1=2 g\n0 ", None)), "held");
+}

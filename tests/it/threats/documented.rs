@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::markdown::root;
+use crate::docs::markdown::root;
 
 fn texts_below(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
