@@ -208,6 +208,11 @@ fn an_audit_reads_as_much_as_it_may_and_misses_no_lost_review() {
         assert_eq!(lost(&mut bench), Value::Int(expected), "with {record}");
     }
     let _: () = bench.redis.del(&[key("order:o"), key("review_records")]).unwrap();
+    // A key of another type.
+    let _: () = bench.redis.hset(key("order:o"), "status", "paid").unwrap();
+    let read = bench.call(Op::AuditOrders, &keys, &["o"]);
+    assert_eq!(read[4], Value::BulkString(b"unreadable\n".into()));
+    let _: () = bench.redis.del(key("order:o")).unwrap();
     let short = "held\n1\n\n\n\n0";
     let refused = bench.try_call(Op::Repair, &book(), &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "0", short]);
     assert!(refused.unwrap_err().to_string().contains("seven lines"));
