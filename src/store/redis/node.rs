@@ -30,6 +30,7 @@ use super::{
 const TIMEOUTS_MAX: u32 = 3;
 
 /// What the connections of a runner have in common.
+#[derive(Clone)]
 pub struct Common {
     pub topology: Topology,
     /// The wait behind each script.
@@ -38,6 +39,13 @@ pub struct Common {
     pub identity: Option<Arc<Identity>>,
     /// Counts connections, and what else may lead to another server.
     pub changes: Cell<u64>,
+}
+
+impl Common {
+    /// For servers that are asked about others, and never for our data: they may be replicas or sentinels.
+    pub fn of_contacts(&self) -> Rc<Self> {
+        Rc::new(Self { barrier: None, identity: None, ..self.clone() })
+    }
 }
 
 /// The connection in use, numbered so that a late failure of an old one does not end its successor.

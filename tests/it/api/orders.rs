@@ -133,7 +133,7 @@ async fn unknown_orders_are_not_found() {
     let app = TestApp::selling(1).await;
     let hold = app.held().await;
     // The id that this hold's order would have was never handed out, so it cannot be guessed from the hold's.
-    for id in [hold.replace("hold_", "order_"), "order_x".to_owned(), "%ff%00".to_owned()] {
+    for id in [hold.replace("hold_", "order_"), "order_x".to_owned(), "%c3%bf%00".to_owned()] {
         assert_eq!(app.get(&format!("/api/orders/{id}")).await.refusal(), (404, "order_not_found"), "{id}");
         assert_eq!(app.post(&format!("/api/orders/{id}/cancel"), json!({})).await.refusal(), (404, "order_not_found"));
     }

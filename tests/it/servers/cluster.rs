@@ -51,6 +51,15 @@ async fn a_shop_works_on_a_cluster_as_on_one_server() {
 }
 
 #[tokio::test]
+async fn a_replica_is_enough_to_find_the_cluster() {
+    let cluster = Cluster::start(1, 1);
+    let shop = Shop::open(&format!("redis-cluster://127.0.0.1:{}", cluster.servers[1].port), &QUICK);
+    shop.offer(&["drop".to_owned()], 10).await;
+    assert_eq!(shop.hold(1).await.status, 201);
+    shop.audit().await;
+}
+
+#[tokio::test]
 async fn a_product_moves_between_sales_of_different_servers_and_is_deleted() {
     let cluster = Cluster::start(2, 0);
     let shop = Shop::open(&cluster.url(), &QUICK);

@@ -33,7 +33,8 @@ const KEYS_TRIED: u32 = 200_000;
 
 pub struct Cluster {
     common: Rc<Common>,
-    seeds: Vec<ConnectionInfo>,
+    /// The servers of the settings, which may be replicas by now.
+    contacts: Vec<Rc<Node>>,
     nodes: RefCell<HashMap<String, Rc<Node>>>,
     table: RefCell<Table>,
     looked: Cell<Option<Instant>>,
@@ -44,9 +45,10 @@ pub struct Cluster {
 
 impl Cluster {
     pub(super) fn new(common: &Rc<Common>, seeds: &[ConnectionInfo]) -> Rc<Self> {
+        let of_contacts = common.of_contacts();
         Rc::new(Self {
             common: Rc::clone(common),
-            seeds: seeds.to_vec(),
+            contacts: seeds.iter().map(|seed| Node::new(&of_contacts, seed)).collect(),
             nodes: RefCell::default(),
             table: RefCell::default(),
             looked: Cell::default(),
@@ -56,7 +58,7 @@ impl Cluster {
     }
 
     pub(super) fn contacts(&self) -> Vec<Rc<Node>> {
-        self.seeds.iter().filter_map(|seed| self.node_at(&seed.addr().to_string()).ok()).collect()
+        self.contacts.clone()
     }
 
     /// A key that the server has the slot of.
@@ -151,13 +153,12 @@ impl Cluster {
         }
     }
 
-    /// The primaries, and the servers of the settings.
+    /// The servers of the settings, and primaries that they do not name.
     fn known(&self) -> Result<Vec<Rc<Node>>, Failure> {
-        let mut addresses: Vec<_> = self.table.borrow().primaries().into_iter().map(str::to_owned).collect();
-        addresses.extend(self.seeds.iter().map(|seed| seed.addr().to_string()));
-        addresses.sort_unstable();
-        addresses.dedup();
-        addresses.iter().map(|address| self.node_at(address)).collect()
+        let is_contact = |address: &str| self.contacts.iter().any(|contact| contact.address() == address);
+        let table = self.table.borrow();
+        let others = table.primaries().into_iter().filter(|address| !is_contact(address));
+        self.contacts.iter().cloned().map(Ok).chain(others.map(|address| self.node_at(address))).collect()
     }
 
     fn take(&self, table: Table) {

@@ -37,13 +37,7 @@ pub struct Sentinels {
 
 impl Sentinels {
     pub(super) fn new(common: &Rc<Common>, watched: &Watched) -> Rc<Self> {
-        // A sentinel is no Redis with our data, so nothing that is asked of one is asked of it.
-        let of_sentinels = Rc::new(Common {
-            topology: common.topology.clone(),
-            barrier: None,
-            identity: None,
-            changes: Cell::default(),
-        });
+        let of_sentinels = common.of_contacts();
         Rc::new(Self {
             common: Rc::clone(common),
             nodes: watched.sentinels.iter().map(|info| Node::new(&of_sentinels, info)).collect(),
