@@ -106,6 +106,21 @@ impl Failure {
         }
     }
 
+    /// The word with which a server refused. `None` where no server did.
+    pub fn word(&self) -> Option<&str> {
+        word(self.source()?.source()?.downcast_ref::<RedisError>()?)
+    }
+
+    /// Whether nobody answered.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::TimedOut(_)) && self.word().is_none()
+    }
+
+    /// Whether user, password or rights are the reason.
+    pub fn is_refused_login(&self) -> bool {
+        matches!(self.word(), Some("NOPERM" | "NOAUTH" | "WRONGPASS"))
+    }
+
     /// `None` in place of what cannot be read. The log says whose it is.
     ///
     /// # Errors
