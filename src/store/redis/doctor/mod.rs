@@ -90,6 +90,7 @@ pub async fn examine(topology: &Topology, catalogue: Arc<Catalogue>, needs: Need
     }
     let (looks, together) = look_at_servers(&primaries, needs).await;
     findings.extend(together);
+    let is_there = looks.iter().any(|look| look.answers.is_some());
     for (node, look) in primaries.iter().zip(looks) {
         let answers = look.answers;
         findings.extend(look.findings);
@@ -97,7 +98,9 @@ pub async fn examine(topology: &Topology, catalogue: Arc<Catalogue>, needs: Need
             findings.extend(try_out(&runner, topology, node, &server, needs).await);
         }
     }
-    findings.extend(look_at_data(&runner, schema).await);
+    if is_there {
+        findings.extend(look_at_data(&runner, schema).await);
+    }
     findings
 }
 

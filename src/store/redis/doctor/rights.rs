@@ -1,7 +1,7 @@
 //! What the user of the service may do, of what the service does. A script asks the server, which runs none of it.
 
 use super::{Needs, finding::Chart};
-use crate::store::redis::{durability::Durability, topology::Kind};
+use crate::store::redis::{durability::Durability, keys::ALL, topology::Kind};
 
 const SUBJECT: &str = "rights";
 /// Stands for a key.
@@ -123,7 +123,7 @@ pub(super) fn judge(rights: &Result<Vec<Right>, String>, chart: &mut Chart) {
     if missing.is_empty() {
         chart.ok(SUBJECT, format!("its user may run all {} commands that the service needs", rights.len()));
     } else if missing.iter().copied().filter(is_refused).count() == about_keys {
-        chart.problem(SUBJECT, "its user may not touch the keys of the service (~fs1:*)", ADVICE);
+        chart.problem(SUBJECT, format!("its user may not touch the keys of the service (~{ALL})"), ADVICE);
     } else {
         let names: Vec<_> = missing.iter().map(|right| name(right.command).to_uppercase().replace('|', " ")).collect();
         chart.problem(SUBJECT, format!("its user may not run {}", names.join(", ")), ADVICE);
