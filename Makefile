@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt build proof loadtest bench fuzz clean
+.PHONY: help run test lint fmt build proof loadtest bench fuzz mutants mutation deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,19 @@ bench: ## Measure flashsale beside what others would do, and write loadtest/RESU
 fuzz: ## Fuzz each reader of bytes from outside for FUZZ_SECONDS (default 600); TARGET=heads fuzzes one
 	@scripts/bootstrap --cargo
 	fuzz/run
+
+mutants: ## Plant some 300 mistakes in the scripts, one at a time, and name the test that sees each; MUTANTS=settle runs some
+	@scripts/bootstrap --tests
+	FLASHSALE_MUTANTS=$(MUTANTS) cargo test --locked --test it -- --ignored --exact mutants::every_mutant_is_killed --nocapture
+
+mutation: ## Change domain and webhook in every way that cargo-mutants knows, and list what no unit test sees; SHARD=0/8 runs a part
+	@scripts/mutation $(SHARD)
+
+deny: ## Check licences, bans and sources of everything that is linked
+	@scripts/deny licenses bans sources
+
+advisories: ## Check everything that is linked against known vulnerabilities; fetches their list
+	@scripts/deny advisories
 
 clean: ## Remove what was built
 	cargo clean

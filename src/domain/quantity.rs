@@ -20,3 +20,21 @@ impl Quantity {
         u64::from(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_is_the_number_that_it_was_made_of_and_a_sum_has_the_same_bound() {
+        for units in [1, 7, Quantity::MAX] {
+            assert_eq!(Quantity::new(units).map(Quantity::get), Some(units));
+        }
+        for units in [0, Quantity::MAX + 1, u64::MAX] {
+            assert_eq!(Quantity::new(units), None);
+        }
+        let [one, most] = [1, Quantity::MAX].map(|units| Quantity::new(units).unwrap());
+        assert_eq!(one.plus(one).map(Quantity::get), Some(2));
+        assert_eq!(one.plus(most), None);
+    }
+}

@@ -1,9 +1,11 @@
 //! The guard: the process that keeps the server of a data folder running, and ends it after its last user.
 
 use std::{
-    fs::File,
+    env,
+    ffi::OsStr,
+    fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -31,7 +33,10 @@ pub fn spawn(folder: &Folder, server: &Path, program: &Path) -> Result<Child, Em
     let mut command = Command::new(program);
     command.arg("guard").arg("--data-dir").arg(folder.path()).arg("--server").arg(server);
     // A process group of its own, because the interrupt key stops the service, which still needs Redis while it drains.
-    let log = File::create(folder.guard_log());
+    // Neither guard nor server needs a secret of the settings.
+    let is_setting = |name: &OsStr| name.to_string_lossy().starts_with("FLASHSALE_") || name == "REDIS_URL";
+    env::vars_os().filter(|(name, _)| is_setting(name)).for_each(|(name, _)| _ = command.env_remove(name));
+    let log = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(folder.guard_log());
     let log = log.map_err(|source| EmbeddedError::Folder { folder: folder.guard_log(), source })?;
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })
@@ -42,6 +47,9 @@ pub fn spawn(folder: &Folder, server: &Path, program: &Path) -> Result<Child, Em
 /// # Errors
 /// [`EmbeddedError`].
 pub fn guard(data_dir: &Path, server_program: &Path) -> Result<(), EmbeddedError> {
+    // The server inherits it. Its files have the secret that signs ids, and what is known of customers, and the folder may be
+    // one that others can enter.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let folder = Folder::open(data_dir)?;
     let _ignored =
         ignore_signals().map_err(|source| EmbeddedError::Folder { folder: folder.path().to_owned(), source })?;

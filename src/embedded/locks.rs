@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
+    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     time::Duration,
 };
@@ -25,9 +26,10 @@ pub enum Lock {
 }
 
 impl Folder {
+    /// Whoever can open the file can take the lock, so nobody else may.
     pub fn file(&self, lock: Lock) -> Result<File, EmbeddedError> {
         let path = self.lock_path(lock);
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         opened.map_err(|source| EmbeddedError::Folder { folder: path, source })
     }
 

@@ -101,7 +101,7 @@ fragments! {
 }
 
 /// The fragment that a test replaces.
-const CLOCK: &str = "clock";
+const CLOCK: &str = "lib/clock.lua";
 
 /// A script, ready to be called by its hash.
 #[derive(Debug)]
@@ -124,14 +124,20 @@ pub struct Catalogue {
 
 impl Catalogue {
     pub fn compiled() -> Self {
-        Self::with_clock(fragment(CLOCK))
+        Self::edited(|_, text| text.to_owned())
     }
 
     /// Replaces the server's clock by another source of time. Only a test builds such a catalogue: the scripts of the service
     /// have no argument for the time.
     #[doc(hidden)]
     pub fn with_clock(clock: &str) -> Self {
-        Self { scripts: ENTRIES.iter().map(|entry| join(entry, clock)).collect(), schema: SCHEMA }
+        Self::edited(|file, text| if file == CLOCK { clock } else { text }.to_owned())
+    }
+
+    /// Gives each file, by its path in `lua/`, to the test, which answers what the scripts have of it.
+    #[doc(hidden)]
+    pub fn edited(edit: impl Fn(&str, &str) -> String) -> Self {
+        Self { scripts: ENTRIES.iter().map(|entry| join(entry, &edit)).collect(), schema: SCHEMA }
     }
 
     /// Replaces the version of the key schema. Only a test does so, to be a later or an earlier version of the service.
@@ -160,11 +166,12 @@ impl Op {
     }
 }
 
-fn join(entry: &Entry, clock: &str) -> Script {
-    let (shebang, body) = entry.file.split_once('\n').unwrap_or((entry.file, ""));
+fn join(entry: &Entry, edit: impl Fn(&str, &str) -> String) -> Script {
+    let file = edit(&format!("{}.lua", entry.name), entry.file);
+    let (shebang, body) = file.split_once('\n').unwrap_or((&file, ""));
     let mut source = format!("{shebang}\n");
     for name in uses(body) {
-        source.push_str(if name == CLOCK { clock } else { fragment(name) });
+        source.push_str(&edit(&format!("lib/{name}.lua"), fragment(name)));
     }
     source.push_str(body);
     let sha = Hashed::new(&source).get_hash().to_owned();

@@ -12,7 +12,7 @@ const VERSION_WAITAOF: (u32, u32) = (7, 2);
 
 /// Why the service does not use a server.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Unfit {
+pub enum Unusable {
     #[error("Redis {0} is too old: the scripts need 7.0 or newer")]
     TooOld(String),
     #[error("Redis evicts keys (maxmemory-policy {0}), which would lose stock: set it to noeviction")]
@@ -72,20 +72,20 @@ impl Facts {
     }
 
     /// Everything for which the service does not use this server.
-    pub fn unfit(&self) -> Vec<Unfit> {
+    pub fn faults(&self) -> Vec<Unusable> {
         let is_old = self.version().is_none_or(|version| version < VERSION_MIN);
-        let unfit = [
-            is_old.then(|| Unfit::TooOld(self.version.clone())),
-            self.is_replica.then_some(Unfit::Replica),
-            (self.eviction != "noeviction").then(|| Unfit::Evicts(self.eviction.clone())),
+        let faults = [
+            is_old.then(|| Unusable::TooOld(self.version.clone())),
+            self.is_replica.then_some(Unusable::Replica),
+            (self.eviction != "noeviction").then(|| Unusable::Evicts(self.eviction.clone())),
         ];
-        unfit.into_iter().flatten().collect()
+        faults.into_iter().flatten().collect()
     }
 
     /// # Errors
-    /// [`Unfit`].
-    pub fn check(&self) -> Result<(), Unfit> {
-        self.unfit().into_iter().next().map_or(Ok(()), Err)
+    /// [`Unusable`].
+    pub fn check(&self) -> Result<(), Unusable> {
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
     pub fn knows_waitaof(&self) -> bool {
@@ -116,10 +116,10 @@ mod tests {
             "redis_version:7.2.4\nvalkey_version:9.1.2\nserver_mode:sentinel\nrole:slave\nmaxmemory_policy:noeviction\naof_enabled:1",
         );
         assert_eq!((valkey.engine.as_str(), valkey.mode, valkey.aof), ("Valkey 9.1.2", ServerMode::Sentinel, true));
-        assert_eq!((valkey.check(), valkey.knows_waitaof()), (Err(Unfit::Replica), true));
+        assert_eq!((valkey.check(), valkey.knows_waitaof()), (Err(Unusable::Replica), true));
         let old = facts("redis_version:6.2.1\nredis_mode:standalone\nrole:master\nmaxmemory_policy:noeviction");
-        assert_eq!((old.check(), old.mode), (Err(Unfit::TooOld("6.2.1".into())), ServerMode::Standalone));
+        assert_eq!((old.check(), old.mode), (Err(Unusable::TooOld("6.2.1".into())), ServerMode::Standalone));
         let evicts = facts("redis_version:7.0.0\nrole:master\nmaxmemory_policy:allkeys-lru");
-        assert_eq!(evicts.check(), Err(Unfit::Evicts("allkeys-lru".into())));
+        assert_eq!(evicts.check(), Err(Unusable::Evicts("allkeys-lru".into())));
     }
 }

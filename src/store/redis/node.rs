@@ -120,9 +120,9 @@ impl Node {
     /// Waits on the connection of the call, because a server waits for the writes of the connection that asks.
     async fn wait_behind(self: &Rc<Self>, barrier: Barrier, open: &Open) -> Result<(), Attempt> {
         let Some(command) = barrier.command() else { return Ok(()) };
-        let (node, number) = (Rc::clone(self), open.number);
-        let note = move |answer: &Result<Value, RedisError>| node.note(number, answer);
-        let reply = SharedWait::join(&open.waits, command, &open.connection, note).await;
+        let (this, number) = (Rc::clone(self), open.number);
+        let see = move |answer: &Result<Value, RedisError>| this.note(number, answer);
+        let reply = SharedWait::join(&open.waits, command, &open.connection, see).await;
         barrier.check(&reply.map_err(|error| Attempt::of(&error))?).map_err(Attempt::Failed)
     }
 
@@ -207,7 +207,7 @@ impl Node {
         if self.common.topology.has_several_servers() {
             // The check at the start did not see this one.
             let facts = Facts::read(ask(&redis::cmd("INFO"), connection).await?)?;
-            facts.check().map_err(|unfit| Failure::unavailable(format!("{}: {unfit}", self.address)))?;
+            facts.check().map_err(|unusable| Failure::unavailable(format!("{}: {unusable}", self.address)))?;
         }
         check_identity(identity, connection).await
     }

@@ -8,7 +8,7 @@ use super::{
     doctor::{self, Finding, Needs},
     durability::{Barrier, Durability, DurabilityWanted, FsyncSupport, fsync_always},
     error::Failure,
-    facts::{Facts, ServerMode, Unfit},
+    facts::{Facts, ServerMode, Unusable},
     keys::{PRODUCTS, SALES, SCHEMA, SECRET},
     node::Node,
     reply::Reply,
@@ -23,7 +23,7 @@ pub enum PreflightError {
     #[error(transparent)]
     Failure(#[from] Failure),
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unusable(#[from] Unusable),
     #[error("{0}")]
     OtherKind(String),
     #[error(

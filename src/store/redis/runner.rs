@@ -3,6 +3,7 @@
 //! A runner belongs to one thread.
 
 use std::{
+    cell::Cell,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -53,7 +54,7 @@ impl Runner {
         identity: Option<Arc<Identity>>,
         barrier: Option<Barrier>,
     ) -> Self {
-        let common = Rc::new(Common { topology: topology.clone(), barrier, identity, changes: Default::default() });
+        let common = Rc::new(Common { topology: topology.clone(), barrier, identity, changes: Cell::default() });
         Self { catalogue, route: Route::new(&common), common }
     }
 

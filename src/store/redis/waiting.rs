@@ -19,7 +19,7 @@ pub struct SharedWait {
 }
 
 impl SharedWait {
-    /// Waits for an answer to the command that is sent after this. `note` sees each answer once.
+    /// Waits for an answer to the command that is sent after this. `see` is shown each answer once.
     ///
     /// # Errors
     /// [`RedisError`].
@@ -27,13 +27,13 @@ impl SharedWait {
         this: &Rc<Self>,
         command: Cmd,
         connection: &MultiplexedConnection,
-        note: impl Fn(&Answer) + 'static,
+        see: impl Fn(&Answer) + 'static,
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
         this.joined.borrow_mut().push(answer);
         if !this.is_waiting.replace(true) {
             // Begins after those have joined whose answers came together with that of this caller.
-            spawn_local(Waiting(Rc::clone(this)).serve(command, connection.clone(), note));
+            spawn_local(Waiting(Rc::clone(this)).serve(command, connection.clone(), see));
         }
         answered.await.unwrap_or_else(|_| Err((redis::ErrorKind::Io, "a wait was dropped").into()))
     }
@@ -43,14 +43,14 @@ impl SharedWait {
 struct Waiting(Rc<SharedWait>);
 
 impl Waiting {
-    async fn serve(self, command: Cmd, mut connection: MultiplexedConnection, note: impl Fn(&Answer)) {
+    async fn serve(self, command: Cmd, mut connection: MultiplexedConnection, see: impl Fn(&Answer)) {
         loop {
             let joined = self.0.joined.take();
             if joined.is_empty() {
                 return;
             }
             let answer = command.query_async(&mut connection).await;
-            note(&answer);
+            see(&answer);
             for caller in joined {
                 // The caller may have gone.
                 let _gone = caller.send(answer.clone());

@@ -63,7 +63,7 @@ async fn a_hold_that_was_copied_with_a_little_more_time_still_leaves_its_bucket(
         redis::cmd("RESTORE").arg(&key).arg(left + 7).arg(dumped).arg("REPLACE").exec(&mut redis).unwrap();
     }
     assert_eq!(app.order(&holds[0]).await.status, 201);
-    assert_eq!(app.delete(&format!("/api/holds/{}", holds[1])).await.status, 200);
+    assert_eq!(app.delete(&format!("/api/holds/{}", holds[1])).await.status, 204);
     assert_eq!(app.stock(1).await, "1 available, 1 pending");
     let lapses: Vec<(String, u64)> = redis.hgetall("fs1:{p1}:lapses").unwrap();
     assert!(lapses.len() == 1 && lapses[0].0.ends_with(":1:p"), "{lapses:?}");

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, thread::JoinHandle};
 
 use actix_web::dev::ServerHandle;
-use flashsale::store::{Catalogue, Op};
+use flashsale::store::Op;
 use futures_util::future::join_all;
 use redis::Commands;
 use reqwest::Method;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp, run_service},
     commands::{all_fail, done, json_of},
+    mutant,
 };
 
 const SALE: &str = "/api/admin/sales";
@@ -311,7 +312,7 @@ async fn a_move_of_a_product_that_a_late_deletion_took_ends_and_frees_its_sku() 
 
 /// Runs one step of a deletion or a move, as a service does before it is killed.
 fn step(app: &TestApp, op: Op, sale: &str, more: &[&str], arguments: &[&str]) {
-    let catalogue = Catalogue::compiled();
+    let catalogue = mutant::catalogue();
     let script = redis::Script::new(&catalogue.script(op).source);
     let mut call = script.prepare_invoke();
     let book = ["sale", "stock", "lapses", "deadlines", "customers", "events", "due", "orders"];

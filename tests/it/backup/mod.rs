@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, run_service_of, try_run_service},
+    mutant,
     redis::{ServerProcess, free_port},
 };
 
@@ -107,7 +108,7 @@ impl std::ops::Deref for Service {
 
 impl Service {
     fn on(redis: &ServerProcess) -> Self {
-        Self::with(redis, Catalogue::compiled())
+        Self::with(redis, mutant::catalogue())
     }
 
     fn with(redis: &ServerProcess, catalogue: Catalogue) -> Self {

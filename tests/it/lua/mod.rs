@@ -2,6 +2,7 @@
 
 mod batch;
 mod batch_money;
+mod bounds;
 mod cooldown;
 mod examples;
 mod life;

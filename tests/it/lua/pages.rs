@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, process::Command};
 
-use flashsale::store::{Catalogue, Op};
+use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{key, list, word};
-use crate::support::redis::{ServerProcess, server_program};
+use crate::support::{
+    mutant,
+    redis::{ServerProcess, server_program},
+};
 
 /// A server with the locale `en_US.UTF-8`, if this machine can make that.
 fn american_server() -> Option<(ServerProcess, tempfile::TempDir)> {
@@ -39,7 +42,7 @@ fn pages_of_reviews_of_one_instant_are_whole_whatever_the_locale_of_the_server()
         redis.zadd::<_, _, _, ()>(key("reviews"), id, 7).unwrap();
         redis.hset::<_, _, _, ()>(key("review_records"), id, "record").unwrap();
     }
-    let catalogue = Catalogue::compiled();
+    let catalogue = mutant::catalogue();
     let script = redis::Script::new(&catalogue.script(Op::ListReviews).source);
     let (mut seen, mut after) = (Vec::new(), (String::from("0"), String::new()));
     loop {

@@ -417,5 +417,7 @@ fn a_hold_is_stored_as_its_lines_when_it_was_made_and_its_customer() {
     let stored = bench.redis.get::<_, String>(key("hold:a")).unwrap();
     let parts: Vec<&str> = stored.split(' ').collect();
     assert_eq!((parts[0], parts[2]), ("1=2,2=1", "alice"));
-    assert_eq!(i64::from_str_radix(parts[1], 36).unwrap(), bench.now_ms / 1_000);
+    let (made, length) = parts[1].split_once('+').unwrap();
+    assert_eq!(i64::from_str_radix(made, 36).unwrap(), bench.now_ms / 1_000);
+    assert_eq!(i64::from_str_radix(length, 36).unwrap(), 5);
 }

@@ -44,7 +44,7 @@ async fn a_shop_works_on_a_cluster_as_on_one_server() {
     assert_eq!(orders.body["data"].as_array().map(Vec::len), Some(3), "{orders:?}");
     let audit = shop.audit().await;
     assert_eq!(audit["sales"].as_array().map(Vec::len), Some(3), "{audit:#}");
-    let export = shop.get("/api/admin/export").await;
+    let export = shop.get("/api/admin/orders/export").await;
     assert_eq!(export.status, 200);
     drop(shop);
     cluster.check_invariants();

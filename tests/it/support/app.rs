@@ -17,7 +17,7 @@ use flashsale::{
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{invariants, redis::PrivateRedis};
+use super::{invariants, mutant, redis::PrivateRedis};
 
 pub const ADMIN_TOKEN: &str = "a-token-for-tests-only";
 
@@ -200,7 +200,7 @@ impl Answer {
 
 /// Runs the service on a thread of its own, until its handle stops it.
 pub fn run_service(redis_url: &str, settings: &[(&str, &str)]) -> (SocketAddr, ServerHandle, JoinHandle<()>) {
-    run_service_of(redis_url, settings, Catalogue::compiled())
+    run_service_of(redis_url, settings, mutant::catalogue())
 }
 
 /// Runs the service with these scripts.

@@ -131,7 +131,9 @@ impl Sentinels {
              sentinel failover-timeout drop 4000\n"
         );
         if let Some([data, own]) = passwords {
-            config += &format!("sentinel auth-pass drop {data}\nrequirepass {own}\nsentinel sentinel-pass {own}\n");
+            let lines =
+                ["sentinel auth-pass drop ", data, "\nrequirepass ", own, "\nsentinel sentinel-pass ", own, "\n"];
+            config.extend(lines);
         }
         let sentinel = |_| {
             let folder = TempDir::with_prefix("fs").unwrap();

@@ -6,9 +6,11 @@ pub mod cluster;
 pub mod commands;
 pub mod faulty_service;
 pub mod invariants;
+pub mod mutant;
 pub mod orders;
 pub mod process;
 pub mod redis;
+pub mod routes;
 pub mod seed;
 pub mod stalling_proxy;
 pub mod terminal;
@@ -29,5 +31,8 @@ pub fn random_cases(cases: u32) -> ProptestConfig {
     let given = std::env::var("FLASHSALE_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(|| getrandom::u64().unwrap());
     println!("FLASHSALE_TEST_SEED={seed} repeats these cases");
-    ProptestConfig { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::default() }
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    // Nobody wants the shortest case that a mutant fails.
+    let max_shrink_iters = if mutant::name().is_some() { 0 } else { config.max_shrink_iters };
+    ProptestConfig { rng_seed: RngSeed::Fixed(seed), max_shrink_iters, ..config }
 }

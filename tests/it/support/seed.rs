@@ -12,12 +12,12 @@ use flashsale::{
         sale::SaleDefaults,
         text::CustomerId,
     },
-    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Limits, ServiceTerms, Store},
+    store::{Blueprint, Durability, DurabilityWanted, Limits, ServiceTerms, Store},
 };
 use futures_util::{StreamExt, stream};
 use tokio::task::LocalSet;
 
-use super::redis::topology;
+use super::{mutant, redis::topology};
 
 /// Orders that are being made at the same time.
 const AT_ONCE: usize = 512;
@@ -67,6 +67,6 @@ async fn store(redis_url: &str) -> Store {
     };
     let topology = topology(redis_url, limits);
     let wanted = DurabilityWanted { payments: Durability::Memory, timeout, is_ours: true };
-    let prepared = Blueprint::prepare(topology, Arc::new(Catalogue::compiled()), terms, wanted).await;
+    let prepared = Blueprint::prepare(topology, Arc::new(mutant::catalogue()), terms, wanted).await;
     Store::new(&prepared.unwrap().0)
 }

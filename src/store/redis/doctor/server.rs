@@ -91,13 +91,13 @@ pub(super) fn judge(server: &Server, needs: Needs, chart: &mut Chart) {
 }
 
 fn identity(server: &Server, chart: &mut Chart) {
-    let unfit = server.facts.unfit();
-    for unfit in &unfit {
-        chart.problem("server", unfit.to_string(), "the service does not start until that is so");
+    let faults = server.facts.faults();
+    for fault in &faults {
+        chart.problem("server", fault.to_string(), "the service does not start until that is so");
     }
     if server.info("loading") == "1" {
         chart.problem("server", "it loads its data, and answers nothing else", "wait until it has");
-    } else if unfit.is_empty() {
+    } else if faults.is_empty() {
         let days = server.count("uptime_in_seconds").unwrap_or(0) / 86_400;
         let up = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
         chart.ok("server", format!("{}, a primary, noeviction, up for {up}", server.facts.engine));

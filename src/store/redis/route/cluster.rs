@@ -69,13 +69,11 @@ impl Cluster {
     pub(super) async fn owner(self: &Rc<Self>, slot: u16) -> Result<Rc<Node>, Failure> {
         self.know().await?;
         let owner = self.table.borrow().owner(slot).map(str::to_owned);
-        match owner {
-            Some(address) => self.node_at(&address),
-            None => {
-                self.look_soon();
-                Err(Failure::unavailable("no server of the cluster has the slot"))
-            }
-        }
+        let Some(address) = owner else {
+            self.look_soon();
+            return Err(Failure::unavailable("no server of the cluster has the slot"));
+        };
+        self.node_at(&address)
     }
 
     pub(super) async fn primaries(self: &Rc<Self>) -> Result<Vec<Rc<Node>>, Failure> {

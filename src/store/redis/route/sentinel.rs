@@ -26,7 +26,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 pub struct Sentinels {
     common: Rc<Common>,
     watched: Watched,
-    sentinels: Vec<Rc<Node>>,
+    nodes: Vec<Rc<Node>>,
     /// The primary, and which version of what the workers share named it.
     primary: RefCell<Option<(u64, Rc<Node>)>>,
     looked: Cell<Option<Instant>>,
@@ -46,7 +46,7 @@ impl Sentinels {
         });
         Rc::new(Self {
             common: Rc::clone(common),
-            sentinels: watched.sentinels.iter().map(|info| Node::new(&of_sentinels, info)).collect(),
+            nodes: watched.sentinels.iter().map(|info| Node::new(&of_sentinels, info)).collect(),
             watched: watched.clone(),
             primary: RefCell::default(),
             looked: Cell::default(),
@@ -56,7 +56,7 @@ impl Sentinels {
     }
 
     pub(super) fn contacts(&self) -> Vec<Rc<Node>> {
-        self.sentinels.clone()
+        self.nodes.clone()
     }
 
     pub(super) async fn primary(self: &Rc<Self>) -> Result<Rc<Node>, Failure> {
@@ -126,15 +126,14 @@ impl Sentinels {
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.watched.name);
         let question = &question;
-        let mut answers: FuturesUnordered<_> =
-            self.sentinels.iter().map(|sentinel| named_by(sentinel, question)).collect();
+        let mut answers: FuturesUnordered<_> = self.nodes.iter().map(|sentinel| named_by(sentinel, question)).collect();
         let (mut votes, mut failure) = (HashMap::new(), None);
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(named) => {
                     let vote = votes.entry(named.clone()).or_insert(0);
                     *vote += 1;
-                    if *vote * 2 > self.sentinels.len() {
+                    if *vote * 2 > self.nodes.len() {
                         return Ok(named);
                     }
                 }

@@ -1,0 +1,169 @@
+//! Mutants of the scripts: each has one planted mistake, and a test must see it. `make mutants` runs all of them and prints
+//! what killed each; `make test` runs a few. A mutant is no build: this program runs itself with the name of the mutant in
+//! the environment, and the ground of its tests builds the catalogue from it (`support/mutant.rs`).
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use flashsale::store::{Catalogue, Op};
+use tempfile::TempDir;
+
+use crate::support::{
+    mutant::{self, Mutant},
+    redis::PrivateRedis,
+};
+
+/// How long the tests of a mutant may take. One that hangs them is killed by that.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// What `quick` stands for in the lists: the tests of the scripts that take no time.
+const QUICK: [&str; 10] = [
+    "lua::bounds",
+    "lua::words",
+    "lua::examples",
+    "lua::life",
+    "lua::cooldown",
+    "lua::limits::",
+    "lua::metadata",
+    "lua::plain_hold",
+    "lua::skus",
+    "lua::unmatched",
+];
+
+/// Those that `make test` runs: one mistake of each kind.
+const FEW: [&str; 6] = [
+    "hold_sells_one_unit_too_many",
+    "hold_forgets_its_claim",
+    "extend_leaves_units_in_their_bucket",
+    "settle_compares_no_fingerprint",
+    "limits_forget_bought_units",
+    "clock_runs_backwards",
+];
+
+/// In the place of the test that failed.
+const ENDLESS: &str = "tests that do not end";
+const SURVIVED: &str = "- it survived";
+
+/// What came of a mutant.
+struct Outcome {
+    name: String,
+    /// The test that failed first. `None`: it survived.
+    killer: Option<String>,
+    took: Duration,
+}
+
+#[test]
+fn every_mutant_is_found_once_and_redis_compiles_it() {
+    let redis = PrivateRedis::start();
+    let mut connection = redis.connect();
+    let (mut names, mut files, own) = (BTreeSet::new(), BTreeSet::new(), Catalogue::compiled());
+    for one in mutant::all() {
+        let mutated = Catalogue::edited(|file, text| one.edit(file, text));
+        let changed = mutated.iter().zip(own.iter()).filter(|(mutated, own)| mutated.sha != own.sha);
+        let changed: Vec<_> = changed.map(|(mutated, _)| mutated).collect();
+        assert!(!changed.is_empty(), "{} changes no script", one.name);
+        for script in changed {
+            let loaded: Result<String, _> = redis::cmd("SCRIPT").arg("LOAD").arg(&script.source).query(&mut connection);
+            assert!(loaded.is_ok(), "{} in {}: {loaded:?}", one.name, script.name);
+        }
+        assert!(names.insert(one.name.clone()), "two mutants are {}", one.name);
+        files.insert(one.file);
+    }
+    assert!(names.len() >= 60, "{} mutants", names.len());
+    for op in Op::ALL {
+        assert!(files.contains(&*format!("{}.lua", op.name())), "no mutant of {}.lua", op.name());
+    }
+    for one in FEW {
+        assert!(names.contains(one), "{one} is no mutant");
+    }
+}
+
+#[test]
+fn a_few_mutants_are_killed() {
+    if mutant::name().is_none() {
+        kill_all(mutant::all().into_iter().filter(|mutant| FEW.contains(&&*mutant.name)));
+    }
+}
+
+/// `make mutants`. `FLASHSALE_MUTANTS=settle` runs those with this word in their name or file.
+#[test]
+#[ignore = "it runs many tests for each of many mutants: make mutants"]
+fn every_mutant_is_killed() {
+    let wanted = std::env::var("FLASHSALE_MUTANTS").unwrap_or_default();
+    let is_wanted = |mutant: &Mutant| mutant.name.contains(&wanted) || mutant.file.contains(&wanted);
+    kill_all(mutant::all().into_iter().filter(is_wanted));
+}
+
+fn kill_all(mutants: impl Iterator<Item = Mutant>) {
+    let started = Instant::now();
+    println!("{:<44} | {:<72} | seconds", "mutant", "killed by");
+    let (mut survivors, mut trusted) = (Vec::new(), BTreeSet::new());
+    let mut count = 0;
+    for mutant in mutants {
+        let outcome = run(&mutant);
+        let killer = outcome.killer.unwrap_or_else(|| SURVIVED.to_owned());
+        println!("{:<44} | {killer:<72} | {:.1}", outcome.name, outcome.took.as_secs_f64());
+        count += 1;
+        if killer == SURVIVED {
+            survivors.push(outcome.name);
+        } else if killer != ENDLESS && trusted.insert(killer.clone()) {
+            assert_eq!(run_tests(None, &["--exact", &killer]), None, "{killer} fails without a mutant too");
+        }
+    }
+    println!("{} of {count} mutants were killed, in {:.0} s", count - survivors.len(), started.elapsed().as_secs_f64());
+    assert!(survivors.is_empty(), "no test sees {survivors:?}");
+}
+
+/// Runs the tests of a mutant until the first of them fails.
+fn run(mutant: &Mutant) -> Outcome {
+    let started = Instant::now();
+    let killer = mutant.by.iter().find_map(|tests| {
+        let tests = if tests == "quick" { &QUICK[..] } else { &[&**tests] };
+        run_tests(Some(&mutant.name), tests)
+    });
+    Outcome { name: mutant.name.clone(), killer, took: started.elapsed() }
+}
+
+/// The first test that fails, of the mutant or of the scripts as they are.
+fn run_tests(mutant: Option<&str>, tests: &[&str]) -> Option<String> {
+    // What a killed process leaves goes with this folder.
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(tests).args(["--skip", "house_lua"]).env("TMPDIR", folder.path());
+    program.env_remove(mutant::VARIABLE).envs(mutant.map(|name| (mutant::VARIABLE, name)));
+    let mut program = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let killer = first_failure(&mut program);
+    let _was_running = program.kill();
+    program.wait().unwrap();
+    killer
+}
+
+fn first_failure(tests: &mut Child) -> Option<String> {
+    let (sender, receiver) = mpsc::channel();
+    let output = BufReader::new(tests.stdout.take().unwrap());
+    thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let deadline = Instant::now() + TIMEOUT;
+    let mut counted = 0;
+    loop {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                let test = line.strip_prefix("test ").unwrap_or_default();
+                if let Some(failed) = test.strip_suffix(" ... FAILED") {
+                    return Some(failed.to_owned());
+                }
+                counted += usize::from(test.ends_with(" ... ok"));
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => return Some(ENDLESS.to_owned()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                assert!(counted > 0, "no test ran");
+                return None;
+            }
+        }
+    }
+}
