@@ -117,7 +117,7 @@ impl Machine {
             Some("1") => chart.ok("overcommit", "vm.overcommit_memory 1"),
             Some(value) => chart.warning(
                 "overcommit",
-                format!("vm.overcommit_memory {value}: Redis may be unable to rewrite its append-only file when memory is short"),
+                format!("vm.overcommit_memory {value}: when memory is short, Redis cannot rewrite its file"),
                 "sysctl vm.overcommit_memory=1",
             ),
             None => {}

@@ -65,7 +65,7 @@ pub(super) fn judge_one(state: &ClusterState, server: &Server, chart: &mut Chart
             "cluster",
             "it sees no working cluster, and refuses everything",
             if is_strict {
-                "start the servers that are away; with cluster-require-full-coverage no, it would serve its own slots meanwhile"
+                "start the servers that are away; with cluster-require-full-coverage no, it would serve its own slots"
             } else {
                 "connect it with most of the other primaries"
             },

@@ -26,7 +26,7 @@ pub(super) fn judge(server: &Server, needs: Needs, chart: &mut Chart) {
     {
         chart.problem(
             "replicas",
-            format!("durability.payments is replicas:{wanted}, and {replicas} are connected: payment events are answered 503"),
+            format!("durability.payments is replicas:{wanted}, and {replicas} are connected: payment events get 503"),
             "start the missing replicas, or lower durability.payments",
         );
     }
@@ -80,8 +80,8 @@ fn with_replicas(server: &Server, needs: Needs, replicas: u64, demanded: Option<
             // Without Sentinel or a cluster a person decides when a replica takes over.
             let level = if needs.kind == Kind::Single { Level::Note } else { Level::Warning };
             let found = format!(
-                "min-replicas-to-write is {} of {replicas} replicas: a primary that was replaced goes on taking holds and orders \
-                 for seconds, and a fail-over forgets them; {}",
+                "min-replicas-to-write is {} of {replicas} replicas: a primary that was replaced goes on taking holds and \
+                 orders for seconds, and a fail-over forgets them; {}",
                 demanded.unwrap_or(0),
                 lost(needs.payments, replicas)
             );

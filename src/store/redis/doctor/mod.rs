@@ -1,5 +1,5 @@
-//! The doctor: looks at everything that the service needs of its servers, and says what is weak, what is wrong, and what to do
-//! about it. It changes nothing. Here it asks. The other files judge the answers, and ask nobody.
+//! The doctor: looks at everything that the service needs of its servers, and says what is weak, what is wrong, and what to
+//! do about it. It changes nothing. Here it asks. The other files judge the answers, and ask nobody.
 
 mod cluster;
 mod data;
@@ -52,12 +52,12 @@ pub struct Needs {
     pub payments: Durability,
     /// The server is embedded: the service starts it with its own settings.
     pub is_ours: bool,
-    /// Connections of one service to each server.
+    /// Connections of one service to each server. 0: not known.
     pub connections: u64,
 }
 
-/// Looks at everything. Every question has the bounds of the settings, and a server that does not answer one is asked nothing
-/// else, so this ends.
+/// Looks at everything. Every question has the bounds of the settings, and a server that does not answer the first one is
+/// asked nothing else, so this ends.
 pub async fn examine(topology: &Topology, catalogue: Arc<Catalogue>, needs: Needs) -> Vec<Finding> {
     let schema = catalogue.schema();
     let runner = Runner::new(topology, catalogue);

@@ -196,9 +196,13 @@ fn memory(server: &Server, chart: &mut Chart) {
 fn clients(server: &Server, needs: Needs, chart: &mut Chart) {
     let (Some(most), Some(connected)) = (server.count("maxclients"), server.count("connected_clients")) else { return };
     let left = most.saturating_sub(connected);
-    let found = format!("{left} of {most} connections left; a service of these settings opens {}", needs.connections);
+    let opens = match needs.connections {
+        0 => String::new(),
+        count => format!("; a service of these settings opens {count}"),
+    };
+    let found = format!("{left} of {most} connections left{opens}");
     let advice = "raise maxclients (and the limit of open files of Redis)";
-    if left < needs.connections {
+    if left < needs.connections.max(1) {
         chart.problem("clients", found, advice);
     } else if left < CLIENTS_LEFT {
         chart.warning("clients", found, advice);
