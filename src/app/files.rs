@@ -11,7 +11,7 @@ const CROWD_MAX: u64 = 1_000;
 const KEPT: u64 = 32;
 const KEPT_EACH_WORKER: u64 = 12;
 /// Fewer clients than this are too few for a sale.
-const CLIENTS_FEW: u64 = 2_000;
+pub(super) const CLIENTS_FEW: u64 = 2_000;
 
 /// The connections of one worker.
 pub(super) struct Connections {
@@ -37,6 +37,12 @@ pub(super) fn share(workers: usize) -> Connections {
         tracing::info!(files, was, clients, "open files");
     }
     connections
+}
+
+/// The files that the process may open once it has raised its limit, and the clients that it then serves.
+pub(super) fn look(workers: usize) -> (Option<u64>, usize) {
+    let files = getrlimit(Resource::Nofile).maximum;
+    (files, Connections::of(files.unwrap_or(u64::MAX), workers).places.served_max.saturating_mul(workers))
 }
 
 /// The limit afterwards. `None`: there is none.

@@ -42,9 +42,13 @@ pub(super) fn is_free(addr: SocketAddr) -> Result<(), StartError> {
     TcpListener::bind(addr).map(drop).map_err(|error| StartError::Listen(addr, error))
 }
 
+/// The backlog that the system allows.
+pub(super) fn system_backlog() -> Option<u32> {
+    fs::read_to_string(SYSTEM_BACKLOG).ok().and_then(|text| text.trim().parse().ok())
+}
+
 fn warn_of_short_backlog(asked: u32) {
-    let system = fs::read_to_string(SYSTEM_BACKLOG).ok().and_then(|text| text.trim().parse::<u32>().ok());
-    if let Some(allowed) = system.filter(|allowed| *allowed < asked) {
+    if let Some(allowed) = system_backlog().filter(|allowed| *allowed < asked) {
         tracing::warn!(
             allowed,
             asked,

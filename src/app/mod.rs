@@ -1,5 +1,6 @@
 //! The application: settings in, a running server out.
 
+mod doctor;
 mod files;
 mod listen;
 mod parts;
@@ -10,7 +11,7 @@ use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::dev::{Server, ServerHandle};
 
-pub use self::parts::load_settings;
+pub use self::{doctor::examine, parts::load_settings};
 use self::{parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Settings, Token},

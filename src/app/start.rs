@@ -13,14 +13,14 @@ use super::{
 use crate::{
     config::{RedisSource, Secret, Settings},
     embedded::Embedded,
-    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Failure, PreflightError, Topology},
+    store::{Blueprint, Catalogue, Durability, DurabilityWanted, Failure, PreflightError, Topology, doctor::Finding},
 };
 
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where Redis is. The embedded server is started for it.
-pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology, Option<Embedded>), StartError> {
-    let urls = match &settings.redis.source {
+/// Chooses who encrypts, where a URL asks for that.
+pub(super) fn prepare_tls(source: &RedisSource) {
+    let urls = match source {
         RedisSource::Embedded { .. } => &[],
         RedisSource::Standalone { url } => from_ref(url),
         RedisSource::Sentinel { urls, .. } | RedisSource::Cluster { urls } => urls.as_slice(),
@@ -32,6 +32,11 @@ pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology,
     if urls.iter().any(has_tls) {
         let _already_there = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+/// Where Redis is. The embedded server is started for it.
+pub(super) fn find_redis(settings: &Settings, redis: Redis) -> Result<(Topology, Option<Embedded>), StartError> {
+    prepare_tls(&settings.redis.source);
     match (redis, &settings.redis.source) {
         (Redis::At(topology), _) => Ok((topology, None)),
         (Redis::Embedded, RedisSource::Embedded { data_dir, server }) => {
@@ -61,7 +66,9 @@ pub(super) async fn prepare(
         match Blueprint::prepare(topology.clone(), Arc::clone(&catalogue), terms(settings), wanted).await {
             Ok((blueprint, report)) => {
                 tracing::info!("store: {report}");
-                report.warning().iter().for_each(|warning| tracing::warn!("{warning}"));
+                for Finding { place, found, advice, .. } in report.weaknesses() {
+                    tracing::warn!("{place}: {found}; {advice} (flashsale doctor says more)");
+                }
                 return Ok(blueprint);
             }
             Err(PreflightError::Failure(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_))))

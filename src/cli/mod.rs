@@ -7,6 +7,7 @@ mod bulk;
 mod config_command;
 mod customer;
 mod demo;
+mod doctor;
 mod event;
 mod event_choice;
 mod event_line;
@@ -87,6 +88,8 @@ enum Command {
     Config(config_command::ConfigArgs),
     /// Check whether a running service is ready; exits with 0 if so
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Look at Redis and this machine: what is weak, what is wrong, and what to do; changes nothing
+    Doctor(doctor::DoctorArgs),
     /// Rehearse a sale: thousands of buyers against a running service, and a proof that nothing was oversold
     Rush(rush::RushArgs),
     /// Send payment events to a running service, signed like those of a payment provider, to try every case
@@ -179,6 +182,7 @@ fn dispatch() -> Exit {
         Command::Serve(args) => return serve::run(&common, &args.or(serve)),
         Command::Config(args) => config_command::run(&common, &args).map_err(|message| (Exit::Unknown, message)),
         Command::Healthcheck(args) => return healthcheck::run(&common, &args),
+        Command::Doctor(args) => return doctor::run(&common, &args),
         Command::Rush(args) => return rush::run(&common, &args),
         Command::Trigger(args) => return trigger::run(&common, &args),
         Command::Sale(args) => return sale::run(&common, &args),

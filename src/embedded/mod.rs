@@ -103,6 +103,12 @@ impl Embedded {
         self.folder.url()
     }
 
+    /// The URL of the server that runs in this folder. Starts none, and makes no folder.
+    pub fn running(data_dir: &Path) -> Option<String> {
+        let folder = data_dir.is_dir().then(|| Folder::open(data_dir).ok()).flatten()?;
+        folder.socket().exists().then(|| folder.url())
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.socket()
     }

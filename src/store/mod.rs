@@ -102,6 +102,7 @@ pub use self::{
     product_names::ProductNames,
     redis::{
         catalogue::{Catalogue, Op},
+        doctor,
         durability::{Durability, DurabilityWanted},
         error::Failure,
         preflight::{PreflightError, PreflightReport},

@@ -60,6 +60,7 @@ pub fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<
         .current_dir(folder)
         .env("PATH", programs)
         .env("FLASHSALE_HTTP__ADDR", service.addr.to_string())
+        .env("FLASHSALE_REDIS__DATA_DIR", folder.join("data"))
         .env("FLASHSALE_ADMIN__TOKEN", token)
         .env("WEBHOOK_SECRET", WEBHOOK_SECRET)
         .output()

@@ -374,7 +374,7 @@ async fn a_payment_is_as_durable_on_a_full_redis() {
 }
 
 /// What a service says when it is asked twice to stop: the second time ends the drain.
-fn stopped(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+pub fn stopped(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let folder = TempDir::with_prefix("fs").unwrap();
     let mut service = command(folder.path());
     service.env_remove("FLASHSALE_HTTP__DRAIN_SECONDS").args(["serve", "--addr", "127.0.0.1:0"]).args(arguments);

@@ -106,6 +106,26 @@ impl Failure {
         }
     }
 
+    /// The word with which a server refused. `None` where no server did.
+    pub fn word(&self) -> Option<&str> {
+        word(self.redis()?)
+    }
+
+    /// Whether nobody answered.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::TimedOut(_)) && self.word().is_none() && !self.is_refused_login()
+    }
+
+    /// Whether user, password or rights are the reason.
+    pub fn is_refused_login(&self) -> bool {
+        let is_login = self.redis().is_some_and(|error| error.kind() == ErrorKind::AuthenticationFailed);
+        is_login || matches!(self.word(), Some("NOPERM" | "NOAUTH" | "WRONGPASS"))
+    }
+
+    fn redis(&self) -> Option<&RedisError> {
+        self.source()?.source()?.downcast_ref()
+    }
+
     /// `None` in place of what cannot be read. The log says whose it is.
     ///
     /// # Errors

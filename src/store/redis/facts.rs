@@ -46,11 +46,14 @@ impl Facts {
     /// # Errors
     /// [`Failure::Unreadable`].
     pub fn read(info: Value) -> Result<Self, Failure> {
-        let text = Reply::one(info).text()?;
+        Ok(Self::of_info(&Reply::one(info).text()?))
+    }
+
+    pub fn of_info(text: &str) -> Self {
         let pairs: HashMap<_, _> = text.lines().filter_map(|line| line.split_once(':')).collect();
         let of = |name: &str| pairs.get(name).map_or("", |value| value.trim());
         let version = of("redis_version").to_owned();
-        Ok(Self {
+        Self {
             engine: match pairs.get("valkey_version") {
                 Some(valkey) => format!("Valkey {}", valkey.trim()),
                 None => format!("Redis {version}"),
@@ -65,22 +68,24 @@ impl Facts {
             aof: of("aof_enabled") == "1",
             is_replica: of("role") == "slave",
             eviction: of("maxmemory_policy").to_owned(),
-        })
+        }
+    }
+
+    /// Everything for which the service does not use this server.
+    pub fn faults(&self) -> Vec<Unusable> {
+        let is_old = self.version().is_none_or(|version| version < VERSION_MIN);
+        let faults = [
+            is_old.then(|| Unusable::TooOld(self.version.clone())),
+            self.is_replica.then_some(Unusable::Replica),
+            (self.eviction != "noeviction").then(|| Unusable::Evicts(self.eviction.clone())),
+        ];
+        faults.into_iter().flatten().collect()
     }
 
     /// # Errors
     /// [`Unusable`].
     pub fn check(&self) -> Result<(), Unusable> {
-        if self.version().is_none_or(|version| version < VERSION_MIN) {
-            return Err(Unusable::TooOld(self.version.clone()));
-        }
-        if self.is_replica {
-            return Err(Unusable::Replica);
-        }
-        if self.eviction != "noeviction" {
-            return Err(Unusable::Evicts(self.eviction.clone()));
-        }
-        Ok(())
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
     pub fn knows_waitaof(&self) -> bool {

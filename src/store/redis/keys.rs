@@ -28,6 +28,9 @@ pub fn payment_entry(hash: &str) -> String {
     format!("fs1:payment:{hash}")
 }
 
+/// All keys of the service, as a pattern of an ACL.
+pub const ALL: &str = "fs1:*";
+
 /// All keys of all sales, as a pattern of SCAN. Braces are plain characters there.
 pub const PATTERN: &str = "fs1:{*}:*";
 

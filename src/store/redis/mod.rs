@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod batch;
 pub mod call;
 pub mod catalogue;
+pub mod doctor;
 pub mod durability;
 pub mod error;
 pub mod facts;

@@ -5,6 +5,7 @@ use std::{fmt, rc::Rc};
 use redis::Value;
 
 use super::{
+    doctor::{self, Finding, Needs},
     durability::{Barrier, Durability, DurabilityWanted, FsyncSupport, fsync_always},
     error::Failure,
     facts::{Facts, ServerMode, Unusable},
@@ -54,6 +55,7 @@ pub struct PreflightReport {
     /// Whether all servers keep an append-only file.
     aof: bool,
     primaries: usize,
+    weaknesses: Vec<Finding>,
 }
 
 impl fmt::Display for PreflightReport {
@@ -68,11 +70,9 @@ impl fmt::Display for PreflightReport {
 }
 
 impl PreflightReport {
-    /// A weakness of this Redis, and its cure.
-    pub fn warning(&self) -> Option<&'static str> {
-        (!self.aof).then_some(
-            "Redis keeps no append-only file: a restart of Redis forgets holds, orders and payments; set appendonly yes",
-        )
+    /// What is weaker than it could be.
+    pub fn weaknesses(&self) -> &[Finding] {
+        &self.weaknesses
     }
 }
 
@@ -89,17 +89,32 @@ pub async fn check(
     wanted: DurabilityWanted,
 ) -> Result<(PreflightReport, Option<Barrier>), PreflightError> {
     check_kind(runner, topology).await?;
+    let nodes = runner.primaries().await?;
     let mut primaries: Vec<Primary> = Vec::new();
-    for node in runner.primaries().await? {
-        let facts = facts_of(&node).await?;
-        facts.check()?;
-        primaries.push((node, facts));
+    let mut away = None;
+    for node in &nodes {
+        match facts_of(node).await {
+            Ok(facts) => {
+                facts.check()?;
+                primaries.push((Rc::clone(node), facts));
+            }
+            // A shard that is away hurts its own sales alone, also at the start. Its server is looked at when it is back.
+            Err(failure) if topology.is_cluster() && failure.is_absence() => away = Some(failure),
+            Err(failure) => return Err(failure.into()),
+        }
     }
+    if let (true, Some(failure)) = (primaries.is_empty(), away) {
+        return Err(failure.into());
+    }
+    let needs = Needs { kind: topology.kind(), payments: wanted.payments, is_ours: wanted.is_ours, connections: 0 };
+    let weaknesses =
+        if wanted.is_ours { Vec::new() } else { doctor::weaknesses(runner, topology, needs, &nodes).await };
     let report = PreflightReport {
         address: topology.to_string(),
         engine: primaries.first().map(|(_, facts)| facts.engine.clone()).unwrap_or_default(),
         aof: primaries.iter().all(|(_, facts)| facts.aof),
         primaries: primaries.len(),
+        weaknesses,
     };
     Ok((report, choose_barrier(&primaries, wanted).await?))
 }
@@ -109,7 +124,7 @@ async fn facts_of(node: &Rc<Node>) -> Result<Facts, Failure> {
 }
 
 /// Looks whether the servers of the settings are of the kind that the settings say.
-async fn check_kind(runner: &Runner, topology: &Topology) -> Result<(), PreflightError> {
+pub(super) async fn check_kind(runner: &Runner, topology: &Topology) -> Result<(), PreflightError> {
     let mut failure = Failure::unavailable("no server is known");
     for node in runner.contacts() {
         match facts_of(&node).await {

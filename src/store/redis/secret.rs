@@ -59,6 +59,11 @@ pub async fn get_or_set(runner: &Runner, key: &str, value: &str) -> Result<Strin
     if earlier == Value::Nil { Ok(value.to_owned()) } else { Reply::one(earlier).text() }
 }
 
+/// Whether a secret stands in that text.
+pub fn is_readable(text: &str) -> bool {
+    parse(text).is_some()
+}
+
 fn parse(text: &str) -> Option<SigningKey> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).ok().map(|()| SigningKey(bytes))

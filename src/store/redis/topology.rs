@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -150,6 +151,17 @@ impl Topology {
         }
     }
 
+    /// Whether the one server runs on this machine.
+    pub fn is_on_this_machine(&self) -> bool {
+        let Servers::Single(info) = &self.servers else { return false };
+        match info.addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
+                host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            }
+            _ => true,
+        }
+    }
+
     /// The name by which sentinels know the primary.
     pub fn primary_name(&self) -> Option<&str> {
         match &self.servers {
@@ -158,7 +170,7 @@ impl Topology {
         }
     }
 
-    pub(super) fn is_cluster(&self) -> bool {
+    pub fn is_cluster(&self) -> bool {
         self.kind() == Kind::Cluster
     }
 

@@ -1,8 +1,10 @@
 //! More than one Redis: clusters, and primaries that Sentinel names.
 
 mod cluster;
+mod doctor;
 mod faults;
 mod reshard;
+mod rights;
 mod sentinel;
 mod shop;
 
