@@ -2,6 +2,7 @@
 
 mod cluster;
 mod faults;
+mod readers;
 mod reshard;
 mod sentinel;
 mod shop;
