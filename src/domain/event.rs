@@ -18,6 +18,9 @@ pub struct Position {
 const PART_MAX: u64 = 1 << 53;
 
 impl Position {
+    /// Behind all events.
+    pub const MAX: Self = Self { ms: u64::MAX, number: u64::MAX };
+
     pub fn new(ms: u64, number: u64) -> Self {
         Self { ms, number }
     }

@@ -6,7 +6,11 @@
 //!
 //! So a reader gets each event once, as long as Redis' clock does not step back behind the time of the cursor.
 
-use std::{cmp::Reverse, collections::BTreeMap, fmt};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeMap,
+    fmt,
+};
 
 use super::{event::Position, ids::SaleId};
 
@@ -31,6 +35,16 @@ impl Seen {
         match self {
             Self::UpTo(position) => position,
             Self::Before(ms) => Position::new(ms, 0).before(),
+        }
+    }
+
+    /// Where the reader is in a log with this last event. `Less`: the log has more. `Greater`: it ends before what was seen.
+    pub fn against(self, end: Option<Position>) -> Ordering {
+        match (self, end) {
+            (Self::UpTo(position), Some(end)) => position.cmp(&end),
+            (Self::UpTo(_), None) => Ordering::Greater,
+            (Self::Before(ms), Some(end)) if end.ms() >= ms => Ordering::Less,
+            (Self::Before(_), _) => Ordering::Equal,
         }
     }
 }
@@ -169,6 +183,22 @@ mod tests {
         assert!(one.is_of_one_sale() && !EventCursor::parse("0").unwrap().is_of_one_sale());
         assert_eq!(EventCursor::of_sale(sale("p1"), up_to(17, 3)), one);
         assert_eq!((Seen::Before(0).end().to_string(), up_to(17, 3).end().to_string()), ("0-0".into(), "17-3".into()));
+    }
+
+    #[test]
+    fn a_reader_knows_from_the_end_of_a_log_whether_it_has_more() {
+        let (older, end) = (Position::new(170, 2), Position::new(170, 3));
+        for (seen, end, standing) in [
+            (up_to(170, 3), Some(end), Ordering::Equal),
+            (up_to(170, 2), Some(end), Ordering::Less),
+            (up_to(170, 3), Some(older), Ordering::Greater),
+            (up_to(170, 3), None, Ordering::Greater),
+            (Seen::Before(171), Some(end), Ordering::Equal),
+            (Seen::Before(170), Some(end), Ordering::Less),
+            (Seen::Before(170), None, Ordering::Equal),
+        ] {
+            assert_eq!(seen.against(end), standing, "{seen:?} in a log that ends with {end:?}");
+        }
     }
 
     #[test]

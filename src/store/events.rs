@@ -10,13 +10,7 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::Value;
 
-use super::{
-    Failure, Reply, Runner, Store,
-    keys::SaleKeys,
-    record,
-    reply::Fields,
-    tail::{Waiting, Waits},
-};
+use super::{Failure, Reply, Runner, Store, keys::SaleKeys, record, reply::Fields, tail::Look};
 use crate::domain::{
     event::{About, Event, EventPage, EventQuery, EventStart, Position},
     event_cursor::{EventCursor, Seen},
@@ -36,6 +30,9 @@ const EXAMINED_MAX: usize = 10_000;
 /// An entry of a log: its place, and its fields and values.
 type Entry = (Position, Value);
 
+/// The last event of each log. `None`: the log is empty.
+pub(super) type Ends = BTreeMap<SaleId, Option<Position>>;
+
 impl Store {
     /// [`Store::list_events`], for all who ask for the same at the same time, such as those who wait for the same events.
     ///
@@ -47,14 +44,34 @@ impl Store {
             let (store, wanted) = (Arc::clone(&store), wanted.clone());
             async move { store.list_events(&wanted).await }
         };
-        self.event_pages.ask(query.clone(), call).await
+        self.event_pages.ask((query.clone(), None), call).await
+    }
+
+    /// The events behind a cursor, up to the ends that a look found. All who have the same cursor then share the page.
+    pub(super) async fn share_events_of(
+        self: &Arc<Self>,
+        look: &Rc<Look>,
+        query: &EventQuery,
+        start: &EventCursor,
+    ) -> Result<Rc<ListEventsOutcome>, Failure> {
+        if let Some(page) = look.page(query) {
+            return Ok(page);
+        }
+        let asked = (Arc::clone(self), Rc::clone(look), query.clone(), start.clone());
+        let call = move || {
+            let (store, look, wanted, start) = asked.clone();
+            async move { store.list_events_of(&look, &wanted, &start).await }
+        };
+        let found = self.event_pages.ask((query.clone(), Some(look.number)), call).await?;
+        look.keep(query, &found);
+        Ok(found)
     }
 
     /// # Errors
     /// [`Failure`].
     pub async fn list_events(&self, query: &EventQuery) -> Result<ListEventsOutcome, Failure> {
         let Some(sales) = self.sales(query.sale.as_ref()).await? else { return Ok(ListEventsOutcome::SaleNotFound) };
-        let now_ms = self.redis_now_ms().await?;
+        let now_ms = redis_now_ms(&self.runner).await?;
         let start = match &query.start {
             EventStart::Latest => return self.latest_events(sales, now_ms, query).await,
             EventStart::Since(ms) => EventCursor::since((*ms).min(now_ms)),
@@ -63,24 +80,34 @@ impl Store {
         if start.since_ms() > now_ms {
             return Ok(ListEventsOutcome::ClockSteppedBack);
         }
-        let mut reading = Reading::new(sales, &start);
+        let page = self.read_page(Reading::new(sales, &start, None), query, &start, now_ms).await?;
+        Ok(ListEventsOutcome::Page(Rc::new(page)))
+    }
+
+    async fn list_events_of(
+        &self,
+        look: &Look,
+        query: &EventQuery,
+        start: &EventCursor,
+    ) -> Result<ListEventsOutcome, Failure> {
+        let sales = query.sale.clone().map_or_else(|| look.ends.keys().cloned().collect(), |sale| vec![sale]);
+        let reading = Reading::new(sales, start, Some(Rc::clone(&look.ends)));
+        let page = self.read_page(reading, query, start, look.now_ms).await?;
+        Ok(ListEventsOutcome::Page(Rc::new(page)))
+    }
+
+    /// `now_ms` is an instant of Redis' clock before which all that happened is read.
+    async fn read_page(
+        &self,
+        mut reading: Reading,
+        query: &EventQuery,
+        start: &EventCursor,
+        now_ms: u64,
+    ) -> Result<EventPage, Failure> {
         while self.read_round(&mut reading, query).await? {}
         self.find_trimmed(&mut reading, start.since_ms()).await?;
         reading.events = self.with_skus(reading.events).await?;
-        Ok(ListEventsOutcome::Page(Rc::new(reading.into_page(query, &start, now_ms))))
-    }
-
-    /// A reader that waits for events. It asks for them before its first wait, too.
-    ///
-    /// # Errors
-    /// [`Failure::Overloaded`] when too many wait.
-    pub fn wait_for_events(&self) -> Result<Waiting, Failure> {
-        Waits::enter(&self.waits)
-    }
-
-    async fn redis_now_ms(&self) -> Result<u64, Failure> {
-        let mut time = Reply::read(self.runner.plain(&redis::cmd("TIME")).await?)?;
-        Ok(time.count()? * 1_000 + time.count()? / 1_000)
+        Ok(reading.into_page(query, start, now_ms))
     }
 
     /// An empty page behind all that happened.
@@ -100,20 +127,23 @@ impl Store {
     /// Reads what follows in all logs, and takes it up to where all of them are known. Whether another round is needed.
     async fn read_round(&self, reading: &mut Reading, query: &EventQuery) -> Result<bool, Failure> {
         let left = query.limit - reading.events.len();
-        let count = (2 * left / reading.seen.len().max(1)).clamp(ENTRIES_MIN, left.max(ENTRIES_MIN));
-        let mut found = read_logs(&self.runner, &reading.seen, count).await?;
-        let lost = reading.check_seen(&found);
+        let wanted = reading.wanted();
+        let count = (2 * left / wanted.len().max(1)).clamp(ENTRIES_MIN, left.max(ENTRIES_MIN));
+        let mut found = read_logs(&self.runner, &wanted, count).await?;
+        let lost = reading.check_seen(&wanted, &found);
         for (sale, end) in ends_of(&self.runner, lost).await? {
             reading.seen.insert(sale, end.map_or(Seen::Before(0), Seen::UpTo));
         }
-        let full = found.values().filter(|entries| entries.len() == count);
-        let horizon = full.filter_map(|entries| entries.last()).map(|(position, _)| *position).min();
+        let full = found.iter().filter(|(_, entries)| entries.len() == count);
+        let last = full.filter_map(|(sale, entries)| Some((sale, entries.last()?.0)));
+        let horizon = last.filter(|(sale, last)| *last < reading.end_of(sale)).map(|(_, last)| last).min();
         let mut entries: Vec<_> = reading
             .seen
             .iter()
             .filter_map(|(sale, seen)| Some((sale.clone(), *seen, found.remove(sale)?)))
             .flat_map(|(sale, seen, entries)| {
-                let is_new = move |position: &Position| seen != Seen::UpTo(*position);
+                let end = reading.end_of(&sale);
+                let is_new = move |position: &Position| seen != Seen::UpTo(*position) && *position <= end;
                 entries.into_iter().map(move |(position, fields)| (position, sale.clone(), fields)).filter(
                     move |(position, ..)| is_new(position) && horizon.is_none_or(|horizon| *position <= horizon),
                 )
@@ -182,6 +212,8 @@ impl Store {
 /// A page while it is read.
 struct Reading {
     seen: BTreeMap<SaleId, Seen>,
+    /// Up to where it reads. `None`: all that is there.
+    ends: Option<Rc<Ends>>,
     events: Vec<Event>,
     examined: usize,
     has_more: bool,
@@ -193,17 +225,30 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(sales: Vec<SaleId>, start: &EventCursor) -> Self {
+    fn new(sales: Vec<SaleId>, start: &EventCursor, ends: Option<Rc<Ends>>) -> Self {
         let seen = sales.into_iter().map(|sale| (sale.clone(), start.seen(&sale))).collect();
         let (begun, missing) = (BTreeSet::new(), BTreeSet::new());
-        Self { seen, events: Vec::new(), examined: 0, has_more: false, last_ms: 0, begun, missing }
+        Self { seen, ends, events: Vec::new(), examined: 0, has_more: false, last_ms: 0, begun, missing }
+    }
+
+    fn end_of(&self, sale: &SaleId) -> Position {
+        let Some(ends) = &self.ends else { return Position::MAX };
+        ends.get(sale).copied().flatten().unwrap_or_default()
+    }
+
+    /// The logs that may have more: a log that ends where its reader is needs no look.
+    fn wanted(&self) -> BTreeMap<SaleId, Seen> {
+        let Some(ends) = &self.ends else { return self.seen.clone() };
+        let is_wanted = |sale: &SaleId, seen: &Seen| !seen.against(ends.get(sale).copied().flatten()).is_eq();
+        let wanted = self.seen.iter().filter(|(sale, seen)| is_wanted(sale, seen));
+        wanted.map(|(sale, seen)| (sale.clone(), *seen)).collect()
     }
 
     /// Logs were read from the last event that was seen. Where it is not there any more, events behind it may be gone too.
     /// Returns the logs that end before it: a server that failed has lost their ends.
-    fn check_seen(&mut self, found: &HashMap<SaleId, Vec<Entry>>) -> Vec<SaleId> {
+    fn check_seen(&mut self, read: &BTreeMap<SaleId, Seen>, found: &HashMap<SaleId, Vec<Entry>>) -> Vec<SaleId> {
         let mut lost = Vec::new();
-        for (sale, seen) in &self.seen {
+        for (sale, seen) in read {
             let Seen::UpTo(position) = seen else { continue };
             let first = found.get(sale).and_then(|entries| entries.first());
             if first.is_none_or(|(first, _)| first != position) {
@@ -252,6 +297,11 @@ fn cursor(
     }
 }
 
+pub(super) async fn redis_now_ms(runner: &Runner) -> Result<u64, Failure> {
+    let mut time = Reply::read(runner.plain(&redis::cmd("TIME")).await?)?;
+    Ok(time.count()? * 1_000 + time.count()? / 1_000)
+}
+
 /// At most `count` entries of each log: behind what was seen, and with the last event that was seen in front.
 pub(super) async fn read_logs(
     runner: &Runner,
@@ -284,8 +334,7 @@ pub(super) async fn read_logs(
     Ok(logs)
 }
 
-/// The last event of each log. `None`: the log is empty.
-pub(super) async fn ends_of(runner: &Runner, sales: Vec<SaleId>) -> Result<Vec<(SaleId, Option<Position>)>, Failure> {
+pub(super) async fn ends_of(runner: &Runner, sales: Vec<SaleId>) -> Result<Ends, Failure> {
     let look = async |sale: SaleId| {
         let mut last = redis::cmd("XREVRANGE");
         last.arg(SaleKeys(&sale).events()).arg("+").arg("-").arg("COUNT").arg(1);

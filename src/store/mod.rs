@@ -148,7 +148,8 @@ pub struct Store {
     waits: Rc<Waits>,
     /// Readers of the same list, and of the same events.
     product_lists: Rc<Joined<ProductQuery, ListProductsOutcome>>,
-    event_pages: Rc<Joined<EventQuery, ListEventsOutcome>>,
+    /// By what they ask for, and the look up to which they read.
+    event_pages: Rc<Joined<(EventQuery, Option<u64>), ListEventsOutcome>>,
     known_products: KnownProducts,
     known_skus: RefCell<HashMap<Sku, ProductId>>,
     figures: Arc<Figures>,

@@ -1,9 +1,9 @@
 //! GET /api/admin/events: the log, page by page, and what comes next to those who wait for it.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::{Parameters, authorize, reversed};
 use crate::{
@@ -32,37 +32,21 @@ const WAIT_SECONDS_MAX: u64 = 30;
 pub(in crate::http) async fn list(
     store: Data<Store>,
     context: Data<HttpContext>,
-    Parsed(ListRequest { mut query, wait }): Parsed<ListRequest>,
+    Parsed(ListRequest { query, wait }): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
-    if wait.is_zero() || context.draining.has_begun() {
-        let page = read(&store, &query).await?;
-        return Ok(answered(&store, &page));
-    }
-    // Before the first look, so that nothing comes between the two.
-    let mut waiting = store.wait_for_events()?;
-    let deadline = Instant::now() + wait;
-    let mut is_last = false;
-    loop {
-        let page = read(&store, &query).await?;
-        if !page.events.is_empty() || !page.missing.is_empty() || is_last {
-            return Ok(answered(&store, &page));
-        }
-        query.start = EventStart::After(page.next.clone());
-        is_last = if page.has_more {
-            Instant::now() >= deadline
-        } else {
+    let found = if wait.is_zero() || context.draining.has_begun() {
+        store.share_events(&query).await?
+    } else {
+        let is_over = async {
             tokio::select! {
-                () = waiting.news() => false,
-                () = sleep_until(deadline) => true,
-                () = context.draining.begun() => true,
+                () = sleep(wait) => (),
+                () = context.draining.begun() => (),
             }
         };
-    }
-}
-
-async fn read(store: &Arc<Store>, query: &EventQuery) -> Result<Rc<EventPage>, Problem> {
-    match &*store.share_events(query).await? {
-        ListEventsOutcome::Page(page) => Ok(Rc::clone(page)),
+        store.wait_for_events(query, is_over).await?
+    };
+    match &*found {
+        ListEventsOutcome::Page(page) => Ok(answered(&store, page)),
         ListEventsOutcome::SaleNotFound => Err(refusals::sale_not_found()),
         ListEventsOutcome::ClockSteppedBack => Err(clock_stepped_back()),
     }

@@ -10,7 +10,7 @@ const READERS: usize = 60;
 
 impl TestApp {
     /// How often Redis ran this command.
-    fn calls_of(&self, command: &str) -> u64 {
+    pub fn calls_of(&self, command: &str) -> u64 {
         let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut self.redis.connect()).unwrap();
         let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(',').next()).map_or(0, |count| count.parse().unwrap())

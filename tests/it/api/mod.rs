@@ -10,6 +10,7 @@ mod errors;
 mod events;
 mod events_acts;
 mod events_tail;
+mod events_together;
 mod expiry;
 mod export;
 mod export_items;

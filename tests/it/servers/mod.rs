@@ -3,6 +3,7 @@
 mod cluster;
 mod doctor;
 mod faults;
+mod readers;
 mod reshard;
 mod rights;
 mod sentinel;
