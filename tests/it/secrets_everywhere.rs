@@ -97,7 +97,7 @@ fn no_answer_no_log_and_no_export_of_a_service_shows_a_secret() {
             tool.args(arguments).envs(environment(&secrets)).env("FLASHSALE_URL", format!("http://{addr}"));
             seen.push_str(&printed(&mut tool));
         }
-        let signing: String = redis::cmd("GET").arg("fs1:secret").query(&mut open).unwrap();
+        let signing: String = redis::cmd("GET").arg("fs1:{:all}:secret").query(&mut open).unwrap();
         signal_process(service.id(), "TERM");
         let ended = service.wait_with_output().unwrap();
         let logged = fs::read_to_string(&log).unwrap();

@@ -47,7 +47,7 @@ fn dump(app: &TestApp) -> String {
     let mut redis = app.redis.connect();
     let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
     // A mark of the sweep, which comes and goes by itself.
-    keys.retain(|key| key != b"fs1:swept");
+    keys.retain(|key| key != b"fs1:{:all}:swept");
     keys.sort();
     let values = keys.iter().map(|key| redis::cmd("DUMP").arg(key).query::<Option<Vec<u8>>>(&mut redis).unwrap());
     format!("{keys:?} {:?}", values.collect::<Vec<_>>())

@@ -157,14 +157,15 @@ async fn more_than_may_wait_are_refused_at_once() {
     let (app, redis, first) = stuck(&bounds).await;
     let overloaded = |answers: Vec<Answer>| answers.iter().filter(|a| a.refusal() == (503, "overloaded")).count();
     let holds = async { overloaded(join_all((0..20).map(|_| app.hold(1))).await) };
-    // One of them looks, five wait for the next look.
+    // Five wait, and one may have begun to look.
     let looks = async { overloaded(join_all((0..20).map(|_| app.get("/api/products"))).await) };
     let wake = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         signal_process(redis, "CONT");
     };
     let (first, holds, looks, ()) = tokio::join!(first, holds, looks, wake);
-    assert_eq!((first.unwrap().status, holds, looks), (201, 15, 14));
+    assert_eq!((first.unwrap().status, holds), (201, 15));
+    assert!([14, 15].contains(&looks), "{looks}");
     assert_eq!(app.stock(1).await, "93 available, 7 held");
 }
 
