@@ -451,8 +451,7 @@ fn healthcheck_exits_by_what_the_service_says() {
 
 #[test]
 fn a_port_that_is_taken_is_reported_before_anything_is_started() {
-    let folder = TempDir::with_prefix("fs").unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (folder, taken) = (TempDir::with_prefix("fs").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let (data, addr) = (folder.path().join("data"), taken.local_addr().unwrap().to_string());
     let output = command(&data).args(["serve", "--addr", &addr]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

@@ -27,10 +27,9 @@ impl ClusterState {
         self.0.get("cluster_state").is_some_and(|state| state == "ok")
     }
 
-    /// Slots that a server which answers has.
+    /// Slots that a server has of which the cluster does not say that it is gone.
     fn served(&self) -> u64 {
-        let away = self.count("cluster_slots_fail").max(self.count("cluster_slots_pfail"));
-        self.count("cluster_slots_assigned").saturating_sub(away)
+        self.count("cluster_slots_assigned").saturating_sub(self.count("cluster_slots_fail"))
     }
 }
 
@@ -71,6 +70,14 @@ pub(super) fn judge_one(state: &ClusterState, server: &Server, chart: &mut Chart
             },
         );
     }
+    let doubtful = state.count("cluster_slots_pfail");
+    if doubtful > 0 {
+        chart.note(
+            "slots",
+            format!("it does not hear from the server of {doubtful} slots"),
+            "look again; it may be busy, or the others soon agree that it is gone",
+        );
+    }
     if is_strict {
         chart.warning(
             "coverage",
@@ -108,7 +115,7 @@ pub(super) fn judge_probe(failure: Option<&str>, chart: &mut Chart) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level::{Ok, Problem, Warning};
+    use super::super::finding::Level::{Note, Ok, Problem, Warning};
     use super::*;
 
     const WORKS: &str = "cluster_state:ok\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:16384\r\n\
@@ -151,6 +158,7 @@ mod tests {
         alone(WORKS, &[("cluster-require-full-coverage", "yes")]).has("coverage", Warning, "refuse everything");
         alone(WORKS, &[("cluster-allow-reads-when-down", "yes")]).has("reads", Warning, "past");
         alone(WORKS, &[("cluster-node-timeout", "15000")]).has("node timeout", Warning, "30 s");
+        alone(&WORKS.replace("pfail:0", "pfail:5461"), &good).has("slots", Note, "of 5461 slots");
         alone("cluster_state:fail", &good).has("cluster", Problem, "no working cluster");
         let strict = alone("cluster_state:fail", &[("cluster-require-full-coverage", "yes")]);
         strict.has("cluster", Problem, "would serve its own slots");
