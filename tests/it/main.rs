@@ -27,6 +27,7 @@ mod docs;
 mod drop;
 mod durability;
 mod embedded;
+mod given_up;
 mod house;
 mod house_lua;
 mod house_store;

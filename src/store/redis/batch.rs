@@ -119,7 +119,9 @@ impl<W: Work> Batcher<W> {
     async fn decide(&self, key: &W::Key, batch: Batch<W>) {
         let Batch { items, mut waiters } = batch;
         let size = waiters.len();
-        let mut call = pin!(self.runner.call(self.work.call(key, &items)));
+        // In the order of arrival, so the last one gives up last.
+        let until = waiters.back().map_or_else(Instant::now, |last| last.deadline);
+        let mut call = pin!(self.runner.call(self.work.call(key, &items).until(until)));
         let reply = loop {
             let alarm = waiters.front().map_or_else(|| Instant::now() + self.timeouts.wait, |first| first.deadline);
             tokio::select! {

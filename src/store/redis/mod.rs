@@ -16,6 +16,7 @@ pub mod reply;
 pub mod route;
 pub mod runner;
 pub mod secret;
+pub mod server_clock;
 pub mod slot;
 pub mod topology;
 pub mod waiting;

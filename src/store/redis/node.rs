@@ -17,11 +17,13 @@ use tokio::sync::Mutex;
 
 use super::{
     attempt::Attempt,
+    call::Message,
     catalogue::Script,
     durability::Barrier,
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
+    server_clock::{ServerClock, word_and_time},
     topology::Topology,
     waiting::SharedWait,
 };
@@ -45,6 +47,7 @@ struct Current {
     number: u64,
     connection: Connection,
     waits: Rc<SharedWait>,
+    clock: Rc<ServerClock>,
 }
 
 /// A connection to send something on.
@@ -52,6 +55,8 @@ struct Open {
     number: u64,
     connection: MultiplexedConnection,
     waits: Rc<SharedWait>,
+    /// Of the server behind this connection. The next one may lead to another server.
+    clock: Rc<ServerClock>,
 }
 
 pub struct Node {
@@ -87,24 +92,38 @@ impl Node {
     ///
     /// # Errors
     /// [`Attempt`].
-    pub async fn send(
-        self: &Rc<Self>,
-        command: &Cmd,
-        script: Option<&Script>,
-        is_asking: bool,
-    ) -> Result<Value, Attempt> {
+    pub async fn send(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
         let _in_flight = self.take_place().map_err(Attempt::Failed)?;
         let mut open = self.open().await.map_err(Attempt::Failed)?;
-        let (mut answer, was_sent) = query(command, is_asking, &mut open.connection).await;
-        if let (Err(error), Some(script)) = (&answer, script)
+        let mut answer = self.send_on(&mut open, message, is_asking).await?;
+        if is_too_late(&answer) && message.deadline().is_some_and(|deadline| Instant::now() < deadline) {
+            // Its clock stepped forward: nobody has given up yet. The answer has put right what is known of that clock.
+            answer = Box::pin(self.send_on(&mut open, message, is_asking)).await?;
+        }
+        if is_too_late(&answer) {
+            return Err(Attempt::Failed(Failure::overloaded("Redis took up the call when its callers had given up")));
+        }
+        if let (Some(barrier), Some(_)) = (self.common.barrier, message.script()) {
+            self.wait_behind(barrier, &open).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn send_on(&self, open: &mut Open, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
+        let command = message.command(&open.clock);
+        let sent = Instant::now();
+        let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
+        if let (Err(error), Some(script)) = (&answer, message.script())
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
-            answer = Box::pin(load_and_send(script, command, is_asking, &mut open.connection)).await;
+            answer = Box::pin(load_and_send(script, &command, is_asking, &mut open.connection)).await;
         }
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
-        if let (Some(barrier), Some(_)) = (self.common.barrier, script) {
-            self.wait_behind(barrier, &open).await?;
+        match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
+            Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
+            Some((_, now_ms)) => open.clock.note(sent, now_ms),
+            None => {}
         }
         Ok(answer)
     }
@@ -114,7 +133,7 @@ impl Node {
     /// # Errors
     /// [`Failure`].
     pub async fn ask(self: &Rc<Self>, command: &Cmd) -> Result<Value, Failure> {
-        self.send(command, None, false).await.map_err(Attempt::into_failure)
+        self.send(Message::Plain(command), false).await.map_err(Attempt::into_failure)
     }
 
     /// Waits on the connection of the call, because a server waits for the writes of the connection that asks.
@@ -171,12 +190,17 @@ impl Node {
             return Err(failure.clone());
         }
         match self.new_connection().await {
-            Ok(connection) => {
+            Ok((connection, clock)) => {
                 let number = self.common.changes.get() + 1;
                 self.common.changes.set(number);
-                let waits = Rc::default();
-                let open = Open { number, connection: (*connection).clone(), waits: Rc::clone(&waits) };
-                *self.current.borrow_mut() = Some(Current { number, connection, waits });
+                let (waits, clock) = (Rc::default(), Rc::new(clock));
+                let open = Open {
+                    number,
+                    connection: (*connection).clone(),
+                    waits: Rc::clone(&waits),
+                    clock: Rc::clone(&clock),
+                };
+                *self.current.borrow_mut() = Some(Current { number, connection, waits, clock });
                 Ok(open)
             }
             Err(failure) => {
@@ -186,11 +210,12 @@ impl Node {
         }
     }
 
-    /// A connection that leads to the right server, and has sent the setup command of the barrier, if there is one.
-    async fn new_connection(&self) -> Result<Connection, Failure> {
+    /// A connection that leads to the right server, and has sent the setup command of the barrier, if there is one. With the
+    /// clock of that server.
+    async fn new_connection(&self) -> Result<(Connection, ServerClock), Failure> {
         let mut connection = self.pool.get().await.map_err(|error| connect_failure(&error))?;
         match self.greet(&mut connection).await {
-            Ok(()) => Ok(connection),
+            Ok(clock) => Ok((connection, clock)),
             Err(failure) => {
                 // Out of the pool, so that no call uses it.
                 drop(Connection::take(connection));
@@ -199,17 +224,23 @@ impl Node {
         }
     }
 
-    async fn greet(&self, connection: &mut Connection) -> Result<(), Failure> {
+    async fn greet(&self, connection: &mut Connection) -> Result<ServerClock, Failure> {
+        let clock = ServerClock::default();
         if let Some(setup) = self.common.barrier.and_then(|barrier| barrier.setup()) {
             ask(&setup, connection).await?;
         }
-        let Some(identity) = &self.common.identity else { return Ok(()) };
+        let Some(identity) = &self.common.identity else { return Ok(clock) };
         if self.common.topology.has_several_servers() {
             // The check at the start did not see this one.
             let facts = Facts::read(ask(&redis::cmd("INFO"), connection).await?)?;
             facts.check().map_err(|unfit| Failure::unavailable(format!("{}: {unfit}", self.address)))?;
         }
-        check_identity(identity, connection).await
+        check_identity(identity, connection).await?;
+        let sent = Instant::now();
+        if let Ok(time) = ask(&redis::cmd("TIME"), connection).await {
+            clock.note_time(sent, time);
+        }
+        Ok(clock)
     }
 
     fn in_use(&self) -> Option<Open> {
@@ -218,6 +249,7 @@ impl Node {
             number: c.number,
             connection: (*c.connection).clone(),
             waits: Rc::clone(&c.waits),
+            clock: Rc::clone(&c.clock),
         })
     }
 
@@ -229,6 +261,13 @@ impl Node {
         self.in_flight.set(taken + 1);
         Ok(InFlight(Rc::clone(&self.in_flight)))
     }
+}
+
+/// The word of a script that was called with `not_after`, and ran later: nothing was done.
+const TOO_LATE: &[u8] = b"too_late";
+
+fn is_too_late(answer: &Value) -> bool {
+    matches!(word_and_time(answer), Some((TOO_LATE, _)))
 }
 
 async fn ask(command: &Cmd, connection: &mut Connection) -> Result<Value, Failure> {

@@ -1,0 +1,61 @@
+//! Holds of callers that have given up take no units, whatever the clocks show.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{ADMIN_TOKEN, TestApp, run_service_of},
+    clock, eventually,
+    redis::{ServerProcess, signal_process},
+};
+
+#[tokio::test]
+async fn a_redis_that_stood_still_for_two_seconds_holds_nothing_for_buyers_who_have_left() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "300")]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1_000})).await;
+    // Both workers have a connection.
+    join_all((0..32).map(|_| app.held())).await;
+    let before = app.counters(1).await;
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let (answers, ()) =
+        tokio::join!(join_all((0..32).map(|_| app.hold(1))), tokio::time::sleep(Duration::from_secs(2)));
+    signal_process(redis, "CONT");
+    for answer in answers {
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
+    eventually("it is ready again", async || app.get("/readyz").await.status == 200).await;
+    assert_eq!(app.counters(1).await, before, "nobody knows of a hold that was made meanwhile");
+    app.held().await;
+    assert_eq!(app.counters(1).await, [before[0] - 1, before[1] + 1, 0, 0]);
+    let audit = app.send(app.request(Method::GET, "/api/admin/audit").bearer_auth(ADMIN_TOKEN)).await;
+    assert_eq!((&audit.body["ok"], audit.status), (&json!(true), 200), "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_clock_of_redis_that_steps_forward_or_back_takes_no_hold_from_a_buyer_who_waits() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut now_ms = clock::start_ms(&mut redis);
+    clock::set_now(&mut redis, "p1", now_ms);
+    let (addr, handle, thread) = run_service_of(&server.url(), &[("HTTP__WORKERS", "1")], clock::catalogue());
+    let client = reqwest::Client::new();
+    let send = async |path: &str, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
+    assert_eq!(send("/api/admin/products", product).await, 201);
+    // The first step is a day, between the clock of the server, which the service asked, and that of its scripts.
+    for step_ms in [0, 5_000, 60_000, -30_000, -30_000, 3_000] {
+        now_ms += step_ms;
+        clock::set_now(&mut redis, "p1", now_ms);
+        let hold = json!({"product_id": 1, "quantity": 1});
+        assert_eq!(send("/api/holds", hold).await, 201, "after a step of {step_ms} ms");
+    }
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
