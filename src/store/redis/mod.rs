@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod batch;
+pub mod breaker;
 pub mod call;
 pub mod catalogue;
 pub mod durability;

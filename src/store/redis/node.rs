@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use super::{
     attempt::Attempt,
+    breaker::Breaker,
     call::Message,
     catalogue::Script,
     durability::Barrier,
@@ -27,9 +28,6 @@ use super::{
     topology::Topology,
     waiting::SharedWait,
 };
-
-/// Timeouts in a row after which a connection is dropped: the server may have been demoted or cut off.
-const TIMEOUTS_MAX: u32 = 3;
 
 /// What the connections of a runner have in common.
 pub struct Common {
@@ -64,7 +62,8 @@ pub struct Node {
     address: String,
     pool: Pool,
     current: RefCell<Option<Current>>,
-    timeouts: Cell<u32>,
+    /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
+    breaker: Breaker,
     in_flight: Rc<Cell<usize>>,
     /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
@@ -77,7 +76,7 @@ impl Node {
             pool: common.topology.pool(info),
             common: Rc::clone(common),
             current: RefCell::default(),
-            timeouts: Cell::default(),
+            breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Rc::default(),
             connecting: Mutex::default(),
         })
@@ -93,6 +92,10 @@ impl Node {
     /// # Errors
     /// [`Attempt`].
     pub async fn send(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
+        if !self.breaker.lets_through(Instant::now()) {
+            let failure = format!("{} did not answer several times in a row", self.address);
+            return Err(Attempt::Failed(Failure::unavailable(failure)));
+        }
         let _in_flight = self.take_place().map_err(Attempt::Failed)?;
         let mut open = self.open().await.map_err(Attempt::Failed)?;
         let mut answer = self.send_on(&mut open, message, is_asking).await?;
@@ -145,16 +148,28 @@ impl Node {
         barrier.check(&reply.map_err(|error| Attempt::of(&error))?).map_err(Attempt::Failed)
     }
 
-    /// Drops the connection when an answer shows that it is useless.
+    /// Notes what an answer shows of the server, and drops the connection when it is useless. An old connection shows nothing of the
+    /// server any more.
     fn note(&self, number: u64, answer: &Result<Value, RedisError>) {
-        match answer {
-            Ok(_) => self.timeouts.set(0),
-            Err(error) if error.is_timeout() => self.timeouts.set(self.timeouts.get() + 1),
-            Err(_) => {}
+        if self.current.borrow().as_ref().is_none_or(|current| current.number != number) {
+            return;
         }
-        let timed_out_often = self.timeouts.get() >= TIMEOUTS_MAX;
-        if timed_out_often || matches!(answer, Err(error) if ends_connection(error)) {
-            self.timeouts.set(0);
+        let is_given_up = match answer {
+            Err(error) if error.is_timeout() => self.breaker.failed(Instant::now(), spread()) || ends_connection(error),
+            Err(error) if error.is_connection_dropped() => {
+                self.breaker.broke(Instant::now(), spread());
+                true
+            }
+            Err(error) => {
+                self.breaker.answered();
+                ends_connection(error)
+            }
+            Ok(_) => {
+                self.breaker.answered();
+                false
+            }
+        };
+        if is_given_up {
             self.forget(number);
         }
     }
@@ -213,10 +228,21 @@ impl Node {
     /// A connection that leads to the right server, and has sent the setup command of the barrier, if there is one. With the
     /// clock of that server.
     async fn new_connection(&self) -> Result<(Connection, ServerClock), Failure> {
-        let mut connection = self.pool.get().await.map_err(|error| connect_failure(&error))?;
+        let mut connection = match self.pool.get().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                self.breaker.failed(Instant::now(), spread());
+                return Err(connect_failure(&error));
+            }
+        };
         match self.greet(&mut connection).await {
             Ok(clock) => Ok((connection, clock)),
             Err(failure) => {
+                match failure {
+                    Failure::TimedOut(_) => _ = self.breaker.failed(Instant::now(), spread()),
+                    // It answers, though it is not the right one, or not ready yet.
+                    _ => self.breaker.answered(),
+                }
                 // Out of the pool, so that no call uses it.
                 drop(Connection::take(connection));
                 Err(failure)
@@ -268,6 +294,11 @@ const TOO_LATE: &[u8] = b"too_late";
 
 fn is_too_late(answer: &Value) -> bool {
     matches!(word_and_time(answer), Some((TOO_LATE, _)))
+}
+
+/// From 0 to 1, another one each time.
+fn spread() -> f64 {
+    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 async fn ask(command: &Cmd, connection: &mut Connection) -> Result<Value, Failure> {

@@ -1,6 +1,6 @@
-//! Holds of callers that have given up take no units, whatever the clocks show.
+//! What a Redis that is slow or stands still costs: no units for buyers who have left, and little time of those who come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -58,4 +58,26 @@ async fn a_clock_of_redis_that_steps_forward_or_back_takes_no_hold_from_a_buyer_
     }
     drop(handle.stop(true));
     thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_costs_a_few_callers_their_time_and_then_nobody_until_it_is_back() {
+    let timeouts = [("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "1000"), ("HTTP__WORKERS", "1")];
+    let app = TestApp::start_with(&timeouts);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1_000})).await;
+    app.held().await;
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let started = Instant::now();
+    // Each would wait for a second until it cannot connect.
+    for _ in 0..200 {
+        let answer = app.hold(1).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    }
+    let took = started.elapsed();
+    signal_process(redis, "CONT");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
+    assert_eq!(app.counters(1).await[..2], [998, 2], "of the others none took a unit");
 }
