@@ -6,6 +6,7 @@ use redis::Cmd;
 
 use super::{
     catalogue::{Op, Script},
+    rank::Rank,
     server_clock::ServerClock,
     slot,
 };
@@ -27,15 +28,22 @@ pub struct ScriptCall {
 /// What is sent to a server.
 #[derive(Clone, Copy)]
 pub enum Message<'a> {
-    Plain(&'a Cmd),
+    Plain(&'a Cmd, Rank),
     Call(&'a ScriptCall, &'a Script),
 }
 
 impl<'a> Message<'a> {
     pub fn script(self) -> Option<&'a Script> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(..) => None,
             Self::Call(_, script) => Some(script),
+        }
+    }
+
+    pub fn rank(self) -> Rank {
+        match self {
+            Self::Plain(_, rank) => rank,
+            Self::Call(call, _) => Rank::of(call.op),
         }
     }
 
@@ -50,7 +58,7 @@ impl<'a> Message<'a> {
     /// The command for a server with this clock.
     pub(super) fn command(self, clock: &ServerClock) -> Cow<'a, Cmd> {
         match self {
-            Self::Plain(command) => Cow::Borrowed(command),
+            Self::Plain(command, _) => Cow::Borrowed(command),
             Self::Call(call, script) => {
                 Cow::Owned(call.command(script, self.deadline().and_then(|deadline| clock.latest_at(deadline))))
             }

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod keys;
 pub mod node;
 pub mod preflight;
+pub mod rank;
 pub mod record;
 pub mod reply;
 pub mod route;

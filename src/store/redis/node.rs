@@ -24,6 +24,7 @@ use super::{
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
+    rank::Rank,
     server_clock::{ServerClock, word_and_time},
     topology::Topology,
     waiting::SharedWait,
@@ -96,7 +97,7 @@ impl Node {
             let failure = format!("{} did not answer several times in a row", self.address);
             return Err(Attempt::Failed(Failure::unavailable(failure)));
         }
-        let _in_flight = self.take_place().map_err(Attempt::Failed)?;
+        let _in_flight = self.take_place(message.rank()).map_err(Attempt::Failed)?;
         let mut open = self.open().await.map_err(Attempt::Failed)?;
         let mut answer = self.send_on(&mut open, message, is_asking).await?;
         if is_too_late(&answer) && message.deadline().is_some_and(|deadline| Instant::now() < deadline) {
@@ -136,7 +137,7 @@ impl Node {
     /// # Errors
     /// [`Failure`].
     pub async fn ask(self: &Rc<Self>, command: &Cmd) -> Result<Value, Failure> {
-        self.send(Message::Plain(command), false).await.map_err(Attempt::into_failure)
+        self.send(Message::Plain(command, Rank::Payments), false).await.map_err(Attempt::into_failure)
     }
 
     /// Waits on the connection of the call, because a server waits for the writes of the connection that asks.
@@ -279,9 +280,9 @@ impl Node {
         })
     }
 
-    fn take_place(&self) -> Result<InFlight, Failure> {
+    fn take_place(&self, rank: Rank) -> Result<InFlight, Failure> {
         let taken = self.in_flight.get();
-        if taken >= self.common.topology.limits.in_flight_max {
+        if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
         }
         self.in_flight.set(taken + 1);

@@ -19,6 +19,7 @@ use super::{
     identity::Identity,
     keys::PROBE,
     node::{Common, Node},
+    rank::Rank,
     reply::Reply,
     route::{Place, Route},
     slot,
@@ -65,7 +66,8 @@ impl Runner {
         self.route.watch().await;
         let Some(identity) = &self.common.identity else { return Ok(()) };
         let [secret, schema] = Identity::questions();
-        identity.check([self.send_plain(&secret).await?, self.send_plain(&schema).await?])
+        identity
+            .check([self.send_plain(&secret, Rank::Payments).await?, self.send_plain(&schema, Rank::Payments).await?])
     }
 
     /// Calls a script until it has decided. Returns the first word of the reply, and the rest.
@@ -96,7 +98,16 @@ impl Runner {
     /// [`Failure`].
     pub async fn plain(&self, command: &Cmd) -> Result<Value, Failure> {
         self.check_known()?;
-        self.send_plain(command).await
+        self.send_plain(command, Rank::Reads).await
+    }
+
+    /// The same for a payment that came.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn plain_for_payment(&self, command: &Cmd) -> Result<Value, Failure> {
+        self.check_known()?;
+        self.send_plain(command, Rank::Payments).await
     }
 
     /// A number that stays the same as long as calls go to the same servers, none of which was restarted.
@@ -147,8 +158,8 @@ impl Runner {
         Ok(())
     }
 
-    async fn send_plain(&self, command: &Cmd) -> Result<Value, Failure> {
-        self.send(|| slot::of_command(command), Message::Plain(command)).await
+    async fn send_plain(&self, command: &Cmd, rank: Rank) -> Result<Value, Failure> {
+        self.send(|| slot::of_command(command), Message::Plain(command, rank)).await
     }
 
     /// Sends a command. Sends it again where that does no harm: when nothing had been sent or done, or when a repetition has no
