@@ -126,6 +126,7 @@ impl Work for Holds {
     type Item = HoldItem;
     type Answer = HoldAnswer;
     const BATCH_MAX: usize = 128;
+    const SHEDS: bool = true;
 
     fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
         let keys = SaleKeys(sale);

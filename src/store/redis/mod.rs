@@ -5,6 +5,7 @@ pub mod batch;
 pub mod breaker;
 pub mod call;
 pub mod catalogue;
+pub mod codel;
 pub mod durability;
 pub mod error;
 pub mod facts;
