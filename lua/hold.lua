@@ -5,13 +5,14 @@
 -- uses   clock, units, customers, limits, rules, holds, prices
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
 --        STRING; then for each run with a claim its once STRING
--- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered; then for each run: number of holds,
---        request.
+-- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered, 3 not_after: the time of the server's
+--        clock at which the callers have given up, or '' when nobody knows; then for each run: number of holds, request.
 --        A request is '<lines>' or '<lines> <customer>'. Lines are '1=2,7=1': product=units, each product once.
 --        It may go on behind a newline: '<hold_ms>' or '<hold_ms> <claim>'. hold_ms is the duration asked for, or 0 for
 --        that of the sale. A claim is '<fingerprint> <hold id>' of an idempotency key. A request with a claim is a run of
 --        its own. Behind another newline it has the metadata of the hold.
--- REPLY  behind                                  lapsed units are left to reclaim: nothing was decided, call again
+-- REPLY  too_late, time of the server            it is past not_after: nothing was done
+--        behind                                  lapsed units are left to reclaim: nothing was decided, call again
 --        decided, now, and in the order of the holds: a number of holds, and how they were decided, as one of
 --          idempotency_key_reused                the key was used with another fingerprint
 --          replayed, deadline, costs, hold id    the key was used for this very hold
@@ -31,14 +32,14 @@
 -- cost   O(holds + due buckets); a refusal where units may come back reads up to 1,024 bucket names, once a product
 --        with max_per_group of the sale: also a read of each product that a customer of the batch has, once
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers', 'hold:a', 'hold:b', 'hold:c', 'once:k' }
---        ARGV = { 3, 60000, 2, '1=2', 1, '2=1 bob\n30000 fingerprint c' }
+--        ARGV = { 3, 60000, '', 2, '1=2', 1, '2=1 bob\n30000 fingerprint c' }
 --        ->  { 'decided', 4102444800000, 2, { 'held', 4102444900000, 'USD 500000' },
 --              1, { 'held', 4102444830000, 'USD 500000' } }
 
 -- names
-local count, once_ms = tonumber(ARGV[1]), ARGV[2]
-local HOLDS, RUNS = 5, 3
-if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 ~= 0 then
+local count, once_ms, not_after = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local HOLDS, RUNS = 5, 4
+if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 == 0 then
   return redis.error_reply('ERR hold: wrong number of keys or arguments')
 end
 
@@ -90,7 +91,10 @@ end
 local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, rules_text, currency =
   unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'rules',
     'currency'))
-local now = guarded_now(last_now)
+local server_now = server_time()
+local now = guarded_now(last_now, server_now)
+-- By the server's own clock, because that of a sale may be ahead of it. A wrong not_after can only refuse.
+if not_after and server_now > not_after then return { 'too_late', server_now } end
 if reclaim(now) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 

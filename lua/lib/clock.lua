@@ -1,10 +1,15 @@
 -- clock: the one source of time, in epoch milliseconds, and how numbers are written.
 
+-- The time of the server as it is. What other scripts of the sale saw may be later.
+local function server_time()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 -- A server clock can step back, above all after a fail-over. Without the guard, holds whose units were already given back
 -- would be alive again, which is an oversell. So time never runs backwards from the last script that wrote.
-local function guarded_now(last_now)
-  local time = redis.call('TIME')
-  return math.max(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(last_now or 0))
+local function guarded_now(last_now, server_now)
+  return math.max(server_now or server_time(), tonumber(last_now or 0))
 end
 
 -- By number. Most numbers that a script writes are the same few instants.

@@ -24,6 +24,7 @@ const BODY_BYTES: usize = 512;
 
 /// A full store gets room by lapsing holds, or by a person, and another store needs a person.
 const FULL_RETRY_SECONDS: u64 = 5;
+const OVERLOADED_RETRY_SECONDS_MAX: u64 = 3;
 
 static PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -342,8 +343,13 @@ impl From<Failure> for Problem {
                 "the store cannot be used at the moment; send the request again, with its key if it has one",
             ),
         };
-        let needs_a_person = matches!(failure, Failure::Full(_) | Failure::Replaced(_));
-        let mut problem = problem.retry_after(if needs_a_person { FULL_RETRY_SECONDS } else { 1 });
+        let retry_seconds = match failure {
+            Failure::Full(_) | Failure::Replaced(_) => FULL_RETRY_SECONDS,
+            // Different ones, so that those who are refused together do not come back together.
+            Failure::Overloaded(_) => 1 + getrandom::u64().unwrap_or_default() % OVERLOADED_RETRY_SECONDS_MAX,
+            Failure::TimedOut(_) | Failure::Unavailable(_) | Failure::Unreadable(_) => 1,
+        };
+        let mut problem = problem.retry_after(retry_seconds);
         problem.0.failure = Some(failure);
         problem
     }

@@ -135,8 +135,8 @@ impl Store {
             reading.seen.insert(sale, end.map_or(Seen::Before(0), Seen::UpTo));
         }
         let full = found.iter().filter(|(_, entries)| entries.len() == count);
-        let last = full.filter_map(|(sale, entries)| Some((sale, entries.last()?.0)));
-        let horizon = last.filter(|(sale, last)| *last < reading.end_of(sale)).map(|(_, last)| last).min();
+        let read_to = full.filter_map(|(sale, entries)| Some((sale, entries.last()?.0)));
+        let horizon = read_to.filter(|(sale, last)| *last < reading.end_of(sale)).map(|(_, last)| last).min();
         let mut entries: Vec<_> = reading
             .seen
             .iter()

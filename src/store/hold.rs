@@ -126,6 +126,7 @@ impl Work for Holds {
     type Item = HoldItem;
     type Answer = HoldAnswer;
     const BATCH_MAX: usize = 128;
+    const SHEDS: bool = true;
 
     fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
@@ -134,7 +135,7 @@ impl Work for Holds {
         call = items.iter().fold(call, |call, item| call.key_of(&prefix, item.key.as_str()));
         let claimed = items.iter().filter_map(|item| item.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&idempotency::hash(Use::Hold, key))));
-        call = call.number(items.len() as u64).number(self.terms.idempotency_ms);
+        call = call.number(items.len() as u64).number(self.terms.idempotency_ms).not_after();
         let runs = items.chunk_by(HoldItem::joins_run_of);
         runs.fold(call, |call, run| call.number(run.len() as u64).arg(run[0].argument()))
     }

@@ -78,7 +78,7 @@ impl Store {
     pub(super) async fn settle_kept(&self, payment: &PaymentId, hold: &HoldId) -> Result<bool, Failure> {
         let keys = SaleKeys(&self.unmatched_sale);
         let kept_key = keys.kept(&idempotency::hash_of_payment(payment));
-        let kept = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(&kept_key)).await?)?.fields()?;
+        let kept = Reply::read(self.runner.plain_for_payment(redis::cmd("HGETALL").arg(&kept_key)).await?)?.fields()?;
         if kept.is_empty() {
             return Ok(false);
         }
@@ -96,12 +96,12 @@ impl Store {
         }
         self.close_unmatched(payment, hold).await?;
         // Another worker may keep more meanwhile, and settles that itself.
-        self.runner.plain(&forget).await.map(|_| true)
+        self.runner.plain_for_payment(&forget).await.map(|_| true)
     }
 
     async fn entry(&self, payment: &PaymentId) -> Result<Option<Entry>, Failure> {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
-        let found = self.runner.plain(redis::cmd("GET").arg(key)).await?;
+        let found = self.runner.plain_for_payment(redis::cmd("GET").arg(key)).await?;
         Reply::one(found).text_or_none()?.map(|text| self.read_entry(&text)).transpose()
     }
 
@@ -130,7 +130,7 @@ impl Store {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
         let mut claim = redis::cmd("SET");
         claim.arg(key).arg(value).arg("NX").arg("GET").arg("PX").arg(self.terms.refundable_ms);
-        Reply::one(self.runner.plain(&claim).await?).text_or_none()
+        Reply::one(self.runner.plain_for_payment(&claim).await?).text_or_none()
     }
 
     /// Gives what was there.
@@ -138,14 +138,14 @@ impl Store {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
         let mut set = redis::cmd("SET");
         set.arg(key).arg(value).arg("GET").arg("PX").arg(self.terms.refundable_ms);
-        Ok(Reply::one(self.runner.plain(&set).await?).text_or_none()?.filter(|found| found != UNMATCHED))
+        Ok(Reply::one(self.runner.plain_for_payment(&set).await?).text_or_none()?.filter(|found| found != UNMATCHED))
     }
 
     /// In one step, so that no order is lost that another worker adds at the same time.
     async fn add_to_entry(&self, payment: &PaymentId, order: &str) -> Result<(), Failure> {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
-        self.runner.plain(redis::cmd("APPEND").arg(&key).arg(format!("{BETWEEN}{order}"))).await?;
-        self.runner.plain(redis::cmd("PEXPIRE").arg(&key).arg(self.terms.refundable_ms)).await.map(|_| ())
+        self.runner.plain_for_payment(redis::cmd("APPEND").arg(&key).arg(format!("{BETWEEN}{order}"))).await?;
+        self.runner.plain_for_payment(redis::cmd("PEXPIRE").arg(&key).arg(self.terms.refundable_ms)).await.map(|_| ())
     }
 }
 

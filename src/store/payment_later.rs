@@ -30,7 +30,7 @@ impl Store {
 
     async fn note_payment(&self, payment: &PaymentId, hold: &HoldId) -> Result<(), Failure> {
         let note = format!("{} {}", hold.key(), payment.as_str());
-        self.runner.plain(redis::cmd("SADD").arg(SaleKeys(hold.sale()).noted()).arg(note)).await.map(|_| ())
+        self.runner.plain_for_payment(redis::cmd("SADD").arg(SaleKeys(hold.sale()).noted()).arg(note)).await.map(|_| ())
     }
 
     /// Writes the directory for what was noted. Those that still cannot be written stay noted.
@@ -39,7 +39,7 @@ impl Store {
     /// [`Failure`]; the next sweep goes on.
     pub(super) async fn remember_noted(&self, sale: &SaleId) -> Result<(), Failure> {
         let key = SaleKeys(sale).noted();
-        let some = self.runner.plain(redis::cmd("SRANDMEMBER").arg(&key).arg(NOTES_MAX)).await?;
+        let some = self.runner.plain_for_payment(redis::cmd("SRANDMEMBER").arg(&key).arg(NOTES_MAX)).await?;
         let mut notes = Reply::read(some)?;
         while !notes.is_empty() {
             let note = notes.text()?;
@@ -47,7 +47,7 @@ impl Store {
             let (hold, payment) =
                 read.ok_or_else(|| Failure::unreadable(format!("{note:?} among the payments to remember")))?;
             let _settled_more = self.remember_payment(&payment, &self.ids().hold(sale, hold)).await?;
-            self.runner.plain(redis::cmd("SREM").arg(&key).arg(&note)).await?;
+            self.runner.plain_for_payment(redis::cmd("SREM").arg(&key).arg(&note)).await?;
         }
         Ok(())
     }

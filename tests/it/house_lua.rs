@@ -178,7 +178,7 @@ fn the_numbers_of_a_header_are_read() {
     };
     assert_eq!(
         (count("extend"), count("hold"), count("keep_unmatched"), count("confirm")),
-        ((10, 3), (5, 2), (13, 16), (1, 0))
+        ((10, 3), (5, 3), (13, 16), (1, 0))
     );
 }
 

@@ -42,6 +42,7 @@ mod rush_signals;
 mod secrets;
 mod secrets_everywhere;
 mod servers;
+mod slow_redis;
 mod support;
 mod threats;
 mod topology;

@@ -43,7 +43,7 @@ impl Holds {
             .for_each(|name| _ = call.arg(format!("fs1:{{p1}}:{name}")));
         (0..HOLDS_PER_CALL).for_each(|n| _ = call.arg(key(self.made + n)));
         let wish = lasting.map_or_else(|| "1=1".to_owned(), |lasting| format!("1=1\n{}", lasting.as_millis()));
-        call.arg(HOLDS_PER_CALL).arg(86_400_000).arg(HOLDS_PER_CALL).arg(wish);
+        call.arg(HOLDS_PER_CALL).arg(86_400_000).arg("").arg(HOLDS_PER_CALL).arg(wish);
         let reply: redis::Value = call.query(&mut self.connection).map_err(io::Error::other)?;
         // The reply has the number of decided holds, the time, and one run of holds with the same outcome.
         let redis::Value::Array(parts) = &reply else { return Err(unexpected(&reply)) };

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 
-use super::{call::ScriptCall, error::Failure, reply::Reply, runner::Runner};
+use super::{call::ScriptCall, codel::Codel, error::Failure, reply::Reply, runner::Runner};
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {
@@ -24,6 +24,8 @@ pub trait Work: 'static {
     type Answer;
     /// Items of one call. A script with 300 arguments takes less than a millisecond, one with 3,000 takes a hundred.
     const BATCH_MAX: usize;
+    /// Whether those who waited for too long are refused, so that the others are served soon. Nothing of theirs was sent.
+    const SHEDS: bool = false;
 
     fn call(&self, key: &Self::Key, items: &[Self::Item]) -> ScriptCall;
 
@@ -56,7 +58,10 @@ struct Waiter<A> {
 }
 
 /// The items that wait for a key. The queue exists exactly as long as a call is in flight.
-type Queue<W> = VecDeque<(<W as Work>::Item, Waiter<<W as Work>::Answer>)>;
+struct Queue<W: Work> {
+    waiting: VecDeque<(W::Item, Waiter<W::Answer>)>,
+    codel: Codel,
+}
 
 /// Items of one call, and the caller that waits for each.
 struct Batch<W: Work> {
@@ -90,13 +95,15 @@ impl<W: Work> Batcher<W> {
     fn enqueue(self: &Rc<Self>, key: &W::Key, item: W::Item, waiter: Waiter<W::Answer>) -> Result<(), Failure> {
         let mut queues = self.queues.borrow_mut();
         if let Some(queue) = queues.get_mut(key) {
-            if queue.len() >= self.timeouts.queue_max {
-                return Err(Failure::overloaded(format!("{} wait for the same already", queue.len())));
+            let waiting = queue.waiting.len();
+            if waiting >= self.timeouts.queue_max {
+                return Err(Failure::overloaded(format!("{waiting} wait for the same already")));
             }
-            queue.push_back((item, waiter));
+            queue.waiting.push_back((item, waiter));
             return Ok(());
         }
-        queues.insert(key.clone(), VecDeque::from([(item, waiter)]));
+        let queue = Queue { waiting: VecDeque::from([(item, waiter)]), codel: Codel::new(Instant::now()) };
+        queues.insert(key.clone(), queue);
         drop(queues);
         // The task runs after the requests that the worker has read already, so they come into its first batch.
         spawn_local(InFlight { batcher: Rc::clone(self), key: key.clone() }.drain());
@@ -107,19 +114,33 @@ impl<W: Work> Batcher<W> {
     fn next_batch(&self, key: &W::Key) -> Option<Batch<W>> {
         let mut queues = self.queues.borrow_mut();
         let queue = queues.get_mut(key)?;
-        if queue.is_empty() {
+        let size = queue.waiting.len().min(W::BATCH_MAX);
+        let mut batch = Batch { items: Vec::with_capacity(size), waiters: VecDeque::with_capacity(size) };
+        let now = Instant::now();
+        while batch.items.len() < size
+            && let Some((item, waiter)) = queue.waiting.pop_front()
+        {
+            let waited = (now + self.timeouts.wait).saturating_duration_since(waiter.deadline);
+            if W::SHEDS && !queue.codel.admits(waited, queue.waiting.is_empty(), now) {
+                waiter.answer(Err(Failure::overloaded("it waited for too long")));
+                continue;
+            }
+            batch.items.push(item);
+            batch.waiters.push_back(waiter);
+        }
+        if batch.items.is_empty() {
             queues.remove(key);
             return None;
         }
-        let size = queue.len().min(W::BATCH_MAX);
-        let (items, waiters) = queue.drain(..size).unzip();
-        Some(Batch { items, waiters })
+        Some(batch)
     }
 
     async fn decide(&self, key: &W::Key, batch: Batch<W>) {
         let Batch { items, mut waiters } = batch;
         let size = waiters.len();
-        let mut call = pin!(self.runner.call(self.work.call(key, &items)));
+        // In the order of arrival, so the last one gives up last.
+        let until = waiters.back().map_or_else(Instant::now, |last| last.deadline);
+        let mut call = pin!(self.runner.call(self.work.call(key, &items).until(until)));
         let reply = loop {
             let alarm = waiters.front().map_or_else(|| Instant::now() + self.timeouts.wait, |first| first.deadline);
             tokio::select! {
@@ -147,7 +168,7 @@ impl<W: Work> Batcher<W> {
         }
         let mut queues = self.queues.borrow_mut();
         let Some(queue) = queues.get_mut(key) else { return };
-        while let Some((_, waiter)) = queue.pop_front_if(|(_, waiter)| waiter.deadline <= now) {
+        while let Some((_, waiter)) = queue.waiting.pop_front_if(|(_, waiter)| waiter.deadline <= now) {
             waiter.answer(Err(Failure::overloaded("its turn did not come in time")));
         }
     }

@@ -1,9 +1,13 @@
 //! Calls of scripts.
 
+use std::{borrow::Cow, time::Instant};
+
 use redis::Cmd;
 
 use super::{
     catalogue::{Op, Script},
+    rank::Rank,
+    server_clock::ServerClock,
     slot,
 };
 use crate::domain::cursor::ListCursor;
@@ -15,11 +19,63 @@ pub struct ScriptCall {
     packed: Vec<u8>,
     /// The end of each key and argument in the buffer.
     ends: Vec<usize>,
+    /// Which of them is `not_after`.
+    not_after: Option<usize>,
+    /// When the last of its callers gives up.
+    deadline: Option<Instant>,
+}
+
+/// What is sent to a server.
+#[derive(Clone, Copy)]
+pub enum Message<'a> {
+    Plain(&'a Cmd, Rank),
+    Call(&'a ScriptCall, &'a Script),
+}
+
+impl<'a> Message<'a> {
+    pub fn script(self) -> Option<&'a Script> {
+        match self {
+            Self::Plain(..) => None,
+            Self::Call(_, script) => Some(script),
+        }
+    }
+
+    pub fn rank(self) -> Rank {
+        match self {
+            Self::Plain(_, rank) => rank,
+            Self::Call(call, _) => Rank::of(call.op),
+        }
+    }
+
+    /// When the last caller gives up, for a script that then refuses.
+    pub fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Call(call, _) if call.not_after.is_some() => call.deadline,
+            _ => None,
+        }
+    }
+
+    /// The command for a server with this clock.
+    pub(super) fn command(self, clock: &ServerClock) -> Cow<'a, Cmd> {
+        match self {
+            Self::Plain(command, _) => Cow::Borrowed(command),
+            Self::Call(call, script) => {
+                Cow::Owned(call.command(script, self.deadline().and_then(|deadline| clock.latest_at(deadline))))
+            }
+        }
+    }
 }
 
 impl ScriptCall {
     pub fn of(op: Op) -> Self {
-        Self { op, keys: 0, packed: Vec::with_capacity(256), ends: Vec::with_capacity(16) }
+        Self {
+            op,
+            keys: 0,
+            packed: Vec::with_capacity(256),
+            ends: Vec::with_capacity(16),
+            not_after: None,
+            deadline: None,
+        }
     }
 
     pub fn key(self, key: impl AsRef<[u8]>) -> Self {
@@ -48,6 +104,17 @@ impl ScriptCall {
         self.arg(number.to_string())
     }
 
+    /// The instant of the server's clock after which the script refuses. Whoever sends the call knows that clock.
+    pub fn not_after(mut self) -> Self {
+        self.not_after = Some(self.ends.len());
+        self.arg("")
+    }
+
+    /// When the last of its callers gives up.
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self }
+    }
+
     /// Fields and values.
     pub fn pairs<F: AsRef<[u8]>, V: AsRef<[u8]>>(self, pairs: impl IntoIterator<Item = (F, V)>) -> Self {
         pairs.into_iter().fold(self, |call, (field, value)| call.arg(field).arg(value))
@@ -67,12 +134,15 @@ impl ScriptCall {
         self.op
     }
 
-    pub(super) fn command(&self, script: &Script) -> Cmd {
+    fn command(&self, script: &Script, not_after_ms: Option<i64>) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.sha).arg(self.keys);
         let mut start = 0;
-        for end in &self.ends {
-            command.arg(&self.packed[start..*end]);
+        for (place, end) in self.ends.iter().enumerate() {
+            match not_after_ms {
+                Some(ms) if self.not_after == Some(place) => command.arg(ms),
+                _ => command.arg(&self.packed[start..*end]),
+            };
             start = *end;
         }
         command

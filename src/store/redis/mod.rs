@@ -2,8 +2,10 @@
 
 pub mod attempt;
 pub mod batch;
+pub mod breaker;
 pub mod call;
 pub mod catalogue;
+pub mod codel;
 pub mod doctor;
 pub mod durability;
 pub mod error;
@@ -12,11 +14,13 @@ pub mod identity;
 pub mod keys;
 pub mod node;
 pub mod preflight;
+pub mod rank;
 pub mod record;
 pub mod reply;
 pub mod route;
 pub mod runner;
 pub mod secret;
+pub mod server_clock;
 pub mod slot;
 pub mod topology;
 pub mod waiting;

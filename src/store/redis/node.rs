@@ -17,17 +17,18 @@ use tokio::sync::Mutex;
 
 use super::{
     attempt::Attempt,
+    breaker::Breaker,
+    call::Message,
     catalogue::Script,
     durability::Barrier,
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
+    rank::Rank,
+    server_clock::{ServerClock, word_and_time},
     topology::Topology,
     waiting::SharedWait,
 };
-
-/// Timeouts in a row after which a connection is dropped: the server may have been demoted or cut off.
-const TIMEOUTS_MAX: u32 = 3;
 
 /// What the connections of a runner have in common.
 #[derive(Clone)]
@@ -53,6 +54,7 @@ struct Current {
     number: u64,
     connection: Connection,
     waits: Rc<SharedWait>,
+    clock: Rc<ServerClock>,
 }
 
 /// A connection to send something on.
@@ -60,6 +62,8 @@ struct Open {
     number: u64,
     connection: MultiplexedConnection,
     waits: Rc<SharedWait>,
+    /// Of the server behind this connection. The next one may lead to another server.
+    clock: Rc<ServerClock>,
 }
 
 pub struct Node {
@@ -67,7 +71,8 @@ pub struct Node {
     address: String,
     pool: Pool,
     current: RefCell<Option<Current>>,
-    timeouts: Cell<u32>,
+    /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
+    breaker: Breaker,
     in_flight: Rc<Cell<usize>>,
     /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
@@ -80,7 +85,7 @@ impl Node {
             pool: common.topology.pool(info),
             common: Rc::clone(common),
             current: RefCell::default(),
-            timeouts: Cell::default(),
+            breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Rc::default(),
             connecting: Mutex::default(),
         })
@@ -95,24 +100,42 @@ impl Node {
     ///
     /// # Errors
     /// [`Attempt`].
-    pub async fn send(
-        self: &Rc<Self>,
-        command: &Cmd,
-        script: Option<&Script>,
-        is_asking: bool,
-    ) -> Result<Value, Attempt> {
-        let _in_flight = self.take_place().map_err(Attempt::Failed)?;
+    pub async fn send(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
+        if !self.breaker.lets_through(Instant::now()) {
+            let failure = format!("{} did not answer several times in a row", self.address);
+            return Err(Attempt::Failed(Failure::unavailable(failure)));
+        }
+        let _in_flight = self.take_place(message.rank()).map_err(Attempt::Failed)?;
         let mut open = self.open().await.map_err(Attempt::Failed)?;
-        let (mut answer, was_sent) = query(command, is_asking, &mut open.connection).await;
-        if let (Err(error), Some(script)) = (&answer, script)
+        let mut answer = self.send_on(&mut open, message, is_asking).await?;
+        if is_too_late(&answer) && message.deadline().is_some_and(|deadline| Instant::now() < deadline) {
+            // Its clock stepped forward: nobody has given up yet. The answer has put right what is known of that clock.
+            answer = Box::pin(self.send_on(&mut open, message, is_asking)).await?;
+        }
+        if is_too_late(&answer) {
+            return Err(Attempt::Failed(Failure::overloaded("Redis took up the call when its callers had given up")));
+        }
+        if let (Some(barrier), Some(_)) = (self.common.barrier, message.script()) {
+            self.wait_behind(barrier, &open).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn send_on(&self, open: &mut Open, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
+        let command = message.command(&open.clock);
+        let sent = Instant::now();
+        let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
+        if let (Err(error), Some(script)) = (&answer, message.script())
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
-            answer = Box::pin(load_and_send(script, command, is_asking, &mut open.connection)).await;
+            answer = Box::pin(load_and_send(script, &command, is_asking, &mut open.connection)).await;
         }
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
-        if let (Some(barrier), Some(_)) = (self.common.barrier, script) {
-            self.wait_behind(barrier, &open).await?;
+        match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
+            Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
+            Some((_, now_ms)) => open.clock.note(sent, now_ms),
+            None => {}
         }
         Ok(answer)
     }
@@ -122,7 +145,7 @@ impl Node {
     /// # Errors
     /// [`Failure`].
     pub async fn ask(self: &Rc<Self>, command: &Cmd) -> Result<Value, Failure> {
-        self.send(command, None, false).await.map_err(Attempt::into_failure)
+        self.send(Message::Plain(command, Rank::Payments), false).await.map_err(Attempt::into_failure)
     }
 
     /// Waits on the connection of the call, because a server waits for the writes of the connection that asks.
@@ -134,16 +157,28 @@ impl Node {
         barrier.check(&reply.map_err(|error| Attempt::of(&error))?).map_err(Attempt::Failed)
     }
 
-    /// Drops the connection when an answer shows that it is useless.
+    /// Notes what an answer shows of the server, and drops the connection when it is useless. An old connection shows nothing of the
+    /// server any more.
     fn note(&self, number: u64, answer: &Result<Value, RedisError>) {
-        match answer {
-            Ok(_) => self.timeouts.set(0),
-            Err(error) if error.is_timeout() => self.timeouts.set(self.timeouts.get() + 1),
-            Err(_) => {}
+        if self.current.borrow().as_ref().is_none_or(|current| current.number != number) {
+            return;
         }
-        let timed_out_often = self.timeouts.get() >= TIMEOUTS_MAX;
-        if timed_out_often || matches!(answer, Err(error) if ends_connection(error)) {
-            self.timeouts.set(0);
+        let is_given_up = match answer {
+            Err(error) if error.is_timeout() => self.breaker.failed(Instant::now(), spread()) || ends_connection(error),
+            Err(error) if error.is_connection_dropped() => {
+                self.breaker.broke(Instant::now(), spread());
+                true
+            }
+            Err(error) => {
+                self.breaker.answered();
+                ends_connection(error)
+            }
+            Ok(_) => {
+                self.breaker.answered();
+                false
+            }
+        };
+        if is_given_up {
             self.forget(number);
         }
     }
@@ -179,12 +214,17 @@ impl Node {
             return Err(failure.clone());
         }
         match self.new_connection().await {
-            Ok(connection) => {
+            Ok((connection, clock)) => {
                 let number = self.common.changes.get() + 1;
                 self.common.changes.set(number);
-                let waits = Rc::default();
-                let open = Open { number, connection: (*connection).clone(), waits: Rc::clone(&waits) };
-                *self.current.borrow_mut() = Some(Current { number, connection, waits });
+                let (waits, clock) = (Rc::default(), Rc::new(clock));
+                let open = Open {
+                    number,
+                    connection: (*connection).clone(),
+                    waits: Rc::clone(&waits),
+                    clock: Rc::clone(&clock),
+                };
+                *self.current.borrow_mut() = Some(Current { number, connection, waits, clock });
                 Ok(open)
             }
             Err(failure) => {
@@ -194,12 +234,24 @@ impl Node {
         }
     }
 
-    /// A connection that leads to the right server, and has sent the setup command of the barrier, if there is one.
-    async fn new_connection(&self) -> Result<Connection, Failure> {
-        let mut connection = self.pool.get().await.map_err(|error| connect_failure(&error))?;
+    /// A connection that leads to the right server, and has sent the setup command of the barrier, if there is one. With the
+    /// clock of that server.
+    async fn new_connection(&self) -> Result<(Connection, ServerClock), Failure> {
+        let mut connection = match self.pool.get().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                self.breaker.failed(Instant::now(), spread());
+                return Err(connect_failure(&error));
+            }
+        };
         match self.greet(&mut connection).await {
-            Ok(()) => Ok(connection),
+            Ok(clock) => Ok((connection, clock)),
             Err(failure) => {
+                match failure {
+                    Failure::TimedOut(_) => _ = self.breaker.failed(Instant::now(), spread()),
+                    // It answers, though it is not the right one, or not ready yet.
+                    _ => self.breaker.answered(),
+                }
                 // Out of the pool, so that no call uses it.
                 drop(Connection::take(connection));
                 Err(failure)
@@ -207,17 +259,23 @@ impl Node {
         }
     }
 
-    async fn greet(&self, connection: &mut Connection) -> Result<(), Failure> {
+    async fn greet(&self, connection: &mut Connection) -> Result<ServerClock, Failure> {
+        let clock = ServerClock::default();
         if let Some(setup) = self.common.barrier.and_then(|barrier| barrier.setup()) {
             ask(&setup, connection).await?;
         }
-        let Some(identity) = &self.common.identity else { return Ok(()) };
+        let Some(identity) = &self.common.identity else { return Ok(clock) };
         if self.common.topology.has_several_servers() {
             // The check at the start did not see this one.
             let facts = Facts::read(ask(&redis::cmd("INFO"), connection).await?)?;
             facts.check().map_err(|unusable| Failure::unavailable(format!("{}: {unusable}", self.address)))?;
         }
-        check_identity(identity, connection).await
+        check_identity(identity, connection).await?;
+        let sent = Instant::now();
+        if let Ok(time) = ask(&redis::cmd("TIME"), connection).await {
+            clock.note_time(sent, time);
+        }
+        Ok(clock)
     }
 
     fn in_use(&self) -> Option<Open> {
@@ -226,17 +284,30 @@ impl Node {
             number: c.number,
             connection: (*c.connection).clone(),
             waits: Rc::clone(&c.waits),
+            clock: Rc::clone(&c.clock),
         })
     }
 
-    fn take_place(&self) -> Result<InFlight, Failure> {
+    fn take_place(&self, rank: Rank) -> Result<InFlight, Failure> {
         let taken = self.in_flight.get();
-        if taken >= self.common.topology.limits.in_flight_max {
+        if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
         }
         self.in_flight.set(taken + 1);
         Ok(InFlight(Rc::clone(&self.in_flight)))
     }
+}
+
+/// The word of a script that was called with `not_after`, and ran later: nothing was done.
+const TOO_LATE: &[u8] = b"too_late";
+
+fn is_too_late(answer: &Value) -> bool {
+    matches!(word_and_time(answer), Some((TOO_LATE, _)))
+}
+
+/// From 0 to 1, another one each time.
+fn spread() -> f64 {
+    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 async fn ask(command: &Cmd, connection: &mut Connection) -> Result<Value, Failure> {

@@ -13,13 +13,14 @@ use redis::{Cmd, Value};
 
 use super::{
     attempt::Attempt,
-    call::ScriptCall,
-    catalogue::{Catalogue, Script},
+    call::{Message, ScriptCall},
+    catalogue::Catalogue,
     durability::Barrier,
     error::Failure,
     identity::Identity,
     keys::PROBE,
     node::{Common, Node},
+    rank::Rank,
     reply::Reply,
     route::{Place, Route},
     slot,
@@ -66,7 +67,8 @@ impl Runner {
         self.route.watch().await;
         let Some(identity) = &self.common.identity else { return Ok(()) };
         let [secret, schema] = Identity::questions();
-        identity.check([self.send_plain(&secret).await?, self.send_plain(&schema).await?])
+        identity
+            .check([self.send_plain(&secret, Rank::Payments).await?, self.send_plain(&schema, Rank::Payments).await?])
     }
 
     /// Calls a script until it has decided. Returns the first word of the reply, and the rest.
@@ -76,10 +78,9 @@ impl Runner {
     pub async fn call(&self, call: ScriptCall) -> Result<(String, Reply), Failure> {
         self.check_known()?;
         let script = self.catalogue.script(call.op());
-        let command = call.command(script);
         let started = Instant::now();
         for _ in 0..BEHIND_MAX {
-            let mut reply = Reply::read(self.send(|| call.slot(), &command, Some(script)).await?)?;
+            let mut reply = Reply::read(self.send(|| call.slot(), Message::Call(&call, script)).await?)?;
             let word = reply.text()?;
             if word != "behind" {
                 return Ok((word, reply));
@@ -98,7 +99,16 @@ impl Runner {
     /// [`Failure`].
     pub async fn plain(&self, command: &Cmd) -> Result<Value, Failure> {
         self.check_known()?;
-        self.send_plain(command).await
+        self.send_plain(command, Rank::Reads).await
+    }
+
+    /// The same for a payment that came.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn plain_for_payment(&self, command: &Cmd) -> Result<Value, Failure> {
+        self.check_known()?;
+        self.send_plain(command, Rank::Payments).await
     }
 
     /// A number that stays the same as long as calls go to the same servers, none of which was restarted.
@@ -149,17 +159,18 @@ impl Runner {
         Ok(())
     }
 
-    async fn send_plain(&self, command: &Cmd) -> Result<Value, Failure> {
-        self.send(|| slot::of_command(command), command, None).await
+    async fn send_plain(&self, command: &Cmd, rank: Rank) -> Result<Value, Failure> {
+        self.send(|| slot::of_command(command), Message::Plain(command, rank)).await
     }
 
     /// Sends a command. Sends it again where that does no harm: when nothing had been sent or done, or when a repetition has no
     /// second effect. After a lost connection Redis may have decided already.
-    async fn send(&self, slot: impl Fn() -> u16, command: &Cmd, script: Option<&Script>) -> Result<Value, Failure> {
+    async fn send(&self, slot: impl Fn() -> u16, message: Message<'_>) -> Result<Value, Failure> {
         let (mut place, mut is_repeated, mut hops, mut until) = (Place::Owner, false, 0, None);
+        let mut may_have_run = false;
         loop {
             let node = self.route.node(&slot, &place).await?;
-            let attempt = match node.send(command, script, matches!(place, Place::Asking(_))).await {
+            let attempt = match node.send(message, matches!(place, Place::Asking(_))).await {
                 Ok(value) => return Ok(value),
                 Err(attempt) => attempt,
             };
@@ -167,8 +178,8 @@ impl Runner {
             place = Place::Owner;
             match attempt {
                 Attempt::NotSent(_) if !is_repeated => is_repeated = true,
-                Attempt::ConnectionLost(_) if !is_repeated && script.is_none_or(|script| script.resend) => {
-                    is_repeated = true;
+                Attempt::ConnectionLost(_) if !is_repeated && message.script().is_none_or(|script| script.resend) => {
+                    (is_repeated, may_have_run) = (true, true);
                 }
                 Attempt::Elsewhere(elsewhere, _) if hops < HOPS_MAX => {
                     hops += 1;
@@ -177,10 +188,11 @@ impl Runner {
                 Attempt::NotNow(failure) if self.common.topology.has_several_servers() => {
                     let until = *until.get_or_insert_with(|| Instant::now() + NOT_NOW_MAX);
                     if Instant::now() >= until {
-                        return Err(failure);
+                        return Err(if may_have_run { failure.after_decision() } else { failure });
                     }
                     tokio::time::sleep(NOT_NOW_PAUSE).await;
                 }
+                attempt if may_have_run => return Err(attempt.into_failure().after_decision()),
                 attempt => return Err(attempt.into_failure()),
             }
         }

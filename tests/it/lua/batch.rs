@@ -37,7 +37,7 @@ fn send(bench: &mut Bench, first: usize, requests: &[Request]) -> Vec<Vec<Value>
     let holds: Vec<String> = (first..).take(requests.len()).map(|n| format!("h{n}")).collect();
     keys.extend(holds.iter().map(|hold| key(&format!("hold:{hold}"))));
     keys.extend(requests.iter().filter_map(|request| request.once).map(|once| key(&format!("once:{once}"))));
-    let mut arguments = vec![requests.len().to_string(), "60000".to_owned()];
+    let mut arguments = vec![requests.len().to_string(), "60000".to_owned(), String::new()];
     let texts: Vec<String> = requests.iter().zip(&holds).map(|(request, hold)| request.text(hold)).collect();
     for run in texts.chunk_by(|a, b| a == b) {
         arguments.extend([run.len().to_string(), run[0].clone()]);

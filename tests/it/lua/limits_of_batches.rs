@@ -21,7 +21,7 @@ fn line_text(wanted: Wanted) -> String {
 fn send(bench: &mut Bench, first: usize, requests: &[String]) -> Vec<Vec<Value>> {
     let mut keys = holding().to_vec();
     keys.extend((first..).take(requests.len()).map(|n| key(&format!("hold:b{n}"))));
-    let mut arguments = vec![requests.len().to_string(), "60000".to_owned()];
+    let mut arguments = vec![requests.len().to_string(), "60000".to_owned(), String::new()];
     for run in requests.chunk_by(|a, b| a == b) {
         arguments.extend([run.len().to_string(), run[0].clone()]);
     }

@@ -56,7 +56,7 @@ fn holds_of_one_run_share_their_metadata() {
     let mut bench = Bench::new();
     let keys = [&holding()[..], &["hold:a", "hold:b", "hold:c"].map(key)].concat();
     let noted = format!("1=1\n0\n{NOTED}");
-    let reply = bench.call(Op::Hold, &keys, &["3", "60000", "2", &noted, "1", "1=1"]);
+    let reply = bench.call(Op::Hold, &keys, &["3", "60000", "", "2", &noted, "1", "1=1"]);
     assert_eq!((reply.len(), word(&list(&reply[3]))), (6, "held".to_owned()));
     let stored = ["a", "b", "c"].map(|hold| bench.redis.get::<_, String>(key(&format!("hold:{hold}"))).unwrap());
     assert_eq!(stored.map(|value| value.ends_with(NOTED)), [true, true, false]);

@@ -13,6 +13,7 @@ mod pages;
 mod plain_hold;
 mod prices;
 mod skus;
+mod too_late;
 mod unmatched;
 mod words;
 
@@ -97,7 +98,7 @@ impl Bench {
     pub fn request(&mut self, hold: &str, request: &str, once: Option<&str>) -> Vec<Value> {
         let once = once.map(|once| key(&format!("once:{once}")));
         let keys = [&holding()[..], &[key(&format!("hold:{hold}"))], once.as_slice()].concat();
-        let reply = self.call(Op::Hold, &keys, &["1", "60000", "1", request]);
+        let reply = self.call(Op::Hold, &keys, &["1", "60000", "", "1", request]);
         decisions(&reply).remove(0)
     }
 

@@ -58,7 +58,7 @@ impl Buyers {
         let ids: Vec<String> = (self.holds.len()..).take(with_keys.len()).map(|n| format!("h{n}")).collect();
         let mut keys = holding().to_vec();
         keys.extend(ids.iter().map(|id| key(&format!("hold:{id}"))));
-        let mut arguments = vec![ids.len().to_string(), "9999999".to_owned()];
+        let mut arguments = vec![ids.len().to_string(), "9999999".to_owned(), String::new()];
         for (id, has_key) in ids.iter().zip(with_keys) {
             if *has_key {
                 keys.push(key(&format!("once:{id}")));
@@ -127,7 +127,7 @@ fn run(bench: &mut Bench, buyers: &mut Buyers, step: &Step) {
             let Some((id, known)) = buyers.some(*at).filter(|(_, known)| known.has_key) else { return };
             let keys = [&holding()[..], &[key("hold:other"), key(&format!("once:{id}"))]].concat();
             let request = format!("{}\n0 print other", known.lines);
-            let answered = call(bench, &keys, &["1".into(), "9999999".into(), "1".into(), request]);
+            let answered = call(bench, &keys, &["1".into(), "9999999".into(), String::new(), "1".into(), request]);
             assert_eq!(answered, std::slice::from_ref(&known.costs), "{id}");
         }
         Step::Price(product, price) => {

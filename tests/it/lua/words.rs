@@ -76,6 +76,8 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!(word(&replayed), "replayed");
     assert_eq!(replayed[2..], ["USD 500000", "c"].map(|text| Value::BulkString(text.into())));
     assert_eq!(word(&claimed(bench, "e", "other")), "idempotency_key_reused");
+    let now_ms = bench.now_ms;
+    assert_eq!(word(&super::too_late::hold_until(bench, "e", now_ms - 1)), "too_late");
     assert_eq!(bench.counters(1), [6, 4, 0, 0]);
     let keys = [book(), vec![key("hold:c"), key("order:c")]].concat();
     assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "released");
@@ -337,7 +339,7 @@ fn provoke_behind(bench: &mut Bench) {
         (Op::Restock, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "delta", "0", "1000000"]),
         (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\n\n\n\n\n"]),
         (Op::Expire, &expire_keys, &BOOK_ARGUMENTS),
-        (Op::Hold, &hold_keys, &["1", "60000", "1", "1=1"]),
+        (Op::Hold, &hold_keys, &["1", "60000", "", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),
     ];
     for (op, keys, arguments) in calls {
@@ -373,11 +375,11 @@ fn quantities_that_cannot_be_read_are_a_bug_of_the_caller_and_change_nothing() {
     let mut bench = Bench::new();
     for units_text in ["0", "-1", "1.5", "nan", "inf", "1e999", "0x10000000", "1000001", "", " "] {
         let keys = [&holding()[..], &[key("hold:a")]].concat();
-        let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "1", &format!("1={units_text}")]);
+        let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "1", &format!("1={units_text}")]);
         assert!(reply.is_err(), "{units_text:?} gave {reply:?}");
     }
     let keys = [&holding()[..], &[key("hold:a")]].concat();
-    let twice = bench.try_call(Op::Hold, &keys, &["1", "60000", "1", "1=1,1=1"]);
+    let twice = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "1", "1=1,1=1"]);
     assert!(twice.is_err(), "one product in two lines");
     assert_eq!(bench.counters(1), [10, 0, 0, 0]);
 }

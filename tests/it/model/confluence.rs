@@ -68,7 +68,7 @@ type End = (String, Option<String>, Vec<String>, Vec<String>);
 fn hold(bench: &mut Bench, holds: &[String]) {
     let keys = [holding().to_vec(), holds.iter().map(|hold| key(&format!("hold:{hold}"))).collect()].concat();
     let number = holds.len().to_string();
-    let arguments = [&*number, "60000", &*number, "1=1"];
+    let arguments = [&*number, "60000", "", &*number, "1=1"];
     assert_eq!(word(&bench.call(Op::Hold, &keys, &arguments)), "decided");
 }
 

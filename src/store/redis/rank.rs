@@ -1,0 +1,80 @@
+//! Who is refused first when many calls wait for a server: the last of these ranks.
+
+use super::catalogue::Op;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Money that came, and what the service itself must know of a server.
+    Payments,
+    /// Of buyers who have units.
+    Orders,
+    /// What gives units back.
+    Releases,
+    /// New holds.
+    Holds,
+    /// Of one thing.
+    Reads,
+    /// Lists, audits, and changes by admins.
+    Lists,
+}
+
+impl Rank {
+    pub fn of(op: Op) -> Self {
+        match op {
+            Op::Settle | Op::Confirm | Op::KeepUnmatched => Self::Payments,
+            Op::Order | Op::StartPayment => Self::Orders,
+            Op::Release | Op::Cancel | Op::Expire | Op::Extend => Self::Releases,
+            Op::Hold => Self::Holds,
+            Op::Stock | Op::FindHold | Op::FindOrder | Op::FindCustomer | Op::FindSale => Self::Reads,
+            Op::FindDue
+            | Op::ListOrders
+            | Op::ReadOrders
+            | Op::AuditUnits
+            | Op::AuditHolds
+            | Op::AuditOrders
+            | Op::Repair
+            | Op::ListReviews
+            | Op::Resolve
+            | Op::PutSale
+            | Op::ChangeSale
+            | Op::ClaimProduct
+            | Op::ChangeListing
+            | Op::RemoveProduct
+            | Op::ArriveProduct
+            | Op::PutProduct
+            | Op::ChangeProduct
+            | Op::Restock => Self::Lists,
+        }
+    }
+
+    /// Calls of all ranks in flight at which those of this one are refused. New holds leave a quarter to what matters more.
+    pub fn in_flight_max(self, all: usize) -> usize {
+        let sixteenths = match self {
+            Self::Payments => 16,
+            Self::Orders => 14,
+            Self::Releases => 13,
+            Self::Holds => 12,
+            Self::Reads => 10,
+            Self::Lists => 8,
+        };
+        (all * sixteenths).div_ceil(16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANKS: [Rank; 6] = [Rank::Payments, Rank::Orders, Rank::Releases, Rank::Holds, Rank::Reads, Rank::Lists];
+
+    #[test]
+    fn a_rank_has_no_more_places_than_one_that_matters_more_and_money_has_all() {
+        assert!(RANKS.is_sorted());
+        for all in [1, 2, 6, 100, 4_096, 1_000_000] {
+            let places = RANKS.map(|rank| rank.in_flight_max(all));
+            assert!(places.is_sorted_by(|more, less| more >= less) && places[0] == all, "{all}: {places:?}");
+            assert!(places.iter().all(|places| *places > 0), "{all}: {places:?}");
+        }
+        assert_eq!(RANKS.map(|rank| rank.in_flight_max(4_096)), [4_096, 3_584, 3_328, 3_072, 2_560, 2_048]);
+    }
+}

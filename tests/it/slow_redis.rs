@@ -1,0 +1,133 @@
+//! What a Redis that is slow or stands still costs: no units for buyers who have left, and little time of those who come.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{ADMIN_TOKEN, Answer, TestApp, run_service, run_service_of},
+    clock, eventually,
+    redis::{ServerProcess, signal_process},
+    stalling_proxy::{Side, StallingProxy},
+};
+
+#[tokio::test]
+async fn a_redis_that_stood_still_for_two_seconds_holds_nothing_for_buyers_who_have_left() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "300")]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1_000})).await;
+    // Both workers have a connection.
+    join_all((0..32).map(|_| app.held())).await;
+    let before = app.counters(1).await;
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let (answers, ()) =
+        tokio::join!(join_all((0..32).map(|_| app.hold(1))), tokio::time::sleep(Duration::from_secs(2)));
+    signal_process(redis, "CONT");
+    for answer in answers {
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
+    eventually("it is ready again", async || app.get("/readyz").await.status == 200).await;
+    assert_eq!(app.counters(1).await, before, "nobody knows of a hold that was made meanwhile");
+    app.held().await;
+    assert_eq!(app.counters(1).await, [before[0] - 1, before[1] + 1, 0, 0]);
+    let audit = app.send(app.request(Method::GET, "/api/admin/audit").bearer_auth(ADMIN_TOKEN)).await;
+    assert_eq!((&audit.body["ok"], audit.status), (&json!(true), 200), "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_clock_of_redis_that_steps_forward_or_back_takes_no_hold_from_a_buyer_who_waits() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut now_ms = clock::start_ms(&mut redis);
+    clock::set_now(&mut redis, "p1", now_ms);
+    let (addr, handle, thread) = run_service_of(&server.url(), &[("HTTP__WORKERS", "1")], clock::catalogue());
+    let client = reqwest::Client::new();
+    let send = async |path: &str, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
+    assert_eq!(send("/api/admin/products", product).await, 201);
+    // The first step is a day, between the clock of the server, which the service asked, and that of its scripts.
+    for step_ms in [0, 5_000, 60_000, -30_000, -30_000, 3_000] {
+        now_ms += step_ms;
+        clock::set_now(&mut redis, "p1", now_ms);
+        let hold = json!({"product_id": 1, "quantity": 1});
+        assert_eq!(send("/api/holds", hold).await, 201, "after a step of {step_ms} ms");
+    }
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_costs_a_few_callers_their_time_and_then_nobody_until_it_is_back() {
+    let timeouts = [("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "1000"), ("HTTP__WORKERS", "1")];
+    let app = TestApp::start_with(&timeouts);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 1_000})).await;
+    app.held().await;
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let started = Instant::now();
+    // Each would wait for a second until it cannot connect.
+    for _ in 0..200 {
+        let answer = app.hold(1).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    }
+    let took = started.elapsed();
+    signal_process(redis, "CONT");
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
+    assert_eq!(app.counters(1).await[..2], [998, 2], "of the others none took a unit");
+}
+
+#[tokio::test]
+async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_orders_and_payments_are_served() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let proxy = StallingProxy::start(server.port);
+    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+    let client = reqwest::Client::new();
+    let send = async |path: &str, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    };
+    let hold = async || send("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100});
+    assert_eq!(send("/api/admin/products", product).await.status, 201);
+    let (held, paid) = (hold().await.id(), hold().await.id());
+    // The reply to the first command that comes stays in the proxy, and so all that follow.
+    proxy.arm(Some((0, Side::Reply)));
+    let pay = async |key: u32| {
+        let payload = json!({"hold_id": paid, "status": "paid", "payment_id": "pi"});
+        send("/api/payments/webhook", json!({"idempotency_key": key.to_string(), "payload": payload})).await
+    };
+    let behind = async {
+        eventually("the first hold is in flight", async || proxy.is_stalled()).await;
+        let order = send("/api/orders", json!({"hold_id": held}));
+        tokio::join!(join_all((0..20).map(|_| hold())), order, join_all((0..5).map(pay)))
+    };
+    let wake = async {
+        eventually("the first hold is in flight", async || proxy.is_stalled()).await;
+        // Twice as long as any hold may wait, and then as long as a busy machine needs to read the requests.
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        proxy.disarm(false);
+    };
+    let (first, (behind, order, payments), ()) = tokio::join!(hold(), behind, wake);
+    assert_eq!((first.status, order.status), (201, 201), "what is in flight is served, and orders do not wait in vain");
+    assert!(payments.iter().all(|answer| answer.status == 200), "money is never refused: {payments:?}");
+    for answer in &behind {
+        assert_eq!(answer.refusal(), (503, "overloaded"));
+        let again: u64 = answer.headers["retry-after"].parse().unwrap();
+        assert!((1..=3).contains(&again), "{again}");
+    }
+    assert_eq!(hold().await.status, 201, "who comes now is served");
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let units: Vec<u64> =
+        redis::Commands::hmget(&mut redis, "fs1:{p1}:stock", &["1:held", "1:pending", "1:sold"]).unwrap();
+    assert_eq!(units, [2, 1, 1], "none of those refused took a unit");
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
