@@ -102,7 +102,7 @@ impl Machine {
                 format!("sysctl net.core.somaxconn={}", self.backlog),
             ),
             Some(allowed) => {
-                chart.ok("backlog", format!("net.core.somaxconn {allowed}, http.backlog {}", self.backlog))
+                chart.ok("backlog", format!("net.core.somaxconn {allowed}, http.backlog {}", self.backlog));
             }
             None => {}
         }

@@ -287,8 +287,7 @@ async fn read_rights(node: &Rc<Node>, commands: &[&'static str], runner: &Runner
         for right in &mut rights {
             right.may = match (answers.int()?, right.may) {
                 (1, may) => may,
-                (0, _) => Some(false),
-                (_, Some(false)) => Some(false),
+                (0, _) | (_, Some(false)) => Some(false),
                 _ => None,
             };
         }

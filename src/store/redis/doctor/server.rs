@@ -232,15 +232,16 @@ fn rhythm(server: &Server, chart: &mut Chart) {
     }
 }
 
-/// Not rounded up, as memory is sold.
+/// Never rounded up.
 pub fn bytes(count: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
-    let (mut rest, mut unit) = (count as f64 / 1024.0, 0);
-    while rest >= 1024.0 && unit + 1 < units.len() {
-        rest /= 1024.0;
+    let (mut tenths, mut unit) = (count.saturating_mul(10) / 1_024, 0);
+    while tenths >= 10_240 && unit + 1 < units.len() {
+        tenths /= 1_024;
         unit += 1;
     }
-    if rest < 10.0 { format!("{rest:.1} {}", units[unit]) } else { format!("{rest:.0} {}", units[unit]) }
+    let whole = tenths / 10;
+    if whole < 10 { format!("{whole}.{} {}", tenths % 10, units[unit]) } else { format!("{whole} {}", units[unit]) }
 }
 
 #[cfg(test)]
