@@ -131,3 +131,16 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
     drop(handle.stop(true));
     thread.join().unwrap();
 }
+
+#[tokio::test]
+async fn scripts_that_redis_forgot_are_loaded_again() {
+    let app = TestApp::selling(100).await;
+    for _ in 0..3 {
+        redis::cmd("SCRIPT").arg("FLUSH").exec(&mut app.redis.connect()).unwrap();
+        let answers = join_all((0..10).map(|_| app.hold(1))).await;
+        assert!(answers.iter().all(|answer| answer.status == 201));
+    }
+    redis::cmd("SCRIPT").arg("FLUSH").exec(&mut app.redis.connect()).unwrap();
+    assert_eq!(app.get("/readyz").await.status, 200, "readiness loads them too");
+    assert_eq!(app.stock(1).await, "70 available, 30 held");
+}

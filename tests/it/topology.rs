@@ -190,19 +190,6 @@ async fn a_hold_whose_turn_does_not_come_in_time_was_never_sent() {
 }
 
 #[tokio::test]
-async fn scripts_that_redis_forgot_are_loaded_again() {
-    let app = TestApp::selling(100).await;
-    for _ in 0..3 {
-        redis::cmd("SCRIPT").arg("FLUSH").exec(&mut app.redis.connect()).unwrap();
-        let answers = join_all((0..10).map(|_| app.hold(1))).await;
-        assert!(answers.iter().all(|answer| answer.status == 201));
-    }
-    redis::cmd("SCRIPT").arg("FLUSH").exec(&mut app.redis.connect()).unwrap();
-    assert_eq!(app.get("/readyz").await.status, 200, "readiness loads them too");
-    assert_eq!(app.stock(1).await, "70 available, 30 held");
-}
-
-#[tokio::test]
 async fn connections_that_redis_closes_are_made_again_without_a_lost_hold() {
     let app = TestApp::selling(100).await;
     for _ in 0..10 {
