@@ -78,7 +78,7 @@ async fn a_redis_that_hangs_costs_a_few_callers_their_time_and_then_nobody_until
     }
     let took = started.elapsed();
     signal_process(redis, "CONT");
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
     eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
     assert_eq!(app.counters(1).await[..2], [998, 2], "of the others none took a unit");
 }
@@ -94,10 +94,10 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
         let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
         Answer::read(request.send().await.unwrap()).await
     };
-    let hold = async || send("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
+    let make_hold = async || send("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100});
     assert_eq!(send("/api/admin/products", product).await.status, 201);
-    let (held, paid) = (hold().await.id(), hold().await.id());
+    let (held, paid) = (make_hold().await.id(), make_hold().await.id());
     // The reply to the first command that comes stays in the proxy, and so all that follow.
     proxy.arm(Some((0, Side::Reply)));
     let pay = async |key: u32| {
@@ -107,15 +107,15 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
     let behind = async {
         eventually("the first hold is in flight", async || proxy.is_stalled()).await;
         let order = send("/api/orders", json!({"hold_id": held}));
-        tokio::join!(join_all((0..20).map(|_| hold())), order, join_all((0..5).map(pay)))
+        tokio::join!(join_all((0..20).map(|_| make_hold())), order, join_all((0..5).map(pay)))
     };
     let wake = async {
         eventually("the first hold is in flight", async || proxy.is_stalled()).await;
         // Twice as long as any hold may wait, and then as long as a busy machine needs to read the requests.
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.disarm(false);
     };
-    let (first, (behind, order, payments), ()) = tokio::join!(hold(), behind, wake);
+    let (first, (behind, order, payments), ()) = tokio::join!(make_hold(), behind, wake);
     assert_eq!((first.status, order.status), (201, 201), "what is in flight is served, and orders do not wait in vain");
     assert!(payments.iter().all(|answer| answer.status == 200), "money is never refused: {payments:?}");
     for answer in &behind {
@@ -123,7 +123,7 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
         let again: u64 = answer.headers["retry-after"].parse().unwrap();
         assert!((1..=3).contains(&again), "{again}");
     }
-    assert_eq!(hold().await.status, 201, "who comes now is served");
+    assert_eq!(make_hold().await.status, 201, "who comes now is served");
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let units: Vec<u64> =
         redis::Commands::hmget(&mut redis, "fs1:{p1}:stock", &["1:held", "1:pending", "1:sold"]).unwrap();
