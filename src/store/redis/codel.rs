@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-const TARGET: Duration = Duration::from_millis(20);
+const TARGET: Duration = Duration::from_millis(50);
 /// For so long nobody may have waited briefly. It is also the longest wait of all that are served.
-const INTERVAL: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct Codel {
     /// When the queue last was empty, or somebody in it had waited briefly.
@@ -42,26 +42,26 @@ mod tests {
     fn a_burst_is_served_up_to_the_longest_wait() {
         let start = Instant::now();
         let mut codel = Codel::new(start);
-        for waited in [0, 20, 21, 250] {
+        for waited in [0, 50, 51, 500] {
             assert!(codel.admits(waited * MS, false, start + waited * MS), "{waited}");
         }
-        assert!(!codel.admits(251 * MS, true, start + 251 * MS), "nobody is served later, not even the last one");
+        assert!(!codel.admits(501 * MS, true, start + 501 * MS), "nobody is served later, not even the last one");
     }
 
     #[test]
     fn a_queue_in_which_nobody_waited_briefly_for_a_while_serves_only_those_who_did() {
         let start = Instant::now();
         let mut codel = Codel::new(start);
-        for at in 1..=250 {
-            assert!(codel.admits(30 * MS, false, start + at * MS), "{at}");
+        for at in 1..=500 {
+            assert!(codel.admits(60 * MS, false, start + at * MS), "{at}");
         }
-        assert!(!codel.admits(30 * MS, false, start + 251 * MS));
-        assert!(codel.admits(20 * MS, false, start + 252 * MS), "one that waited briefly shows that the queue moves");
-        assert!(codel.admits(30 * MS, false, start + 253 * MS));
-        assert!(!codel.admits(30 * MS, false, start + 503 * MS));
-        assert!(codel.admits(30 * MS, true, start + 504 * MS), "and so does an empty queue");
-        assert!(codel.admits(30 * MS, false, start + 754 * MS));
-        assert!(!codel.admits(30 * MS, false, start + 755 * MS));
+        assert!(!codel.admits(60 * MS, false, start + 501 * MS));
+        assert!(codel.admits(50 * MS, false, start + 502 * MS), "one that waited briefly shows that the queue moves");
+        assert!(codel.admits(60 * MS, false, start + 503 * MS));
+        assert!(!codel.admits(60 * MS, false, start + 1_003 * MS));
+        assert!(codel.admits(60 * MS, true, start + 1_004 * MS), "and so does an empty queue");
+        assert!(codel.admits(60 * MS, false, start + 1_504 * MS));
+        assert!(!codel.admits(60 * MS, false, start + 1_505 * MS));
     }
 
     /// Holds that come at twice the pace of a server which takes 16 each 16 ms, for three seconds.
