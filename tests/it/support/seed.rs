@@ -49,7 +49,7 @@ async fn order(store: &Store, product: u64, number: usize) {
 
 async fn store(redis_url: &str) -> Store {
     let timeout = Duration::from_secs(30);
-    let limits = Limits { connect: timeout, call: timeout, in_flight_max: AT_ONCE, queue_max: AT_ONCE };
+    let limits = Limits { connect: timeout, call: timeout, in_flight_max: 2 * AT_ONCE, queue_max: AT_ONCE };
     let terms = ServiceTerms {
         sale: SaleDefaults {
             hold_ms: HOUR_MS,
