@@ -84,7 +84,7 @@ impl Store {
             let mut ask = redis::cmd("HMGET");
             ask.arg(PRODUCTS);
             some.iter().for_each(|product| _ = ask.arg(product.get()));
-            let mut reply = Reply::read(self.runner.plain(&ask).await?)?;
+            let mut reply = Reply::read(self.runner.plain_for_hold(&ask).await?)?;
             for product in some {
                 let Some(text) = reply.text_or_none()? else { continue };
                 let entry = Entry::read(&text).ok_or_else(|| unlisted(&product.to_string(), &text))?;
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`Failure`].
     pub async fn look_up_sku(&self, sku: &Sku) -> Result<Option<ProductId>, Failure> {
-        let found = self.runner.plain(redis::cmd("HGET").arg(SKUS).arg(sku.as_str())).await?;
+        let found = self.runner.plain_for_hold(redis::cmd("HGET").arg(SKUS).arg(sku.as_str())).await?;
         let Some(text) = Reply::one(found).text_or_none()? else {
             self.known_skus.borrow_mut().remove(sku);
             return Ok(None);

@@ -63,7 +63,7 @@ impl Breaker {
             }
             State::Closed(_) => {}
             State::Probing(_) => self.pause.set((self.pause.get() * 2).min(PAUSE_MAX)),
-            // Of a call that was sent before.
+            // A call that was sent before it opened.
             State::Open(_) => return false,
         }
         self.state.set(State::Open(now + self.pause.get().mul_f64(1.0 - spread / 4.0)));

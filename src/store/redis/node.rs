@@ -62,7 +62,7 @@ struct Open {
     number: u64,
     connection: MultiplexedConnection,
     waits: Rc<SharedWait>,
-    /// Of the server behind this connection. The next one may lead to another server.
+    /// The clock of the server behind this connection. The next one may lead to another server.
     clock: Rc<ServerClock>,
 }
 
@@ -101,11 +101,12 @@ impl Node {
     /// # Errors
     /// [`Attempt`].
     pub async fn send(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
+        let _in_flight = self.take_place(message.rank()).map_err(Attempt::Failed)?;
+        // Behind the place, so that the one call that an open breaker lets through is sent.
         if !self.breaker.lets_through(Instant::now()) {
             let failure = format!("{} did not answer several times in a row", self.address);
             return Err(Attempt::Failed(Failure::unavailable(failure)));
         }
-        let _in_flight = self.take_place(message.rank()).map_err(Attempt::Failed)?;
         let mut open = self.open().await.map_err(Attempt::Failed)?;
         let mut answer = self.send_on(&mut open, message, is_asking).await?;
         if is_too_late(&answer) && message.deadline().is_some_and(|deadline| Instant::now() < deadline) {

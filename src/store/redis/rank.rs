@@ -6,13 +6,13 @@ use super::catalogue::Op;
 pub enum Rank {
     /// Money that came, and what the service itself must know of a server.
     Payments,
-    /// Of buyers who have units.
+    /// What buyers ask who have units.
     Orders,
     /// What gives units back.
     Releases,
     /// New holds.
     Holds,
-    /// Of one thing.
+    /// Reads of one thing.
     Reads,
     /// Lists, audits, and changes by admins.
     Lists,

@@ -102,6 +102,15 @@ impl Runner {
         self.send_plain(command, Rank::Reads).await
     }
 
+    /// The same for a hold, which needs to know its product first.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn plain_for_hold(&self, command: &Cmd) -> Result<Value, Failure> {
+        self.check_known()?;
+        self.send_plain(command, Rank::Holds).await
+    }
+
     /// The same for a payment that came.
     ///
     /// # Errors

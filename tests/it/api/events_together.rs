@@ -12,7 +12,7 @@ const SALES: u64 = 30;
 const ROUNDS: u64 = 12;
 const MANY: usize = 40;
 
-/// Of one worker, and without the sweep, which calls scripts.
+/// A service of one worker, and without the sweep, which calls scripts.
 async fn shop() -> TestApp {
     let app = TestApp::start_with(&[("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0")]);
     for id in 1..=SALES {

@@ -46,7 +46,7 @@ pub(super) fn show() -> impl Strategy<Value = Transition> {
     let change = prop_oneof![
         3 => (1_u64..=2, visibility.clone()).prop_map(|(id, seen)| Show::Product(id, seen)),
         // Nobody holds this one.
-        4 => prop::sample::select(vec![Visibility::Hidden, Visibility::Unlisted, Visibility::Public])
+        4 => prop_oneof![3 => Just(Visibility::Hidden), 1 => Just(Visibility::Unlisted), 1 => Just(Visibility::Public)]
             .prop_map(|seen| Show::Product(UNSOLD, seen)),
         2 => (1_u64..=2, prop::bool::weighted(0.2)).prop_map(|(id, archived)| Show::Archive(id, archived)),
         2 => visibility.prop_map(Show::Sale),
@@ -55,7 +55,7 @@ pub(super) fn show() -> impl Strategy<Value = Transition> {
     prop_oneof![
         1 => change.prop_map(Transition::Show),
         1 => (1_u64..=2, audience.clone()).prop_map(|(id, audience)| Transition::See(id, audience)),
-        2 => audience.prop_map(|audience| Transition::See(UNSOLD, audience)),
+        3 => audience.prop_map(|audience| Transition::See(UNSOLD, audience)),
     ]
 }
 

@@ -49,7 +49,23 @@ async fn fails_over(settings: &[(&str, &str)], fault: impl FnOnce(&mut Cluster),
         assert!(buyer.product == 1 || buyer.refused == 0, "another sale was refused: {buyer:?}");
     }
     are_all_paid(&shop, &seen).await;
+    are_in_the_directory(&shop, &seen).await;
     drop(shop);
+    for server in 1..4 {
+        let noted: Vec<String> = redis::Commands::keys(&mut cluster.connect(server), "fs1:{*}:noted").unwrap();
+        assert!(noted.is_empty(), "{noted:?}");
+    }
+}
+
+/// Whoever knows a payment finds its order, though its part of the directory was away when it was paid.
+async fn are_in_the_directory(shop: &Shop, seen: &[Purchases]) {
+    for (payment, order) in seen.iter().flat_map(|buyer| buyer.payments.iter().zip(&buyer.paid)) {
+        eventually("a sweep has written the directory", async || {
+            let found = shop.get(&format!("/api/admin/payments/{payment}")).await;
+            found.status == 200 && found.body["orders"][0]["id"] == order.as_str()
+        })
+        .await;
+    }
 }
 
 /// A payment that was acknowledged is there, once.

@@ -129,6 +129,8 @@ pub struct Purchases {
     pub product: u64,
     /// Orders whose payments were acknowledged.
     pub paid: Vec<String>,
+    /// Their payments.
+    pub payments: Vec<String>,
     /// Answers of 503.
     pub refused: usize,
     /// What they said, each once.
@@ -169,6 +171,7 @@ impl Buyer {
             let key = format!("{}-{n}", self.name);
             if let Some(order) = self.buy(&key, &mut seen, &stop).await {
                 seen.paid.push(order);
+                seen.payments.push(format!("pay-{key}"));
                 seen.worst_gap = seen.worst_gap.max(last.elapsed());
                 last = Instant::now();
             }

@@ -1,6 +1,12 @@
 //! Clusters and sentinels of servers that a test starts itself.
 
-use std::{collections::HashMap, fs, net::TcpListener, path::Path, sync::LazyLock, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    sync::{LazyLock, Mutex},
+    time::Duration,
+};
 
 use redis::Value;
 use tempfile::TempDir;
@@ -183,7 +189,7 @@ impl Sentinels {
 }
 
 fn server(program: &Path, more: &[&str]) -> ServerProcess {
-    let bus = free_port_below(65_535).to_string();
+    let bus = bus_port_of_its_own().to_string();
     let arguments = [
         &["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS, "--cluster-port", &bus][..],
         &["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"],
@@ -201,10 +207,10 @@ fn bus_port(server: &ServerProcess) -> u16 {
 }
 
 /// No two servers of this process get the same.
-fn free_port_below(_most: u16) -> u16 {
+fn bus_port_of_its_own() -> u16 {
     static GIVEN: LazyLock<Mutex<Vec<u16>>> = LazyLock::new(Mutex::default);
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut given = GIVEN.lock().unwrap();
         if !given.contains(&port) {
             given.push(port);

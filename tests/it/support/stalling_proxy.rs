@@ -27,6 +27,9 @@ struct State {
     discards: bool,
 }
 
+const SECRET: &[u8] = b"fs1:{:all}:secret";
+const SCHEMA: &[u8] = b"fs1:{:all}:schema";
+
 pub struct StallingProxy {
     pub port: u16,
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -95,8 +98,8 @@ fn forward_commands(mut service: TcpStream, mut redis: TcpStream, shared: &(Mute
         while let Some(length) = command_length(&waiting) {
             let command: Vec<u8> = waiting.drain(..length).collect();
             let mut state = shared.0.lock().unwrap();
-            let number = state.seen;
-            state.seen = number.map(|number| number + 1);
+            let number = state.seen.filter(|_| !is_beside_requests(&command));
+            state.seen = state.seen.map(|seen| seen + usize::from(number.is_some()));
             let here = |side| number.is_some_and(|number| state.stall_at == Some((number, side)));
             let (before, after) = (here(Side::Command), here(Side::Reply));
             state.holds_replies |= after;
@@ -124,6 +127,11 @@ fn forward_replies(mut redis: TcpStream, mut service: TcpStream, shared: &(Mutex
         }
     }
     let _closed = service.shutdown(Shutdown::Both);
+}
+
+/// Whether the service sends it twice a second, whatever requests there are: it looks which Redis this is.
+fn is_beside_requests(command: &[u8]) -> bool {
+    [SECRET, SCHEMA].iter().any(|key| command.windows(key.len()).any(|part| part == *key))
 }
 
 /// The bytes of the first whole command, which is an array of texts.
