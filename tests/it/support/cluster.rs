@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::redis::{ServerProcess, free_port, server_program};
 
-/// Longer than a loaded machine lets a server wait, and short enough for a test.
-const NODE_TIMEOUT_MS: &str = "2000";
+/// After so long a server counts as gone: soon where a replica takes over, else later than a loaded machine lets one wait.
+const NODE_TIMEOUTS_MS: [&str; 2] = ["2000", "6000"];
 
 /// A cluster: primaries, and as many replicas of each.
 pub struct Cluster {
@@ -29,7 +29,8 @@ impl Cluster {
     }
 
     pub fn start_with(program: &Path, primaries: usize, replicas: usize, more: &[&str]) -> Self {
-        let servers: Vec<_> = (0..primaries * (1 + replicas)).map(|_| server(program, more)).collect();
+        let timeout = NODE_TIMEOUTS_MS[usize::from(replicas == 0)];
+        let servers: Vec<_> = (0..primaries * (1 + replicas)).map(|_| server(program, timeout, more)).collect();
         let cluster = Self { servers, primaries };
         cluster.meet();
         cluster.wait_until_it_works();
@@ -188,10 +189,10 @@ impl Sentinels {
     }
 }
 
-fn server(program: &Path, more: &[&str]) -> ServerProcess {
+fn server(program: &Path, node_timeout_ms: &str, more: &[&str]) -> ServerProcess {
     let bus = bus_port_of_its_own().to_string();
     let arguments = [
-        &["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS, "--cluster-port", &bus][..],
+        &["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout_ms, "--cluster-port", &bus][..],
         &["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"],
         &["--repl-diskless-sync-delay", "0"],
         more,

@@ -27,6 +27,7 @@ struct State {
     discards: bool,
 }
 
+const OPENING: [&[u8]; 4] = [b"CLIENT", b"PING", b"TIME", b"UNWATCH"];
 const SECRET: &[u8] = b"fs1:{:all}:secret";
 const SCHEMA: &[u8] = b"fs1:{:all}:schema";
 
@@ -129,9 +130,11 @@ fn forward_replies(mut redis: TcpStream, mut service: TcpStream, shared: &(Mutex
     let _closed = service.shutdown(Shutdown::Both);
 }
 
-/// Whether the service sends it twice a second, whatever requests there are: it looks which Redis this is.
+/// Whether the service sends it whatever requests there are: when it opens a connection, and when it looks which Redis this is.
 fn is_beside_requests(command: &[u8]) -> bool {
-    [SECRET, SCHEMA].iter().any(|key| command.windows(key.len()).any(|part| part == *key))
+    let word = command.split(|byte| *byte == b'\n').nth(2).unwrap_or_default();
+    OPENING.iter().any(|opening| word.starts_with(opening))
+        || [SECRET, SCHEMA].iter().any(|key| command.windows(key.len()).any(|part| part == *key))
 }
 
 /// The bytes of the first whole command, which is an array of texts.
