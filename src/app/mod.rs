@@ -140,6 +140,7 @@ impl Application {
 async fn look_at_redis(store: Rc<Store>) {
     loop {
         tokio::time::sleep(IDENTITY_PAUSE).await;
+        store.look_for_primary().await;
         if let Err(failure) = store.check_identity().await {
             tracing::debug!(cause = %failure, "Redis is gone or another");
         }

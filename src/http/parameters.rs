@@ -37,7 +37,8 @@ impl Parameters {
 
     pub(super) fn of_query(query: &str, known: &[&str]) -> Self {
         let (mut given, mut errors) = (HashMap::new(), Vec::new());
-        for (name, text) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
+        let legible = query.split('&').filter(|pair| is_utf8(pair));
+        for (name, text) in legible.flat_map(|pair| url::form_urlencoded::parse(pair.as_bytes()).into_owned()) {
             if given.insert(name.clone(), text).is_some() && known.contains(&&*name) {
                 let (pointer, detail) = (format!("/{name}"), format!("{name} is there twice").into());
                 errors.push(FieldError { pointer, code: "duplicate_field", detail });
@@ -157,9 +158,10 @@ mod tests {
             ("sale=%ff", "/sale"),
             ("sale=a&limit=%C3", "/limit"),
             ("sale=%C3&%A4", "/sale"),
+            ("%ff=1", ""),
             ("sale=%ed%a0%80", "/sale"),
         ] {
-            let problem = Parameters::of_query(query, &["sale", "limit", "\u{fffd}"]).finish(()).unwrap_err();
+            let problem = Parameters::of_query(query, &["sale", "limit"]).finish(()).unwrap_err();
             let error = &problem.parts().2["errors"][0];
             assert_eq!((&error["pointer"], &error["code"]), (&pointer.into(), &"invalid_encoding".into()), "{query}");
         }

@@ -43,8 +43,9 @@ impl Confirms {
         let limits = topology.limits;
         let identity = Some(Arc::clone(&blueprint.identity));
         let runner = Runner::with(&topology, Arc::clone(&blueprint.catalogue), identity, Some(barrier));
-        // An event that comes during one wait sits through the rest of it, and then through its own.
-        let timeouts = Timeouts { wait: 2 * limits.call, queue_max: limits.queue_max };
+        // A call may sit through a wait of other sales in front of it and one that began just before, and then through its own. So
+        // may the call of the same sale in front of it.
+        let timeouts = Timeouts { wait: 2 * (limits.call + 2 * barrier.timeout()), queue_max: limits.queue_max };
         Some(Batcher::new(Rc::new(runner), Self, timeouts))
     }
 }

@@ -30,7 +30,10 @@ pub(super) struct KnownProducts {
 
 /// While this is the same, a product without a SKU has none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment(u64);
+pub(super) struct Moment {
+    given: u64,
+    second: u64,
+}
 
 impl KnownProducts {
     pub(super) fn new(given: Arc<AtomicU64>) -> Self {
@@ -39,26 +42,30 @@ impl KnownProducts {
 
     /// To be taken before the directory is asked.
     pub(super) fn moment(&self) -> Moment {
-        Moment(self.given.load(Ordering::Acquire) + self.started.elapsed().as_secs())
+        Moment { given: self.given.load(Ordering::Acquire), second: self.started.elapsed().as_secs() }
     }
 
     pub(super) fn sale(&self, product: ProductId) -> Option<SaleId> {
         self.known.borrow().get(&product).map(|(listing, _)| listing.sale.clone())
     }
 
-    /// `None` also where the product may have got a SKU since.
+    /// `None` also where the product may have got a SKU since. Where only a second has passed, the first who asks looks, and the
+    /// others go on meanwhile.
     pub(super) fn listing(&self, product: ProductId) -> Option<Listing> {
-        let known = self.known.borrow();
-        let (listing, at) = known.get(&product)?;
-        (listing.sku.is_some() || *at == self.moment()).then(|| listing.clone())
+        let (mut known, now) = (self.known.borrow_mut(), self.moment());
+        let (listing, at) = known.get_mut(&product)?;
+        let is_old = *at != now;
+        at.second = now.second;
+        (listing.sku.is_some() || !is_old).then(|| listing.clone())
     }
 
     /// Writes the SKU of a product. Whether it is known.
     pub(super) fn fill(&self, product: ProductId, sku: &mut Option<Sku>) -> bool {
-        let known = self.known.borrow();
-        let Some((listing, at)) = known.get(&product) else { return false };
-        sku.clone_from(&listing.sku);
-        sku.is_some() || *at == self.moment()
+        let listing = self.listing(product);
+        if let Some(listing) = &listing {
+            sku.clone_from(&listing.sku);
+        }
+        listing.is_some()
     }
 
     /// Whether all of these are remembered, be it from a while ago.

@@ -232,6 +232,11 @@ impl Store {
         }
     }
 
+    /// Looks which server is the primary, where Sentinel names it: one that was replaced goes on taking writes, and they are lost.
+    pub async fn look_for_primary(&self) {
+        self.runner.look_for_primary().await;
+    }
+
     /// Looks whether Redis is still the one that the service began with. If not, no worker asks it for anything until it is
     /// again.
     ///

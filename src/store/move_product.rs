@@ -38,6 +38,11 @@ impl Store {
                     _ => continue,
                 }
             }
+            if step == Step::Naming {
+                // Its sale logs the SKU before it leaves.
+                self.finish_naming(id, &listing, act).await?;
+                continue;
+            }
             if !self.has_product(&listing.sale, id).await? {
                 return Ok(MoveProductOutcome::ProductNotFound);
             }

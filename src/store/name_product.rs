@@ -1,6 +1,7 @@
 //! Changes a product and gives it a SKU, without which it was made. The directory takes the SKU and notes that this began (1),
 //! the sale changes the product and logs its SKU (2), and the directory notes that it is done (3), each in a script. The SKU is
-//! that of the product from (1) on. After a crash in between, the same call goes on.
+//! that of the product from (1) on, for good: workers remember it, so it is never given back. After a crash in between, the same
+//! call goes on, and so does a move.
 
 use super::{
     Failure, Store,
@@ -8,7 +9,15 @@ use super::{
     delete_product::TRIES,
     listing::{Listing, ListingChange, Step},
 };
-use crate::domain::{act::Act, ids::ProductId, outcome::ChangeProductOutcome, product::ProductChange, sku::Sku};
+use crate::domain::{
+    act::Act,
+    ids::{ProductId, SaleId},
+    money::LINE_TOTAL_MAX,
+    outcome::ChangeProductOutcome,
+    product::ProductChange,
+    quantity::Quantity,
+    sku::Sku,
+};
 
 impl Store {
     /// # Errors
@@ -31,7 +40,7 @@ impl Store {
                 self.finish_move(id, &listing, to, token, act).await?;
                 continue;
             }
-            let has_taken = match &listing.sku {
+            match &listing.sku {
                 Some(own) if own != sku => return Ok(ChangeProductOutcome::HasSku(own.clone())),
                 Some(_) if step != Step::Naming => {
                     return match done {
@@ -39,13 +48,13 @@ impl Store {
                         None => self.change_listed(id, change, act).await,
                     };
                 }
-                Some(_) => false,
-                None => match self.take_sku(id, sku, &listing, &step).await? {
-                    Take::Taken => true,
+                Some(_) => {}
+                None => match self.take_sku(id, sku, &listing, &step, change).await? {
+                    Take::Taken => {}
                     Take::Moved => continue,
                     Take::Refused(outcome) => return Ok(outcome),
                 },
-            };
+            }
             let named = Listing { sku: Some(sku.clone()), ..listing };
             match self.change_product_of(&named.sale, id, change, Some(sku), act).await? {
                 ChangeProductOutcome::ProductNotFound => {
@@ -60,10 +69,9 @@ impl Store {
                     }
                     done = Some(outcome);
                 }
+                // Somebody else changed the product since the SKU was taken.
                 refusal => {
-                    if has_taken {
-                        self.give_back(id, &named).await?;
-                    }
+                    self.finish_naming(id, &named, act).await?;
                     return Ok(refusal);
                 }
             }
@@ -71,10 +79,26 @@ impl Store {
         Err(Failure::timed_out("others change the product all the time"))
     }
 
-    async fn take_sku(&self, id: ProductId, sku: &Sku, listing: &Listing, step: &Step) -> Result<Take, Failure> {
-        // A product that is being made right now gets no SKU before it is there.
-        if !self.has_product(&listing.sale, id).await? {
-            return Ok(Take::Refused(ChangeProductOutcome::ProductNotFound));
+    /// Logs the SKU that the directory gave a product, and notes that this is done.
+    pub(super) async fn finish_naming(&self, id: ProductId, named: &Listing, act: &Act) -> Result<(), Failure> {
+        let nothing = ProductChange::default();
+        match self.change_product_of(&named.sale, id, &nothing, named.sku.as_ref(), act).await? {
+            ChangeProductOutcome::ProductNotFound => self.bury(id, named, &Step::Naming).await?,
+            _ => self.note(id, named, &Step::Naming, &Step::None).await?,
+        };
+        Ok(())
+    }
+
+    async fn take_sku(
+        &self,
+        id: ProductId,
+        sku: &Sku,
+        listing: &Listing,
+        step: &Step,
+        change: &ProductChange,
+    ) -> Result<Take, Failure> {
+        if let Some(refusal) = self.refuses(&listing.sale, id, change).await? {
+            return Ok(Take::Refused(refusal));
         }
         let named = Listing { sku: Some(sku.clone()), ..listing.clone() };
         let (before, after) = (listing.entry(step), named.entry(&Step::Naming));
@@ -91,14 +115,25 @@ impl Store {
         })
     }
 
-    /// What is refused changes nothing.
-    async fn give_back(&self, id: ProductId, named: &Listing) -> Result<(), Failure> {
-        let unnamed = Listing { sku: None, ..named.clone() };
-        let (before, after) = (named.entry(&Step::Naming), unnamed.entry(&Step::None));
-        let change = ListingChange { product: id, before, after, takes: None, gives_back: named.sku.as_ref() };
-        self.change_listing(&change).await?;
-        self.forget_product(id, named.sku.as_ref());
-        Ok(())
+    /// What the sale would refuse. Asked before the SKU is taken, because what is refused changes nothing. A product that is being
+    /// made right now gets no SKU before it is there.
+    async fn refuses(
+        &self,
+        sale: &SaleId,
+        id: ProductId,
+        change: &ProductChange,
+    ) -> Result<Option<ChangeProductOutcome>, Failure> {
+        let Some(found) = self.stock_of(sale, &[id]).await?.into_iter().next() else {
+            return Ok(Some(ChangeProductOutcome::ProductNotFound));
+        };
+        let (now, _) = found?;
+        let price = change.price.unwrap_or(now.price);
+        if !price.fits(&now.currency) {
+            return Ok(Some(ChangeProductOutcome::PriceTooFine(now.currency)));
+        }
+        let most = change.max_per_hold.map_or(now.max_per_hold, Quantity::get);
+        let is_too_large = price.ten_thousandths().saturating_mul(most) > LINE_TOTAL_MAX;
+        Ok(is_too_large.then_some(ChangeProductOutcome::PriceTooLarge))
     }
 }
 

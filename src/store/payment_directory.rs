@@ -50,11 +50,8 @@ impl Store {
         let Some(found) = self.claim_entry(payment, &wanted).await? else { return Ok(false) };
         if found == UNMATCHED {
             let some = self.settle_kept(payment, hold).await?;
-            let replaced = self.replace_entry(payment, &wanted).await?;
-            // Another worker named its order at the same time.
-            for other in replaced.iter().flat_map(|text| orders(text)).filter(|other| *other != wanted) {
-                self.add_to_entry(payment, other).await?;
-            }
+            // Behind the word, so that no order is lost that another worker names at the same time.
+            self.add_to_entry(payment, &wanted).await?;
             // What another worker kept in between.
             return Ok(self.settle_kept(payment, hold).await? || some);
         }
@@ -133,14 +130,6 @@ impl Store {
         Reply::one(self.runner.plain_for_payment(&claim).await?).text_or_none()
     }
 
-    /// Gives what was there.
-    async fn replace_entry(&self, payment: &PaymentId, value: &str) -> Result<Option<String>, Failure> {
-        let key = payment_entry(&idempotency::hash_of_payment(payment));
-        let mut set = redis::cmd("SET");
-        set.arg(key).arg(value).arg("GET").arg("PX").arg(self.terms.refundable_ms);
-        Ok(Reply::one(self.runner.plain_for_payment(&set).await?).text_or_none()?.filter(|found| found != UNMATCHED))
-    }
-
     /// In one step, so that no order is lost that another worker adds at the same time.
     async fn add_to_entry(&self, payment: &PaymentId, order: &str) -> Result<(), Failure> {
         let key = payment_entry(&idempotency::hash_of_payment(payment));
@@ -152,10 +141,10 @@ impl Store {
 /// What separates orders of an entry.
 const BETWEEN: char = ',';
 
-/// The orders of an entry, as [`written`] writes them. Nothing is in front of the first comma where the entry ended its time just
-/// before an order was added.
+/// The orders of an entry, as [`written`] writes them. In front of the first comma may be that it was unmatched, or nothing where
+/// the entry ended its time just before an order was added.
 fn orders(entry: &str) -> impl Iterator<Item = &str> {
-    entry.split(BETWEEN).filter(|order| !order.is_empty())
+    entry.split(BETWEEN).filter(|order| !order.is_empty() && *order != UNMATCHED)
 }
 
 fn written(hold: &HoldId) -> String {

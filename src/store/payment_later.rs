@@ -20,7 +20,9 @@ impl Store {
         hold: &HoldId,
     ) -> Result<bool, Failure> {
         match remembered {
-            Err(failure @ (Failure::Unavailable(_) | Failure::TimedOut(_) | Failure::Overloaded(_))) => {
+            Err(
+                failure @ (Failure::Unavailable(_) | Failure::TimedOut(_) | Failure::Overloaded(_) | Failure::Full(_)),
+            ) => {
                 tracing::debug!(cause = %failure, payment = payment.as_str(), "its order is noted, and remembered later");
                 self.note_payment(payment, hold).await.map(|()| false)
             }
@@ -40,15 +42,22 @@ impl Store {
     pub(super) async fn remember_noted(&self, sale: &SaleId) -> Result<(), Failure> {
         let key = SaleKeys(sale).noted();
         let some = self.runner.plain_for_payment(redis::cmd("SRANDMEMBER").arg(&key).arg(NOTES_MAX)).await?;
-        let mut notes = Reply::read(some)?;
+        let (mut notes, mut failure) = (Reply::read(some)?, None);
         while !notes.is_empty() {
             let note = notes.text()?;
-            let read = note.split_once(' ').and_then(|(hold, payment)| Some((hold, PaymentId::parse(payment)?)));
-            let (hold, payment) =
-                read.ok_or_else(|| Failure::unreadable(format!("{note:?} among the payments to remember")))?;
-            let _settled_more = self.remember_payment(&payment, &self.ids().hold(sale, hold)).await?;
-            self.runner.plain_for_payment(redis::cmd("SREM").arg(&key).arg(&note)).await?;
+            // Other notes are about other servers.
+            match self.remember_note(sale, &note).await {
+                Ok(()) => _ = self.runner.plain_for_payment(redis::cmd("SREM").arg(&key).arg(&note)).await?,
+                Err(why) => failure = Some(why),
+            }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn remember_note(&self, sale: &SaleId, note: &str) -> Result<(), Failure> {
+        let read = note.split_once(' ').and_then(|(hold, payment)| Some((hold, PaymentId::parse(payment)?)));
+        let (hold, payment) =
+            read.ok_or_else(|| Failure::unreadable(format!("{note:?} among the payments to remember")))?;
+        self.remember_payment(&payment, &self.ids().hold(sale, hold)).await.map(|_settled_more| ())
     }
 }

@@ -36,8 +36,8 @@ impl Store {
         let (remembered, decided) =
             future::join(self.remember_payment(payment, &hold), self.decide_at(hold.clone(), event)).await;
         let (outcome, once_key) = decided?;
-        let has_settled_more = self.remembered_or_noted(remembered, payment, &hold).await?;
         let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
+        let has_settled_more = self.remembered_or_noted(remembered, payment, &hold).await?;
         let outcome = if has_settled_more { self.after_all(outcome, &hold).await? } else { outcome };
         self.confirm(hold.sale(), once_key).await?;
         Ok(outcome)

@@ -85,15 +85,17 @@ impl LogWalk {
     }
 
     fn note(&mut self, page: &EventPageBody<Value>) -> Result<(), CallError> {
+        let mut last = self.last.clone();
         for event in &page.data {
             let sale = event["sale"].as_str().and_then(SaleId::parse).ok_or(CallError::Unreadable)?;
             let cursor = event["id"].as_str().and_then(EventCursor::parse);
             let position = cursor.and_then(|cursor| cursor.position_in(&sale)).ok_or(CallError::Unreadable)?;
-            let before = self.last.insert(sale, position);
+            let before = last.insert(sale, position);
             if before.is_some_and(|before| before >= position) {
                 return Err(CallError::Backwards { event: event["id"].as_str().unwrap_or_default().to_owned() });
             }
         }
+        self.last = last;
         if page.more {
             return self.cursors.note(&page.next_cursor);
         }

@@ -94,7 +94,7 @@ enum Role {
     Reading,
 }
 
-/// Lets a reading token only GET. Returns who acts.
+/// Lets a reading token only look. Returns who acts.
 fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
     let context = extract::context(request);
     let role = context.admins.as_ref().and_then(|admins| admins.role(request.headers()));

@@ -31,6 +31,7 @@ impl Store {
         earlier: &BTreeMap<SaleId, Option<SaleAudit>>,
     ) -> Result<Vec<SaleAudit>, Failure> {
         let sales: &Vec<SaleId> = &earlier.keys().cloned().collect();
+        self.check_slots_rest().await?;
         let before = self.stored_of(sales).await?;
         let changes = self.runner.changes();
         let mut records = Records::of(self, sales);
@@ -46,6 +47,7 @@ impl Store {
             }
         }
         let after = self.stored_of(sales).await?;
+        self.check_slots_rest().await?;
         // Another server, or the same one after a restart, would go on with the walk elsewhere and leave out records.
         if self.runner.changes() != changes {
             return Err(Failure::unavailable("the connection was lost during an audit"));
@@ -66,6 +68,15 @@ impl Store {
             })
         };
         Ok(sales.iter().filter_map(audit).collect())
+    }
+
+    async fn check_slots_rest(&self) -> Result<(), Failure> {
+        if self.runner.moves_slots().await? {
+            return Err(Failure::unavailable(
+                "slots of the cluster are on their way to other servers, so no audit is exact",
+            ));
+        }
+        Ok(())
     }
 
     async fn stored_of(&self, sales: &[SaleId]) -> Result<BTreeMap<SaleId, Stored>, Failure> {

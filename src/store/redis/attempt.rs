@@ -15,6 +15,8 @@ pub enum Attempt {
     Elsewhere(Place, Failure),
     /// The server does nothing at present, but it or another one soon will: it has lost its rank, is still loading, or moves keys.
     NotNow(Failure),
+    /// The server did not answer several times in a row, so it was not asked.
+    Spared(Failure),
     Failed(Failure),
 }
 
@@ -53,6 +55,7 @@ impl Attempt {
             | Self::ConnectionLost(failure)
             | Self::Elsewhere(_, failure)
             | Self::NotNow(failure)
+            | Self::Spared(failure)
             | Self::Failed(failure) => failure,
         }
     }

@@ -47,6 +47,13 @@ impl Breaker {
         }
     }
 
+    /// Whoever went through is gone. If nobody knows what came of it, the next may go through at once.
+    pub fn left(&self, now: Instant) {
+        if matches!(self.state.get(), State::Probing(_)) {
+            self.state.set(State::Open(now));
+        }
+    }
+
     /// The server answered, whatever it was.
     pub fn answered(&self) {
         self.state.set(State::Closed(0));
@@ -121,6 +128,21 @@ mod tests {
         assert!(breaker.lets_through(now));
         assert_eq!([0, 1, 2].map(|_| breaker.failed(now, 0.0)), [false, false, true], "and all begins anew");
         assert!(breaker.lets_through(now + 100 * MS));
+    }
+
+    #[test]
+    fn one_that_leaves_without_an_answer_makes_room_for_the_next() {
+        let start = Instant::now();
+        let (breaker, now) = (opened(start), start + 100 * MS);
+        assert!(breaker.lets_through(now) && !breaker.lets_through(now));
+        breaker.left(now);
+        assert!(breaker.lets_through(now));
+        breaker.failed(now, 0.0);
+        breaker.left(now);
+        assert!(!breaker.lets_through(now + 199 * MS), "what is known of it counts");
+        breaker.answered();
+        breaker.left(now);
+        assert!(breaker.lets_through(now));
     }
 
     #[test]

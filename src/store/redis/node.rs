@@ -38,11 +38,16 @@ pub struct Common {
     pub barrier: Option<Barrier>,
     /// Which Redis it must be. `None` before that is known.
     pub identity: Option<Arc<Identity>>,
-    /// Counts connections, and what else may lead to another server.
+    /// Counts connections that were made again, and what else may lead to another server.
     pub changes: Cell<u64>,
 }
 
 impl Common {
+    /// Calls may go to another server from now on, or to one that was restarted.
+    pub fn note_change(&self) {
+        self.changes.set(self.changes.get() + 1);
+    }
+
     /// For servers that are asked about others, and never for our data: they may be replicas or sentinels.
     pub fn of_contacts(&self) -> Rc<Self> {
         Rc::new(Self { barrier: None, identity: None, ..self.clone() })
@@ -71,6 +76,7 @@ pub struct Node {
     address: String,
     pool: Pool,
     current: RefCell<Option<Current>>,
+    connected: Cell<u64>,
     /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
     breaker: Breaker,
     in_flight: Rc<Cell<usize>>,
@@ -85,6 +91,7 @@ impl Node {
             pool: common.topology.pool(info),
             common: Rc::clone(common),
             current: RefCell::default(),
+            connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Rc::default(),
             connecting: Mutex::default(),
@@ -105,8 +112,9 @@ impl Node {
         // Behind the place, so that the one call that an open breaker lets through is sent.
         if !self.breaker.lets_through(Instant::now()) {
             let failure = format!("{} did not answer several times in a row", self.address);
-            return Err(Attempt::Failed(Failure::unavailable(failure)));
+            return Err(Attempt::Spared(Failure::unavailable(failure)));
         }
+        let _through = Through(&self.breaker);
         let mut open = self.open().await.map_err(Attempt::Failed)?;
         let mut answer = self.send_on(&mut open, message, is_asking).await?;
         if is_too_late(&answer) && message.deadline().is_some_and(|deadline| Instant::now() < deadline) {
@@ -216,8 +224,11 @@ impl Node {
         }
         match self.new_connection().await {
             Ok((connection, clock)) => {
-                let number = self.common.changes.get() + 1;
-                self.common.changes.set(number);
+                let number = self.connected.get() + 1;
+                // The first one of a node is no change: nothing was asked of it before.
+                if self.connected.replace(number) > 0 {
+                    self.common.note_change();
+                }
                 let (waits, clock) = (Rc::default(), Rc::new(clock));
                 let open = Open {
                     number,
@@ -379,6 +390,15 @@ fn connect_failure(error: &PoolError) -> Failure {
     match error {
         PoolError::Backend(cause) => Failure::cannot_connect(cause),
         other => Failure::unavailable(format!("cannot connect: {other}")),
+    }
+}
+
+/// A call that a breaker let through, until it is dropped: perhaps before it has an answer, as that of a client who left.
+struct Through<'a>(&'a Breaker);
+
+impl Drop for Through<'_> {
+    fn drop(&mut self) {
+        self.0.left(Instant::now());
     }
 }
 

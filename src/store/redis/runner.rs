@@ -59,12 +59,16 @@ impl Runner {
         Self { catalogue, route: Route::new(&common), common }
     }
 
-    /// Looks whether this is still the Redis that the service began with, and, where Sentinel names the primary, which that is.
+    /// Looks which server is the primary, where Sentinel names it.
+    pub async fn look_for_primary(&self) {
+        self.route.watch().await;
+    }
+
+    /// Looks whether this is still the Redis that the service began with.
     ///
     /// # Errors
     /// [`Failure`]; [`Failure::Replaced`] when it is not.
     pub async fn check_identity(&self) -> Result<(), Failure> {
-        self.route.watch().await;
         let Some(identity) = &self.common.identity else { return Ok(()) };
         let [secret, schema] = Identity::questions();
         identity
@@ -123,6 +127,24 @@ impl Runner {
     /// A number that stays the same as long as calls go to the same servers, none of which was restarted.
     pub fn changes(&self) -> u64 {
         self.common.changes.get()
+    }
+
+    /// Whether some slot of a cluster is on its way to another server. Then a walk over all keys may meet a key twice or never.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn moves_slots(&self) -> Result<bool, Failure> {
+        if self.spans_sales() {
+            return Ok(false);
+        }
+        for node in self.primaries().await? {
+            let nodes = Reply::one(node.ask(redis::cmd("CLUSTER").arg("NODES")).await?).text()?;
+            // A server says it of itself alone: `[93->-<id>]` or `[93-<-<id>]`.
+            if nodes.lines().any(|line| line.contains("myself") && line.contains('[')) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether one command may name keys of several sales.
@@ -192,6 +214,7 @@ impl Runner {
                 }
                 Attempt::Elsewhere(elsewhere, _) if hops < HOPS_MAX => {
                     hops += 1;
+                    self.common.note_change();
                     place = elsewhere;
                 }
                 Attempt::NotNow(failure) if self.common.topology.has_several_servers() => {

@@ -110,7 +110,7 @@ impl Made {
     }
 
     pub fn add_unknown(&mut self, choice: Choice) {
-        if self.what == TakeAway::All {
+        if self.what != TakeAway::Nothing {
             self.unknown.push(choice);
         }
     }

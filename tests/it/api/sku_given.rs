@@ -162,6 +162,33 @@ async fn after_a_crash_between_two_steps_the_same_call_finishes_it() {
 }
 
 #[tokio::test]
+async fn a_sku_that_was_taken_stays_and_is_logged_before_its_product_moves_or_a_change_is_refused() {
+    let app = TestApp::start();
+    let mut redis = app.redis.connect();
+    app.admin(Method::POST, "/api/admin/sales", json!({"id": "other", "name": "Other"})).await;
+    for id in [7, 8] {
+        app.make(id, json!({})).await;
+        // As a crash left it after the first step: workers may remember the SKU.
+        let () = redis.hset("fs1:{:all}:products", id, format!("+drop A{id}")).unwrap();
+        let () = redis.hset("fs1:{:all}:skus", format!("A{id}"), id).unwrap();
+    }
+    let moved = app.admin(Method::POST, "/api/admin/products/7/move", json!({"sale": "other"})).await;
+    assert_eq!((moved.status, &moved.body["sku"]), (200, &json!("A7")), "{moved:?}");
+    let refused = app.change(8, json!({"sku": "A8", "price": "1.001"})).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!((app.entry(7), app.entry(8)), ("other A7".to_owned(), "drop A8".to_owned()));
+    let events = app.product_events("product.changed").await;
+    let given: Vec<_> = events.iter().map(|event| event["change"]["sku"]["to"].as_str().unwrap()).collect();
+    assert_eq!(given, ["A7", "A8"], "{events:?}");
+    // What was not taken yet is not taken by a change that is refused.
+    app.make(9, json!({})).await;
+    for change in [json!({"sku": "A9", "price": "1.001"}), json!({"sku": "A9", "price": "90000000000"})] {
+        let refused = app.change(9, change).await;
+        assert_eq!((refused.status, app.entry(9), app.owner("A9")), (422, "drop".to_owned(), None), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_product_that_gets_a_sku_can_be_moved_and_deleted_from_every_step_and_keeps_it_in_its_events() {
     let app = TestApp::start();
     let mut redis = app.redis.connect();

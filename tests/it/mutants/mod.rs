@@ -117,6 +117,7 @@ fn kill_all(mutants: impl Iterator<Item = Mutant>) {
         }
     }
     println!("{} of {count} mutants were killed, in {:.0} s", count - survivors.len(), started.elapsed().as_secs_f64());
+    assert!(count > 0, "no mutant has such a name or file");
     assert!(survivors.is_empty(), "no test sees {survivors:?}");
 }
 

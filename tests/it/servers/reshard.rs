@@ -84,3 +84,23 @@ async fn a_slot_that_valkey_moves_at_once_makes_nobody_wait() {
     let refused: usize = seen.iter().map(|buyer| buyer.refused).sum();
     assert_eq!(refused, 0, "{seen:?}");
 }
+
+#[tokio::test]
+async fn no_audit_is_made_while_a_slot_moves_because_it_would_miss_records() {
+    let cluster = Cluster::start(2, 0);
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    let sales = cluster.sale_of_each();
+    shop.offer(&sales, 10).await;
+    assert_eq!(shop.hold(1).await.status, 201);
+    shop.audit().await;
+    let slot = moving(&cluster, &sales[0]);
+    let (from, to) = (cluster.id(0), cluster.id(1));
+    run(&mut cluster.connect(1), &format!("CLUSTER SETSLOT {slot} IMPORTING {from}"));
+    run(&mut cluster.connect(0), &format!("CLUSTER SETSLOT {slot} MIGRATING {to}"));
+    let audit = shop.get("/api/admin/audit").await;
+    assert_eq!((audit.status, audit.headers.contains_key("retry-after")), (503, true), "{audit:?}");
+    for n in [0, 1] {
+        run(&mut cluster.connect(n), &format!("CLUSTER SETSLOT {slot} STABLE"));
+    }
+    shop.audit().await;
+}

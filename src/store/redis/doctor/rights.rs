@@ -64,7 +64,7 @@ pub(super) const COMMANDS: [&str; 42] = [
     "zscan K 0",
     "zscore K x",
 ];
-pub(super) const OF_CLUSTERS: [&str; 3] = ["asking", "cluster|info", "cluster|slots"];
+pub(super) const OF_CLUSTERS: [&str; 4] = ["asking", "cluster|info", "cluster|nodes", "cluster|slots"];
 const OF_REPLICAS: &str = "wait 0 0";
 const OF_DISKS: &str = "waitaof 1 0 0";
 

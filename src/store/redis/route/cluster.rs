@@ -166,7 +166,7 @@ impl Cluster {
             return;
         }
         tracing::debug!(primaries = ?table.primaries(), uncovered = table.uncovered(), "the slots of the cluster");
-        self.common.changes.set(self.common.changes.get() + 1);
+        self.common.note_change();
         // A server that is no primary any more takes its waiting callers with it.
         let primaries: Vec<_> = table.primaries().into_iter().map(str::to_owned).collect();
         self.nodes.borrow_mut().retain(|address, _| primaries.contains(address));

@@ -85,7 +85,8 @@ impl Route {
     /// Looks again which server it is, if an attempt hints at another one.
     pub fn note(&self, attempt: &Attempt) {
         let hints = match attempt {
-            Attempt::Elsewhere(Place::Asking(_), _) => false,
+            // Whoever heard nothing of it looked already.
+            Attempt::Elsewhere(Place::Asking(_), _) | Attempt::Spared(_) => false,
             Attempt::Failed(failure) => matches!(failure, Failure::Unavailable(_) | Failure::TimedOut(_)),
             _ => true,
         };

@@ -79,7 +79,7 @@ impl Sentinels {
         let Some((host, port)) = split(named) else {
             return Err(Failure::unreadable(format!("the address {named:?} that Sentinel gave")));
         };
-        self.common.changes.set(self.common.changes.get() + 1);
+        self.common.note_change();
         Ok(Node::new(&self.common, &self.common.topology.info_at(host, port)))
     }
 
@@ -100,7 +100,8 @@ impl Sentinels {
     /// Looks which the primary is. All workers then use that one.
     pub(super) async fn look(&self) {
         match self.ask().await {
-            Ok(named) => _ = self.watched.primary.name(&named),
+            Ok(Named::ByMost(named)) => _ = self.watched.primary.name(&named),
+            Ok(Named::BySome(named)) => tracing::debug!(%named, "not enough sentinels name it"),
             Err(failure) => tracing::debug!(cause = %failure, "no sentinel names the primary"),
         }
     }
@@ -110,12 +111,13 @@ impl Sentinels {
         if let (version, Some(named)) = self.watched.primary.named() {
             return Ok((version, named));
         }
-        let named = self.ask().await?;
+        // Where none is known, whatever is named is better.
+        let (Named::ByMost(named) | Named::BySome(named)) = self.ask().await?;
         Ok((self.watched.primary.name(&named), named))
     }
 
     /// The address that more than half of the sentinels give, else the most frequent one.
-    async fn ask(&self) -> Result<String, Failure> {
+    async fn ask(&self) -> Result<Named, Failure> {
         self.looked.set(Some(Instant::now()));
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.watched.name);
@@ -128,14 +130,15 @@ impl Sentinels {
                     let vote = votes.entry(named.clone()).or_insert(0);
                     *vote += 1;
                     if *vote * 2 > self.nodes.len() {
-                        return Ok(named);
+                        return Ok(Named::ByMost(named));
                     }
                 }
                 Err(why) => failure = Some(why),
             }
         }
-        let most = votes.into_iter().max_by_key(|(_, vote)| *vote).map(|(named, _)| named);
-        most.ok_or_else(|| failure.unwrap_or_else(|| Failure::unavailable("there are no sentinels")))
+        let most = votes.into_iter().max_by_key(|(_, vote)| *vote);
+        most.map(|(named, _)| Named::BySome(named))
+            .ok_or_else(|| failure.unwrap_or_else(|| Failure::unavailable("there are no sentinels")))
     }
 }
 
@@ -148,6 +151,13 @@ async fn named_by(sentinel: &Rc<Node>, question: &Cmd) -> Result<String, Failure
     let (host, port) = (found.text()?, found.text()?);
     let port = port.parse().map_err(|_| Failure::unreadable(format!("the port {port:?} that Sentinel gave")))?;
     Ok(address(&host, port))
+}
+
+enum Named {
+    /// More than half of the sentinels.
+    ByMost(String),
+    /// Fewer answered alike: one that was cut off from the others may be among them.
+    BySome(String),
 }
 
 /// However it ends, the next hint begins another look.
