@@ -1,12 +1,6 @@
 //! Clusters and sentinels of servers that a test starts itself.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-    sync::{LazyLock, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use redis::Value;
 use tempfile::TempDir;
@@ -190,7 +184,7 @@ impl Sentinels {
 }
 
 fn server(program: &Path, node_timeout_ms: &str, more: &[&str]) -> ServerProcess {
-    let bus = bus_port_of_its_own().to_string();
+    let bus = free_port().to_string();
     let arguments = [
         &["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout_ms, "--cluster-port", &bus][..],
         &["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"],
@@ -205,19 +199,6 @@ fn bus_port(server: &ServerProcess) -> u16 {
     let mut connection = connect(server.port);
     let (_, port): (String, u16) = redis::cmd("CONFIG").arg("GET").arg("cluster-port").query(&mut connection).unwrap();
     port
-}
-
-/// No two servers of this process get the same.
-fn bus_port_of_its_own() -> u16 {
-    static GIVEN: LazyLock<Mutex<Vec<u16>>> = LazyLock::new(Mutex::default);
-    loop {
-        let port = free_port();
-        let mut given = GIVEN.lock().unwrap();
-        if !given.contains(&port) {
-            given.push(port);
-            return port;
-        }
-    }
 }
 
 pub fn connect(port: u16) -> redis::Connection {
