@@ -18,8 +18,8 @@ if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 2 then
 end
 
 -- facts
-local last_now, counts = unpack(redis.call('HMGET', sale_key, 'last_now', 'cooldown_counts_releases'))
-local now = guarded_now(last_now)
+local last_write, counts = unpack(redis.call('HMGET', sale_key, 'last_write', 'cooldown_counts_releases'))
+local now = guarded_now(last_write)
 local converted = redis.call('EXISTS', order_key) == 1
 local hold = hold_at(hold_key, now)
 
@@ -30,5 +30,5 @@ if not hold then return { 'hold_expired' } end
 -- effects
 release_hold(hold_key, hold, now)
 if counts == '1' then abandon(hold.customer, now) end
-write_book(now)
+write_book()
 return { 'released' }

@@ -106,6 +106,7 @@ pub use self::{
         durability::{Durability, DurabilityWanted},
         error::Failure,
         preflight::{PreflightError, PreflightReport},
+        sequence,
         topology::{Limits, Login, Topology},
     },
     terms::ServiceTerms,
