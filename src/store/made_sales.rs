@@ -15,7 +15,7 @@ impl Store {
         match self.runner.plain(redis::cmd("SADD").arg(MADE).arg(sale.as_str())).await {
             Ok(_) => sales.add(sale),
             Err(failure) => {
-                tracing::debug!(cause = %failure, sale = sale.as_str(), "a sale was made, and not noted yet")
+                tracing::debug!(cause = %failure, sale = sale.as_str(), "a sale was made, and not noted yet");
             }
         }
     }

@@ -7,6 +7,7 @@ mod writer;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     borrow::Cow,
+    fmt::Write as _,
     io::{self, IsTerminal},
     mem, panic,
     sync::{Arc, Mutex, PoisonError},
@@ -131,7 +132,7 @@ fn escaped(line: &[u8]) -> Cow<'_, [u8]> {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if steers(c) {
-            plain.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _written = write!(plain, "\\u{:04x}", u32::from(c));
         } else {
             plain.push(c);
         }

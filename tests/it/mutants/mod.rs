@@ -83,6 +83,11 @@ fn every_mutant_is_found_once_and_redis_compiles_it() {
     for one in FEW {
         assert!(names.contains(one), "{one} is no mutant");
     }
+    let list = Command::new(std::env::current_exe().unwrap()).arg("--list").output().unwrap();
+    let tests = String::from_utf8(list.stdout).unwrap();
+    for by in mutant::all().iter().flat_map(|one| &one.by).map(String::as_str).chain(QUICK) {
+        assert!(by == "quick" || tests.contains(by), "no test is named {by}");
+    }
 }
 
 #[test]
