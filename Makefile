@@ -1,9 +1,9 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt build proof loadtest bench fuzz mutants mutation deny advisories clean
+.PHONY: help run test test-topologies lint fmt build proof loadtest bench fuzz mutants mutation deny advisories clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Start the service with something to sell, and its own private Redis
 	@scripts/bootstrap
@@ -12,6 +12,10 @@ run: ## Start the service with something to sell, and its own private Redis
 test: ## Run all tests, on private Redis servers that they start themselves
 	@scripts/bootstrap --tests
 	cargo test --locked --lib --test it
+
+test-topologies: ## Run all tests over one server, sentinels and a cluster, with each server of this machine; TOPOLOGY=cluster SERVER=program runs one
+	@scripts/bootstrap --tests
+	SERVER=$(SERVER) scripts/test-topologies $(TOPOLOGY)
 
 lint: ## Check formatting, lints and documentation, of Lua too
 	@scripts/bootstrap --lint

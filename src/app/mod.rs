@@ -23,6 +23,8 @@ use crate::{
 
 /// How often the service looks whether Redis is the one that it began with.
 const IDENTITY_PAUSE: Duration = Duration::from_millis(500);
+/// In one of so many looks the service also looks whether all sales are there. A server that comes back is asked at once.
+const LOOKS_FOR_SALES: u32 = 20;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,9 @@ impl Application {
         let catalogue = if settings.http.show_sequence { catalogue.numbered() } else { catalogue };
         let catalogue = Arc::new(catalogue);
         let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
+        if let Err(failure) = Store::new(&blueprint).look_at_sales().await {
+            tracing::warn!(cause = %failure, "whether all sales are there is looked at later");
+        }
         let draining = Draining::default();
         let context = context(settings, parts.verifiers, parts.gate, parts.cors, draining.clone());
         let listener = listen::listen(&settings.http)?;
@@ -139,10 +144,14 @@ impl Application {
 
 /// Looks whether Redis was emptied or replaced, until it is aborted. The store logs that, and then answers nothing else.
 async fn look_at_redis(store: Rc<Store>) {
-    loop {
+    for look in 1_u32.. {
         tokio::time::sleep(IDENTITY_PAUSE).await;
         store.look_for_primary().await;
-        if let Err(failure) = store.check_identity().await {
+        let mut seen = store.check_identity().await;
+        if seen.is_ok() && look % LOOKS_FOR_SALES == 0 {
+            seen = store.look_at_sales().await;
+        }
+        if let Err(failure) = seen {
             tracing::debug!(cause = %failure, "Redis is gone or another");
         }
     }

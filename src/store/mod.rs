@@ -19,6 +19,7 @@
 //! - `joined`: callers that want the same at the same time,
 //! - `known_products`: what a worker remembers of the directory,
 //! - `delete_product`, `move_product`, `name_product`: the calls of which they consist, and how they go on after a crash,
+//! - `made_sales`: which sales were made, and are gone,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!
@@ -61,6 +62,7 @@ mod list_products;
 mod list_reviews;
 mod list_sales;
 mod listing;
+mod made_sales;
 mod move_product;
 mod name_product;
 mod order;
@@ -124,7 +126,7 @@ use self::{
     redis::{
         batch::{self, Batcher, Timeouts},
         call::ScriptCall,
-        keys::{self},
+        keys, made,
         node::Node,
         record,
         reply::{self, Fields, Reply},
@@ -223,9 +225,11 @@ impl Store {
                 }
             }
         }
+        let lost = self.lost_sales();
         match failure {
             Some(failure) if away.len() == primaries.len() => Err(failure),
             Some(_) => Ok(Readiness::Partly { away, of: primaries.len() }),
+            None if !lost.is_empty() => Ok(Readiness::Lost { sales: made::names(&lost) }),
             None => identity.map(|()| if is_full { Readiness::Full } else { Readiness::Ready }),
         }
     }
@@ -271,6 +275,10 @@ pub enum Readiness {
     Partly {
         away: Vec<String>,
         of: usize,
+    },
+    /// Some sales are gone, and are refused. Their names.
+    Lost {
+        sales: String,
     },
     /// Redis has no memory left. Scripts that need some more are refused: holds and orders, new products and sales.
     Full,

@@ -283,6 +283,9 @@ impl Node {
             facts.check().map_err(|unusable| Failure::unavailable(format!("{}: {unusable}", self.address)))?;
         }
         check_identity(identity, connection).await?;
+        if self.common.topology.is_cluster() {
+            identity.made_sales.look_at(connection).await;
+        }
         let sent = Instant::now();
         if let Ok(time) = ask(&redis::cmd("TIME"), connection).await {
             clock.note_time(sent, time);

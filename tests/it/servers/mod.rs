@@ -2,12 +2,14 @@
 
 mod cluster;
 mod doctor;
+mod emptied;
 mod faults;
 mod readers;
 mod reshard;
 mod rights;
 mod sentinel;
 mod shop;
+mod tls;
 
 use crate::{
     support::cluster::{Cluster, Sentinels},

@@ -63,7 +63,9 @@ impl PrivateRedis {
     /// For a test of what embedded servers alone do.
     pub fn start_embedded() -> Self {
         let folder = TempDir::with_prefix("fs").unwrap();
-        let server = Embedded::start(folder.path(), None, Path::new(PROGRAM), Duration::from_mins(1)).unwrap();
+        let server =
+            Embedded::start(folder.path(), Some(&server_program()), Path::new(PROGRAM), Duration::from_mins(1));
+        let server = server.unwrap();
         Self::Embedded { server, _folder: folder }
     }
 
@@ -75,6 +77,21 @@ impl PrivateRedis {
             Self::Sentinel(sentinels) => sentinels.url(""),
             Self::Cluster(cluster) => cluster.url(),
         }
+    }
+
+    /// The same for a user of the server.
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        match self {
+            Self::Embedded { server, .. } => {
+                format!("{}?user={user}&pass={password}", server.url().replace("unix://", "unix:"))
+            }
+            other => other.url().replace("://", &format!("://{user}:{password}@")),
+        }
+    }
+
+    /// How many commands a plain read of all of so many sales takes: in a cluster one names keys of one sale alone.
+    pub fn reads_of(&self, sales: u64) -> u64 {
+        if matches!(self, Self::Cluster(_)) { sales } else { 1 }
     }
 
     /// For a connection to the server itself.
@@ -139,11 +156,12 @@ impl ServerProcess {
     }
 
     /// A sentinel, which rewrites its settings.
-    pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path) -> Self {
+    pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path, arguments: &[&str]) -> Self {
         let child = Command::new(server_program())
             .arg(settings)
             .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1", "--logfile", "redis.log", "--dir"])
             .arg(folder.path())
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -157,11 +175,25 @@ impl ServerProcess {
         Self::run(&server_program(), folder, port, arguments)
     }
 
+    /// Kills it, and starts it again on the same port, in the same folder.
+    pub fn restart(&mut self, program: &Path, arguments: &[&str]) {
+        self.end();
+        self.child = Self::spawn(program, &self.folder, self.port, arguments);
+        self.wait_until_it_listens();
+    }
+
     fn run(program: &Path, folder: TempDir, port: u16, arguments: &[&str]) -> Self {
+        let child = Self::spawn(program, &folder, port, arguments);
+        let mut server = Self { child, folder, port };
+        server.wait_until_it_listens();
+        server
+    }
+
+    fn spawn(program: &Path, folder: &TempDir, port: u16, arguments: &[&str]) -> Child {
         let port_text = port.to_string();
-        let listens_itself = arguments.contains(&"--port") || arguments.contains(&"--tls-port");
+        let listens_itself = arguments.contains(&"--port");
         let port_arguments: &[&str] = if listens_itself { &[] } else { &["--port", &port_text] };
-        let child = Command::new(program)
+        Command::new(program)
             .args(port_arguments)
             .args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log", "--dir"])
             .arg(folder.path())
@@ -169,10 +201,7 @@ impl ServerProcess {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        let mut server = Self { child, folder, port };
-        server.wait_until_it_listens();
-        server
+            .unwrap()
     }
 
     /// Whether the server on this machine was built with TLS.
@@ -238,11 +267,18 @@ pub fn newer_server() -> Option<PathBuf> {
     server_programs().into_iter().find(|program| knows_waitaof(program))
 }
 
+/// Those of this machine, behind the one that `FLASHSALE_TEST_SERVER` names.
 fn server_programs() -> Vec<PathBuf> {
+    let chosen = std::env::var_os("FLASHSALE_TEST_SERVER").filter(|path| !path.is_empty());
+    let chosen = chosen.map(|path| std::path::absolute(path).unwrap());
+    assert!(
+        chosen.as_ref().is_none_or(|path| path.is_file()),
+        "FLASHSALE_TEST_SERVER is {chosen:?}, which is no program"
+    );
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from(".cache/bin")]);
     let programs = folders.flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));
-    programs.filter(|program| program.is_file()).collect()
+    chosen.into_iter().chain(programs.filter(|program| program.is_file())).collect()
 }
 
 /// From `Redis server v=7.0.15 sha=...`. Every Valkey has WAITAOF.
