@@ -186,9 +186,7 @@ fn answer_preflight(allowed: &Allowed, request: &Request) -> Response<BoxBody> {
 }
 
 /// The answer says where the decision stands among all of its sale.
-async fn with_sequence(
-    answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>,
-) -> Result<Response<BoxBody>, Error> {
+async fn with_sequence(answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>) -> Result<Response<BoxBody>, Error> {
     let (answer, sequence) = sequence::watched(answer).await;
     let mut answer = answer?;
     if let Some(sequence) = sequence {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     hold::{Hold, HoldCommand},
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     limits::{CustomerLimit, Group},
     outcome::{HoldOutcome, Shortage},
     sale::SaleStatus,
@@ -21,16 +21,23 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the hold may exist. The same command with its idempotency key then finds it.
     pub async fn hold(&self, command: HoldCommand) -> Result<HoldOutcome, Failure> {
-        let sale = match self.one_sale(&command).await? {
+        let (sale, shards) = match self.one_sale(&command).await? {
             Ok(sale) => sale,
             Err(refusal) => return Ok(refusal),
         };
-        // Before the call, so that the script recognizes the key when the runner sends the call again.
-        let key = IdPart::random();
-        match self.holds.submit(&sale, HoldItem { key, command }).await? {
+        match self.hold_in(&sale, shards, command).await? {
             HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
             HoldAnswer::ProductNotFound(product, command) => Box::pin(self.hold_instead(&sale, product, command)).await,
         }
+    }
+
+    async fn hold_in(&self, sale: &SaleId, shards: Shards, command: HoldCommand) -> Result<HoldAnswer, Failure> {
+        if shards.are_several() {
+            return Box::pin(self.hold_spread(self.spreads.shards(sale, shards), command)).await;
+        }
+        // Before the call, so that the script recognizes the key when the runner sends the call again.
+        let key = IdPart::random();
+        self.holds.submit(sale, HoldItem { key, command }).await
     }
 
     /// Holds where the products are now, if the worker remembered a sale of before.
@@ -43,24 +50,26 @@ impl Store {
         for line in command.lines.as_slice() {
             self.sale_instead(line.product, sale).await?;
         }
-        let newer = match self.one_sale(&command).await? {
-            Ok(newer) if newer != *sale => newer,
+        let (newer, shards) = match self.one_sale(&command).await? {
+            Ok(newer) if newer.0 != *sale => newer,
             Ok(_) => return Ok(HoldOutcome::ProductNotFound(missing)),
             Err(refusal) => return Ok(refusal),
         };
-        match self.holds.submit(&newer, HoldItem { key: IdPart::random(), command }).await? {
+        match self.hold_in(&newer, shards, command).await? {
             HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
             HoldAnswer::ProductNotFound(product, _) => Ok(HoldOutcome::ProductNotFound(product)),
         }
     }
 
     /// The sale of all products of the command, or the refusal where they are not of one sale.
-    async fn one_sale(&self, command: &HoldCommand) -> Result<Result<SaleId, HoldOutcome>, Failure> {
-        let mut common: Option<SaleId> = None;
+    async fn one_sale(&self, command: &HoldCommand) -> Result<Result<(SaleId, Shards), HoldOutcome>, Failure> {
+        let mut common: Option<(SaleId, Shards)> = None;
         for line in command.lines.as_slice() {
             match (self.sale_of(line.product).await?, &common) {
                 (None, _) => return Ok(Err(HoldOutcome::ProductNotFound(line.product))),
-                (Some(sale), Some(other)) if sale != *other => return Ok(Err(HoldOutcome::ProductsOfDifferentSales)),
+                (Some((sale, _)), Some((other, _))) if sale != *other => {
+                    return Ok(Err(HoldOutcome::ProductsOfDifferentSales));
+                }
                 (Some(sale), _) => common = Some(sale),
             }
         }
@@ -83,8 +92,8 @@ pub(super) enum HoldAnswer {
 
 pub(super) struct HoldItem {
     /// The key of the hold that it may become.
-    key: IdPart,
-    command: HoldCommand,
+    pub(super) key: IdPart,
+    pub(super) command: HoldCommand,
 }
 
 impl HoldItem {

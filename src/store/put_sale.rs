@@ -3,7 +3,7 @@
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
 use crate::domain::{
     act::Act,
-    ids::SaleId,
+    ids::{SaleId, Shards},
     outcome::PutSaleOutcome,
     sale::{SaleChange, SaleTerms},
 };
@@ -11,15 +11,24 @@ use crate::domain::{
 impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the sale may exist.
-    pub async fn put_sale(&self, id: &SaleId, wanted: &SaleChange, act: &Act) -> Result<PutSaleOutcome, Failure> {
+    pub async fn put_sale(
+        &self,
+        id: &SaleId,
+        shards: Shards,
+        wanted: &SaleChange,
+        act: &Act,
+    ) -> Result<PutSaleOutcome, Failure> {
         // Nothing begins in a store that was emptied: a restart begins a new one, or a backup comes back.
         self.check_identity().await?;
         // Before the sale itself, so that no sale is ever missing in the list.
-        self.add_to_sales(id).await?;
+        self.add_to_sales(id, shards).await?;
         let call = self.terms.for_act(ScriptCall::of(Op::PutSale).keys(SaleKeys(id).book()), act);
         let call =
             call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(id, wanted.clone(), &self.terms.sale)));
-        let (word, mut reply) = self.runner.call(call).await?;
+        let (word, mut reply) = self.runner.call(call.pairs(record::sale::stored_shards(shards))).await?;
+        // Also of one that exists: it may have come only so far. Its own number counts.
+        let shards = self.shards_of(id).await?;
+        self.spreads.copy_to_shards(&shards, None).await.map_err(Failure::after_decision)?;
         match word.as_str() {
             "created" => Ok(PutSaleOutcome::Created(record::sale::read(id, &mut reply)?)),
             "already_exists" => Ok(PutSaleOutcome::AlreadyExists),

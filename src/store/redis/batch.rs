@@ -14,7 +14,14 @@ use std::{
 
 use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 
-use super::{call::ScriptCall, codel::Codel, error::Failure, reply::Reply, runner::{Decided, Runner}, sequence::Sequence};
+use super::{
+    call::ScriptCall,
+    codel::Codel,
+    error::Failure,
+    reply::Reply,
+    runner::{Decided, Runner},
+    sequence::Sequence,
+};
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {
