@@ -9,11 +9,11 @@
 -- ARGV   1 product id
 -- REPLY  behind               lapsed units are left to reclaim, call again
 --        product_not_found
---        free, now, number of the last write that made units available or 0, available, coming back (held + pending), next
---          release in ms or 0, lent (units of this shard that others have or that are under way, less those of others here)
+--        free, now, last_freed, available, coming back (held + pending), next release in ms or 0, lent
+--        Lent are the units of this shard that others have or that are under way, less those of others here.
 -- cost   O(1 + due buckets)
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines' }  ARGV = { '1' }
---        ->  { 'free', 4102444800000, 0, 7, 3, 4102444860000, 0 }
+--        ->  { 'free', 4102444800000, 4102444800000001, 7, 3, 4102444850000, 0 }
 
 -- names
 local id = ARGV[1]

@@ -10,7 +10,7 @@
 --          `stock`, and its record
 -- cost   O(terms)
 -- e.g.   KEYS = { 'sale', 'stock', 'product:1' }  ARGV = { '1' }
---        ->  { 'terms', '4102444800003', { ... }, { '1:price', '500000', ... }, { 'name', 'Item' } }
+--        ->  { 'terms', '4102444800000005', { ... }, { '1:price', '500000', ... }, { 'name', 'Item' } }
 
 -- names
 local sale_key, stock_key, product_key, id = KEYS[1], KEYS[2], KEYS[3], ARGV[1]

@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 impl Store {
-    /// A buyer is refused only for units that were free nowhere.
+    /// A buyer is refused only for units that were free in no shard.
     pub(super) async fn hold_spread(&self, shards: Rc<[SaleId]>, command: HoldCommand) -> Result<HoldAnswer, Failure> {
         let (shard, key) = (shard_for(&shards, &command), IdPart::random());
         let until = Instant::now() + self.spreads.tries_max;

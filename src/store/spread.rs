@@ -22,10 +22,12 @@ use super::{
 };
 use crate::domain::{
     hold::HoldCommand,
-    ids::{ProductId, SaleId, Shards},
+    ids::{OrderId, ProductId, SaleId, Shards},
+    order::OrderStatus,
+    outcome::FindOrderOutcome,
 };
 
-/// Spread sales that a worker remembers.
+/// Sales of which a worker remembers the shards.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// What a worker knows and does about spread sales.
@@ -51,10 +53,15 @@ impl Spreads {
         }
         let shards: Rc<[SaleId]> = shards_of(sale, count).into();
         let mut known = self.known.borrow_mut();
-        if count.are_several() && known.len() < REMEMBERED_MAX {
+        if known.len() < REMEMBERED_MAX || known.contains_key(sale) {
             known.insert(sale.clone(), Rc::clone(&shards));
         }
         shards
+    }
+
+    /// The shards of a sale that has some order, if the worker remembers them.
+    fn known(&self, sale: &SaleId) -> Option<Rc<[SaleId]>> {
+        self.known.borrow().get(sale).cloned()
     }
 
     /// Gives the other shards the terms of the sale, and of one product, as the first shard has them now. Whoever does so last
@@ -73,6 +80,33 @@ impl Store {
     pub(super) async fn shards_of(&self, sale: &SaleId) -> Result<Rc<[SaleId]>, Failure> {
         let found = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("shards")).await?;
         Ok(self.spreads.shards(sale, record::sale::shards(Reply::one(found).text_or_none()?.as_deref())?))
+    }
+}
+
+impl Store {
+    /// Where the units of an order came back, gathers as many in its shard, if there are: somebody is about to ask for them. Money
+    /// that came waits for no other shard, so a failure of one is none here.
+    pub(super) async fn gather_for(&self, order: &OrderId) {
+        if let Err(failure) = self.try_gather_for(order).await {
+            tracing::debug!(cause = %failure, order = order.as_str(), "no units gathered for an order");
+        }
+    }
+
+    async fn try_gather_for(&self, id: &OrderId) -> Result<(), Failure> {
+        let sale = id.sale().whole();
+        let shards = match self.spreads.known(&sale) {
+            Some(shards) => shards,
+            None => self.shards_of(&sale).await?,
+        };
+        if shards.len() == 1 {
+            return Ok(());
+        }
+        let FindOrderOutcome::Found(order) = self.find_order(id).await? else { return Ok(()) };
+        let has_none = matches!(order.status, OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::RefundRequired);
+        for line in order.lines.iter().filter(|_| has_none).map(|priced| priced.line) {
+            self.spreads.gather(&shards, line.product, id.sale(), line.quantity.get()).await?;
+        }
+        Ok(())
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
     let shards = read_shards(&mut object);
-    if shards.is_some() && object.has("sale") {
+    if shards.is_some() && sale.is_some() {
         object.complain("shards", "conflict", "the sale says its number of shards, when it is made");
     }
     let name = object.required_text("name", Name::RULE, Name::parse);

@@ -18,6 +18,12 @@ fn borrow(bench: &mut Bench, from: &str, to: &str, ever: i64) -> Vec<i64> {
     numbers(&bench.call(Op::Borrow, &keys(to), &["1", from, &ever.to_string()]))
 }
 
+/// A whole loan of so many units.
+fn lend_and_borrow(bench: &mut Bench, from: &str, to: &str, units: &str) {
+    let lent = lend(bench, from, to, units);
+    assert_eq!((lent[0].to_string().as_str(), borrow(bench, from, to, lent[1])), (units, vec![lent[0]]));
+}
+
 fn numbers(reply: &[Value]) -> Vec<i64> {
     reply[1..].iter().map(|value| redis::from_redis_value_ref(value).unwrap()).collect()
 }
@@ -53,8 +59,9 @@ pub fn provoke(bench: &mut Bench) {
         let keys = if op == Op::FindFree { keys("s")[..4].to_vec() } else { keys("s") };
         assert_eq!(word(&bench.call(op, &keys, arguments)), "product_not_found");
     }
-    let lent = lend(bench, "s", "s_2", "1");
-    assert_eq!(borrow(bench, "s_2", "s", lent[1]), [1]);
+    copy_to(bench, "s_2", "5", "500000");
+    lend_and_borrow(bench, "s", "s_2", "1");
+    lend_and_borrow(bench, "s_2", "s", "1");
     assert_eq!(bench.counters(1), before);
     assert_eq!(word(&bench.call(Op::FindFree, &keys("s")[..4], &["1"])), "free");
     let terms = |bench: &mut Bench, sale: &str, id: &str| {
@@ -107,8 +114,9 @@ fn a_shard_says_when_it_last_made_units_available_and_loans_do_not() {
     bench.order("a");
     bench.order("c");
     frees(&mut bench, "an order", false);
-    lend(&mut bench, "s", "s_2", "2");
-    borrow(&mut bench, "s_2", "s", 3);
+    copy_to(&mut bench, "s_2", "5", "500000");
+    lend_and_borrow(&mut bench, "s", "s_2", "2");
+    lend_and_borrow(&mut bench, "s_2", "s", "1");
     frees(&mut bench, "a loan", false);
     assert_eq!(bench.settle("a", "paid", "e1", "pi_1", "1000000"), "applied");
     frees(&mut bench, "a payment", false);
@@ -130,8 +138,7 @@ fn a_shard_keeps_the_newest_terms_and_what_is_its_own() {
     let mut bench = Bench::new();
     copy_to(&mut bench, "s_2", "50", "700000");
     assert_eq!(units_in(&mut bench, "s_2"), [0, 0, 0], "it comes without units");
-    let lent = lend(&mut bench, "s", "s_2", "3");
-    borrow(&mut bench, "s", "s_2", lent[1]);
+    lend_and_borrow(&mut bench, "s", "s_2", "3");
     copy_to(&mut bench, "s_2", "40", "500000");
     let price = |bench: &mut Bench| bench.redis.hget::<_, _, String>("fs1:{s_2}:stock", "1:price").unwrap();
     assert_eq!(price(&mut bench), "700000", "an older copy came late");
@@ -147,8 +154,9 @@ fn a_product_leaves_no_shard_while_units_of_it_are_in_another() {
     let keys = [book(), vec![key("product:1")]].concat();
     let remove =
         |bench: &mut Bench| word(&bench.call(Op::RemoveProduct, &keys, &[&BOOK_ARGUMENTS[..], &["1"]].concat()));
-    let lent = lend(&mut bench, "s", "s_2", "3");
+    copy_to(&mut bench, "s_2", "5", "500000");
+    lend_and_borrow(&mut bench, "s", "s_2", "3");
     assert_eq!(remove(&mut bench), "product_has_holds");
-    borrow(&mut bench, "s_2", "s", lent[1]);
+    lend_and_borrow(&mut bench, "s_2", "s", "3");
     assert_eq!(remove(&mut bench), "removed");
 }

@@ -8,6 +8,7 @@ mod reshard;
 mod rights;
 mod sentinel;
 mod shop;
+mod spread;
 
 use crate::{
     support::cluster::{Cluster, Sentinels},
