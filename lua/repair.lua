@@ -11,7 +11,8 @@
 --        below_zero, product      fewer units than none would be available: more are promised than there are
 --        repaired, last_write
 -- cost   O(differences + entries of their customers)
--- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 4102444800000003, 'held\n1\n\n\n\n2\n3' }  ->  { 'repaired', '4102444800000004' }
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 4102444800000005, 'held\n1\n\n\n\n2\n3' }
+--        ->  { 'repaired', '4102444800000006' }
 
 -- names
 local seen_write = ARGV[3]

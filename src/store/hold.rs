@@ -3,6 +3,7 @@
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
+    give_back::Asked,
     idempotency::{self, Use},
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
@@ -19,14 +20,15 @@ use crate::domain::{
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the hold may exist. The same command with its idempotency key then finds it.
+    /// [`Failure`]; after a timeout the hold may exist. The same command with its idempotency key then finds it, and one without is
+    /// given back.
     pub async fn hold(&self, command: HoldCommand) -> Result<HoldOutcome, Failure> {
         let (sale, shards) = match self.one_sale(&command).await? {
             Ok(sale) => sale,
             Err(refusal) => return Ok(refusal),
         };
         match self.hold_in(&sale, shards, command).await? {
-            HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
+            HoldAnswer::Decided(outcome) => Ok(outcome),
             HoldAnswer::ProductNotFound(product, command) => Box::pin(self.hold_instead(&sale, product, command)).await,
         }
     }
@@ -35,9 +37,24 @@ impl Store {
         if shards.are_several() {
             return Box::pin(self.hold_spread(self.spreads.shards(sale, shards), command)).await;
         }
+        self.hold_at(sale, command).await
+    }
+
+    /// `sale`: the shard that decides.
+    pub(super) async fn hold_at(&self, sale: &SaleId, command: HoldCommand) -> Result<HoldAnswer, Failure> {
         // Before the call, so that the script recognizes the key when the runner sends the call again.
         let key = IdPart::random();
-        self.holds.submit(sale, HoldItem { key, command }).await
+        let asked = command.idempotency_key.is_none().then(|| self.asked(sale, key));
+        let answer = match self.holds.submit(sale, HoldItem { key, command }).await {
+            Ok(HoldAnswer::Decided(outcome)) => HoldAnswer::Decided(self.with_skus(outcome).await?),
+            Err(failure) if !failure.leaves_open() => {
+                asked.into_iter().for_each(Asked::answered);
+                return Err(failure);
+            }
+            other => other?,
+        };
+        asked.into_iter().for_each(Asked::answered);
+        Ok(answer)
     }
 
     /// Holds where the products are now, if the worker remembered a sale of before.
@@ -56,7 +73,7 @@ impl Store {
             Err(refusal) => return Ok(refusal),
         };
         match self.hold_in(&newer, shards, command).await? {
-            HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
+            HoldAnswer::Decided(outcome) => Ok(outcome),
             HoldAnswer::ProductNotFound(product, _) => Ok(HoldOutcome::ProductNotFound(product)),
         }
     }
@@ -92,8 +109,8 @@ pub(super) enum HoldAnswer {
 
 pub(super) struct HoldItem {
     /// The key of the hold that it may become.
-    pub(super) key: IdPart,
-    pub(super) command: HoldCommand,
+    key: IdPart,
+    command: HoldCommand,
 }
 
 impl HoldItem {

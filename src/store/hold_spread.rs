@@ -2,13 +2,7 @@
 
 use std::{rc::Rc, time::Instant};
 
-use super::{
-    Failure, Store,
-    gather::Supply,
-    hold::{HoldAnswer, HoldItem},
-    ids::IdPart,
-    spread::shard_for,
-};
+use super::{Failure, Store, gather::Supply, hold::HoldAnswer, spread::shard_for};
 use crate::domain::{
     hold::HoldCommand,
     ids::{ProductId, SaleId},
@@ -18,12 +12,11 @@ use crate::domain::{
 impl Store {
     /// A buyer is refused only for units that were free in no shard.
     pub(super) async fn hold_spread(&self, shards: Rc<[SaleId]>, command: HoldCommand) -> Result<HoldAnswer, Failure> {
-        let (shard, key) = (shard_for(&shards, &command), IdPart::random());
+        let shard = shard_for(&shards, &command);
         let until = Instant::now() + self.spreads.tries_max;
         let mut has_copied = false;
         while Instant::now() < until {
-            let item = HoldItem { key, command: command.clone() };
-            match self.holds.submit(shard, item).await? {
+            match self.hold_at(shard, command.clone()).await? {
                 HoldAnswer::Decided(HoldOutcome::InsufficientStock(short)) => {
                     let need = units_of(&command, short.product);
                     match self.spreads.survey(&shards, short.product, need).await? {

@@ -9,6 +9,7 @@
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`, `payment_later`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
+//! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `spread`, `hold_spread`, `gather`, `sums`: sales over several slots, and how units get to where buyers want them,
@@ -52,6 +53,7 @@ mod find_terms;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 mod gather;
+mod give_back;
 mod hold;
 mod hold_by_sku;
 mod hold_spread;
@@ -90,7 +92,7 @@ mod sweep;
 mod tail;
 mod terms;
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
@@ -124,6 +126,7 @@ pub use self::{
 use self::{
     confirm::Confirms,
     figures::Counters,
+    give_back::LostHolds,
     hold::Holds,
     joined::Joined,
     known_products::KnownProducts,
@@ -156,6 +159,9 @@ pub struct Store {
     ids: IdSigner,
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
+    lost_holds: Rc<LostHolds>,
+    /// The longest that a call waits for its turn, and then for Redis.
+    call_max: Duration,
     /// Readers that wait for events.
     waits: Rc<Waits>,
     /// Readers of the same list, and of the same events.
@@ -186,6 +192,8 @@ impl Store {
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: Confirms::batcher(blueprint),
+            lost_holds: Rc::default(),
+            call_max: limits.call,
             waits: Waits::new(Rc::clone(&runner)),
             product_lists: Joined::new(limits.queue_max),
             event_pages: Joined::new(limits.queue_max),

@@ -102,7 +102,8 @@ impl Store {
             return Ok(());
         }
         let FindOrderOutcome::Found(order) = self.find_order(id).await? else { return Ok(()) };
-        let has_none = matches!(order.status, OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::RefundRequired);
+        let has_none =
+            matches!(order.status, OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::RefundRequired);
         for line in order.lines.iter().filter(|_| has_none).map(|priced| priced.line) {
             self.spreads.gather(&shards, line.product, id.sale(), line.quantity.get()).await?;
         }

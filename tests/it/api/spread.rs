@@ -114,9 +114,8 @@ async fn nobody_is_refused_while_a_unit_is_free_in_any_shard() {
     assert_eq!(app.hold(1).await.refusal(), (409, "insufficient_stock"));
     // Many who come at once, each from a shard of their own.
     add(&app, 2, 16).await;
-    let buyers = (0..48).map(|n| {
-        hold(&app, json!({"product_id": 2, "quantity": 1, "customer_id": format!("customer-{n}")}))
-    });
+    let buyers =
+        (0..48).map(|n| hold(&app, json!({"product_id": 2, "quantity": 1, "customer_id": format!("customer-{n}")})));
     let answers = join_all(buyers).await;
     assert_eq!((count(&answers, 201), count(&answers, 409)), (16, 32), "{answers:?}");
 }

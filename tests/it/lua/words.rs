@@ -80,9 +80,10 @@ fn provoke_holds(bench: &mut Bench) {
     let now_ms = bench.now_ms;
     assert_eq!(word(&super::too_late::hold_until(bench, "e", now_ms - 1)), "too_late");
     assert_eq!(bench.counters(1), [6, 4, 0, 0]);
+    let by_buyer = [BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "buyer"];
     let keys = [book(), vec![key("hold:c"), key("order:c")]].concat();
-    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "released");
-    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "hold_expired");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &by_buyer)), "released");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &by_buyer)), "hold_expired");
     let find = |bench: &mut Bench, hold: &str| {
         let keys = [&units()[..], &[key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]].concat();
         word(&bench.call(Op::FindHold, &keys, &[]))
@@ -92,7 +93,7 @@ fn provoke_holds(bench: &mut Bench) {
     assert_eq!(bench.order("a"), "created");
     assert_eq!(find(bench, "a"), "converted");
     let keys = [book(), vec![key("hold:a"), key("order:a")]].concat();
-    assert_eq!(word(&bench.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "hold_converted");
+    assert_eq!(word(&bench.call(Op::Release, &keys, &by_buyer)), "hold_converted");
 }
 
 fn provoke_orders(bench: &mut Bench) {

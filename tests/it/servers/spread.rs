@@ -72,7 +72,8 @@ async fn one_hot_product_sells_on_three_primaries_and_exactly_as_often_as_there_
         }
     }
     let product = shop.get("/api/products/1").await.body;
-    let stock = ["total_stock", "available_stock", "held_stock", "sold_stock"].map(|name| product[name].as_u64().unwrap());
+    let stock =
+        ["total_stock", "available_stock", "held_stock", "sold_stock"].map(|name| product[name].as_u64().unwrap());
     assert_eq!(stock, [100, 0, 88, 12]);
     assert_eq!(shop.audit().await["sales"].as_array().map(Vec::len), Some(1));
     assert_eq!((sum_of(&cluster, "total"), sum_of(&cluster, "lent")), (100, 0));
@@ -85,7 +86,8 @@ async fn while_the_server_of_a_shard_is_away_others_buy_and_nobody_hears_that_al
     let cluster = Cluster::start(3, 0);
     let shop = Shop::open(&cluster.url(), &QUICK);
     offer(&shop, 3, 90).await;
-    let away = shards_of(&cluster).into_iter().map(|(_, owner)| owner).find(|n| *n != cluster.owner("fs1:{:all}:products"));
+    let away =
+        shards_of(&cluster).into_iter().map(|(_, owner)| owner).find(|n| *n != cluster.owner("fs1:{:all}:products"));
     let away = away.unwrap();
     signal_process(cluster.servers[away].pid(), "STOP");
     let during = join_all((0..30).map(|n| hold_of(&shop, n))).await;
@@ -121,7 +123,10 @@ async fn holds_over_one_slot_and_over_three() {
         offer(&shop, shards, 100_000_000).await;
         let cpu = || -> Vec<f64> {
             let used = |port: u16| {
-                ["used_cpu_user", "used_cpu_sys"].map(|name| info(port, "cpu", name).parse::<f64>().unwrap()).iter().sum()
+                ["used_cpu_user", "used_cpu_sys"]
+                    .map(|name| info(port, "cpu", name).parse::<f64>().unwrap())
+                    .iter()
+                    .sum()
             };
             cluster.servers.iter().map(|server| used(server.port)).collect()
         };
