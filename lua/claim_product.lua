@@ -6,17 +6,18 @@
 --
 -- uses   nothing
 -- KEYS   1 products HASH (product id -> '<sale>' or '<sale> <SKU>'; '~' in front: a deletion began; '+': its SKU is new;
---        '!' or '! <SKU>': it was deleted; '<sale>><sale>#<move> <SKU>': it moves), 2 skus HASH (SKU -> product id)
+--        '!' or '! <SKU>': it was deleted; '<sale>><sale>#<move> <SKU>': it moves; '<sale>*3': a sale of three shards),
+--        2 skus HASH (SKU -> product id)
 -- ARGV   1 product id, or '' for that of the SKU, else the next free one; 2 sale, or '' for a sale of its own ('p<id>');
---        3 SKU, or ''
+--        3 SKU, or ''; 4 '*' and the number of shards of the sale, or '' for one
 -- REPLY  already_exists, id      the product with this id has the id or the SKU, and is another one
 --        claimed, id, sale
 -- cost   O(1); without an id O(explicit ids above the count)
--- e.g.   KEYS = { 'products', 'skus' }  ARGV = { '', '', 'AIR-38' }  ->  { 'claimed', '1', 'p1' }
+-- e.g.   KEYS = { 'products', 'skus' }  ARGV = { '', '', 'AIR-38', '' }  ->  { 'claimed', '1', 'p1' }
 
 -- names
-local products_key, skus_key, id, sale, sku = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
-if #KEYS ~= 2 or #ARGV ~= 3 then
+local products_key, skus_key, id, sale, sku, shards = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if #KEYS ~= 2 or #ARGV ~= 4 then
   return redis.error_reply('ERR claim_product: wrong number of keys or arguments')
 end
 
@@ -29,7 +30,7 @@ if id == '' then
   id = string.format('%d', next_id)
 end
 if sale == '' then sale = 'p' .. id end
-local entry = sku ~= '' and sale .. ' ' .. sku or sale
+local entry = sale .. shards .. (sku ~= '' and ' ' .. sku or '')
 local claimed = redis.call('HGET', products_key, id)
 
 -- decision

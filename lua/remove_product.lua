@@ -28,8 +28,8 @@ end
 local last_write, currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'currency'))
 local now = guarded_now(last_write)
 if reclaim(now) then return { 'behind' } end
-local total, held, pending, sold, was_ordered = unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held',
-  id .. ':pending', id .. ':sold', id .. ':ordered'))
+local total, held, pending, sold, was_ordered, lent = unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held',
+  id .. ':pending', id .. ':sold', id .. ':ordered', id .. ':lent'))
 local row = product_row(id, product_key)
 local baggage = baggage_key and redis.call('HGETALL', baggage_key) or {}
 local refused = once_key and redis.call('GET', once_key)
@@ -37,13 +37,15 @@ local refused = once_key and redis.call('GET', once_key)
 -- decision
 if #baggage > 0 then return { 'removed', baggage } end
 if total and not refused and (was_ordered or pending ~= '0' or sold ~= '0') then refused = 'product_has_orders' end
-if total and not refused and held ~= '0' then refused = 'product_has_holds' end
+-- Units of other shards, or units that are there: a buyer wanted them a moment ago.
+local is_spread = (lent or '0') ~= '0'
+if total and not refused and (held ~= '0' or is_spread) then refused = 'product_has_holds' end
 if once_key then redis.call('SET', once_key, refused or 'product_not_found', 'PX', once_ms) end
 if refused or not total then return { refused or 'product_not_found' } end
 
 -- effects
 redis.call('HDEL', stock_key, id .. ':price', id .. ':earlier_prices', id .. ':total', id .. ':available', id .. ':held',
-  id .. ':pending', id .. ':sold', id .. ':max_per_hold', id .. ':rules')
+  id .. ':pending', id .. ':sold', id .. ':max_per_hold', id .. ':rules', id .. ':lent', id .. ':copied')
 redis.call('DEL', product_key)
 if baggage_key then
   local _, name, metadata, price, units, _, _, _, _, max_per_hold, rules = unpack(row)

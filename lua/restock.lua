@@ -1,5 +1,6 @@
 #!lua
 -- restock: changes how many units of a product there are, by so many or to so many, while it sells.
+-- Of a spread sale the first shard is asked: there units come and go.
 --
 -- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
@@ -9,7 +10,7 @@
 -- REPLY  behind                   lapsed units are left to reclaim: nothing was decided, call again
 --        product_not_found
 --        idempotency_key_reused   the key was used with another fingerprint
---        below_promised, floor    held + pending + sold: so many units are promised
+--        below_promised, floor    held + pending + sold: so many units are promised here
 --        above_maximum, most units
 --        restocked, now, currency, starts, ends, paused, product row, its row before or {}: this changed nothing
 -- cost   O(1 + due buckets)
@@ -30,8 +31,9 @@ local last_write, currency, starts, ends, paused =
   unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused'))
 local now = guarded_now(last_write)
 if reclaim(now) then return { 'behind' } end
-local total, held, pending, sold =
-  unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held', id .. ':pending', id .. ':sold'))
+local total, held, pending, sold, lent = unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held',
+  id .. ':pending', id .. ':sold', id .. ':lent'))
+lent = tonumber(lent or 0)
 local used_for = once_key and redis.call('GET', once_key)
 
 local function answer(before)
@@ -42,15 +44,17 @@ end
 if not total then return { 'product_not_found' } end
 if used_for then return used_for == fingerprint and answer({}) or { 'idempotency_key_reused' } end
 local floor = held + pending + sold
-local new_total = how == 'delta' and total + units or units
+-- What other shards have stays there.
+local new_total = how == 'delta' and total + units or units - lent
 if new_total < floor then return { 'below_promised', floor } end
-if new_total > most then return { 'above_maximum', most } end
+if new_total + lent > most then return { 'above_maximum', most } end
 
 -- effects
 local before = product_row(id, product_key)
 redis.call('HSET', stock_key, id .. ':total', int(new_total), id .. ':available', int(new_total - floor))
 if once_key then redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
 if int(new_total) == total then return answer({}) end
+frees = new_total > tonumber(total)
 log_product_event('product.restocked', product_row(id, product_key), now, before)
 write_book()
 return answer(before)

@@ -18,6 +18,8 @@ local orders, lists, texts, stored, holds = {}, {}, {}, {}, {}
 local changed_orders, new_orders, ended_holds = {}, {}, {}
 -- Sums of units, by counter ('1:available') and by bucket.
 local moved, due_back = {}, {}
+-- Whether the script makes units available.
+local frees = false
 -- Products of new orders, by id.
 local ordered = {}
 -- Entries of the event log, each as its fields and values.
@@ -203,6 +205,7 @@ end
 local function write_units()
   for counter, units in pairs(moved) do
     if units ~= 0 then redis.call('HINCRBY', stock_key, counter, int(units)) end
+    frees = frees or units > 0 and counter:find(':available', 1, true)
   end
   for product in pairs(ordered) do redis.call('HSET', stock_key, product .. ':ordered', 1) end
   for _, sum in pairs(due_back) do
@@ -253,7 +256,7 @@ local function write_book()
   for _, fields in ipairs(logged) do
     redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', unpack(fields))
   end
-  stamp()
+  if frees then stamp(FREED, int(written_at)) else stamp() end
 end
 
 -- Here and not in lib/customers, because hold has that and never buys. Negative units give back what was bought.

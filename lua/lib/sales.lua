@@ -30,6 +30,7 @@ end
 
 -- Writes a product all of whose units are available.
 local function write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
+  frees = true
   redis.call('HSET', product_key, 'name', name)
   if metadata ~= '' then redis.call('HSET', product_key, 'metadata', metadata) end
   redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
@@ -54,7 +55,9 @@ end
 local function log_product_event(kind, row, now, before, ...)
   local currency, starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'currency', 'starts', 'ends', 'paused'))
   local id, name, metadata,
-    price, total, available, held, pending, sold, max_per_hold, rules, next_ms = unpack(row)
+    price, total, available, held, pending, sold, max_per_hold, rules, next_ms, lent = unpack(row)
+  -- In the log the product has all its units, wherever they are.
+  if lent ~= '0' then total, available = int(total + lent), int(available + lent) end
   log_event(kind, now, 'product', id, 'currency', currency, 'starts', starts or '', 'ends', ends or '',
     'paused', paused or '', 'name', name,
     'metadata', metadata,

@@ -5,8 +5,10 @@
 local sale_key, stock_key, lapses_key, deadlines_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 -- Every script that writes stores when it did, for the guard in clock, and for those who ask whether something was written.
-local function stamp()
-  redis.call('HSET', sale_key, 'last_write', int(written_at))
+-- One that makes units available also says so with FREED, for buyers of a sale that is spread over several slots.
+local FREED = 'last_freed'
+local function stamp(...)
+  redis.call('HSET', sale_key, 'last_write', int(written_at), ...)
 end
 
 -- '<deadline>:<product>:<kind>'. kind: h(eld) or p(ending).
@@ -44,7 +46,7 @@ local function reclaim(now)
   end
   redis.call('HDEL', lapses_key, unpack(due))
   redis.call('ZREM', deadlines_key, unpack(due))
-  stamp()
+  stamp(FREED, int(written_at))
   return #due == RECLAIM_MAX
 end
 

@@ -7,7 +7,7 @@ use crate::{
     config::{Secret, Settings},
     domain::{
         act::Act,
-        ids::ProductId,
+        ids::{ProductId, Shards},
         money::{Amount, Currency},
         outcome::PutProductOutcome,
         product::NewProduct,
@@ -46,6 +46,7 @@ pub(super) fn adapt(settings: &mut Settings, says_unsigned: bool) -> Option<Stri
 /// Adds product 1, unless an earlier run added it.
 pub(super) async fn seed(store: &Store) -> Result<(), String> {
     let product = NewProduct {
+        shards: Shards::ONE,
         id: ProductId::new(1),
         sale: None,
         name: Name::parse(NAME).ok_or("the demo product has no name")?,

@@ -159,6 +159,10 @@ struct NewProductArgs {
     #[arg(long, requires = "sale")]
     #[serde(skip)]
     new_sale: bool,
+    /// Hash slots over which its own sale is spread, for ever [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count, conflicts_with = "sale")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<u64>,
     /// Name for people
     #[arg(long, value_parser = filled)]
     name: String,

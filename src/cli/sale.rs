@@ -91,6 +91,9 @@ enum SaleCommand {
         /// Sale id, 1 to 32 of a-z, 0-9 and - [default: the service makes one]
         #[arg(value_parser = filled)]
         id: Option<String>,
+        /// Hash slots over which its units are spread, for ever: for more holds than one server of a cluster decides [default: 1]
+        #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
+        shards: Option<u64>,
         #[command(flatten)]
         terms: SaleTermArgs,
     },
@@ -262,10 +265,13 @@ pub(super) fn run(common: &CommonArgs, args: &SaleArgs) -> Exit {
     args.service.run(common, async |client| match &args.command {
         SaleCommand::List => list(client, &args.service).await,
         SaleCommand::Show { id } => answer(client, args, ApiCall::get(path(id))).await,
-        SaleCommand::Create { id, terms } => {
+        SaleCommand::Create { id, shards, terms } => {
             let mut sale = terms.body()?;
             if let Some(id) = id {
                 sale["id"] = id.as_str().into();
+            }
+            if let Some(shards) = shards {
+                sale["shards"] = (*shards).into();
             }
             answer(client, args, ApiCall::post(CallPath::of(SALES), &sale)).await
         }

@@ -33,7 +33,7 @@ impl ListCursor {
         // In the one way in which it is written.
         let ms: i64 = ms.parse().ok().filter(|number: &i64| *number >= 0 && number.to_string() == ms)?;
         let fits = plain && (1..=KEY_CHARS_MAX).contains(&key.len());
-        fits.then_some(Self { sale: SaleId::parse(sale)?, ms, key: key.to_owned() })
+        fits.then_some(Self { sale: SaleId::parse_shard(sale)?, ms, key: key.to_owned() })
     }
 }
 

@@ -113,9 +113,24 @@ impl EventCursor {
         let mut named = BTreeMap::new();
         for name in rest.split('~').filter(|_| !rest.is_empty()) {
             let (sale, position) = name.split_once(':')?;
-            named.insert(SaleId::parse(sale)?, Position::parse(position)?);
+            named.insert(SaleId::parse_shard(sale)?, Position::parse(position)?);
         }
         (since_ms.is_some() || named.len() == 1).then_some(Self { since_ms, named })
+    }
+
+    /// What it says of one sale and its shards.
+    #[must_use]
+    pub fn within(&self, sale: &SaleId) -> Self {
+        let mut named = self.named.clone();
+        named.retain(|shard, _| shard.name() == sale.as_str());
+        if named.is_empty() { Self::since(self.since_ms()) } else { Self { since_ms: self.since_ms, named } }
+    }
+
+    /// The same for a reader of several shards of a sale. The id of an event says that what came before it was seen in all of them.
+    #[must_use]
+    pub fn of_shards(self) -> Self {
+        let event = self.named.values().next().map(|position| position.ms());
+        Self { since_ms: self.since_ms.or(event), ..self }
     }
 
     /// Whether it says something of this one sale only, and nothing of others.

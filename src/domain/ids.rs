@@ -5,7 +5,9 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 /// Characters of the key and of the tag of a signed id.
 pub const PART_CHARS: usize = 12;
 
-/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot. Shared, because every hold of a sale names it.
+/// A sale: `[a-z0-9-]{1,32}`. One sale is one hash slot, unless it is spread over several: then it is the first of its shards,
+/// and the others have its name with a number, `drop_17`, which no shop can choose. Keys and ids name the shard, and everything
+/// that the service shows names the [whole](SaleId::whole). Shared, because every hold of a sale names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SaleId(Arc<str>);
 
@@ -14,6 +16,35 @@ impl SaleId {
     pub fn parse(text: &str) -> Option<Self> {
         let legible = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         (legible && (1..=32).contains(&text.len())).then(|| Self(text.into()))
+    }
+
+    /// A sale or a shard of one, as keys and ids have it.
+    pub fn parse_shard(text: &str) -> Option<Self> {
+        let Some((sale, number)) = text.split_once('_') else { return Self::parse(text) };
+        let number = number.parse::<u16>().ok().filter(|read| *read > 0 && read.to_string() == number)?;
+        Some(Self::parse(sale)?.shard(number))
+    }
+
+    /// The shard of this sale with this number.
+    #[must_use]
+    pub fn shard(&self, number: u16) -> Self {
+        Self(format!("{}_{number}", self.0).into())
+    }
+
+    /// Whether it is another shard of a sale than the first.
+    pub fn is_shard(&self) -> bool {
+        self.0.contains('_')
+    }
+
+    /// The sale that this is a shard of, or itself.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        self.0.split_once('_').map_or_else(|| self.clone(), |(sale, _)| Self(sale.into()))
+    }
+
+    /// The name of the [whole](SaleId::whole).
+    pub fn name(&self) -> &str {
+        self.0.split_once('_').map_or(&self.0, |(sale, _)| sale)
     }
 
     /// The sale `p0`, which keeps payment events about ids that this service never made. It can never have a product,
@@ -35,6 +66,29 @@ impl SaleId {
 impl fmt::Display for SaleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Over how many hash slots a sale is spread. It never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shards(u8);
+
+impl Shards {
+    pub const ONE: Self = Self(1);
+    pub const MAX: u64 = 64;
+
+    /// `None` when it is not 1 to 64.
+    pub fn new(count: u64) -> Option<Self> {
+        u8::try_from(count).ok().filter(|count| (1..=Self::MAX).contains(&u64::from(*count))).map(Self)
+    }
+
+    pub fn get(self) -> u64 {
+        self.0.into()
+    }
+
+    /// Whether the sale is spread at all.
+    pub fn are_several(self) -> bool {
+        self.0 > 1
     }
 }
 
@@ -112,7 +166,7 @@ impl<K: IdKind> SignedId<K> {
         // By length: the key and the tag may contain `_` themselves.
         let (head, parts) = rest.split_at(rest.len().checked_sub(2 * PART_CHARS)?);
         let (key, tag) = parts.split_at(PART_CHARS);
-        Some((SaleId::parse(head.strip_suffix('_')?)?, key, tag))
+        Some((SaleId::parse_shard(head.strip_suffix('_')?)?, key, tag))
     }
 
     /// The text that clients see.
@@ -142,6 +196,21 @@ mod tests {
         assert_eq!(HoldId::split(id.as_str()), Some((sale.clone(), "key_key_key_", "_tag_tag_tag")));
         assert_eq!((id.sale(), id.key()), (&sale, "key_key_key_"));
         assert_eq!(OrderId::split(id.as_str()), None);
+    }
+
+    #[test]
+    fn a_shard_is_named_in_ids_and_no_shop_can_choose_its_name() {
+        let (sale, shard) = (SaleId::parse("drop-1").unwrap(), SaleId::parse_shard("drop-1_17").unwrap());
+        assert_eq!((sale.shard(17), shard.whole(), shard.name()), (shard.clone(), sale.clone(), "drop-1"));
+        assert_eq!((sale.whole(), sale.is_shard(), shard.is_shard()), (sale, false, true));
+        let id = HoldId::signed(shard.clone(), "key_key_key_", "_tag_tag_tag");
+        assert_eq!(HoldId::split(id.as_str()), Some((shard, "key_key_key_", "_tag_tag_tag")));
+        assert_eq!(SaleId::parse("drop_17"), None);
+        for text in ["drop_", "drop_0", "drop_01", "drop_1_2", "drop_x", "_1", "drop_70000"] {
+            assert_eq!(SaleId::parse_shard(text), None, "{text}");
+        }
+        let counts = [0, 1, 64, 65, 256 + 2].map(|count| Shards::new(count).map(Shards::get));
+        assert_eq!(counts, [None, Some(1), Some(64), None, None]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct OrderFilter {
 
 impl OrderFilter {
     pub fn accepts(&self, order: &Order) -> bool {
-        self.sale.as_ref().is_none_or(|sale| order.hold.sale() == sale)
+        self.sale.as_ref().is_none_or(|sale| order.hold.sale().name() == sale.as_str())
             && self.status.is_none_or(|status| order.status == status)
             && self.customer.as_ref().is_none_or(|customer| order.customer.as_ref() == Some(customer))
             && self.product.is_none_or(|product| order.lines.iter().any(|line| line.line.product == product))

@@ -311,6 +311,8 @@ pub enum MoveProductOutcome {
     CurrencyDiffers {
         sale_currency: Currency,
     },
+    /// This sale is spread over several slots, and its products stay in it.
+    SaleIsSpread(SaleId),
     /// An order of it was made.
     HasOrders,
     HasHolds,

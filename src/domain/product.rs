@@ -1,7 +1,7 @@
 //! Products and their units.
 
 use super::{
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     limits::Group,
     metadata::Metadata,
     money::{Amount, Currency, LINE_TOTAL_MAX},
@@ -47,6 +47,8 @@ pub struct Product {
     pub visibility: Visibility,
     /// It is sold no more, and only admins see it. Its holds and orders go on.
     pub archived: bool,
+    /// In a shard of a spread sale: its units that other shards have or that are under way, less those of others here.
+    pub lent: i64,
 }
 
 impl Product {
@@ -63,6 +65,8 @@ pub struct NewProduct {
     pub id: Option<ProductId>,
     /// `None`: the product gets a sale of its own.
     pub sale: Option<SaleId>,
+    /// Of a sale of its own. A sale that the product names has its own number.
+    pub shards: Shards,
     pub name: Name,
     pub sku: Option<Sku>,
     pub metadata: Option<Metadata>,

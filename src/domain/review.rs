@@ -30,7 +30,7 @@ impl ReviewId {
         let rest = text.strip_prefix("review_")?;
         let at = rest.len().checked_sub(KEY_CHARS)?;
         let (sale, key) = rest.is_ascii().then(|| rest.split_at(at))?;
-        Self::new(SaleId::parse(sale.strip_suffix('_')?)?, key)
+        Self::new(SaleId::parse_shard(sale.strip_suffix('_')?)?, key)
     }
 
     pub fn key(&self) -> &str {

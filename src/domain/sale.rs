@@ -1,6 +1,12 @@
 //! Sales: products that are sold under the same terms.
 
-use super::{ids::SaleId, money::Currency, quantity::Quantity, text::Name, visibility::Visibility};
+use super::{
+    ids::{SaleId, Shards},
+    money::Currency,
+    quantity::Quantity,
+    text::Name,
+    visibility::Visibility,
+};
 
 /// What happens to an order when the shop says that its payment failed. A card that is declined does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +166,8 @@ pub struct Sale {
     pub terms: SaleTerms,
     /// `None` until it has a product.
     pub currency: Option<Currency>,
+    /// Over how many slots it is spread, for ever.
+    pub shards: Shards,
 }
 
 /// Lengths in milliseconds that a sale has when it is made without its own.

@@ -74,6 +74,7 @@ codes! {
     ProductHasOrders       "product_has_orders"       409 "The product has orders";
     ProductHasHolds        "product_has_holds"        409 "The product has holds";
     ProductHasSku          "product_has_sku"          409 "The product has a SKU";
+    SaleIsSpread           "sale_is_spread"           409 "The sale is spread";
     HoldConverted          "hold_converted"           409 "The hold is an order already";
     OrderNotCancellable    "order_not_cancellable"    409 "The order cannot be cancelled";
     OrderNotPending        "order_not_pending"        409 "The order is not pending";

@@ -3,7 +3,7 @@
 use super::problem::{Code, Problem};
 use crate::{
     domain::{
-        ids::{OrderId, ProductId},
+        ids::{OrderId, ProductId, SaleId},
         limits::CustomerLimit,
         money::LINE_TOTAL_MAX,
         order::{Order, OrderStatus},
@@ -39,6 +39,13 @@ pub(super) fn product_has_orders() -> Problem {
 pub(super) fn product_has_holds() -> Problem {
     let detail = "units of this product are held: hide it, and try again when they came back";
     Problem::new(Code::ProductHasHolds, detail)
+}
+
+pub(super) fn sale_is_spread(sale: &SaleId) -> Problem {
+    let detail = format!(
+        "the sale {sale} is spread over several slots, and products neither leave nor enter it: make another product"
+    );
+    Problem::new(Code::SaleIsSpread, detail).with("sale", sale.as_str())
 }
 
 pub(super) fn hold_not_found() -> Problem {

@@ -3,7 +3,7 @@
 use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, record::rules, unknown_word};
 use crate::domain::{
     act::Act,
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     money::LINE_TOTAL_MAX,
     outcome::ChangeProductOutcome,
     product::ProductChange,
@@ -35,12 +35,12 @@ impl Store {
         act: &Act,
     ) -> Result<ChangeProductOutcome, Failure> {
         let Some(sale) = self.sale_of(id).await? else { return Ok(ChangeProductOutcome::ProductNotFound) };
-        let outcome = self.change_product_of(&sale, id, change, None, act).await?;
+        let outcome = self.change_product_of((&sale.0, sale.1), id, change, None, act).await?;
         if outcome != ChangeProductOutcome::ProductNotFound {
             return Ok(outcome);
         }
-        match self.sale_instead(id, &sale).await? {
-            Some(newer) => self.change_product_of(&newer, id, change, None, act).await,
+        match self.sale_instead(id, &sale.0).await? {
+            Some(newer) => self.change_product_of((&newer.0, newer.1), id, change, None, act).await,
             None => Ok(outcome),
         }
     }
@@ -48,7 +48,7 @@ impl Store {
     /// `new_sku`: the product has it since a moment ago.
     pub(super) async fn change_product_of(
         &self,
-        sale: &SaleId,
+        (sale, shards): (&SaleId, Shards),
         id: ProductId,
         change: &ProductChange,
         new_sku: Option<&Sku>,
@@ -64,6 +64,11 @@ impl Store {
         match word.as_str() {
             "changed" => {
                 let mut changed = record::product::changed_product(sale, &mut reply)?;
+                if shards.are_several() {
+                    let shards = self.spreads.shards(sale, shards);
+                    self.spreads.copy_to_shards(&shards, Some(id)).await.map_err(Failure::after_decision)?;
+                    changed = self.sum_change(&shards, changed).await.map_err(Failure::after_decision)?;
+                }
                 match new_sku {
                     Some(_) => changed.after.sku = new_sku.cloned(),
                     None => changed = self.with_skus(changed).await?,

@@ -15,7 +15,12 @@ impl Store {
         let call = self.terms.for_act(ScriptCall::of(Op::ChangeSale).keys(SaleKeys(id).book()), act);
         let (word, mut reply) = self.runner.call(call.pairs(record::sale::stored_change(change))).await?;
         match word.as_str() {
-            "changed" => Ok(ChangeSaleOutcome::Changed(record::sale::changed(id, &mut reply)?)),
+            "changed" => {
+                let changed = record::sale::changed(id, &mut reply)?;
+                let shards = self.spreads.shards(id, changed.after.shards);
+                self.spreads.copy_to_shards(&shards, None).await.map_err(Failure::after_decision)?;
+                Ok(ChangeSaleOutcome::Changed(changed))
+            }
             "sale_not_found" => Ok(ChangeSaleOutcome::SaleNotFound),
             "terms_conflict" => Ok(ChangeSaleOutcome::TermsConflict { term: conflict(&reply.text()?)? }),
             word => Err(unknown_word(Op::ChangeSale, word)),

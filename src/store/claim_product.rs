@@ -4,10 +4,11 @@ use super::{
     Failure, Op, ScriptCall, Store,
     change_listing::product_id,
     keys::{PRODUCTS, SKUS},
+    listing::spread,
     unknown_word,
 };
 use crate::domain::{
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     product::NewProduct,
 };
 
@@ -15,6 +16,7 @@ use crate::domain::{
 pub(super) struct Claim {
     pub id: ProductId,
     pub sale: SaleId,
+    pub shards: Shards,
 }
 
 impl Store {
@@ -25,10 +27,11 @@ impl Store {
             .key(SKUS)
             .arg(product.id.map_or_else(String::new, |id| id.to_string()))
             .arg(product.sale.as_ref().map_or("", |sale| sale.as_str()))
-            .arg(product.sku.as_ref().map_or("", |sku| sku.as_str()));
+            .arg(product.sku.as_ref().map_or("", |sku| sku.as_str()))
+            .arg(spread(product.shards));
         let (word, mut reply) = self.runner.call(call).await?;
         match word.as_str() {
-            "claimed" => Ok(Ok(Claim { id: product_id(&mut reply)?, sale: reply.sale_id()? })),
+            "claimed" => Ok(Ok(Claim { id: product_id(&mut reply)?, sale: reply.sale_id()?, shards: product.shards })),
             "already_exists" => Ok(Err(product_id(&mut reply)?)),
             word => Err(unknown_word(Op::ClaimProduct, word)),
         }

@@ -67,13 +67,36 @@ impl Store {
         act: &Act,
         has_removed: &mut bool,
     ) -> Result<Option<DeleteProductOutcome>, Failure> {
-        match self.remove_product(&listing.sale, id, None, act).await? {
+        match self.remove_everywhere(id, listing, act).await? {
             RemoveOutcome::HasOrders => return self.is_kept(id, listing, DeleteProductOutcome::HasOrders).await,
             RemoveOutcome::HasHolds => return self.is_kept(id, listing, DeleteProductOutcome::HasHolds).await,
             RemoveOutcome::Removed(_) => *has_removed = true,
             RemoveOutcome::ProductNotFound => {}
         }
         Ok(self.bury(id, listing, &Step::Deleting).await?.then_some(DeleteProductOutcome::Deleted))
+    }
+
+    /// Takes the product out of its sale: out of the other shards first, which give their units back. Where one has holds or
+    /// orders of it, all shards have it again.
+    async fn remove_everywhere(&self, id: ProductId, listing: &Listing, act: &Act) -> Result<RemoveOutcome, Failure> {
+        let shards = self.spreads.shards(&listing.sale, listing.shards);
+        if listing.shards.are_several() {
+            self.spreads.finish_loans(&shards, id).await?;
+        }
+        for shard in shards.iter().skip(1).chain(&shards[..1]) {
+            if shard.is_shard() {
+                self.spreads.drain(&shards, id, shard).await?;
+            }
+            let outcome = self.remove_product(shard, id, None, act).await?;
+            if matches!(outcome, RemoveOutcome::HasOrders | RemoveOutcome::HasHolds) {
+                self.spreads.copy_to_shards(&shards, Some(id)).await?;
+                return Ok(outcome);
+            }
+            if *shard == shards[0] {
+                return Ok(outcome);
+            }
+        }
+        Ok(RemoveOutcome::ProductNotFound)
     }
 
     /// Notes that the product is gone, and frees its SKU. Whether the entry was still that of `noted`.

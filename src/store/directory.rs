@@ -8,7 +8,7 @@ use super::{
     record,
 };
 use crate::domain::{
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     money::Currency,
     sku::{ProductKey, Sku},
 };
@@ -30,27 +30,35 @@ pub(super) async fn all_sales(runner: &Runner) -> Result<Vec<SaleId>, Failure> {
 }
 
 impl Store {
-    /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. `None` when
-    /// there is no such sale.
+    /// The sale, or all sales in the order of their names, with the one that keeps unmatched payment events. Each with all its
+    /// shards. `None` when there is no such sale.
     pub(super) async fn sales(&self, one: Option<&SaleId>) -> Result<Option<Vec<SaleId>>, Failure> {
         if let Some(sale) = one {
             let found = self.runner.plain(redis::cmd("SISMEMBER").arg(SALES).arg(sale.as_str())).await?;
-            let exists = Reply::one(found).int()? == 1 || *sale == self.unmatched_sale;
-            return Ok(exists.then(|| vec![sale.clone()]));
+            if Reply::one(found).int()? == 0 {
+                return Ok((*sale == self.unmatched_sale).then(|| vec![sale.clone()]));
+            }
+            let mut shards = self.shards_of(sale).await?.to_vec();
+            shards.sort_unstable();
+            return Ok(Some(shards));
         }
         all_sales(&self.runner).await.map(Some)
     }
 
-    pub(super) async fn add_to_sales(&self, sale: &SaleId) -> Result<(), Failure> {
-        self.runner.plain(redis::cmd("SADD").arg(SALES).arg(sale.as_str())).await.map(|_| ())
+    /// Adds the sale, with all its shards.
+    pub(super) async fn add_to_sales(&self, sale: &SaleId, shards: Shards) -> Result<(), Failure> {
+        let mut add = redis::cmd("SADD");
+        add.arg(SALES);
+        self.spreads.shards(sale, shards).iter().for_each(|shard| _ = add.arg(shard.as_str()));
+        self.runner.plain(&add).await.map(|_| ())
     }
 
-    /// The sale of a product, which the worker remembers.
-    pub(super) async fn sale_of(&self, product: ProductId) -> Result<Option<SaleId>, Failure> {
+    /// The sale of a product and its shards, which the worker remembers.
+    pub(super) async fn sale_of(&self, product: ProductId) -> Result<Option<(SaleId, Shards)>, Failure> {
         if let Some(sale) = self.known_products.sale(product) {
             return Ok(Some(sale));
         }
-        Ok(self.listing_of(product).await?.map(|listing| listing.sale))
+        Ok(self.listing_of(product).await?.map(|listing| (listing.sale, listing.shards)))
     }
 
     /// What the directory says of a product, which the worker remembers.
@@ -101,9 +109,13 @@ impl Store {
     }
 
     /// The sale of a product that is not in this one, where the worker remembers it.
-    pub(super) async fn sale_instead(&self, product: ProductId, of: &SaleId) -> Result<Option<SaleId>, Failure> {
+    pub(super) async fn sale_instead(
+        &self,
+        product: ProductId,
+        of: &SaleId,
+    ) -> Result<Option<(SaleId, Shards)>, Failure> {
         self.known_products.forget(product);
-        Ok(self.sale_of(product).await?.filter(|sale| sale != of))
+        Ok(self.sale_of(product).await?.filter(|(sale, _)| sale != of))
     }
 
     /// The product with this SKU, which the worker remembers.
@@ -163,7 +175,7 @@ impl Store {
     }
 
     /// All products that were given an id and not deleted, by id.
-    pub(super) async fn products(&self) -> Result<Vec<(ProductId, SaleId)>, Failure> {
+    pub(super) async fn products(&self) -> Result<Vec<(ProductId, Listing)>, Failure> {
         let asked = self.known_products.moment();
         let all = Reply::read(self.runner.plain(redis::cmd("HGETALL").arg(PRODUCTS)).await?)?;
         let entry = |(product, text): (String, String)| {
@@ -176,8 +188,8 @@ impl Store {
         let listed = all.fields()?.into_iter().filter_map(|pair| entry(pair).transpose());
         let listed = listed.collect::<Result<Vec<_>, Failure>>()?;
         self.known_products.remember(&listed, asked);
-        let mut products: Vec<_> = listed.into_iter().map(|(product, listing)| (product, listing.sale)).collect();
-        products.sort_unstable();
+        let mut products = listed;
+        products.sort_unstable_by_key(|(product, _)| *product);
         Ok(products)
     }
 

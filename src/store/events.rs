@@ -75,6 +75,7 @@ impl Store {
         let start = match &query.start {
             EventStart::Latest => return self.latest_events(sales, now_ms, query).await,
             EventStart::Since(ms) => EventCursor::since((*ms).min(now_ms)),
+            EventStart::After(cursor) if sales.len() > 1 => cursor.clone().of_shards(),
             EventStart::After(cursor) => cursor.clone(),
         };
         if start.since_ms() > now_ms {
@@ -90,7 +91,9 @@ impl Store {
         query: &EventQuery,
         start: &EventCursor,
     ) -> Result<ListEventsOutcome, Failure> {
-        let sales = query.sale.clone().map_or_else(|| look.ends.keys().cloned().collect(), |sale| vec![sale]);
+        let is_wanted = |shard: &&SaleId| query.sale.as_ref().is_none_or(|sale| shard.name() == sale.as_str());
+        let sales: Vec<_> = look.ends.keys().filter(is_wanted).cloned().collect();
+        let start = if sales.len() > 1 { &start.clone().of_shards() } else { start };
         let reading = Reading::new(sales, start, Some(Rc::clone(&look.ends)));
         let page = self.read_page(reading, query, start, look.now_ms).await?;
         Ok(ListEventsOutcome::Page(Rc::new(page)))
@@ -162,6 +165,9 @@ impl Store {
             }
             reading.see(&sale, position);
             let fields = Reply::read(fields)?.fields()?;
+            if is_copy(&sale, &fields) {
+                continue;
+            }
             let kind = record::event::kind(fields.text("type")?)?;
             if query.kinds.is_empty() || query.kinds.contains(&kind) {
                 reading.events.push(self.event(&sale, position, &fields)?);
@@ -276,7 +282,9 @@ impl Reading {
             None => self.has_more.then_some(self.last_ms),
         };
         let next = cursor(query, self.seen, start.since_ms(), now_ms, more_from);
-        EventPage { events: self.events, next, has_more: self.has_more, missing: self.missing.into_iter().collect() }
+        let missing: BTreeSet<_> = self.missing.iter().map(SaleId::whole).collect();
+        let missing = missing.into_iter().collect();
+        EventPage { events: self.events, next, has_more: self.has_more, missing }
     }
 }
 
@@ -288,13 +296,19 @@ fn cursor(
     now_ms: u64,
     more_from: Option<u64>,
 ) -> EventCursor {
-    let mut seen = seen.into_iter();
-    match query.sale.as_ref().and_then(|_| seen.next()) {
+    let mut seen: Vec<_> = seen.into_iter().collect();
+    match query.sale.as_ref().filter(|_| seen.len() == 1).and_then(|_| seen.pop()) {
         // A sale whose log is empty, or has lost its end, is read on from where it was.
         Some((_, Seen::Before(ms))) => EventCursor::since(ms.max(since_ms)),
         Some((sale, seen)) => EventCursor::of_sale(sale, seen),
         None => EventCursor::of_sales(seen, since_ms, now_ms, more_from),
     }
+}
+
+/// Whether an event of a shard only says what the event of the whole sale says: its terms, or a product of it.
+fn is_copy(shard: &SaleId, fields: &Fields) -> bool {
+    let is_of_terms = fields.get("terms").is_some() || fields.get("product").is_some();
+    shard.is_shard() && is_of_terms && fields.get("repair").is_none()
 }
 
 pub(super) async fn redis_now_ms(runner: &Runner) -> Result<u64, Failure> {

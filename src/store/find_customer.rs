@@ -1,14 +1,17 @@
 //! `find_customer`: what counts for a customer, in one sale or in all, and which of the latest orders are theirs.
 
+use std::collections::BTreeMap;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failure, Op, Reply, ScriptCall, Store, audit::bucket, keys::SaleKeys, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, audit::bucket, keys::SaleKeys, spread::shard_of, unknown_word};
 use crate::domain::{
     cursor::ListCursor,
     customer::{Counted, Customer, SaleCustomer},
     ids::{ProductId, SaleId},
     order::Order,
     outcome::{FindCustomerOutcome, FindSaleOutcome},
+    sale::Sale,
     text::CustomerId,
 };
 
@@ -33,7 +36,8 @@ impl Store {
         customer: &CustomerId,
         sale: Option<&SaleId>,
     ) -> Result<FindCustomerOutcome, Failure> {
-        let Some(ids) = self.sales(sale).await? else { return Ok(FindCustomerOutcome::SaleNotFound) };
+        let Some(all) = self.sales(sale).await? else { return Ok(FindCustomerOutcome::SaleNotFound) };
+        let ids = self.shards_for(customer, all).await?;
         if ids.len() > SALES_MAX {
             return Ok(FindCustomerOutcome::TooManySales { sales: ids.len() });
         }
@@ -60,6 +64,22 @@ impl Store {
         Ok(FindCustomerOutcome::Found(answer))
     }
 
+    /// Of each sale the shard of the customer, by the names of the sales.
+    async fn shards_for(&self, customer: &CustomerId, all: Vec<SaleId>) -> Result<Vec<SaleId>, Failure> {
+        let mut is_spread: BTreeMap<SaleId, bool> = BTreeMap::new();
+        for shard in all {
+            *is_spread.entry(shard.whole()).or_default() |= shard.is_shard();
+        }
+        let one = async |(sale, is_spread): (SaleId, bool)| {
+            if !is_spread {
+                return Ok(sale);
+            }
+            let shards = self.shards_of(&sale).await?;
+            Ok(shard_of(&shards, customer.as_str()).clone())
+        };
+        stream::iter(is_spread).map(one).buffered(CALLS_AT_ONCE).try_collect().await
+    }
+
     async fn customer_of(
         &self,
         sale: &SaleId,
@@ -76,6 +96,7 @@ impl Store {
         };
         // The one that keeps unmatched payment events has no terms.
         let FindSaleOutcome::Found(terms) = self.find_sale(sale).await? else { return Ok(None) };
+        let terms = Sale { id: sale.whole(), ..terms };
         let ids: Vec<ProductId> = counted.products().into_iter().collect();
         let mut products = Vec::new();
         for some in ids.chunks(PRODUCTS_MAX) {

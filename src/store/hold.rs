@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     hold::{Hold, HoldCommand},
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     limits::{CustomerLimit, Group},
     outcome::{HoldOutcome, Shortage},
     sale::SaleStatus,
@@ -23,17 +23,25 @@ impl Store {
     /// [`Failure`]; after a timeout the hold may exist. The same command with its idempotency key then finds it, and one without is
     /// given back.
     pub async fn hold(&self, command: HoldCommand) -> Result<HoldOutcome, Failure> {
-        let sale = match self.one_sale(&command).await? {
+        let (sale, shards) = match self.one_sale(&command).await? {
             Ok(sale) => sale,
             Err(refusal) => return Ok(refusal),
         };
-        match self.hold_in(&sale, command).await? {
+        match self.hold_in(&sale, shards, command).await? {
             HoldAnswer::Decided(outcome) => Ok(outcome),
             HoldAnswer::ProductNotFound(product, command) => Box::pin(self.hold_instead(&sale, product, command)).await,
         }
     }
 
-    async fn hold_in(&self, sale: &SaleId, command: HoldCommand) -> Result<HoldAnswer, Failure> {
+    async fn hold_in(&self, sale: &SaleId, shards: Shards, command: HoldCommand) -> Result<HoldAnswer, Failure> {
+        if shards.are_several() {
+            return Box::pin(self.hold_spread(self.spreads.shards(sale, shards), command)).await;
+        }
+        self.hold_at(sale, command).await
+    }
+
+    /// `sale`: the shard that decides.
+    pub(super) async fn hold_at(&self, sale: &SaleId, command: HoldCommand) -> Result<HoldAnswer, Failure> {
         // Before the call, so that the script recognizes the key when the runner sends the call again.
         let key = IdPart::random();
         let asked = command.idempotency_key.is_none().then(|| self.asked(sale, key));
@@ -59,27 +67,29 @@ impl Store {
         for line in command.lines.as_slice() {
             self.sale_instead(line.product, sale).await?;
         }
-        let newer = match self.one_sale(&command).await? {
-            Ok(newer) if newer != *sale => newer,
+        let (newer, shards) = match self.one_sale(&command).await? {
+            Ok(newer) if newer.0 != *sale => newer,
             Ok(_) => {
                 self.check_made(sale).await?;
                 return Ok(HoldOutcome::ProductNotFound(missing));
             }
             Err(refusal) => return Ok(refusal),
         };
-        match self.hold_in(&newer, command).await? {
+        match self.hold_in(&newer, shards, command).await? {
             HoldAnswer::Decided(outcome) => Ok(outcome),
             HoldAnswer::ProductNotFound(product, _) => Ok(HoldOutcome::ProductNotFound(product)),
         }
     }
 
     /// The sale of all products of the command, or the refusal where they are not of one sale.
-    async fn one_sale(&self, command: &HoldCommand) -> Result<Result<SaleId, HoldOutcome>, Failure> {
-        let mut common: Option<SaleId> = None;
+    async fn one_sale(&self, command: &HoldCommand) -> Result<Result<(SaleId, Shards), HoldOutcome>, Failure> {
+        let mut common: Option<(SaleId, Shards)> = None;
         for line in command.lines.as_slice() {
             match (self.sale_of(line.product).await?, &common) {
                 (None, _) => return Ok(Err(HoldOutcome::ProductNotFound(line.product))),
-                (Some(sale), Some(other)) if sale != *other => return Ok(Err(HoldOutcome::ProductsOfDifferentSales)),
+                (Some((sale, _)), Some((other, _))) if sale != *other => {
+                    return Ok(Err(HoldOutcome::ProductsOfDifferentSales));
+                }
                 (Some(sale), _) => common = Some(sale),
             }
         }

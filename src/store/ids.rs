@@ -100,6 +100,16 @@ impl IdPart {
     }
 }
 
+/// A random number below this one, which is not 0.
+///
+/// # Panics
+/// When the operating system has no random numbers to give.
+pub(super) fn random_number(below: usize) -> usize {
+    let random = RANDOM.with_borrow_mut(RandomBytes::next_part);
+    let number = random.iter().fold(0_u64, |number, byte| number << 7 ^ u64::from(*byte));
+    usize::try_from(number % below as u64).unwrap_or(0)
+}
+
 thread_local! {
     static RANDOM: RefCell<RandomBytes> =
         const { RefCell::new(RandomBytes { bytes: [0; RandomBytes::SIZE], used: RandomBytes::SIZE }) };

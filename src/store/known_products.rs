@@ -14,7 +14,7 @@ use std::{
 
 use super::listing::Listing;
 use crate::domain::{
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     sku::Sku,
 };
 
@@ -45,8 +45,8 @@ impl KnownProducts {
         Moment { given: self.given.load(Ordering::Acquire), second: self.started.elapsed().as_secs() }
     }
 
-    pub(super) fn sale(&self, product: ProductId) -> Option<SaleId> {
-        self.known.borrow().get(&product).map(|(listing, _)| listing.sale.clone())
+    pub(super) fn sale(&self, product: ProductId) -> Option<(SaleId, Shards)> {
+        self.known.borrow().get(&product).map(|(listing, _)| (listing.sale.clone(), listing.shards))
     }
 
     /// `None` also where the product may have got a SKU since. Where only a second has passed, the first who asks looks, and the

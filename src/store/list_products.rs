@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Failure, Reply, Store, keys::SaleKeys, record::rules::Rules, stock::Rows};
+use super::{Failure, Reply, Store, keys::SaleKeys, listing::Listing, record::rules::Rules, stock::Rows};
 use crate::domain::{
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     outcome::{ListProductsOutcome, ProductList},
     product::Product,
     product_query::ProductQuery,
@@ -87,23 +87,22 @@ impl Store {
     }
 
     /// What the directory has of the products that are asked for, by id.
-    async fn candidates(&self, query: &ProductQuery) -> Result<Vec<(ProductId, SaleId)>, Failure> {
+    async fn candidates(&self, query: &ProductQuery) -> Result<Vec<(ProductId, Listing)>, Failure> {
         let mut candidates = match &query.ids {
             None => self.products().await?,
             Some(ids) => {
                 let mut ids = ids.clone();
                 ids.sort_unstable();
                 ids.dedup();
-                let found = self.look_up_products(&ids).await?;
-                found.into_iter().map(|(product, listing)| (product, listing.sale)).collect()
+                self.look_up_products(&ids).await?
             }
         };
-        candidates.retain(|(product, sale)| query.may_have(*product, sale));
+        candidates.retain(|(product, listing)| query.may_have(*product, &listing.sale));
         Ok(candidates)
     }
 
     /// The products that exist. One that cannot be read does not hide the others.
-    pub(super) async fn read_products(&self, wanted: &[(ProductId, SaleId)]) -> Result<ProductList, Failure> {
+    pub(super) async fn read_products(&self, wanted: &[(ProductId, Listing)]) -> Result<ProductList, Failure> {
         let (rows, left_out) = self.read_rows(wanted).await?;
         let products = rows.into_iter().map(|(product, _)| product).collect();
         Ok(ProductList { products: self.with_skus(products).await?, left_out })
@@ -112,14 +111,17 @@ impl Store {
     /// By id, with who sees each, and why the others cannot be read.
     async fn read_rows(
         &self,
-        wanted: &[(ProductId, SaleId)],
+        wanted: &[(ProductId, Listing)],
     ) -> Result<(Vec<(Product, Visibility)>, Vec<String>), Failure> {
-        let mut by_sale: BTreeMap<&SaleId, Vec<ProductId>> = BTreeMap::new();
-        for (product, sale) in wanted {
-            by_sale.entry(sale).or_default().push(*product);
+        let mut by_sale: BTreeMap<&SaleId, (Shards, Vec<ProductId>)> = BTreeMap::new();
+        for (product, listing) in wanted {
+            by_sale.entry(&listing.sale).or_insert((listing.shards, Vec::new())).1.push(*product);
         }
-        let chunks = by_sale.iter().flat_map(|(sale, ids)| ids.chunks(CHUNK).map(move |chunk| (*sale, chunk)));
-        let calls = chunks.map(|(sale, chunk)| self.stock_of(sale, chunk));
+        let chunks = by_sale.iter().flat_map(|(sale, (shards, ids))| {
+            let shards = self.spreads.shards(sale, *shards);
+            ids.chunks(CHUNK).map(move |chunk| (Rc::clone(&shards), chunk))
+        });
+        let calls = chunks.map(|(shards, chunk)| async move { self.sum_rows(&shards, chunk).await });
         let rows: Vec<Rows> = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
         let (mut products, mut left_out) = (Vec::new(), Vec::new());
         for row in rows.into_iter().flatten() {

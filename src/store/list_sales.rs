@@ -15,7 +15,8 @@ impl Store {
     /// [`Failure`].
     pub async fn list_sales(&self, after: Option<&SaleId>, limit: usize) -> Result<(Vec<Sale>, bool), Failure> {
         let ids = self.sales(None).await?.unwrap_or_default();
-        let rest: Vec<SaleId> = ids.into_iter().filter(|id| after.is_none_or(|after| id > after)).collect();
+        let rest: Vec<SaleId> =
+            ids.into_iter().filter(|id| !id.is_shard()).filter(|id| after.is_none_or(|after| id > after)).collect();
         // A name without terms is a sale that is being made, or the one that keeps unmatched payment events.
         let calls = rest.iter().map(|id| self.find_sale(id));
         let found = stream::iter(calls).buffered(CALLS_AT_ONCE).try_filter_map(async |outcome| {

@@ -2,7 +2,7 @@
 //! is repeated after a crash goes on from there.
 
 use crate::domain::{
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     sku::Sku,
 };
 
@@ -10,6 +10,8 @@ use crate::domain::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     pub sale: SaleId,
+    /// Of the sale.
+    pub shards: Shards,
     pub sku: Option<Sku>,
 }
 
@@ -36,7 +38,7 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    /// `drop`, `drop AIR-38`, `+drop AIR-38` (a new SKU), `~drop AIR-38` (a deletion), `drop>other#token AIR-38` (a move), or `! AIR-38` (deleted).
+    /// `drop`, `drop AIR-38`, `drop*3 AIR-38` (a sale of three shards), `+drop AIR-38` (a new SKU), `~drop AIR-38` (a deletion), `drop>other#token AIR-38` (a move), or `! AIR-38` (deleted).
     pub(super) fn read(text: &str) -> Option<Self> {
         let (place, sku) = match text.split_once(' ') {
             Some((place, sku)) => (place, Some(Sku::parse(sku)?)),
@@ -55,16 +57,21 @@ impl Entry {
         } else {
             (place, Step::None)
         };
-        Some(Self::Product(Listing { sale: SaleId::parse(sale)?, sku }, step))
+        let (sale, shards) = match sale.split_once('*') {
+            Some((sale, count)) => (sale, Shards::new(count.parse().ok()?).filter(|shards| shards.are_several())?),
+            None => (sale, Shards::ONE),
+        };
+        Some(Self::Product(Listing { sale: SaleId::parse(sale)?, shards, sku }, step))
     }
 }
 
 impl Listing {
     /// The entry at this step.
     pub(super) fn entry(&self, step: &Step) -> String {
-        let Self { sale, sku } = self;
+        let Self { sale, shards, sku } = self;
+        let sale = format!("{sale}{}", spread(*shards));
         let place = match step {
-            Step::None => sale.to_string(),
+            Step::None => sale,
             Step::Naming => format!("+{sale}"),
             Step::Deleting => format!("~{sale}"),
             Step::Moving { to, token } => format!("{sale}>{to}#{token}"),
@@ -76,6 +83,11 @@ impl Listing {
     pub(super) fn tombstone(&self) -> String {
         with_sku("!".to_owned(), self.sku.as_ref())
     }
+}
+
+/// What the entry says of a sale that is spread.
+pub(super) fn spread(shards: Shards) -> String {
+    if shards.are_several() { format!("*{}", shards.get()) } else { String::new() }
 }
 
 fn with_sku(place: String, sku: Option<&Sku>) -> String {
@@ -102,14 +114,30 @@ mod tests {
     fn an_entry_is_read_as_it_was_written() {
         let sale = |text| SaleId::parse(text).unwrap();
         for sku in [None, Sku::parse("AIR 38 > #~!")] {
-            let listing = Listing { sale: sale("drop-1"), sku };
-            let moving = Step::Moving { to: sale("p7"), token: "a-Z_9".to_owned() };
-            for step in [Step::None, Step::Naming, Step::Deleting, moving] {
-                assert_eq!(Entry::read(&listing.entry(&step)), Some(Entry::Product(listing.clone(), step)));
+            for shards in [1, 64].map(|count| Shards::new(count).unwrap()) {
+                let listing = Listing { sale: sale("drop-1"), shards, sku: sku.clone() };
+                let moving = Step::Moving { to: sale("p7"), token: "a-Z_9".to_owned() };
+                for step in [Step::None, Step::Naming, Step::Deleting, moving] {
+                    assert_eq!(Entry::read(&listing.entry(&step)), Some(Entry::Product(listing.clone(), step)));
+                }
+                assert_eq!(Entry::read(&listing.tombstone()), Some(Entry::Deleted(listing.sku)));
             }
-            assert_eq!(Entry::read(&listing.tombstone()), Some(Entry::Deleted(listing.sku)));
         }
-        for text in ["", "~", "+", "+~drop", "No.Such", "drop>", "drop>other", "!drop", "drop "] {
+        for text in [
+            "drop*1",
+            "drop*65",
+            "drop*",
+            "drop_2",
+            "",
+            "~",
+            "+",
+            "+~drop",
+            "No.Such",
+            "drop>",
+            "drop>other",
+            "!drop",
+            "drop ",
+        ] {
             assert_eq!(Entry::read(text), None, "{text}");
         }
     }

@@ -5,19 +5,14 @@ use super::{
     Failure, Reply, Store,
     keys::MADE,
     made::{self, MadeSales},
+    redis::runner::Runner,
 };
 use crate::domain::ids::SaleId;
 
 impl Store {
     /// Notes that a sale is there. Where that fails, the next look does it.
     pub(super) async fn note_made(&self, sale: &SaleId) {
-        let Some(sales) = self.runner.made_sales().filter(|sales| !sales.has(sale)) else { return };
-        match self.runner.plain(redis::cmd("SADD").arg(MADE).arg(sale.as_str())).await {
-            Ok(_) => sales.add(sale),
-            Err(failure) => {
-                tracing::debug!(cause = %failure, sale = sale.as_str(), "a sale was made, and not noted yet");
-            }
-        }
+        note_made(&self.runner, sale).await;
     }
 
     /// To be called before a sale is made, or taken for one that never was.
@@ -25,12 +20,7 @@ impl Store {
     /// # Errors
     /// [`Failure::Lost`] when it was made before, and is gone.
     pub(super) async fn check_made(&self, sale: &SaleId) -> Result<(), Failure> {
-        let Some(sales) = self.runner.made_sales() else { return Ok(()) };
-        let found = self.runner.plain(redis::cmd("SISMEMBER").arg(MADE).arg(sale.as_str())).await?;
-        if Reply::one(found).int()? == 1 {
-            sales.note(&[(sale.clone(), self.runner.has_sale(sale).await?)]);
-        }
-        self.runner.check_sale(sale)
+        check_made(&self.runner, sale).await
     }
 
     /// Looks whether all sales that were made are there. The servers that do not answer are left out.
@@ -54,4 +44,23 @@ impl Store {
     pub(super) fn lost_sales(&self) -> Vec<SaleId> {
         self.runner.made_sales().map(MadeSales::lost).unwrap_or_default()
     }
+}
+
+pub(super) async fn note_made(runner: &Runner, sale: &SaleId) {
+    let Some(sales) = runner.made_sales().filter(|sales| !sales.has(sale)) else { return };
+    match runner.plain(redis::cmd("SADD").arg(MADE).arg(sale.as_str())).await {
+        Ok(_) => sales.add(sale),
+        Err(failure) => {
+            tracing::debug!(cause = %failure, sale = sale.as_str(), "a sale was made, and not noted yet");
+        }
+    }
+}
+
+pub(super) async fn check_made(runner: &Runner, sale: &SaleId) -> Result<(), Failure> {
+    let Some(sales) = runner.made_sales() else { return Ok(()) };
+    let found = runner.plain(redis::cmd("SISMEMBER").arg(MADE).arg(sale.as_str())).await?;
+    if Reply::one(found).int()? == 1 {
+        sales.note(&[(sale.clone(), runner.has_sale(sale).await?)]);
+    }
+    runner.check_sale(sale)
 }

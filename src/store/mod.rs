@@ -12,6 +12,7 @@
 //! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
+//! - `spread`, `hold_spread`, `gather`, `sums`: sales over several slots, and how units get to where buyers want them,
 //! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `listing`, `directory`: which sales exist, and the sale and SKU of each product,
 //! - `product_names`: the names of products, for exports,
@@ -28,12 +29,14 @@
 mod arrive_product;
 mod audit;
 mod blueprint;
+mod borrow;
 mod cancel;
 mod change_listing;
 mod change_product;
 mod change_sale;
 mod claim_product;
 mod confirm;
+mod copy_terms;
 mod delete_product;
 mod directory;
 mod events;
@@ -42,21 +45,26 @@ mod extend;
 mod figures;
 mod find_customer;
 mod find_due;
+mod find_free;
 mod find_hold;
 mod find_order;
 mod find_payment;
 mod find_sale;
+mod find_terms;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
+mod gather;
 mod give_back;
 mod hold;
 mod hold_by_sku;
+mod hold_spread;
 mod idempotency;
 mod ids;
 mod join_skus;
 mod joined;
 mod keep_unmatched;
 mod known_products;
+mod lend;
 mod list_orders;
 mod list_products;
 mod list_reviews;
@@ -78,8 +86,10 @@ mod remove_product;
 mod resolve;
 mod restock;
 mod settle;
+mod spread;
 mod start_payment;
 mod stock;
+mod sums;
 mod sweep;
 mod tail;
 mod terms;
@@ -133,6 +143,7 @@ use self::{
         runner::Runner,
     },
     settle::Settles,
+    spread::Spreads,
     stock::Stocks,
     tail::Waits,
 };
@@ -160,6 +171,7 @@ pub struct Store {
     /// By what they ask for, and the look up to which they read.
     event_pages: Rc<Joined<(EventQuery, Option<u64>), ListEventsOutcome>>,
     known_products: KnownProducts,
+    spreads: Rc<Spreads>,
     known_skus: RefCell<HashMap<Sku, ProductId>>,
     figures: Arc<Figures>,
     /// The part of the figures that this worker counts.
@@ -187,6 +199,7 @@ impl Store {
             waits: Waits::new(Rc::clone(&runner)),
             product_lists: Joined::new(limits.queue_max),
             event_pages: Joined::new(limits.queue_max),
+            spreads: Spreads::new(&runner, timeouts),
             runner,
             terms,
             ids: ids.clone(),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::{
     act::Act,
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     outcome::{FindSaleOutcome, MoveProductOutcome},
 };
 
@@ -49,6 +49,9 @@ impl Store {
             if listing.sale == *to {
                 return Ok(MoveProductOutcome::AlreadyThere);
             }
+            if listing.shards.are_several() {
+                return Ok(MoveProductOutcome::SaleIsSpread(listing.sale));
+            }
             if let Some(refusal) = self.refuses_arrival(&listing.sale, to).await? {
                 return Ok(refusal);
             }
@@ -63,6 +66,9 @@ impl Store {
         let FindSaleOutcome::Found(sale) = self.find_sale(to).await? else {
             return Ok(Some(MoveProductOutcome::SaleNotFound));
         };
+        if sale.shards.are_several() {
+            return Ok(Some(MoveProductOutcome::SaleIsSpread(sale.id)));
+        }
         let own = self.currency_of(from).await?;
         let other = sale.currency.filter(|currency| own != Some(*currency));
         Ok(other.map(|sale_currency| MoveProductOutcome::CurrencyDiffers { sale_currency }))
@@ -91,7 +97,7 @@ impl Store {
             RemoveOutcome::HasHolds => return self.stays(id, listing, &noted, MoveProductOutcome::HasHolds).await,
         };
         let outcome = if self.arrive_product(id, &away, &baggage, act).await? {
-            let there = Listing { sale: to.clone(), sku: listing.sku.clone() };
+            let there = Listing { sale: to.clone(), shards: Shards::ONE, sku: listing.sku.clone() };
             let (before, after) = (listing.entry(&noted), there.entry(&Step::None));
             let change = ListingChange { product: id, before, after, takes: None, gives_back: None };
             let is_first = self.change_listing(&change).await? == ListingOutcome::Changed;

@@ -56,7 +56,7 @@ impl Store {
                 },
             }
             let named = Listing { sku: Some(sku.clone()), ..listing };
-            match self.change_product_of(&named.sale, id, change, Some(sku), act).await? {
+            match self.change_product_of((&named.sale, named.shards), id, change, Some(sku), act).await? {
                 ChangeProductOutcome::ProductNotFound => {
                     if self.bury(id, &named, &Step::Naming).await? {
                         return Ok(ChangeProductOutcome::ProductNotFound);
@@ -82,7 +82,7 @@ impl Store {
     /// Logs the SKU that the directory gave a product, and notes that this is done.
     pub(super) async fn finish_naming(&self, id: ProductId, named: &Listing, act: &Act) -> Result<(), Failure> {
         let nothing = ProductChange::default();
-        match self.change_product_of(&named.sale, id, &nothing, named.sku.as_ref(), act).await? {
+        match self.change_product_of((&named.sale, named.shards), id, &nothing, named.sku.as_ref(), act).await? {
             ChangeProductOutcome::ProductNotFound => self.bury(id, named, &Step::Naming).await?,
             _ => self.note(id, named, &Step::Naming, &Step::None).await?,
         };

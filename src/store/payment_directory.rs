@@ -108,7 +108,7 @@ impl Store {
         }
         let hold = |order: &str| {
             let (sale, key) = order.split_once(' ')?;
-            Some(self.ids().hold(&SaleId::parse(sale)?, key))
+            Some(self.ids().hold(&SaleId::parse_shard(sale)?, key))
         };
         let mut holds = Vec::new();
         for order in orders(text) {

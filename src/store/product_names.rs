@@ -33,8 +33,7 @@ impl Store {
             names.0.clear();
         }
         let unknown = unknown(names);
-        let listed = self.look_up_products(&unknown).await?;
-        let found: Vec<_> = listed.into_iter().map(|(product, listing)| (product, listing.sale)).collect();
+        let found = self.look_up_products(&unknown).await?;
         let list = self.read_products(&found).await?;
         if let Some(why) = list.left_out.into_iter().next() {
             return Err(Failure::unreadable(why));

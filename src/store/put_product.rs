@@ -1,10 +1,16 @@
 //! `put_product`: makes a product. `claim_product` takes the id first, in the directory, which is another hash slot. After a
 //! crash in between, the same call finishes the product.
 
-use super::{Failure, Op, ScriptCall, Store, claim_product::Claim, keys::SaleKeys, record, unknown_word};
+use super::{
+    Failure, Op, ScriptCall, Store,
+    claim_product::Claim,
+    keys::SaleKeys,
+    listing::{Listing, Step},
+    record, unknown_word,
+};
 use crate::domain::{
     act::Act,
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     outcome::PutProductOutcome,
     product::{NewProduct, Product},
     sale::{SaleChange, SaleTerms},
@@ -23,14 +29,15 @@ impl Store {
                 return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
             }
         }
-        let Claim { id, sale } = match self.claim_product(product).await? {
+        let product = &self.with_shards(product).await?;
+        let Claim { id, sale, shards } = match self.claim_product(product).await? {
             Ok(claimed) => claimed,
             Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
         };
         if product.sale.is_none() {
             self.check_made(&sale).await?;
         }
-        self.add_to_sales(&sale).await?;
+        self.add_to_sales(&sale, shards).await?;
         let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product, act)).await?;
         match word.as_str() {
             "created" => {
@@ -40,14 +47,46 @@ impl Store {
                 if let Some(other) = self.claim_again(product, id, &sale, act).await? {
                     return Ok(PutProductOutcome::AlreadyExists(other));
                 }
+                self.deal(&sale, shards, id, product.total).await.map_err(Failure::after_decision)?;
                 Ok(PutProductOutcome::Created { product: made, new_sale: reply.int()? == 1 })
             }
-            "already_exists" => Ok(PutProductOutcome::AlreadyExists(id)),
+            "already_exists" => {
+                // It may have come only so far.
+                self.deal(&sale, shards, id, 0).await?;
+                Ok(PutProductOutcome::AlreadyExists(id))
+            }
+            "shards_differ" => {
+                // Its entry in the directory must not name a sale that does not exist.
+                self.give_back(product, id, &sale).await?;
+                Err(Failure::unavailable("the sale was made a moment ago: send it again"))
+            }
             "currency_differs" => {
                 Ok(PutProductOutcome::CurrencyDiffers { sale_currency: record::currency(&reply.text()?)? })
             }
             word => Err(unknown_word(Op::PutProduct, word)),
         }
+    }
+
+    /// The product with the number of shards that its sale has.
+    async fn with_shards(&self, product: &NewProduct) -> Result<NewProduct, Failure> {
+        let shards = match &product.sale {
+            Some(sale) => Shards::new(self.shards_of(sale).await?.len() as u64),
+            None => None,
+        };
+        Ok(NewProduct { shards: shards.unwrap_or(product.shards), ..product.clone() })
+    }
+
+    /// Gives the other shards of its sale the product, and each a part of so many units.
+    async fn deal(&self, sale: &SaleId, shards: Shards, id: ProductId, units: u64) -> Result<(), Failure> {
+        let shards = self.spreads.shards(sale, shards);
+        self.spreads.copy_to_shards(&shards, Some(id)).await?;
+        self.spreads.deal(&shards, id, units).await
+    }
+
+    /// Takes the claim of a product back that was not made.
+    async fn give_back(&self, product: &NewProduct, id: ProductId, sale: &SaleId) -> Result<(), Failure> {
+        let claimed = Listing { sale: sale.clone(), shards: product.shards, sku: product.sku.clone() };
+        self.bury(id, &claimed, &Step::None).await.map(|_| ())
     }
 
     /// A deletion may have come between the claim and the product, and have taken the claim for the rest of its own. So may one
@@ -78,7 +117,9 @@ impl Store {
             .arg(product.currency.code())
             .number(product.total)
             .number(product.max_per_hold())
-            .arg(record::product::rules(product));
-        call.pairs(record::sale::stored_terms(&SaleTerms::of_new_sale(sale, SaleChange::default(), &self.terms.sale)))
+            .arg(record::product::rules(product))
+            .arg(record::sale::stored_shards(product.shards).map_or_else(String::new, |(_, count)| count));
+        let terms = SaleTerms::of_new_sale(sale, SaleChange::default(), &self.terms.sale);
+        call.pairs(record::sale::stored_terms(&terms)).pairs(record::sale::stored_shards(product.shards))
     }
 }

@@ -23,6 +23,9 @@ impl Store {
             Subject::Order(order) => order.key().to_owned(),
             Subject::Unmatched(_) => id.key().to_owned(),
         };
+        if let (ReviewAction::Accept, Subject::Order(order)) = (action, &review.subject) {
+            self.gather_for(order).await;
+        }
         let keys = SaleKeys(&id.sale);
         let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(&order));
         let call = self.terms.for_act(call, act).arg(id.key()).arg(action.as_str()).arg(note.as_str());

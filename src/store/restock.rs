@@ -1,14 +1,17 @@
 //! `restock`: adds or takes units of a product while it sells.
 
+use std::time::Instant;
+
 use super::{
     Failure, Op, ScriptCall, Store,
+    gather::Supply,
     idempotency::{self, Use},
     keys::SaleKeys,
     record, unknown_word,
 };
 use crate::domain::{
     act::Act,
-    ids::{ProductId, SaleId},
+    ids::{ProductId, SaleId, Shards},
     outcome::RestockOutcome,
     product::{Restock, TOTAL_MAX},
     text::IdempotencyKey,
@@ -25,15 +28,57 @@ impl Store {
         key: Option<&IdempotencyKey>,
         act: &Act,
     ) -> Result<RestockOutcome, Failure> {
-        let Some(sale) = self.sale_of(id).await? else { return Ok(RestockOutcome::ProductNotFound) };
-        let outcome = self.restock_of(&sale, id, restock, key, act).await?;
+        let Some((sale, shards)) = self.sale_of(id).await? else { return Ok(RestockOutcome::ProductNotFound) };
+        let outcome = self.restock_in(&sale, shards, id, restock, key, act).await?;
         if outcome != RestockOutcome::ProductNotFound {
             return Ok(outcome);
         }
         match self.sale_instead(id, &sale).await? {
-            Some(newer) => self.restock_of(&newer, id, restock, key, act).await,
+            Some((newer, shards)) => self.restock_in(&newer, shards, id, restock, key, act).await,
             None => Ok(outcome),
         }
+    }
+
+    /// Units come and go in the first shard. Where it has too few to take away, those of the others come to it.
+    async fn restock_in(
+        &self,
+        sale: &SaleId,
+        shards: Shards,
+        id: ProductId,
+        restock: Restock,
+        key: Option<&IdempotencyKey>,
+        act: &Act,
+    ) -> Result<RestockOutcome, Failure> {
+        if !shards.are_several() {
+            return self.restock_of(sale, id, restock, key, act).await;
+        }
+        let shards = self.spreads.shards(sale, shards);
+        let until = Instant::now() + self.spreads.tries_max;
+        while Instant::now() < until {
+            match self.restock_of(sale, id, restock, key, act).await? {
+                RestockOutcome::Restocked(change) => {
+                    let change = self.sum_change(&shards, change).await.map_err(Failure::after_decision)?;
+                    return Ok(RestockOutcome::Restocked(change));
+                }
+                RestockOutcome::BelowPromised { .. } => {}
+                outcome => return Ok(outcome),
+            }
+            let Some((now, _)) = self.sum_rows(&shards, &[id]).await?.into_iter().next().transpose()? else {
+                return Ok(RestockOutcome::ProductNotFound);
+            };
+            let need = match restock {
+                Restock::Delta(units) => units.unsigned_abs(),
+                Restock::Total(units) => now.stock.total.saturating_sub(units),
+            };
+            match self.spreads.survey(&shards, id, need).await? {
+                Supply::There => self.spreads.gather(&shards, id, sale, need).await?,
+                Supply::Short(short) => {
+                    let floor = now.stock.total.saturating_sub(short.available);
+                    return Ok(RestockOutcome::BelowPromised { floor });
+                }
+            }
+        }
+        Err(Failure::overloaded("buyers were faster each time, and units are left"))
     }
 
     async fn restock_of(

@@ -10,7 +10,7 @@ use crate::domain::{
     ids::{HoldId, SaleId},
     money::Amount,
     outcome::{FindOrderOutcome, SettleOutcome, Settled},
-    payment::{PaymentEvent, RefundId, StatedAmount, Target},
+    payment::{PaymentEvent, PaymentStatus, RefundId, StatedAmount, Target},
 };
 
 impl Store {
@@ -101,6 +101,9 @@ impl Store {
 
     /// What is decided is not confirmed yet. With the key of the event, for that. `None`: there is no such sale.
     async fn decide_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<(Option<SettleOutcome>, String), Failure> {
+        if event.status == PaymentStatus::Paid {
+            self.gather_for(&self.ids().order_of(&hold)).await;
+        }
         let sale = hold.sale().clone();
         let item = SettleItem::new(hold, event);
         let once_key = SaleKeys(&sale).once(&item.once);

@@ -22,7 +22,7 @@ use crate::domain::{
 pub(super) type Rows = Vec<Result<(Product, Visibility), Failure>>;
 
 /// The same of one product, for all who read it. `None`: it does not exist.
-type Found = Option<(Rc<Product>, Visibility)>;
+pub(super) type Found = Option<(Rc<Product>, Visibility)>;
 
 impl Store {
     /// # Errors
@@ -47,12 +47,20 @@ impl Store {
 
     /// Looks where the product is now, if the worker remembered a sale of before.
     async fn found(&self, product: ProductId) -> Result<Found, Failure> {
-        let Some(Listing { sale, sku, .. }) = self.listing_of(product).await? else { return Ok(None) };
-        let found = self.stocks.submit(&(sale.clone(), product), sku).await?;
+        let Some(listing) = self.listing_of(product).await? else { return Ok(None) };
+        let sale = listing.sale.clone();
+        let found = self.found_in(product, listing).await?;
         if found.is_some() || self.sale_instead(product, &sale).await?.is_none() {
             return Ok(found);
         }
-        let Some(Listing { sale, sku, .. }) = self.listing_of(product).await? else { return Ok(None) };
+        let Some(listing) = self.listing_of(product).await? else { return Ok(None) };
+        self.found_in(product, listing).await
+    }
+
+    async fn found_in(&self, product: ProductId, Listing { sale, shards, sku }: Listing) -> Result<Found, Failure> {
+        if shards.are_several() {
+            return Box::pin(self.sum_found(&self.spreads.shards(&sale, shards), product, sku)).await;
+        }
         self.stocks.submit(&(sale, product), sku).await
     }
 

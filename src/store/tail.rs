@@ -267,10 +267,10 @@ fn has_news(ends: &Ends, query: &EventQuery, cursor: &EventCursor, is_later: boo
         Ordering::Equal => false,
         Ordering::Greater => is_later,
     };
-    match &query.sale {
-        Some(sale) => ends.get_key_value(sale).map(is_due),
-        None => Some(ends.iter().any(is_due)),
-    }
+    let Some(sale) = &query.sale else { return Some(ends.iter().any(is_due)) };
+    let mut shards = ends.iter().filter(|(shard, _)| shard.name() == sale.as_str()).peekable();
+    shards.peek()?;
+    Some(shards.any(is_due))
 }
 
 impl Drop for Waiting {

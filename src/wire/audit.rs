@@ -59,7 +59,7 @@ pub struct SaleAuditBody<'a> {
 impl<'a> SaleAuditBody<'a> {
     fn of(audit: &'a SaleAudit) -> Self {
         Self {
-            id: audit.sale.as_str().into(),
+            id: audit.sale.name().into(),
             ok: audit.differences.is_empty(),
             exact: audit.is_exact,
             looks: audit.looks,
@@ -90,7 +90,7 @@ pub struct DifferenceBody<'a> {
 impl<'a> DifferenceBody<'a> {
     pub fn of(sale: &'a SaleId, difference: &'a Difference, order_of: impl Fn(&HoldId) -> OrderId) -> Self {
         Self {
-            sale: sale.as_str().into(),
+            sale: sale.name().into(),
             what: difference.kind.as_str().into(),
             product_id: difference.product.map(ProductId::get),
             customer_id: difference.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),

@@ -45,7 +45,7 @@ pub struct EventBody<'a> {
 impl<'a> EventBody<'a> {
     /// `order_of` gives the id of the order that a hold became.
     pub fn of(event: &'a Event, order_of: impl Fn(&HoldId) -> OrderId) -> Self {
-        let (at, sale) = (rfc3339(event.at_ms), event.sale.as_str().into());
+        let (at, sale) = (rfc3339(event.at_ms), event.sale.name().into());
         let mut body = Self {
             id: event.id(),
             r#type: type_word(event.kind).into(),

@@ -51,7 +51,7 @@ impl<'a> ItemRow<'a> {
         let currency = order.total.map(|(_, currency)| currency);
         Self {
             order_id: order.id.as_str().into(),
-            sale: order.hold.sale().as_str().into(),
+            sale: order.hold.sale().name().into(),
             product_id: line.product.get(),
             sku: sku.as_ref().map(|sku| sku.as_str().into()),
             name: name.map(Cow::Borrowed),

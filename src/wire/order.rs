@@ -116,7 +116,7 @@ impl<'a> OrderRow<'a> {
         let only = if let [only] = &order.lines[..] { Some(only) } else { None };
         Self {
             id: order.id.as_str().into(),
-            sale: order.hold.sale().as_str().into(),
+            sale: order.hold.sale().name().into(),
             hold_id: order.hold.as_str().into(),
             product_id: only.map(|only| only.line.product.get()),
             sku: only.and_then(|only| only.sku.as_ref()).map(ToString::to_string),

@@ -154,7 +154,7 @@ impl<'a> PaymentRow<'a> {
         let facts = PaymentBody::of(payment, order_currency.as_ref());
         Self {
             order_id: order.id.as_str().into(),
-            sale: sale.as_str().into(),
+            sale: sale.name().into(),
             order_created_at: rfc3339(order.created_ms),
             order_status: order.status.as_str().into(),
             customer_id: order.customer.as_ref().map(CustomerId::as_str).map(Cow::Borrowed),

@@ -48,7 +48,7 @@ pub struct ReviewBody<'a> {
 impl<'a> ReviewBody<'a> {
     pub fn of(review: &'a Review) -> Self {
         let (sale, order_id, reference) = match &review.subject {
-            Subject::Order(order) => (Some(review.id.sale.as_str().into()), Some(order.as_str().into()), None),
+            Subject::Order(order) => (Some(review.id.sale.name().into()), Some(order.as_str().into()), None),
             Subject::Unmatched(named) => (None, None, Some(named.as_str().into())),
         };
         Self {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::time::rfc3339;
-use crate::domain::{quantity::Quantity, sale::Sale};
+use crate::domain::{ids::Shards, quantity::Quantity, sale::Sale};
 
 /// A sale and its terms.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct SaleBody<'a> {
     pub max_per_customer: Option<u64>,
     pub max_per_group: Option<u64>,
     pub visibility: Cow<'a, str>,
+    /// Over how many slots it is spread. Only where they are several.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shards: u64,
     /// What a person should know who changed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -61,7 +64,17 @@ impl<'a> SaleBody<'a> {
             max_per_customer: terms.max_per_customer.map(Quantity::get),
             max_per_group: terms.max_per_group.map(Quantity::get),
             visibility: terms.visibility.as_str().into(),
+            shards: sale.shards.get(),
             warnings: Vec::new(),
         }
     }
+}
+
+fn one() -> u64 {
+    Shards::ONE.get()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_one(shards: &u64) -> bool {
+    *shards == one()
 }

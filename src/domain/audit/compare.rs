@@ -183,9 +183,13 @@ fn mark_unrepairable(
                 all_is_read
             }
             DifferenceKind::OrderIndex | DifferenceKind::DueIndex => true,
-            DifferenceKind::Review | DifferenceKind::Money | DifferenceKind::SaleIndex | DifferenceKind::Record => {
-                false
-            }
+            // Those between shards are found later.
+            DifferenceKind::Review
+            | DifferenceKind::Money
+            | DifferenceKind::SaleIndex
+            | DifferenceKind::ShardTerms
+            | DifferenceKind::Loan
+            | DifferenceKind::Record => false,
         };
     }
 }

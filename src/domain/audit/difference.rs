@@ -40,12 +40,16 @@ pub enum DifferenceKind {
     Money,
     /// A sale that has products and is not in the list of sales.
     SaleIndex,
+    /// Terms of a sale or a product that a shard has otherwise than the first one: 1, and 0 is right.
+    ShardTerms,
+    /// Units that one shard has borrowed from another, and that the other lent to it.
+    Loan,
     /// A record that cannot be read, or is gone.
     Record,
 }
 
 impl DifferenceKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Available,
         Self::Held,
         Self::Pending,
@@ -62,6 +66,8 @@ impl DifferenceKind {
         Self::Review,
         Self::Money,
         Self::SaleIndex,
+        Self::ShardTerms,
+        Self::Loan,
         Self::Record,
     ];
 
@@ -87,6 +93,8 @@ impl DifferenceKind {
             Self::Review => "review",
             Self::Money => "money",
             Self::SaleIndex => "sale_index",
+            Self::ShardTerms => "shard_terms",
+            Self::Loan => "loan",
             Self::Record => "record",
         }
     }
@@ -131,7 +139,15 @@ impl Difference {
         self
     }
 
-    pub(super) fn of_product(mut self, product: ProductId) -> Self {
+    /// Units that were borrowed twice are more than there are. Only a fail-over that lost the loan does that, and later loans
+    /// make up for it.
+    pub fn loan(product: ProductId, borrowed: i64, lent: i64) -> Self {
+        let difference = Self::new(DifferenceKind::Loan, borrowed, lent).of_product(product);
+        Self { repairable: lent > borrowed, ..difference }
+    }
+
+    #[must_use]
+    pub fn of_product(mut self, product: ProductId) -> Self {
         self.product = Some(product);
         self
     }

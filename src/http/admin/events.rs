@@ -105,10 +105,7 @@ fn read_start(parameters: &mut Parameters, sale: Option<&SaleId>) -> EventStart 
             }
             // The id of an event says nothing of other sales, which would come again from their beginning.
             let cursor = EventCursor::parse(text).filter(|cursor| sale.is_some() || !cursor.is_of_one_sale())?;
-            Some(EventStart::After(match sale {
-                Some(sale) => EventCursor::of_sale(sale.clone(), cursor.seen(sale)),
-                None => cursor,
-            }))
+            Some(EventStart::After(sale.map_or_else(|| cursor.clone(), |sale| cursor.within(sale))))
         });
     let since = parameters.read("since", INSTANT, read_instant);
     match (after, since) {

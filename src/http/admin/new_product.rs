@@ -1,9 +1,10 @@
 //! The body of a new product: of `POST /api/admin/products`, and of each row of an import.
 
+use super::sales::read_shards;
 use crate::{
     domain::{
         act::Act,
-        ids::{ProductId, SaleId},
+        ids::{ProductId, SaleId, Shards},
         limits::Group,
         money::{Amount, Currency},
         outcome::PutProductOutcome,
@@ -23,11 +24,16 @@ use crate::{
 };
 
 pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewProduct> {
-    let mut object = Object::open(json, "", &COLUMNS, errors)?;
+    let known = [&["shards"], &COLUMNS[..]].concat();
+    let mut object = Object::open(json, "", &known, errors)?;
     let id = object.count("id", 1, ProductId::MAX).and_then(ProductId::new);
     let sale = object.text("sale", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
+    let shards = read_shards(&mut object);
+    if shards.is_some() && sale.is_some() {
+        object.complain("shards", "conflict", "the sale says its number of shards, when it is made");
+    }
     let name = object.required_text("name", Name::RULE, Name::parse);
     let sku = object.text("sku", Sku::RULE, Sku::parse);
     let metadata = object.metadata();
@@ -48,6 +54,7 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
     Some(NewProduct {
         id,
         sale,
+        shards: shards.unwrap_or(Shards::ONE),
         name: name?,
         sku,
         metadata,

@@ -55,6 +55,7 @@ pub(in crate::http) async fn to_sale(
         MoveProductOutcome::ProductNotFound => Err(refusals::product_not_found()),
         MoveProductOutcome::SaleNotFound => Err(refusals::sale_not_found()),
         MoveProductOutcome::CurrencyDiffers { sale_currency } => Err(currency_differs("/sale", sale_currency)),
+        MoveProductOutcome::SaleIsSpread(sale) => Err(refusals::sale_is_spread(&sale)),
         MoveProductOutcome::HasOrders => Err(refusals::product_has_orders()),
         MoveProductOutcome::HasHolds => Err(refusals::product_has_holds()),
     }

@@ -6,7 +6,7 @@ use super::{Parameters, acts, authorize, groups, products::read_limit};
 use crate::{
     domain::{
         act::{Act, Reason},
-        ids::SaleId,
+        ids::{SaleId, Shards},
         outcome::{ChangeSaleOutcome, FindSaleOutcome, PutSaleOutcome},
         sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, SaleChange, SaleTerm},
         text::Name,
@@ -53,7 +53,7 @@ pub(in crate::http) async fn create(
     Parsed(request): Parsed<CreateRequest>,
 ) -> Result<HttpResponse, Problem> {
     let id = request.id.unwrap_or_else(|| store.ids().new_sale());
-    match store.put_sale(&id, &request.terms, &request.act).await? {
+    match store.put_sale(&id, request.shards, &request.terms, &request.act).await? {
         PutSaleOutcome::Created(sale) => {
             acts::log(&request.act, "sale.created", &format!("sale {id}"));
             Ok(answer::json(StatusCode::CREATED, &SaleBody::of(&sale)))
@@ -107,6 +107,7 @@ pub(in crate::http) async fn list(
 #[derive(Debug)]
 pub(in crate::http) struct CreateRequest {
     id: Option<SaleId>,
+    shards: Shards,
     terms: SaleChange,
     act: Act,
 }
@@ -114,8 +115,8 @@ pub(in crate::http) struct CreateRequest {
 impl FromHttp for CreateRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let act = authorize(&request)?;
-        let (id, terms) = body::read_json(&request, &mut payload, read_sale).await?;
-        Ok(Self { id, terms, act })
+        let (id, shards, terms) = body::read_json(&request, &mut payload, read_sale).await?;
+        Ok(Self { id, shards, terms, act })
     }
 }
 
@@ -162,20 +163,28 @@ fn id_in_path(request: &HttpRequest) -> Result<SaleId, Problem> {
     SaleId::parse(request.match_info().query("id")).ok_or_else(refusals::sale_not_found)
 }
 
-pub(super) fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(Option<SaleId>, SaleChange)> {
-    let known = [&["id"], &FIELDS[..]].concat();
+pub(super) fn read_sale(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(Option<SaleId>, Shards, SaleChange)> {
+    let known = [&["id", "shards"], &FIELDS[..]].concat();
     let mut object = Object::open(json, "", &known, errors)?;
     let id = object.text("id", "1 to 32 of a-z, 0-9 and -, and not p followed by digits", |text| {
         SaleId::parse(text).filter(|sale| !sale.is_reserved())
     });
+    let shards = read_shards(&mut object).unwrap_or(Shards::ONE);
     let terms = read_terms(&mut object);
-    Some((id, terms))
+    Some((id, shards, terms))
 }
 
 pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<(SaleChange, Option<Reason>)> {
-    let known = [&FIELDS[..], &["reason"]].concat();
+    let known = [&FIELDS[..], &["reason", "shards"]].concat();
     let mut object = Object::open(json, "", &known, errors)?;
+    if object.has("shards") {
+        object.complain("shards", "immutable", "a sale keeps its number of shards for ever");
+    }
     Some((read_terms(&mut object), acts::reason_in(&mut object)))
+}
+
+pub(super) fn read_shards(object: &mut Object<'_, '_>) -> Option<Shards> {
+    object.count("shards", 1, Shards::MAX).and_then(Shards::new)
 }
 
 fn read_terms(object: &mut Object<'_, '_>) -> SaleChange {

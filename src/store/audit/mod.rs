@@ -1,5 +1,5 @@
 //! The audit: recomputes the units of sales from their records, and repairs what differs. One file for each of its scripts:
-//! `audit_units`, `audit_holds`, `audit_orders` and `repair`.
+//! `audit_units`, `audit_holds`, `audit_orders` and `repair`. Shards are audited as sales, and then against each other (`shards`).
 //!
 //! A look reads the units, walks over all keys for the records, reads the customers, and reads the units again. It is exact
 //! if no script wrote meanwhile. Otherwise a difference may be a change in progress, so the audit looks again and keeps only
@@ -12,6 +12,7 @@ mod look;
 mod read;
 mod records;
 mod repair;
+mod shards;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -40,7 +41,8 @@ impl Store {
         let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
         let audits = self.audit_sales(sales.keys().cloned().collect()).await?;
-        Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired: Vec::new() })
+        let audits = self.with_terms(audits, &sales).await?;
+        Ok(AuditOutcome::Audited { sales: self.as_wholes(audits).await?, repaired: Vec::new() })
     }
 
     /// Audits one sale, or all, repairs the repairable differences, and audits again. A sale is repaired only while it
@@ -52,7 +54,7 @@ impl Store {
         self.check_identity().await?;
         let _only = self.audits.lock().await;
         let Some(sales) = self.sales_to_audit(one).await? else { return Ok(AuditOutcome::SaleNotFound) };
-        let mut repaired = Vec::new();
+        let mut repaired = self.mend_shards(sales.keys()).await?;
         let mut audits = self.audit_sales(sales.keys().cloned().collect()).await?;
         for _ in 0..ROUNDS {
             let broken: Vec<_> = audits.iter().filter(|audit| audit.differences.iter().any(|d| d.repairable)).collect();
@@ -61,14 +63,15 @@ impl Store {
             }
             for audit in &broken {
                 let done = self.repair(audit, act).await?;
-                repaired.extend(done.into_iter().map(|difference| (audit.sale.clone(), difference)));
+                repaired.extend(done.into_iter().map(|difference| (audit.sale.whole(), difference)));
             }
             let again = broken.into_iter().map(|audit| audit.sale.clone()).collect();
             for newer in self.audit_sales(again).await? {
                 audits.iter_mut().filter(|audit| audit.sale == newer.sale).for_each(|audit| *audit = newer.clone());
             }
         }
-        Ok(AuditOutcome::Audited { sales: self.with_terms(audits, &sales).await?, repaired })
+        let audits = self.with_terms(audits, &sales).await?;
+        Ok(AuditOutcome::Audited { sales: self.as_wholes(audits).await?, repaired })
     }
 
     /// The sale, or all sales: the listed ones, and those that only products name. Each with whether it is listed.
@@ -84,7 +87,11 @@ impl Store {
             while !page.is_empty() {
                 let (product, listing) = (page.text()?, page.text()?);
                 match Entry::read(&listing) {
-                    Some(Entry::Product(listing, _)) => _ = sales.entry(listing.sale).or_insert(false),
+                    Some(Entry::Product(listing, _)) => {
+                        for shard in self.spreads.shards(&listing.sale, listing.shards).iter() {
+                            sales.entry(shard.clone()).or_insert(false);
+                        }
+                    }
                     Some(Entry::Deleted(_)) => {}
                     None => return Err(Failure::unreadable(format!("product {product}"))),
                 }

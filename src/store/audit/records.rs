@@ -131,7 +131,7 @@ fn split(key: &str) -> Option<(SaleId, KeyContent)> {
         "product" => ProductId::parse(id).map(KeyContent::Product),
         _ => None,
     };
-    Some((SaleId::parse(sale)?, named?))
+    Some((SaleId::parse_shard(sale)?, named?))
 }
 
 pub(super) fn units(line: &Line) -> i64 {

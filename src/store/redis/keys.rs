@@ -101,6 +101,11 @@ impl SaleKeys<'_> {
         self.named("noted")
     }
 
+    /// What a shard ever lent to each other shard of its sale, and borrowed from it.
+    pub fn loans(self) -> String {
+        self.named("loans")
+    }
+
     pub fn due(self) -> String {
         self.named("due")
     }

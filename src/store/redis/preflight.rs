@@ -98,7 +98,7 @@ pub async fn check(
                 facts.check()?;
                 primaries.push((Rc::clone(node), facts));
             }
-            // A shard that is away hurts its own sales alone, also at the start. Its server is looked at when it is back.
+            // A primary that is away hurts its own sales alone, also at the start. Its server is looked at when it is back.
             Err(failure) if topology.is_cluster() && failure.is_absence() => away = Some(failure),
             Err(failure) => return Err(failure.into()),
         }

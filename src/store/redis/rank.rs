@@ -24,7 +24,7 @@ impl Rank {
             Op::Settle | Op::Confirm | Op::KeepUnmatched => Self::Payments,
             Op::Order | Op::StartPayment => Self::Orders,
             Op::Release | Op::Cancel | Op::Expire | Op::Extend => Self::Releases,
-            Op::Hold => Self::Holds,
+            Op::Hold | Op::FindFree | Op::Lend | Op::Borrow => Self::Holds,
             Op::Stock | Op::FindHold | Op::FindOrder | Op::FindCustomer | Op::FindSale => Self::Reads,
             Op::FindDue
             | Op::ListOrders
@@ -43,6 +43,8 @@ impl Rank {
             | Op::ArriveProduct
             | Op::PutProduct
             | Op::ChangeProduct
+            | Op::FindTerms
+            | Op::CopyTerms
             | Op::Restock => Self::Lists,
         }
     }

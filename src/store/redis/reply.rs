@@ -121,7 +121,7 @@ impl Reply {
     /// # Errors
     /// [`Failure::Unreadable`] when the next value is no sale id.
     pub fn sale_id(&mut self) -> Result<SaleId, Failure> {
-        SaleId::parse(&self.text()?).ok_or_else(|| Failure::unreadable("a sale id"))
+        SaleId::parse_shard(&self.text()?).ok_or_else(|| Failure::unreadable("a sale id"))
     }
 
     /// # Errors

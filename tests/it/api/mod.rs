@@ -42,6 +42,7 @@ mod sales;
 mod sequence;
 mod sku;
 mod sku_given;
+mod spread;
 mod stock;
 mod stripe;
 mod unmatched;

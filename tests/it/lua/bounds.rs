@@ -131,7 +131,7 @@ fn a_product_is_added_once_and_changes_nothing_of_its_sale() {
     let mut bench = Bench::new();
     let before: String = bench.redis.hget(key("sale"), "hold_ms").unwrap();
     let other = TERMS.map(|term| if term == before { "1000" } else { term });
-    let product = ["3", "Item", "", "500000", "USD", "7", "5", ""];
+    let product = ["3", "Item", "", "500000", "USD", "7", "5", "", ""];
     let put = |bench: &mut Bench| {
         word(&bench.call(Op::PutProduct, &with_product("3", &[]), &[&BOOK_ARGUMENTS[..], &product, &other].concat()))
     };

@@ -8,6 +8,7 @@ mod examples;
 mod life;
 mod limits;
 mod limits_of_batches;
+mod loans;
 mod metadata;
 mod pages;
 mod plain_hold;
@@ -55,7 +56,8 @@ impl Bench {
 
     pub fn put_product(&mut self, id: &str, currency: &str, units: &str) -> String {
         let keys = [book(), vec![key(&format!("product:{id}"))]].concat();
-        let arguments = [&BOOK_ARGUMENTS[..], &[id, "Item", "", "500000", currency, units, "5", ""], &TERMS].concat();
+        let arguments =
+            [&BOOK_ARGUMENTS[..], &[id, "Item", "", "500000", currency, units, "5", "", ""], &TERMS].concat();
         word(&self.call(Op::PutProduct, &keys, &arguments))
     }
 

@@ -8,7 +8,7 @@ use super::Bench;
 /// The reply in words: `claimed 1 p1`.
 pub fn claim(bench: &mut Bench, id: &str, sale: &str, sku: &str) -> String {
     let reply =
-        bench.call(Op::ClaimProduct, &["fs1:{:all}:products".into(), "fs1:{:all}:skus".into()], &[id, sale, sku]);
+        bench.call(Op::ClaimProduct, &["fs1:{:all}:products".into(), "fs1:{:all}:skus".into()], &[id, sale, sku, ""]);
     let words = reply.iter().map(|value| redis::from_redis_value_ref::<String>(value).unwrap());
     words.collect::<Vec<_>>().join(" ")
 }

@@ -30,6 +30,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     provoke_extensions(&mut bench);
     provoke_sales(&mut bench);
     provoke_stock_changes(&mut bench);
+    super::loans::provoke(&mut bench);
     provoke_lists(&mut bench);
     provoke_reviews(&mut bench);
     provoke_marks(&mut bench);
@@ -53,7 +54,7 @@ fn provoke_products(bench: &mut Bench) {
     assert_eq!(claim(bench, "", ""), "claimed 2 p2");
     let keys = [&units()[..], &[key("product:1"), key("product:9")]].concat();
     let stock = bench.call(Op::Stock, &keys, &["1", "9"]);
-    assert_eq!(list(&stock[7]).len(), 12);
+    assert_eq!(list(&stock[7]).len(), 13);
     assert!(list(&stock[8]).is_empty(), "product 9 is not there");
 }
 
@@ -322,7 +323,10 @@ fn provoke_behind(bench: &mut Bench) {
     let expire_keys = [book(), vec![key("order:z")]].concat();
     let product_keys = [book(), vec![key("product:1")]].concat();
     let resolve_keys = [&settle_keys[..11], &[key("order:z")]].concat();
-    let calls: [(Op, &[String], &[&str]); 8] = [
+    let loan_keys = super::loans::keys("s");
+    let calls: [(Op, &[String], &[&str]); 10] = [
+        (Op::FindFree, &loan_keys[..4], &["1"]),
+        (Op::Lend, &loan_keys, &["1", "s_2", "0"]),
         (Op::RemoveProduct, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1"]),
         (Op::Resolve, &resolve_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "nobody", "dismiss", "x"]),
         (

@@ -378,6 +378,7 @@ fn units<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeMap<u64, u64> {
 
 fn new_product(id: u64, sale: &str, currency: &str, total: u64) -> NewProduct {
     NewProduct {
+        shards: flashsale::domain::ids::Shards::ONE,
         id: ProductId::new(id),
         sale: SaleId::parse(sale),
         name: Name::parse("Item").unwrap(),

@@ -129,6 +129,12 @@ fn every_operation_is_in_the_model() {
         Op::ChangeListing,
         Op::RemoveProduct,
         Op::ArriveProduct,
+        // So do shards and their loans (`lua/loans`, `api/spread`).
+        Op::FindFree,
+        Op::Lend,
+        Op::Borrow,
+        Op::FindTerms,
+        Op::CopyTerms,
         Op::KeepUnmatched,
         Op::FindDue,
         Op::ListReviews,

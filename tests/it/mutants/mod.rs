@@ -24,13 +24,14 @@ use crate::support::{
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What `quick` stands for in the lists: the tests of the scripts that take no time.
-const QUICK: [&str; 10] = [
+const QUICK: [&str; 11] = [
     "lua::bounds",
     "lua::words",
     "lua::examples",
     "lua::life",
     "lua::cooldown",
     "lua::limits::",
+    "lua::loans",
     "lua::metadata",
     "lua::plain_hold",
     "lua::skus",

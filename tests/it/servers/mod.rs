@@ -9,6 +9,7 @@ mod reshard;
 mod rights;
 mod sentinel;
 mod shop;
+mod spread;
 mod tls;
 
 use crate::{

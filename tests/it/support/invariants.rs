@@ -12,8 +12,9 @@ type Units = BTreeMap<(u64, String), i64>;
 /// Panics with the difference. Call it when nothing is in progress.
 pub fn check(connection: &mut Connection) {
     let sales: Vec<String> = connection.smembers("fs1:{:all}:sales").unwrap();
-    for sale in sales {
-        check_sale(connection, &sale);
+    for sale in &sales {
+        check_sale(connection, sale);
+        check_borrowed(connection, sale);
     }
     check_reviews(connection, "p0");
 }
@@ -40,6 +41,7 @@ fn check_sale(connection: &mut Connection, sale: &str) {
     assert!(deadlines.iter().all(|(name, at)| name.starts_with(&format!("{at}:"))), "{sale}: {deadlines:?}");
     check_reviews(connection, sale);
     check_customers(connection, sale);
+    check_loans(connection, sale, &stock);
     let sold = check_records(connection, sale, &lapses);
     for (field, total) in &stock {
         let Some(product) = field.strip_suffix(":total") else { continue };
@@ -60,6 +62,34 @@ fn check_sale(connection: &mut Connection, sale: &str) {
             "{sale}/{product}: held, pending and buckets"
         );
         assert_eq!(of("sold"), sold.get(product).copied().unwrap_or(0), "{sale}/{product}: sold and paid orders");
+    }
+}
+
+/// What a shard of a spread sale lent, less what it borrowed, is known of each product. Only the first shard has units of its own.
+fn check_loans(connection: &mut Connection, sale: &str, stock: &BTreeMap<String, String>) {
+    let loans: BTreeMap<String, i64> = connection.hgetall(format!("fs1:{{{sale}}}:loans")).unwrap();
+    for (field, total) in stock {
+        let Some(product) = field.strip_suffix(":total") else { continue };
+        let of = |way: &str| -> i64 {
+            let prefix = format!("{product}:{way}:");
+            loans.iter().filter(|(field, _)| field.starts_with(&prefix)).map(|(_, units)| units).sum()
+        };
+        let lent = stock.get(&format!("{product}:lent")).map_or(0, |lent| lent.parse::<i64>().unwrap());
+        assert_eq!(lent, of("lent") - of("borrowed"), "{sale}/{product}: {loans:?}");
+        assert!(
+            !sale.contains('_') || total.parse::<i64>().unwrap() == -lent,
+            "{sale}/{product}: {total} units, {loans:?}"
+        );
+    }
+}
+
+/// No shard has borrowed more from another than that one lent to it.
+fn check_borrowed(connection: &mut Connection, sale: &str) {
+    let loans: BTreeMap<String, i64> = connection.hgetall(format!("fs1:{{{sale}}}:loans")).unwrap();
+    for (field, borrowed) in &loans {
+        let Some((product, from)) = field.split_once(":borrowed:") else { continue };
+        let lent: i64 = connection.hget(format!("fs1:{{{from}}}:loans"), format!("{product}:lent:{sale}")).unwrap();
+        assert!(*borrowed <= lent, "{sale}/{product}: {borrowed} of {lent} units from {from}");
     }
 }
 

@@ -7,7 +7,7 @@ use flashsale::store::Catalogue;
 
 pub const VARIABLE: &str = "FLASHSALE_MUTANT";
 
-const LISTS: [&str; 3] = ["selling", "paying", "keeping"];
+const LISTS: [&str; 4] = ["selling", "paying", "keeping", "spreading"];
 
 /// One mistake in one file of `lua/`.
 pub struct Mutant {

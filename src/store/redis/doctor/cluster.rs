@@ -81,7 +81,7 @@ pub(super) fn judge_one(state: &ClusterState, server: &Server, chart: &mut Chart
     if is_strict {
         chart.warning(
             "coverage",
-            "cluster-require-full-coverage yes: all servers refuse everything while one shard is away",
+            "cluster-require-full-coverage yes: all servers refuse everything while one primary is away",
             "set cluster-require-full-coverage no",
         );
     }

@@ -41,6 +41,9 @@ impl ProductHead {
         };
         let (max_per_hold, rules) = (row.count()?, row.text()?);
         let rules = Rules::read(&rules);
+        let next_release_ms = row.instant_or_none()?;
+        // Not in what an older version logged.
+        let lent = if row.is_empty() { 0 } else { row.int()? };
         Ok(Product {
             id,
             sale: sale.clone(),
@@ -54,10 +57,11 @@ impl ProductHead {
             max_per_customer: rules.count("max_per_customer")?,
             window: self.window,
             now_ms: self.now_ms,
-            next_release_ms: row.instant_or_none()?,
+            next_release_ms,
             group: rules.group()?,
             visibility: rules.visibility()?,
             archived: rules.archived(),
+            lent,
         })
     }
 }
@@ -80,7 +84,12 @@ pub fn changed_product(sale: &SaleId, reply: &mut Reply) -> Result<Change<Produc
 pub fn before_event(sale: &SaleId, at_ms: i64, fields: &Fields, row: &str) -> Result<Product, Failure> {
     let window = window(fields.text("starts")?, fields.text("ends")?, fields.text("paused")?)?;
     let head = ProductHead { now_ms: at_ms, currency: fields.text("currency")?.to_owned(), window };
-    head.product(&sale_in(fields, "moved_from", sale)?, Reply::from_lines(row))
+    let mut product = head.product(&sale_in(fields, "moved_from", sale)?, Reply::from_lines(row))?;
+    // As the log has it after the event: with all its units, wherever they are.
+    let Product { stock, lent, .. } = &mut product;
+    stock.total = stock.total.saturating_add_signed(*lent);
+    stock.available = stock.available.saturating_add_signed(std::mem::take(lent));
+    Ok(product)
 }
 
 /// The product that an event is about, as it was then.
@@ -110,6 +119,7 @@ pub fn from_event(sale: &SaleId, at_ms: i64, fields: &Fields) -> Result<Product,
         group: rules.group()?,
         visibility: rules.visibility()?,
         archived: rules.archived(),
+        lent: 0,
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::domain::{
     act::Change,
-    ids::SaleId,
+    ids::{SaleId, Shards},
     quantity::Quantity,
     sale::{OnPaymentEnded, OnPaymentFailed, PaymentAmount, Sale, SaleChange, SaleTerms, Window},
     text::Name,
@@ -98,7 +98,7 @@ pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
     Ok(Sale {
         id: id.clone(),
         terms: SaleTerms {
-            name: Name::parse(fields.get("name").unwrap_or(id.as_str())).ok_or_else(unreadable)?,
+            name: Name::parse(fields.get("name").unwrap_or(id.name())).ok_or_else(unreadable)?,
             window: window(&or("starts", ""), &or("ends", ""), &or("paused", "0"))?,
             hold_ms: count("hold_ms")?,
             hold_max_ms: some(&or("hold_max_ms", "")).map(|_| count("hold_max_ms")).transpose()?,
@@ -117,7 +117,18 @@ pub fn from_fields(id: &SaleId, fields: &Fields) -> Result<Sale, Failure> {
             visibility: rules.visibility()?,
         },
         currency: fields.get("currency").map(currency).transpose()?,
+        shards: shards(fields.get("shards"))?,
     })
+}
+
+/// The field of a sale that is spread.
+pub fn stored_shards(shards: Shards) -> Option<StoredTerm> {
+    shards.are_several().then(|| ("shards", shards.get().to_string()))
+}
+
+pub fn shards(stored: Option<&str>) -> Result<Shards, Failure> {
+    let read = |text: &str| text.parse().ok().and_then(Shards::new);
+    stored.map_or(Some(Shards::ONE), read).ok_or_else(|| Failure::unreadable("a number of shards"))
 }
 
 /// When a sale takes holds. Empty: no start, no end. A flag that is neither yes nor no pauses the sale.

@@ -1,0 +1,219 @@
+//! Gathers units of a product in the shard that lacks them, and says with certainty when there are none: two looks at all shards
+//! between which none of them made units available show an instant at which no unit was free in any shard, or under way. In a
+//! worker those who ask for the same at the same time share looks and loans.
+
+use std::{cmp::Reverse, rc::Rc, time::Duration};
+
+use futures_util::future::try_join_all;
+
+use super::{Failure, Reply, find_free::Free, joined::Joined, keys::SaleKeys, lend::Loan, spread::Spreads};
+use crate::domain::{
+    audit::Difference,
+    ids::{ProductId, SaleId},
+    outcome::Shortage,
+    product::TOTAL_MAX,
+};
+
+/// Looks at all shards for one answer. While units are made available all the time, those who want them find them.
+const LOOKS_MAX: usize = 32;
+
+/// How long a loan of a buyer takes at most, nearly always.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// Surveys by the first shard, the product and the units that are needed.
+pub(super) type Surveys = Rc<Joined<(SaleId, ProductId, u64), Supply>>;
+/// The same by the shard that lacks them.
+pub(super) type Gathers = Rc<Joined<(SaleId, ProductId, u64), ()>>;
+
+/// Whether so many units can be had.
+#[derive(Clone)]
+pub(super) enum Supply {
+    /// They are somewhere.
+    There,
+    /// At an instant since the question they were not.
+    Short(Shortage),
+}
+
+/// All units that one shard ever lent to another, and those of them that the other has borrowed.
+#[derive(PartialEq, Eq)]
+struct Loans {
+    from: SaleId,
+    to: SaleId,
+    lent: u64,
+    borrowed: u64,
+}
+
+impl Loans {
+    fn differ(&self) -> bool {
+        self.lent != self.borrowed
+    }
+}
+
+impl Spreads {
+    /// Whether so many units were free anywhere at an instant after this call.
+    pub(super) async fn survey(
+        self: &Rc<Self>,
+        shards: &Rc<[SaleId]>,
+        product: ProductId,
+        need: u64,
+    ) -> Result<Supply, Failure> {
+        let asked = (Rc::clone(self), Rc::clone(shards));
+        let call = move || {
+            let (spreads, shards) = asked.clone();
+            async move { spreads.look_twice(&shards, product, need).await }
+        };
+        Ok((*self.surveys.ask((shards[0].clone(), product, need), call).await?).clone())
+    }
+
+    async fn look_twice(&self, shards: &[SaleId], product: ProductId, need: u64) -> Result<Supply, Failure> {
+        let mut earlier = self.look(shards, product).await?;
+        for _ in 0..LOOKS_MAX {
+            if free_at_most(&earlier) >= need {
+                return Ok(Supply::There);
+            }
+            let later = self.look(shards, product).await?;
+            if earlier.iter().zip(&later).all(|(earlier, later)| earlier.last_freed == later.last_freed) {
+                return Ok(Supply::Short(shortage(product, &earlier)));
+            }
+            earlier = later;
+        }
+        Err(Failure::overloaded("units come and go too fast to say that there are none"))
+    }
+
+    async fn look(&self, shards: &[SaleId], product: ProductId) -> Result<Vec<Free>, Failure> {
+        try_join_all(shards.iter().map(|shard| self.find_free(shard, product))).await
+    }
+
+    /// Moves units to this shard, so that it has so many, if there are. Others may take them at once.
+    pub(super) async fn gather(
+        self: &Rc<Self>,
+        shards: &Rc<[SaleId]>,
+        product: ProductId,
+        to: &SaleId,
+        need: u64,
+    ) -> Result<(), Failure> {
+        let asked = (Rc::clone(self), Rc::clone(shards), to.clone());
+        let call = move || {
+            let (spreads, shards, to) = asked.clone();
+            async move { spreads.fetch(&shards, product, &to, need).await }
+        };
+        self.gathers.ask((to.clone(), product, need), call).await.map(|_| ())
+    }
+
+    async fn fetch(&self, shards: &[SaleId], product: ProductId, to: &SaleId, need: u64) -> Result<(), Failure> {
+        let look = self.look(shards, product).await?;
+        if look.iter().any(|free| !free.exists) {
+            self.copy_to_shards(shards, Some(product)).await?;
+        }
+        let (own, mut others): (Vec<_>, Vec<_>) = shards.iter().zip(&look).partition(|(shard, _)| *shard == to);
+        let mut missing = need.saturating_sub(own.iter().map(|(_, free)| free.available).sum());
+        if others.iter().map(|(_, free)| free.available).sum::<u64>() < missing {
+            return self.finish_loans(shards, product).await;
+        }
+        others.sort_by_key(|(_, free)| Reverse(free.available));
+        for (from, free) in others {
+            if missing == 0 {
+                break;
+            }
+            // Half of them, so that the next buyers here need nobody.
+            let most = missing.max(free.available.div_ceil(2));
+            missing = missing.saturating_sub(self.transfer(shards, product, from, to, most).await?);
+        }
+        Ok(())
+    }
+
+    /// Moves at most so many units, and says how many.
+    async fn transfer(
+        &self,
+        shards: &[SaleId],
+        product: ProductId,
+        from: &SaleId,
+        to: &SaleId,
+        most: u64,
+    ) -> Result<u64, Failure> {
+        let Loan { units, ever } = self.lend(from, to, product, most).await?;
+        // Also where there is none: an earlier one may be under way.
+        if !self.borrow(from, to, product, ever).await? {
+            self.copy_to_shards(shards, Some(product)).await?;
+            self.borrow(from, to, product, ever).await?;
+        }
+        Ok(units)
+    }
+
+    /// Brings what is under way between any two shards to its end, whoever began it.
+    pub(super) async fn finish_loans(&self, shards: &[SaleId], product: ProductId) -> Result<(), Failure> {
+        for Loans { from, to, lent, .. } in self.loans(shards, product).await?.iter().filter(|loans| loans.differ()) {
+            self.borrow(from, to, product, *lent).await?;
+        }
+        Ok(())
+    }
+
+    /// What differs between what shards lent and borrowed, and still does after a moment: a loan of a buyer is soon over.
+    pub(super) async fn open_loans(&self, shards: &[SaleId], product: ProductId) -> Result<Vec<Difference>, Failure> {
+        let mut open = self.loans(shards, product).await?;
+        open.retain(Loans::differ);
+        if !open.is_empty() {
+            tokio::time::sleep(MOMENT).await;
+            let now = self.loans(shards, product).await?;
+            open.retain(|loans| now.contains(loans));
+        }
+        let signed = |units| i64::try_from(units).unwrap_or(i64::MAX);
+        Ok(open.iter().map(|loans| Difference::loan(product, signed(loans.borrowed), signed(loans.lent))).collect())
+    }
+
+    /// What each shard lent to each other one, and what that one borrowed from it.
+    async fn loans(&self, shards: &[SaleId], product: ProductId) -> Result<Vec<Loans>, Failure> {
+        let sums = async |shard: &SaleId| {
+            let mut ask = redis::cmd("HMGET");
+            ask.arg(SaleKeys(shard).loans());
+            for way in ["lent", "borrowed"] {
+                shards.iter().for_each(|other| _ = ask.arg(format!("{product}:{way}:{other}")));
+            }
+            let mut reply = Reply::read(self.runner.plain_for_hold(&ask).await?)?;
+            let mut next = || reply.text_or_none()?.map_or(Ok(0), |text| text.parse::<u64>().map_err(|_| damaged()));
+            (0..2 * shards.len()).map(|_| next()).collect::<Result<Vec<u64>, Failure>>()
+        };
+        let sums = try_join_all(shards.iter().map(sums)).await?;
+        let mut all = Vec::new();
+        for (i, from) in shards.iter().enumerate() {
+            for (j, to) in shards.iter().enumerate().filter(|(j, _)| *j != i) {
+                let (lent, borrowed) = (sums[i][j], sums[j][shards.len() + i]);
+                all.push(Loans { from: from.clone(), to: to.clone(), lent, borrowed });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Moves all free units of a shard to the first one.
+    pub(super) async fn drain(&self, shards: &[SaleId], product: ProductId, from: &SaleId) -> Result<(), Failure> {
+        self.transfer(shards, product, from, &shards[0], TOTAL_MAX).await.map(|_| ())
+    }
+
+    /// Gives each shard its part of the units of a new product, which are all in the first one.
+    pub(super) async fn deal(&self, shards: &[SaleId], product: ProductId, total: u64) -> Result<(), Failure> {
+        let part = total / shards.len() as u64;
+        let transfers = shards[1..].iter().map(|to| self.transfer(shards, product, &shards[0], to, part));
+        try_join_all(transfers).await.map(|_| ())
+    }
+}
+
+/// No more units were free at any instant since, until a shard made some available. A loan changes nothing of it.
+fn free_at_most(look: &[Free]) -> u64 {
+    let sum: i64 =
+        look.iter().map(|free| i64::try_from(free.available).unwrap_or(i64::MAX).saturating_add(free.lent)).sum();
+    u64::try_from(sum).unwrap_or(0)
+}
+
+fn shortage(product: ProductId, look: &[Free]) -> Shortage {
+    Shortage {
+        product,
+        available: free_at_most(look),
+        coming_back: look.iter().map(|free| free.coming_back).sum(),
+        next_release_ms: look.iter().filter_map(|free| free.next_release_ms).min(),
+        now_ms: look.iter().map(|free| free.now_ms).max().unwrap_or(0),
+    }
+}
+
+fn damaged() -> Failure {
+    Failure::unreadable("the loans of a shard")
+}

@@ -1,0 +1,44 @@
+//! Holds of sales that are spread over several slots. One shard decides. Where it lacks units, those of the others come to it.
+
+use std::{rc::Rc, time::Instant};
+
+use super::{Failure, Store, gather::Supply, hold::HoldAnswer, spread::shard_for};
+use crate::domain::{
+    hold::HoldCommand,
+    ids::{ProductId, SaleId},
+    outcome::HoldOutcome,
+};
+
+impl Store {
+    /// A buyer is refused only for units that were free in no shard.
+    pub(super) async fn hold_spread(&self, shards: Rc<[SaleId]>, command: HoldCommand) -> Result<HoldAnswer, Failure> {
+        let shard = shard_for(&shards, &command);
+        let until = Instant::now() + self.spreads.tries_max;
+        let mut has_copied = false;
+        while Instant::now() < until {
+            match self.hold_at(shard, command.clone()).await? {
+                HoldAnswer::Decided(HoldOutcome::InsufficientStock(short)) => {
+                    let need = units_of(&command, short.product);
+                    match self.spreads.survey(&shards, short.product, need).await? {
+                        Supply::There => self.spreads.gather(&shards, short.product, shard, need).await?,
+                        Supply::Short(short) => {
+                            return Ok(HoldAnswer::Decided(HoldOutcome::InsufficientStock(short)));
+                        }
+                    }
+                }
+                // A product that was made a moment ago, or whose making was interrupted.
+                HoldAnswer::ProductNotFound(product, _) if !has_copied => {
+                    self.spreads.copy_to_shards(&shards, Some(product)).await?;
+                    has_copied = true;
+                }
+                answer => return Ok(answer),
+            }
+        }
+        Err(Failure::overloaded("others were faster each time, and units are left"))
+    }
+}
+
+fn units_of(command: &HoldCommand, product: ProductId) -> u64 {
+    let lines = command.lines.as_slice().iter().filter(|line| line.product == product);
+    lines.map(|line| line.quantity.get()).sum()
+}

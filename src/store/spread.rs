@@ -1,0 +1,183 @@
+//! Sales that are spread over several hash slots. Each of their shards is a sale of its own to the scripts, in a slot of its
+//! own, with a part of the units. The first shard has the name of the sale. It says what the terms are, and there units come and
+//! go. `gather` moves units to a shard that lacks them.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+
+use super::{
+    Failure, Reply, Runner, Store,
+    find_terms::SharedTerms,
+    gather::{Gathers, Surveys},
+    ids::random_number,
+    joined::Joined,
+    keys::SaleKeys,
+    made_sales, record,
+    redis::{batch::Timeouts, slot},
+};
+use crate::domain::{
+    hold::HoldCommand,
+    ids::{OrderId, ProductId, SaleId, Shards},
+    order::OrderStatus,
+    outcome::FindOrderOutcome,
+};
+
+/// Sales of which a worker remembers the shards.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// What a worker knows and does about spread sales.
+pub(super) struct Spreads {
+    pub(super) runner: Rc<Runner>,
+    known: RefCell<HashMap<SaleId, Rc<[SaleId]>>>,
+    pub(super) surveys: Surveys,
+    pub(super) gathers: Gathers,
+    /// For how long a caller tries to get units that others take.
+    pub(super) tries_max: Duration,
+}
+
+impl Spreads {
+    pub(super) fn new(runner: &Rc<Runner>, Timeouts { wait, queue_max }: Timeouts) -> Rc<Self> {
+        let (surveys, gathers) = (Joined::new(queue_max), Joined::new(queue_max));
+        Rc::new(Self { runner: Rc::clone(runner), known: RefCell::default(), surveys, gathers, tries_max: wait })
+    }
+
+    /// The shards of a sale with so many. The first one is the sale itself.
+    pub(super) fn shards(&self, sale: &SaleId, count: Shards) -> Rc<[SaleId]> {
+        if let Some(shards) = self.known.borrow().get(sale).filter(|shards| shards.len() as u64 == count.get()) {
+            return Rc::clone(shards);
+        }
+        let shards: Rc<[SaleId]> = shards_of(sale, count).into();
+        let mut known = self.known.borrow_mut();
+        if known.len() < REMEMBERED_MAX || known.contains_key(sale) {
+            known.insert(sale.clone(), Rc::clone(&shards));
+        }
+        shards
+    }
+
+    /// The shards of a sale that has some order, if the worker remembers them.
+    fn known(&self, sale: &SaleId) -> Option<Rc<[SaleId]>> {
+        self.known.borrow().get(sale).cloned()
+    }
+
+    /// Gives the other shards the terms of the sale, and of one product, as the first shard has them now. Whoever does so last
+    /// leaves all shards with the newest terms, so a call that is repeated after a crash finishes it.
+    pub(super) async fn copy_to_shards(&self, shards: &[SaleId], product: Option<ProductId>) -> Result<(), Failure> {
+        let Some((first, others)) = shards.split_first().filter(|(_, others)| !others.is_empty()) else {
+            return Ok(());
+        };
+        let Some(terms) = self.find_terms(first, product).await? else { return Ok(()) };
+        try_join_all(others.iter().map(|shard| self.copy_to_shard(shard, product, &terms))).await.map(|_| ())
+    }
+
+    /// A shard that was lost with its server is not made anew: its units would be sold twice.
+    async fn copy_to_shard(
+        &self,
+        shard: &SaleId,
+        product: Option<ProductId>,
+        terms: &SharedTerms,
+    ) -> Result<(), Failure> {
+        made_sales::check_made(&self.runner, shard).await?;
+        self.copy_terms(shard, product, terms).await?;
+        made_sales::note_made(&self.runner, shard).await;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The shards of a sale. One that does not exist has itself alone.
+    pub(super) async fn shards_of(&self, sale: &SaleId) -> Result<Rc<[SaleId]>, Failure> {
+        let found = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("shards")).await?;
+        Ok(self.spreads.shards(sale, record::sale::shards(Reply::one(found).text_or_none()?.as_deref())?))
+    }
+}
+
+impl Store {
+    /// Where the units of an order came back, gathers as many in its shard, if there are: somebody is about to ask for them. Money
+    /// that came waits for no other shard, so a failure of one is none here.
+    pub(super) async fn gather_for(&self, order: &OrderId) {
+        if let Err(failure) = self.try_gather_for(order).await {
+            tracing::debug!(cause = %failure, order = order.as_str(), "no units gathered for an order");
+        }
+    }
+
+    async fn try_gather_for(&self, id: &OrderId) -> Result<(), Failure> {
+        let sale = id.sale().whole();
+        let shards = match self.spreads.known(&sale) {
+            Some(shards) => shards,
+            None => self.shards_of(&sale).await?,
+        };
+        if shards.len() == 1 {
+            return Ok(());
+        }
+        let FindOrderOutcome::Found(order) = self.find_order(id).await? else { return Ok(()) };
+        let has_none =
+            matches!(order.status, OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::RefundRequired);
+        for line in order.lines.iter().filter(|_| has_none).map(|priced| priced.line) {
+            self.spreads.gather(&shards, line.product, id.sale(), line.quantity.get()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// So many ids whose slots lie in as many equal ranges of all slots, so that they are on different servers of a cluster whose
+/// slots were dealt evenly. The same in every worker and for ever: units are there.
+fn shards_of(sale: &SaleId, count: Shards) -> Vec<SaleId> {
+    let mut shards = vec![sale.clone()];
+    let mut covered = HashSet::from([range_of(sale.as_str(), count.get())]);
+    let mut number = 1;
+    while (shards.len() as u64) < count.get() {
+        let shard = sale.shard(number);
+        if covered.insert(range_of(shard.as_str(), count.get())) {
+            shards.push(shard);
+        }
+        number += 1;
+    }
+    shards
+}
+
+/// Which of so many equal ranges of slots has the slot of this text.
+fn range_of(text: &str, count: u64) -> u64 {
+    u64::from(slot::of_key(text.as_bytes())) * count / u64::from(slot::SLOTS)
+}
+
+/// The shard that decides a hold. What one customer has is in one shard, so that limits count all of it. Without a customer, a
+/// hold with an idempotency key finds what was decided about that key.
+pub(super) fn shard_for<'a>(shards: &'a [SaleId], command: &HoldCommand) -> &'a SaleId {
+    let key = command.idempotency_key.as_ref().map(|key| key.as_str());
+    match command.customer.as_ref().map(|customer| customer.as_str()).or(key) {
+        Some(text) => shard_of(shards, text),
+        None => &shards[random_number(shards.len())],
+    }
+}
+
+/// The shard of a customer.
+pub(super) fn shard_of<'a>(shards: &'a [SaleId], text: &str) -> &'a SaleId {
+    &shards[usize::try_from(range_of(text, shards.len() as u64)).unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_lie_in_equal_ranges_of_all_slots_and_are_the_same_for_ever() {
+        for (name, count) in [("drop", 3), ("p7", 64), ("a", 2), ("drop", 1)] {
+            let sale = SaleId::parse(name).unwrap();
+            let shards = shards_of(&sale, Shards::new(count).unwrap());
+            let ranges: HashSet<u64> = shards.iter().map(|shard| range_of(shard.as_str(), count)).collect();
+            assert_eq!((ranges.len() as u64, &shards[0]), (count, &sale));
+        }
+        let drop = shards_of(&SaleId::parse("drop").unwrap(), Shards::new(3).unwrap());
+        let names: Vec<_> = drop.iter().map(SaleId::as_str).collect();
+        // Another rule would not find the units of sales that exist.
+        assert_eq!(names, ["drop", "drop_1", "drop_2"]);
+        let of = ["alice", "bob", "carol"].map(|customer| shard_of(&drop, customer).as_str());
+        assert_eq!(of, ["drop", "drop", "drop"]);
+    }
+}
