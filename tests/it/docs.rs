@@ -9,7 +9,6 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::Command,
 };
 
 use tempfile::TempDir;

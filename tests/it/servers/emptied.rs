@@ -60,8 +60,8 @@ async fn a_server_that_comes_back_empty_sells_nothing_anew_and_everybody_says_so
     for n in (0..3).filter(|n| *n != emptied) {
         assert_eq!(shop.hold(n as u64 + 1).await.status, 201);
     }
-    let list = shop.get("/api/products").await;
-    assert_eq!((list.status, list.body["data"].as_array().map(Vec::len)), (200, Some(2)), "{list:?}");
+    let products = shop.get("/api/products").await;
+    assert_eq!((products.status, products.body["data"].as_array().map(Vec::len)), (200, Some(2)), "{products:?}");
     let ready = shop.get("/readyz").await;
     assert_eq!(
         (ready.status, &ready.body["status"], &ready.body["code"]),

@@ -78,7 +78,7 @@ impl Cluster {
         }
     }
 
-    /// Kills a server, and starts it again. It knows its slots, and what it wrote to disk: nothing, unless it was told to.
+    /// Kills a server, and starts it again. It still has its slots, and of its data what its settings let it write to disk.
     pub fn restart(&mut self, n: usize) {
         self.servers[n].restart(&self.program, &texts(&self.arguments[n]));
         self.wait_until_it_works();

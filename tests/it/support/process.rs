@@ -79,7 +79,7 @@ impl Drop for ServiceProcess {
     }
 }
 
-/// Another program, which starts ours. What this process is told as `FLASHSALE_…` is about the tests, and no setting.
+/// Another program, which starts ours. `FLASHSALE_…` of this process is about the tests, and no setting.
 pub fn without_settings(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FLASHSALE_")).for_each(|(name, _)| {

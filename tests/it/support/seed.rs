@@ -43,14 +43,14 @@ async fn order(store: &Store, product: u64, number: usize) {
         hold_ms: None,
         idempotency_key: None,
     };
-    let held = loop {
+    let outcome = loop {
         match store.hold(command.clone()).await {
             // It was never sent, because the machine is busy.
             Err(Failure::Overloaded(_)) => {}
-            held => break held.unwrap(),
+            decided => break decided.unwrap(),
         }
     };
-    let HoldOutcome::Held(hold) = held else { panic!("no hold for order {number}") };
+    let HoldOutcome::Held(hold) = outcome else { panic!("no hold for order {number}") };
     assert!(matches!(store.order(hold.id).await.unwrap(), OrderOutcome::Created(_)));
 }
 
