@@ -122,6 +122,8 @@ pub fn signal_process(pid: u32, signal: &str) {
 /// A server that a test starts itself, with its own arguments.
 pub struct ServerProcess {
     child: Child,
+    /// How it was started.
+    start: (PathBuf, Vec<String>),
     pub folder: TempDir,
     pub port: u16,
 }
@@ -140,17 +142,9 @@ impl ServerProcess {
 
     /// A sentinel, which rewrites its settings.
     pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path) -> Self {
-        let child = Command::new(server_program())
-            .arg(settings)
-            .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1", "--logfile", "redis.log", "--dir"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, folder, port };
-        server.wait_until_it_listens();
-        server
+        let (port_text, settings) = (port.to_string(), settings.display().to_string());
+        let arguments = [&settings, "--sentinel", "--port", &port_text, "--bind", "127.0.0.1", "--logfile", "redis.log"];
+        Self::spawn(&server_program(), folder, port, &arguments)
     }
 
     pub fn start_in(folder: TempDir, port: u16, arguments: &[&str]) -> Self {
@@ -161,18 +155,29 @@ impl ServerProcess {
         let port_text = port.to_string();
         let listens_itself = arguments.contains(&"--port") || arguments.contains(&"--tls-port");
         let port_arguments: &[&str] = if listens_itself { &[] } else { &["--port", &port_text] };
-        let child = Command::new(program)
-            .args(port_arguments)
-            .args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log", "--dir"])
-            .arg(folder.path())
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, folder, port };
+        let common = ["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log"];
+        Self::spawn(program, folder, port, &[port_arguments, &common, arguments].concat())
+    }
+
+    fn spawn(program: &Path, folder: TempDir, port: u16, arguments: &[&str]) -> Self {
+        let folder_text = folder.path().display().to_string();
+        let arguments = arguments.iter().copied().chain(["--dir", &folder_text]).map(str::to_owned).collect();
+        let start = (program.to_owned(), arguments);
+        let mut server = Self { child: run(&start), start, folder, port };
         server.wait_until_it_listens();
         server
+    }
+
+    /// Starts it again, on its port and folder, after its end.
+    pub fn start_again(&mut self) {
+        self.end();
+        self.child = run(&self.start);
+        self.wait_until_it_listens();
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Whether the server on this machine was built with TLS.
@@ -206,10 +211,15 @@ impl ServerProcess {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
-            assert!(matches!(self.child.try_wait(), Ok(None)), "the server ended at once");
+            let log = || std::fs::read_to_string(self.folder.path().join("redis.log")).unwrap_or_default();
+            assert!(matches!(self.child.try_wait(), Ok(None)), "the server ended at once: {}", log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn run((program, arguments): &(PathBuf, Vec<String>)) -> Child {
+    Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 impl Drop for ServerProcess {
