@@ -21,8 +21,8 @@ if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 13 then
 end
 
 -- facts
-local last_now, sale_currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'currency'))
-local now = guarded_now(last_now)
+local last_write, sale_currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'currency'))
+local now = guarded_now(last_write)
 local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1
 local earlier = redis.call('GET', once_key)
 
@@ -37,5 +37,5 @@ redis.call('HSET', sale_key, 'currency', currency)
 write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
 local row = product_row(id, product_key)
 log_product_event('product.moved', row, now, row, 'moved_from', from, 'moved_to', to)
-write_book(now)
+write_book()
 return { decided }

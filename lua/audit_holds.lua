@@ -16,7 +16,7 @@ if #KEYS < 1 or #ARGV ~= 0 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local reply = { 'holds' }
 for i = HOLDS, #KEYS do
   -- A key of another type must not end the audit.

@@ -21,7 +21,7 @@ end
 
 -- facts
 read_payment_terms()
-local now = guarded_now(terms.last_now)
+local now = guarded_now(terms.last_write)
 local order = order_at(order_key)
 
 -- decision
@@ -43,5 +43,5 @@ elseif was_cancelled then
 else
   cancel_pending(order_key, order, by, now)
 end
-write_book(now)
+write_book()
 return { was_cancelled and 'already_cancelled' or 'cancelled', now, order_text(order_key) }

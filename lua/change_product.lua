@@ -26,9 +26,9 @@ if #KEYS ~= BOOK_KEYS + 1 or #ARGV < CHANGES - 1 or #ARGV % 2 ~= 0 then
 end
 
 -- facts
-local last_now, currency, starts, ends, paused =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused'))
-local now = guarded_now(last_now)
+local last_write, currency, starts, ends, paused =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused'))
+local now = guarded_now(last_write)
 if reclaim(now) then return { 'behind' } end
 local priced, max_per_hold, rules, earlier_prices = unpack(
   redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold', id .. ':rules', id .. ':earlier_prices'))
@@ -74,6 +74,6 @@ else
   local is_archived = read_rules(changes.rules).archived and not read_rules(rules or '').archived
   local kind = is_archived and 'product.archived' or 'product.changed'
   log_product_event(kind, row, now, before, unpack(new_sku and { 'sku', new_sku } or {}))
-  write_book(now)
+  write_book()
 end
 return { 'changed', now, currency, starts or '', ends or '', paused or '', row, before }

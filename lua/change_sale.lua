@@ -18,7 +18,7 @@ if #KEYS ~= BOOK_KEYS or #ARGV < TERMS - 1 or #ARGV % 2 ~= 0 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local flat_terms = sale_terms()
 local terms = {}
 for i = 1, #flat_terms, 2 do terms[flat_terms[i]] = flat_terms[i + 1] end
@@ -48,5 +48,5 @@ if changes == 0 then return { 'changed', sale_terms(), {} } end
 -- effects
 set_terms({ unpack(ARGV, TERMS) })
 log_sale_event('sale.changed', now, flat_terms)
-write_book(now)
+write_book()
 return { 'changed', sale_terms(), flat_terms }

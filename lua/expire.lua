@@ -17,7 +17,7 @@ if #KEYS < BOOK_KEYS or #ARGV ~= 2 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 if reclaim(now) then return { 'behind' } end
 
 -- decision: in the book alone
@@ -30,5 +30,5 @@ end
 
 -- effects
 if #gone > 0 then redis.call('ZREM', due_key, unpack(gone)) end
-if count > 0 then write_book(now) end
+if count > 0 then write_book() end
 return { 'expired', count }

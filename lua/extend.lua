@@ -21,9 +21,9 @@ if #KEYS ~= BOOK_KEYS + 2 or #ARGV ~= 3 then
 end
 
 -- facts
-local last_now, hold_ms, hold_max_ms, currency =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'currency'))
-local now = guarded_now(last_now)
+local last_write, hold_ms, hold_max_ms, currency =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'hold_ms', 'hold_max_ms', 'currency'))
+local now = guarded_now(last_write)
 local converted = redis.call('EXISTS', order_key) == 1
 local hold = hold_at(hold_key, now)
 
@@ -43,5 +43,5 @@ each_line(hold.lines, function(product, units)
   plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
   plan_due_back(hold.customer, deadline, product, 'h', units, now)
 end)
-write_book(now)
+write_book()
 return { 'extended', now, deadline, hold.lines, hold.customer, hold.metadata, costs }

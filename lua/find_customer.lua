@@ -18,7 +18,7 @@ if #KEYS ~= 5 or #ARGV ~= 1 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local text = redis.call('HGET', customers_key, id)
 
 -- decision

@@ -15,6 +15,6 @@ if #KEYS ~= 2 or #ARGV ~= 1 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local ids = redis.call('ZRANGE', due_key, '-inf', '(' .. int(now), 'BYSCORE', 'LIMIT', 0, most)
 return { 'due', unpack(ids) }

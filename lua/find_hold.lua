@@ -19,8 +19,8 @@ if #KEYS ~= 6 or #ARGV ~= 0 then
 end
 
 -- facts
-local last_now, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'currency'))
-local now = guarded_now(last_now)
+local last_write, currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'currency'))
+local now = guarded_now(last_write)
 local order = redis.call('GET', order_key)
 local hold = live_hold(hold_key, now)
 

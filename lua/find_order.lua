@@ -17,7 +17,7 @@ if #KEYS ~= 2 or #ARGV ~= 0 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local order = redis.call('GET', order_key)
 
 -- decision

@@ -88,13 +88,14 @@ if next_hold ~= HOLDS + count + 1 or next_once ~= #KEYS + 1 then
 end
 
 -- facts
-local last_now, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, rules_text, currency =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'rules',
+local last_write, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, rules_text, currency =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused', 'rules',
     'currency'))
 local server_now = server_time()
-local now = guarded_now(last_now, server_now)
+local now = guarded_now(last_write, server_now)
 -- By the server's own clock, because that of a sale may be ahead of it. A wrong not_after can only refuse.
-if not_after and server_now > not_after then return { 'too_late', server_now } end
+local server_ms = math.floor(server_now / 1000)
+if not_after and server_ms > not_after then return { 'too_late', server_ms } end
 if reclaim(now) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, HOLDS + 1, HOLDS + count)) > 0
 
@@ -275,5 +276,5 @@ for id, stock in pairs(products) do
   end
 end
 redis.call('HSET', stock_key, unpack(counters))
-if now ~= tonumber(last_now or 0) then stamp(now) end
+stamp()
 return reply

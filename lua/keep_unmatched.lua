@@ -33,7 +33,7 @@ if #KEYS ~= BOOK_KEYS + 5 or #ARGV ~= 16 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local kept_as = redis.call('GET', once_key)
 
 -- The latest review of the payment, or the id of its first. `previous` is one that a person resolved. Two characters number
@@ -61,6 +61,6 @@ if open_max > 0 then
   if is_open[id] then change_review(id, subject, now) else open_review(id, 'unmatched', subject, now) end
 end
 write_reviews(now)
-write_book(now)
+write_book()
 if open_max == 0 then return { 'ignored' } end
 return { 'unmatched', id }

@@ -20,8 +20,8 @@ if #KEYS < HOLDS or (#KEYS - BOOK_KEYS) % 2 ~= 0 or #ARGV ~= 2 then
 end
 
 -- facts
-local last_now, payment_ms, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'currency'))
-local now = guarded_now(last_now)
+local last_write, payment_ms, currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'payment_ms', 'currency'))
+local now = guarded_now(last_write)
 local due = deadline_after(now, tonumber(payment_ms))
 local order_keys = {}
 for i = HOLDS + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
@@ -49,5 +49,5 @@ end
 if created == 0 then return reply end
 
 -- effects
-write_book(now)
+write_book()
 return reply

@@ -23,8 +23,8 @@ if #KEYS ~= BOOK_KEYS + 1 or #ARGV < TERMS - 1 or #ARGV % 2 ~= 0 then
 end
 
 -- facts
-local last_now, sale_exists, sale_currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'hold_ms', 'currency'))
-local now = guarded_now(last_now)
+local last_write, sale_exists, sale_currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'hold_ms', 'currency'))
+local now = guarded_now(last_write)
 -- A product whose counters were lost exists too: buyers may have been promised its units.
 local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1 or redis.call('EXISTS', product_key) == 1
 
@@ -39,6 +39,6 @@ if not sale_exists then log_sale_event('sale.created', now) end
 write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
 local row = product_row(id, product_key)
 log_product_event('product.created', row, now)
-write_book(now)
+write_book()
 local starts, ends, paused = unpack(redis.call('HMGET', sale_key, 'starts', 'ends', 'paused'))
 return { 'created', now, currency, starts, ends, paused, row, sale_exists and 0 or 1 }

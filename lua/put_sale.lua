@@ -17,7 +17,7 @@ if #KEYS ~= BOOK_KEYS or #ARGV <= TERMS or #ARGV % 2 ~= 0 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_now'))
+local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
 local exists = redis.call('HEXISTS', sale_key, 'hold_ms') == 1
 
 -- decision
@@ -26,5 +26,5 @@ if exists then return { 'already_exists' } end
 -- effects
 set_terms({ unpack(ARGV, TERMS) })
 log_sale_event('sale.created', now)
-write_book(now)
+write_book()
 return { 'created', sale_terms() }

@@ -17,6 +17,6 @@ if #KEYS < 1 or #ARGV ~= 0 then
 end
 
 -- facts
-local reply = { 'orders', guarded_now(redis.call('HGET', sale_key, 'last_now')) }
+local reply = { 'orders', guarded_now(redis.call('HGET', sale_key, 'last_write')) }
 for i = ORDERS, #KEYS do reply[i + 1] = redis.call('GET', KEYS[i]) or '' end
 return reply

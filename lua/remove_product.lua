@@ -25,8 +25,8 @@ if #KEYS ~= BOOK_KEYS + 1 + 2 * moves or #ARGV ~= 3 + 3 * moves then
 end
 
 -- facts
-local last_now, currency = unpack(redis.call('HMGET', sale_key, 'last_now', 'currency'))
-local now = guarded_now(last_now)
+local last_write, currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'currency'))
+local now = guarded_now(last_write)
 if reclaim(now) then return { 'behind' } end
 local total, held, pending, sold, was_ordered = unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held',
   id .. ':pending', id .. ':sold', id .. ':ordered'))
@@ -54,5 +54,5 @@ if baggage_key then
 else
   log_product_event('product.deleted', row, now)
 end
-write_book(now)
+write_book()
 return { 'removed', baggage }

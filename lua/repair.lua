@@ -5,16 +5,17 @@
 -- uses   clock, units, customers, holds, records, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
--- ARGV   1 retention_ms, 2 most events to keep, 3 last_now of the sale when it was audited; then for each difference a
+-- ARGV   1 retention_ms, 2 most events to keep, 3 last_write of the sale when it was audited; then for each difference a
 --        text of lines: what, product, customer, order, instant in ms, stored value, value that follows from the records
 -- REPLY  moved                    something was written since: audit again
 --        below_zero, product      fewer units than none would be available: more are promised than there are
---        repaired, last_now
+--        repaired, last_write
 -- cost   O(differences + entries of their customers)
--- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 4102444800000, 'held\n1\n\n\n\n2\n3' }  ->  { 'repaired', 4102444800001 }
+-- e.g.   KEYS = { book }  ARGV = { 60000, 1000, 4102444800000005, 'held\n1\n\n\n\n2\n3' }
+--        ->  { 'repaired', '4102444800000006' }
 
 -- names
-local seen_now = ARGV[3]
+local seen_write = ARGV[3]
 local DIFFERENCES = 4
 local DIFFERENCE = { 'what', 'product', 'customer', 'order', 'at', 'stored', 'recomputed' }
 local KIND = { held_until = 'h', pending_until = 'p', held_deadline = 'h', pending_deadline = 'p',
@@ -33,12 +34,11 @@ for i = DIFFERENCES, #ARGV do
 end
 
 -- facts
-local last_now = redis.call('HGET', sale_key, 'last_now') or '0'
--- As of the millisecond before: whatever follows in this one is later, and leaves its trace in last_now.
-local now = guarded_now(last_now) - 1
+local last_write = redis.call('HGET', sale_key, 'last_write') or '0'
+local now = guarded_now(last_write)
 
 -- decision: in the book alone
-if last_now ~= seen_now or now <= tonumber(last_now) then return { 'moved' } end
+if last_write ~= seen_write then return { 'moved' } end
 local index_commands, buckets = {}, {}
 
 local function plan_index(index_key, member, recomputed)
@@ -90,7 +90,7 @@ for _, difference in ipairs(differences) do
     'order', difference.order, 'instant', difference.at and int(difference.at) or '', 'stored', difference.stored,
     'recomputed', difference.recomputed)
 end
-write_book(now)
+write_book()
 for _, command in ipairs(index_commands) do redis.call(unpack(command)) end
 -- An index that names a missing bucket would end every decision once it is due, so it follows the buckets as they are now.
 for _, bucket in ipairs(buckets) do
@@ -100,4 +100,4 @@ for _, bucket in ipairs(buckets) do
     redis.call('ZREM', deadlines_key, bucket.name)
   end
 end
-return { 'repaired', now }
+return { 'repaired', int(written_at) }

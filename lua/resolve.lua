@@ -25,7 +25,7 @@ end
 
 -- facts
 read_payment_terms()
-local now = guarded_now(terms.last_now)
+local now = guarded_now(terms.last_write)
 if reclaim(now) then return { 'behind' } end
 local record = review_at(id)
 local review = record and from_lines(REVIEW, record)
@@ -62,5 +62,5 @@ if facts and is_captured(facts) and (action == 'accept' or action == 'refund') t
     { what = review.what, event_id = review.event_id, unclear = review.stated }, now)
 end
 write_reviews(now)
-write_book(now)
+write_book()
 return { 'resolved', review_at(id) }

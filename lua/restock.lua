@@ -26,9 +26,9 @@ if #KEYS ~= BOOK_KEYS + 1 + once_keys or #ARGV ~= 6 + 2 * once_keys then
 end
 
 -- facts
-local last_now, currency, starts, ends, paused =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused'))
-local now = guarded_now(last_now)
+local last_write, currency, starts, ends, paused =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused'))
+local now = guarded_now(last_write)
 if reclaim(now) then return { 'behind' } end
 local total, held, pending, sold =
   unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held', id .. ':pending', id .. ':sold'))
@@ -52,5 +52,5 @@ redis.call('HSET', stock_key, id .. ':total', int(new_total), id .. ':available'
 if once_key then redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
 if int(new_total) == total then return answer({}) end
 log_product_event('product.restocked', product_row(id, product_key), now, before)
-write_book(now)
+write_book()
 return answer(before)

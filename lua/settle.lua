@@ -50,7 +50,7 @@ end
 -- facts
 read_payment_terms()
 if not terms.payment_ms then return { 'sale_not_found' } end
-local now = guarded_now(terms.last_now)
+local now = guarded_now(terms.last_write)
 if reclaim(now) then return { 'behind' } end
 local settled_as = redis.call('MGET', unpack(once_keys))
 read_orders(order_keys)
@@ -190,5 +190,5 @@ if not next(remembered) then return reply end
 -- effects
 for once_key, fingerprint in pairs(remembered) do redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
 write_reviews(now)
-write_book(now)
+write_book()
 return reply

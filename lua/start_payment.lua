@@ -19,9 +19,9 @@ if #KEYS ~= BOOK_KEYS + 1 or #ARGV ~= 2 then
 end
 
 -- facts
-local last_now, payment_ms, payment_max_ms =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'payment_ms', 'payment_max_ms'))
-local now = guarded_now(last_now)
+local last_write, payment_ms, payment_max_ms =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'payment_ms', 'payment_max_ms'))
+local now = guarded_now(last_write)
 local order = order_at(order_key)
 
 -- decision
@@ -31,5 +31,5 @@ if order.started_at then return { 'already_started', now, order_text(order_key) 
 
 -- effects
 start_payment(order_key, order, tonumber(payment_ms), tonumber(payment_max_ms or payment_ms), now)
-write_book(now)
+write_book()
 return { 'started', now, order_text(order_key) }

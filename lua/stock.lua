@@ -18,9 +18,9 @@ if #KEYS < PRODUCTS or #KEYS ~= PRODUCTS + #ARGV then
 end
 
 -- facts
-local last_now, currency, starts, ends, paused, rules =
-  unpack(redis.call('HMGET', sale_key, 'last_now', 'currency', 'starts', 'ends', 'paused', 'rules'))
-local now = guarded_now(last_now)
+local last_write, currency, starts, ends, paused, rules =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused', 'rules'))
+local now = guarded_now(last_write)
 if reclaim(now) then return { 'behind' } end
 
 local reply = { 'stock', now, currency or '', starts or '', ends or '', paused or '', rules or '' }

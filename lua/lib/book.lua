@@ -245,7 +245,7 @@ local function write_orders()
 end
 
 -- Writes all effects of the script. Nothing may use the book after it.
-local function write_book(now)
+local function write_book()
   if #ended_holds > 0 then redis.call('DEL', unpack(ended_holds)) end
   write_orders()
   write_units()
@@ -253,7 +253,7 @@ local function write_book(now)
   for _, fields in ipairs(logged) do
     redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', unpack(fields))
   end
-  stamp(now)
+  stamp()
 end
 
 -- Here and not in lib/customers, because hold has that and never buys. Negative units give back what was bought.

@@ -1,15 +1,19 @@
--- clock: the one source of time, in epoch milliseconds, and how numbers are written.
+-- clock: the one source of time, and how numbers are written. Times are epoch milliseconds, those of writes microseconds.
 
--- The time of the server as it is. What other scripts of the sale saw may be later.
+-- The time of the server as it is, in microseconds. What other scripts of the sale saw may be later.
 local function server_time()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000000 + time[2]
 end
+
+-- When this script writes, in microseconds. No other write of the sale has the same, and a later one has a greater one.
+local written_at
 
 -- A server clock can step back, above all after a fail-over. Without the guard, holds whose units were already given back
 -- would be alive again, which is an oversell. So time never runs backwards from the last script that wrote.
-local function guarded_now(last_now, server_now)
-  return math.max(server_now or server_time(), tonumber(last_now or 0))
+local function guarded_now(last_write, server_now)
+  written_at = math.max(server_now or server_time(), tonumber(last_write or 0) + 1)
+  return math.floor(written_at / 1000)
 end
 
 -- By number. Most numbers that a script writes are the same few instants.

@@ -26,7 +26,7 @@ local PAYMENT = 'payment:'
 local terms = {}
 
 local function read_payment_terms()
-  local names = { 'last_now', 'currency', 'on_payment_failed', 'on_payment_ended', 'payment_amount', 'restock_refunds',
+  local names = { 'last_write', 'currency', 'on_payment_failed', 'on_payment_ended', 'payment_amount', 'restock_refunds',
     'payment_ms', 'payment_max_ms', 'review_ms' }
   for i, value in ipairs(redis.call('HMGET', sale_key, unpack(names))) do terms[names[i]] = value or nil end
 end

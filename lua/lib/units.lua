@@ -4,9 +4,9 @@
 -- every buyer of a rush, so a constant is declared in the function that uses it, and lib/book has what only the book calls.
 local sale_key, stock_key, lapses_key, deadlines_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
--- Every script that writes stores the time at which it did, for the guard in clock.
-local function stamp(now)
-  redis.call('HSET', sale_key, 'last_now', int(now))
+-- Every script that writes stores when it did, for the guard in clock, and for those who ask whether something was written.
+local function stamp()
+  redis.call('HSET', sale_key, 'last_write', int(written_at))
 end
 
 -- '<deadline>:<product>:<kind>'. kind: h(eld) or p(ending).
@@ -44,7 +44,7 @@ local function reclaim(now)
   end
   redis.call('HDEL', lapses_key, unpack(due))
   redis.call('ZREM', deadlines_key, unpack(due))
-  stamp(now)
+  stamp()
   return #due == RECLAIM_MAX
 end
 

@@ -70,6 +70,7 @@ impl Application {
         // only when it can answer requests.
         listen::is_free(settings.http.addr)?;
         let (topology, embedded) = start::find_redis(settings, parts.redis)?;
+        let catalogue = if settings.http.show_sequence { catalogue.numbered() } else { catalogue };
         let catalogue = Arc::new(catalogue);
         let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
         let draining = Draining::default();
@@ -207,5 +208,6 @@ fn context(
         gate: gate.map(Arc::new),
         cors: cors.map(Arc::new),
         draining,
+        shows_sequence: settings.http.show_sequence,
     }
 }

@@ -68,6 +68,7 @@ pub struct Http {
     pub cors_origins: Vec<String>,
     /// Addresses and networks, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
+    pub show_sequence: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -11,7 +11,10 @@ use actix_web::{
     Error,
     body::BoxBody,
     dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
-    http::{ConnectionType, Method},
+    http::{
+        ConnectionType, Method,
+        header::{HeaderName, HeaderValue},
+    },
     web::Data,
 };
 
@@ -26,9 +29,11 @@ use super::{
 };
 use crate::{
     domain::{ids::ProductId, visibility::Audience},
-    store::Store,
+    store::{Store, sequence},
     webhook::PROVIDERS,
 };
+
+const SALE_SEQUENCE: HeaderName = HeaderName::from_static("sale-sequence");
 
 type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -40,12 +45,13 @@ pub struct FastPath<A> {
     gate: Option<Arc<Gate>>,
     cors: Option<Arc<Cors>>,
     draining: Draining,
+    shows_sequence: bool,
 }
 
 impl<A> FastPath<A> {
     pub fn beside(app: A, store: Data<Store>, context: &HttpContext) -> Self {
-        let HttpContext { limits, gate, cors, draining, .. } = context;
-        Self { app, store, limits: *limits, gate: gate.clone(), cors: cors.clone(), draining: draining.clone() }
+        let HttpContext { limits, gate, cors, draining, shows_sequence, .. } = context.clone();
+        Self { app, store, limits, gate, cors, draining, shows_sequence }
     }
 }
 
@@ -64,9 +70,9 @@ where
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let app = self.app.new_service(config);
-        let (store, limits) = (self.store.clone(), self.limits);
+        let (store, limits, shows_sequence) = (self.store.clone(), self.limits, self.shows_sequence);
         let (gate, cors, draining) = (self.gate.clone(), self.cors.clone(), self.draining.clone());
-        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining }) })
+        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining, shows_sequence }) })
     }
 }
 
@@ -122,6 +128,11 @@ where
     }
 
     fn answer(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
+        let answer = self.plain_answer(request);
+        if self.shows_sequence { Box::pin(with_sequence(answer)) } else { answer }
+    }
+
+    fn plain_answer(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
         let Some(wanted) = Wanted::of(&request) else {
             let answer = self.app.call(request);
             return Box::pin(async { Ok(answer.await?.into()) });
@@ -172,6 +183,17 @@ fn full() -> Problem {
 
 fn answer_preflight(allowed: &Allowed, request: &Request) -> Response<BoxBody> {
     Frame::open(request.head().headers()).close(allowed.preflight(), request.method(), request.path()).into()
+}
+
+/// The answer says where the decision stands among all of its sale.
+async fn with_sequence(answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>) -> Result<Response<BoxBody>, Error> {
+    let (answer, sequence) = sequence::watched(answer).await;
+    let mut answer = answer?;
+    if let Some(sequence) = sequence {
+        let text = HeaderValue::try_from(sequence.to_string()).expect("digits and a point");
+        answer.headers_mut().insert(SALE_SEQUENCE, text);
+    }
+    Ok(answer)
 }
 
 async fn refuse(problem: Problem, request: Request) -> Result<Response<BoxBody>, Error> {

@@ -58,6 +58,8 @@ pub struct HttpContext {
     /// The origins of web pages that may call. `None`: none may.
     pub cors: Option<Arc<Cors>>,
     pub draining: Draining,
+    /// Whether answers say in which order their sale decided.
+    pub shows_sequence: bool,
 }
 
 /// Bounds on the bodies of requests.

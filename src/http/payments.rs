@@ -187,6 +187,7 @@ mod tests {
             gate: None,
             cors: None,
             draining: Draining::default(),
+            shows_sequence: false,
         };
         let name = |event: Result<Parsed<Reading>, Problem>| async move {
             match event {

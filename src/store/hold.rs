@@ -3,6 +3,7 @@
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
+    give_back::Asked,
     idempotency::{self, Use},
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
@@ -19,18 +20,33 @@ use crate::domain::{
 
 impl Store {
     /// # Errors
-    /// [`Failure`]; after a timeout the hold may exist. The same command with its idempotency key then finds it.
+    /// [`Failure`]; after a timeout the hold may exist. The same command with its idempotency key then finds it, and one without is
+    /// given back.
     pub async fn hold(&self, command: HoldCommand) -> Result<HoldOutcome, Failure> {
         let sale = match self.one_sale(&command).await? {
             Ok(sale) => sale,
             Err(refusal) => return Ok(refusal),
         };
-        // Before the call, so that the script recognizes the key when the runner sends the call again.
-        let key = IdPart::random();
-        match self.holds.submit(&sale, HoldItem { key, command }).await? {
-            HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
+        match self.hold_in(&sale, command).await? {
+            HoldAnswer::Decided(outcome) => Ok(outcome),
             HoldAnswer::ProductNotFound(product, command) => Box::pin(self.hold_instead(&sale, product, command)).await,
         }
+    }
+
+    async fn hold_in(&self, sale: &SaleId, command: HoldCommand) -> Result<HoldAnswer, Failure> {
+        // Before the call, so that the script recognizes the key when the runner sends the call again.
+        let key = IdPart::random();
+        let asked = command.idempotency_key.is_none().then(|| self.asked(sale, key));
+        let answer = match self.holds.submit(sale, HoldItem { key, command }).await {
+            Ok(HoldAnswer::Decided(outcome)) => HoldAnswer::Decided(self.with_skus(outcome).await?),
+            Err(failure) if !failure.leaves_open() => {
+                asked.into_iter().for_each(Asked::answered);
+                return Err(failure);
+            }
+            other => other?,
+        };
+        asked.into_iter().for_each(Asked::answered);
+        Ok(answer)
     }
 
     /// Holds where the products are now, if the worker remembered a sale of before.
@@ -48,8 +64,8 @@ impl Store {
             Ok(_) => return Ok(HoldOutcome::ProductNotFound(missing)),
             Err(refusal) => return Ok(refusal),
         };
-        match self.holds.submit(&newer, HoldItem { key: IdPart::random(), command }).await? {
-            HoldAnswer::Decided(outcome) => self.with_skus(outcome).await,
+        match self.hold_in(&newer, command).await? {
+            HoldAnswer::Decided(outcome) => Ok(outcome),
             HoldAnswer::ProductNotFound(product, _) => Ok(HoldOutcome::ProductNotFound(product)),
         }
     }

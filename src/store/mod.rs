@@ -9,6 +9,7 @@
 //! - `idempotency`: hashes and fingerprints of keys and events,
 //! - `payment_directory`, `payment_later`: which order each payment is about,
 //! - `find_payment`: reads with several operations,
+//! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
@@ -46,6 +47,7 @@ mod find_payment;
 mod find_sale;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
+mod give_back;
 mod hold;
 mod hold_by_sku;
 mod idempotency;
@@ -80,7 +82,7 @@ mod sweep;
 mod tail;
 mod terms;
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
@@ -106,6 +108,7 @@ pub use self::{
         durability::{Durability, DurabilityWanted},
         error::Failure,
         preflight::{PreflightError, PreflightReport},
+        sequence,
         topology::{Limits, Login, Topology},
     },
     terms::ServiceTerms,
@@ -113,6 +116,7 @@ pub use self::{
 use self::{
     confirm::Confirms,
     figures::Counters,
+    give_back::LostHolds,
     hold::Holds,
     joined::Joined,
     known_products::KnownProducts,
@@ -144,6 +148,9 @@ pub struct Store {
     ids: IdSigner,
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
+    lost_holds: Rc<LostHolds>,
+    /// The longest that a call waits for its turn, and then for Redis.
+    call_max: Duration,
     /// Readers that wait for events.
     waits: Rc<Waits>,
     /// Readers of the same list, and of the same events.
@@ -173,6 +180,8 @@ impl Store {
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: Confirms::batcher(blueprint),
+            lost_holds: Rc::default(),
+            call_max: limits.call,
             waits: Waits::new(Rc::clone(&runner)),
             product_lists: Joined::new(limits.queue_max),
             event_pages: Joined::new(limits.queue_max),

@@ -37,6 +37,105 @@ async fn a_redis_that_stood_still_for_two_seconds_holds_nothing_for_buyers_who_h
 }
 
 #[tokio::test]
+async fn holds_that_redis_made_and_whose_answers_were_lost_are_given_back_unless_their_callers_can_find_them() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let proxy = StallingProxy::start(server.port);
+    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "400"), ("REDIS__CONNECT_TIMEOUT_MS", "400")];
+    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+    let client = reqwest::Client::new();
+    let send = async |path: &str, key: Option<u32>, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        let request = key.iter().fold(request, |request, key| request.header("idempotency-key", format!("key-{key}")));
+        Answer::read(request.send().await.unwrap()).await
+    };
+    let make_hold = async |key| send("/api/holds", key, json!({"product_id": 1, "quantity": 1})).await;
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100});
+    assert_eq!(send("/api/admin/products", None, product).await.status, 201);
+    assert_eq!(make_hold(None).await.status, 201);
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut held = || -> u64 { redis::Commands::hget(&mut redis, "fs1:{p1}:stock", "1:held").unwrap() };
+    // Redis decides, and no reply comes back.
+    proxy.arm(Some((0, Side::Reply)));
+    let keys = (0..12).map(|at| (at % 3 == 0).then_some(at));
+    let answers = join_all(keys.clone().map(make_hold)).await;
+    assert!(answers.iter().all(|answer| answer.status == 503), "{answers:?}");
+    assert!(held() > 1, "Redis made some of them");
+    proxy.disarm(true);
+    eventually("it answers again", async || make_hold(Some(0)).await.status == 201).await;
+    let found = join_all((0..4).map(|at| make_hold(Some(3 * at)))).await;
+    assert!(found.iter().all(|answer| answer.status == 201), "{found:?}");
+    eventually("only what somebody knows of is held", async || held() == 1 + 4).await;
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+/// What one worker has of sixteen calls in flight, while Redis answers nothing: holds twelve, releases one more, orders another,
+/// and money the rest.
+#[tokio::test]
+async fn when_redis_is_busy_reads_are_refused_first_then_holds_releases_and_orders_and_money_last() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let proxy = StallingProxy::start(server.port);
+    let settings = [("HTTP__WORKERS", "1"), ("REDIS__IN_FLIGHT_MAX", "16"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+    let client = reqwest::Client::new();
+    let send = async |method: Method, path: String, body: Value| {
+        let request = client.request(method, format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    };
+    let post = |path: &str, body| send(Method::POST, path.to_owned(), body);
+    let make_hold = |product: usize| post("/api/holds", json!({"product_id": product, "quantity": 1}));
+    let make_order = |hold: &str| post("/api/orders", json!({"hold_id": hold}));
+    let release = |hold: &str| send(Method::DELETE, format!("/api/holds/{hold}"), Value::Null);
+    let pay = |order: &str| {
+        let payload = json!({"order_id": order, "status": "failed"});
+        post("/api/payments/webhook", json!({"idempotency_key": order, "payload": payload}))
+    };
+    // Each product is a sale of its own, so no two calls are one. The first hold of each lets the worker know it.
+    let mut held = Vec::new();
+    for product in 1..=20 {
+        let body =
+            json!({"id": product, "sku": format!("S{product}"), "name": "Item", "price": "1.00", "total_stock": 9});
+        assert_eq!(post("/api/admin/products", body).await.status, 201);
+        held.push(make_hold(product).await.id());
+    }
+    let mut orders = Vec::new();
+    for hold in &held[15..] {
+        orders.push(make_order(hold).await.id());
+    }
+    proxy.arm(Some((0, Side::Reply)));
+    let in_flight = async |calls: usize| eventually("they are in flight", async || proxy.seen() == calls).await;
+    let refused = |answer: &Answer| assert_eq!(answer.refusal(), (503, "overloaded"), "{answer:?}");
+    let served = futures_util::future::join(join_all((1..=12).map(make_hold)), async {
+        in_flight(12).await;
+        refused(&send(Method::GET, "/api/products/13".to_owned(), Value::Null).await);
+        refused(&make_hold(13).await);
+        futures_util::future::join(release(&held[12]), async {
+            in_flight(13).await;
+            refused(&release(&held[13]).await);
+            futures_util::future::join(make_order(&held[13]), async {
+                in_flight(14).await;
+                refused(&make_order(&held[14]).await);
+                let pay_two = join_all(orders[..2].iter().map(|order| pay(order)));
+                let (paid, ()) = tokio::join!(pay_two, async {
+                    in_flight(16).await;
+                    refused(&pay(&orders[2]).await);
+                    proxy.disarm(false);
+                });
+                paid
+            })
+            .await
+        })
+        .await
+    });
+    let (holds, (released, (order, paid))) = served.await;
+    assert!(holds.iter().all(|answer| answer.status == 201), "{holds:?}");
+    assert_eq!((released.status, order.status), (204, 201), "{released:?} {order:?}");
+    assert!(paid.iter().all(|answer| answer.status == 200), "{paid:?}");
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_clock_of_redis_that_steps_forward_or_back_takes_no_hold_from_a_buyer_who_waits() {
     let server = ServerProcess::start(&["--appendonly", "yes"]);
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();

@@ -10,6 +10,7 @@ mod growth;
 mod http;
 mod measure;
 mod orders;
+mod overload;
 mod pace;
 mod progress;
 mod report;
@@ -37,6 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STORM: &str = "storm";
 const GROWTH: &str = "growth";
 const ORDERS: &str = "orders";
+const OVERLOAD: &str = "overload";
 /// More storms add little: each has thousands of latencies in its second.
 const STORMS_MAX: usize = 3;
 
@@ -82,6 +84,7 @@ Parts:
   storm           100,000 holds lapse in one second under half of the peak
   growth          what a hold costs Redis, from 1,000 to 1,000,000 live holds
   orders          what a finished order costs Redis, from 10,000 to 1,000,000 of them
+  overload        twice and ten times what a slow Redis can do is asked for
 
 Candidates:
   C0  empty handlers that parse the same bodies and answer as many bytes
@@ -126,7 +129,7 @@ fn main() -> ExitCode {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    WORKLOADS.iter().map(|workload| workload.name).chain([STORM, GROWTH, ORDERS])
+    WORKLOADS.iter().map(|workload| workload.name).chain([STORM, GROWTH, ORDERS, OVERLOAD])
 }
 
 fn bench(cli: &Cli) -> io::Result<()> {
@@ -158,7 +161,8 @@ fn measure(cli: &Cli, ground: &Ground) -> io::Result<Results> {
         script::count(rounds) * workloads.iter().map(|workload| workload.weight(ground, per_run)).sum::<f64>()
             + script::count(storms) * storm::weight(per_run)
             + if wanted(GROWTH) { growth::weight() } else { 0.0 }
-            + if wanted(ORDERS) { orders::weight(cli.orders) } else { 0.0 },
+            + if wanted(ORDERS) { orders::weight(cli.orders) } else { 0.0 }
+            + if wanted(OVERLOAD) { overload::weight() } else { 0.0 },
     );
 
     let mut results = Results::new(ground, rounds, per_run);
@@ -177,6 +181,10 @@ fn measure(cli: &Cli, ground: &Ground) -> io::Result<Results> {
     }
     if wanted(ORDERS) {
         results.orders = orders::growth(ground, per_run.connections, cli.orders, &progress)?;
+    }
+    if wanted(OVERLOAD) {
+        progress.step(overload::weight(), "overload");
+        results.overload = overload::overload(ground)?;
     }
     Ok(results)
 }

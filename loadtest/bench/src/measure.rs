@@ -141,7 +141,7 @@ impl Cost {
 }
 
 /// CPU time of a process so far, its threads included.
-fn cpu_us(pid: u32) -> io::Result<f64> {
+pub fn cpu_us(pid: u32) -> io::Result<f64> {
     Ok(Stat::read(&format!("/proc/{pid}/stat"))?.cpu_us)
 }
 

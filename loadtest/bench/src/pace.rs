@@ -49,6 +49,16 @@ pub struct Heard {
     pub slices: Vec<Histogram<u64>>,
 }
 
+/// What came of all requests.
+pub struct Answers {
+    pub served: Heard,
+    /// 503.
+    pub refused: Heard,
+    /// Anything else.
+    pub failed: u32,
+    pub sent: u32,
+}
+
 impl Heard {
     fn new(lasting: Duration) -> Self {
         let slices = lasting.as_millis().div_ceil(SLICE.as_millis());
@@ -61,6 +71,12 @@ impl Heard {
         if let Some(slice) = self.slices.get_mut(slice) {
             slice.saturating_record(us);
         }
+    }
+
+    pub fn all(&self) -> Histogram<u64> {
+        let mut all = histogram();
+        self.slices.iter().for_each(|slice| all.add(slice).expect("all slices have the same bounds"));
+        all
     }
 
     /// The latencies of all requests that were due between these instants after the start.
@@ -81,13 +97,14 @@ fn histogram() -> Histogram<u64> {
 
 /// What the connections share.
 struct Floor {
-    request: Vec<u8>,
+    requests: Vec<Vec<u8>>,
     rate: f64,
     started: Instant,
     next: Cell<u32>,
     failed: Cell<u32>,
     tickets: Arc<Semaphore>,
-    heard: RefCell<Heard>,
+    served: RefCell<Heard>,
+    refused: RefCell<Heard>,
 }
 
 /// Sends this request, which creates something (201), at this pace, and records the answers.
@@ -95,11 +112,27 @@ struct Floor {
 /// # Errors
 /// When a connection breaks, an answer does not come, or too many answers are not a 201.
 pub fn drive(addr: SocketAddr, request: Vec<u8>, pace: &Pace) -> io::Result<Heard> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, send_all(addr, request, pace))
+    let Answers { served, refused, failed, sent } = drive_all(addr, vec![request], pace)?;
+    let failed = failed + u32::try_from(refused.all().len()).unwrap_or(u32::MAX);
+    if failed > 0 {
+        eprintln!("{failed} of {sent} requests on schedule failed");
+    }
+    if failed > sent / FAILED_PART_MAX {
+        return Err(io::Error::other("too many requests on schedule failed to say anything"));
+    }
+    Ok(served)
 }
 
-async fn send_all(addr: SocketAddr, request: Vec<u8>, pace: &Pace) -> io::Result<Heard> {
+/// [`drive`] with these requests in turn, and with all that came of them.
+///
+/// # Errors
+/// When a connection breaks, or an answer does not come.
+pub fn drive_all(addr: SocketAddr, requests: Vec<Vec<u8>>, pace: &Pace) -> io::Result<Answers> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, send_all(addr, requests, pace))
+}
+
+async fn send_all(addr: SocketAddr, requests: Vec<Vec<u8>>, pace: &Pace) -> io::Result<Answers> {
     let mut lines = Vec::with_capacity(pace.connections);
     for _ in 0..pace.connections {
         let line = TcpStream::connect(addr).await?;
@@ -113,13 +146,14 @@ async fn send_all(addr: SocketAddr, request: Vec<u8>, pace: &Pace) -> io::Result
         thread::spawn(move || keep_schedule(&tickets, &pace, started))
     };
     let floor = std::rc::Rc::new(Floor {
-        request,
+        requests,
         rate: pace.rate,
         started,
         next: Cell::new(0),
         failed: Cell::new(0),
         tickets,
-        heard: RefCell::new(Heard::new(pace.lasting)),
+        served: RefCell::new(Heard::new(pace.lasting)),
+        refused: RefCell::new(Heard::new(pace.lasting)),
     });
     let serving: Vec<_> = lines
         .into_iter()
@@ -140,14 +174,9 @@ async fn send_all(addr: SocketAddr, request: Vec<u8>, pace: &Pace) -> io::Result
     }
     let _never_panics = keeper.join();
     ended?;
-    let (failed, sent) = (floor.failed.get(), floor.next.get());
-    if failed > 0 {
-        eprintln!("{failed} of {sent} requests on schedule failed");
-    }
-    if failed > sent / FAILED_PART_MAX {
-        return Err(io::Error::other("too many requests on schedule failed to say anything"));
-    }
-    Ok(floor.heard.replace(Heard::new(Duration::ZERO)))
+    let taken = |heard: &RefCell<Heard>| heard.replace(Heard::new(Duration::ZERO));
+    let (served, refused) = (taken(&floor.served), taken(&floor.refused));
+    Ok(Answers { served, refused, failed: floor.failed.get(), sent: floor.next.get() })
 }
 
 impl Floor {
@@ -157,14 +186,16 @@ impl Floor {
         loop {
             let Ok(ticket) = self.tickets.acquire().await else { return Ok(()) };
             ticket.forget();
-            let due = Duration::from_secs_f64(f64::from(self.next.replace(self.next.get() + 1)) / self.rate);
-            line.write_all(&self.request).await?;
+            let number = self.next.replace(self.next.get() + 1);
+            let due = Duration::from_secs_f64(f64::from(number) / self.rate);
+            line.write_all(&self.requests[number as usize % self.requests.len()]).await?;
             let status = read_answer(&mut line, &mut bytes).await?;
-            if status != 201 {
-                self.failed.set(self.failed.get() + 1);
-            }
             let latency = self.started.elapsed().saturating_sub(due);
-            self.heard.borrow_mut().note(due, latency);
+            match status {
+                201 => self.served.borrow_mut().note(due, latency),
+                503 => self.refused.borrow_mut().note(due, latency),
+                _ => self.failed.set(self.failed.get() + 1),
+            }
         }
     }
 }

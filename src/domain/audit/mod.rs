@@ -59,8 +59,8 @@ pub struct Counters {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     pub now_ms: i64,
-    /// When a script last wrote.
-    pub last_now_ms: i64,
+    /// The number of the last write: when it was, in epoch microseconds. No other write of the sale has it.
+    pub last_write: i64,
     pub products: BTreeMap<ProductId, Counters>,
     pub buckets: BTreeMap<Bucket, i64>,
     /// The index of the buckets, with the deadline that it has for each.
@@ -78,11 +78,9 @@ impl Stored {
         self.products.get(&product).map(|counters| counters.sold)
     }
 
-    /// Whether no script wrote between this and `later`. A script that writes in the millisecond of the last one leaves no
-    /// trace, and neither does one while the clock has stepped back. So this must be later than the last write, and `later`
-    /// no earlier than this.
+    /// Whether no script wrote between this and `later`.
     fn rests_until(&self, later: &Self) -> bool {
-        self.now_ms > self.last_now_ms && self.last_now_ms == later.last_now_ms && self.now_ms <= later.now_ms
+        self.last_write == later.last_write && self.now_ms <= later.now_ms
     }
 }
 
@@ -99,8 +97,8 @@ pub struct SaleAudit {
     pub orders: u64,
     pub customers: usize,
     pub differences: Vec<Difference>,
-    /// When a script last wrote, epoch milliseconds. A repair is made only while that is so.
-    pub last_now_ms: i64,
+    /// The number of the last write. A repair is made only while no script has written since.
+    pub last_write: i64,
 }
 
 /// What an audit can answer.

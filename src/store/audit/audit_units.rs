@@ -14,7 +14,7 @@ impl Store {
     pub(super) async fn audit_units(&self, sale: &SaleId) -> Result<Stored, Failure> {
         let keys = SaleKeys(sale).units();
         let (word, mut reply) = self.runner.call(ScriptCall::of(Op::AuditUnits).keys(&keys).number(VALUES_MAX)).await?;
-        let mut stored = Stored { now_ms: reply.int()?, last_now_ms: reply.int()?, ..Stored::default() };
+        let mut stored = Stored { now_ms: reply.int()?, last_write: reply.int()?, ..Stored::default() };
         match word.as_str() {
             "units" => {
                 read::counters(&mut stored, reply.list()?.fields()?)?;

@@ -1,9 +1,6 @@
 //! One look of an audit at many sales.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -64,7 +61,7 @@ impl Store {
                 orders: tally.orders,
                 customers: tally.customers(),
                 differences: look.differences,
-                last_now_ms: after.last_now_ms,
+                last_write: after.last_write,
             })
         };
         Ok(sales.iter().filter_map(audit).collect())
@@ -84,14 +81,8 @@ impl Store {
         stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect().await
     }
 
-    /// Reads the units a moment after the last write, because another write in the same millisecond would leave no trace.
     async fn stored(&self, sale: &SaleId) -> Result<Stored, Failure> {
         let damaged = || Stored { unreadable: [None].into(), ..Stored::default() };
-        let Some(stored) = Failure::or_damage(self.audit_units(sale).await, sale)? else { return Ok(damaged()) };
-        if stored.now_ms > stored.last_now_ms {
-            return Ok(stored);
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
         Ok(Failure::or_damage(self.audit_units(sale).await, sale)?.unwrap_or_else(damaged))
     }
 

@@ -1,7 +1,5 @@
 //! `repair`: puts right what an audit found to differ.
 
-use std::time::Duration;
-
 use super::read;
 use crate::{
     domain::{
@@ -13,23 +11,20 @@ use crate::{
 
 /// Differences that one call repairs. A few more, if they are counters of one product.
 const REPAIRS_MAX: usize = 64;
-/// A wait before each call, so that its time differs from that of the last write.
-const MOMENT: Duration = Duration::from_millis(2);
 
 impl Store {
     /// Repairs a sale that rests. Returns the differences that were repaired: none, if a script has written since the audit.
     pub(super) async fn repair(&self, audit: &SaleAudit, act: &Act) -> Result<Vec<Difference>, Failure> {
         let mut repaired = Vec::new();
         let wanted = audit.differences.iter().filter(|d| d.repairable && audit.is_exact).collect();
-        let mut last_now_ms = audit.last_now_ms;
+        let mut last_write = audit.last_write;
         for some in batches(wanted) {
-            tokio::time::sleep(MOMENT).await;
             let call = self.terms.for_act(ScriptCall::of(Op::Repair).keys(SaleKeys(&audit.sale).book()), act);
-            let call = call.arg(last_now_ms.to_string());
+            let call = call.arg(last_write.to_string());
             let call = some.iter().fold(call, |call, difference| call.arg(read::difference_argument(difference)));
             let (word, mut reply) = self.runner.call(call).await?;
             match word.as_str() {
-                "repaired" => last_now_ms = reply.int()?,
+                "repaired" => last_write = reply.int()?,
                 "moved" | "below_zero" => break,
                 word => return Err(unknown_word(Op::Repair, word)),
             }

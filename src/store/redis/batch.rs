@@ -14,7 +14,14 @@ use std::{
 
 use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 
-use super::{call::ScriptCall, codel::Codel, error::Failure, reply::Reply, runner::Runner};
+use super::{
+    call::ScriptCall,
+    codel::Codel,
+    error::Failure,
+    reply::Reply,
+    runner::{Decided, Runner},
+    sequence::Sequence,
+};
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {
@@ -54,8 +61,11 @@ pub struct Timeouts {
 /// A caller that waits for an answer, and until when.
 struct Waiter<A> {
     deadline: Instant,
-    answer: oneshot::Sender<Result<A, Failure>>,
+    answer: oneshot::Sender<Result<Answered<A>, Failure>>,
 }
+
+/// An answer, and where its decision stands, if the service shows that.
+type Answered<A> = (A, Option<Sequence>);
 
 /// The items that wait for a key. The queue exists exactly as long as a call is in flight.
 struct Queue<W: Work> {
@@ -89,7 +99,12 @@ impl<W: Work> Batcher<W> {
         let (answer, answered) = oneshot::channel();
         let waiter = Waiter { deadline: Instant::now() + self.timeouts.wait, answer };
         self.enqueue(key, item, waiter)?;
-        answered.await.unwrap_or_else(|_| Err(Failure::unreadable("a batch was dropped")))
+        let answered = answered.await.unwrap_or_else(|_| Err(Failure::unreadable("a batch was dropped")));
+        let (answer, sequence) = answered?;
+        if let Some(sequence) = sequence {
+            sequence.note();
+        }
+        Ok(answer)
     }
 
     fn enqueue(self: &Rc<Self>, key: &W::Key, item: W::Item, waiter: Waiter<W::Answer>) -> Result<(), Failure> {
@@ -140,7 +155,7 @@ impl<W: Work> Batcher<W> {
         let size = waiters.len();
         // In the order of arrival, so the last one gives up last.
         let until = waiters.back().map_or_else(Instant::now, |last| last.deadline);
-        let mut call = pin!(self.runner.call(self.work.call(key, &items).until(until)));
+        let mut call = pin!(self.runner.decide(self.work.call(key, &items).until(until)));
         let reply = loop {
             let alarm = waiters.front().map_or_else(|| Instant::now() + self.timeouts.wait, |first| first.deadline);
             tokio::select! {
@@ -149,12 +164,16 @@ impl<W: Work> Batcher<W> {
                 () = sleep_until(alarm.into()) => self.time_out(key, &mut waiters),
             }
         };
-        let answers = reply.and_then(|(word, reply)| self.work.read(key, items, &word, reply));
+        let answers = reply.and_then(|Decided { word, reply, write }| {
+            let answers = self.work.read(key, items, &word, reply)?;
+            let sequence = move |place| write.map(|write| Sequence { write, place });
+            Ok(answers.into_iter().enumerate().map(move |(place, answer)| (answer, sequence(place))))
+        });
         // The waiters whose time was up were in front.
         let late = size - waiters.len();
         match answers {
             Ok(answers) => {
-                answers.into_iter().skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.answer(Ok(answer)));
+                answers.skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.answer(Ok(answer)));
             }
             Err(failure) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(failure.clone()))),
         }
@@ -175,7 +194,7 @@ impl<W: Work> Batcher<W> {
 }
 
 impl<A> Waiter<A> {
-    fn answer(self, answer: Result<A, Failure>) {
+    fn answer(self, answer: Result<Answered<A>, Failure>) {
         // The client may have gone. The decision stands.
         let _gone = self.answer.send(answer);
     }

@@ -110,7 +110,18 @@ pub struct Script {
     pub source: String,
     pub sha: String,
     pub resend: bool,
+    /// Behind its reply comes the number of the last write of the sale.
+    pub is_numbered: bool,
 }
+
+/// Goes around a script about a sale, where the service shows in which order it decided.
+const NUMBERED: [&str; 2] = [
+    "local function decided()\n",
+    "end\n\
+     local reply = decided()\n\
+     if not reply.err then reply[#reply + 1] = redis.call('HGET', KEYS[1], 'last_write') or '0' end\n\
+     return reply\n",
+];
 
 /// The version of the key schema: what the scripts write, and what they can read.
 const SCHEMA: &str = "2";
@@ -147,6 +158,12 @@ impl Catalogue {
         Self { schema, ..self }
     }
 
+    /// Replies come with the number of the last write of the sale.
+    #[must_use]
+    pub fn numbered(self) -> Self {
+        Self { scripts: self.scripts.into_iter().map(Script::numbered).collect(), ..self }
+    }
+
     pub fn schema(&self) -> &'static str {
         self.schema
     }
@@ -157,6 +174,24 @@ impl Catalogue {
 
     pub fn iter(&self) -> impl Iterator<Item = &Script> {
         self.scripts.iter()
+    }
+}
+
+impl Script {
+    fn of(name: &'static str, source: String, resend: bool) -> Self {
+        let sha = Hashed::new(&source).get_hash().to_owned();
+        Self { name, source, sha, resend, is_numbered: false }
+    }
+
+    /// One without a clock is about no sale.
+    fn numbered(self) -> Self {
+        if !self.source.contains(fragment("clock")) {
+            return self;
+        }
+        let [front, back] = NUMBERED;
+        let (shebang, body) = self.source.split_once('\n').unwrap_or((&self.source, ""));
+        let source = format!("{shebang}\n{front}{body}{back}");
+        Self { is_numbered: true, ..Self::of(self.name, source, self.resend) }
     }
 }
 
@@ -174,8 +209,7 @@ fn join(entry: &Entry, edit: impl Fn(&str, &str) -> String) -> Script {
         source.push_str(&edit(&format!("lib/{name}.lua"), fragment(name)));
     }
     source.push_str(body);
-    let sha = Hashed::new(&source).get_hash().to_owned();
-    Script { name: entry.name, source, sha, resend: entry.resend }
+    Script::of(entry.name, source, entry.resend)
 }
 
 /// The fragments that a header names, in its order: `-- uses   clock, units`.

@@ -79,6 +79,11 @@ impl Failure {
         }
     }
 
+    /// Whether something may have been done.
+    pub fn leaves_open(&self) -> bool {
+        !matches!(self, Self::Overloaded(_) | Self::Full(_) | Self::Replaced(_))
+    }
+
     pub fn overloaded(text: impl Into<String>) -> Self {
         Self::Overloaded(Cause::new(text))
     }

@@ -20,6 +20,7 @@ pub mod reply;
 pub mod route;
 pub mod runner;
 pub mod secret;
+pub mod sequence;
 pub mod server_clock;
 pub mod slot;
 pub mod topology;

@@ -46,6 +46,14 @@ impl Reply {
         Self { rest: lines.into_iter() }
     }
 
+    /// The number of the last write, which comes behind everything else.
+    ///
+    /// # Errors
+    /// As [`Reply::count`].
+    pub fn take_number(&mut self) -> Result<u64, Failure> {
+        Self { rest: self.rest.next_back().into_iter().collect::<Vec<_>>().into_iter() }.count()
+    }
+
     /// Leaves the next value out.
     pub fn skip(&mut self) {
         self.rest.next();

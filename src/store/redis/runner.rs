@@ -23,6 +23,7 @@ use super::{
     rank::Rank,
     reply::Reply,
     route::{Place, Route},
+    sequence::Sequence,
     slot,
     topology::Topology,
 };
@@ -34,6 +35,15 @@ const HOPS_MAX: u32 = 5;
 /// For how long, and how often, a call is repeated that no server took yet. A fail-over takes longer: nobody waits for that here.
 const NOT_NOW_MAX: Duration = Duration::from_millis(250);
 const NOT_NOW_PAUSE: Duration = Duration::from_millis(25);
+
+/// What a script answered.
+pub struct Decided {
+    pub word: String,
+    /// Behind the word.
+    pub reply: Reply,
+    /// The number of the last write of the sale, where the service shows it.
+    pub write: Option<u64>,
+}
 
 pub struct Runner {
     catalogue: Arc<Catalogue>,
@@ -80,14 +90,27 @@ impl Runner {
     /// # Errors
     /// [`Failure`]: after `TimedOut` and `Unavailable` the outcome is unknown.
     pub async fn call(&self, call: ScriptCall) -> Result<(String, Reply), Failure> {
+        let Decided { word, reply, write } = self.decide(call).await?;
+        if let Some(write) = write {
+            Sequence { write, place: 0 }.note();
+        }
+        Ok((word, reply))
+    }
+
+    /// [`Runner::call`] of one that decides for several requests.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn decide(&self, call: ScriptCall) -> Result<Decided, Failure> {
         self.check_known()?;
         let script = self.catalogue.script(call.op());
         let started = Instant::now();
         for _ in 0..BEHIND_MAX {
             let mut reply = Reply::read(self.send(|| call.slot(), Message::Call(&call, script)).await?)?;
             let word = reply.text()?;
+            let write = if script.is_numbered { Some(reply.take_number()?) } else { None };
             if word != "behind" {
-                return Ok((word, reply));
+                return Ok(Decided { word, reply, write });
             }
             if started.elapsed() > self.common.topology.limits.call {
                 break;

@@ -39,6 +39,7 @@ mod products;
 mod proof;
 mod reviews;
 mod sales;
+mod sequence;
 mod sku;
 mod sku_given;
 mod stock;

@@ -30,10 +30,10 @@ impl Bench {
         word(&self.call(Op::Cancel, &keys, &[&BOOK_ARGUMENTS[..], &[by]].concat()))
     }
 
-    fn release_of_bob(&mut self, hold: &str) {
+    fn release_of_bob(&mut self, hold: &str, by: &str) {
         assert_eq!(self.hold_of_bob(hold), "held");
         let keys = [book(), vec![key(&format!("hold:{hold}")), key(&format!("order:{hold}"))]].concat();
-        assert_eq!(word(&self.call(Op::Release, &keys, &BOOK_ARGUMENTS)), "released");
+        assert_eq!(word(&self.call(Op::Release, &keys, &[&BOOK_ARGUMENTS[..], &[by]].concat())), "released");
     }
 }
 
@@ -91,10 +91,20 @@ fn a_release_counts_where_the_sale_says_so() {
     for (counts, expected) in [(0, "held"), (1, "customer_cooling_down")] {
         let mut bench = cooling();
         bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_counts_releases", counts).unwrap();
-        bench.release_of_bob("a");
-        bench.release_of_bob("b");
+        bench.release_of_bob("a", "buyer");
+        bench.release_of_bob("b", "buyer");
         assert_eq!(bench.hold_of_bob("c"), expected);
     }
+}
+
+#[test]
+fn a_hold_that_the_buyer_never_learned_of_counts_for_nothing() {
+    let mut bench = cooling();
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "cooldown_counts_releases", "1").unwrap();
+    for hold in ["a", "b", "c"] {
+        bench.release_of_bob(hold, "service");
+    }
+    assert_eq!(bench.hold_of_bob("d"), "held");
 }
 
 #[test]

@@ -54,7 +54,6 @@ fn set_scene(bench: &mut Bench, op: Op) {
     assert_eq!(bench.settle("gone", "paid", "e1", "pi_1", "500000"), "refund_required");
     match op {
         Op::Expire | Op::FindDue => bench.advance(60_000),
-        Op::Repair => bench.advance(2),
         Op::PutSale => {
             bench.redis.del::<_, ()>(key("sale")).unwrap();
             clock::set_now(&mut bench.redis, "s", NOW_MS);

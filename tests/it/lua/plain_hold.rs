@@ -33,7 +33,7 @@ fn a_hold_without_rules_asks_redis_for_nothing_more() {
     let commands = asked(&mut bench, |bench| assert_eq!(word(&bench.request("a", "1=2 bob", None)), "held"));
     let value: String = bench.redis.get(key("hold:a")).unwrap();
     let expected = [
-        "HMGET sale last_now hold_ms hold_max_ms starts ends paused rules currency".to_owned(),
+        "HMGET sale last_write hold_ms hold_max_ms starts ends paused rules currency".to_owned(),
         "HGET sale test_now".to_owned(),
         format!("ZRANGE deadlines -inf ({now} BYSCORE LIMIT 0 512"),
         "EXISTS hold:a".to_owned(),
@@ -44,6 +44,7 @@ fn a_hold_without_rules_asks_redis_for_nothing_more() {
         format!("ZADD deadlines {deadline} {deadline}:1:h"),
         format!("HSET customers bob {deadline}:1:h=2"),
         "HSET stock 1:available 8 1:held 2".to_owned(),
+        format!("HSET sale last_write {}", now * 1_000 + 3),
     ];
     assert_eq!(commands, expected);
 }

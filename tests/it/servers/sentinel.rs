@@ -36,6 +36,7 @@ async fn the_service_follows_a_fail_over_and_loses_no_payment_that_it_acknowledg
             assert_eq!((found.status, found.body["status"].as_str()), (200, Some("paid")), "{fault}: {found:?}");
         }
         assert!(!all.is_empty());
+        shop.check_money_of_lost_orders(&seen).await;
         shop.audit().await;
         if fault == "STOP" {
             signal_process(sentinels.servers[0].pid(), "CONT");
@@ -65,6 +66,7 @@ async fn a_manual_fail_over_loses_no_payment_where_all_replicas_are_demanded() {
         let found = shop.get(&format!("/api/orders/{order}")).await;
         assert_eq!((found.status, found.body["status"].as_str()), (200, Some("paid")), "{found:?}");
     }
+    shop.check_money_of_lost_orders(&seen).await;
     shop.audit().await;
 }
 

@@ -196,8 +196,8 @@ fn check_payments(name: &str, order: &BTreeMap<String, String>, reviews: &BTreeS
 /// only. In a test that sets the clock, it is the last instant of that clock.
 fn ahead(connection: &mut Connection, sale: &str) -> u64 {
     let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query(connection).unwrap();
-    let last_now: u64 = connection.hget(format!("fs1:{{{sale}}}:sale"), "last_now").unwrap_or(0);
-    last_now.max((seconds + 10) * 1_000)
+    let last_write: u64 = connection.hget(format!("fs1:{{{sale}}}:sale"), "last_write").unwrap_or(0);
+    (last_write / 1_000).max((seconds + 10) * 1_000)
 }
 
 fn add(units: &mut Units, deadline: u64, kind: &str, text: &str) {

@@ -73,6 +73,11 @@ impl StallingProxy {
         seen
     }
 
+    /// The commands that came since `arm`.
+    pub fn seen(&self) -> usize {
+        self.state().seen.unwrap_or(0)
+    }
+
     pub fn is_stalled(&self) -> bool {
         self.state().is_stalled
     }

@@ -11,7 +11,7 @@ use std::{fs, io, path::Path};
 use self::rounds::Rounds;
 use crate::{
     controls::SESSIONS,
-    growth, orders,
+    growth, orders, overload,
     stand::{Ground, SETTINGS},
     storm::Storm,
     workloads::Size,
@@ -34,6 +34,7 @@ pub struct Results {
     pub storms: Vec<Storm>,
     pub growth: Vec<growth::Mark>,
     pub orders: Vec<orders::Mark>,
+    pub overload: Vec<overload::Mark>,
 }
 
 impl Results {
@@ -47,6 +48,7 @@ impl Results {
             storms: Vec::new(),
             growth: Vec::new(),
             orders: Vec::new(),
+            overload: Vec::new(),
         }
     }
 
@@ -64,6 +66,7 @@ impl Results {
         tables::write_storms(self, &mut out);
         tables::write_growth(self, &mut out);
         tables::write_orders(self, &mut out);
+        tables::write_overload(self, &mut out);
         out.push_str(&self.method());
         out
     }

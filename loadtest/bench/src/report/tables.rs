@@ -229,3 +229,45 @@ fn row(out: &mut String, cells: &[String]) {
 fn plot(out: &mut String, file: &str, title: &str) {
     let _infallible = write!(out, "\n![{title}]({PLOTS}/{file})\n");
 }
+
+pub fn write_overload(results: &Results, out: &mut String) {
+    let Some(first) = results.overload.first() else { return };
+    let columns = [
+        "holds of",
+        "asked for",
+        "asked a second",
+        "served in time a second",
+        "of the peak",
+        "p50 ms",
+        "p99 ms",
+        "refused a second",
+        "p99 ms of a refusal",
+        "CPU of the service, cores",
+    ];
+    head(out, "Overload", &columns);
+    let mut peak = first.served;
+    for mark in &results.overload {
+        if mark.wanted <= 1.0 {
+            peak = mark.served;
+        }
+        row(
+            out,
+            &[
+                mark.of.to_owned(),
+                format!("{} x", number(mark.wanted, 0)),
+                number(mark.offered, 0),
+                number(mark.served, 0),
+                number(mark.served / peak, 2),
+                number(mark.served_p50_us / 1_000.0, 0),
+                number(mark.served_p99_us / 1_000.0, 0),
+                number(mark.refused, 0),
+                number(mark.refused_p99_us / 1_000.0, 0),
+                number(mark.cpu_us / 1e6, 2),
+            ],
+        );
+    }
+    out.push_str(
+        "\nRedis is stopped for 19 of each 20 milliseconds, so that this machine can ask for ten times what it decides. Service and \
+         generator have a core each. In time is within a second of the instant at which the hold was due.\n",
+    );
+}

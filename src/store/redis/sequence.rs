@@ -1,0 +1,39 @@
+//! The order in which a sale decided. A service that shows it can be checked from outside: its answers, in that order, must be
+//! those of a shop with one till.
+
+use std::{cell::Cell, fmt, future::Future};
+
+tokio::task_local! {
+    /// Of the request that this task answers.
+    static LAST: Cell<Option<Sequence>>;
+}
+
+/// The place of a decision among all of its sale. Those of one call have the same number of a write, and then their place in the
+/// call. What reads or refuses comes behind the write that it saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sequence {
+    /// The number of the last write of the sale, that of the call itself where it wrote: epoch microseconds.
+    pub write: u64,
+    pub place: usize,
+}
+
+impl Sequence {
+    /// For the request that waits for this decision, if it wants to know.
+    pub fn note(self) {
+        // No request waits in a task of the service itself.
+        let _nobody = LAST.try_with(|last| last.set(Some(self)));
+    }
+}
+
+/// `<write>.<place>`.
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.write, self.place)
+    }
+}
+
+/// What the request comes to, and where its last decision stands.
+pub async fn watched<F: Future>(request: F) -> (F::Output, Option<Sequence>) {
+    let watch = async { (request.await, LAST.with(Cell::get)) };
+    LAST.scope(Cell::new(None), watch).await
+}
