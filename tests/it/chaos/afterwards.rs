@@ -57,7 +57,9 @@ fn doubtful(calls: &[Call]) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut holds, mut orders) = (BTreeSet::new(), BTreeSet::new());
     for call in calls.iter().filter(|call| call.is_unknown()) {
         match &call.request {
-            Request::Release { hold } | Request::Extend { hold, .. } | Request::Order { hold } => holds.insert(hold.clone()),
+            Request::Release { hold } | Request::Extend { hold, .. } | Request::Order { hold } => {
+                holds.insert(hold.clone())
+            }
             Request::Cancel { order } | Request::StartPayment { order } => orders.insert(order.clone()),
             _ => false,
         };

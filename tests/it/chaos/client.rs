@@ -28,9 +28,16 @@ pub struct Recorder {
 impl Recorder {
     pub fn new(services: Vec<SocketAddr>) -> Self {
         let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().unwrap();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        // Both clocks at one instant, and not one before and one after a pause of this process.
+        let (began, now) = loop {
+            let (began, now) = (Instant::now(), SystemTime::now());
+            if began.elapsed() < Duration::from_millis(1) {
+                break (began, now);
+            }
+        };
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let began_ms = u64::try_from(now.as_millis()).unwrap();
-        Self { http, services, began: Instant::now(), began_ms, calls: RefCell::default() }
+        Self { http, services, began, began_ms, calls: RefCell::default() }
     }
 
     pub fn services(&self) -> u64 {
@@ -76,7 +83,8 @@ impl Recorder {
         let post = |path: String, body: Value| send(Method::POST, path).json(&body);
         match request {
             Request::Hold { key, lines, customer } => {
-                let items: Vec<_> = lines.iter().map(|(id, units)| json!({"product_id": id, "quantity": units})).collect();
+                let items: Vec<_> =
+                    lines.iter().map(|(id, units)| json!({"product_id": id, "quantity": units})).collect();
                 let built = post("/api/holds".to_owned(), json!({"items": items, "customer_id": customer}));
                 key.iter().fold(built, |built, key| built.header("Idempotency-Key", key))
             }

@@ -79,8 +79,8 @@ pub struct FaultSpan {
     pub name: String,
     pub start_ns: u64,
     pub end_ns: u64,
-    /// Another server may have taken over, without what the one before did not send it.
-    pub may_lose: bool,
+    /// When a primary was killed, if another took over without what that one had not sent it.
+    pub lost_at_ns: Option<u64>,
 }
 
 /// What there was when everything had been healed, asked again and lapsed.
@@ -121,6 +121,12 @@ impl History {
     /// Epoch milliseconds of an instant of the run.
     pub fn epoch_ms(&self, ns: u64) -> u64 {
         self.began_ms + ns / 1_000_000
+    }
+}
+
+impl FaultSpan {
+    pub fn may_lose(&self) -> bool {
+        self.lost_at_ns.is_some()
     }
 }
 

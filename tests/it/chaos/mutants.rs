@@ -110,7 +110,8 @@ fn all(program: &Path) -> Vec<Planted> {
         Planted { name: name.to_owned(), file: format!("lua/{file}"), topology, environment }
     };
     let of_service = of_service().into_iter().map(|mutant| {
-        let topology = ELSEWHERE.iter().find(|(name, _)| *name == mutant.name).map_or(Topology::Standalone, |(_, at)| *at);
+        let topology =
+            ELSEWHERE.iter().find(|(name, _)| *name == mutant.name).map_or(Topology::Standalone, |(_, at)| *at);
         let program = (PROGRAM_VARIABLE, program.display().to_string());
         let environment = vec![program, (PLANTED_VARIABLE, mutant.name.clone())];
         Planted { name: mutant.name, file: mutant.file, topology, environment }

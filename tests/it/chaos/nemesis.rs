@@ -88,13 +88,13 @@ pub fn play(stage: &mut Stage, dice: &mut Dice, began: Instant, stop: &AtomicBoo
         if let Some(beside) = beside {
             hurt(stage, beside, victim);
         }
-        strike(stage, fault, dice);
+        let lost_at = strike(stage, fault, dice);
         if let Some(beside) = beside {
             heal(stage, beside, victim);
         }
         let name = beside.map_or_else(|| format!("{fault:?}"), |beside| format!("{fault:?}+{beside:?}"));
-        let may_lose = fault == Fault::FailOver;
-        spans.push(FaultSpan { name, start_ns, end_ns: now_ns(), may_lose });
+        let lost_at_ns = lost_at.map(|at| u64::try_from(at.duration_since(began).as_nanos()).unwrap());
+        spans.push(FaultSpan { name, start_ns, end_ns: now_ns(), lost_at_ns });
         sleep(Duration::from_millis(dice.between(200, 700)));
     }
     spans
@@ -115,8 +115,8 @@ fn heal(stage: &mut Stage, fault: Fault, victim: usize) {
     assert!(stage.services[victim].wait_until_it_is_ready(), "service {victim} does not come back");
 }
 
-/// One fault from its beginning until it is healed.
-fn strike(stage: &mut Stage, fault: Fault, dice: &mut Dice) {
+/// One fault from its beginning until it is healed. Where a primary was killed: when.
+fn strike(stage: &mut Stage, fault: Fault, dice: &mut Dice) -> Option<Instant> {
     let time = Duration::from_millis(dice.between(100, 1_500));
     match fault {
         Fault::KillService | Fault::StopService => {
@@ -153,16 +153,18 @@ fn strike(stage: &mut Stage, fault: Fault, dice: &mut Dice) {
         Fault::SilentNetwork => weather(stage, dice, Weather::Silence, time),
         Fault::ClockStep => step_clock(stage, dice, time),
         Fault::PlannedFailOver => plan_fail_over(stage, dice),
-        Fault::FailOver => fail_over(stage, dice),
+        Fault::FailOver => return Some(fail_over(stage, dice)),
         Fault::Reshard => reshard(stage, dice),
     }
+    None
 }
 
 /// The port and process of a server that takes writes.
 fn primary(stage: &mut Stage, dice: &mut Dice) -> (u16, u32) {
     let is_primary = |port: u16| {
         connect(port).and_then(|mut connection| {
-            let role: redis::RedisResult<redis::InfoDict> = redis::cmd("INFO").arg("replication").query(&mut connection);
+            let role: redis::RedisResult<redis::InfoDict> =
+                redis::cmd("INFO").arg("replication").query(&mut connection);
             role.ok()?.get::<String>("role")
         }) == Some("master".to_owned())
     };
@@ -268,8 +270,8 @@ fn plan_fail_over(stage: &mut Stage, dice: &mut Dice) {
     settle(stage);
 }
 
-/// Kills a primary, and starts it again when another has taken over.
-fn fail_over(stage: &mut Stage, dice: &mut Dice) {
+/// Kills a primary, and starts it again when another has taken over. When it was killed.
+fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Instant {
     let (primary, replica) = pair(stage, dice);
     let number = stage.servers().iter().position(|server| server.port == primary).unwrap();
     if !stage.demands_replicas && dice.percent(60) {
@@ -278,6 +280,7 @@ fn fail_over(stage: &mut Stage, dice: &mut Dice) {
         sleep(Duration::from_millis(dice.between(20, 500)));
     }
     stage.servers()[number].end();
+    let killed = Instant::now();
     wait("its replica takes over", || {
         connect(replica).is_some_and(|mut connection| {
             let role: redis::RedisResult<String> = redis::cmd("INFO").arg("replication").query(&mut connection);
@@ -287,6 +290,7 @@ fn fail_over(stage: &mut Stage, dice: &mut Dice) {
     sleep(Duration::from_millis(dice.between(0, 300)));
     stage.servers()[number].start_again();
     settle(stage);
+    killed
 }
 
 /// The ports of a primary and of its replica.

@@ -54,7 +54,16 @@ pub fn play(plan: Plan) -> Run {
     let Ok(history) = played else {
         println!("{} broke off: what it waited for did not come\n{}", head(plan), repeat(plan));
         let violation = Some("recovery".to_owned());
-        return Run { calls: 0, unknown: 0, faults: 0, lost: 0, windows: 0, undecided: 0, took: started.elapsed(), violation };
+        return Run {
+            calls: 0,
+            unknown: 0,
+            faults: 0,
+            lost: 0,
+            windows: 0,
+            undecided: 0,
+            took: started.elapsed(),
+            violation,
+        };
     };
     let verdict = check::check(&history);
     print_line(plan, &history, &verdict, started.elapsed());

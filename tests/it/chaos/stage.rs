@@ -92,7 +92,16 @@ impl Stage {
             Redis::Cluster(cluster) => cluster.sale_of_each(),
             Redis::Standalone(_) | Redis::Sentinel(_) => vec!["east".to_owned(), "west".to_owned()],
         };
-        let mut stage = Self { redis, services: Vec::new(), sales, proxies, clock_file, is_valkey: valkey.is_some(), demands_replicas, folder };
+        let mut stage = Self {
+            redis,
+            services: Vec::new(),
+            sales,
+            proxies,
+            clock_file,
+            is_valkey: valkey.is_some(),
+            demands_replicas,
+            folder,
+        };
         for name in 0..services {
             let service = Service::start(stage.folder.path(), name, &stage.url(name), topology.durability());
             stage.services.push(service);
@@ -173,11 +182,8 @@ fn wrapper(folder: &Path, valkey: Option<&Path>) -> (PathBuf, Option<PathBuf>) {
         "export LD_PRELOAD={FAKETIME} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_TIMESTAMP_FILE={}\n",
         clock.display()
     );
-    let script = format!(
-        "#!/bin/sh\ntrap '' XFSZ\n{}exec {} \"$@\"\n",
-        if has_clock { &*faked } else { "" },
-        server.display()
-    );
+    let script =
+        format!("#!/bin/sh\ntrap '' XFSZ\n{}exec {} \"$@\"\n", if has_clock { &*faked } else { "" }, server.display());
     let program = folder.join("redis-server");
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();

@@ -143,7 +143,8 @@ impl ServerProcess {
     /// A sentinel, which rewrites its settings.
     pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path) -> Self {
         let (port_text, settings) = (port.to_string(), settings.display().to_string());
-        let arguments = [&settings, "--sentinel", "--port", &port_text, "--bind", "127.0.0.1", "--logfile", "redis.log"];
+        let arguments =
+            [&settings, "--sentinel", "--port", &port_text, "--bind", "127.0.0.1", "--logfile", "redis.log"];
         Self::spawn(&server_program(), folder, port, &arguments)
     }
 

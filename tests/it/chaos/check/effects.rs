@@ -29,7 +29,8 @@ fn conservation(history: &History) -> Vec<String> {
     let mut sold: BTreeMap<u64, i64> = BTreeMap::new();
     for order in history.end.orders.iter().filter(|order| order["status"] == "paid") {
         for item in order["items"].as_array().into_iter().flatten() {
-            *sold.entry(item["product_id"].as_u64().unwrap_or(0)).or_default() += item["quantity"].as_i64().unwrap_or(0);
+            *sold.entry(item["product_id"].as_u64().unwrap_or(0)).or_default() +=
+                item["quantity"].as_i64().unwrap_or(0);
         }
     }
     for offer in &history.offers {
@@ -43,11 +44,12 @@ fn conservation(history: &History) -> Vec<String> {
             found.push(format!("product {}: units that never came back: {product}", offer.product));
         }
         if had != paid {
-            found.push(format!("product {}: {had} units are sold, and orders that are paid have {paid}", offer.product));
+            found
+                .push(format!("product {}: {had} units are sold, and orders that are paid have {paid}", offer.product));
         }
         let total = offer.units + restocked;
         let has = (figure("total_stock"), available + held + pending + had);
-        let may_have_lost = history.faults.iter().any(|fault| fault.may_lose);
+        let may_have_lost = history.faults.iter().any(|fault| fault.may_lose());
         if has.0 != has.1 || !may_have_lost && has.0 != total {
             found.push(format!("product {}: of {total} units there are {}: {product}", offer.product, has.1));
         }
@@ -70,7 +72,7 @@ fn restocks(calls: &[Call], wanted: u64) -> BTreeMap<&str, i64> {
 
 /// A key has one hold, a hold id is given once, an event is applied once, and no key is refused as used for something else.
 fn once_each(history: &History) -> Vec<Violation> {
-    let may_lose = history.faults.iter().any(|fault| fault.may_lose);
+    let may_lose = history.faults.iter().any(|fault| fault.may_lose());
     let (mut holds, mut keys, mut events) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut found = Vec::new();
     for (number, call) in history.calls.iter().enumerate() {

@@ -21,7 +21,9 @@ pub struct Figures {
 impl Figures {
     /// Adds the units of a life that is in one of these states. `sign` is -1 to take them off again.
     pub fn add(&mut self, states: &[State], units: i64, sign: i64) {
-        let is_at = |place: Option<Place>| move |state: &State| state.place().is_some() && (place.is_none() || state.place() == place);
+        let is_at = |place: Option<Place>| {
+            move |state: &State| state.place().is_some() && (place.is_none() || state.place() == place)
+        };
         for (range, place) in [
             (&mut self.held, Some(Place::Held)),
             (&mut self.pending, Some(Place::Pending)),

@@ -7,8 +7,10 @@ use super::super::history::{Call, Reply, Request};
 
 /// Clocks are compared with such a slack.
 pub const SLACK_MS: u64 = 30;
-/// An answer that nobody got may take effect so much later than its caller gave up.
-const LATE_MS: u64 = 5_000;
+/// A call that nobody has an answer to may take effect so much later than its caller gave up: a service may have stood still with it.
+/// A hold never comes so late.
+const LATE_MS: u64 = 60_000;
+const LATE_HOLD_MS: u64 = 5_000;
 const HOLD_MS: u64 = 1_000;
 const PAYMENT_MS: u64 = 2_000;
 const LONGEST_MS: u64 = 4_000;
@@ -129,7 +131,8 @@ pub fn widen(
         let state = all[next];
         for call in calls {
             let (from_ms, to_ms) = times(call);
-            for reached in unanswered(&call.request, state, deadlines, (from_ms, to_ms.saturating_add(LATE_MS))) {
+            let late_ms = if matches!(call.request, Request::Hold { .. }) { LATE_HOLD_MS } else { LATE_MS };
+            for reached in unanswered(&call.request, state, deadlines, (from_ms, to_ms.saturating_add(late_ms))) {
                 if !all.contains(&reached) {
                     all.push(reached);
                 }
@@ -142,13 +145,16 @@ pub fn widen(
 
 /// The states in which this call may leave such a one, when nobody knows its answer. It may also have done nothing.
 fn unanswered(request: &Request, state: State, deadlines: &mut Deadlines, (from, to): (u64, u64)) -> Vec<State> {
-    let mut due = |ms: u64| deadlines.number(from.saturating_add(ms).saturating_sub(SLACK_MS), to.saturating_add(ms + 1_000));
+    let mut due =
+        |ms: u64| deadlines.number(from.saturating_add(ms).saturating_sub(SLACK_MS), to.saturating_add(ms + 1_000));
     match (request, state) {
         (Request::Hold { .. }, State::Absent) => vec![State::Held(due(HOLD_MS))],
         (Request::Release { .. }, State::Held(_)) => vec![State::Gone],
         (Request::Extend { seconds, .. }, State::Held(due)) => {
             let (from, to) = deadlines.0[due];
-            vec![State::Held(deadlines.number(from, to.saturating_add(seconds * 1_000).min(from.saturating_add(LONGEST_MS))))]
+            vec![State::Held(
+                deadlines.number(from, to.saturating_add(seconds * 1_000).min(from.saturating_add(LONGEST_MS))),
+            )]
         }
         (Request::Order { .. }, State::Held(_)) => vec![State::Pending(due(PAYMENT_MS))],
         (Request::Cancel { .. }, State::Pending(_) | State::Expired | State::Ended) => vec![State::Cancelled],
@@ -213,11 +219,19 @@ fn of_state(call: &Call, reply: &Reply, state: State, deadlines: &mut Deadlines,
         },
         (Request::Extend { seconds, .. }, 200, _) => match (state, reply.instant_ms("expires_at")) {
             // By so much, once.
-            (State::Held(due), Some(ms)) if ms <= deadlines.0[due].1.saturating_add(seconds * 1_000) => held(reply, deadlines),
+            (State::Held(due), Some(ms)) if ms <= deadlines.0[due].1.saturating_add(seconds * 1_000) => {
+                held(reply, deadlines)
+            }
             _ => vec![],
         },
         (Request::Extend { .. }, 409, "extension_limit_reached") => unchanged(matches!(state, State::Held(_))),
-        (Request::Release { .. }, 204, _) => if matches!(state, State::Held(_)) { vec![State::Gone] } else { vec![] },
+        (Request::Release { .. }, 204, _) => {
+            if matches!(state, State::Held(_)) {
+                vec![State::Gone]
+            } else {
+                vec![]
+            }
+        }
         (Request::Release { .. } | Request::Extend { .. }, 409, "hold_converted") => unchanged(state.is_order()),
         (_, 410, _) => unchanged(is_gone(state, deadlines)),
         (Request::Order { .. }, 201, _) => match state {

@@ -56,7 +56,8 @@ fn limits<'a>(replay: &Replay<'a>, lines: &[(u64, i64)], customer: Option<&str>)
     }
     let first = replay.history.offer(lines[0].0);
     if let Some(most) = first.most_of_sale {
-        let of_sale: Vec<_> = offers.iter().filter(|offer| offer.sale == first.sale).map(|offer| offer.product).collect();
+        let of_sale: Vec<_> =
+            offers.iter().filter(|offer| offer.sale == first.sale).map(|offer| offer.product).collect();
         let add = |sum: (i64, i64), more: (i64, i64)| (sum.0 + more.0, sum.1 + more.1);
         let wanted = of_sale.iter().map(|product| units_of(lines, *product)).sum();
         let has = of_sale.iter().map(|product| has(*product)).fold((0, 0), add);

@@ -45,6 +45,7 @@ fn is_acknowledged(call: &Call) -> bool {
 
 /// All of it went back, or will count as such once it is captured.
 fn is_given_back(payment: &Value) -> bool {
-    payment["captured"] != true || payment["refunded_amount"] == payment["captured_amount"]
+    payment["captured"] != true
+        || payment["refunded_amount"] == payment["captured_amount"]
         || payment["captured_amount"].is_null()
 }

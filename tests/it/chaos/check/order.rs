@@ -14,14 +14,11 @@ use super::{
     figures::{self, Figures},
     life::{self, Deadlines, State, Window},
     limits,
-    roster::{Roster, may_change},
+    roster::{Roster, may_change, may_have_been_repeated},
 };
 
 /// How long before a fail-over a write may be that the new primary never got.
 const LAG_US: u64 = 3_000_000;
-/// A call that overlaps a fault, or ends so soon after it, may have been sent twice: it took effect before its answer says so.
-const AFTERMATH_NS: u64 = 1_500_000_000;
-
 /// What happens at a place of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -95,7 +92,9 @@ fn fits_real_time(history: &History, roster: &Roster, sale: usize) -> Option<Vio
             last = last.max(Some((write, earlier)));
         }
         let Some((write, earlier)) = last else { continue };
-        let was_lost = |span: &FaultSpan| span.may_lose && calls[earlier].end_ns <= span.end_ns && calls[later].end_ns >= span.start_ns;
+        let was_lost = |span: &FaultSpan| {
+            span.may_lose() && calls[earlier].end_ns <= span.end_ns && calls[later].end_ns >= span.start_ns
+        };
         if sequence(&calls[later]).is_some_and(|(own, _)| own < write) && !history.faults.iter().any(was_lost) {
             let said = "a decision has an earlier place than one that was answered before it was asked for";
             return Some(Violation::new("order", said.to_owned(), vec![earlier, later]));
@@ -162,15 +161,17 @@ impl<'a> Replay<'a> {
     fn steps(&self, sale: usize) -> Vec<(Place, Step)> {
         let calls = &self.history.calls;
         let of_sale = || (0..calls.len()).filter(|n| self.roster.sale_of[*n] == Some(sale));
-        let mut ends: Vec<_> =
-            of_sale().filter_map(|n| Some((calls[n].end_ns, sequence(&calls[n])?.0))).collect();
+        let mut ends: Vec<_> = of_sale().filter_map(|n| Some((calls[n].end_ns, sequence(&calls[n])?.0))).collect();
         ends.sort_unstable();
         // The greatest write that had been answered by then.
         let mut greatest = 0;
-        let reached: Vec<_> = ends.iter().map(|(end, write)| {
-            greatest = greatest.max(*write);
-            (*end, greatest)
-        }).collect();
+        let reached: Vec<_> = ends
+            .iter()
+            .map(|(end, write)| {
+                greatest = greatest.max(*write);
+                (*end, greatest)
+            })
+            .collect();
         let write_before = |ns: u64| {
             let before = reached.partition_point(|(end, _)| *end < ns);
             before.checked_sub(1).map_or(0, |last| reached[last].1)
@@ -182,27 +183,16 @@ impl<'a> Replay<'a> {
                 let class = if may_change(&call.request) { 1 } else { 2 };
                 steps.push(((write, class, index, call.start_ns), Step::Decided(number)));
             }
-            if may_change(&call.request) && (call.is_unknown() || self.may_have_been_repeated(call)) {
+            if may_change(&call.request) && (call.is_unknown() || may_have_been_repeated(self.history, call)) {
                 steps.push(((write_before(call.start_ns), 3, 0, call.start_ns), Step::Begins(number)));
             }
         }
-        for span in self.history.faults.iter().filter(|span| span.may_lose) {
+        for at_ns in self.history.faults.iter().filter_map(|span| span.lost_at_ns) {
             // Writes of the old server came before this, and those of the new one come after.
-            let write = self.history.epoch_ms(span.start_ns) * 1_000 + 800_000;
-            steps.push(((write, 0, 0, 0), Step::Loss(write - 800_000 - LAG_US)));
+            let write = self.history.epoch_ms(at_ns) * 1_000 + 500_000;
+            steps.push(((write, 0, 0, 0), Step::Loss(write - LAG_US)));
         }
         steps
-    }
-
-    fn may_have_been_repeated(&self, call: &Call) -> bool {
-        let overlaps =
-            |span: &FaultSpan| call.end_ns >= span.start_ns && call.start_ns <= span.end_ns + AFTERMATH_NS;
-        // These are never sent again by a service.
-        let is_sent_once = matches!(
-            call.request,
-            Request::Release { .. } | Request::Extend { .. } | Request::Restock { .. }
-        );
-        !is_sent_once && call.reply().is_some() && self.history.faults.iter().any(overlaps)
     }
 
     /// Lets time pass until this write.

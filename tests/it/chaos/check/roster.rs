@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::history::{Call, History, Product, Request, Target};
+use super::super::history::{Call, FaultSpan, History, Product, Request, Target};
+
+/// A call that overlaps a fault, or comes so soon after it, may have been sent twice by its service.
+const AFTERMATH_NS: u64 = 1_500_000_000;
 
 pub struct Life {
     pub sale: usize,
@@ -131,4 +134,12 @@ impl Roster {
 /// Whether the call may change something.
 pub fn may_change(request: &Request) -> bool {
     !matches!(request, Request::ReadHold { .. } | Request::ReadOrder { .. } | Request::ReadProduct { .. })
+}
+
+/// Whether the service may have sent the call to Redis twice. Then it took effect before its answer says so.
+pub fn may_have_been_repeated(history: &History, call: &Call) -> bool {
+    let is_sent_once =
+        matches!(call.request, Request::Release { .. } | Request::Extend { .. } | Request::Restock { .. });
+    let overlaps = |span: &FaultSpan| call.end_ns >= span.start_ns && call.start_ns <= span.end_ns + AFTERMATH_NS;
+    may_change(&call.request) && !is_sent_once && call.reply().is_some() && history.faults.iter().any(overlaps)
 }

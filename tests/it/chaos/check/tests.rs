@@ -65,7 +65,14 @@ impl Truth {
         let sequence = Some((BEGAN_MS * 1_000 + self.now_us, index));
         let reply = Reply { status, code, is_replayed: false, body, sequence };
         let outcome = Outcome::Answered(reply);
-        self.calls.push(Call { client: 0, service: 0, start_ns: at_ns - 20_000, end_ns: at_ns + 20_000, request, outcome });
+        self.calls.push(Call {
+            client: 0,
+            service: 0,
+            start_ns: at_ns - 20_000,
+            end_ns: at_ns + 20_000,
+            request,
+            outcome,
+        });
     }
 
     fn hold(&mut self, units: i64) {
@@ -181,7 +188,8 @@ fn a_place_that_does_not_fit_real_time_is_seen() {
     truth.hold(1);
     truth.hold(1);
     let mut history = truth.history();
-    let swap = |history: &mut History, from: usize, to: Sequence| reply_of(&mut history.calls[from]).sequence = Some(to);
+    let swap =
+        |history: &mut History, from: usize, to: Sequence| reply_of(&mut history.calls[from]).sequence = Some(to);
     let [first, second] = [0, 1].map(|n| reply_of(&mut history.calls[n]).sequence.unwrap());
     swap(&mut history, 0, second);
     swap(&mut history, 1, first);
@@ -239,7 +247,12 @@ fn a_write_that_a_fail_over_forgot_is_counted_and_is_a_violation_without_one() {
             reply_of(call).sequence.as_mut().unwrap().0 += 5_000_000;
         }
         if has_fail_over {
-            let span = FaultSpan { name: "FailOver".to_owned(), start_ns: 1_200_000_000, end_ns: 4_000_000_000, may_lose: true };
+            let span = FaultSpan {
+                name: "FailOver".to_owned(),
+                start_ns: 1_200_000_000,
+                end_ns: 4_000_000_000,
+                lost_at_ns: Some(1_300_000_000),
+            };
             history.faults.push(span);
         }
         check(&history)
@@ -251,7 +264,7 @@ fn a_write_that_a_fail_over_forgot_is_counted_and_is_a_violation_without_one() {
 }
 
 #[test]
-fn money_that_was_acknowledged_and_is_nowhere_is_seen() {
+fn money_that_was_acknowledged_and_is_not_there_is_seen() {
     let history = |payments: Value| {
         let mut truth = Truth::of_units(5);
         let request = Request::Event {
@@ -295,7 +308,7 @@ fn a_name_with_two_effects_is_seen() {
 }
 
 #[test]
-fn units_that_are_nowhere_or_twice_at_the_end_are_seen() {
+fn units_that_are_missing_or_twice_at_the_end_are_seen() {
     let end = |name: &str, value: i64| {
         let mut history = Truth::of_seed(1, 20).history();
         history.end.products.get_mut(&1).unwrap()[name] = json!(value);

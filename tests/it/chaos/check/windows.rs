@@ -11,11 +11,11 @@ use super::{
     Violation,
     figures::{self, Figures},
     life::{self, Deadlines, SLACK_MS, State, Window},
-    roster::{Roster, may_change},
+    roster::{Roster, may_change, may_have_been_repeated},
 };
 
 /// States that the search of one window may try. One that needs more is undecided.
-const TRIED_MAX: usize = 20_000;
+const TRIED_MAX: usize = 3_000;
 /// States with which a window may begin.
 const STARTS_MAX: usize = 64;
 
@@ -42,6 +42,8 @@ struct Search<'a> {
     deadlines: Vec<Deadlines>,
     /// Calls of unknown outcome about this product.
     open: Vec<usize>,
+    /// Calls whose answers are yet to come in an order that is tried, and which may have taken effect.
+    early: Vec<usize>,
     /// How many calls of the window the best order has, and why no other fits behind it.
     best: (usize, Vec<String>),
 }
@@ -55,6 +57,7 @@ pub fn check(history: &History, roster: &Roster) -> (Searched, Option<Violation>
             product: offer.product,
             deadlines: vec![Deadlines::default(); roster.lives.len()],
             open: Vec::new(),
+            early: Vec::new(),
             best: (0, Vec::new()),
         };
         let (searched, violation) = search.run(offer.units);
@@ -71,11 +74,12 @@ impl Search<'_> {
     fn run(&mut self, units: i64) -> (Searched, Option<Violation>) {
         let calls = &self.history.calls;
         let about: Vec<_> = (0..calls.len()).filter(|number| self.is_about(*number)).collect();
-        self.open = about.iter().copied().filter(|n| calls[*n].is_unknown() && may_change(&calls[*n].request)).collect();
+        self.open =
+            about.iter().copied().filter(|n| calls[*n].is_unknown() && may_change(&calls[*n].request)).collect();
         let mut known: Vec<_> = about.into_iter().filter(|number| calls[*number].reply().is_some()).collect();
         known.sort_by_key(|number| calls[*number].start_ns);
         // Nobody knows what a new primary has, so the search ends where one may have taken over.
-        let end = self.history.faults.iter().filter(|span| span.may_lose).map(|span| span.start_ns).min();
+        let end = self.history.faults.iter().filter(|span| span.may_lose()).map(|span| span.start_ns).min();
         known.retain(|number| end.is_none_or(|end| calls[*number].end_ns < end));
         let mut starts = BTreeSet::from([Point { totals: vec![units], lives: vec![], from_ns: 0 }]);
         let mut searched = Searched::default();
@@ -129,6 +133,9 @@ impl Search<'_> {
                 continue;
             };
             let (mut next, mut why) = (Vec::new(), Vec::new());
+            // One that may have been sent twice took effect before it was answered.
+            let early = waiting().map(|(_, (number, _))| *number);
+            self.early = early.filter(|number| may_have_been_repeated(self.history, &calls[*number])).collect();
             for (at, (number, _)) in waiting().filter(|(_, (number, _))| calls[**number].start_ns <= horizon) {
                 match self.step(*number, &point) {
                     Ok(after) => next.push((at, after)),
@@ -218,9 +225,8 @@ impl Search<'_> {
         let known = point.lives.binary_search_by_key(&life, |(known, _)| *known).ok();
         let states = known.map_or_else(|| vec![State::Absent], |at| point.lives[at].1.clone());
         let (history, roster) = (self.history, self.roster);
-        let open = self.open.iter().filter(|n| roster.life_of[**n] == Some(life));
-        let open: Vec<_> =
-            open.map(|n| &history.calls[*n]).filter(|open| open.start_ns <= call.end_ns).collect();
+        let open = self.open.iter().chain(&self.early).filter(|n| roster.life_of[**n] == Some(life));
+        let open: Vec<_> = open.map(|n| &history.calls[*n]).filter(|open| open.start_ns <= call.end_ns).collect();
         let deadlines = &mut self.deadlines[life];
         // What was not answered may have come before a deadline passed, or after.
         let states = life::widen(&states, &open, deadlines, |call| history.times(call));
@@ -230,7 +236,7 @@ impl Search<'_> {
     }
 
     fn figures(&mut self, point: &Point, call: &Call, window: Window) -> Figures {
-        let unknown = self.open.iter().filter_map(|n| self.roster.life_of[*n]);
+        let unknown = self.open.iter().chain(&self.early).filter_map(|n| self.roster.life_of[*n]);
         let lives: BTreeSet<_> = point.lives.iter().map(|(life, _)| *life).chain(unknown).collect();
         let mut figures = Figures::default();
         for life in lives {
