@@ -91,8 +91,6 @@ fn every_planted_bug_is_found() {
         let row = format!("| `{}` | `{}` | {} | {seed} | {rule} |", planted.name, planted.file, topology.name());
         println!("{row} {:.0} s", started.elapsed().as_secs_f64());
         rows.push(row);
-    }
-    if wanted.is_empty() {
         write_table(&rows);
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
@@ -187,11 +185,17 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Writes the rows into the table, where those of mutants that were not played now stay.
 fn write_table(rows: &[String]) {
     let page = fs::read_to_string(PAGE).unwrap();
     let (before, rest) = page.split_once(MARKS[0]).expect("the page has a place for the table");
-    let (_, after) = rest.split_once(MARKS[1]).expect("the table has an end");
+    let (table, after) = rest.split_once(MARKS[1]).expect("the table has an end");
+    let name = |row: &str| row.split('`').nth(1).map(str::to_owned);
+    let new: BTreeSet<_> = rows.iter().filter_map(|row| name(row)).collect();
+    let kept = table.lines().filter(|line| name(line).is_some_and(|name| !new.contains(&name))).map(str::to_owned);
+    let mut all: Vec<_> = kept.chain(rows.iter().cloned()).collect();
+    all.sort();
     let head = "| mutant | in | topology | seed | rule that it breaks |\n|---|---|---|---|---|";
     let [begin, end] = MARKS;
-    fs::write(PAGE, format!("{before}{begin}\n{head}\n{}\n{end}{after}", rows.join("\n"))).unwrap();
+    fs::write(PAGE, format!("{before}{begin}\n{head}\n{}\n{end}{after}", all.join("\n"))).unwrap();
 }

@@ -4,7 +4,7 @@
 //! Between two instants at which nothing was under way lies a window. The search of a window begins with every state in which the
 //! one before may have ended. Calls of unknown outcome are no part of the search: they widen the states from when they began.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     super::history::{Call, History, Product, Request},
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// States that the search of one window may try. One that needs more is undecided.
-const TRIED_MAX: usize = 3_000;
+const TRIED_MAX: usize = 1_000;
 /// States with which a window may begin.
 const STARTS_MAX: usize = 64;
 
@@ -44,6 +44,10 @@ struct Search<'a> {
     open: Vec<usize>,
     /// Calls whose answers are yet to come in an order that is tried, and which may have taken effect.
     early: Vec<usize>,
+    /// Of all calls, whether they may have been sent twice.
+    is_repeated: Vec<bool>,
+    /// The open calls of each life.
+    open_of: HashMap<usize, Vec<usize>>,
     /// How many calls of the window the best order has, and why no other fits behind it.
     best: (usize, Vec<String>),
 }
@@ -58,6 +62,8 @@ pub fn check(history: &History, roster: &Roster) -> (Searched, Option<Violation>
             deadlines: vec![Deadlines::default(); roster.lives.len()],
             open: Vec::new(),
             early: Vec::new(),
+            is_repeated: history.calls.iter().map(|call| may_have_been_repeated(history, call)).collect(),
+            open_of: HashMap::new(),
             best: (0, Vec::new()),
         };
         let (searched, violation) = search.run(offer.units);
@@ -76,6 +82,11 @@ impl Search<'_> {
         let about: Vec<_> = (0..calls.len()).filter(|number| self.is_about(*number)).collect();
         self.open =
             about.iter().copied().filter(|n| calls[*n].is_unknown() && may_change(&calls[*n].request)).collect();
+        for number in &self.open {
+            if let Some(life) = self.roster.life_of[*number] {
+                self.open_of.entry(life).or_default().push(*number);
+            }
+        }
         let mut known: Vec<_> = about.into_iter().filter(|number| calls[*number].reply().is_some()).collect();
         known.sort_by_key(|number| calls[*number].start_ns);
         // Nobody knows what a new primary has, so the search ends where one may have taken over.
@@ -135,7 +146,7 @@ impl Search<'_> {
             let (mut next, mut why) = (Vec::new(), Vec::new());
             // One that may have been sent twice took effect before it was answered.
             let early = waiting().map(|(_, (number, _))| *number);
-            self.early = early.filter(|number| may_have_been_repeated(self.history, &calls[*number])).collect();
+            self.early = early.filter(|number| self.is_repeated[*number]).collect();
             for (at, (number, _)) in waiting().filter(|(_, (number, _))| calls[**number].start_ns <= horizon) {
                 match self.step(*number, &point) {
                     Ok(after) => next.push((at, after)),
@@ -175,8 +186,10 @@ impl Search<'_> {
             Window { from_ms: from_ms.saturating_sub(SLACK_MS), to_ms: to_ms + SLACK_MS, answered_ms: to_ms }
         };
         let totals = self.totals(point, call);
-        let figures = self.figures(point, call, window);
-        figures::check(&call.request, reply, self.product, &figures, &totals)?;
+        if matches!(call.request, Request::Hold { .. } | Request::ReadProduct { .. }) {
+            let figures = self.figures(point, call, window);
+            figures::check(&call.request, reply, self.product, &figures, &totals)?;
+        }
         let mut next = Point { totals: point.totals.clone(), lives: point.lives.clone(), from_ns };
         if let Request::Restock { delta, key, .. } = &call.request {
             let is_open = |n: &usize| matches!(&self.history.calls[*n].request, Request::Restock { key: open, .. } if open == key);
@@ -225,8 +238,12 @@ impl Search<'_> {
         let known = point.lives.binary_search_by_key(&life, |(known, _)| *known).ok();
         let states = known.map_or_else(|| vec![State::Absent], |at| point.lives[at].1.clone());
         let (history, roster) = (self.history, self.roster);
-        let open = self.open.iter().chain(&self.early).filter(|n| roster.life_of[**n] == Some(life));
+        let early = self.early.iter().filter(|n| roster.life_of[**n] == Some(life));
+        let open = self.open_of.get(&life).into_iter().flatten().chain(early);
         let open: Vec<_> = open.map(|n| &history.calls[*n]).filter(|open| open.start_ns <= call.end_ns).collect();
+        if open.is_empty() && states.iter().all(|state| !matches!(state, State::Held(_) | State::Pending(_))) {
+            return states;
+        }
         let deadlines = &mut self.deadlines[life];
         // What was not answered may have come before a deadline passed, or after.
         let states = life::widen(&states, &open, deadlines, |call| history.times(call));
@@ -236,7 +253,8 @@ impl Search<'_> {
     }
 
     fn figures(&mut self, point: &Point, call: &Call, window: Window) -> Figures {
-        let unknown = self.open.iter().chain(&self.early).filter_map(|n| self.roster.life_of[*n]);
+        let early = self.early.iter().filter_map(|n| self.roster.life_of[*n]);
+        let unknown = self.open_of.keys().copied().chain(early);
         let lives: BTreeSet<_> = point.lives.iter().map(|(life, _)| *life).chain(unknown).collect();
         let mut figures = Figures::default();
         for life in lives {
