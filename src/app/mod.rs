@@ -1,6 +1,7 @@
 //! The application: settings in, a running server out.
 
 mod doctor;
+mod entrance;
 mod files;
 mod listen;
 mod parts;
@@ -12,7 +13,7 @@ use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use actix_web::dev::{Server, ServerHandle};
 
 pub use self::{doctor::examine, parts::load_settings};
-use self::{parts::Parts, signals::StopSignals};
+use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Settings, Token},
     embedded::{Embedded, EmbeddedError},
@@ -47,6 +48,7 @@ pub enum StartError {
 pub struct Application {
     server: Server,
     addr: SocketAddr,
+    entrance: Entrance,
     blueprint: Blueprint,
     draining: Draining,
     drain: Duration,
@@ -82,13 +84,14 @@ impl Application {
         let context = context(settings, parts.verifiers, parts.gate, parts.cors, draining.clone());
         let listener = listen::listen(&settings.http)?;
         let addr = listener.local_addr()?;
+        let entrance = Entrance::of(&listener)?;
         let server = listen::serve(settings, listener, blueprint.clone(), context)?;
         let drain = Duration::from_secs(settings.http.drain_seconds);
         let sweep = Duration::from_millis(settings.events.sweep_ms);
         // From here on a signal drains the service. Before, it just ends the process.
         let signals = StopSignals::listen()?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
-        Ok(Self { server, addr, blueprint, draining, drain, sweep, signals, embedded })
+        Ok(Self { server, addr, entrance, blueprint, draining, drain, sweep, signals, embedded })
     }
 
     /// The address that it listens on. The system chose the port when the settings said 0.
@@ -117,7 +120,7 @@ impl Application {
     /// When the server fails.
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let handle = self.server.handle();
-        let (draining, drain, mut signals) = (self.draining, self.drain, self.signals);
+        let (draining, drain, entrance, mut signals) = (self.draining, self.drain, self.entrance, self.signals);
         let store = Rc::new(Store::new(&self.blueprint));
         let looking = actix_web::rt::spawn(look_at_redis(Rc::clone(&store)));
         let sweeping = actix_web::rt::spawn(sweep(store, self.sweep));
@@ -126,7 +129,7 @@ impl Application {
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
             draining.begin();
             tokio::select! {
-                () = tokio::time::sleep(drain) => {}
+                () = finish(drain, entrance) => {}
                 // Whoever asks twice does not want to wait.
                 () = signals.received() => {}
             }
@@ -139,6 +142,14 @@ impl Application {
         drop(self.embedded);
         tracing::info!("stopped");
         result
+    }
+}
+
+/// Answers until the proxies in front have gone elsewhere. Nobody is in front where there is no drain.
+async fn finish(drain: Duration, entrance: Entrance) {
+    if !drain.is_zero() {
+        tokio::time::sleep(drain).await;
+        entrance.close().await;
     }
 }
 

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod faulty_service;
 pub mod invariants;
 pub mod mutant;
+pub mod nginx;
 pub mod orders;
 pub mod process;
 pub mod redis;

@@ -59,8 +59,13 @@ impl ServiceProcess {
     }
 
     /// Stops it in order (SIGTERM). Gives whether it exited with success.
-    pub fn stop(mut self) -> bool {
+    pub fn stop(self) -> bool {
         signal_process(self.child.id(), "TERM");
+        self.wait()
+    }
+
+    /// Waits until one that was asked to stop has ended. Gives whether it exited with success.
+    pub fn wait(mut self) -> bool {
         self.child.wait().unwrap().success()
     }
 
