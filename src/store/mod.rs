@@ -188,18 +188,19 @@ impl Store {
         let identity = Some(Arc::clone(&blueprint.identity));
         let runner = Rc::new(Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None));
         let (terms, ids) = (blueprint.terms, &blueprint.ids);
+        let confirms = Confirms::batcher(blueprint);
         Self {
             holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, timeouts),
             stocks: Batcher::new(Rc::clone(&runner), Stocks, timeouts),
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
-            confirms: Confirms::batcher(blueprint),
+            confirms: confirms.clone(),
             lost_holds: Rc::default(),
             call_max: limits.call,
             waits: Waits::new(Rc::clone(&runner)),
             product_lists: Joined::new(limits.queue_max),
             event_pages: Joined::new(limits.queue_max),
-            spreads: Spreads::new(&runner, timeouts),
+            spreads: Spreads::new(&runner, confirms, timeouts),
             runner,
             terms,
             ids: ids.clone(),

@@ -13,13 +13,17 @@ use futures_util::future::try_join_all;
 
 use super::{
     Failure, Reply, Runner, Store,
+    confirm::Confirms,
     find_terms::SharedTerms,
     gather::{Gathers, Surveys},
     ids::random_number,
     joined::Joined,
     keys::SaleKeys,
     made_sales, record,
-    redis::{batch::Timeouts, slot},
+    redis::{
+        batch::{Batcher, Timeouts},
+        slot,
+    },
 };
 use crate::domain::{
     hold::HoldCommand,
@@ -34,6 +38,8 @@ const REMEMBERED_MAX: usize = 10_000;
 /// What a worker knows and does about spread sales.
 pub(super) struct Spreads {
     pub(super) runner: Rc<Runner>,
+    /// As for payments: what else must be as durable.
+    pub(super) confirms: Option<Rc<Batcher<Confirms>>>,
     known: RefCell<HashMap<SaleId, Rc<[SaleId]>>>,
     pub(super) surveys: Surveys,
     pub(super) gathers: Gathers,
@@ -42,9 +48,19 @@ pub(super) struct Spreads {
 }
 
 impl Spreads {
-    pub(super) fn new(runner: &Rc<Runner>, Timeouts { wait, queue_max }: Timeouts) -> Rc<Self> {
-        let (surveys, gathers) = (Joined::new(queue_max), Joined::new(queue_max));
-        Rc::new(Self { runner: Rc::clone(runner), known: RefCell::default(), surveys, gathers, tries_max: wait })
+    pub(super) fn new(
+        runner: &Rc<Runner>,
+        confirms: Option<Rc<Batcher<Confirms>>>,
+        Timeouts { wait, queue_max }: Timeouts,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            runner: Rc::clone(runner),
+            confirms,
+            known: RefCell::default(),
+            surveys: Joined::new(queue_max),
+            gathers: Joined::new(queue_max),
+            tries_max: wait,
+        })
     }
 
     /// The shards of a sale with so many. The first one is the sale itself.
