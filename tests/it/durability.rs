@@ -179,6 +179,7 @@ async fn an_embedded_server_gets_appendfsync_always_where_it_has_no_waitaof() {
     let folder = tempfile::TempDir::with_prefix("fs").unwrap();
     let mut command = crate::support::process::command(folder.path());
     command.env("FLASHSALE_DURABILITY__PAYMENTS", "fsync");
+    command.env("FLASHSALE_REDIS__SERVER", crate::support::redis::server_program());
     let service = crate::support::process::ServiceProcess::run(
         command,
         ([127, 0, 0, 1], crate::support::redis::free_port()).into(),
