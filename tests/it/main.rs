@@ -36,6 +36,7 @@ mod model;
 mod money;
 mod mutants;
 mod payments_interrupted;
+mod reliability;
 mod rush;
 mod rush_sale;
 mod rush_signals;

@@ -1,13 +1,13 @@
 //! More than one Redis: clusters, and primaries that Sentinel names.
 
 mod cluster;
-mod doctor;
+pub mod doctor;
 mod faults;
 mod readers;
-mod reshard;
+pub mod reshard;
 mod rights;
 mod sentinel;
-mod shop;
+pub mod shop;
 
 use crate::{
     support::cluster::{Cluster, Sentinels},

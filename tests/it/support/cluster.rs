@@ -85,6 +85,20 @@ impl Cluster {
         connect(self.servers[n].port)
     }
 
+    /// Ends a server. What it knows of the cluster stays in the folder.
+    pub fn kill(&mut self, n: usize) -> Killed {
+        let server = self.servers.remove(n);
+        let (port, bus) = (server.port, bus_port(&server));
+        Killed { n, port, bus, folder: server.end_and_keep_folder() }
+    }
+
+    /// Starts it again, in a cluster that has replicas.
+    pub fn restart(&mut self, killed: Killed) {
+        let bus = killed.bus.to_string();
+        let server = ServerProcess::start_in(killed.folder, killed.port, &arguments(NODE_TIMEOUTS_MS[0], &bus));
+        self.servers.insert(killed.n, server);
+    }
+
     /// Names of sales, one for each primary in their order.
     pub fn sale_of_each(&self) -> Vec<String> {
         let mut found: HashMap<usize, String> = HashMap::new();
@@ -105,6 +119,14 @@ impl Cluster {
             super::invariants::check_all(&mut connect(server.port));
         }
     }
+}
+
+/// What is left of a server that was killed.
+pub struct Killed {
+    n: usize,
+    port: u16,
+    bus: u16,
+    folder: TempDir,
 }
 
 /// One primary, a replica of it, and three sentinels that watch them under the name `drop`.
@@ -185,14 +207,13 @@ impl Sentinels {
 
 fn server(program: &Path, node_timeout_ms: &str, more: &[&str]) -> ServerProcess {
     let bus = free_port().to_string();
-    let arguments = [
-        &["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout_ms, "--cluster-port", &bus][..],
-        &["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"],
-        &["--repl-diskless-sync-delay", "0"],
-        more,
-    ]
-    .concat();
-    ServerProcess::start_program(program, &arguments)
+    ServerProcess::start_program(program, &[&arguments(node_timeout_ms, &bus)[..], more].concat())
+}
+
+fn arguments<'a>(node_timeout_ms: &'a str, bus: &'a str) -> Vec<&'a str> {
+    let own = ["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout_ms, "--cluster-port", bus];
+    let shared = ["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"];
+    [&own[..], &shared, &["--repl-diskless-sync-delay", "0"]].concat()
 }
 
 fn bus_port(server: &ServerProcess) -> u16 {
