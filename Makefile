@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-mutants mutants mutation deny advisories clean
+.PHONY: help run test test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ mutants: ## Plant some 300 mistakes in the scripts, one at a time, and name the 
 
 mutation: ## Change domain and webhook in every way that cargo-mutants knows, and list what no unit test sees; SHARD=0/8 runs a part
 	@scripts/mutation $(SHARD)
+
+reliability: ## Measure what each fault costs, and write RELIABILITY.md (about 8 minutes); SCENARIO=sentinel runs some and writes nothing
+	@scripts/bootstrap --tests
+	FLASHSALE_SCENARIO=$(SCENARIO) cargo test --locked --test it -- --ignored --exact reliability::the_reliability_of_each_fault_is_measured --nocapture
 
 deny: ## Check licences, bans and sources of everything that is linked
 	@scripts/deny licenses bans sources

@@ -106,7 +106,7 @@ pub fn patient_service(data_dir: &Path) -> ServiceProcess {
 
 /// The documents whose console blocks are run.
 fn runnable() -> Vec<Document> {
-    let named = ["README.md", "CONTRIBUTING.md"].map(Document::read);
+    let named = ["README.md", "CONTRIBUTING.md", "RELIABILITY.md"].map(Document::read);
     named.into_iter().chain(Document::pages()).collect()
 }
 

@@ -37,6 +37,7 @@ mod model;
 mod money;
 mod mutants;
 mod payments_interrupted;
+mod reliability;
 mod rush;
 mod rush_sale;
 mod rush_signals;

@@ -110,7 +110,7 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
         client.post(format!("{base}/api/admin/products")).bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product);
     assert_eq!(made.send().await.unwrap().status(), 201);
     assert_eq!(try_hold(&client, &base, "a").await.unwrap().0, 201);
-    let folder = end_and_keep_folder(server);
+    let folder = server.end_and_keep_folder();
     let started = Instant::now();
     for n in 0..20 {
         let (status, body) = try_hold(&client, &base, &n.to_string()).await.unwrap();
@@ -128,14 +128,6 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     invariants::check(
         &mut redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap().get_connection().unwrap(),
     );
-}
-
-fn end_and_keep_folder(mut server: ServerProcess) -> TempDir {
-    let kept = TempDir::with_prefix("fs").unwrap();
-    server.end();
-    std::fs::remove_dir(kept.path()).unwrap();
-    std::fs::rename(server.folder.path(), kept.path()).unwrap();
-    kept
 }
 
 /// A service of one worker whose Redis hangs, with a first hold in flight.
@@ -345,7 +337,7 @@ async fn a_connection_that_died_while_nobody_used_it_is_replaced_without_an_erro
     let product = |id: u64| json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 10});
     assert_eq!(admin("", "a", product(1)).await.0, 201);
     for turn in 0..3 {
-        let (port, folder) = (server.port, end_and_keep_folder(server));
+        let (port, folder) = (server.port, server.end_and_keep_folder());
         eventually("the service has closed its side", async || !has_half_closed(port)).await;
         server = ServerProcess::start_in(folder, port, &["--appendonly", "yes", "--appendfsync", "always"]);
         eventually("it has loaded its data", async || {

@@ -1,14 +1,14 @@
 //! More than one Redis: clusters, and primaries that Sentinel names.
 
 mod cluster;
-mod doctor;
+pub mod doctor;
 mod emptied;
 mod faults;
 mod readers;
-mod reshard;
+pub mod reshard;
 mod rights;
 mod sentinel;
-mod shop;
+pub mod shop;
 mod spread;
 mod tls;
 

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// The slot of the first sale, and the numbers of the servers that it leaves and goes to.
-fn moving(cluster: &Cluster, sale: &str) -> i64 {
+pub fn moving(cluster: &Cluster, sale: &str) -> i64 {
     let tagged = format!("fs1:{{{sale}}}:sale");
     let redis::Value::Int(slot) = run(&mut cluster.connect(0), &format!("CLUSTER KEYSLOT {tagged}")) else {
         panic!("no slot")
@@ -45,7 +45,7 @@ async fn buys_while(server: &Path, reshard: impl AsyncFnOnce(&Cluster, i64)) -> 
 }
 
 /// As `redis-cli --cluster reshard` does it, key by key.
-async fn key_by_key(cluster: &Cluster, slot: i64) {
+pub async fn key_by_key(cluster: &Cluster, slot: i64) {
     let (from, to) = (cluster.id(0), cluster.id(1));
     let port = cluster.servers[1].port;
     run(&mut cluster.connect(1), &format!("CLUSTER SETSLOT {slot} IMPORTING {from}"));

@@ -122,6 +122,19 @@ impl Cluster {
         connect(self.servers[n].port)
     }
 
+    /// Ends a server, until it is [brought back](Self::bring_back).
+    pub fn kill(&mut self, n: usize) -> Killed {
+        let mut server = self.servers.remove(n);
+        server.end();
+        Killed { n, server }
+    }
+
+    /// Starts it again, with what it knows of the cluster, as it was started.
+    pub fn bring_back(&mut self, mut killed: Killed) {
+        killed.server.start_again();
+        self.servers.insert(killed.n, killed.server);
+    }
+
     /// Names of sales, one for each primary in their order.
     pub fn sale_of_each(&self) -> Vec<String> {
         let mut found: HashMap<usize, String> = HashMap::new();
@@ -142,6 +155,12 @@ impl Cluster {
             super::invariants::check_all(&mut connect(server.port));
         }
     }
+}
+
+/// A server that was killed.
+pub struct Killed {
+    n: usize,
+    server: ServerProcess,
 }
 
 /// One primary, a replica of it, and three sentinels that watch them under the name `drop`.

@@ -20,7 +20,7 @@ http {
 
 pub struct Nginx {
     process: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Nginx {
@@ -34,7 +34,14 @@ impl Nginx {
             super::left_out("nginx is not installed");
             return None;
         };
-        Some(Self { process, _folder: folder })
+        Some(Self { process, folder })
+    }
+
+    /// What it logged about servers that did not answer, without what each line begins with.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default();
+        let lines = log.lines().filter(|line| line.contains("upstream"));
+        lines.filter_map(|line| Some(line.split_once(": *")?.1.split_once(' ')?.1.to_owned())).collect()
     }
 }
 
