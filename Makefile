@@ -1,9 +1,9 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt build proof loadtest bench fuzz mutants mutation deny advisories clean
+.PHONY: help run test test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-mutants mutants mutation deny advisories clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Start the service with something to sell, and its own private Redis
 	@scripts/bootstrap
@@ -12,6 +12,10 @@ run: ## Start the service with something to sell, and its own private Redis
 test: ## Run all tests, on private Redis servers that they start themselves
 	@scripts/bootstrap --tests
 	cargo test --locked --lib --test it
+
+test-topologies: ## Run all tests over one server, sentinels and a cluster, with each server of this machine; TOPOLOGY=cluster SERVER=program runs one
+	@scripts/bootstrap --tests
+	SERVER=$(SERVER) scripts/test-topologies $(TOPOLOGY)
 
 lint: ## Check formatting, lints and documentation, of Lua too
 	@scripts/bootstrap --lint
@@ -41,6 +45,15 @@ bench: ## Measure flashsale beside what others would do, and write loadtest/RESU
 fuzz: ## Fuzz each reader of bytes from outside for FUZZ_SECONDS (default 600); TARGET=heads fuzzes one
 	@scripts/bootstrap --cargo
 	fuzz/run
+
+chaos: ## Break everything below several services while a crowd buys, and check what it was answered; SEED=7 RUNS=1 SECONDS=10 TOPOLOGY=cluster
+	@scripts/bootstrap --tests
+	SEED=$(SEED) RUNS=$(RUNS) SECONDS=$(SECONDS) TOPOLOGY=$(TOPOLOGY) cargo test --locked --test it -- \
+	  --ignored --exact chaos::as_many_runs_as_one_likes_keep_all_promises --nocapture
+
+chaos-mutants: ## Plant mistakes in scripts and service, find each by chaos, and write the table of docs/chaos.md; CHAOS_MUTANTS=hold plants some
+	@scripts/bootstrap --tests
+	CHAOS_MUTANTS=$(CHAOS_MUTANTS) cargo test --locked --test it -- --ignored --exact chaos::mutants::every_planted_bug_is_found --nocapture
 
 mutants: ## Plant some 300 mistakes in the scripts, one at a time, and name the test that sees each; MUTANTS=settle runs some
 	@scripts/bootstrap --tests

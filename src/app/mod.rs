@@ -1,6 +1,7 @@
 //! The application: settings in, a running server out.
 
 mod doctor;
+mod entrance;
 mod files;
 mod listen;
 mod parts;
@@ -12,7 +13,7 @@ use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use actix_web::dev::{Server, ServerHandle};
 
 pub use self::{doctor::examine, parts::load_settings};
-use self::{parts::Parts, signals::StopSignals};
+use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Settings, Token},
     embedded::{Embedded, EmbeddedError},
@@ -23,6 +24,8 @@ use crate::{
 
 /// How often the service looks whether Redis is the one that it began with.
 const IDENTITY_PAUSE: Duration = Duration::from_millis(500);
+/// In one of so many looks the service also looks whether all sales are there. A server that comes back is asked at once.
+const LOOKS_FOR_SALES: u32 = 20;
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,7 @@ pub enum StartError {
 pub struct Application {
     server: Server,
     addr: SocketAddr,
+    entrance: Entrance,
     blueprint: Blueprint,
     draining: Draining,
     drain: Duration,
@@ -73,17 +77,21 @@ impl Application {
         let catalogue = if settings.http.show_sequence { catalogue.numbered() } else { catalogue };
         let catalogue = Arc::new(catalogue);
         let blueprint = start::prepare(settings, topology, catalogue, parts.durability, embedded.is_some()).await?;
+        if let Err(failure) = Store::new(&blueprint).look_at_sales().await {
+            tracing::warn!(cause = %failure, "whether all sales are there is looked at later");
+        }
         let draining = Draining::default();
         let context = context(settings, parts.verifiers, parts.gate, parts.cors, draining.clone());
         let listener = listen::listen(&settings.http)?;
         let addr = listener.local_addr()?;
+        let entrance = Entrance::of(&listener)?;
         let server = listen::serve(settings, listener, blueprint.clone(), context)?;
         let drain = Duration::from_secs(settings.http.drain_seconds);
         let sweep = Duration::from_millis(settings.events.sweep_ms);
         // From here on a signal drains the service. Before, it just ends the process.
         let signals = StopSignals::listen()?;
         tracing::info!(%addr, workers = settings.http.workers, "listening");
-        Ok(Self { server, addr, blueprint, draining, drain, sweep, signals, embedded })
+        Ok(Self { server, addr, entrance, blueprint, draining, drain, sweep, signals, embedded })
     }
 
     /// The address that it listens on. The system chose the port when the settings said 0.
@@ -112,7 +120,7 @@ impl Application {
     /// When the server fails.
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let handle = self.server.handle();
-        let (draining, drain, mut signals) = (self.draining, self.drain, self.signals);
+        let (draining, drain, entrance, mut signals) = (self.draining, self.drain, self.entrance, self.signals);
         let store = Rc::new(Store::new(&self.blueprint));
         let looking = actix_web::rt::spawn(look_at_redis(Rc::clone(&store)));
         let sweeping = actix_web::rt::spawn(sweep(store, self.sweep));
@@ -121,7 +129,7 @@ impl Application {
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
             draining.begin();
             tokio::select! {
-                () = tokio::time::sleep(drain) => {}
+                () = finish(drain, entrance) => {}
                 // Whoever asks twice does not want to wait.
                 () = signals.received() => {}
             }
@@ -137,12 +145,24 @@ impl Application {
     }
 }
 
+/// Answers until the proxies in front have gone elsewhere. Nobody is in front where there is no drain.
+async fn finish(drain: Duration, entrance: Entrance) {
+    if !drain.is_zero() {
+        tokio::time::sleep(drain).await;
+        entrance.close().await;
+    }
+}
+
 /// Looks whether Redis was emptied or replaced, until it is aborted. The store logs that, and then answers nothing else.
 async fn look_at_redis(store: Rc<Store>) {
-    loop {
+    for look in 1_u32.. {
         tokio::time::sleep(IDENTITY_PAUSE).await;
         store.look_for_primary().await;
-        if let Err(failure) = store.check_identity().await {
+        let mut seen = store.check_identity().await;
+        if seen.is_ok() && look % LOOKS_FOR_SALES == 0 {
+            seen = store.look_at_sales().await;
+        }
+        if let Err(failure) = seen {
             tracing::debug!(cause = %failure, "Redis is gone or another");
         }
     }

@@ -32,6 +32,11 @@ pub(super) async fn readyz(context: Data<HttpContext>, store: Data<Store>) -> Re
                 away.join(", "),
             ),
         }),
+        Readiness::Lost { sales } => json!({
+            "status": "degraded",
+            "code": Code::StoreReplaced.row().0,
+            "detail": format!("the data of sales is gone ({sales}): they are refused; all others go on"),
+        }),
         Readiness::Full => json!({
             "status": "degraded",
             "code": Code::StoreFull.row().0,

@@ -324,6 +324,13 @@ impl From<Failure> for Problem {
                      the service to begin with what is there"
                 ),
             ),
+            Failure::Lost(sale) => Self::new(
+                Code::StoreReplaced,
+                format!(
+                    "the data of the sale {sale} is gone, because a server of the Redis cluster lost it; nothing was done. Other \
+                     sales go on. Restore the data of that server, or let the sale begin anew (docs/operations.md)"
+                ),
+            ),
             Failure::Overloaded(_) => {
                 Self::new(Code::Overloaded, "more requests wait than can be served; nothing was done, try again")
             }
@@ -345,7 +352,7 @@ impl From<Failure> for Problem {
             ),
         };
         let retry_seconds = match failure {
-            Failure::Full(_) | Failure::Replaced(_) => FULL_RETRY_SECONDS,
+            Failure::Full(_) | Failure::Replaced(_) | Failure::Lost(_) => FULL_RETRY_SECONDS,
             // Different ones, so that those who are refused together do not come back together.
             Failure::Overloaded(_) => 1 + getrandom::u64().unwrap_or_default() % OVERLOADED_RETRY_SECONDS_MAX,
             Failure::TimedOut(_) | Failure::Unavailable(_) | Failure::Unreadable(_) => 1,

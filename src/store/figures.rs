@@ -126,7 +126,7 @@ impl HasFigure for HoldOutcome {
     fn figure_of(failure: &Failure) -> Figure {
         match failure {
             Failure::Overloaded(_) => Figure::HoldOverloaded,
-            Failure::Replaced(_) => Figure::HoldStoreReplaced,
+            Failure::Replaced(_) | Failure::Lost(_) => Figure::HoldStoreReplaced,
             Failure::Full(_) => Figure::HoldStoreFull,
             Failure::TimedOut(_) => Figure::HoldStoreTimeout,
             Failure::Unreadable(_) | Failure::Unavailable(_) => Figure::HoldStoreUnavailable,
@@ -160,7 +160,7 @@ impl HasFigure for OrderOutcome {
     fn figure_of(failure: &Failure) -> Figure {
         match failure {
             Failure::Overloaded(_) => Figure::OrderOverloaded,
-            Failure::Replaced(_) => Figure::OrderStoreReplaced,
+            Failure::Replaced(_) | Failure::Lost(_) => Figure::OrderStoreReplaced,
             Failure::Full(_) => Figure::OrderStoreFull,
             Failure::TimedOut(_) => Figure::OrderStoreTimeout,
             Failure::Unreadable(_) | Failure::Unavailable(_) => Figure::OrderStoreUnavailable,
@@ -185,7 +185,7 @@ impl HasFigure for SettleOutcome {
     fn figure_of(failure: &Failure) -> Figure {
         match failure {
             Failure::Overloaded(_) => Figure::EventOverloaded,
-            Failure::Replaced(_) => Figure::EventStoreReplaced,
+            Failure::Replaced(_) | Failure::Lost(_) => Figure::EventStoreReplaced,
             Failure::Full(_) => Figure::EventStoreFull,
             Failure::TimedOut(_) => Figure::EventStoreTimeout,
             Failure::Unreadable(_) | Failure::Unavailable(_) => Figure::EventStoreUnavailable,

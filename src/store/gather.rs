@@ -132,6 +132,7 @@ impl Spreads {
         most: u64,
     ) -> Result<u64, Failure> {
         let Loan { units, ever } = self.lend(from, to, product, most).await?;
+        self.secure(from, to, product, ever).await?;
         // Also where there is none: an earlier one may be under way.
         if !self.borrow(from, to, product, ever).await? {
             self.copy_to_shards(shards, Some(product)).await?;
@@ -140,9 +141,25 @@ impl Spreads {
         Ok(units)
     }
 
+    /// Waits until a loan is as durable as a payment must be: a fail-over that forgot it once it was borrowed would leave its units in
+    /// both shards.
+    async fn secure(&self, from: &SaleId, to: &SaleId, product: ProductId, ever: u64) -> Result<(), Failure> {
+        let Some(confirms) = &self.confirms else { return Ok(()) };
+        let loans = SaleKeys(from).loans();
+        confirms.submit(from, loans.clone()).await?;
+        // Another server may have taken over between the loan and the wait.
+        let lent = redis::cmd("HGET").arg(&loans).arg(format!("{product}:lent:{to}")).to_owned();
+        let lent = Reply::one(self.runner.plain_for_hold(&lent).await?).text_or_none()?;
+        if lent.map_or(Ok(0), |text| text.parse::<u64>().map_err(|_| damaged()))? >= ever {
+            return Ok(());
+        }
+        Err(Failure::unavailable("a server went away with a loan between shards"))
+    }
+
     /// Brings what is under way between any two shards to its end, whoever began it.
     pub(super) async fn finish_loans(&self, shards: &[SaleId], product: ProductId) -> Result<(), Failure> {
         for Loans { from, to, lent, .. } in self.loans(shards, product).await?.iter().filter(|loans| loans.differ()) {
+            self.secure(from, to, product, *lent).await?;
             self.borrow(from, to, product, *lent).await?;
         }
         Ok(())

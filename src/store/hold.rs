@@ -69,7 +69,10 @@ impl Store {
         }
         let (newer, shards) = match self.one_sale(&command).await? {
             Ok(newer) if newer.0 != *sale => newer,
-            Ok(_) => return Ok(HoldOutcome::ProductNotFound(missing)),
+            Ok(_) => {
+                self.check_made(sale).await?;
+                return Ok(HoldOutcome::ProductNotFound(missing));
+            }
             Err(refusal) => return Ok(refusal),
         };
         match self.hold_in(&newer, shards, command).await? {

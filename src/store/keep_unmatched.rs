@@ -35,6 +35,7 @@ impl Store {
             }
             word => return Err(unknown_word(Op::KeepUnmatched, word)),
         };
+        self.note_made(&self.unmatched_sale).await;
         self.confirm(&self.unmatched_sale, once_key).await?;
         Ok(outcome)
     }

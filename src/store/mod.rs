@@ -20,6 +20,7 @@
 //! - `joined`: callers that want the same at the same time,
 //! - `known_products`: what a worker remembers of the directory,
 //! - `delete_product`, `move_product`, `name_product`: the calls of which they consist, and how they go on after a crash,
+//! - `made_sales`: which sales were made, and are gone,
 //! - `list_sales`, `list_products`, `sweep`: several calls of the operations `find_sale`, `stock`, and `find_due` and
 //!   `expire`.
 //!
@@ -69,6 +70,7 @@ mod list_products;
 mod list_reviews;
 mod list_sales;
 mod listing;
+mod made_sales;
 mod move_product;
 mod name_product;
 mod order;
@@ -134,7 +136,7 @@ use self::{
     redis::{
         batch::{self, Batcher, Timeouts},
         call::ScriptCall,
-        keys::{self},
+        keys, made,
         node::Node,
         record,
         reply::{self, Fields, Reply},
@@ -186,18 +188,19 @@ impl Store {
         let identity = Some(Arc::clone(&blueprint.identity));
         let runner = Rc::new(Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None));
         let (terms, ids) = (blueprint.terms, &blueprint.ids);
+        let confirms = Confirms::batcher(blueprint);
         Self {
             holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, timeouts),
             stocks: Batcher::new(Rc::clone(&runner), Stocks, timeouts),
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
-            confirms: Confirms::batcher(blueprint),
+            confirms: confirms.clone(),
             lost_holds: Rc::default(),
             call_max: limits.call,
             waits: Waits::new(Rc::clone(&runner)),
             product_lists: Joined::new(limits.queue_max),
             event_pages: Joined::new(limits.queue_max),
-            spreads: Spreads::new(&runner, timeouts),
+            spreads: Spreads::new(&runner, confirms, timeouts),
             runner,
             terms,
             ids: ids.clone(),
@@ -236,9 +239,11 @@ impl Store {
                 }
             }
         }
+        let lost = self.lost_sales();
         match failure {
             Some(failure) if away.len() == primaries.len() => Err(failure),
             Some(_) => Ok(Readiness::Partly { away, of: primaries.len() }),
+            None if !lost.is_empty() => Ok(Readiness::Lost { sales: made::names(&lost) }),
             None => identity.map(|()| if is_full { Readiness::Full } else { Readiness::Ready }),
         }
     }
@@ -284,6 +289,10 @@ pub enum Readiness {
     Partly {
         away: Vec<String>,
         of: usize,
+    },
+    /// Some sales are gone, and are refused. Their names.
+    Lost {
+        sales: String,
     },
     /// Redis has no memory left. Scripts that need some more are refused: holds and orders, new products and sales.
     Full,

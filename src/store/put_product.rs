@@ -23,20 +23,25 @@ impl Store {
         // As in put_sale, because it may make a sale.
         self.check_identity().await?;
         // Also before the claim, so that a product that will be refused takes no id.
-        if let Some(sale) = &product.sale
-            && let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency)
-        {
-            return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
+        if let Some(sale) = &product.sale {
+            self.check_made(sale).await?;
+            if let Some(currency) = self.currency_of(sale).await?.filter(|currency| *currency != product.currency) {
+                return Ok(PutProductOutcome::CurrencyDiffers { sale_currency: currency });
+            }
         }
         let product = &self.with_shards(product).await?;
         let Claim { id, sale, shards } = match self.claim_product(product).await? {
             Ok(claimed) => claimed,
             Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
         };
+        if product.sale.is_none() {
+            self.check_made(&sale).await?;
+        }
         self.add_to_sales(&sale, shards).await?;
         let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product, act)).await?;
         match word.as_str() {
             "created" => {
+                self.note_made(&sale).await;
                 let made = record::product::only_product(&sale, &mut reply)?;
                 let made = Product { sku: product.sku.clone(), ..made };
                 if let Some(other) = self.claim_again(product, id, &sale, act).await? {

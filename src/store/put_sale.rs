@@ -20,6 +20,7 @@ impl Store {
     ) -> Result<PutSaleOutcome, Failure> {
         // Nothing begins in a store that was emptied: a restart begins a new one, or a backup comes back.
         self.check_identity().await?;
+        self.check_made(id).await?;
         if shards.are_several() && self.finish_sale(id).await? {
             return Ok(PutSaleOutcome::AlreadyExists);
         }
@@ -33,7 +34,10 @@ impl Store {
             self.finish_sale(id).await.map_err(Failure::after_decision)?;
         }
         match word.as_str() {
-            "created" => Ok(PutSaleOutcome::Created(record::sale::read(id, &mut reply)?)),
+            "created" => {
+                self.note_made(id).await;
+                Ok(PutSaleOutcome::Created(record::sale::read(id, &mut reply)?))
+            }
             "already_exists" => Ok(PutSaleOutcome::AlreadyExists),
             word => Err(unknown_word(Op::PutSale, word)),
         }

@@ -36,7 +36,7 @@ impl Store {
         let (remembered, decided) =
             future::join(self.remember_payment(payment, &hold), self.decide_at(hold.clone(), event)).await;
         let (outcome, once_key) = decided?;
-        let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
+        let Some(outcome) = outcome else { return self.settle_without_sale(hold.sale(), event).await };
         let has_settled_more = self.remembered_or_noted(remembered, payment, &hold).await?;
         let outcome = if has_settled_more { self.after_all(outcome, &hold).await? } else { outcome };
         self.confirm(hold.sale(), once_key).await?;
@@ -86,15 +86,16 @@ impl Store {
     async fn settle_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let sale = hold.sale().clone();
         let (outcome, once_key) = self.decide_at(hold, event).await?;
-        let Some(outcome) = outcome else { return self.settle_without_sale(event).await };
+        let Some(outcome) = outcome else { return self.settle_without_sale(&sale, event).await };
         self.confirm(&sale, once_key).await?;
         Ok(outcome)
     }
 
     /// We made the id, and Redis has no such sale. Either it was emptied, and the event must come again. Or it is a backup from
     /// before the sale was made, and then the money is about nothing that anybody knows.
-    async fn settle_without_sale(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+    async fn settle_without_sale(&self, sale: &SaleId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         self.check_identity().await?;
+        self.check_made(sale).await?;
         if event.status.is_about_money() { self.keep_unmatched(event).await } else { Ok(ignored()) }
     }
 

@@ -13,12 +13,17 @@ use futures_util::future::try_join_all;
 
 use super::{
     Failure, Reply, Runner, Store,
+    confirm::Confirms,
+    find_terms::SharedTerms,
     gather::{Gathers, Surveys},
     ids::random_number,
     joined::Joined,
     keys::SaleKeys,
-    record,
-    redis::{batch::Timeouts, slot},
+    made_sales, record,
+    redis::{
+        batch::{Batcher, Timeouts},
+        slot,
+    },
 };
 use crate::domain::{
     hold::HoldCommand,
@@ -34,6 +39,8 @@ const REMEMBERED_MAX: usize = 10_000;
 /// What a worker knows and does about spread sales.
 pub(super) struct Spreads {
     pub(super) runner: Rc<Runner>,
+    /// As for payments: what else must be as durable.
+    pub(super) confirms: Option<Rc<Batcher<Confirms>>>,
     known: RefCell<HashMap<SaleId, Rc<[SaleId]>>>,
     pub(super) surveys: Surveys,
     pub(super) gathers: Gathers,
@@ -42,9 +49,19 @@ pub(super) struct Spreads {
 }
 
 impl Spreads {
-    pub(super) fn new(runner: &Rc<Runner>, Timeouts { wait, queue_max }: Timeouts) -> Rc<Self> {
-        let (surveys, gathers) = (Joined::new(queue_max), Joined::new(queue_max));
-        Rc::new(Self { runner: Rc::clone(runner), known: RefCell::default(), surveys, gathers, tries_max: wait })
+    pub(super) fn new(
+        runner: &Rc<Runner>,
+        confirms: Option<Rc<Batcher<Confirms>>>,
+        Timeouts { wait, queue_max }: Timeouts,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            runner: Rc::clone(runner),
+            confirms,
+            known: RefCell::default(),
+            surveys: Joined::new(queue_max),
+            gathers: Joined::new(queue_max),
+            tries_max: wait,
+        })
     }
 
     /// The shards of a sale with so many. The first one is the sale itself.
@@ -72,7 +89,20 @@ impl Spreads {
             return Ok(());
         };
         let Some(terms) = self.find_terms(first, product).await? else { return Ok(()) };
-        try_join_all(others.iter().map(|shard| self.copy_terms(shard, product, &terms))).await.map(|_| ())
+        try_join_all(others.iter().map(|shard| self.copy_to_shard(shard, product, &terms))).await.map(|_| ())
+    }
+
+    /// A shard that was lost with its server is not made anew: its units would be sold twice.
+    async fn copy_to_shard(
+        &self,
+        shard: &SaleId,
+        product: Option<ProductId>,
+        terms: &SharedTerms,
+    ) -> Result<(), Failure> {
+        made_sales::check_made(&self.runner, shard).await?;
+        self.copy_terms(shard, product, terms).await?;
+        made_sales::note_made(&self.runner, shard).await;
+        Ok(())
     }
 }
 

@@ -64,9 +64,12 @@ impl Store {
         self.stocks.submit(&(sale, product), sku).await
     }
 
-    /// If the sale itself is unreadable, that is the only row.
+    /// If the sale itself is unreadable or gone, that is the only row.
     pub(super) async fn stock_of(&self, sale: &SaleId, products: &[ProductId]) -> Result<Rows, Failure> {
-        let (word, reply) = self.runner.call(stock_call(sale, products)).await?;
+        let (word, reply) = match self.runner.call(stock_call(sale, products)).await {
+            Err(lost @ Failure::Lost(_)) => return Ok(vec![Err(lost)]),
+            called => called?,
+        };
         match read_rows(sale, products, &word, reply) {
             Err(unreadable @ Failure::Unreadable(_)) => Ok(vec![Err(unreadable)]),
             rows => rows,

@@ -6,6 +6,8 @@ mod writer;
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
+    borrow::Cow,
+    fmt::Write as _,
     io::{self, IsTerminal},
     mem, panic,
     sync::{Arc, Mutex, PoisonError},
@@ -108,13 +110,34 @@ struct Lines;
 
 impl io::Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        WRITER.push(line);
+        WRITER.push(&escaped(line));
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Escapes, as JSON does, what would steer a terminal, begin a line or turn text around. The library escapes ASCII alone.
+fn escaped(line: &[u8]) -> Cow<'_, [u8]> {
+    let steers = |c: char| {
+        let is_format =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        is_format || c.is_control() && !c.is_ascii()
+    };
+    let Some(text) = str::from_utf8(line).ok().filter(|text| !text.is_ascii() && text.contains(steers)) else {
+        return Cow::Borrowed(line);
+    };
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            let _written = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    Cow::Owned(plain.into_bytes())
 }
 
 struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -127,5 +150,20 @@ impl io::Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_the_rest_of_a_line_stays() {
+        let of = |line: &str| String::from_utf8(escaped(line.as_bytes()).into_owned()).unwrap();
+        assert_eq!(of("caf\u{e9} 50 \u{20ac}\n"), "caf\u{e9} 50 \u{20ac}\n");
+        assert_eq!(of("a\u{202e}b\u{9b}2J\u{85}\u{e9}"), "a\\u202eb\\u009b2J\\u0085\u{e9}");
+        let json = of(&serde_json::json!({"a": "\u{2066}\u{2028}"}).to_string());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["a"], "\u{2066}\u{2028}");
+        assert_eq!(*escaped(b"\xff\xe2"), *b"\xff\xe2");
     }
 }

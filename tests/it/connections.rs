@@ -4,7 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use crate::{
     support::{
         app::{ADMIN_TOKEN, TestApp},
         eventually,
+        nginx::Nginx,
         process::{ServiceProcess, command},
         redis::{PROGRAM, PrivateRedis, free_port, signal_process},
     },
@@ -179,11 +180,6 @@ async fn an_upgrade_that_is_not_offered_leaves_the_connection_as_it_is() {
 
 /// As its manual and half the web have it, for web sockets.
 const NGINX: &str = r#"
-daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   upstream flashsale { server SERVICE; keepalive 16; }
   server {
     listen 127.0.0.1:PORT;
@@ -192,18 +188,7 @@ http {
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_set_header Host $host;
     }
   }
-}
 "#;
-
-/// Ends with the test, however it ends.
-struct Nginx(Child);
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        signal_process(self.0.id(), "TERM");
-        let _ended = self.0.wait();
-    }
-}
 
 /// Both ends of each connection to the port, open or ended within the last minute.
 fn connections_of(port: u16) -> usize {
@@ -219,17 +204,10 @@ fn connections_of(port: u16) -> usize {
 
 #[tokio::test]
 async fn nginx_keeps_its_connection_whatever_upgrade_it_asks_for() {
-    let folder = TempDir::with_prefix("fs").unwrap();
     let app = TestApp::selling(1_000).await;
     let port = free_port();
-    let text = NGINX.replace("SERVICE", &app.addr.to_string()).replace("PORT", &port.to_string());
-    fs::write(folder.path().join("nginx.conf"), text).unwrap();
-    let mut nginx = Command::new("nginx");
-    nginx.arg("-p").arg(folder.path()).args(["-c", "nginx.conf"]).stderr(Stdio::null());
-    let Ok(_nginx) = nginx.spawn().map(Nginx) else {
-        println!("not tested: nginx is not installed");
-        return;
-    };
+    let settings = NGINX.replace("SERVICE", &app.addr.to_string()).replace("PORT", &port.to_string());
+    let Some(_nginx) = Nginx::start(&settings) else { return };
     let client = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{port}/api");
     let get =
@@ -242,6 +220,38 @@ async fn nginx_keeps_its_connection_whatever_upgrade_it_asks_for() {
     }
     let made = connections_of(app.addr.port()) - before;
     assert_eq!(made, 0, "100 requests came through the connections that there were");
+}
+
+#[tokio::test]
+async fn whoever_has_connected_before_the_port_is_closed_is_answered() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut program = command(folder.path());
+    program.env("FLASHSALE_HTTP__DRAIN_SECONDS", "1").env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "10000");
+    let service = ServiceProcess::run(program, loopback());
+    let (pid, addr) = (service.pid(), service.addr);
+    let client = reqwest::Client::new();
+    signal_process(pid, "TERM");
+    eventually("it drains", async || {
+        let ready = client.get(format!("http://{addr}/readyz")).send().await;
+        ready.is_ok_and(|answer| answer.status() == 503)
+    })
+    .await;
+    // It sleeps until the drain is over, and finds clients that have connected and sent.
+    signal_process(pid, "STOP");
+    let mut streams = Vec::new();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    for _ in 0..50 {
+        streams.push(say(addr, (request(HOLD.len()) + HOLD).as_bytes()).await);
+    }
+    signal_process(pid, "CONT");
+    for mut stream in streams {
+        assert!(rest_of(&mut stream).await.starts_with(b"HTTP/1.1 201 "), "it was accepted and not answered");
+    }
+    let gone = async || {
+        TcpStream::connect(addr).await.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    eventually("the port is closed", gone).await;
+    assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap(), "it exits with 0");
 }
 
 #[tokio::test]

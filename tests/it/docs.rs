@@ -9,14 +9,13 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::Command,
 };
 
 use tempfile::TempDir;
 
 use self::markdown::{Document, root};
 use crate::support::{
-    process::{ServiceProcess, command},
+    process::{ServiceProcess, command, without_settings},
     redis::{PROGRAM, free_port},
 };
 
@@ -55,7 +54,7 @@ pub fn run(commands: &[String], folder: &Path, service: &ServiceProcess) -> Vec<
     let script: String = commands.iter().map(|command| format!("{command}\necho\necho '{CUT}'\n")).collect();
     let programs = [Path::new(PROGRAM).parent().unwrap().to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
     let token = service.welcome.split("admin token").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
-    let output = Command::new("bash")
+    let output = without_settings("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .current_dir(folder)
         .env("PATH", programs)
@@ -312,7 +311,7 @@ fn the_proof_of_the_readme_proves() {
     let root = root();
     let folder = TempDir::with_prefix("fs").unwrap();
     let service = patient_service(folder.path());
-    let rush = || Command::new(root.join("loadtest/rush.sh")).arg(service.url()).output().unwrap();
+    let rush = || without_settings(root.join("loadtest/rush.sh")).arg(service.url()).output().unwrap();
     let first = rush();
     let printed = String::from_utf8(first.stdout).unwrap();
     assert!(first.status.success(), "{printed} {}", String::from_utf8_lossy(&first.stderr));
@@ -348,7 +347,7 @@ fn the_proof_that_the_demo_names_is_about_that_demo_and_names_what_is_in_its_way
         service.welcome
     );
     let proof = |url: &str, key: &str, product: &str| {
-        let mut make = Command::new("make");
+        let mut make = without_settings("make");
         make.args(["--no-print-directory", "proof", &format!("URL={url}"), &format!("API_KEY={key}")]);
         let output = make.arg(format!("PRODUCT={product}")).current_dir(root).output().unwrap();
         assert!(!output.status.success());

@@ -80,7 +80,7 @@ fn exported(app: &TestApp, arguments: &str) -> Vec<BTreeMap<String, String>> {
 #[tokio::test]
 async fn a_drop_is_sold_with_nothing_but_the_command_line_and_forty_lines_of_a_client() {
     if !has_python() {
-        println!("left out: no python3");
+        crate::support::left_out("no python3");
         return;
     }
     let app = TestApp::start();

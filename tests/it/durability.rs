@@ -92,7 +92,7 @@ async fn a_payment_is_acknowledged_once_a_replica_has_it() {
 #[tokio::test]
 async fn a_payment_is_acknowledged_once_it_is_on_disk() {
     let Some(program) = newer_server() else {
-        println!("no server with WAITAOF on this machine: left out");
+        crate::support::left_out("no server with WAITAOF on this machine");
         return;
     };
     let server = ServerProcess::start_program(&program, &["--appendonly", "yes"]);
@@ -114,7 +114,7 @@ async fn a_payment_is_acknowledged_once_it_is_on_disk() {
 #[tokio::test]
 async fn a_payment_whose_effect_was_lost_while_it_was_waited_for_is_not_acknowledged() {
     let Some(program) = newer_server() else {
-        println!("no server with WAITAOF on this machine: left out");
+        crate::support::left_out("no server with WAITAOF on this machine");
         return;
     };
     let server = ServerProcess::start_program(&program, &["--appendonly", "yes", "--appendfsync", "no"]);
@@ -153,7 +153,7 @@ fn a_server_that_cannot_fsync_is_refused_at_start_up() {
     };
     assert!(refusal(&["--appendonly", "no"]).contains("appendonly yes"));
     if ServerProcess::knows_waitaof() {
-        println!("this server has WAITAOF: the other refusal is left out");
+        crate::support::left_out("this server has WAITAOF, so the other refusal does not come");
         return;
     }
     let message = refusal(&["--appendonly", "yes", "--appendfsync", "everysec"]);
@@ -194,7 +194,7 @@ async fn an_embedded_server_gets_appendfsync_always_where_it_has_no_waitaof() {
 #[tokio::test]
 async fn an_embedded_server_that_died_and_came_back_still_fsyncs_what_is_acknowledged() {
     if ServerProcess::knows_waitaof() {
-        println!("this server has WAITAOF, whatever its own policy: left out");
+        crate::support::left_out("this server has WAITAOF, whatever its own policy");
         return;
     }
     let folder = tempfile::TempDir::with_prefix("fs").unwrap();

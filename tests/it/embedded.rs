@@ -17,7 +17,7 @@ use crate::{
         app::TestApp,
         eventually, invariants,
         process::{ServiceProcess, command},
-        redis::{free_port, pid, server_program, signal_process},
+        redis::{PrivateRedis, free_port, pid, server_program, signal_process},
     },
     topology::{connect, server_runs, try_hold},
 };
@@ -129,7 +129,8 @@ fn parent_of(pid: u32) -> u32 {
 
 #[tokio::test]
 async fn an_embedded_server_that_is_killed_comes_back_with_what_it_had() {
-    let app = TestApp::selling(10).await;
+    // The guard starts it again, whatever the other tests run on.
+    let app = TestApp::start_on(PrivateRedis::start_embedded(), &[]).with_units(10).await;
     app.held().await;
     redis::cmd("CONFIG").arg(&["SET", "appendfsync", "always"]).exec(&mut app.redis.connect()).unwrap();
     app.held().await;

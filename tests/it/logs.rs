@@ -18,7 +18,7 @@ use tokio::net::unix::pipe as nonblocking;
 
 use crate::support::{
     eventually,
-    process::command,
+    process::{command, without_settings},
     redis::{PROGRAM, PrivateRedis, free_port, signal_process},
 };
 
@@ -309,7 +309,7 @@ async fn a_log_that_has_room_again_says_how_much_is_lost() {
     let path = folder.path().join("log");
     let log = File::options().create(true).append(true).open(&path).unwrap();
     // No file of the service may be longer, as on a disk that is full. The unit is 512 bytes.
-    let mut shell = Command::new("sh");
+    let mut shell = without_settings("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"", PROGRAM]);
     let service = Logging::start(shell, log.try_clone().unwrap());
     eventually("it is ready", async || service.is_ready().await).await;

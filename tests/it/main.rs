@@ -8,6 +8,7 @@
 
 mod api;
 mod backup;
+mod chaos;
 mod checkout;
 mod cli_audit;
 mod cli_bulk;

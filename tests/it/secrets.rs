@@ -184,7 +184,7 @@ fn a_running_service_logs_and_answers_no_secret() {
         .arg(&["SETUSER", "app", "on", &format!(">{MARK}"), "~*", "&*", "+@all"])
         .query(&mut redis.connect())
         .unwrap();
-    let url = redis.url().replace("unix://", "unix:") + &format!("?user=app&pass={MARK}");
+    let url = redis.url_of("app", MARK);
     let addr = format!("127.0.0.1:{}", free_port());
     let mut program = command(folder.path());
     program.args(["serve", "--addr", &addr]).env("FLASHSALE_REDIS__URL", url).env("FLASHSALE_LOG__FILTER", "trace");

@@ -243,3 +243,34 @@ async fn scripts_that_redis_forgot_are_loaded_again() {
     assert_eq!(app.get("/readyz").await.status, 200, "readiness loads them too");
     assert_eq!(app.stock(1).await, "70 available, 30 held");
 }
+
+#[tokio::test]
+async fn a_script_that_redis_forgets_as_soon_as_it_is_loaded_is_loaded_once_more() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let proxy = StallingProxy::start(server.port);
+    let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+    let client = reqwest::Client::new();
+    let send = async |path: &str, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    };
+    let hold = async || send("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
+    let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
+    assert_eq!(send("/api/admin/products", product).await.status, 201);
+    assert_eq!(hold().await.status, 201);
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut flush = || redis::cmd("SCRIPT").arg("FLUSH").exec(&mut redis).unwrap();
+    flush();
+    // The call, the script, and the call again, before which it is forgotten once more.
+    proxy.arm(Some((2, Side::Command)));
+    let forget = async {
+        eventually("the call is sent again", async || proxy.is_stalled()).await;
+        flush();
+        proxy.disarm(false);
+    };
+    let (answer, ()) = tokio::join!(hold(), forget);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}

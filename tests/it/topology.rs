@@ -200,7 +200,7 @@ async fn connections_that_redis_closes_are_made_again_without_a_lost_hold() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still_works() {
+async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     let app = TestApp::selling(10).await;
     let (hold, order) = (app.held().await, app.ordered().await);
     let set = |name: &str, value: &str| {
@@ -223,6 +223,14 @@ async fn a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still
     holds(&app.redis.url(), (503, "store_full")).await;
     set("maxmemory", "0");
     assert_eq!(app.get("/readyz").await.body["status"], "ready");
+    app.held().await;
+}
+
+#[tokio::test]
+async fn a_primary_that_became_a_replica_gets_a_503_until_it_is_one_again() {
+    // A server of a cluster refuses that while it has slots.
+    let server = PrivateRedis::Standalone(ServerProcess::start(&["--appendonly", "yes"]));
+    let app = TestApp::start_on(server, &[]).with_units(10).await;
     app.held().await;
     redis::cmd("REPLICAOF").arg(&["127.0.0.1", "1"]).exec(&mut app.redis.connect()).unwrap();
     assert_eq!(app.hold(1).await.refusal(), (503, "store_unavailable"));
@@ -277,7 +285,7 @@ async fn a_standalone_redis_is_used_with_user_and_password() {
 #[tokio::test]
 async fn a_standalone_redis_is_used_over_tls() {
     if !ServerProcess::knows_tls() {
-        println!("not tested: the server on this machine was built without TLS");
+        crate::support::left_out("the server on this machine was built without TLS");
         return;
     }
     let folder = TempDir::with_prefix("fs").unwrap();

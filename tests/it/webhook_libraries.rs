@@ -30,7 +30,7 @@ fn libraries() -> Option<PathBuf> {
     if folder.join("installed.txt").exists() {
         return Some(folder);
     }
-    println!("left out: no stripe and standardwebhooks for Python; scripts/bootstrap --tests installs them");
+    crate::support::left_out("no stripe and standardwebhooks for Python; scripts/bootstrap --tests installs them");
     None
 }
 

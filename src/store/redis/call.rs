@@ -127,7 +127,11 @@ impl ScriptCall {
 
     /// The slot of its keys. A script has keys of one slot alone.
     pub(super) fn slot(&self) -> u16 {
-        slot::of_key(&self.packed[..self.ends.first().copied().unwrap_or(0)])
+        slot::of_key(self.first_key())
+    }
+
+    pub(super) fn first_key(&self) -> &[u8] {
+        &self.packed[..self.ends.first().copied().unwrap_or(0)]
     }
 
     pub(super) fn op(&self) -> Op {

@@ -19,6 +19,9 @@ pub enum Failure {
     /// Redis was emptied, or another one took its place. Nothing was done.
     #[error("Redis is not the one that the service began with: {0}")]
     Replaced(#[source] Cause),
+    /// The data of a sale is gone, while the directory knows the sale. Nothing was done.
+    #[error("the data of a sale is gone: {0}")]
+    Lost(#[source] Cause),
     /// Too much waits for Redis already. Nothing was sent.
     #[error("too much waits for Redis: {0}")]
     Overloaded(#[source] Cause),
@@ -26,6 +29,9 @@ pub enum Failure {
     #[error("Redis answered something unexpected: {0}")]
     Unreadable(#[source] Cause),
 }
+
+const CERTIFICATE_ADVICE: &str = "; its certificate must be for the name by which the server is known, and be signed by an authority of this \
+                                  system, or of the file in SSL_CERT_FILE where that is set";
 
 /// What happened, for a log line. Where another error caused it, the text includes that error's.
 #[derive(Clone, Debug)]
@@ -66,6 +72,10 @@ impl Failure {
         Self::Replaced(Cause::new(text))
     }
 
+    pub fn lost(sales: impl Into<String>) -> Self {
+        Self::Lost(Cause::new(sales))
+    }
+
     pub fn timed_out(text: impl Into<String>) -> Self {
         Self::TimedOut(Cause::new(text))
     }
@@ -74,14 +84,16 @@ impl Failure {
     #[must_use]
     pub fn after_decision(self) -> Self {
         match self {
-            Self::Overloaded(cause) | Self::Full(cause) | Self::Replaced(cause) => Self::TimedOut(cause),
+            Self::Overloaded(cause) | Self::Full(cause) | Self::Replaced(cause) | Self::Lost(cause) => {
+                Self::TimedOut(cause)
+            }
             other => other,
         }
     }
 
     /// Whether something may have been done.
     pub fn leaves_open(&self) -> bool {
-        !matches!(self, Self::Overloaded(_) | Self::Full(_) | Self::Replaced(_))
+        !matches!(self, Self::Overloaded(_) | Self::Full(_) | Self::Replaced(_) | Self::Lost(_))
     }
 
     pub fn overloaded(text: impl Into<String>) -> Self {
@@ -94,7 +106,11 @@ impl Failure {
 
     /// There was no connection, so nothing was sent. A timeout of connecting is no `TimedOut`, whose outcome is unknown.
     pub fn cannot_connect(error: &RedisError) -> Self {
-        Self::Unavailable(Cause::of(error, "cannot connect: "))
+        let mut cause = Cause::of(error, "cannot connect: ");
+        if cause.text.contains("certificate") {
+            cause.text.push_str(CERTIFICATE_ADVICE);
+        }
+        Self::Unavailable(cause)
     }
 
     pub fn from_redis(error: &RedisError) -> Self {
@@ -131,13 +147,13 @@ impl Failure {
         self.source()?.source()?.downcast_ref()
     }
 
-    /// `None` in place of what cannot be read. The log says whose it is.
+    /// `None` in place of what cannot be read, or is gone. The log says whose it is.
     ///
     /// # Errors
     /// All other failures.
     pub(in crate::store) fn or_damage<T>(done: Result<T, Self>, whose: impl Display) -> Result<Option<T>, Self> {
         match done {
-            Err(Self::Unreadable(cause)) => {
+            Err(Self::Unreadable(cause) | Self::Lost(cause)) => {
                 tracing::error!(whose = %whose, %cause, "cannot be read");
                 Ok(None)
             }
@@ -212,6 +228,13 @@ mod tests {
         let cause = failure.source().unwrap();
         assert!(failure.to_string().ends_with(&format!("cannot connect: {refused}")), "{failure}");
         assert!(cause.source().unwrap().downcast_ref::<RedisError>().is_some());
+        assert!(!failure.to_string().contains("SSL_CERT_FILE"), "{failure}");
+        let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
+        let failure = Failure::cannot_connect(&untrusted.into());
+        assert!(
+            failure.to_string().contains("UnknownIssuer; ") && failure.to_string().contains("SSL_CERT_FILE"),
+            "{failure}"
+        );
         let unreadable = Failure::unreadable("a word").about("order 7");
         assert_eq!(unreadable.to_string(), "Redis answered something unexpected: order 7: a word");
     }

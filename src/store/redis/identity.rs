@@ -11,6 +11,7 @@ use redis::{Cmd, Value};
 use super::{
     error::Failure,
     keys::{SCHEMA, SECRET},
+    made::MadeSales,
     reply::Reply,
     secret::SigningKey,
 };
@@ -22,11 +23,12 @@ pub struct Identity {
     lost: AtomicBool,
     /// What is wrong, while it is lost.
     found: Mutex<String>,
+    pub made_sales: MadeSales,
 }
 
 impl Identity {
     pub fn new(secret: SigningKey, schema: &'static str) -> Self {
-        Self { secret, schema, lost: AtomicBool::new(false), found: Mutex::default() }
+        Self { secret, schema, lost: AtomicBool::new(false), found: Mutex::default(), made_sales: MadeSales::default() }
     }
 
     /// # Errors

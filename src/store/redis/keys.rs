@@ -9,6 +9,8 @@ pub const PRODUCTS: &str = "fs1:{:all}:products";
 pub const SKUS: &str = "fs1:{:all}:skus";
 /// All sales.
 pub const SALES: &str = "fs1:{:all}:sales";
+/// Those of them that were made. One that is not there any more was lost with its server.
+pub const MADE: &str = "fs1:{:all}:made";
 /// Set for a moment by the service whose turn it is to sweep.
 pub const SWEPT: &str = "fs1:{:all}:swept";
 /// Never exists. Writing to it shows whether Redis takes writes that need memory.

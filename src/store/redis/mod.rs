@@ -12,6 +12,7 @@ pub mod error;
 pub mod facts;
 pub mod identity;
 pub mod keys;
+pub mod made;
 pub mod node;
 pub mod preflight;
 pub mod rank;

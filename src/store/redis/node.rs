@@ -30,6 +30,9 @@ use super::{
     waiting::SharedWait,
 };
 
+/// A script is loaded for a call so many times at most.
+const LOADS_MAX: u32 = 5;
+
 /// What the connections of a runner have in common.
 #[derive(Clone)]
 pub struct Common {
@@ -134,8 +137,8 @@ impl Node {
         let command = message.command(&open.clock);
         let sent = Instant::now();
         let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
-        if let (Err(error), Some(script)) = (&answer, message.script())
-            && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        if let Some(script) = message.script()
+            && is_script_missing(&answer)
         {
             answer = Box::pin(load_and_send(script, &command, is_asking, &mut open.connection)).await;
         }
@@ -283,6 +286,9 @@ impl Node {
             facts.check().map_err(|unusable| Failure::unavailable(format!("{}: {unusable}", self.address)))?;
         }
         check_identity(identity, connection).await?;
+        if self.common.topology.is_cluster() {
+            identity.made_sales.look_at(connection).await;
+        }
         let sent = Instant::now();
         if let Ok(time) = ask(&redis::cmd("TIME"), connection).await {
             clock.note_time(sent, time);
@@ -382,8 +388,20 @@ async fn load_and_send(
     is_asking: bool,
     connection: &mut MultiplexedConnection,
 ) -> Result<Value, RedisError> {
-    let _sha: Value = redis::cmd("SCRIPT").arg("LOAD").arg(&script.source).query_async(connection).await?;
-    query(command, is_asking, connection).await.0
+    let mut loads = 0;
+    loop {
+        let _sha: Value = redis::cmd("SCRIPT").arg("LOAD").arg(&script.source).query_async(connection).await?;
+        loads += 1;
+        let answer = query(command, is_asking, connection).await.0;
+        // Somebody may flush the scripts between the two.
+        if loads == LOADS_MAX || !is_script_missing(&answer) {
+            return answer;
+        }
+    }
+}
+
+fn is_script_missing(answer: &Result<Value, RedisError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
 }
 
 fn connect_failure(error: &PoolError) -> Failure {

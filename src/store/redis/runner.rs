@@ -18,7 +18,8 @@ use super::{
     durability::Barrier,
     error::Failure,
     identity::Identity,
-    keys::PROBE,
+    keys::{PROBE, SaleKeys},
+    made::{self, MadeSales},
     node::{Common, Node},
     rank::Rank,
     reply::Reply,
@@ -27,6 +28,7 @@ use super::{
     slot,
     topology::Topology,
 };
+use crate::domain::ids::SaleId;
 
 /// Times that one call is repeated because lapsed units are left to reclaim. Each time reclaims 512 buckets.
 const BEHIND_MAX: usize = 1_000;
@@ -85,6 +87,27 @@ impl Runner {
             .check([self.send_plain(&secret, Rank::Payments).await?, self.send_plain(&schema, Rank::Payments).await?])
     }
 
+    /// Where sales and directory may be lost apart: on a cluster.
+    pub fn made_sales(&self) -> Option<&MadeSales> {
+        let identity = self.common.identity.as_ref().filter(|_| self.common.topology.is_cluster());
+        identity.map(|identity| &identity.made_sales)
+    }
+
+    /// Whether the sale is there, also where it counts as lost.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn has_sale(&self, sale: &SaleId) -> Result<bool, Failure> {
+        Ok(Reply::one(self.send_plain(&made::question(sale), Rank::Reads).await?).int()? == 1)
+    }
+
+    /// # Errors
+    /// [`Failure::Lost`].
+    pub fn check_sale(&self, sale: &SaleId) -> Result<(), Failure> {
+        let key = SaleKeys(sale).sale();
+        self.made_sales().map_or(Ok(()), |sales| sales.check(|| key.as_bytes()))
+    }
+
     /// Calls a script until it has decided. Returns the first word of the reply, and the rest.
     ///
     /// # Errors
@@ -102,7 +125,7 @@ impl Runner {
     /// # Errors
     /// [`Failure`].
     pub async fn decide(&self, call: ScriptCall) -> Result<Decided, Failure> {
-        self.check_known()?;
+        self.check_known(|| call.first_key())?;
         let script = self.catalogue.script(call.op());
         let started = Instant::now();
         for _ in 0..BEHIND_MAX {
@@ -110,6 +133,8 @@ impl Runner {
             let word = reply.text()?;
             let write = if script.is_numbered { Some(reply.take_number()?) } else { None };
             if word != "behind" {
+                // A new connection may have shown it.
+                self.check_known(|| call.first_key())?;
                 return Ok(Decided { word, reply, write });
             }
             if started.elapsed() > self.common.topology.limits.call {
@@ -125,8 +150,7 @@ impl Runner {
     /// # Errors
     /// [`Failure`].
     pub async fn plain(&self, command: &Cmd) -> Result<Value, Failure> {
-        self.check_known()?;
-        self.send_plain(command, Rank::Reads).await
+        self.checked_plain(command, Rank::Reads).await
     }
 
     /// The same for a hold, which needs to know its product first.
@@ -134,8 +158,7 @@ impl Runner {
     /// # Errors
     /// [`Failure`].
     pub async fn plain_for_hold(&self, command: &Cmd) -> Result<Value, Failure> {
-        self.check_known()?;
-        self.send_plain(command, Rank::Holds).await
+        self.checked_plain(command, Rank::Holds).await
     }
 
     /// The same for a payment that came.
@@ -143,8 +166,7 @@ impl Runner {
     /// # Errors
     /// [`Failure`].
     pub async fn plain_for_payment(&self, command: &Cmd) -> Result<Value, Failure> {
-        self.check_known()?;
-        self.send_plain(command, Rank::Payments).await
+        self.checked_plain(command, Rank::Payments).await
     }
 
     /// A number that stays the same as long as calls go to the same servers, none of which was restarted.
@@ -190,7 +212,7 @@ impl Runner {
     /// # Errors
     /// [`Failure`].
     pub async fn primaries(&self) -> Result<Vec<Rc<Node>>, Failure> {
-        self.check_known()?;
+        self.check_known(|| b"")?;
         self.route.primaries().await
     }
 
@@ -211,6 +233,14 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    async fn checked_plain(&self, command: &Cmd, rank: Rank) -> Result<Value, Failure> {
+        self.check_known(|| slot::key_of(command))?;
+        let answer = self.send_plain(command, rank).await?;
+        // A new connection may have shown it.
+        self.check_known(|| slot::key_of(command))?;
+        Ok(answer)
     }
 
     async fn send_plain(&self, command: &Cmd, rank: Rank) -> Result<Value, Failure> {
@@ -253,7 +283,10 @@ impl Runner {
         }
     }
 
-    fn check_known(&self) -> Result<(), Failure> {
-        self.common.identity.as_ref().map_or(Ok(()), |identity| identity.check_known())
+    /// Whether Redis is the one of the start, and has the sale of this key if the sale was made.
+    fn check_known<'a>(&self, key: impl FnOnce() -> &'a [u8]) -> Result<(), Failure> {
+        let Some(identity) = &self.common.identity else { return Ok(()) };
+        identity.check_known()?;
+        identity.made_sales.check(key)
     }
 }

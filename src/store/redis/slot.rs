@@ -12,8 +12,13 @@ pub fn of_key(key: &[u8]) -> u16 {
     tag(key).iter().fold(0, |crc, byte| step(crc, *byte)) % SLOTS
 }
 
-/// The slot of the first key of a plain command. What is about no key, such as TIME, goes where the directory is.
+/// The slot of a plain command.
 pub fn of_command(command: &Cmd) -> u16 {
+    of_key(key_of(command))
+}
+
+/// The first key of a plain command. What is about no key, such as TIME, goes where the directory is.
+pub fn key_of(command: &Cmd) -> &[u8] {
     let mut words = command.args_iter().filter_map(|arg| match arg {
         Arg::Simple(word) => Some(word),
         // No command here has another kind of argument.
@@ -25,11 +30,11 @@ pub fn of_command(command: &Cmd) -> u16 {
         Some(b"XREAD") => words.find(|word| *word == b"STREAMS").and_then(|_| words.next()),
         _ => words.next(),
     };
-    of_key(key.unwrap_or(SALES.as_bytes()))
+    key.unwrap_or(SALES.as_bytes())
 }
 
 /// What stands between the first brace and the next closing one, unless that is nothing.
-fn tag(key: &[u8]) -> &[u8] {
+pub fn tag(key: &[u8]) -> &[u8] {
     let inside = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         rest.iter().position(|byte| *byte == b'}').map(|close| &rest[..close])

@@ -222,12 +222,12 @@ async fn what_cannot_be_read_cuts_the_connection() {
     event(&app, "paid", &order, "pi_2", json!({})).await;
     let mut redis = app.redis.connect();
     let reviews = "fs1:{p1}:reviews";
-    redis.rename::<_, _, ()>(reviews, "aside").unwrap();
+    redis.rename::<_, _, ()>(reviews, "aside{p1}").unwrap();
     redis.set::<_, _, ()>(reviews, "no index").unwrap();
     let answer = ask(&app, PER).await;
     assert_eq!(answer.status().as_u16(), 200, "it is the third page that cannot be read");
     assert!(answer.text().await.is_err());
     assert!(ask(&app, "").await.text().await.is_ok(), "orders need no reviews");
-    redis.rename::<_, _, ()>("aside", reviews).unwrap();
+    redis.rename::<_, _, ()>("aside{p1}", reviews).unwrap();
     assert_eq!(lines(&app, PER).await.len(), 2);
 }

@@ -130,13 +130,16 @@ async fn nobody_holds_longer_than_the_sale_says_and_more_only_where_the_shop_say
 
 #[tokio::test]
 async fn a_sale_opens_and_closes_by_itself() {
-    let app = selling_in(json!({"starts_at": in_seconds(2), "ends_at": in_seconds(4)})).await;
+    // Far enough for a machine that is busy. Each change says when, and the sale follows when it is time.
+    let app = selling_in(json!({"starts_at": in_seconds(3_600), "ends_at": in_seconds(7_200)})).await;
     let early = app.hold(1).await;
     assert_eq!(early.refusal(), (409, "sale_not_started"));
     assert!(early.body["starts_at"].is_string() && early.headers.contains_key("retry-after"));
     assert_eq!(app.get("/api/products/1").await.body["status"], "scheduled");
+    assert_eq!(change(&app, "drop", json!({"starts_at": in_seconds(1)})).await.status, 200);
     eventually("it opens", async || app.hold(1).await.status == 201).await;
     assert_eq!(app.get("/api/products/1").await.body["status"], "live");
+    assert_eq!(change(&app, "drop", json!({"ends_at": in_seconds(1)})).await.status, 200);
     eventually("it closes", async || app.hold(1).await.refusal() == (409, "sale_ended")).await;
     assert_eq!(app.get("/api/products/1").await.body["status"], "ended");
 }

@@ -394,7 +394,8 @@ async fn late_money_finds_units_in_another_shard() {
     assert_eq!(app.hold(2).await.status, 201);
     let more = app.admin(Method::POST, "/api/admin/products/1/restock", json!({"delta": 1})).await;
     assert_eq!(more.status, 200, "{more:?}");
-    let money = json!({"order_id": order, "payment_id": "pi_1", "status": "paid", "amount": "50.00", "currency": "USD"});
+    let money =
+        json!({"order_id": order, "payment_id": "pi_1", "status": "paid", "amount": "50.00", "currency": "USD"});
     assert_eq!(app.pay("e1", money).await.status, 200);
     let paid = app.get(&path).await.body;
     assert_eq!((&paid["status"], &paid["late"]), (&json!("paid"), &json!(true)), "{paid:?}");

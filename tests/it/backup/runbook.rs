@@ -76,7 +76,7 @@ async fn the_runbook_brings_a_shop_back() {
 #[tokio::test]
 async fn products_move_to_an_empty_redis_by_export_and_import() {
     if Command::new("jq").arg("--version").output().is_err() {
-        println!("no jq on this machine: left out");
+        crate::support::left_out("no jq on this machine");
         return;
     }
     let document = Document::read("docs/operations.md");

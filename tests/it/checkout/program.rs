@@ -28,7 +28,7 @@ fn library(language: &str, installed: &str) -> Option<PathBuf> {
     if folder.join(installed).exists() {
         return Some(folder);
     }
-    println!("left out: no library of Stripe for {language}; scripts/bootstrap --tests installs it");
+    crate::support::left_out(&format!("no library of Stripe for {language}; scripts/bootstrap --tests installs it"));
     None
 }
 
@@ -42,7 +42,7 @@ impl Program {
     pub fn in_python_alone(module: &str, environment: &[(&str, &str)]) -> Option<Self> {
         let version = Command::new("python3").arg("--version").stdout(Stdio::null()).status();
         if !version.is_ok_and(|status| status.success()) {
-            println!("left out: no python3");
+            crate::support::left_out("no python3");
             return None;
         }
         Some(Self::python(module, environment, None))

@@ -38,7 +38,7 @@ fn example(bench: &mut Bench, op: Op) -> Example {
         values.iter().map(|value| redis::from_redis_value_ref(value).unwrap()).collect::<Vec<String>>()
     };
     let full = |name: String| {
-        if ["products", "skus", "mark"].contains(&name.as_str()) { format!("fs1:{name}") } else { key(&name) }
+        if ["products", "skus"].contains(&name.as_str()) { format!("fs1:{{:all}}:{name}") } else { key(&name) }
     };
     Example { keys: texts(&keys).into_iter().map(full).collect(), arguments: texts(&arguments), reply }
 }
@@ -122,7 +122,7 @@ fn a_wrong_number_of_keys_or_arguments_is_an_error_and_writes_nothing() {
         let one_argument_more = [&arguments[..], &["x".to_owned()]].concat();
         let mut calls = vec![(one_key_less, arguments.clone()), (keys.clone(), one_argument_more)];
         if least.is_none() {
-            calls.push(([&keys[..], &[key("more")]].concat(), arguments.clone()));
+            calls.push(([&keys[..], &[format!("{}-more", keys[0])]].concat(), arguments.clone()));
         }
         for (keys, arguments) in calls {
             let before = changes(&mut bench);

@@ -373,8 +373,11 @@ fn quantities_that_cannot_be_read_are_a_bug_of_the_caller_and_change_nothing() {
     let mut bench = Bench::new();
     for units_text in ["0", "-1", "1.5", "nan", "inf", "1e999", "0x10000000", "1000001", "", " "] {
         let keys = [&holding()[..], &[key("hold:a")]].concat();
-        let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "1", &format!("1={units_text}")]);
-        assert!(reply.is_err(), "{units_text:?} gave {reply:?}");
+        // The script reads one line alone in another way than lines with more to them.
+        for request in [format!("1={units_text}"), format!("1={units_text} alice"), format!("2=1,1={units_text}")] {
+            let reply = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "1", &request]);
+            assert!(reply.is_err(), "{request:?} gave {reply:?}");
+        }
     }
     let keys = [&holding()[..], &[key("hold:a")]].concat();
     let twice = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "1", "1=1,1=1"]);

@@ -3,7 +3,8 @@
 //! the environment, and the ground of its tests builds the catalogue from it (`support/mutant.rs`).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -83,6 +84,11 @@ fn every_mutant_is_found_once_and_redis_compiles_it() {
     for one in FEW {
         assert!(names.contains(one), "{one} is no mutant");
     }
+    let list = Command::new(std::env::current_exe().unwrap()).arg("--list").output().unwrap();
+    let tests = String::from_utf8(list.stdout).unwrap();
+    for by in mutant::all().iter().flat_map(|one| &one.by).map(String::as_str).chain(QUICK) {
+        assert!(by == "quick" || tests.contains(by), "no test is named {by}");
+    }
 }
 
 #[test]
@@ -105,21 +111,47 @@ fn kill_all(mutants: impl Iterator<Item = Mutant>) {
     let started = Instant::now();
     println!("{:<44} | {:<72} | seconds", "mutant", "killed by");
     let (mut survivors, mut trusted) = (Vec::new(), BTreeSet::new());
-    let mut count = 0;
+    let mut score = Score::default();
     for mutant in mutants {
         let outcome = run(&mutant);
         let killer = outcome.killer.unwrap_or_else(|| SURVIVED.to_owned());
         println!("{:<44} | {killer:<72} | {:.1}", outcome.name, outcome.took.as_secs_f64());
-        count += 1;
+        score.count(&mutant.file, killer != SURVIVED);
         if killer == SURVIVED {
             survivors.push(outcome.name);
         } else if killer != ENDLESS && trusted.insert(killer.clone()) {
             assert_eq!(run_tests(None, &["--exact", &killer]), None, "{killer} fails without a mutant too");
         }
     }
-    println!("{} of {count} mutants were killed, in {:.0} s", count - survivors.len(), started.elapsed().as_secs_f64());
-    assert!(count > 0, "no mutant has such a name or file");
+    println!("\n{score}\nin {:.0} s", started.elapsed().as_secs_f64());
+    assert!(!score.0.is_empty(), "no mutant has such a name or file");
     assert!(survivors.is_empty(), "no test sees {survivors:?}");
+}
+
+/// Mutants of each script file: those that were killed, and all.
+#[derive(Default)]
+struct Score(BTreeMap<String, [usize; 2]>);
+
+impl Score {
+    fn count(&mut self, file: &str, is_killed: bool) {
+        let [killed, all] = self.0.entry(file.to_owned()).or_default();
+        *killed += usize::from(is_killed);
+        *all += 1;
+    }
+}
+
+/// A table for a document, with the sum at its end.
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| script | mutants | killed |\n|---|---|---|")?;
+        let [mut killed, mut all] = [0; 2];
+        for (file, [of_file, all_of_file]) in &self.0 {
+            writeln!(f, "| `lua/{file}` | {all_of_file} | {of_file} |")?;
+            killed += of_file;
+            all += all_of_file;
+        }
+        write!(f, "| all | {all} | {killed} |")
+    }
 }
 
 /// Runs the tests of a mutant until the first of them fails.
@@ -163,7 +195,7 @@ fn first_failure(tests: &mut Child) -> Option<String> {
             }
             Err(mpsc::RecvTimeoutError::Timeout) => return Some(ENDLESS.to_owned()),
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                assert!(counted > 0, "no test ran");
+                assert!(counted > 0, "no test ran: {:?}", tests.wait());
                 return None;
             }
         }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod doctor;
+mod emptied;
 mod faults;
 mod readers;
 mod reshard;
@@ -9,6 +10,7 @@ mod rights;
 mod sentinel;
 mod shop;
 mod spread;
+mod tls;
 
 use crate::{
     support::cluster::{Cluster, Sentinels},

@@ -1,6 +1,12 @@
 //! Sentinel: the service follows the primary that the sentinels name.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    cell::Cell,
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
 
 use super::shop::{QUICK, Shop};
 use crate::support::{
@@ -67,6 +73,44 @@ async fn a_manual_fail_over_loses_no_payment_where_all_replicas_are_demanded() {
         assert_eq!((found.status, found.body["status"].as_str()), (200, Some("paid")), "{found:?}");
     }
     shop.check_money_of_lost_orders(&seen).await;
+    shop.audit().await;
+}
+
+#[tokio::test]
+async fn a_planned_fail_over_is_followed_as_soon_as_it_has_happened() {
+    let sentinels = Sentinels::start(1, 3, &[], None);
+    let shop = Shop::open(&sentinels.url(""), &QUICK);
+    shop.offer(&["drop".to_owned()], 100_000).await;
+    let is_over = Cell::new(false);
+    let buyer = async || {
+        let (mut last, mut pause, mut refused) = (Instant::now(), Duration::ZERO, 0);
+        while !is_over.get() {
+            match shop.hold(1).await.status {
+                201 => {
+                    pause = pause.max(last.elapsed());
+                    last = Instant::now();
+                }
+                status => {
+                    assert_eq!(status, 503);
+                    refused += 1;
+                }
+            }
+        }
+        (pause, refused)
+    };
+    let fail_over = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (before, asked) = (sentinels.primary(), Instant::now());
+        run(&mut connect_with(sentinels.sentinels[0].port, ""), "SENTINEL FAILOVER drop");
+        eventually("the first sentinel names another primary", async || sentinels.primary() != before).await;
+        let named = asked.elapsed();
+        eventually("the sale goes on", async || shop.hold(1).await.status == 201).await;
+        println!("the first sentinel named it {named:?} after the command, and it sold {:?} after it", asked.elapsed());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        is_over.set(true);
+    };
+    let (pauses, ()) = tokio::join!(join_all((0..4).map(|_| buyer())), fail_over);
+    println!("pause and refusals of each buyer: {pauses:?}");
     shop.audit().await;
 }
 

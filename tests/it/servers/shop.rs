@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, run_service},
     eventually,
+    process::ServiceProcess,
 };
 
 /// The settings of most tests here: a server that hangs is noticed soon, and one on a loaded machine is not taken for it.
@@ -26,14 +27,23 @@ pub const QUICK: [(&str, &str); 3] =
 pub struct Shop {
     pub addr: SocketAddr,
     client: reqwest::Client,
-    handle: ServerHandle,
-    thread: Option<JoinHandle<()>>,
+    running: Running,
+}
+
+enum Running {
+    Here { handle: ServerHandle, thread: Option<JoinHandle<()>> },
+    Process { _service: ServiceProcess },
 }
 
 impl Shop {
     pub fn open(url: &str, settings: &[(&str, &str)]) -> Self {
         let (addr, handle, thread) = run_service(url, settings);
-        Self { addr, client: reqwest::Client::new(), handle, thread: Some(thread) }
+        Self { addr, client: reqwest::Client::new(), running: Running::Here { handle, thread: Some(thread) } }
+    }
+
+    /// A service that is a process of its own.
+    pub fn of(service: ServiceProcess) -> Self {
+        Self { addr: service.addr, client: reqwest::Client::new(), running: Running::Process { _service: service } }
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
@@ -118,8 +128,9 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        drop(self.handle.stop(false));
-        if let Some(thread) = self.thread.take() {
+        let Running::Here { handle, thread } = &mut self.running else { return };
+        drop(handle.stop(false));
+        if let Some(thread) = thread.take() {
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking(), "the service panicked");
         }

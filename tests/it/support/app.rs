@@ -45,7 +45,11 @@ impl TestApp {
 
     /// With more settings than those of every test: `("SALE__HOLD_SECONDS", "2")`. An empty one has its default.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let redis = PrivateRedis::start();
+        Self::start_on(PrivateRedis::start(), settings)
+    }
+
+    /// On a server that the test chose.
+    pub fn start_on(redis: PrivateRedis, settings: &[(&str, &str)]) -> Self {
         let (addr, handle, thread) = run_service(&redis.url(), settings);
         let client = reqwest::Client::builder().pool_max_idle_per_host(256).build().unwrap();
         Self { addr, client, redis, handle, thread: Some(thread) }
@@ -53,9 +57,13 @@ impl TestApp {
 
     /// With product 1 of so many units.
     pub async fn selling(units: u64) -> Self {
-        let app = Self::start();
-        app.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": units})).await;
-        app
+        Self::start().with_units(units).await
+    }
+
+    /// Adds product 1.
+    pub async fn with_units(self, units: u64) -> Self {
+        self.add_product(json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": units})).await;
+        self
     }
 
     pub async fn add_product(&self, product: Value) -> Value {

@@ -1,11 +1,19 @@
 //! Clusters and sentinels of servers that a test starts itself.
 
-use std::{collections::HashMap, fs, path::Path, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use redis::Value;
 use tempfile::TempDir;
 
-use super::redis::{ServerProcess, free_port, server_program};
+use super::{
+    redis::{ServerProcess, free_port, server_program},
+    tls::Certificates,
+};
 
 /// After so long a server counts as gone: soon where a replica takes over, else later than a loaded machine lets one wait.
 const NODE_TIMEOUTS_MS: [&str; 2] = ["2000", "6000"];
@@ -14,6 +22,9 @@ const NODE_TIMEOUTS_MS: [&str; 2] = ["2000", "6000"];
 pub struct Cluster {
     pub servers: Vec<ServerProcess>,
     primaries: usize,
+    program: PathBuf,
+    /// The arguments of each server.
+    arguments: Vec<Vec<String>>,
 }
 
 impl Cluster {
@@ -23,9 +34,24 @@ impl Cluster {
     }
 
     pub fn start_with(program: &Path, primaries: usize, replicas: usize, more: &[&str]) -> Self {
+        Self::start_each(program, primaries, replicas, || more.iter().copied().map(str::to_owned).collect())
+    }
+
+    /// The servers speak TLS with each other and with clients, who know them as `localhost`. The test has a port without it.
+    pub fn start_over_tls(primaries: usize, replicas: usize, certificates: &Certificates) -> Self {
+        let names = ["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"];
+        let more = || {
+            let own = certificates.arguments(free_port());
+            own.into_iter().chain(["--tls-cluster", "yes"].iter().chain(&names).copied().map(str::to_owned)).collect()
+        };
+        Self::start_each(&server_program(), primaries, replicas, more)
+    }
+
+    fn start_each(program: &Path, primaries: usize, replicas: usize, more: impl Fn() -> Vec<String>) -> Self {
         let timeout = NODE_TIMEOUTS_MS[usize::from(replicas == 0)];
-        let servers: Vec<_> = (0..primaries * (1 + replicas)).map(|_| server(program, timeout, more)).collect();
-        let cluster = Self { servers, primaries };
+        let arguments: Vec<_> = (0..primaries * (1 + replicas)).map(|_| arguments(timeout, more())).collect();
+        let servers = arguments.iter().map(|own| ServerProcess::start_program(program, &texts(own))).collect();
+        let cluster = Self { servers, primaries, program: program.to_owned(), arguments };
         cluster.meet();
         cluster.wait_until_it_works();
         cluster
@@ -52,6 +78,12 @@ impl Cluster {
         }
     }
 
+    /// Kills a server, and starts it again. It still has its slots, and of its data what its settings let it write to disk.
+    pub fn restart(&mut self, n: usize) {
+        self.servers[n].restart(&self.program, &texts(&self.arguments[n]));
+        self.wait_until_it_works();
+    }
+
     pub fn wait_until_it_works(&self) {
         for server in &self.servers {
             wait(|| is_ok(server.port));
@@ -64,6 +96,11 @@ impl Cluster {
     pub fn url(&self) -> String {
         let hosts: Vec<_> = self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
         format!("redis-cluster://{}", hosts.join(","))
+    }
+
+    pub fn url_over_tls(&self) -> String {
+        let port = |own: &Vec<String>| format!("localhost:{}", tls_port(own));
+        format!("rediss-cluster://{}", self.arguments.iter().map(port).collect::<Vec<_>>().join(","))
     }
 
     /// The name of a server in the cluster.
@@ -140,7 +177,7 @@ impl Sentinels {
             let folder = TempDir::with_prefix("fs").unwrap();
             let path = folder.path().join("sentinel.conf");
             fs::write(&path, &config).unwrap();
-            ServerProcess::start_sentinel(folder, free_port(), &path)
+            ServerProcess::start_sentinel(folder, free_port(), &path, &[])
         };
         let this = Self { servers, sentinels: (0..sentinels).map(sentinel).collect() };
         this.wait_until_it_works(passwords);
@@ -166,6 +203,38 @@ impl Sentinels {
         }
     }
 
+    /// The servers and sentinels speak TLS with each other and with clients, who know them as `localhost`. The test has a port of
+    /// each without it. With the URL for the service.
+    pub fn start_over_tls(replicas: usize, sentinels: usize, certificates: &Certificates) -> (Self, String) {
+        let data = |of: Option<&str>| {
+            let own = certificates.arguments(free_port());
+            let port = tls_port(&own).to_owned();
+            let replica = of.map(|port| ["--replicaof", "localhost", port, "--replica-announce-ip", "localhost"]);
+            let more =
+                [&["--repl-diskless-sync-delay", "0"][..], replica.as_ref().map_or(&[][..], |words| words)].concat();
+            (ServerProcess::start(&[texts(&own), more].concat()), port)
+        };
+        let (primary, port) = data(None);
+        let servers = std::iter::once(primary).chain((0..replicas).map(|_| data(Some(&port)).0)).collect();
+        let config = format!(
+            "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\nsentinel monitor drop localhost {port} {}\n\
+             sentinel down-after-milliseconds drop 1000\nsentinel failover-timeout drop 4000\n",
+            sentinels / 2 + 1
+        );
+        let mut hosts = Vec::new();
+        let mut sentinel = |_| {
+            let folder = TempDir::with_prefix("fs").unwrap();
+            let path = folder.path().join("sentinel.conf");
+            fs::write(&path, &config).unwrap();
+            let own = certificates.arguments(free_port());
+            hosts.push(format!("localhost:{}", tls_port(&own)));
+            ServerProcess::start_sentinel(folder, free_port(), &path, &texts(&own))
+        };
+        let this = Self { servers, sentinels: (0..sentinels).map(&mut sentinel).collect() };
+        this.wait_until_it_works(None);
+        (this, format!("rediss+sentinel://{}/drop", hosts.join(",")))
+    }
+
     /// `login` is what stands in front of the hosts: `:password@`.
     pub fn url(&self, login: &str) -> String {
         let hosts: Vec<_> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
@@ -183,16 +252,24 @@ impl Sentinels {
     }
 }
 
-fn server(program: &Path, node_timeout_ms: &str, more: &[&str]) -> ServerProcess {
+fn texts(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+fn tls_port(arguments: &[String]) -> &str {
+    let at = arguments.iter().position(|word| word == "--tls-port").expect("a server that speaks TLS");
+    &arguments[at + 1]
+}
+
+fn arguments(node_timeout_ms: &str, more: Vec<String>) -> Vec<String> {
     let bus = free_port().to_string();
-    let arguments = [
+    let all = [
         &["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout_ms, "--cluster-port", &bus][..],
         &["--cluster-require-full-coverage", "no", "--cluster-allow-reads-when-down", "no"],
         &["--repl-diskless-sync-delay", "0"],
-        more,
     ]
     .concat();
-    ServerProcess::start_program(program, &arguments)
+    all.into_iter().map(str::to_owned).chain(more).collect()
 }
 
 fn bus_port(server: &ServerProcess) -> u16 {

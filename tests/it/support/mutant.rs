@@ -23,7 +23,11 @@ pub struct Mutant {
 /// new ones.
 pub fn all() -> Vec<Mutant> {
     let read_list = |list| fs::read_to_string(format!("tests/it/mutants/{list}.txt")).unwrap();
-    let text = LISTS.map(read_list).join("\n");
+    of_text(&LISTS.map(read_list).join("\n"))
+}
+
+/// The mutants of a list.
+pub fn of_text(text: &str) -> Vec<Mutant> {
     text.split("\n\n").map(str::trim_start).filter(|entry| entry.starts_with("mutant ")).map(read).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The program as a process of its own, which a test can kill.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -58,8 +59,13 @@ impl ServiceProcess {
     }
 
     /// Stops it in order (SIGTERM). Gives whether it exited with success.
-    pub fn stop(mut self) -> bool {
+    pub fn stop(self) -> bool {
         signal_process(self.child.id(), "TERM");
+        self.wait()
+    }
+
+    /// Waits until one that was asked to stop has ended. Gives whether it exited with success.
+    pub fn wait(mut self) -> bool {
         self.child.wait().unwrap().success()
     }
 
@@ -76,6 +82,15 @@ impl Drop for ServiceProcess {
     fn drop(&mut self) {
         let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
+}
+
+/// Another program, which starts ours. `FLASHSALE_…` of this process is about the tests, and no setting.
+pub fn without_settings(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FLASHSALE_")).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command
 }
 
 /// The program with a clean environment.

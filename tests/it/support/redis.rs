@@ -63,7 +63,9 @@ impl PrivateRedis {
     /// For a test of what embedded servers alone do.
     pub fn start_embedded() -> Self {
         let folder = TempDir::with_prefix("fs").unwrap();
-        let server = Embedded::start(folder.path(), None, Path::new(PROGRAM), Duration::from_mins(1)).unwrap();
+        let server =
+            Embedded::start(folder.path(), Some(&server_program()), Path::new(PROGRAM), Duration::from_mins(1));
+        let server = server.unwrap();
         Self::Embedded { server, _folder: folder }
     }
 
@@ -75,6 +77,21 @@ impl PrivateRedis {
             Self::Sentinel(sentinels) => sentinels.url(""),
             Self::Cluster(cluster) => cluster.url(),
         }
+    }
+
+    /// The same for a user of the server.
+    pub fn url_of(&self, user: &str, password: &str) -> String {
+        match self {
+            Self::Embedded { server, .. } => {
+                format!("{}?user={user}&pass={password}", server.url().replace("unix://", "unix:"))
+            }
+            other => other.url().replace("://", &format!("://{user}:{password}@")),
+        }
+    }
+
+    /// How many commands a plain read of all of so many sales takes: in a cluster one names keys of one sale alone.
+    pub fn reads_of(&self, sales: u64) -> u64 {
+        if matches!(self, Self::Cluster(_)) { sales } else { 1 }
     }
 
     /// For a connection to the server itself.
@@ -122,6 +139,8 @@ pub fn signal_process(pid: u32, signal: &str) {
 /// A server that a test starts itself, with its own arguments.
 pub struct ServerProcess {
     child: Child,
+    /// How it was started.
+    start: (PathBuf, Vec<String>),
     pub folder: TempDir,
     pub port: u16,
 }
@@ -139,40 +158,45 @@ impl ServerProcess {
     }
 
     /// A sentinel, which rewrites its settings.
-    pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path) -> Self {
-        let child = Command::new(server_program())
-            .arg(settings)
-            .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1", "--logfile", "redis.log", "--dir"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, folder, port };
-        server.wait_until_it_listens();
-        server
+    pub fn start_sentinel(folder: TempDir, port: u16, settings: &Path, arguments: &[&str]) -> Self {
+        let (port_text, settings) = (port.to_string(), settings.display().to_string());
+        let own = [&settings, "--sentinel", "--port", &port_text, "--bind", "127.0.0.1", "--logfile", "redis.log"];
+        Self::spawn(&server_program(), folder, port, &[&own, arguments].concat())
     }
 
     pub fn start_in(folder: TempDir, port: u16, arguments: &[&str]) -> Self {
         Self::run(&server_program(), folder, port, arguments)
     }
 
+    /// Kills it, and starts it with these arguments on the same port, in the same folder.
+    pub fn restart(&mut self, program: &Path, arguments: &[&str]) {
+        self.start = start_of(program, &self.folder, &with_common(self.port, arguments));
+        self.start_again();
+    }
+
     fn run(program: &Path, folder: TempDir, port: u16, arguments: &[&str]) -> Self {
-        let port_text = port.to_string();
-        let listens_itself = arguments.contains(&"--port") || arguments.contains(&"--tls-port");
-        let port_arguments: &[&str] = if listens_itself { &[] } else { &["--port", &port_text] };
-        let child = Command::new(program)
-            .args(port_arguments)
-            .args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log", "--dir"])
-            .arg(folder.path())
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, folder, port };
+        let arguments = with_common(port, arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Self::spawn(program, folder, port, &arguments)
+    }
+
+    fn spawn(program: &Path, folder: TempDir, port: u16, arguments: &[&str]) -> Self {
+        let start = start_of(program, &folder, arguments);
+        let mut server = Self { child: run(&start), start, folder, port };
         server.wait_until_it_listens();
         server
+    }
+
+    /// Starts it again, on its port and folder, after its end.
+    pub fn start_again(&mut self) {
+        self.end();
+        self.child = run(&self.start);
+        self.wait_until_it_listens();
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Whether the server on this machine was built with TLS.
@@ -206,10 +230,30 @@ impl ServerProcess {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(started.elapsed() < Duration::from_secs(20), "the server does not listen");
-            assert!(matches!(self.child.try_wait(), Ok(None)), "the server ended at once");
+            let log = || std::fs::read_to_string(self.folder.path().join("redis.log")).unwrap_or_default();
+            assert!(matches!(self.child.try_wait(), Ok(None)), "the server ended at once: {}", log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// What every data server gets before the arguments of its test. One with a TLS port alone is given `--port 0`.
+fn with_common(port: u16, arguments: &[&str]) -> Vec<String> {
+    let port = ["--port".to_owned(), port.to_string()];
+    let own_port = if arguments.contains(&"--port") { &port[..0] } else { &port[..] };
+    let common = ["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log"].map(str::to_owned);
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+    own_port.iter().cloned().chain(common).chain(arguments).collect()
+}
+
+fn start_of(program: &Path, folder: &TempDir, arguments: &[impl AsRef<str>]) -> (PathBuf, Vec<String>) {
+    let folder = folder.path().display().to_string();
+    let arguments = arguments.iter().map(AsRef::as_ref).chain(["--dir", &folder]).map(str::to_owned).collect();
+    (program.to_owned(), arguments)
+}
+
+fn run((program, arguments): &(PathBuf, Vec<String>)) -> Child {
+    Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 impl Drop for ServerProcess {
@@ -238,11 +282,18 @@ pub fn newer_server() -> Option<PathBuf> {
     server_programs().into_iter().find(|program| knows_waitaof(program))
 }
 
+/// Those of this machine, behind the one that `FLASHSALE_TEST_SERVER` names.
 fn server_programs() -> Vec<PathBuf> {
+    let chosen = std::env::var_os("FLASHSALE_TEST_SERVER").filter(|path| !path.is_empty());
+    let chosen = chosen.map(|path| std::path::absolute(path).unwrap());
+    assert!(
+        chosen.as_ref().is_none_or(|path| path.is_file()),
+        "FLASHSALE_TEST_SERVER is {chosen:?}, which is no program"
+    );
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from(".cache/bin")]);
     let programs = folders.flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));
-    programs.filter(|program| program.is_file()).collect()
+    chosen.into_iter().chain(programs.filter(|program| program.is_file())).collect()
 }
 
 /// From `Redis server v=7.0.15 sha=...`. Every Valkey has WAITAOF.

@@ -12,7 +12,7 @@ use flashsale::{
         sale::SaleDefaults,
         text::CustomerId,
     },
-    store::{Blueprint, Durability, DurabilityWanted, Limits, ServiceTerms, Store},
+    store::{Blueprint, Durability, DurabilityWanted, Failure, Limits, ServiceTerms, Store},
 };
 use futures_util::{StreamExt, stream};
 use tokio::task::LocalSet;
@@ -43,7 +43,14 @@ async fn order(store: &Store, product: u64, number: usize) {
         hold_ms: None,
         idempotency_key: None,
     };
-    let HoldOutcome::Held(hold) = store.hold(command).await.unwrap() else { panic!("no hold for order {number}") };
+    let outcome = loop {
+        match store.hold(command.clone()).await {
+            // It was never sent, because the machine is busy.
+            Err(Failure::Overloaded(_)) => {}
+            decided => break decided.unwrap(),
+        }
+    };
+    let HoldOutcome::Held(hold) = outcome else { panic!("no hold for order {number}") };
     assert!(matches!(store.order(hold.id).await.unwrap(), OrderOutcome::Created(_)));
 }
 

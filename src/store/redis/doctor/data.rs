@@ -16,6 +16,8 @@ pub(super) struct Stored {
     pub secret: SecretState,
     /// Whether there are sales or products.
     pub has_sales: bool,
+    /// Sales that were made, and are gone: their names. Only a cluster loses them without the directory.
+    pub lost: Option<String>,
 }
 
 pub(super) fn judge(stored: &Stored, known: &str, chart: &mut Chart) {
@@ -30,6 +32,14 @@ pub(super) fn judge(stored: &Stored, known: &str, chart: &mut Chart) {
             chart.note("schema", "it has sales, but says of no schema", "the next service to start writes it");
         }
         None => chart.ok("schema", "no data yet: the first service begins with schema and secret"),
+    }
+    if let Some(names) = &stored.lost {
+        chart.problem(
+            "sales",
+            format!("the data of sales is gone ({names}): a server lost it. The service refuses them"),
+            "restore the data of that server, or let these sales begin anew (docs/operations.md, When a server of a cluster \
+             lost its data)",
+        );
     }
     let is_new = stored.schema.is_none() && !stored.has_sales;
     let advice = "restore it from a backup: all ids in customers' hands were signed with it";
@@ -48,8 +58,17 @@ mod tests {
 
     fn chart_of(schema: Option<&str>, secret: SecretState, has_sales: bool) -> Chart {
         let mut chart = Chart::of("data");
-        judge(&Stored { schema: schema.map(str::to_owned), secret, has_sales }, "2", &mut chart);
+        judge(&Stored { schema: schema.map(str::to_owned), secret, has_sales, lost: None }, "2", &mut chart);
         chart
+    }
+
+    #[test]
+    fn sales_that_are_gone_are_a_problem() {
+        let mut chart = Chart::of("data");
+        let lost = Some("drop".to_owned());
+        judge(&Stored { schema: None, secret: SecretState::Readable, has_sales: true, lost }, "2", &mut chart);
+        chart.has("sales", Problem, "gone (drop)");
+        assert!(chart_of(None, SecretState::Readable, true).about("sales").is_empty());
     }
 
     #[test]

@@ -34,6 +34,7 @@ use super::{
     durability::Durability,
     error::Failure,
     keys::{PRODUCTS, SALES, SCHEMA, SECRET, payment_entry},
+    made,
     node::Node,
     preflight::{PreflightError, check_kind},
     reply::Reply,
@@ -41,6 +42,7 @@ use super::{
     secret,
     topology::{Kind, Topology},
 };
+use crate::domain::ids::SaleId;
 
 /// Questions from which clock and latency are computed.
 const SAMPLES: usize = 21;
@@ -314,5 +316,12 @@ async fn read_data(runner: &Runner) -> Result<Stored, Failure> {
         Some(_) => SecretState::Unreadable,
     };
     let found = runner.plain(redis::cmd("EXISTS").arg(SALES).arg(PRODUCTS)).await?;
-    Ok(Stored { schema: get(SCHEMA).await?, secret, has_sales: Reply::one(found).int()? > 0 })
+    let lost = if runner.spans_sales() { Vec::new() } else { lost_sales(runner).await? };
+    let lost = Some(made::names(&lost)).filter(|names| !names.is_empty());
+    Ok(Stored { schema: get(SCHEMA).await?, secret, has_sales: Reply::one(found).int()? > 0, lost })
+}
+
+async fn lost_sales(runner: &Runner) -> Result<Vec<SaleId>, Failure> {
+    let (made, found) = made::look(runner).await?;
+    Ok(found.into_iter().filter(|(sale, is_there)| !is_there && made.contains(sale)).map(|(sale, _)| sale).collect())
 }

@@ -158,7 +158,7 @@ async fn a_walk_that_lost_its_connection_is_no_audit() {
     let app = TestApp::selling(5).await;
     app.held().await;
     let mut redis = app.redis.connect();
-    let keys = (0..40_000).map(|n| (format!("other:{n}"), "x")).collect::<Vec<_>>();
+    let keys = (0..40_000).map(|n| (format!("other:{{x}}:{n}"), "x")).collect::<Vec<_>>();
     redis::cmd("MSET").arg(&keys).exec(&mut redis).unwrap();
     eventually("an audit was cut off", async || {
         let cutting = async {

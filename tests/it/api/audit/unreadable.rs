@@ -61,7 +61,7 @@ async fn keys_of_another_type_and_lost_keys_are_reported_and_the_rest_is_audited
     let mut redis = app.redis.connect();
     for name in ["sale", "stock", "lapses", "deadlines", "customers", "orders", "due", "product:1"] {
         let key = format!("fs1:{{p1}}:{name}");
-        run(&mut redis, &format!("RENAME {key} kept"));
+        run(&mut redis, &format!("RENAME {key} kept{{p1}}"));
         // Names are not read; of the others some may rightly be absent.
         let damages: &[&str] = match name {
             "product:1" => &["DEL"],
@@ -81,7 +81,7 @@ async fn keys_of_another_type_and_lost_keys_are_reported_and_the_rest_is_audited
             assert_eq!(answer.body["sales"][1]["ok"], true, "{damage} {name}");
         }
         run(&mut redis, &format!("DEL {key}"));
-        run(&mut redis, &format!("RENAME kept {key}"));
+        run(&mut redis, &format!("RENAME kept{{p1}} {key}"));
     }
 }
 
@@ -90,11 +90,11 @@ async fn a_product_whose_counters_are_lost_is_not_made_again_and_a_pause_that_ca
     let app = TestApp::selling(10).await;
     app.held().await;
     let mut redis = app.redis.connect();
-    run(&mut redis, "RENAME fs1:{p1}:stock kept");
+    run(&mut redis, "RENAME fs1:{p1}:stock kept{p1}");
     let again = json!({"id": 1, "name": "Item", "price": "5.00", "total_stock": 10});
     let refused = app.admin(Method::POST, "/api/admin/products", again).await;
     assert_eq!(refused.refusal(), (409, "already_exists"), "a unit of it is promised");
-    run(&mut redis, "RENAME kept fs1:{p1}:stock");
+    run(&mut redis, "RENAME kept{p1} fs1:{p1}:stock");
     run(&mut redis, "HSET fs1:{p1}:sale paused maybe");
     assert_eq!(app.hold(1).await.refusal(), (409, "sale_paused"));
     assert_eq!(app.get("/api/products/1").await.body["status"], "paused");
