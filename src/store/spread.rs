@@ -30,6 +30,7 @@ use crate::domain::{
     ids::{OrderId, ProductId, SaleId, Shards},
     order::OrderStatus,
     outcome::FindOrderOutcome,
+    text::{CustomerId, IdempotencyKey},
 };
 
 /// Sales of which a worker remembers the shards.
@@ -165,8 +166,8 @@ fn range_of(text: &str, count: u64) -> u64 {
 /// The shard that decides a hold. What one customer has is in one shard, so that limits count all of it. Without a customer, a
 /// hold with an idempotency key finds what was decided about that key.
 pub(super) fn shard_for<'a>(shards: &'a [SaleId], command: &HoldCommand) -> &'a SaleId {
-    let key = command.idempotency_key.as_ref().map(|key| key.as_str());
-    match command.customer.as_ref().map(|customer| customer.as_str()).or(key) {
+    let key = command.idempotency_key.as_ref().map(IdempotencyKey::as_str);
+    match command.customer.as_ref().map(CustomerId::as_str).or(key) {
         Some(text) => shard_of(shards, text),
         None => &shards[random_number(shards.len())],
     }
