@@ -11,7 +11,7 @@ use crate::{
     support::{
         cluster::{Sentinels, connect_with, info, run},
         eventually,
-        redis::{ServerProcess, signal_process},
+        redis::signal_process,
     },
 };
 
