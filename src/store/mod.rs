@@ -73,6 +73,7 @@ mod listing;
 mod made_sales;
 mod move_product;
 mod name_product;
+mod note_payment;
 mod order;
 mod payment_directory;
 mod payment_later;

@@ -30,11 +30,6 @@ impl Store {
         }
     }
 
-    async fn note_payment(&self, payment: &PaymentId, hold: &HoldId) -> Result<(), Failure> {
-        let note = format!("{} {}", hold.key(), payment.as_str());
-        self.runner.plain_for_payment(redis::cmd("SADD").arg(SaleKeys(hold.sale()).noted()).arg(note)).await.map(|_| ())
-    }
-
     /// Writes the directory for what was noted. Those that still cannot be written stay noted.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ async fn when_redis_is_busy_reads_are_refused_first_then_holds_releases_and_orde
     proxy.arm(Some((0, Side::Reply)));
     let in_flight = async |calls: usize| eventually("they are in flight", async || proxy.seen() == calls).await;
     let refused = |answer: &Answer| assert_eq!(answer.refusal(), (503, "overloaded"), "{answer:?}");
-    let served = futures_util::future::join(join_all((1..=12).map(make_hold)), async {
+    let all = futures_util::future::join(join_all((1..=12).map(make_hold)), async {
         in_flight(12).await;
         refused(&send(Method::GET, "/api/products/13".to_owned(), Value::Null).await);
         refused(&make_hold(13).await);
@@ -127,7 +127,7 @@ async fn when_redis_is_busy_reads_are_refused_first_then_holds_releases_and_orde
         })
         .await
     });
-    let (holds, (released, (order, paid))) = served.await;
+    let (holds, (released, (order, paid))) = all.await;
     assert!(holds.iter().all(|answer| answer.status == 201), "{holds:?}");
     assert_eq!((released.status, order.status), (204, 201), "{released:?} {order:?}");
     assert!(paid.iter().all(|answer| answer.status == 200), "{paid:?}");

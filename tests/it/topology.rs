@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    app::{Answer, TestApp},
+    app::{ADMIN_TOKEN, Answer, TestApp},
     eventually, invariants,
     process::{ServiceProcess, command},
     redis::{PROGRAM, PrivateRedis, ServerProcess, free_port, signal_process},
@@ -106,8 +106,7 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     let base = format!("http://{addr}");
     let client = reqwest::Client::new();
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
-    let made =
-        client.post(format!("{base}/api/admin/products")).bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product);
+    let made = client.post(format!("{base}/api/admin/products")).bearer_auth(ADMIN_TOKEN).json(&product);
     assert_eq!(made.send().await.unwrap().status(), 201);
     assert_eq!(try_hold(&client, &base, "a").await.unwrap().0, 201);
     let folder = server.end_and_keep_folder();
@@ -210,12 +209,18 @@ async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     assert_eq!(app.post(&format!("/api/orders/{order}/payment-started"), json!({})).await.status, 200);
     assert_eq!(app.stock(1).await, "8 available, 1 held, 1 pending");
     assert_eq!(app.delete(&format!("/api/holds/{hold}")).await.status, 204);
-    assert_eq!(app.pay("a", json!({"status": "paid", "order_id": order})).await.body["outcome"], "applied");
+    let event = json!({"status": "paid", "order_id": order, "payment_id": "pi_1"});
+    assert_eq!(app.pay("a", event).await.body["outcome"], "applied");
     // A service that is started again meanwhile finds its secret.
     holds(&app.redis.url(), (503, "store_full")).await;
     set("maxmemory", "0");
     assert_eq!(app.get("/readyz").await.body["status"], "ready");
     app.held().await;
+    eventually("what was noted of the payment is in the directory", async || {
+        let request = app.request(Method::GET, "/api/admin/payments/pi_1").bearer_auth(ADMIN_TOKEN);
+        app.send(request).await.body["orders"][0]["id"] == order.as_str()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -331,7 +336,7 @@ async fn a_connection_that_died_while_nobody_used_it_is_replaced_without_an_erro
     let client = reqwest::Client::new();
     let admin = async |path: &str, key: &str, body: Value| {
         let request = client.post(format!("http://{addr}/api/admin/products{path}")).header("Idempotency-Key", key);
-        let answer = request.bearer_auth(crate::support::app::ADMIN_TOKEN).json(&body).send().await.unwrap();
+        let answer = request.bearer_auth(ADMIN_TOKEN).json(&body).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let product = |id: u64| json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 10});
@@ -405,7 +410,7 @@ async fn holds_a_unit(url: &str) {
     let client = reqwest::Client::new();
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
     let made = client.post(format!("http://{addr}/api/admin/products"));
-    let made = made.bearer_auth(crate::support::app::ADMIN_TOKEN).json(&product).send().await.unwrap();
+    let made = made.bearer_auth(ADMIN_TOKEN).json(&product).send().await.unwrap();
     assert_eq!(made.status(), 201);
     assert_eq!(try_hold(&client, &format!("http://{addr}"), "a").await.unwrap().0, 201);
     drop(handle.stop(true));

@@ -46,6 +46,7 @@ catalogue! {
     Settle "settle" resend,
     Confirm "confirm" resend,
     KeepUnmatched "keep_unmatched" resend,
+    NotePayment "note_payment" resend,
     FindDue "find_due" resend,
     Expire "expire" resend,
     Stock "stock" resend,

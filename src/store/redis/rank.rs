@@ -21,7 +21,7 @@ pub enum Rank {
 impl Rank {
     pub fn of(op: Op) -> Self {
         match op {
-            Op::Settle | Op::Confirm | Op::KeepUnmatched => Self::Payments,
+            Op::Settle | Op::Confirm | Op::KeepUnmatched | Op::NotePayment => Self::Payments,
             Op::Order | Op::StartPayment => Self::Orders,
             Op::Release | Op::Cancel | Op::Expire | Op::Extend => Self::Releases,
             Op::Hold | Op::FindFree | Op::Lend | Op::Borrow => Self::Holds,

@@ -280,6 +280,11 @@ fn provoke_marks(bench: &mut Bench) {
     let keys = ["mark", "once:f", "once:nobody"].map(key);
     let confirmed = bench.call(Op::Confirm, &keys, &[]);
     assert_eq!(confirmed, [Value::BulkString(b"marked".into()), Value::Int(1), Value::Int(0)]);
+    for _ in 0..2 {
+        assert_eq!(word(&bench.call(Op::NotePayment, &[key("noted")], &["f pi_1"])), "noted");
+    }
+    let notes: Vec<String> = bench.redis.smembers(key("noted")).unwrap();
+    assert_eq!(notes, ["f pi_1"]);
 }
 
 fn provoke_audits(bench: &mut Bench) {

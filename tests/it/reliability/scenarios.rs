@@ -103,10 +103,8 @@ pub const SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "memory_full",
         fault: "Redis has no memory left (`maxmemory`)",
-        happens: "503 `store_full` for what needs memory. Releases and reads go on, and payments are applied. The event of one that names \
-                  its payment gets 503 all the same, because nothing can remember which order that payment is about; the provider sends \
-                  it again.",
-        tests: &["a_redis_that_is_read_only_or_full_gets_a_503_and_what_frees_units_still_works"],
+        happens: "503 `store_full` for what needs memory. Releases, reads and payments go on.",
+        tests: &["a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works"],
         run: run!(service::memory_full()),
     },
     Scenario {

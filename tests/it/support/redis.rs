@@ -226,6 +226,15 @@ impl ServerProcess {
         let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
 
+    /// Ends it, and keeps its files for one that is started in its place.
+    pub fn end_and_keep_folder(mut self) -> TempDir {
+        let kept = TempDir::with_prefix("fs").unwrap();
+        self.end();
+        std::fs::remove_dir(kept.path()).unwrap();
+        std::fs::rename(self.folder.path(), kept.path()).unwrap();
+        kept
+    }
+
     fn wait_until_it_listens(&mut self) {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
