@@ -15,6 +15,7 @@ use super::{
     dice::Dice,
     history::{History, Offer},
     nemesis,
+    services::Service,
     stage::{Stage, Topology},
 };
 
@@ -59,7 +60,7 @@ impl Plan {
             afterwards::read_end(&recorder, &offers).await
         });
         stage.check_invariants();
-        end.complaints = stage.services.iter().flat_map(|service| service.complaints()).collect();
+        end.complaints = stage.services.iter().flat_map(Service::complaints).collect();
         History {
             offers,
             calls: recorder.calls.take(),

@@ -55,6 +55,8 @@ pub struct Replay<'a> {
 pub struct Lived {
     pub states: Vec<State>,
     deadlines: Deadlines,
+    /// How many of them are waited for.
+    watched: usize,
     /// Calls that may take effect.
     open: Vec<usize>,
     /// What it was at earlier writes.
@@ -105,8 +107,13 @@ fn fits_real_time(history: &History, roster: &Roster, sale: usize) -> Option<Vio
 
 impl<'a> Replay<'a> {
     pub fn new(history: &'a History, roster: &'a Roster) -> Self {
-        let absent =
-            || Lived { states: vec![State::Absent], deadlines: Deadlines::default(), open: vec![], past: vec![] };
+        let absent = || Lived {
+            states: vec![State::Absent],
+            deadlines: Deadlines::default(),
+            watched: 0,
+            open: vec![],
+            past: vec![],
+        };
         let mut asked = HashMap::new();
         for call in &history.calls {
             if let Request::Restock { key, .. } = &call.request {
@@ -281,7 +288,9 @@ impl<'a> Replay<'a> {
                 figures.add(&states, *units, 1);
             }
         }
-        self.due.extend(lived.deadlines.edges().filter(|at| *at >= self.write / 1_000).map(|at| Reverse((at, life))));
+        // Each once, when it is new.
+        self.due.extend(lived.deadlines.edges_from(lived.watched).map(|at| Reverse((at, life))));
+        lived.watched = lived.deadlines.count();
         let old = std::mem::replace(&mut lived.states, states);
         lived.past.push((self.write, old));
     }

@@ -16,6 +16,8 @@ use super::{
 
 /// States that the search of one window may try. One that needs more is undecided.
 const TRIED_MAX: usize = 1_000;
+/// And those of all windows about a product.
+const TRIED_ALL_MAX: usize = 8_000;
 /// States with which a window may begin.
 const STARTS_MAX: usize = 64;
 
@@ -48,6 +50,7 @@ struct Search<'a> {
     is_repeated: Vec<bool>,
     /// The open calls of each life.
     open_of: HashMap<usize, Vec<usize>>,
+    tried: usize,
     /// How many calls of the window the best order has, and why no other fits behind it.
     best: (usize, Vec<String>),
 }
@@ -64,6 +67,7 @@ pub fn check(history: &History, roster: &Roster) -> (Searched, Option<Violation>
             early: Vec::new(),
             is_repeated: history.calls.iter().map(|call| may_have_been_repeated(history, call)).collect(),
             open_of: HashMap::new(),
+            tried: 0,
             best: (0, Vec::new()),
         };
         let (searched, violation) = search.run(offer.units);
@@ -167,10 +171,11 @@ impl Search<'_> {
                     stack.push((done, next.clone()));
                 }
             }
-            if tried.len() > TRIED_MAX {
+            if tried.len() > TRIED_MAX || self.tried + tried.len() > TRIED_ALL_MAX {
                 return None;
             }
         }
+        self.tried += tried.len();
         Some(ends)
     }
 
@@ -182,8 +187,8 @@ impl Search<'_> {
         let window = if self.history.has_other_clock {
             Window { from_ms: 0, to_ms: u64::MAX, answered_ms: u64::MAX }
         } else {
-            let [from_ms, to_ms] = [from_ns, call.end_ns].map(|ns| self.history.epoch_ms(ns));
-            Window { from_ms: from_ms.saturating_sub(SLACK_MS), to_ms: to_ms + SLACK_MS, answered_ms: to_ms }
+            let [begin, end] = [from_ns, call.end_ns].map(|ns| self.history.epoch_ms(ns));
+            Window { from_ms: begin.saturating_sub(SLACK_MS), to_ms: end + SLACK_MS, answered_ms: end }
         };
         let totals = self.totals(point, call);
         if matches!(call.request, Request::Hold { .. } | Request::ReadProduct { .. }) {
