@@ -86,16 +86,21 @@ impl Search<'_> {
         let about: Vec<_> = (0..calls.len()).filter(|number| self.is_about(*number)).collect();
         self.open =
             about.iter().copied().filter(|n| calls[*n].is_unknown() && may_change(&calls[*n].request)).collect();
+        // Nobody knows what a new primary has, so the search ends where one may have taken over. What was under way then may have
+        // taken effect before.
+        let end = self.history.faults.iter().filter(|span| span.may_lose()).map(|span| span.start_ns).min();
+        let is_cut = |number: &usize| end.is_some_and(|end| calls[*number].end_ns >= end);
+        let under_way =
+            about.iter().filter(|n| is_cut(n) && calls[**n].reply().is_some() && may_change(&calls[**n].request));
+        self.open.extend(under_way);
         for number in &self.open {
             if let Some(life) = self.roster.life_of[*number] {
                 self.open_of.entry(life).or_default().push(*number);
             }
         }
-        let mut known: Vec<_> = about.into_iter().filter(|number| calls[*number].reply().is_some()).collect();
+        let mut known: Vec<_> =
+            about.into_iter().filter(|number| calls[*number].reply().is_some() && !is_cut(number)).collect();
         known.sort_by_key(|number| calls[*number].start_ns);
-        // Nobody knows what a new primary has, so the search ends where one may have taken over.
-        let end = self.history.faults.iter().filter(|span| span.may_lose()).map(|span| span.start_ns).min();
-        known.retain(|number| end.is_none_or(|end| calls[*number].end_ns < end));
         let mut starts = BTreeSet::from([Point { totals: vec![units], lives: vec![], from_ns: 0 }]);
         let mut searched = Searched::default();
         for window in windows(calls, &known) {
