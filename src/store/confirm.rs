@@ -23,7 +23,8 @@ impl Store {
     /// `once_key` is the key of the event that was settled in this sale.
     pub(super) async fn confirm(&self, sale: &SaleId, once_key: String) -> Result<(), Failure> {
         let Some(confirms) = &self.confirms else { return Ok(()) };
-        if confirms.submit(sale, once_key).await? {
+        // The event is settled by now, so no failure may say that nothing was done.
+        if confirms.submit(sale, once_key).await.map_err(Failure::after_decision)? {
             return Ok(());
         }
         Err(Failure::unavailable("a server went away with the effect of a payment event; it must be sent again"))

@@ -37,8 +37,14 @@ impl Store {
             future::join(self.remember_payment(payment, &hold), self.decide_at(hold.clone(), event)).await;
         let (outcome, once_key) = decided?;
         let Some(outcome) = outcome else { return self.settle_without_sale(hold.sale(), event).await };
-        let has_settled_more = self.remembered_or_noted(remembered, payment, &hold).await?;
-        let outcome = if has_settled_more { self.after_all(outcome, &hold).await? } else { outcome };
+        // The event is settled by now, so no failure may say that nothing was done.
+        let noted = self.remembered_or_noted(remembered, payment, &hold).await;
+        let has_settled_more = noted.map_err(Failure::after_decision)?;
+        let outcome = if has_settled_more {
+            self.after_all(outcome, &hold).await.map_err(Failure::after_decision)?
+        } else {
+            outcome
+        };
         self.confirm(hold.sale(), once_key).await?;
         Ok(outcome)
     }

@@ -68,7 +68,7 @@ fn every_mutant_of_the_service_is_in_its_file_once() {
     }
 }
 
-/// CHAOS_MUTANTS=clock plants those with this word in their names.
+/// `CHAOS_MUTANTS=clock` plants those with this word in their names.
 #[test]
 #[ignore = "it builds another program and plays many runs: make chaos-mutants"]
 fn every_planted_bug_is_found() {
@@ -139,29 +139,18 @@ fn build() -> PathBuf {
     let started = Instant::now();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/chaos");
     let source = folder.join("source");
-    let _was_there = fs::remove_dir_all(&source);
     fs::create_dir_all(&source).unwrap();
+    let planted: Vec<_> = of_service();
     for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap().map(Result::unwrap) {
         let name = entry.file_name();
         if name == "src" {
-            copy(&entry.path(), &source.join(name));
+            copy(&entry.path(), &source.join(name), Path::new("src"), &planted);
         } else if ["Cargo.toml", "Cargo.lock"].iter().any(|file| name == *file) {
-            fs::copy(entry.path(), source.join(name)).unwrap();
+            write_new(&source.join(name), &fs::read(entry.path()).unwrap());
         } else if !name.to_string_lossy().starts_with('.') && name != "target" {
-            symlink(entry.path(), source.join(name)).unwrap();
+            let _is_there = symlink(entry.path(), source.join(name));
         }
     }
-    for mutant in of_service() {
-        let path = source.join(&mutant.file);
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, mutant.edit(&mutant.file, &text)).unwrap();
-    }
-    let lib = source.join("src/lib.rs");
-    let planted = format!(
-        "\n/// Whether this mistake was planted.\npub fn planted(name: &str) -> bool {{\n    \
-         std::env::var(\"{PLANTED_VARIABLE}\").is_ok_and(|planted| planted == name)\n}}\n"
-    );
-    fs::write(&lib, fs::read_to_string(&lib).unwrap() + &planted).unwrap();
     let built = folder.join("build");
     let status = Command::new("cargo")
         .args(["build", "--locked", "--bin", "flashsale"])
@@ -173,16 +162,35 @@ fn build() -> PathBuf {
     built.join("debug/flashsale")
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder of sources, with the mistakes in them. `name` is its path from the root.
+fn copy(from: &Path, to: &Path, name: &Path, mutants: &[Mutant]) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
+        let (to, name) = (to.join(entry.file_name()), name.join(entry.file_name()));
         if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
+            copy(&entry.path(), &to, &name, mutants);
+            continue;
         }
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let file = name.display().to_string();
+        let mut text = mutants.iter().fold(text, |text, mutant| mutant.edit(&file, &text));
+        if file == "src/lib.rs" {
+            let planted = format!(
+                "\n/// Whether this mistake was planted.\npub fn planted(name: &str) -> bool {{\n    \
+                 std::env::var(\"{PLANTED_VARIABLE}\").is_ok_and(|planted| planted == name)\n}}\n"
+            );
+            text.push_str(&planted);
+        }
+        write_new(&to, text.as_bytes());
     }
+}
+
+/// Leaves a file alone that has this text, so that nothing is built again for it.
+fn write_new(path: &Path, text: &[u8]) {
+    if fs::read(path).is_ok_and(|old| old == text) {
+        return;
+    }
+    fs::write(path, text).unwrap();
 }
 
 /// Writes the rows into the table, where those of mutants that were not played now stay.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::{
-    super::history::{Call, History, Outcome, Request},
+    super::history::{Call, FaultSpan, History, Outcome, Request},
     Violation,
     roster::Roster,
 };
@@ -49,7 +49,7 @@ fn conservation(history: &History) -> Vec<String> {
         }
         let total = offer.units + restocked;
         let has = (figure("total_stock"), available + held + pending + had);
-        let may_have_lost = history.faults.iter().any(|fault| fault.may_lose());
+        let may_have_lost = history.faults.iter().any(FaultSpan::may_lose);
         if has.0 != has.1 || !may_have_lost && has.0 != total {
             found.push(format!("product {}: of {total} units there are {}: {product}", offer.product, has.1));
         }
@@ -72,7 +72,7 @@ fn restocks(calls: &[Call], wanted: u64) -> BTreeMap<&str, i64> {
 
 /// A key has one hold, a hold id is given once, an event is applied once, and no key is refused as used for something else.
 fn once_each(history: &History) -> Vec<Violation> {
-    let may_lose = history.faults.iter().any(|fault| fault.may_lose());
+    let may_lose = history.faults.iter().any(FaultSpan::may_lose);
     let (mut holds, mut keys, mut events) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut found = Vec::new();
     for (number, call) in history.calls.iter().enumerate() {

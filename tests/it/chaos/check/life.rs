@@ -49,6 +49,7 @@ pub struct Deadlines(Vec<(u64, u64)>);
 
 /// The instants between which something was decided, in epoch milliseconds.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_field_names, reason = "the unit of an instant is the last part of its name")]
 pub struct Window {
     pub from_ms: u64,
     pub to_ms: u64,
@@ -88,9 +89,13 @@ impl Deadlines {
         by_ms.saturating_add(SLACK_MS) > self.0[due].0
     }
 
-    /// All instants at which one of them begins or ends to have passed.
-    pub fn edges(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().flat_map(|(from, to)| [*from, *to])
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The instants at which one of them, but for the first so many, begins or ends to have passed.
+    pub fn edges_from(&self, first: usize) -> impl Iterator<Item = u64> {
+        self.0[first..].iter().flat_map(|(from, to)| [*from, *to])
     }
 }
 
@@ -168,14 +173,12 @@ fn unanswered(request: &Request, state: State, deadlines: &mut Deadlines, (from,
             ("paid", State::Expired | State::Ended | State::Refunded) => {
                 vec![State::Sold, State::Refunded, State::Pending(soon(deadlines, from, to))]
             }
-            ("paid", State::Gone | State::Cancelled | State::Absent) => vec![State::Refunded],
-            ("processing", State::Held(_)) => vec![State::Pending(due(PAYMENT_MS))],
+            ("processing" | "refunded", State::Held(_)) => vec![State::Pending(due(PAYMENT_MS))],
             ("processing", State::Pending(old)) => vec![State::Pending(later(deadlines, old, to))],
             ("failed", State::Pending(_)) if payment.is_none() => vec![State::Ended],
             // Another payment, which does not fit, may be left to look at.
             ("refunded", State::Sold) => vec![State::Refunded, State::Pending(soon(deadlines, from, to))],
-            ("refunded", State::Held(_)) => vec![State::Pending(due(PAYMENT_MS))],
-            ("refunded", _) => vec![State::Refunded],
+            ("paid", State::Gone | State::Cancelled | State::Absent) | ("refunded", _) => vec![State::Refunded],
             _ => vec![],
         },
         _ => vec![],
@@ -209,7 +212,6 @@ fn of_state(call: &Call, reply: &Reply, state: State, deadlines: &mut Deadlines,
     match (&call.request, reply.status, &*reply.code) {
         (Request::Hold { .. }, 200 | 201, _) if reply.is_replayed => unchanged(state != State::Absent),
         (Request::Hold { .. }, 201, _) if state == State::Absent => held(reply, deadlines),
-        (Request::Hold { .. }, 201, _) => vec![],
         (Request::ReadHold { .. } | Request::Extend { .. }, 200, _) if reply.body["status"] == "converted" => {
             unchanged(state.is_order())
         }
@@ -287,12 +289,11 @@ fn fitting(reply: &Reply, status: &str, state: State, deadlines: &mut Deadlines,
         ("expired" | "refund_required", State::Pending(due)) if deadlines.may_have_passed(due, window.answered_ms) => {
             vec![state]
         }
+        // One that was made for a refund, after its hold was gone, says that it is expired. It has no units.
         ("paid", State::Sold)
         | ("cancelled", State::Cancelled | State::Ended)
-        | ("expired", State::Expired)
+        | ("expired", State::Expired | State::Refunded)
         | ("refund_required" | "refunded", State::Refunded) => vec![state],
-        // An order that was made for a refund, after its hold was gone: it has no units.
-        ("expired", State::Refunded) => vec![state],
         // An order in review that lapsed.
         ("refund_required", State::Expired) => vec![State::Refunded],
         _ => vec![],

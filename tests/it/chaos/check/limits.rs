@@ -15,10 +15,10 @@ struct Limit<'a> {
     of: &'a Offer,
 }
 
-pub fn check(replay: &Replay<'_>, call: &Call, reply: &Reply) -> Result<(), String> {
+pub fn check(model: &Replay<'_>, call: &Call, reply: &Reply) -> Result<(), String> {
     let Request::Hold { lines, customer, .. } = &call.request else { return Ok(()) };
     let is_new = reply.status == 201 && !reply.is_replayed;
-    let all = limits(replay, lines, customer.as_deref());
+    let all = limits(model, lines, customer.as_deref());
     if is_new && customer.is_none() && !all.is_empty() {
         return Err("a hold without a customer was taken where a limit counts".to_owned());
     }
@@ -41,20 +41,20 @@ pub fn check(replay: &Replay<'_>, call: &Call, reply: &Reply) -> Result<(), Stri
     Ok(())
 }
 
-fn limits<'a>(replay: &Replay<'a>, lines: &[(u64, i64)], customer: Option<&str>) -> Vec<Limit<'a>> {
+fn limits<'a>(model: &Replay<'a>, lines: &[(u64, i64)], customer: Option<&str>) -> Vec<Limit<'a>> {
     let has = |product: u64| {
-        let figures = customer.and_then(|customer| replay.customers.get(&(customer, product)));
+        let figures = customer.and_then(|customer| model.customers.get(&(customer, product)));
         figures.map_or((0, 0), |figures| figures.taken)
     };
-    let offers = &replay.history.offers;
+    let offers = &model.history.offers;
     let mut all = Vec::new();
     for (product, units) in lines {
-        let of = replay.history.offer(*product);
+        let of = model.history.offer(*product);
         if let Some(most) = of.most {
             all.push(Limit { name: "product", most, has: has(*product), wanted: *units, of });
         }
     }
-    let first = replay.history.offer(lines[0].0);
+    let first = model.history.offer(lines[0].0);
     if let Some(most) = first.most_of_sale {
         let of_sale: Vec<_> =
             offers.iter().filter(|offer| offer.sale == first.sale).map(|offer| offer.product).collect();

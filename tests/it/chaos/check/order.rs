@@ -29,8 +29,9 @@ enum Step {
     Begins(usize),
 }
 
-/// By write; then decisions of its batch by their place, then what only reads, then what may follow.
-type Place = (u64, u8, u64, u64);
+/// By write; then decisions of its batch by their place, then what only reads, then what may follow. Of several with one place, the
+/// one that wrote comes first, and the others found what it left.
+type Place = (u64, u8, u64, bool, u64);
 
 pub struct Replay<'a> {
     pub history: &'a History,
@@ -55,6 +56,8 @@ pub struct Replay<'a> {
 pub struct Lived {
     pub states: Vec<State>,
     deadlines: Deadlines,
+    /// How many of them are waited for.
+    watched: usize,
     /// Calls that may take effect.
     open: Vec<usize>,
     /// What it was at earlier writes.
@@ -105,8 +108,13 @@ fn fits_real_time(history: &History, roster: &Roster, sale: usize) -> Option<Vio
 
 impl<'a> Replay<'a> {
     pub fn new(history: &'a History, roster: &'a Roster) -> Self {
-        let absent =
-            || Lived { states: vec![State::Absent], deadlines: Deadlines::default(), open: vec![], past: vec![] };
+        let absent = || Lived {
+            states: vec![State::Absent],
+            deadlines: Deadlines::default(),
+            watched: 0,
+            open: vec![],
+            past: vec![],
+        };
         let mut asked = HashMap::new();
         for call in &history.calls {
             if let Request::Restock { key, .. } = &call.request {
@@ -181,16 +189,16 @@ impl<'a> Replay<'a> {
             let call = &calls[number];
             if let Some((write, index)) = sequence(call) {
                 let class = if may_change(&call.request) { 1 } else { 2 };
-                steps.push(((write, class, index, call.start_ns), Step::Decided(number)));
+                steps.push(((write, class, index, !has_written(call), call.start_ns), Step::Decided(number)));
             }
             if may_change(&call.request) && (call.is_unknown() || may_have_been_repeated(self.history, call)) {
-                steps.push(((write_before(call.start_ns), 3, 0, call.start_ns), Step::Begins(number)));
+                steps.push(((write_before(call.start_ns), 3, 0, false, call.start_ns), Step::Begins(number)));
             }
         }
         for at_ns in self.history.faults.iter().filter_map(|span| span.lost_at_ns) {
             // Writes of the old server came before this, and those of the new one come after.
             let write = self.history.epoch_ms(at_ns) * 1_000 + 500_000;
-            steps.push(((write, 0, 0, 0), Step::Loss(write - LAG_US)));
+            steps.push(((write, 0, 0, false, 0), Step::Loss(write - LAG_US)));
         }
         steps
     }
@@ -281,7 +289,9 @@ impl<'a> Replay<'a> {
                 figures.add(&states, *units, 1);
             }
         }
-        self.due.extend(lived.deadlines.edges().filter(|at| *at >= self.write / 1_000).map(|at| Reverse((at, life))));
+        // Each once, when it is new.
+        self.due.extend(lived.deadlines.edges_from(lived.watched).map(|at| Reverse((at, life))));
+        lived.watched = lived.deadlines.count();
         let old = std::mem::replace(&mut lived.states, states);
         lived.past.push((self.write, old));
     }
@@ -329,6 +339,12 @@ impl<'a> Replay<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether the answer says that this very call changed something.
+fn has_written(call: &Call) -> bool {
+    let is_new = |status: u16| status == 201 || status == 204;
+    call.reply().is_some_and(|reply| is_new(reply.status) && !reply.is_replayed || reply.body["outcome"] == "applied")
 }
 
 /// The products that an answer may say something about.

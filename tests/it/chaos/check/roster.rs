@@ -91,8 +91,11 @@ impl Roster {
         let order = [reply.text("id"), reply.text("order_id"), reply.body["order"]["id"].as_str().unwrap_or_default()];
         let Some(order) = order.into_iter().find(|id| id.starts_with("order_")) else { return };
         let hold = match &call.request {
-            Request::Order { hold } | Request::ReadHold { hold } | Request::Release { hold } => hold,
-            Request::Extend { hold, .. } | Request::Event { target: Target::Hold(hold), .. } => hold,
+            Request::Order { hold }
+            | Request::ReadHold { hold }
+            | Request::Release { hold }
+            | Request::Extend { hold, .. }
+            | Request::Event { target: Target::Hold(hold), .. } => hold,
             _ => reply.text("hold_id"),
         };
         if let Some(life) = self.by_id.get(hold) {
@@ -116,10 +119,14 @@ impl Roster {
                     life
                 });
             }
-            Request::ReadHold { hold } | Request::Release { hold } | Request::Extend { hold, .. } => hold,
-            Request::Order { hold } | Request::Event { target: Target::Hold(hold), .. } => hold,
-            Request::ReadOrder { order } | Request::Cancel { order } | Request::StartPayment { order } => order,
-            Request::Event { target: Target::Order(order), .. } => order,
+            Request::ReadHold { hold: id }
+            | Request::Release { hold: id }
+            | Request::Extend { hold: id, .. }
+            | Request::Order { hold: id }
+            | Request::ReadOrder { order: id }
+            | Request::Cancel { order: id }
+            | Request::StartPayment { order: id }
+            | Request::Event { target: Target::Hold(id) | Target::Order(id), .. } => id,
             Request::ReadProduct { .. } | Request::Restock { .. } => return None,
         };
         self.by_id.get(id).copied()

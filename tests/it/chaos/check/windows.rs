@@ -16,6 +16,8 @@ use super::{
 
 /// States that the search of one window may try. One that needs more is undecided.
 const TRIED_MAX: usize = 1_000;
+/// And those of all windows about a product.
+const TRIED_ALL_MAX: usize = 8_000;
 /// States with which a window may begin.
 const STARTS_MAX: usize = 64;
 
@@ -48,6 +50,7 @@ struct Search<'a> {
     is_repeated: Vec<bool>,
     /// The open calls of each life.
     open_of: HashMap<usize, Vec<usize>>,
+    tried: usize,
     /// How many calls of the window the best order has, and why no other fits behind it.
     best: (usize, Vec<String>),
 }
@@ -64,6 +67,7 @@ pub fn check(history: &History, roster: &Roster) -> (Searched, Option<Violation>
             early: Vec::new(),
             is_repeated: history.calls.iter().map(|call| may_have_been_repeated(history, call)).collect(),
             open_of: HashMap::new(),
+            tried: 0,
             best: (0, Vec::new()),
         };
         let (searched, violation) = search.run(offer.units);
@@ -82,16 +86,21 @@ impl Search<'_> {
         let about: Vec<_> = (0..calls.len()).filter(|number| self.is_about(*number)).collect();
         self.open =
             about.iter().copied().filter(|n| calls[*n].is_unknown() && may_change(&calls[*n].request)).collect();
+        // Nobody knows what a new primary has, so the search ends where one may have taken over. What was under way then may have
+        // taken effect before.
+        let end = self.history.faults.iter().filter(|span| span.may_lose()).map(|span| span.start_ns).min();
+        let is_cut = |number: &usize| end.is_some_and(|end| calls[*number].end_ns >= end);
+        let under_way =
+            about.iter().filter(|n| is_cut(n) && calls[**n].reply().is_some() && may_change(&calls[**n].request));
+        self.open.extend(under_way);
         for number in &self.open {
             if let Some(life) = self.roster.life_of[*number] {
                 self.open_of.entry(life).or_default().push(*number);
             }
         }
-        let mut known: Vec<_> = about.into_iter().filter(|number| calls[*number].reply().is_some()).collect();
+        let mut known: Vec<_> =
+            about.into_iter().filter(|number| calls[*number].reply().is_some() && !is_cut(number)).collect();
         known.sort_by_key(|number| calls[*number].start_ns);
-        // Nobody knows what a new primary has, so the search ends where one may have taken over.
-        let end = self.history.faults.iter().filter(|span| span.may_lose()).map(|span| span.start_ns).min();
-        known.retain(|number| end.is_none_or(|end| calls[*number].end_ns < end));
         let mut starts = BTreeSet::from([Point { totals: vec![units], lives: vec![], from_ns: 0 }]);
         let mut searched = Searched::default();
         for window in windows(calls, &known) {
@@ -167,10 +176,11 @@ impl Search<'_> {
                     stack.push((done, next.clone()));
                 }
             }
-            if tried.len() > TRIED_MAX {
+            if tried.len() > TRIED_MAX || self.tried + tried.len() > TRIED_ALL_MAX {
                 return None;
             }
         }
+        self.tried += tried.len();
         Some(ends)
     }
 
@@ -182,8 +192,8 @@ impl Search<'_> {
         let window = if self.history.has_other_clock {
             Window { from_ms: 0, to_ms: u64::MAX, answered_ms: u64::MAX }
         } else {
-            let [from_ms, to_ms] = [from_ns, call.end_ns].map(|ns| self.history.epoch_ms(ns));
-            Window { from_ms: from_ms.saturating_sub(SLACK_MS), to_ms: to_ms + SLACK_MS, answered_ms: to_ms }
+            let [begin, end] = [from_ns, call.end_ns].map(|ns| self.history.epoch_ms(ns));
+            Window { from_ms: begin.saturating_sub(SLACK_MS), to_ms: end + SLACK_MS, answered_ms: end }
         };
         let totals = self.totals(point, call);
         if matches!(call.request, Request::Hold { .. } | Request::ReadProduct { .. }) {
