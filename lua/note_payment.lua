@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- note_payment: keeps beside an order that the directory of payments does not know yet which payment is its own. Money came, so the
--- note is kept also where there is no memory left.
+-- note_payment: keeps beside an order which payment is its own, while the directory of payments cannot say so. Money came,
+-- so the note is kept also where there is no memory left.
 --
 -- uses   nothing
 -- KEYS   1 noted SET
