@@ -312,7 +312,8 @@ async fn units_are_added_and_taken_away_wherever_they_are() {
 
 #[tokio::test]
 async fn terms_that_change_are_the_same_in_all_shards_when_the_answer_comes() {
-    let app = spread(6, 60).await;
+    // For a second, each look at the price takes one.
+    let app = spread(6, 60_000).await;
     let patch = async |path: &str, body: Value| {
         let answer = app.admin(Method::PATCH, path, body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
