@@ -15,6 +15,9 @@ if #KEYS ~= 1 or #ARGV ~= 1 then
   return redis.error_reply('ERR note_payment: wrong number of keys or arguments')
 end
 
+-- facts
+local is_noted = redis.call('SISMEMBER', noted_key, note) == 1
+
 -- effects
-redis.call('SADD', noted_key, note)
+if not is_noted then redis.call('SADD', noted_key, note) end
 return { 'noted' }

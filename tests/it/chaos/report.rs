@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
@@ -12,6 +13,9 @@ use super::{
     history::History,
     play::Plan,
 };
+
+/// So many runs are worth a line in RELIABILITY.md.
+const MANY: usize = 100;
 
 /// Calls that are printed beside those that show a violation.
 const AROUND: usize = 12;
@@ -134,9 +138,18 @@ impl Sum {
         self.undecided += run.undecided;
     }
 
+    /// Prints the sum. One of many runs is kept for RELIABILITY.md.
     pub fn print(&self, took: Duration) {
-        println!(
-            "chaos: {} runs, {} with violations; {} calls, {} of unknown outcome, {} faults, {} holds lost in fail-overs, {} windows \
+        let text = self.text(took);
+        println!("chaos: {text}");
+        if self.runs >= MANY {
+            fs::write("tests/it/chaos/sum.txt", format!("{text}\n")).unwrap();
+        }
+    }
+
+    fn text(&self, took: Duration) -> String {
+        format!(
+            "{} runs, {} with violations; {} calls, {} of unknown outcome, {} faults, {} holds lost in fail-overs, {} windows \
              searched and {} left undecided, in {:.0} s",
             self.runs,
             self.failed,
@@ -147,6 +160,6 @@ impl Sum {
             self.windows,
             self.undecided,
             took.as_secs_f64()
-        );
+        )
     }
 }
