@@ -214,7 +214,7 @@ fn kept(bench: &mut Bench) -> BTreeMap<String, String> {
             "hash" => {
                 let mut fields = redis.hgetall::<_, BTreeMap<String, String>>(&name).unwrap();
                 // One call is one write, and several are several.
-                fields.remove("last_write");
+                ["last_write", "last_freed"].iter().for_each(|name| _ = fields.remove(*name));
                 format!("{fields:?}")
             }
             "zset" => format!("{:?}", redis.zrange_withscores::<_, Vec<(String, f64)>>(&name, 0, -1).unwrap()),
