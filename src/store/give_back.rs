@@ -4,14 +4,18 @@
 //! A hold with an idempotency key is not among them: its caller asks again, and finds it.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{OnceCell, RefCell},
     collections::VecDeque,
     mem,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, task::spawn_local, time::sleep_until};
+use tokio::{
+    sync::Notify,
+    task::{JoinHandle, spawn_local},
+    time::sleep_until,
+};
 
 use super::{Failure, ServiceTerms, Store, ids::IdPart, redis::runner::Runner, release};
 use crate::domain::ids::SaleId;
@@ -28,8 +32,18 @@ const TRIED_MAX: Duration = Duration::from_mins(15);
 pub(super) struct LostHolds {
     waiting: RefCell<VecDeque<Lost>>,
     came: Notify,
-    /// Whether the task runs that gives them back.
-    runs: Cell<bool>,
+}
+
+/// The task that gives them back. It ends with the store.
+#[derive(Default)]
+pub(super) struct GiveBack(OnceCell<JoinHandle<()>>);
+
+impl Drop for GiveBack {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.get() {
+            task.abort();
+        }
+    }
 }
 
 struct Lost {
@@ -63,10 +77,10 @@ impl Drop for Asked<'_> {
 impl Store {
     /// To be kept until the caller has the answer.
     pub(super) fn asked<'a>(&'a self, sale: &'a SaleId, key: IdPart) -> Asked<'a> {
-        if !self.lost_holds.runs.replace(true) {
+        self.give_back.0.get_or_init(|| {
             let (lost, runner) = (Rc::clone(&self.lost_holds), Rc::clone(&self.runner));
-            spawn_local(give_back(lost, runner, self.terms));
-        }
+            spawn_local(give_back(lost, runner, self.terms))
+        });
         Asked { store: self, sale, key }
     }
 }

@@ -129,7 +129,7 @@ pub use self::{
 use self::{
     confirm::Confirms,
     figures::Counters,
-    give_back::LostHolds,
+    give_back::{GiveBack, LostHolds},
     hold::Holds,
     joined::Joined,
     known_products::KnownProducts,
@@ -163,6 +163,7 @@ pub struct Store {
     /// Held by the one audit of all workers.
     audits: Arc<Mutex<()>>,
     lost_holds: Rc<LostHolds>,
+    give_back: GiveBack,
     /// The longest that a call waits for its turn, and then for Redis.
     call_max: Duration,
     /// Readers that wait for events.
@@ -197,6 +198,7 @@ impl Store {
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: confirms.clone(),
             lost_holds: Rc::default(),
+            give_back: GiveBack::default(),
             call_max: limits.call,
             waits: Waits::new(Rc::clone(&runner)),
             product_lists: Joined::new(limits.queue_max),
