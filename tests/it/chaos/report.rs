@@ -121,7 +121,7 @@ fn explain(plan: Plan, history: &History, verdict: &Verdict, first: &Violation) 
     }
     if let Ok(folder) = std::env::var("FLASHSALE_CHAOS_HISTORY") {
         let lines: Vec<_> = history.calls.iter().map(|call| format!("{call}\n")).collect();
-        std::fs::write(format!("{folder}/{}", plan.seed), lines.concat()).unwrap();
+        fs::write(format!("{folder}/{}", plan.seed), lines.concat()).unwrap();
     }
     println!("{}", repeat(plan));
 }
