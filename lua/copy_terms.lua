@@ -24,15 +24,7 @@ local function pairs_from(first, count)
   return { unpack(ARGV, first, first + 2 * count - 1) }
 end
 
--- What a shard has for itself.
-local OWN = { last_write = true, last_freed = true, copied = true, shards = true }
-local sale_terms, next_pair = {}, FIELDS + 2 * of_sale
-for i = FIELDS, next_pair - 1, 2 do
-  if not OWN[ARGV[i]] then
-    sale_terms[#sale_terms + 1] = ARGV[i]
-    sale_terms[#sale_terms + 1] = ARGV[i + 1]
-  end
-end
+local sale_terms, next_pair = pairs_from(FIELDS, of_sale), FIELDS + 2 * of_sale
 local product_terms = pairs_from(next_pair, of_product)
 local record = { unpack(ARGV, next_pair + 2 * of_product) }
 

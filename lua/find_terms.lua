@@ -18,6 +18,9 @@ if #KEYS ~= 2 + #ARGV or #ARGV > 1 then
   return redis.error_reply('ERR find_terms: wrong number of keys or arguments')
 end
 
+-- What a shard has for itself.
+local OWN = { last_write = true, last_freed = true, copied = true, shards = true }
+
 -- facts
 local last_write, exists = unpack(redis.call('HMGET', sale_key, 'last_write', 'hold_ms'))
 local product = {}
@@ -29,10 +32,18 @@ for _, name in ipairs(id and { 'price', 'earlier_prices', 'max_per_hold', 'rules
   end
 end
 
+local sale, stored = {}, redis.call('HGETALL', sale_key)
+for i = 1, #stored, 2 do
+  if not OWN[stored[i]] then
+    sale[#sale + 1] = stored[i]
+    sale[#sale + 1] = stored[i + 1]
+  end
+end
+
 -- decision
 if not exists then return { 'sale_not_found' } end
 if id and #product == 0 then return { 'product_not_found' } end
-local reply = { 'terms', last_write, redis.call('HGETALL', sale_key) }
+local reply = { 'terms', last_write, sale }
 if id then
   reply[4] = product
   reply[5] = redis.call('HGETALL', product_key)

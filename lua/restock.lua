@@ -1,6 +1,6 @@
 #!lua
 -- restock: changes how many units of a product there are, by so many or to so many, while it sells.
--- Of a spread sale the first shard is asked: there units come and go.
+-- The first shard of a spread sale is asked: there units come and go.
 --
 -- uses   clock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,

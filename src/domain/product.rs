@@ -65,7 +65,7 @@ pub struct NewProduct {
     pub id: Option<ProductId>,
     /// `None`: the product gets a sale of its own.
     pub sale: Option<SaleId>,
-    /// Of a sale of its own. A sale that the product names has its own number.
+    /// Slots of a sale that is made for it. One that it names has its own number.
     pub shards: Shards,
     pub name: Name,
     pub sku: Option<Sku>,

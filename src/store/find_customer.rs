@@ -64,7 +64,7 @@ impl Store {
         Ok(FindCustomerOutcome::Found(answer))
     }
 
-    /// Of each sale the shard of the customer, by the names of the sales.
+    /// The shard of the customer in each sale, by the names of the sales.
     async fn shards_for(&self, customer: &CustomerId, all: Vec<SaleId>) -> Result<Vec<SaleId>, Failure> {
         let mut is_spread: BTreeMap<SaleId, bool> = BTreeMap::new();
         for shard in all {

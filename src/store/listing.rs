@@ -10,7 +10,7 @@ use crate::domain::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     pub sale: SaleId,
-    /// Of the sale.
+    /// Slots of the sale.
     pub shards: Shards,
     pub sku: Option<Sku>,
 }

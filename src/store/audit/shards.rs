@@ -10,9 +10,6 @@ use crate::{
     store::{Failure, Store, find_terms::SharedTerms},
 };
 
-/// Fields that each shard has for itself.
-const OWN: [&str; 4] = ["last_write", "last_freed", "copied", "shards"];
-
 impl Store {
     /// One audit for each sale, of all its shards.
     pub(super) async fn as_wholes(&self, audits: Vec<SaleAudit>) -> Result<Vec<SaleAudit>, Failure> {
@@ -82,8 +79,7 @@ impl Store {
 /// The terms of a sale are compared once, without those of its products.
 fn is_same(own: &SharedTerms, right: &SharedTerms) -> bool {
     let sorted = |terms: &SharedTerms| -> BTreeSet<(String, String)> {
-        let all = terms.sale.iter().filter(|(field, _)| !OWN.contains(field));
-        let all = all.chain(terms.product.iter()).chain(terms.record.iter());
+        let all = terms.sale.iter().chain(terms.product.iter()).chain(terms.record.iter());
         all.map(|(field, value)| (field.to_owned(), value.to_owned())).collect()
     };
     sorted(own) == sorted(right)

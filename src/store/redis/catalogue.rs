@@ -116,6 +116,7 @@ pub struct Script {
     pub source: String,
     pub sha: String,
     pub resend: bool,
+    is_of_sale: bool,
     /// Behind its reply comes the number of the last write of the sale.
     pub is_numbered: bool,
 }
@@ -184,20 +185,15 @@ impl Catalogue {
 }
 
 impl Script {
-    fn of(name: &'static str, source: String, resend: bool) -> Self {
-        let sha = Hashed::new(&source).get_hash().to_owned();
-        Self { name, source, sha, resend, is_numbered: false }
-    }
-
-    /// One without a clock is about no sale.
     fn numbered(self) -> Self {
-        if !self.source.contains(fragment("clock")) {
+        if !self.is_of_sale {
             return self;
         }
         let [front, back] = NUMBERED;
         let (shebang, body) = self.source.split_once('\n').unwrap_or((&self.source, ""));
         let source = format!("{shebang}\n{front}{body}{back}");
-        Self { is_numbered: true, ..Self::of(self.name, source, self.resend) }
+        let sha = Hashed::new(&source).get_hash().to_owned();
+        Self { source, sha, is_numbered: true, ..self }
     }
 }
 
@@ -215,7 +211,10 @@ fn join(entry: &Entry, edit: impl Fn(&str, &str) -> String) -> Script {
         source.push_str(&edit(&format!("lib/{name}.lua"), fragment(name)));
     }
     source.push_str(body);
-    Script::of(entry.name, source, entry.resend)
+    let sha = Hashed::new(&source).get_hash().to_owned();
+    // All that a script does with a sale has a time.
+    let is_of_sale = uses(body).any(|name| name == "clock");
+    Script { name: entry.name, source, sha, resend: entry.resend, is_of_sale, is_numbered: false }
 }
 
 /// The fragments that a header names, in its order: `-- uses   clock, units`.

@@ -4,7 +4,7 @@
 use std::{cell::Cell, fmt, future::Future};
 
 tokio::task_local! {
-    /// Of the request that this task answers.
+    /// The place of the last decision about the request that this task answers.
     static LAST: Cell<Option<Sequence>>;
 }
 

@@ -22,8 +22,9 @@ impl SaleReference {
         self.reclaim();
         let said = self.said_by(event);
         if let Some((earlier, earlier_said)) = self.event_keys.get(&(event.key, event.status)) {
-            let same =
-                Event { key: 0, ..earlier.clone() } == Event { key: 0, ..event.clone() } && *earlier_said == said;
+            // What is said counts: less than nothing is nothing too.
+            let alike = |event: &Event| Event { key: 0, amount: Amount::Missing, ..event.clone() };
+            let same = alike(earlier) == alike(event) && *earlier_said == said;
             return if same { format!("duplicate {}", self.order_text(at)) } else { "idempotency_key_reused".into() };
         }
         let outcome = self.effect(event, said);

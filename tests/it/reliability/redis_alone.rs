@@ -24,7 +24,7 @@ pub const PAUSE: Duration = Duration::from_millis(10);
 /// Before a fault and after it, so that it hits a service in full swing.
 pub const CALM: Duration = Duration::from_secs(2);
 
-/// Of the first product, and of the others too.
+/// Units of the first product, and of the others too.
 pub const BUYERS: [Buyer; 6] =
     [Buyer::Buys(1), Buyer::Buys(1), Buyer::Buys(1), Buyer::Holds(1), Buyer::Holds(1), Buyer::Holds(1)];
 

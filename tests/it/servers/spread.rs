@@ -1,7 +1,7 @@
 //! One hot product over several slots of a cluster: its sale is spread over the primaries.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::shop::{QUICK, Shop};
 use crate::support::{
     app::Answer,
-    cluster::{Cluster, info},
+    cluster::{Cluster, Sentinels, connect_with, info},
     eventually,
     redis::signal_process,
 };
@@ -121,6 +121,31 @@ async fn while_the_server_of_a_shard_is_away_others_buy_and_nobody_hears_that_al
     shop.audit().await;
     drop(shop);
     cluster.check_invariants();
+}
+
+#[tokio::test]
+async fn a_loan_is_on_a_replica_before_its_units_can_be_held_where_payments_must_be() {
+    let sentinels = Sentinels::start(1, 3, &[], None);
+    let settings = [QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")];
+    let shop = Shop::open(&sentinels.url(""), &settings);
+    offer(&shop, 3, 3).await;
+    let all_three = async || shop.post("/api/holds", json!({"product_id": 1, "quantity": 3})).await;
+    let mut redis = connect_with(sentinels.primary(), "");
+    let shards: BTreeSet<String> = redis.smembers("fs1:{:all}:sales").unwrap();
+    let mut borrowed = || -> i64 {
+        let loans = shards.iter().map(|shard| redis.hgetall(format!("fs1:{{{shard}}}:loans")).unwrap());
+        let loans: Vec<BTreeMap<String, i64>> = loans.collect();
+        loans.iter().flatten().filter(|(name, _)| name.contains(":borrowed:")).map(|(_, units)| units).sum()
+    };
+    assert_eq!(borrowed(), 2, "each shard has a unit");
+    signal_process(sentinels.servers[1].pid(), "STOP");
+    let refused = all_three().await;
+    let lent = borrowed();
+    signal_process(sentinels.servers[1].pid(), "CONT");
+    assert_eq!((refused.status, lent), (503, 2), "{refused:?}");
+    eventually("the loan goes on", async || all_three().await.status == 201).await;
+    assert!(borrowed() >= 4, "two units came to the third");
+    shop.audit().await;
 }
 
 /// Not a test: `cargo test --release --test it holds_over_one_slot_and_over_three -- --ignored --nocapture`. Only ratios of one run

@@ -86,7 +86,8 @@ impl Cluster {
 
     pub fn wait_until_it_works(&self) {
         for server in &self.servers {
-            wait(|| is_ok(server.port));
+            // A server that has not heard of some slots yet is content, where not all of them are demanded.
+            wait(|| is_ok(server.port) && cluster_info(server.port).contains("cluster_slots_ok:16384"));
         }
         for n in self.primaries..self.servers.len() {
             wait(|| info(self.servers[n].port, "replication", "master_link_status") == "up");
@@ -316,11 +317,19 @@ pub fn run(connection: &mut redis::Connection, command: &str) -> Value {
 
 /// Whether the server sees a working cluster.
 pub fn is_ok(port: u16) -> bool {
-    let Ok(client) = redis::Client::open(format!("redis://127.0.0.1:{port}")) else { return false };
-    let Ok(mut connection) = client.get_connection_with_timeout(Duration::from_millis(500)) else { return false };
-    let _set = connection.set_read_timeout(Some(Duration::from_millis(500)));
-    let info: redis::RedisResult<String> = redis::cmd("CLUSTER").arg("INFO").query(&mut connection);
-    info.is_ok_and(|info| info.contains("cluster_state:ok"))
+    cluster_info(port).contains("cluster_state:ok")
+}
+
+/// What a server says of the cluster, or nothing.
+fn cluster_info(port: u16) -> String {
+    let ask = || {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
+        let mut connection = client.get_connection_with_timeout(Duration::from_millis(500))?;
+        connection.set_read_timeout(Some(Duration::from_millis(500)))?;
+        redis::cmd("CLUSTER").arg("INFO").query(&mut connection)
+    };
+    let info: redis::RedisResult<String> = ask();
+    info.unwrap_or_default()
 }
 
 pub fn info(port: u16, section: &str, name: &str) -> String {

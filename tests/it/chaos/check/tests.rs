@@ -16,6 +16,7 @@ const LATER: &str = "2027-06-01T00:00:00.000Z";
 
 /// A history that is true: a sale of one product of so many units, decided one call after another, each of them under way for longer
 /// than its decision takes.
+#[derive(Clone)]
 struct Truth {
     calls: Vec<Call>,
     now_us: u64,
@@ -101,6 +102,13 @@ impl Truth {
         self.push(Request::ReadProduct { product: 1 }, 200, body, false);
     }
 
+    fn restock(&mut self, key: &str, delta: i64) {
+        self.total += delta;
+        self.available += delta;
+        let request = Request::Restock { product: 1, delta, key: key.to_owned() };
+        self.push(request, 200, json!({"total_stock": self.total}), true);
+    }
+
     /// The history, and the end that such a one has when all holds have lapsed.
     fn history(self) -> History {
         let offer = Offer { product: 1, sale: "east".to_owned(), units: self.total, most: None, most_of_sale: None };
@@ -184,6 +192,33 @@ fn an_answer_of_unknown_outcome_explains_what_others_see_and_no_more() {
     assert!(check(&history(3)).violations.is_empty(), "it was done");
     assert!(check(&history(5)).violations.is_empty(), "it was not done");
     refused_by_both(history(2), "more than it");
+}
+
+#[test]
+fn a_restock_that_is_asked_for_again_counts_where_the_answers_say_whatever_its_own_answer_looks_like() {
+    let mut truth = Truth::of_units(21);
+    let asked = [("a", 1), ("b", -1), ("c", -1)];
+    for (key, delta) in asked {
+        truth.restock(key, delta);
+        truth.calls.last_mut().unwrap().outcome = Outcome::NotDone("store_full".to_owned());
+    }
+    truth.total = 21;
+    for (key, delta) in asked {
+        truth.restock(key, delta);
+    }
+    // The second came while the first was under way. By itself, its answer could be that of a repetition before it.
+    let first_end_ns = truth.calls[3].end_ns;
+    truth.calls[4].start_ns = first_end_ns - 10;
+    let history = |truth: Truth| {
+        let mut history = truth.history();
+        history.offers[0].units = 21;
+        without_sequences(history)
+    };
+    let mut lie = history(truth.clone());
+    reply_of(&mut lie.calls[5]).body["total_stock"] = json!(19);
+    assert_eq!(rules(&check(&lie)), ["windows"]);
+    let verdict = check(&history(truth));
+    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
 }
 
 #[test]

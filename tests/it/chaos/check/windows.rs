@@ -46,7 +46,7 @@ struct Search<'a> {
     open: Vec<usize>,
     /// Calls whose answers are yet to come in an order that is tried, and which may have taken effect.
     early: Vec<usize>,
-    /// Of all calls, whether they may have been sent twice.
+    /// Whether each of all calls may have been sent twice.
     is_repeated: Vec<bool>,
     /// The open calls of each life.
     open_of: HashMap<usize, Vec<usize>>,
@@ -166,8 +166,10 @@ impl Search<'_> {
             if next.is_empty() && count >= self.best.0 {
                 self.best = (count, why);
             }
-            // One that fits now and changes nothing may as well come now: no other order is better.
-            let unchanged = next.iter().position(|(_, next)| *next == point);
+            // One that fits now and changes nothing may as well come now: no other order is better. But a restock that reads like a
+            // repetition here may be the one that counts elsewhere.
+            let is_settled = |at: usize| !matches!(calls[window[at]].request, Request::Restock { .. });
+            let unchanged = next.iter().position(|(at, next)| *next == point && is_settled(*at));
             let chosen = unchanged.map_or(&next[..], |only| &next[only..=only]);
             for (at, next) in chosen {
                 let mut done = done.clone();
