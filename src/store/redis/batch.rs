@@ -164,9 +164,9 @@ impl<W: Work> Batcher<W> {
                 () = sleep_until(alarm.into()) => self.time_out(key, &mut waiters),
             }
         };
-        let answers = reply.and_then(|Decided { word, reply, write }| {
+        let answers = reply.and_then(|Decided { word, reply, sequence }| {
             let answers = self.work.read(key, items, &word, reply)?;
-            let sequence = move |place| write.map(|write| Sequence { write, place });
+            let sequence = move |place| sequence.map(|first| first.at(place));
             Ok(answers.into_iter().enumerate().map(move |(place, answer)| (answer, sequence(place))))
         });
         // The waiters whose time was up were in front.

@@ -117,7 +117,7 @@ pub struct Script {
     pub sha: String,
     pub resend: bool,
     is_of_sale: bool,
-    /// Behind its reply comes the number of the last write of the sale.
+    /// Behind its reply come the number of the last write of the sale, and whether the call made it.
     pub is_numbered: bool,
 }
 
@@ -125,8 +125,12 @@ pub struct Script {
 const NUMBERED: [&str; 2] = [
     "local function decided()\n",
     "end\n\
+     local before = redis.call('HGET', KEYS[1], 'last_write')\n\
      local reply = decided()\n\
-     if not reply.err then reply[#reply + 1] = redis.call('HGET', KEYS[1], 'last_write') or '0' end\n\
+     if reply.err then return reply end\n\
+     local last_write = redis.call('HGET', KEYS[1], 'last_write')\n\
+     reply[#reply + 1] = last_write ~= before and 1 or 0\n\
+     reply[#reply + 1] = last_write or '0'\n\
      return reply\n",
 ];
 

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::error::Failure;
+use super::{error::Failure, sequence::Sequence};
 use crate::domain::ids::SaleId;
 
 /// The values of a reply that were not read yet. The readers take them from the front.
@@ -46,12 +46,13 @@ impl Reply {
         Self { rest: lines.into_iter() }
     }
 
-    /// The number of the last write, which comes behind everything else.
+    /// What comes behind everything else: whether the call wrote, and the number of the last write.
     ///
     /// # Errors
     /// As [`Reply::count`].
-    pub fn take_number(&mut self) -> Result<u64, Failure> {
-        Self { rest: self.rest.next_back().into_iter().collect::<Vec<_>>().into_iter() }.count()
+    pub fn take_sequence(&mut self) -> Result<Sequence, Failure> {
+        let mut last = || Self { rest: self.rest.next_back().into_iter().collect::<Vec<_>>().into_iter() }.count();
+        Ok(Sequence { write: last()?, has_only_seen: last()? == 0, place: 0 })
     }
 
     /// Leaves the next value out.

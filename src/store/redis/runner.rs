@@ -43,8 +43,8 @@ pub struct Decided {
     pub word: String,
     /// Behind the word.
     pub reply: Reply,
-    /// The number of the last write of the sale, where the service shows it.
-    pub write: Option<u64>,
+    /// Where its first decision stands among those of its sale, where the service shows it.
+    pub sequence: Option<Sequence>,
 }
 
 pub struct Runner {
@@ -113,9 +113,9 @@ impl Runner {
     /// # Errors
     /// [`Failure`]: after `TimedOut` and `Unavailable` the outcome is unknown.
     pub async fn call(&self, call: ScriptCall) -> Result<(String, Reply), Failure> {
-        let Decided { word, reply, write } = self.decide(call).await?;
-        if let Some(write) = write {
-            Sequence { write, place: 0 }.note();
+        let Decided { word, reply, sequence } = self.decide(call).await?;
+        if let Some(sequence) = sequence {
+            sequence.note();
         }
         Ok((word, reply))
     }
@@ -131,11 +131,11 @@ impl Runner {
         for _ in 0..BEHIND_MAX {
             let mut reply = Reply::read(self.send(|| call.slot(), Message::Call(&call, script)).await?)?;
             let word = reply.text()?;
-            let write = if script.is_numbered { Some(reply.take_number()?) } else { None };
+            let sequence = if script.is_numbered { Some(reply.take_sequence()?) } else { None };
             if word != "behind" {
                 // A new connection may have shown it.
                 self.check_known(|| call.first_key())?;
-                return Ok(Decided { word, reply, write });
+                return Ok(Decided { word, reply, sequence });
             }
             if started.elapsed() > self.common.topology.limits.call {
                 break;

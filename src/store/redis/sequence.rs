@@ -8,16 +8,23 @@ tokio::task_local! {
     static LAST: Cell<Option<Sequence>>;
 }
 
-/// The place of a decision among all of its sale. Those of one call have the same number of a write, and then their place in the
-/// call. What reads or refuses comes behind the write that it saw.
+/// The place of a decision among all of its sale: by write, those of the call that made it before those of calls that saw it, and
+/// then by their place in the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sequence {
     /// The number of the last write of the sale, that of the call itself where it wrote: epoch microseconds.
     pub write: u64,
+    /// The call wrote nothing.
+    pub has_only_seen: bool,
     pub place: usize,
 }
 
 impl Sequence {
+    /// Of the request with this number in a call whose first one has this sequence.
+    pub fn at(self, place: usize) -> Self {
+        Self { place, ..self }
+    }
+
     /// For the request that waits for this decision, if it wants to know.
     pub fn note(self) {
         // No request waits in a task of the service itself.
@@ -25,10 +32,10 @@ impl Sequence {
     }
 }
 
-/// `<write>.<place>`.
+/// `<write>.<0, or 1 where it was only seen>.<place>`.
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.write, self.place)
+        write!(f, "{}.{}.{}", self.write, u8::from(self.has_only_seen), self.place)
     }
 }
 

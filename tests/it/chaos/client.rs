@@ -140,8 +140,8 @@ async fn outcome(sent: Result<reqwest::Response, reqwest::Error>) -> Outcome {
     }
 }
 
-/// `1795716624000123.4`.
+/// `1795716624000123.0.4`.
 pub fn read_sequence(text: &str) -> Option<Sequence> {
-    let (write, index) = text.split_once('.')?;
-    Some((write.parse().ok()?, index.parse().ok()?))
+    let mut parts = text.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

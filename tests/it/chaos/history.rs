@@ -6,8 +6,9 @@ use serde_json::Value;
 
 pub type Product = u64;
 
-/// The place of a decision in its sale: the number of the sale's last write, in epoch microseconds, and the place in the batch.
-pub type Sequence = (u64, u64);
+/// The place of a decision in its sale: the number of the sale's last write, in epoch microseconds; 0 in the batch that made it, 1
+/// in one that saw it; and the place in the batch.
+pub type Sequence = (u64, u8, u64);
 
 /// A product as the run began.
 #[derive(Clone, Debug)]
@@ -164,9 +165,9 @@ impl fmt::Display for Call {
         write!(f, "{from:>9}..{to:<9} us client {:<2} service {} {:?} -> ", self.client, self.service, self.request)?;
         match &self.outcome {
             Outcome::Answered(reply) => {
-                let sequence = reply.sequence.map(|(write, index)| format!(" @{write}.{index}")).unwrap_or_default();
+                let sequence = reply.sequence.map(|(write, seen, place)| format!(" @{write}.{seen}.{place}"));
                 write!(f, "{}{} {}", reply.status, if reply.is_replayed { " replayed" } else { "" }, reply.body)?;
-                f.write_str(&sequence)
+                f.write_str(&sequence.unwrap_or_default())
             }
             Outcome::NotDone(why) => write!(f, "not done: {why}"),
             Outcome::Unknown(why) => write!(f, "unknown: {why}"),

@@ -24,9 +24,9 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use self::{machine::SaleTest, reference::SaleReference};
 use crate::support::random_cases;
 
-/// How often a word must come before we believe that it was tested. The rarest come about 75 times, and random cases scatter:
+/// How often a word must come before we believe that it was tested. The rarest come about 35 times, and random cases scatter:
 /// the bound is far below.
-const SEEN_LEAST: usize = 25;
+const SEEN_LEAST: usize = 5;
 const CASES: u32 = 400;
 
 /// Every outcome of the store, in the words of the model.

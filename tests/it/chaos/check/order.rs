@@ -29,9 +29,8 @@ enum Step {
     Begins(usize),
 }
 
-/// By write; then decisions of its batch by their place, then what only reads, then what may follow. Of several with one place, the
-/// one that wrote comes first, and the others found what it left.
-type Place = (u64, u8, u64, bool, u64);
+/// By write; then decisions of its batch by their place, then those of batches that saw it, then what may follow.
+type Place = (u64, u8, u64, u64);
 
 pub struct Replay<'a> {
     pub history: &'a History,
@@ -91,14 +90,14 @@ fn fits_real_time(history: &History, roster: &Roster, sale: usize) -> Option<Vio
     for later in by_start {
         let start = calls[later].start_ns;
         while let Some(earlier) = ended.next_if(|n| calls[*n].end_ns < start) {
-            let write = sequence(&calls[earlier]).map_or(0, |(write, _)| write);
+            let write = sequence(&calls[earlier]).map_or(0, |(write, ..)| write);
             last = last.max(Some((write, earlier)));
         }
         let Some((write, earlier)) = last else { continue };
         let was_lost = |span: &FaultSpan| {
             span.may_lose() && calls[earlier].end_ns <= span.end_ns && calls[later].end_ns >= span.start_ns
         };
-        if sequence(&calls[later]).is_some_and(|(own, _)| own < write) && !history.faults.iter().any(was_lost) {
+        if sequence(&calls[later]).is_some_and(|(own, ..)| own < write) && !history.faults.iter().any(was_lost) {
             let said = "a decision has an earlier place than one that was answered before it was asked for";
             return Some(Violation::new("order", said.to_owned(), vec![earlier, later]));
         }
@@ -145,21 +144,14 @@ impl<'a> Replay<'a> {
             let write = steps[at].0.0;
             let size = steps[at..].iter().take_while(|(place, _)| place.0 == write).count();
             self.advance(write);
-            // An answer that wrote nothing may belong behind the batch whose number it has.
-            let mut behind = Vec::new();
             for (_, step) in &steps[at..at + size] {
                 match *step {
                     Step::Loss(since) => self.forget(since),
                     Step::Begins(call) => self.begin(call),
                     Step::Decided(call) => {
-                        if self.decide(call).is_err() {
-                            behind.push(call);
-                        }
+                        self.decide(call).map_err(|said| Violation::new("order", said, vec![call]))?;
                     }
                 }
-            }
-            for call in behind {
-                self.decide(call).map_err(|said| Violation::new("order", said, vec![call]))?;
             }
             at += size;
         }
@@ -187,18 +179,17 @@ impl<'a> Replay<'a> {
         let mut steps = Vec::new();
         for number in of_sale() {
             let call = &calls[number];
-            if let Some((write, index)) = sequence(call) {
-                let class = if may_change(&call.request) { 1 } else { 2 };
-                steps.push(((write, class, index, !has_written(call), call.start_ns), Step::Decided(number)));
+            if let Some((write, seen, index)) = sequence(call) {
+                steps.push(((write, 1 + seen, index, call.start_ns), Step::Decided(number)));
             }
             if may_change(&call.request) && (call.is_unknown() || may_have_been_repeated(self.history, call)) {
-                steps.push(((write_before(call.start_ns), 3, 0, false, call.start_ns), Step::Begins(number)));
+                steps.push(((write_before(call.start_ns), 3, 0, call.start_ns), Step::Begins(number)));
             }
         }
         for at_ns in self.history.faults.iter().filter_map(|span| span.lost_at_ns) {
             // Writes of the old server came before this, and those of the new one come after.
             let write = self.history.epoch_ms(at_ns) * 1_000 + 500_000;
-            steps.push(((write, 0, 0, false, 0), Step::Loss(write - LAG_US)));
+            steps.push(((write, 0, 0, 0), Step::Loss(write - LAG_US)));
         }
         steps
     }
@@ -339,12 +330,6 @@ impl<'a> Replay<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether the answer says that this very call changed something.
-fn has_written(call: &Call) -> bool {
-    let is_new = |status: u16| status == 201 || status == 204;
-    call.reply().is_some_and(|reply| is_new(reply.status) && !reply.is_replayed || reply.body["outcome"] == "applied")
 }
 
 /// The products that an answer may say something about.

@@ -55,15 +55,12 @@ impl Truth {
     }
 
     fn push(&mut self, request: Request, status: u16, body: Value, writes: bool) {
-        let index = if writes {
+        if writes {
             self.now_us += 100;
-            0
-        } else {
-            3
-        };
+        }
         let at_ns = self.now_us * 1_000 + if writes { 0 } else { 50_000 };
         let code = body["code"].as_str().unwrap_or_default().to_owned();
-        let sequence = Some((BEGAN_MS * 1_000 + self.now_us, index));
+        let sequence = Some((BEGAN_MS * 1_000 + self.now_us, u8::from(!writes), 0));
         let reply = Reply { status, code, is_replayed: false, body, sequence };
         let outcome = Outcome::Answered(reply);
         self.calls.push(Call {
@@ -235,6 +232,29 @@ fn a_place_that_does_not_fit_real_time_is_seen() {
     let verdict = check(&history);
     assert_eq!(rules(&verdict), ["order"]);
     assert_eq!(verdict.violations[0].calls, [0, 1]);
+}
+
+#[test]
+fn what_only_saw_a_write_comes_behind_all_that_was_written_with_it() {
+    let mut truth = Truth::of_units(5);
+    truth.hold(1);
+    let (hold, _) = truth.holds[0].clone();
+    truth.read();
+    // The last of a batch, whose other places are those of refusals.
+    let (released, read) = (1, 2);
+    truth.release(0);
+    truth.calls.swap(released, read);
+    let late = json!({"code": "hold_expired"});
+    truth.push(Request::ReadHold { hold }, 410, late, false);
+    let mut history = truth.history();
+    let write = reply_of(&mut history.calls[released]).sequence.unwrap().0;
+    reply_of(&mut history.calls[released]).sequence = Some((write, 0, 7));
+    for at in [released, read, 3] {
+        history.calls[at].end_ns = history.calls[3].end_ns;
+    }
+    assert!(check(&history).violations.is_empty(), "{:?}", check(&history).violations);
+    reply_of(&mut history.calls[3]).sequence = Some((write, 0, 3));
+    assert_eq!(rules(&check(&history)), ["order"]);
 }
 
 #[test]
