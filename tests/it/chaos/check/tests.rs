@@ -235,6 +235,37 @@ fn a_place_that_does_not_fit_real_time_is_seen() {
 }
 
 #[test]
+fn a_payment_that_overlaps_the_refund_of_another_may_come_behind_it() {
+    let event = |word: &'static str, payment: &str, order: &str| Request::Event {
+        id: format!("event-{word}-{payment}"),
+        word,
+        payment: Some(payment.to_owned()),
+        target: Target::Order(order.to_owned()),
+        amount: None,
+    };
+    let mut truth = Truth::of_units(5);
+    truth.hold(1);
+    let (hold, _) = truth.holds[0].clone();
+    let order = "order_1";
+    let says = |status: &str| json!({"outcome": "applied", "order": {"id": order, "hold_id": hold, "status": status}});
+    let made = json!({"id": order, "hold_id": hold, "status": "pending", "payment_due_at": LATER});
+    truth.push(Request::Order { hold: hold.clone() }, 201, made, true);
+    truth.push(event("paid", "a", order), 200, says("paid"), true);
+    truth.push(event("refunded", "a", order), 200, says("refunded"), true);
+    truth.push(event("paid", "b", order), 200, says("paid"), true);
+    // Both are under way at once, and tried in either order.
+    truth.calls[4].start_ns = truth.calls[3].start_ns;
+    truth.calls[3].end_ns = truth.calls[4].end_ns;
+    (truth.held, truth.available) = (0, 4);
+    truth.read();
+    let Outcome::Answered(reply) = &mut truth.calls[5].outcome else { panic!() };
+    reply.body["sold_stock"] = json!(1);
+    let history = without_sequences(truth.history());
+    let (searched, violation) = super::windows::check(&history, &super::roster::Roster::read(&history));
+    assert!(violation.is_none() && searched.undecided == 0, "{violation:?}");
+}
+
+#[test]
 fn what_only_saw_a_write_comes_behind_all_that_was_written_with_it() {
     let mut truth = Truth::of_units(5);
     truth.hold(1);

@@ -166,10 +166,9 @@ impl Search<'_> {
             if next.is_empty() && count >= self.best.0 {
                 self.best = (count, why);
             }
-            // One that fits now and changes nothing may as well come now: no other order is better. But a restock that reads like a
-            // repetition here may be the one that counts elsewhere.
-            let is_settled = |at: usize| !matches!(calls[window[at]].request, Request::Restock { .. });
-            let unchanged = next.iter().position(|(at, next)| *next == point && is_settled(*at));
+            // One that fits now and changes nothing may as well come now: no other order is better.
+            let unchanged =
+                next.iter().position(|(at, next)| *next == point && !may_count_elsewhere(&calls[window[*at]]));
             let chosen = unchanged.map_or(&next[..], |only| &next[only..=only]);
             for (at, next) in chosen {
                 let mut done = done.clone();
@@ -274,6 +273,19 @@ impl Search<'_> {
             figures.add(&states, figures::units_of(&self.roster.lives[life].lines, self.product), 1);
         }
         figures
+    }
+}
+
+/// Whether a call that changes nothing where it is tried may be one that changes something at another place with the same answer. A
+/// restock may read like a repetition, and a payment like a second one, though it paid what had been refunded before it.
+fn may_count_elsewhere(call: &Call) -> bool {
+    match &call.request {
+        Request::Restock { .. } => true,
+        Request::Event { .. } => {
+            let outcome = call.reply().map_or("", |reply| reply.text("outcome"));
+            !matches!(outcome, "ignored" | "duplicate")
+        }
+        _ => false,
     }
 }
 
