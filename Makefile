@@ -46,9 +46,9 @@ fuzz: ## Fuzz each reader of bytes from outside for FUZZ_SECONDS (default 600); 
 	@scripts/bootstrap --cargo
 	fuzz/run
 
-chaos: ## Break everything below several services while a crowd buys, and check what it was answered; SEED=7 RUNS=1 SECONDS=10 TOPOLOGY=cluster
+chaos: ## Break everything below several services while a crowd buys, and check what it was answered; SEED=7 RUNS=1 SECONDS=10 TOPOLOGY=cluster, JOBS=3 at once
 	@scripts/bootstrap --tests
-	SEED=$(SEED) RUNS=$(RUNS) SECONDS=$(SECONDS) TOPOLOGY=$(TOPOLOGY) cargo test --locked --test it -- \
+	SEED=$(SEED) RUNS=$(RUNS) SECONDS=$(SECONDS) TOPOLOGY=$(TOPOLOGY) JOBS=$(JOBS) cargo test --locked --test it -- \
 	  --ignored --exact chaos::as_many_runs_as_one_likes_keep_all_promises --nocapture
 
 chaos-mutants: ## Plant mistakes in scripts and service, find each by chaos, and write the table of docs/chaos.md; CHAOS_MUTANTS=hold plants some

@@ -17,7 +17,14 @@ mod services;
 mod slots;
 mod stage;
 
-use std::time::Instant;
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
 
 use play::Plan;
 use stage::Topology;
@@ -42,7 +49,7 @@ fn services_on_a_cluster_keep_their_promises_whatever_breaks() {
     report::judge(Plan { seed: 5, topology: Topology::Cluster, seconds: 2 * SHORT });
 }
 
-/// `make chaos`: RUNS runs from SEED on, of SECONDS each, on TOPOLOGY, or on all of them in turn.
+/// `make chaos`: RUNS runs from SEED on, of SECONDS each, on TOPOLOGY, or on all of them in turn; JOBS at once.
 #[test]
 #[ignore = "it takes as long as one wants: make chaos"]
 fn as_many_runs_as_one_likes_keep_all_promises() {
@@ -50,19 +57,30 @@ fn as_many_runs_as_one_likes_keep_all_promises() {
         std::env::var(name).ok().filter(|text| !text.is_empty()).map_or(default, |text| text.parse().expect(name))
     };
     let (seed, runs) = (number("SEED", getrandom::u64().unwrap() % 1_000_000), number("RUNS", 12));
-    let seconds = number("SECONDS", 10);
+    let (seconds, jobs) = (number("SECONDS", 10), number("JOBS", 1));
     let named = std::env::var("TOPOLOGY").unwrap_or_default();
     let topologies = match Topology::parse(&named) {
         Some(topology) => vec![topology],
         None if named.is_empty() => Topology::ALL.to_vec(),
         None => panic!("TOPOLOGY is {named}; it must be standalone, sentinel or cluster"),
     };
-    let started = Instant::now();
-    let mut sum = report::Sum::default();
-    for seed in seed..seed + runs {
-        let topology = topologies[usize::try_from(seed).unwrap() % topologies.len()];
-        sum.add(&report::play(Plan { seed, topology, seconds }));
-    }
+    let (started, next, sum) = (Instant::now(), AtomicU64::new(seed), Mutex::new(report::Sum::default()));
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let own = next.fetch_add(1, Ordering::Relaxed);
+                    if own >= seed + runs {
+                        break;
+                    }
+                    let topology = topologies[usize::try_from(own).unwrap() % topologies.len()];
+                    let run = report::play(Plan { seed: own, topology, seconds });
+                    sum.lock().unwrap().add(&run);
+                }
+            });
+        }
+    });
+    let sum = sum.into_inner().unwrap();
     sum.print(started.elapsed());
     assert_eq!(sum.failed, 0, "runs with violations: see above");
 }

@@ -1,5 +1,7 @@
 //! What the counters of a product may be, and whether an answer about it fits.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::history::{Product, Reply, Request},
     life::{Place, State},
@@ -100,12 +102,10 @@ pub fn restocked(totals: &[i64], delta: i64, reply: &Reply, may_repeat: bool) ->
 
 /// These totals, and those that restocks of unknown outcome may have made.
 pub fn widen_totals(totals: &[i64], deltas: impl Iterator<Item = i64>) -> Vec<i64> {
-    let mut all = totals.to_vec();
+    let mut all: BTreeSet<_> = totals.iter().copied().collect();
     for delta in deltas {
         let more: Vec<_> = all.iter().map(|total| total + delta).collect();
         all.extend(more);
     }
-    all.sort_unstable();
-    all.dedup();
-    all
+    all.into_iter().collect()
 }
