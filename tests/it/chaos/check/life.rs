@@ -131,21 +131,45 @@ pub fn widen(
     times: impl Fn(&Call) -> (u64, u64),
 ) -> Vec<State> {
     let mut all = states.to_vec();
-    let mut next = 0;
-    while next < all.len() {
-        let state = all[next];
+    let mut new = all.clone();
+    while let Some(state) = new.pop() {
         for call in calls {
             let (from_ms, to_ms) = times(call);
             let late_ms = if matches!(call.request, Request::Hold { .. }) { LATE_HOLD_MS } else { LATE_MS };
             for reached in unanswered(&call.request, state, deadlines, (from_ms, to_ms.saturating_add(late_ms))) {
-                if !all.contains(&reached) {
-                    all.push(reached);
-                }
+                new.extend(join(&mut all, reached, deadlines));
             }
         }
-        next += 1;
     }
     sorted(all)
+}
+
+/// Adds a state to the others, and returns what is new. Of deadlines that nobody knows there is one, as wide as all of them
+/// together: else a few calls without an answer would make hundreds.
+fn join(all: &mut Vec<State>, reached: State, deadlines: &mut Deadlines) -> Option<State> {
+    if all.contains(&reached) {
+        return None;
+    }
+    let wide_due = |state: State, deadlines: &Deadlines| match (reached, state) {
+        (State::Held(_), State::Held(due)) | (State::Pending(_), State::Pending(due)) => {
+            let (from, to) = deadlines.0[due];
+            (from < to).then_some(due)
+        }
+        _ => None,
+    };
+    let like = wide_due(reached, deadlines)
+        .and_then(|own| all.iter().enumerate().find_map(|(at, state)| Some((at, wide_due(*state, deadlines)?, own))));
+    let Some((at, known, own)) = like else {
+        all.push(reached);
+        return Some(reached);
+    };
+    let [(from, to), (own_from, own_to)] = [known, own].map(|due| deadlines.0[due]);
+    let hull = deadlines.number(from.min(own_from), to.max(own_to));
+    if hull == known {
+        return None;
+    }
+    all[at] = if matches!(reached, State::Held(_)) { State::Held(hull) } else { State::Pending(hull) };
+    Some(all[at])
 }
 
 /// The states in which this call may leave such a one, when nobody knows its answer. It may also have done nothing.
