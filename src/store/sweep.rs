@@ -1,8 +1,8 @@
 //! The sweep: finds the pending orders of all sales that have lapsed, and logs an event for each. Finishes what was noted for later.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::Value;
+use redis::{Cmd, Value};
 
 use super::{Failure, Store, find_due::DUE_MAX, keys::SWEPT};
 use crate::domain::ids::SaleId;
@@ -16,7 +16,16 @@ impl Store {
     /// # Errors
     /// [`Failure`]; the next sweep goes on.
     pub async fn sweep_in_turn(&self, pause: Duration) -> Result<u64, Failure> {
-        if self.is_our_turn(pause).await? { self.sweep().await } else { Ok(0) }
+        if !self.is_our_turn(pause).await? {
+            return Ok(0);
+        }
+        let began = Instant::now();
+        let swept = self.sweep_sales(Some(pause)).await;
+        // Thousands of sales take longer than the pause. Then nobody looks at them again before as much time has passed.
+        if began.elapsed() * 2 > pause {
+            self.keep_turn(pause.max(began.elapsed())).await?;
+        }
+        swept
     }
 
     /// Looks at all sales. Returns the number of orders that have lapsed. A sale that cannot be reached keeps no other one waiting.
@@ -24,8 +33,19 @@ impl Store {
     /// # Errors
     /// [`Failure`] of one of the sales; the next sweep goes on.
     pub async fn sweep(&self) -> Result<u64, Failure> {
-        let (mut expired, mut failure) = (0, None);
+        self.sweep_sales(None).await
+    }
+
+    /// Keeps its turn meanwhile, where it has one.
+    async fn sweep_sales(&self, turn: Option<Duration>) -> Result<u64, Failure> {
+        let (mut expired, mut failure, mut kept) = (0, None, Instant::now());
         for sale in self.sales(None).await?.unwrap_or_default() {
+            if let Some(pause) = turn
+                && kept.elapsed() * 2 > pause
+            {
+                self.keep_turn(pause).await?;
+                kept = Instant::now();
+            }
             match self.sweep_sale(&sale).await {
                 Ok(lapsed) => expired += lapsed,
                 Err(why) => failure = Some(why),
@@ -49,9 +69,17 @@ impl Store {
 
     /// Several services share the work: the one that sets the key sweeps. It is harmless if two of them do.
     async fn is_our_turn(&self, pause: Duration) -> Result<bool, Failure> {
-        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut set = redis::cmd("SET");
-        set.arg(SWEPT).arg(1).arg("NX").arg("PX").arg(pause_ms);
-        Ok(self.runner.plain(&set).await? != Value::Nil)
+        Ok(self.runner.plain(set_turn(pause).arg("NX")).await? != Value::Nil)
     }
+
+    async fn keep_turn(&self, pause: Duration) -> Result<(), Failure> {
+        self.runner.plain(&set_turn(pause)).await.map(drop)
+    }
+}
+
+fn set_turn(pause: Duration) -> Cmd {
+    let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
+    let mut set = redis::cmd("SET");
+    set.arg(SWEPT).arg(1).arg("PX").arg(pause_ms);
+    set
 }

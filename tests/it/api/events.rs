@@ -156,3 +156,19 @@ async fn what_cannot_be_asked_of_the_log_is_refused() {
     }
     assert_eq!(all_rows(&list(&app, "?limit=1000").await).len(), 200, "any number of sales");
 }
+
+#[tokio::test]
+async fn a_sweep_of_many_sales_keeps_others_from_sweeping_for_as_long_as_it_took() {
+    let app = TestApp::start_with(&[("EVENTS__SWEEP_MS", "1")]);
+    for id in 1..=200 {
+        let product = json!({"id": id, "sale": format!("s{id}"), "name": "Item", "price": "1.00", "total_stock": 9});
+        app.add_product(product).await;
+    }
+    let mut redis = app.redis.connect();
+    // 400 calls, one after another.
+    eventually("the next turn is more than a pause away", async || {
+        let left: i64 = redis::cmd("PTTL").arg("fs1:{:all}:swept").query(&mut redis).unwrap();
+        left > 5
+    })
+    .await;
+}

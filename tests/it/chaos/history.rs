@@ -80,7 +80,8 @@ pub struct FaultSpan {
     pub name: String,
     pub start_ns: u64,
     pub end_ns: u64,
-    /// When a primary was killed, if another took over without what that one had not sent it.
+    /// Where another primary took over without what the old one had not sent it: an instant between the last answer of the old one
+    /// and the first of the new one.
     pub lost_at_ns: Option<u64>,
 }
 

@@ -115,7 +115,8 @@ fn heal(stage: &mut Stage, fault: Fault, victim: usize) {
     assert!(stage.services[victim].wait_until_it_is_ready(), "service {victim} does not come back");
 }
 
-/// One fault from its beginning until it is healed. Where a primary was killed: when.
+/// One fault from its beginning until it is healed. Where a primary was replaced by one that may have less: an instant between the
+/// last answer of the old one and the first of the new one.
 fn strike(stage: &mut Stage, fault: Fault, dice: &mut Dice) -> Option<Instant> {
     let time = Duration::from_millis(dice.between(100, 1_500));
     match fault {
@@ -152,8 +153,8 @@ fn strike(stage: &mut Stage, fault: Fault, dice: &mut Dice) -> Option<Instant> {
         Fault::LoseReplies => weather(stage, dice, Weather::LoseReplies, time / 2),
         Fault::SilentNetwork => weather(stage, dice, Weather::Silence, time),
         Fault::ClockStep => step_clock(stage, dice, time),
-        Fault::PlannedFailOver => plan_fail_over(stage, dice),
-        Fault::FailOver => return Some(fail_over(stage, dice)),
+        Fault::PlannedFailOver => return plan_fail_over(stage, dice),
+        Fault::FailOver => return fail_over(stage, dice),
         Fault::Reshard => reshard(stage, dice),
     }
     None
@@ -249,7 +250,9 @@ fn step_clock(stage: &Stage, dice: &mut Dice, time: Duration) {
     }
 }
 
-fn plan_fail_over(stage: &mut Stage, dice: &mut Dice) {
+fn plan_fail_over(stage: &mut Stage, dice: &mut Dice) -> Option<Instant> {
+    let mut promoted = None;
+    let (_, replica) = pair(stage, dice);
     match &stage.redis {
         Redis::Sentinel(sentinels) => {
             let before = sentinels.primary();
@@ -257,21 +260,27 @@ fn plan_fail_over(stage: &mut Stage, dice: &mut Dice) {
             let started = Instant::now();
             // One that comes too soon after another is refused.
             while sentinels.primary() == before && started.elapsed() < Duration::from_secs(5) {
-                sleep(Duration::from_millis(20));
+                // Sentinels do not wait for what is on its way to the replica. The old primary takes nothing once that has left, and
+                // the new one nothing until it has a replica itself.
+                if promoted.is_none() && is_primary(replica) {
+                    promoted = Some(Instant::now());
+                }
+                sleep(Duration::from_millis(5));
             }
+            promoted = promoted.or_else(|| is_primary(replica).then(Instant::now));
         }
         Redis::Cluster(_) => {
-            let (_, replica) = pair(stage, dice);
             command(replica, &["CLUSTER", "FAILOVER"]);
             sleep(Duration::from_millis(500));
         }
         Redis::Standalone(_) => {}
     }
     settle(stage);
+    promoted
 }
 
-/// Kills a primary, and starts it again when another has taken over. When it was killed.
-fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Instant {
+/// Kills a primary, and starts it again when another has taken over. An instant between the two.
+fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Option<Instant> {
     let (primary, replica) = pair(stage, dice);
     let number = stage.servers().iter().position(|server| server.port == primary).unwrap();
     if !stage.demands_replicas && dice.percent(60) {
@@ -281,16 +290,19 @@ fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Instant {
     }
     stage.servers()[number].end();
     let killed = Instant::now();
-    wait("its replica takes over", || {
-        connect(replica).is_some_and(|mut connection| {
-            let role: redis::RedisResult<String> = redis::cmd("INFO").arg("replication").query(&mut connection);
-            role.is_ok_and(|text| text.contains("role:master"))
-        })
-    });
+    wait("its replica takes over", || is_primary(replica));
     sleep(Duration::from_millis(dice.between(0, 300)));
     stage.servers()[number].start_again();
     settle(stage);
-    killed
+    // Nobody takes over so soon.
+    Some(killed + Duration::from_millis(500))
+}
+
+fn is_primary(port: u16) -> bool {
+    connect(port).is_some_and(|mut connection| {
+        let role: redis::RedisResult<String> = redis::cmd("INFO").arg("replication").query(&mut connection);
+        role.is_ok_and(|text| text.contains("role:master"))
+    })
 }
 
 /// The ports of a primary and of its replica.

@@ -86,7 +86,9 @@ fn once_each(history: &History) -> Vec<Violation> {
         match &call.request {
             Request::Hold { key, .. } if [200, 201].contains(&reply.status) => {
                 let id = reply.text("id").to_owned();
-                if let (false, Some(earlier)) = (reply.is_replayed, holds.insert(id.clone(), number)) {
+                if !reply.is_replayed
+                    && let Some(earlier) = holds.insert(id.clone(), number)
+                {
                     // A hold that was asked for without a key is nobody else's.
                     clash(format!("{id} was given twice"), earlier);
                 }

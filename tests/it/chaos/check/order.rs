@@ -187,8 +187,7 @@ impl<'a> Replay<'a> {
             }
         }
         for at_ns in self.history.faults.iter().filter_map(|span| span.lost_at_ns) {
-            // Writes of the old server came before this, and those of the new one come after.
-            let write = self.history.epoch_ms(at_ns) * 1_000 + 500_000;
+            let write = self.history.epoch_ms(at_ns) * 1_000;
             steps.push(((write, 0, 0, 0), Step::Loss(write - LAG_US)));
         }
         steps

@@ -266,6 +266,29 @@ fn a_payment_that_overlaps_the_refund_of_another_may_come_behind_it() {
 }
 
 #[test]
+fn a_replay_that_was_asked_for_before_the_hold_itself_is_no_second_hold() {
+    let with_key = |truth: &mut Truth| {
+        let Request::Hold { key, .. } = &mut truth.calls.last_mut().unwrap().request else { panic!() };
+        *key = Some("k".to_owned());
+    };
+    let history = |is_replayed: bool| {
+        let mut truth = Truth::of_units(5);
+        truth.hold(1);
+        with_key(&mut truth);
+        let mut replay = truth.calls[0].clone();
+        replay.start_ns -= 10_000;
+        replay.end_ns += 10_000;
+        let reply = reply_of(&mut replay);
+        reply.is_replayed = is_replayed;
+        reply.sequence = reply.sequence.map(|(write, ..)| (write, 1, 0));
+        truth.calls.insert(0, replay);
+        truth.history()
+    };
+    assert!(check(&history(true)).violations.is_empty(), "{:?}", check(&history(true)).violations);
+    assert_eq!(check(&history(false)).violations[0].rule, "once");
+}
+
+#[test]
 fn what_only_saw_a_write_comes_behind_all_that_was_written_with_it() {
     let mut truth = Truth::of_units(5);
     truth.hold(1);
@@ -341,7 +364,7 @@ fn a_write_that_a_fail_over_forgot_is_counted_and_is_a_violation_without_one() {
                 name: "FailOver".to_owned(),
                 start_ns: 1_200_000_000,
                 end_ns: 4_000_000_000,
-                lost_at_ns: Some(1_300_000_000),
+                lost_at_ns: Some(1_800_000_000),
             };
             history.faults.push(span);
         }
