@@ -66,7 +66,7 @@ impl Store {
                 let mut changed = record::product::changed_product(sale, &mut reply)?;
                 if shards.are_several() {
                     let shards = self.spreads.shards(sale, shards);
-                    self.spreads.copy_to_shards(&shards, Some(id)).await.map_err(Failure::after_decision)?;
+                    self.spreads.share_terms(&shards, Some(id)).await.map_err(Failure::after_decision)?;
                     changed = self.sum_change(&shards, changed).await.map_err(Failure::after_decision)?;
                 }
                 match new_sku {

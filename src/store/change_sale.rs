@@ -18,7 +18,7 @@ impl Store {
             "changed" => {
                 let changed = record::sale::changed(id, &mut reply)?;
                 let shards = self.spreads.shards(id, changed.after.shards);
-                self.spreads.copy_to_shards(&shards, None).await.map_err(Failure::after_decision)?;
+                self.spreads.share_terms(&shards, None).await.map_err(Failure::after_decision)?;
                 Ok(ChangeSaleOutcome::Changed(changed))
             }
             "sale_not_found" => Ok(ChangeSaleOutcome::SaleNotFound),

@@ -38,7 +38,9 @@ impl Store {
             if Reply::one(found).int()? == 0 {
                 return Ok((*sale == self.unmatched_sale).then(|| vec![sale.clone()]));
             }
-            let mut shards = self.shards_of(sale).await?.to_vec();
+            // How many shards a sale has that is gone, nobody knows.
+            let shards = Failure::or_damage(self.shards_of(sale).await, sale)?;
+            let mut shards = shards.map_or_else(|| vec![sale.clone()], |shards| shards.to_vec());
             shards.sort_unstable();
             return Ok(Some(shards));
         }

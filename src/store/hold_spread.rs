@@ -21,8 +21,14 @@ impl Store {
                     let need = units_of(&command, short.product);
                     match self.spreads.survey(&shards, short.product, need).await? {
                         Supply::There => self.spreads.gather(&shards, short.product, shard, need).await?,
+                        // The same request, sent twice at once, may have taken the last of them: then this one finds its hold.
                         Supply::Short(short) => {
-                            return Ok(HoldAnswer::Decided(HoldOutcome::InsufficientStock(short)));
+                            return Ok(match self.hold_at(shard, command).await? {
+                                HoldAnswer::Decided(HoldOutcome::InsufficientStock(_)) => {
+                                    HoldAnswer::Decided(HoldOutcome::InsufficientStock(short))
+                                }
+                                answer => answer,
+                            });
                         }
                     }
                 }

@@ -18,11 +18,12 @@ impl Store {
         let rest: Vec<SaleId> =
             ids.into_iter().filter(|id| !id.is_shard()).filter(|id| after.is_none_or(|after| id > after)).collect();
         // A name without terms is a sale that is being made, or the one that keeps unmatched payment events.
-        let calls = rest.iter().map(|id| self.find_sale(id));
+        // One that is gone with its server keeps nobody from the others.
+        let calls = rest.iter().map(async |id| Failure::or_damage(self.find_sale(id).await, id));
         let found = stream::iter(calls).buffered(CALLS_AT_ONCE).try_filter_map(async |outcome| {
             Ok(match outcome {
-                FindSaleOutcome::Found(sale) => Some(sale),
-                FindSaleOutcome::SaleNotFound => None,
+                Some(FindSaleOutcome::Found(sale)) => Some(sale),
+                Some(FindSaleOutcome::SaleNotFound) | None => None,
             })
         });
         let mut sales: Vec<Sale> = found.take(limit + 1).try_collect().await?;

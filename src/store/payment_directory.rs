@@ -75,10 +75,15 @@ impl Store {
     pub(super) async fn settle_kept(&self, payment: &PaymentId, hold: &HoldId) -> Result<bool, Failure> {
         let keys = SaleKeys(&self.unmatched_sale);
         let kept_key = keys.kept(&idempotency::hash_of_payment(payment));
-        let kept = Reply::read(self.runner.plain_for_payment(redis::cmd("HGETALL").arg(&kept_key)).await?)?.fields()?;
+        let kept = match self.runner.plain_for_payment(redis::cmd("HGETALL").arg(&kept_key)).await {
+            // What was kept went with its server. Orders whose own shards are there must not wait for it.
+            Err(Failure::Lost(_)) => return Ok(false),
+            kept => Reply::read(kept?)?.fields()?,
+        };
         if kept.is_empty() {
             return Ok(false);
         }
+        let _wanted = self.gather_for(&self.ids().order_of(hold)).await;
         let mut forget = redis::cmd("HDEL");
         forget.arg(&kept_key);
         for (once, text) in kept {

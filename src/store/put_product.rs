@@ -37,6 +37,9 @@ impl Store {
         if product.sale.is_none() {
             self.check_made(&sale).await?;
         }
+        if shards.are_several() {
+            self.spreads.check_first(&self.spreads.shards(&sale, shards), id).await?;
+        }
         self.add_to_sales(&sale, shards).await?;
         let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product, act)).await?;
         match word.as_str() {

@@ -55,11 +55,7 @@ impl Store {
         let shards = self.spreads.shards(sale, shards);
         let until = Instant::now() + self.spreads.tries_max;
         while Instant::now() < until {
-            match self.restock_of(sale, id, restock, key, act).await? {
-                RestockOutcome::Restocked(change) => {
-                    let change = self.sum_change(&shards, change).await.map_err(Failure::after_decision)?;
-                    return Ok(RestockOutcome::Restocked(change));
-                }
+            match self.restock_first(&shards, id, restock, key, act).await? {
                 RestockOutcome::BelowPromised { .. } => {}
                 outcome => return Ok(outcome),
             }
@@ -74,11 +70,33 @@ impl Store {
                 Supply::There => self.spreads.gather(&shards, id, sale, need).await?,
                 Supply::Short(short) => {
                     let floor = now.stock.total.saturating_sub(short.available);
-                    return Ok(RestockOutcome::BelowPromised { floor });
+                    // The same call, sent twice at once, may have taken the last of them: then this one finds what it did.
+                    return Ok(match self.restock_first(&shards, id, restock, key, act).await? {
+                        RestockOutcome::BelowPromised { .. } => RestockOutcome::BelowPromised { floor },
+                        outcome => outcome,
+                    });
                 }
             }
         }
         Err(Failure::overloaded("buyers were faster each time, and units are left"))
+    }
+
+    /// In the first shard, with the units of all of them.
+    async fn restock_first(
+        &self,
+        shards: &[SaleId],
+        id: ProductId,
+        restock: Restock,
+        key: Option<&IdempotencyKey>,
+        act: &Act,
+    ) -> Result<RestockOutcome, Failure> {
+        match self.restock_of(&shards[0], id, restock, key, act).await? {
+            RestockOutcome::Restocked(change) => {
+                let change = self.sum_change(shards, change).await.map_err(Failure::after_decision)?;
+                Ok(RestockOutcome::Restocked(change))
+            }
+            outcome => Ok(outcome),
+        }
     }
 
     async fn restock_of(

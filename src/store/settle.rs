@@ -107,9 +107,8 @@ impl Store {
 
     /// What is decided is not confirmed yet. With the key of the event, for that. `None`: there is no such sale.
     async fn decide_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<(Option<SettleOutcome>, String), Failure> {
-        if event.status == PaymentStatus::Paid {
-            self.gather_for(&self.ids().order_of(&hold)).await;
-        }
+        let is_paid = event.status == PaymentStatus::Paid;
+        let _wanted = if is_paid { self.gather_for(&self.ids().order_of(&hold)).await } else { Vec::new() };
         let sale = hold.sale().clone();
         let item = SettleItem::new(hold, event);
         let once_key = SaleKeys(&sale).once(&item.once);

@@ -6,10 +6,11 @@ use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
+use tokio::{task::spawn_local, time::sleep};
 
 use super::{
     Failure, Reply, Runner, Store,
@@ -19,6 +20,7 @@ use super::{
     ids::random_number,
     joined::Joined,
     keys::SaleKeys,
+    late_payments::LatePayments,
     made_sales, record,
     redis::{
         batch::{Batcher, Timeouts},
@@ -27,14 +29,15 @@ use super::{
 };
 use crate::domain::{
     hold::HoldCommand,
-    ids::{OrderId, ProductId, SaleId, Shards},
-    order::OrderStatus,
-    outcome::FindOrderOutcome,
+    ids::{ProductId, SaleId, Shards},
     text::{CustomerId, IdempotencyKey},
 };
 
 /// Sales of which a worker remembers the shards.
 const REMEMBERED_MAX: usize = 10_000;
+/// For how long a shard that is away is tried, and how often.
+const SHARED_MAX: Duration = Duration::from_hours(1);
+const SHARE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a worker knows and does about spread sales.
 pub(super) struct Spreads {
@@ -42,6 +45,7 @@ pub(super) struct Spreads {
     /// As for payments: what else must be as durable.
     pub(super) confirms: Option<Rc<Batcher<Confirms>>>,
     known: RefCell<HashMap<SaleId, Rc<[SaleId]>>>,
+    pub(super) late: LatePayments,
     pub(super) surveys: Surveys,
     pub(super) gathers: Gathers,
     /// For how long a caller tries to get units that others take.
@@ -58,6 +62,7 @@ impl Spreads {
             runner: Rc::clone(runner),
             confirms,
             known: RefCell::default(),
+            late: LatePayments::default(),
             surveys: Joined::new(queue_max),
             gathers: Joined::new(queue_max),
             tries_max: wait,
@@ -78,7 +83,7 @@ impl Spreads {
     }
 
     /// The shards of a sale that has some order, if the worker remembers them.
-    fn known(&self, sale: &SaleId) -> Option<Rc<[SaleId]>> {
+    pub(super) fn known(&self, sale: &SaleId) -> Option<Rc<[SaleId]>> {
         self.known.borrow().get(sale).cloned()
     }
 
@@ -89,17 +94,48 @@ impl Spreads {
             return Ok(());
         };
         let Some(terms) = self.find_terms(first, product).await? else { return Ok(()) };
-        try_join_all(others.iter().map(|shard| self.copy_to_shard(shard, product, &terms))).await.map(|_| ())
+        // All to their end: a pause reaches what lives, though another shard is away.
+        let copies = others.iter().map(|shard| self.copy_to_shard(shards, shard, product, &terms));
+        join_all(copies).await.into_iter().collect()
+    }
+
+    /// Does the same for terms that a person changed, and goes on trying for a while where a shard is away: who paused a sale
+    /// must not find that shard selling when it is back.
+    pub(super) async fn share_terms(
+        self: &Rc<Self>,
+        shards: &[SaleId],
+        product: Option<ProductId>,
+    ) -> Result<(), Failure> {
+        let done = self.copy_to_shards(shards, product).await;
+        if done.is_err() {
+            let (spreads, shards) = (Rc::downgrade(self), shards.to_vec());
+            spawn_local(async move {
+                let until = Instant::now() + SHARED_MAX;
+                while Instant::now() < until {
+                    sleep(SHARE_PAUSE).await;
+                    // It ends with the store.
+                    let Some(spreads) = spreads.upgrade() else { break };
+                    if spreads.copy_to_shards(&shards, product).await.is_ok() {
+                        break;
+                    }
+                }
+            });
+        }
+        done
     }
 
     /// A shard that was lost with its server is not made anew: its units would be sold twice.
     async fn copy_to_shard(
         &self,
+        shards: &[SaleId],
         shard: &SaleId,
         product: Option<ProductId>,
         terms: &SharedTerms,
     ) -> Result<(), Failure> {
         made_sales::check_made(&self.runner, shard).await?;
+        if let Some(product) = product {
+            self.check_loans(shards, shard, product).await?;
+        }
         self.copy_terms(shard, product, terms).await?;
         made_sales::note_made(&self.runner, shard).await;
         Ok(())
@@ -111,34 +147,6 @@ impl Store {
     pub(super) async fn shards_of(&self, sale: &SaleId) -> Result<Rc<[SaleId]>, Failure> {
         let found = self.runner.plain(redis::cmd("HGET").arg(SaleKeys(sale).sale()).arg("shards")).await?;
         Ok(self.spreads.shards(sale, record::sale::shards(Reply::one(found).text_or_none()?.as_deref())?))
-    }
-}
-
-impl Store {
-    /// Where the units of an order came back, gathers as many in its shard, if there are: somebody is about to ask for them. Money
-    /// that came waits for no other shard, so a failure of one is none here.
-    pub(super) async fn gather_for(&self, order: &OrderId) {
-        if let Err(failure) = self.try_gather_for(order).await {
-            tracing::debug!(cause = %failure, order = order.as_str(), "no units gathered for an order");
-        }
-    }
-
-    async fn try_gather_for(&self, id: &OrderId) -> Result<(), Failure> {
-        let sale = id.sale().whole();
-        let shards = match self.spreads.known(&sale) {
-            Some(shards) => shards,
-            None => self.shards_of(&sale).await?,
-        };
-        if shards.len() == 1 {
-            return Ok(());
-        }
-        let FindOrderOutcome::Found(order) = self.find_order(id).await? else { return Ok(()) };
-        let has_none =
-            matches!(order.status, OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::RefundRequired);
-        for line in order.lines.iter().filter(|_| has_none).map(|priced| priced.line) {
-            self.spreads.gather(&shards, line.product, id.sale(), line.quantity.get()).await?;
-        }
-        Ok(())
     }
 }
 

@@ -26,7 +26,9 @@ impl Store {
             }
         }
         for sale in spread {
-            let found = self.differences_of_shards(&sale).await?;
+            let found = Failure::or_damage(self.differences_of_shards(&sale).await, &sale)?;
+            // One of them is gone.
+            let found = found.unwrap_or_else(|| vec![Difference::record()]);
             wholes.entry(sale).and_modify(|whole| whole.differences.extend(found));
         }
         Ok(wholes.into_values().collect())
@@ -40,8 +42,10 @@ impl Store {
         let mut mended = Vec::new();
         let spread: BTreeSet<_> = sales.filter(|sale| sale.is_shard()).map(SaleId::whole).collect();
         for sale in spread {
-            let shards = self.shards_of(&sale).await?;
-            let found = self.differences_of_shards(&sale).await?;
+            let found = Failure::or_damage(self.differences_of_shards(&sale).await, &sale)?;
+            let (Some(found), Some(shards)) = (found, Failure::or_damage(self.shards_of(&sale).await, &sale)?) else {
+                continue;
+            };
             for difference in found.into_iter().filter(|difference| difference.repairable) {
                 self.spreads.copy_to_shards(&shards, difference.product).await?;
                 if let Some(product) = difference.product {

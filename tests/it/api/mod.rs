@@ -43,6 +43,7 @@ mod sequence;
 mod sku;
 mod sku_given;
 mod spread;
+mod spread_money;
 mod stock;
 mod stripe;
 mod unmatched;

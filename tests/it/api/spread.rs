@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// Product 1 with so many units, in a sale `drop` of so many shards with these terms.
-async fn spread_with(shards: u64, units: u64, terms: Value) -> TestApp {
+pub async fn spread_with(shards: u64, units: u64, terms: Value) -> TestApp {
     let app = TestApp::start();
     let mut sale = terms;
     (sale["id"], sale["shards"]) = ("drop".into(), shards.into());
@@ -32,7 +32,7 @@ async fn add(app: &TestApp, id: u64, units: u64) {
     app.add_product(json!({"id": id, "sale": "drop", "name": "Item", "price": "50.00", "total_stock": units})).await;
 }
 
-async fn hold_of(app: &TestApp, customer: &str) -> Answer {
+pub async fn hold_of(app: &TestApp, customer: &str) -> Answer {
     hold(app, json!({"product_id": 1, "quantity": 1, "customer_id": customer})).await
 }
 
@@ -375,30 +375,4 @@ async fn a_product_may_be_spread_over_shards_of_a_sale_of_its_own() {
     assert_eq!(app.hold(9).await.status, 201);
     let list = app.get("/api/products").await;
     assert_eq!((&list.body["data"][0]["held_stock"], &list.body["data"][0]["sale"]), (&json!(9), &json!("p1")));
-}
-
-#[tokio::test]
-async fn late_money_finds_units_in_another_shard() {
-    let app = spread_with(2, 2, json!({"payment_seconds": 1})).await;
-    let mut hold = String::new();
-    for n in 0.. {
-        hold = hold_of(&app, &format!("customer-{n}")).await.id();
-        if hold.starts_with("hold_drop_1_") {
-            break;
-        }
-        app.delete(&format!("/api/holds/{hold}")).await;
-    }
-    let order = app.order(&hold).await.id();
-    let path = format!("/api/orders/{order}");
-    eventually("the order lapsed", async || app.get(&path).await.body["status"] == "expired").await;
-    // Others take all, and what comes then is in the first shard.
-    assert_eq!(app.hold(2).await.status, 201);
-    let more = app.admin(Method::POST, "/api/admin/products/1/restock", json!({"delta": 1})).await;
-    assert_eq!(more.status, 200, "{more:?}");
-    let money =
-        json!({"order_id": order, "payment_id": "pi_1", "status": "paid", "amount": "50.00", "currency": "USD"});
-    assert_eq!(app.pay("e1", money).await.status, 200);
-    let paid = app.get(&path).await.body;
-    assert_eq!((&paid["status"], &paid["late"]), (&json!("paid"), &json!(true)), "{paid:?}");
-    assert_eq!(app.stock(1).await, "2 held, 1 sold");
 }

@@ -10,6 +10,7 @@ mod rights;
 mod sentinel;
 pub mod shop;
 mod spread;
+mod spread_lost;
 mod tls;
 
 use crate::{

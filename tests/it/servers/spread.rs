@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// Product 1 in a sale of its own, over so many slots.
-async fn offer(shop: &Shop, shards: u64, units: u64) {
+pub async fn offer(shop: &Shop, shards: u64, units: u64) {
     let product = json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": units, "shards": shards});
     eventually("the product is made", async || {
         let answer = shop.post("/api/admin/products", product.clone()).await;
@@ -29,7 +29,7 @@ async fn offer(shop: &Shop, shards: u64, units: u64) {
 }
 
 /// The shards of all sales, with the primary that each lies on.
-fn shards_of(cluster: &Cluster) -> Vec<(String, usize)> {
+pub fn shards_of(cluster: &Cluster) -> Vec<(String, usize)> {
     let mut directory = cluster.connect(cluster.owner("fs1:{:all}:sales"));
     let names: BTreeSet<String> = directory.smembers("fs1:{:all}:sales").unwrap();
     let owner = |name: String| {
@@ -40,14 +40,14 @@ fn shards_of(cluster: &Cluster) -> Vec<(String, usize)> {
 }
 
 /// What all shards have of product 1: units of these counters.
-fn sum_of(cluster: &Cluster, counter: &str) -> i64 {
+pub fn sum_of(cluster: &Cluster, counter: &str) -> i64 {
     let units = |(name, owner): &(String, usize)| -> i64 {
         cluster.connect(*owner).hget(format!("fs1:{{{name}}}:stock"), format!("1:{counter}")).unwrap_or(0)
     };
     shards_of(cluster).iter().map(units).sum()
 }
 
-async fn hold_of(shop: &Shop, customer: usize) -> Answer {
+pub async fn hold_of(shop: &Shop, customer: usize) -> Answer {
     let body = json!({"product_id": 1, "quantity": 1, "customer_id": format!("customer-{customer}")});
     shop.post("/api/holds", body).await
 }

@@ -1,0 +1,108 @@
+//! A spread sale whose shards are away or gone: nothing is sold twice, and what lives does what it is told.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use redis::Value as Reply;
+use reqwest::Method;
+use serde_json::json;
+
+use super::{
+    shop::{QUICK, Shop},
+    spread::{hold_of, offer, shards_of, sum_of},
+};
+use crate::support::{
+    app::Answer,
+    cluster::{Cluster, run},
+    eventually,
+    redis::server_program,
+};
+
+fn is_lost(answer: &Answer, shard: &str) -> bool {
+    answer.refusal() == (503, "store_replaced") && answer.body["detail"].as_str().unwrap().contains(shard)
+}
+
+/// Says that a shard may begin anew, which is for sales of one shard.
+fn give_up(cluster: &Cluster, shard: &str) {
+    let directory = cluster.owner("fs1:{:all}:made");
+    let taken = run(&mut cluster.connect(directory), &format!("SREM fs1:{{:all}}:made {shard}"));
+    assert_eq!(taken, Reply::Int(1));
+}
+
+/// A cluster that sells 90 units of a product in three shards; a shard of another server than that of the directory, the first
+/// shard or another one; and the number of its server.
+async fn spread(first: bool) -> (Cluster, Shop, String, usize) {
+    let on_disk = ["--appendonly", "yes", "--appendfsync", "always"];
+    let cluster = Cluster::start_with(&server_program(), 3, 0, &on_disk);
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    offer(&shop, 3, 90).await;
+    let directory = cluster.owner("fs1:{:all}:products");
+    let found = shards_of(&cluster).into_iter().find(|(name, owner)| (name == "p1") == first && *owner != directory);
+    let (shard, server) = found.expect("the directory is not on the server of p1");
+    (cluster, shop, shard, server)
+}
+
+#[tokio::test]
+async fn a_shard_that_is_lost_and_given_up_borrows_nothing_a_second_time() {
+    let (cluster, shop, shard, server) = spread(false).await;
+    run(&mut cluster.connect(server), "FLUSHALL");
+    eventually("it is noticed", async || {
+        shop.get("/readyz").await.body["detail"].as_str().is_some_and(|detail| detail.contains(&shard))
+    })
+    .await;
+    let audit = shop.get("/api/admin/audit").await;
+    assert_eq!((audit.status, &audit.body["ok"]), (200, &json!(false)), "{audit:?}");
+    give_up(&cluster, &shard);
+    let mut seen = BTreeSet::new();
+    let mut is_refused = false;
+    eventually("what is left is sold", async || {
+        for customer in 0..40 {
+            let answer = hold_of(&shop, customer).await;
+            is_refused |= is_lost(&answer, &shard);
+            if answer.status == 201 {
+                seen.insert(answer.id());
+            }
+        }
+        seen.len() >= 60 && is_refused
+    })
+    .await;
+    for customer in 0..60 {
+        assert_ne!(hold_of(&shop, customer).await.status, 201, "the 61st of 60 units");
+    }
+    assert_eq!((sum_of(&cluster, "total"), sum_of(&cluster, "held")), (60, 60));
+}
+
+#[tokio::test]
+async fn a_first_shard_that_is_lost_and_given_up_is_not_made_beside_the_units_of_the_others() {
+    let (cluster, shop, shard, server) = spread(true).await;
+    run(&mut cluster.connect(server), "FLUSHALL");
+    give_up(&cluster, &shard);
+    let product = json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 10, "shards": 3});
+    for _ in 0..20 {
+        let made = shop.post("/api/admin/products", product.clone()).await;
+        assert!(is_lost(&made, &shard), "{made:?}");
+    }
+    assert_eq!(sum_of(&cluster, "total"), 60);
+}
+
+#[tokio::test]
+async fn a_pause_reaches_all_shards_that_live_at_once_and_the_others_when_they_are_back() {
+    let (mut cluster, shop, _, server) = spread(false).await;
+    let killed = cluster.kill(server);
+    let paused = shop.send(Method::PATCH, "/api/admin/sales/p1", Some(json!({"paused": true}))).await;
+    assert_eq!(paused.status, 503, "{paused:?}");
+    for customer in 0..30 {
+        let answer = hold_of(&shop, customer).await;
+        assert!(answer.status == 503 || answer.body["code"] == "sale_paused", "{answer:?}");
+    }
+    cluster.bring_back(killed);
+    cluster.wait_until_it_works();
+    // Nobody asks again.
+    eventually("all shards have heard of it", async || {
+        let answers: Vec<Answer> = join_all((0..30).map(|customer| hold_of(&shop, customer))).await;
+        answers.iter().all(|answer| answer.body["code"] == "sale_paused")
+    })
+    .await;
+    let audit = shop.audit().await;
+    assert_eq!(audit["ok"], true, "{audit}");
+}
