@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::{
     CommonArgs,
@@ -32,8 +33,8 @@ pub(super) struct HealthcheckArgs {
 
 pub(super) fn run(common: &CommonArgs, args: &HealthcheckArgs) -> Exit {
     with_service(client(common, args), async |client| match check(client).await {
-        Ok(()) => {
-            print_line("ready");
+        Ok(status) => {
+            print_line(&status);
             Ok(Exit::Done)
         }
         Err(message) => {
@@ -63,12 +64,18 @@ fn endpoint_at(addr: &str) -> Result<Endpoint, String> {
     endpoint.ok_or_else(|| "--addr must be a host and port such as 127.0.0.1:8080".to_owned())
 }
 
-async fn check(mut client: ApiClient) -> Result<(), String> {
+/// What the service says of itself: `ready`, or `degraded` and why.
+async fn check(mut client: ApiClient) -> Result<String, String> {
     let url = client.url().to_owned();
-    let status = match client.send(ApiCall::get(CallPath::of("/readyz"))).await {
-        Ok(reply) => reply.status,
-        Err(CallError::Refused(refusal)) => refusal.status,
-        Err(error) => return Err(format!("{url} does not answer: {error}")),
-    };
-    if status == 200 { Ok(()) } else { Err(format!("{url} is not ready: it answers {status}")) }
+    let refused = |status: u16| format!("{url} is not ready: it answers {status}");
+    match client.send(ApiCall::get(CallPath::of("/readyz"))).await {
+        Ok(reply) if reply.status == 200 => {
+            let said: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let status = said["status"].as_str().unwrap_or("ready");
+            Ok(said["detail"].as_str().map_or_else(|| status.to_owned(), |detail| format!("{status}: {detail}")))
+        }
+        Ok(reply) => Err(refused(reply.status)),
+        Err(CallError::Refused(refusal)) => Err(refused(refusal.status)),
+        Err(error) => Err(format!("{url} does not answer: {error}")),
+    }
 }

@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const SEVERAL: &str = "names several servers: it must begin with redis-cluster:// for a cluster, or with redis+sentinel:// and \
     end with the name of the primary for sentinels";
+const NO_PASSWORD: &str = "has a user and no password: it must be user:password@ in front of the host";
 const ENCODE: &str = "has a user or password that ends too early: percent-encode it, with %23 for #, %2F for /, %3F for ?, \
     %40 for @ and %25 for %; `flashsale config encode-password` reads one and prints it so";
 
@@ -106,6 +107,9 @@ impl<'a> Several<'a> {
         let (rest, tail) = rest.find(['?', '#']).map_or((rest, ""), |at| rest.split_at(at));
         let (hosts, path) = rest.split_once('/').map_or((rest, None), |(hosts, path)| (hosts, Some(path)));
         let hosts: Vec<_> = hosts.split(',').map(str::trim).collect();
+        if credentials.is_some_and(|credentials| !credentials.contains(':') && !credentials.is_empty()) {
+            return Err(NO_PASSWORD);
+        }
         if hosts.iter().any(|host| host.is_empty()) {
             return Err("must name its servers with commas between them, as in 10.0.0.1:6379,10.0.0.2:6379");
         }
@@ -160,11 +164,17 @@ pub(super) fn complaint(url: &str) -> Option<&'static str> {
     let other = OTHER_KINDS.iter().find(|(schemes, _)| schemes.contains(&scheme.as_str()));
     other.map(|(_, what)| *what).or_else(|| match scheme.as_str() {
         "redis" | "rediss" | "valkey" | "valkeys" if cut_password(rest) => Some(ENCODE),
-        "redis" | "rediss" | "valkey" | "valkeys" => names_several(rest).then_some(SEVERAL),
+        "redis" | "rediss" | "valkey" | "valkeys" if names_several(rest) => Some(SEVERAL),
+        "redis" | "rediss" | "valkey" | "valkeys" => has_no_password(rest).then_some(NO_PASSWORD),
         // A socket has its password in the query.
         "unix" | "redis+unix" | "valkey+unix" => rest.contains('#').then_some(ENCODE),
         _ => Some("must begin with redis://, rediss://, unix://, redis-cluster:// or redis+sentinel://"),
     })
+}
+
+/// A user whom nobody proves to be is not sent, and the service would be whoever needs no password.
+fn has_no_password(rest: &str) -> bool {
+    rest.rsplit_once('@').is_some_and(|(credentials, _)| !credentials.contains(':') && !credentials.is_empty())
 }
 
 /// Whether a URL ends its authority before the last `@`, which stands behind the password.
@@ -205,6 +215,8 @@ mod tests {
             ("rediss://app:a#b@h:6379", "%23"),
             ("redis://app:1/a@b@h:6379", "%40"),
             ("unix:///run/redis.sock?user=app&pass=a#b", "%23"),
+            ("redis://app@h:6379", "no password"),
+            ("rediss://app@h:6379/1", "no password"),
         ] {
             assert!(complaint(url).is_some_and(|what| what.contains(word)), "{url}: {:?}", complaint(url));
         }

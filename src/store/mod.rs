@@ -12,7 +12,9 @@
 //! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
-//! - `spread`, `hold_spread`, `gather`, `sums`: sales over several slots, and how units get to where buyers want them,
+//! - `spread`, `hold_spread`, `gather`, `late_payments`, `sums`: sales over several slots, and how units get to where buyers want
+//!   them,
+//! - `lost_shards`: what of such a sale is gone for good,
 //! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `listing`, `directory`: which sales exist, and the sale and SKU of each product,
 //! - `product_names`: the names of products, for exports,

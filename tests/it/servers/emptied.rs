@@ -111,6 +111,32 @@ async fn a_server_that_is_flushed_sells_nothing_anew_and_its_sale_begins_again_o
 }
 
 #[tokio::test]
+async fn where_unmatched_money_is_gone_payments_of_other_sales_go_on() {
+    let (cluster, sales, other) = with_sales().await;
+    let unmatched = cluster.owner("fs1:{p0}:sale");
+    assert!(unmatched != other && unmatched != cluster.owner("fs1:{:all}:products"), "three servers");
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    assert_eq!(shop.pay("cart 7", "p0").await.body["outcome"], "unmatched");
+    run(&mut cluster.connect(unmatched), "FLUSHALL");
+    eventually("it is noticed", async || {
+        shop.get("/readyz").await.body["detail"].as_str().is_some_and(|detail| detail.contains("p0"))
+    })
+    .await;
+    let order = shop.order(other as u64 + 1).await;
+    for outcome in ["applied", "duplicate", "duplicate"] {
+        let paid = shop.pay(&order, "p1").await;
+        assert_eq!((paid.status, paid.body["outcome"].as_str()), (200, Some(outcome)), "{paid:?}");
+    }
+    // By its payment alone.
+    let back = json!({"payment_id": "pay-p1", "status": "refunded", "amount": "50.00", "currency": "USD"});
+    let back = shop.post("/api/payments/webhook", json!({"idempotency_key": "r1", "payload": back})).await;
+    assert_eq!((back.status, &back.body["order"]["status"]), (200, &json!("refunded")), "{back:?}");
+    assert!(is_lost(&shop.pay("cart 8", "p2").await, "p0"), "money that only a person could match");
+    let audit = shop.get(&format!("/api/admin/audit?sale={}", sales[other])).await;
+    assert_eq!((audit.status, &audit.body["ok"]), (200, &json!(true)), "{audit:?}");
+}
+
+#[tokio::test]
 async fn a_sale_that_nobody_noted_as_made_is_noted_by_the_next_service() {
     let (cluster, sales, emptied) = with_sales().await;
     let directory = cluster.owner("fs1:{:all}:products");

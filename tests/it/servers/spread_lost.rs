@@ -1,4 +1,4 @@
-//! A spread sale whose shards are away or gone: nothing is sold twice, and what lives does what it is told.
+//! A spread sale whose shards are away or gone: nothing is sold twice, and what lives obeys.
 
 use std::collections::BTreeSet;
 

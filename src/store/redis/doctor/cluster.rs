@@ -41,7 +41,7 @@ pub(super) fn judge_all(states: &[ClusterState], primaries: usize, chart: &mut C
             chart.problem(
                 "slots",
                 format!("{missing} of {SLOTS} slots are on no server that works: sales in them are refused"),
-                "start the server that has them, or give them to another (redis-cli --cluster fix)",
+                "start the server that has them, or send one of its replicas CLUSTER FAILOVER TAKEOVER",
             );
         } else {
             chart.ok("slots", format!("all {SLOTS} slots are served by {primaries} primaries"));
