@@ -21,6 +21,9 @@ impl Store {
                     let need = units_of(&command, short.product);
                     match self.spreads.survey(&shards, short.product, need).await? {
                         Supply::There => self.spreads.gather(&shards, short.product, shard, need).await?,
+                        Supply::Short(short) if command.idempotency_key.is_none() => {
+                            return Ok(HoldAnswer::Decided(HoldOutcome::InsufficientStock(short)));
+                        }
                         // The same request, sent twice at once, may have taken the last of them: then this one finds its hold.
                         Supply::Short(short) => {
                             return Ok(match self.hold_at(shard, command).await? {

@@ -105,8 +105,8 @@ impl Failure {
     }
 
     /// There was no connection, so nothing was sent. A timeout of connecting is no `TimedOut`, whose outcome is unknown.
-    pub fn cannot_connect(error: &RedisError) -> Self {
-        let mut cause = Cause::of(error, "cannot connect: ");
+    pub fn cannot_connect(address: &str, error: &RedisError) -> Self {
+        let mut cause = Cause::of(error, &format!("cannot connect to {address}: "));
         if cause.text.contains("certificate") {
             cause.text.push_str(CERTIFICATE_ADVICE);
         }
@@ -224,13 +224,13 @@ mod tests {
     #[test]
     fn a_failure_keeps_the_error_that_caused_it() {
         let refused = RedisError::from((ErrorKind::Client, "refused"));
-        let failure = Failure::cannot_connect(&refused);
+        let failure = Failure::cannot_connect("10.0.0.1:6379", &refused);
         let cause = failure.source().unwrap();
-        assert!(failure.to_string().ends_with(&format!("cannot connect: {refused}")), "{failure}");
+        assert!(failure.to_string().ends_with(&format!("cannot connect to 10.0.0.1:6379: {refused}")), "{failure}");
         assert!(cause.source().unwrap().downcast_ref::<RedisError>().is_some());
         assert!(!failure.to_string().contains("SSL_CERT_FILE"), "{failure}");
         let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
-        let failure = Failure::cannot_connect(&untrusted.into());
+        let failure = Failure::cannot_connect("10.0.0.1:6379", &untrusted.into());
         assert!(
             failure.to_string().contains("UnknownIssuer; ") && failure.to_string().contains("SSL_CERT_FILE"),
             "{failure}"

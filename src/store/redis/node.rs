@@ -256,7 +256,7 @@ impl Node {
             Ok(connection) => connection,
             Err(error) => {
                 self.breaker.failed(Instant::now(), spread());
-                return Err(connect_failure(&error));
+                return Err(connect_failure(&self.address, &error));
             }
         };
         match self.greet(&mut connection).await {
@@ -404,10 +404,10 @@ fn is_script_missing(answer: &Result<Value, RedisError>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
 }
 
-fn connect_failure(error: &PoolError) -> Failure {
+fn connect_failure(address: &str, error: &PoolError) -> Failure {
     match error {
-        PoolError::Backend(cause) => Failure::cannot_connect(cause),
-        other => Failure::unavailable(format!("cannot connect: {other}")),
+        PoolError::Backend(cause) => Failure::cannot_connect(address, cause),
+        other => Failure::unavailable(format!("cannot connect to {address}: {other}")),
     }
 }
 

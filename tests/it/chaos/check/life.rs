@@ -279,7 +279,8 @@ fn of_state(call: &Call, reply: &Reply, state: State, deadlines: &mut Deadlines,
             fitting(reply, reply.text("status"), state, deadlines, window)
         }
         (Request::Cancel { .. } | Request::ReadOrder { .. } | Request::StartPayment { .. }, 404, _) => {
-            unchanged(state == State::Absent)
+            // The name of an order follows from its hold, so it may be asked for where there is none, or none any more.
+            unchanged(!state.is_order())
         }
         (Request::Event { .. }, 200, _) => {
             let times = (window.from_ms, window.to_ms);
