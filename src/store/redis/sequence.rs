@@ -21,6 +21,7 @@ pub struct Sequence {
 
 impl Sequence {
     /// Of the request with this number in a call whose first one has this sequence.
+    #[must_use]
     pub fn at(self, place: usize) -> Self {
         Self { place, ..self }
     }

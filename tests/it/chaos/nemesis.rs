@@ -154,7 +154,7 @@ fn strike(stage: &mut Stage, fault: Fault, dice: &mut Dice) -> Option<Instant> {
         Fault::SilentNetwork => weather(stage, dice, Weather::Silence, time),
         Fault::ClockStep => step_clock(stage, dice, time),
         Fault::PlannedFailOver => return plan_fail_over(stage, dice),
-        Fault::FailOver => return fail_over(stage, dice),
+        Fault::FailOver => return Some(fail_over(stage, dice)),
         Fault::Reshard => reshard(stage, dice),
     }
     None
@@ -280,7 +280,7 @@ fn plan_fail_over(stage: &mut Stage, dice: &mut Dice) -> Option<Instant> {
 }
 
 /// Kills a primary, and starts it again when another has taken over. An instant between the two.
-fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Option<Instant> {
+fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Instant {
     let (primary, replica) = pair(stage, dice);
     let number = stage.servers().iter().position(|server| server.port == primary).unwrap();
     if !stage.demands_replicas && dice.percent(60) {
@@ -295,7 +295,7 @@ fn fail_over(stage: &mut Stage, dice: &mut Dice) -> Option<Instant> {
     stage.servers()[number].start_again();
     settle(stage);
     // Nobody takes over so soon.
-    Some(killed + Duration::from_millis(500))
+    killed + Duration::from_millis(500)
 }
 
 fn is_primary(port: u16) -> bool {

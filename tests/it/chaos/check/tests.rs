@@ -275,13 +275,13 @@ fn a_replay_that_was_asked_for_before_the_hold_itself_is_no_second_hold() {
         let mut truth = Truth::of_units(5);
         truth.hold(1);
         with_key(&mut truth);
-        let mut replay = truth.calls[0].clone();
-        replay.start_ns -= 10_000;
-        replay.end_ns += 10_000;
-        let reply = reply_of(&mut replay);
+        let mut twin = truth.calls[0].clone();
+        twin.start_ns -= 10_000;
+        twin.end_ns += 10_000;
+        let reply = reply_of(&mut twin);
         reply.is_replayed = is_replayed;
         reply.sequence = reply.sequence.map(|(write, ..)| (write, 1, 0));
-        truth.calls.insert(0, replay);
+        truth.calls.insert(0, twin);
         truth.history()
     };
     assert!(check(&history(true)).violations.is_empty(), "{:?}", check(&history(true)).violations);
