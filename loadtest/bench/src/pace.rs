@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// One request in this many may fail: the machine may stall Redis for longer than a call may take.
 const FAILED_PART_MAX: u32 = 20;
 const LATENCY_US_MAX: u64 = 60_000_000;
+/// A connection that was not used for so long is replaced.
+const IDLE_MAX: Duration = Duration::from_secs(2);
 const ANSWER_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
@@ -183,9 +185,16 @@ impl Floor {
     /// One connection: takes the next request that is due, sends it, and waits for its answer.
     async fn serve(&self, mut line: TcpStream) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(ANSWER_BYTES);
+        let (addr, mut used) = (line.peer_addr()?, Instant::now());
         loop {
             let Ok(ticket) = self.tickets.acquire().await else { return Ok(()) };
             ticket.forget();
+            // A candidate may close what nobody uses.
+            if used.elapsed() > IDLE_MAX {
+                line = TcpStream::connect(addr).await?;
+                line.set_nodelay(true)?;
+            }
+            used = Instant::now();
             let number = self.next.replace(self.next.get() + 1);
             let due = Duration::from_secs_f64(f64::from(number) / self.rate);
             line.write_all(&self.requests[number as usize % self.requests.len()]).await?;
