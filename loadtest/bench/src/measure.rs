@@ -88,7 +88,8 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
 pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> io::Result<Option<Half>> {
     await_turn(stand)?;
     let lasting = SETTLING + Duration::from_secs(seconds);
-    let heard = pace::drive(stand.addr, hold_request(), &Pace { rate: peak / 2.0, connections, lasting })?;
+    let heard =
+        pace::drive(stand.addr, hold_request(), &Pace { rate: peak / 2.0, connections, lasting, skips_late: false })?;
     let settled = heard.between(SETTLING, lasting);
     let half = Half { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
     Ok((!settled.is_empty()).then_some(half))

@@ -80,7 +80,11 @@ pub fn overload(ground: &Ground) -> io::Result<Vec<Mark>> {
         pin(stand.redis()?.pid(), 1)?;
         let requests: Vec<_> = (1..=products).map(hold_of).collect();
         // Before Redis is slow: the worker knows all products then.
-        pace::drive_all(stand.addr, requests.clone(), &Pace { rate: 500.0, connections: 16, lasting: IN_TIME })?;
+        pace::drive_all(
+            stand.addr,
+            requests.clone(),
+            &Pace { rate: 500.0, connections: 16, lasting: IN_TIME, skips_late: false },
+        )?;
         let _slow = Slowed::start(stand.redis()?.pid());
         let peak = peak(&stand, &requests)?;
         for wanted in OFFERED {
@@ -111,7 +115,11 @@ fn peak(stand: &Stand, requests: &[Vec<u8>]) -> io::Result<f64> {
 fn load(stand: &Stand, requests: &[Vec<u8>], rate: f64) -> io::Result<Mark> {
     let lasting = SETTLING + LASTING;
     let before = cpu_us(stand.pid())?;
-    let answers = pace::drive_all(stand.addr, requests.to_vec(), &Pace { rate, connections: CONNECTIONS, lasting })?;
+    let answers = pace::drive_all(
+        stand.addr,
+        requests.to_vec(),
+        &Pace { rate, connections: CONNECTIONS, lasting, skips_late: true },
+    )?;
     let cpu = (cpu_us(stand.pid())? - before) / lasting.as_secs_f64();
     if answers.failed > 0 {
         return Err(io::Error::other(format!("{} of {} requests failed", answers.failed, answers.sent)));

@@ -33,6 +33,8 @@ const FAILED_PART_MAX: u32 = 20;
 const LATENCY_US_MAX: u64 = 60_000_000;
 /// A connection that was not used for so long is replaced.
 const IDLE_MAX: Duration = Duration::from_secs(2);
+/// What is sent so long after it was due is late.
+const LATE_MAX: Duration = Duration::from_millis(100);
 const ANSWER_BYTES: usize = 4096;
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,8 @@ pub struct Pace {
     pub rate: f64,
     pub connections: usize,
     pub lasting: Duration,
+    /// What no connection was free for is not sent: more is wanted than so many clients can ask for.
+    pub skips_late: bool,
 }
 
 /// Latencies in microseconds.
@@ -102,6 +106,7 @@ struct Floor {
     requests: Vec<Vec<u8>>,
     rate: f64,
     started: Instant,
+    skips_late: bool,
     next: Cell<u32>,
     failed: Cell<u32>,
     tickets: Arc<Semaphore>,
@@ -151,6 +156,7 @@ async fn send_all(addr: SocketAddr, requests: Vec<Vec<u8>>, pace: &Pace) -> io::
         requests,
         rate: pace.rate,
         started,
+        skips_late: pace.skips_late,
         next: Cell::new(0),
         failed: Cell::new(0),
         tickets,
@@ -197,6 +203,9 @@ impl Floor {
             used = Instant::now();
             let number = self.next.replace(self.next.get() + 1);
             let due = Duration::from_secs_f64(f64::from(number) / self.rate);
+            if self.skips_late && self.started.elapsed() > due + LATE_MAX {
+                continue;
+            }
             line.write_all(&self.requests[number as usize % self.requests.len()]).await?;
             let status = read_answer(&mut line, &mut bytes).await?;
             let latency = self.started.elapsed().saturating_sub(due);

@@ -61,7 +61,7 @@ pub fn storm(ground: &Ground, Size { connections, seconds }: Size) -> io::Result
     std::thread::sleep(left.checked_sub(CALM).ok_or_else(|| io::Error::other("the holds were made too slowly"))?);
 
     log_slow_scripts(&mut redis)?;
-    let pace = Pace { rate: peak / 2.0, connections, lasting: CALM + STORM + AFTER };
+    let pace = Pace { rate: peak / 2.0, connections, lasting: CALM + STORM + AFTER, skips_late: false };
     let heard = pace::drive(stand.addr, hold_request(), &pace)?;
     let to_storm = deadline.duration_since(heard.started).unwrap_or_default();
     await_lapse(&mut redis, deadline)?;
