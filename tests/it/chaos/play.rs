@@ -61,6 +61,8 @@ impl Plan {
             afterwards::read_end(&recorder, &offers).await
         });
         end.complaints = stage.services.iter().flat_map(Service::complaints).collect();
+        // A sweep would write while the invariants are read.
+        stage.services.iter_mut().for_each(Service::kill);
         // What is wrong is printed by whoever panics about it.
         if catch_unwind(AssertUnwindSafe(|| stage.check_invariants())).is_err() {
             end.complaints.push("what is in Redis does not obey the invariants: see above".to_owned());
