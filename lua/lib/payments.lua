@@ -146,7 +146,8 @@ local function join_refund(facts, event)
   if event.refund ~= '' and (event.amount ~= '' or failed) then
     join_refund_by_id(facts, event.refund, event.amount ~= '' and event.amount or '0', failed)
   elseif event.amount ~= '' then
-    raise(facts, failed and 'failed' or 'refunded', event.amount)
+    -- A refund of nothing says nothing: it must not count as news of a payment whose order was cancelled since.
+    if tonumber(event.amount) > 0 then raise(facts, failed and 'failed' or 'refunded', event.amount) end
   else
     facts[failed and 'failed_all' or 'refunded_all'] = '1'
   end

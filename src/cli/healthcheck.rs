@@ -21,7 +21,9 @@ const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(3), body_bytes_max:
 
 /// Which service
 #[derive(Args)]
-#[command(after_help = "Exit status: 0 ready; 1 not ready, or no answer; 2 bad flags or settings.")]
+#[command(
+    after_help = "Exit status: 0 ready, or degraded (it says which); 1 not ready, or no answer; 2 bad flags or settings."
+)]
 pub(super) struct HealthcheckArgs {
     /// Address of the service [default: that of `FLASHSALE_URL`, else http.addr of the settings]
     #[arg(long, value_name = "HOST:PORT", value_parser = filled)]

@@ -107,7 +107,7 @@ impl<'a> Several<'a> {
         let (rest, tail) = rest.find(['?', '#']).map_or((rest, ""), |at| rest.split_at(at));
         let (hosts, path) = rest.split_once('/').map_or((rest, None), |(hosts, path)| (hosts, Some(path)));
         let hosts: Vec<_> = hosts.split(',').map(str::trim).collect();
-        if credentials.is_some_and(|credentials| !credentials.contains(':') && !credentials.is_empty()) {
+        if has_no_password(credentials) {
             return Err(NO_PASSWORD);
         }
         if hosts.iter().any(|host| host.is_empty()) {
@@ -165,7 +165,7 @@ pub(super) fn complaint(url: &str) -> Option<&'static str> {
     other.map(|(_, what)| *what).or_else(|| match scheme.as_str() {
         "redis" | "rediss" | "valkey" | "valkeys" if cut_password(rest) => Some(ENCODE),
         "redis" | "rediss" | "valkey" | "valkeys" if names_several(rest) => Some(SEVERAL),
-        "redis" | "rediss" | "valkey" | "valkeys" => has_no_password(rest).then_some(NO_PASSWORD),
+        "redis" | "rediss" | "valkey" | "valkeys" => has_no_password(credentials_of(rest)).then_some(NO_PASSWORD),
         // A socket has its password in the query.
         "unix" | "redis+unix" | "valkey+unix" => rest.contains('#').then_some(ENCODE),
         _ => Some("must begin with redis://, rediss://, unix://, redis-cluster:// or redis+sentinel://"),
@@ -173,8 +173,12 @@ pub(super) fn complaint(url: &str) -> Option<&'static str> {
 }
 
 /// A user whom nobody proves to be is not sent, and the service would be whoever needs no password.
-fn has_no_password(rest: &str) -> bool {
-    rest.rsplit_once('@').is_some_and(|(credentials, _)| !credentials.contains(':') && !credentials.is_empty())
+fn has_no_password(credentials: Option<&str>) -> bool {
+    credentials.is_some_and(|credentials| !credentials.contains(':') && !credentials.is_empty())
+}
+
+fn credentials_of(rest: &str) -> Option<&str> {
+    rest.rsplit_once('@').map(|(credentials, _)| credentials)
 }
 
 /// Whether a URL ends its authority before the last `@`, which stands behind the password.

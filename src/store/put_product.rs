@@ -6,6 +6,7 @@ use super::{
     claim_product::Claim,
     keys::SaleKeys,
     listing::{Listing, Step},
+    lost_shards::check_shard,
     record, unknown_word,
 };
 use crate::domain::{
@@ -37,9 +38,7 @@ impl Store {
         if product.sale.is_none() {
             self.check_made(&sale).await?;
         }
-        if shards.are_several() {
-            self.spreads.check_first(&self.spreads.shards(&sale, shards), id).await?;
-        }
+        check_shard(&self.runner, &self.spreads.shards(&sale, shards), &sale).await?;
         self.add_to_sales(&sale, shards).await?;
         let (word, mut reply) = self.runner.call(self.put_product_call(id, &sale, product, act)).await?;
         match word.as_str() {

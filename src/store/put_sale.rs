@@ -1,6 +1,6 @@
 //! `put_sale`: makes a sale.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, lost_shards::check_shard, record, unknown_word};
 use crate::domain::{
     act::Act,
     ids::{SaleId, Shards},
@@ -21,6 +21,7 @@ impl Store {
         // Nothing begins in a store that was emptied: a restart begins a new one, or a backup comes back.
         self.check_identity().await?;
         self.check_made(id).await?;
+        check_shard(&self.runner, &self.spreads.shards(id, shards), id).await?;
         if shards.are_several() && self.finish_sale(id).await? {
             return Ok(PutSaleOutcome::AlreadyExists);
         }

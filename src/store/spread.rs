@@ -21,7 +21,7 @@ use super::{
     joined::Joined,
     keys::SaleKeys,
     late_payments::LatePayments,
-    made_sales, record,
+    lost_shards, made_sales, record,
     redis::{
         batch::{Batcher, Timeouts},
         slot,
@@ -133,9 +133,7 @@ impl Spreads {
         terms: &SharedTerms,
     ) -> Result<(), Failure> {
         made_sales::check_made(&self.runner, shard).await?;
-        if let Some(product) = product {
-            self.check_loans(shards, shard, product).await?;
-        }
+        lost_shards::check_shard(&self.runner, shards, shard).await?;
         self.copy_terms(shard, product, terms).await?;
         made_sales::note_made(&self.runner, shard).await;
         Ok(())

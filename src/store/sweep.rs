@@ -23,7 +23,7 @@ impl Store {
         let swept = self.sweep_sales(Some(pause)).await;
         // Thousands of sales take longer than the pause. Then nobody looks at them again before as much time has passed.
         if began.elapsed() * 2 > pause {
-            self.keep_turn(pause.max(began.elapsed())).await?;
+            self.keep_turn(pause.max(began.elapsed())).await;
         }
         swept
     }
@@ -43,7 +43,7 @@ impl Store {
             if let Some(pause) = turn
                 && kept.elapsed() * 2 > pause
             {
-                self.keep_turn(pause).await?;
+                self.keep_turn(pause).await;
                 kept = Instant::now();
             }
             match self.sweep_sale(&sale).await {
@@ -72,8 +72,11 @@ impl Store {
         Ok(self.runner.plain(set_turn(pause).arg("NX")).await? != Value::Nil)
     }
 
-    async fn keep_turn(&self, pause: Duration) -> Result<(), Failure> {
-        self.runner.plain(&set_turn(pause)).await.map(drop)
+    /// Where the key cannot be set, another service sweeps too, and the sales that live are swept all the same.
+    async fn keep_turn(&self, pause: Duration) {
+        if let Err(cause) = self.runner.plain(&set_turn(pause)).await {
+            tracing::debug!(%cause, "the turn to sweep was not kept");
+        }
     }
 }
 

@@ -48,8 +48,15 @@ fn unanswered(calls: &[Call]) -> Vec<Request> {
             open.push(asked.clone());
         }
     }
-    open.retain(|asked| !calls.iter().any(|call| call.reply().is_some() && call.request == *asked));
+    open.retain(|asked| !calls.iter().any(|call| call.request == *asked && decides(call)));
     open
+}
+
+/// Whether an answer says what came of the request. A restock that was refused is not remembered: where one try of it has no
+/// answer, it may still take effect after the refusal of another try.
+fn decides(call: &Call) -> bool {
+    let is_restock = matches!(call.request, Request::Restock { .. });
+    call.reply().is_some_and(|reply| !is_restock || reply.status < 300)
 }
 
 /// Holds and orders to which something was done that nobody has an answer to.

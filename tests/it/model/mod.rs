@@ -24,10 +24,10 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use self::{machine::SaleTest, reference::SaleReference};
 use crate::support::random_cases;
 
-/// How often a word must come before we believe that it was tested. The rarest come about 35 times, and random cases scatter:
+/// How often a word must come before we believe that it was tested. The rarest come about 60 times, and random cases scatter:
 /// the bound is far below.
-const SEEN_LEAST: usize = 5;
-const CASES: u32 = 400;
+const SEEN_LEAST: usize = 25;
+const CASES: u32 = 500;
 
 /// Every outcome of the store, in the words of the model.
 const WORDS: [&str; 62] = [

@@ -26,6 +26,8 @@ enum Step {
     Cancelled,
     Refunded,
     RefundedSecond,
+    /// As much as the order costs, which is nothing where it is free.
+    RefundedTotal,
     Processing,
     /// Time passes, beyond every deadline.
     Lapse,
@@ -42,7 +44,7 @@ enum Step {
 
 use Step::{
     Accept, Cancel, Cancelled, Dismiss, Lapse, Order, OtherBuyer, Paid, PaidLess, PaidMore, PaidSecond, Processing,
-    Refund, Refunded, RefundedSecond, ShopCancels,
+    Refund, Refunded, RefundedSecond, RefundedTotal, ShopCancels,
 };
 
 /// All sequences of one to `longest` different steps.
@@ -79,6 +81,7 @@ impl Step {
             Cancelled => event(3, "cancelled", Some(1), Amount::Missing),
             Refunded => event(4, "refunded", Some(1), Amount::Missing),
             RefundedSecond => event(5, "refunded", Some(2), Amount::Missing),
+            RefundedTotal => event(9, "refunded", Some(1), Amount::Right),
             Processing => event(6, "processing", Some(1), Amount::Missing),
             Lapse => Transition::Clock(300_000),
             OtherBuyer => one_unit(product),
@@ -145,6 +148,8 @@ fn an_order_that_costs_nothing_is_cancelled_once_and_loses_no_money_that_came_al
     for steps in [steps, by_person] {
         all.extend(sequences(&steps, 3).into_iter().map(|sequence| [&[Order], &sequence[..]].concat()));
     }
+    // What came went back, and then the provider says that nothing went back.
+    all.extend(sequences(&[PaidMore, Refunded, Cancel, ShopCancels, RefundedTotal], 5));
     let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
     for sequence in &all {
         *ends.entry(walk(FREE, sequence)).or_default() += 1;

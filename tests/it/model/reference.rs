@@ -593,18 +593,18 @@ impl ReferenceStateMachine for SaleReference {
         let free = if reviews == 0 { free } else { prop_oneof![5 => free, 1 => resolve].boxed() };
         prop_oneof![
             19 => free,
-            2 => at.clone().prop_map(Transition::Release),
+            4 => at.clone().prop_map(Transition::Release),
             6 => at.clone().prop_map(Transition::Order),
             4 => at.clone().prop_map(Transition::Cancel),
             8 => at.clone().prop_map(Transition::StartPayment),
             9 => (at.clone(), prop::sample::select(vec![1_000_i64, 300_000, 300_000, 300_000]))
                 .prop_map(|(at, ms)| Transition::Extend(at, ms)),
             1 => prop::bool::weighted(0.3).prop_map(Transition::Pause),
-            3 => limit().prop_map(Transition::Limit),
-            3 => show(),
+            4 => limit().prop_map(Transition::Limit),
+            5 => show(),
             2 => (1_u64..=2, -4_i64..=3).prop_map(|(id, delta)| Transition::Restock(id, delta)),
             2 => Just(Transition::Expire),
-            2 => at.clone().prop_map(Transition::FindHold),
+            4 => at.clone().prop_map(Transition::FindHold),
             2 => at.clone().prop_map(Transition::FindOrder),
             14 => event(at).prop_map(Transition::Settle),
         ]

@@ -55,7 +55,7 @@ pub(super) fn show() -> impl Strategy<Value = Transition> {
     prop_oneof![
         1 => change.prop_map(Transition::Show),
         1 => (1_u64..=2, audience.clone()).prop_map(|(id, audience)| Transition::See(id, audience)),
-        3 => audience.prop_map(|audience| Transition::See(UNSOLD, audience)),
+        5 => audience.prop_map(|audience| Transition::See(UNSOLD, audience)),
     ]
 }
 

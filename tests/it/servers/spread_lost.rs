@@ -86,6 +86,25 @@ async fn a_first_shard_that_is_lost_and_given_up_is_not_made_beside_the_units_of
 }
 
 #[tokio::test]
+async fn a_sale_whose_first_shard_is_lost_and_given_up_is_not_made_beside_its_other_shards() {
+    let cluster = Cluster::start(3, 0);
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    let directory = cluster.owner("fs1:{:all}:products");
+    let away = |name: &String| cluster.owner(&format!("fs1:{{{name}}}:sale")) != directory;
+    let sale = (0..100).map(|number| format!("drop-{number}")).find(away).expect("a name of another server");
+    let wanted = json!({"id": sale, "shards": 3});
+    let made = shop.post("/api/admin/sales", wanted.clone()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let server = cluster.owner(&format!("fs1:{{{sale}}}:sale"));
+    run(&mut cluster.connect(server), "FLUSHALL");
+    give_up(&cluster, &sale);
+    for _ in 0..5 {
+        let made = shop.post("/api/admin/sales", wanted.clone()).await;
+        assert!(is_lost(&made, &sale), "{made:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_pause_reaches_all_shards_that_live_at_once_and_the_others_when_they_are_back() {
     let (mut cluster, shop, _, server) = spread(false).await;
     let killed = cluster.kill(server);
