@@ -41,8 +41,8 @@ const SETTLING: Duration = Duration::from_secs(2);
 const LASTING: Duration = Duration::from_secs(8);
 /// What is sent to find the peak grows by this from one run to the next, until no more is served.
 const STEP: f64 = 1.5;
-const FIRST_RATE: f64 = 500.0;
-const STEPS_MAX: usize = 12;
+const FIRST_RATE: f64 = 100.0;
+const STEPS_MAX: usize = 14;
 
 /// What came of one load.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod keys;
 pub mod made;
 pub mod node;
+pub mod pace;
 pub mod preflight;
 pub mod rank;
 pub mod record;

@@ -24,6 +24,7 @@ use super::{
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
+    pace::Pace,
     rank::Rank,
     server_clock::{ServerClock, word_and_time},
     topology::Topology,
@@ -83,6 +84,7 @@ pub struct Node {
     /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
     breaker: Breaker,
     in_flight: Rc<Cell<usize>>,
+    pace: RefCell<Pace>,
     /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
 }
@@ -97,6 +99,7 @@ impl Node {
             connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Rc::default(),
+            pace: RefCell::default(),
             connecting: Mutex::default(),
         })
     }
@@ -144,6 +147,7 @@ impl Node {
         }
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
+        self.pace.borrow_mut().answered(self.in_flight.get() - 1, Instant::now());
         match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
             Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
             Some((_, now_ms)) => open.clock.note(sent, now_ms),
@@ -310,6 +314,9 @@ impl Node {
         let taken = self.in_flight.get();
         if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
+        }
+        if rank >= Rank::Holds && !self.pace.borrow().admits(taken) {
+            return Err(Failure::overloaded(format!("{taken} calls wait for Redis, which answers too few a second")));
         }
         self.in_flight.set(taken + 1);
         Ok(InFlight(Rc::clone(&self.in_flight)))
