@@ -374,12 +374,24 @@ pub(super) fn text(product: &ProductBody<'_>) -> String {
     ]);
     facts.extend(counters.iter().map(|(name, units)| fact(name, format!("{units:>width$}"))));
     facts.extend([empty(), fact("next release", short_time(product.next_release_at.as_deref()))]);
-    sheet(&format!("product {}: {}", product.id, product.status), &facts)
+    // An archived product is not for sale, whatever its sale is.
+    let status = if product.archived { "archived" } else { &product.status };
+    sheet(&format!("product {}: {status}", product.id), &facts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_archived_product_is_not_called_live() {
+        let product = json!({"id": 1, "sale": "p1", "name": "Item", "price": "50.00", "currency": "USD", "total_stock": 1,
+            "available_stock": 1, "held_stock": 0, "pending_stock": 0, "sold_stock": 0, "max_per_hold": 10,
+            "max_per_customer": null, "status": "live", "starts_at": null, "ends_at": null, "next_release_at": null,
+            "group": null, "visibility": "public", "archived": true});
+        let printed = text(&serde_json::from_value(product).unwrap());
+        assert!(printed.starts_with("product 1: archived\n"), "{printed}");
+    }
 
     #[test]
     fn a_product_is_printed_with_its_counters_below_each_other() {

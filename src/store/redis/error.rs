@@ -143,6 +143,16 @@ impl Failure {
         is_login || matches!(self.word(), Some("NOPERM" | "NOAUTH" | "WRONGPASS"))
     }
 
+    /// The same, said by a sentinel: those have a user and password of their own, and the ones in the URL are for the data.
+    #[must_use]
+    pub fn of_sentinel(mut self) -> Self {
+        let is_refused = self.is_refused_login();
+        if let (true, Self::Unavailable(cause)) = (is_refused, &mut self) {
+            cause.text.push_str("; correct redis.sentinel_user and redis.sentinel_password");
+        }
+        self
+    }
+
     fn redis(&self) -> Option<&RedisError> {
         self.source()?.source()?.downcast_ref()
     }

@@ -133,10 +133,12 @@ pub(super) async fn check_kind(runner: &Runner, topology: &Topology) -> Result<(
                 return kind_complaint(topology, facts.mode, node.address(), &names)
                     .map_or(Ok(()), |what| Err(PreflightError::OtherKind(what)));
             }
-            Err(why) => failure = why,
+            // A refusal says more than that another one is away.
+            Err(why) if !failure.is_refused_login() => failure = why,
+            Err(_) => {}
         }
     }
-    Err(failure.into())
+    Err(if topology.kind() == Kind::Sentinel { failure.of_sentinel() } else { failure }.into())
 }
 
 /// The names of the primaries that a sentinel watches.

@@ -12,6 +12,7 @@ mod rolling;
 mod scenarios;
 mod sentinel;
 mod service;
+mod spread;
 
 use self::{measured::Measured, scenarios::SCENARIOS};
 

@@ -7,7 +7,7 @@ use super::{
     measured::Measured,
     redis_alone,
     sentinel::{self, Demand},
-    service,
+    service, spread,
 };
 
 pub struct Scenario {
@@ -27,7 +27,7 @@ macro_rules! run {
 }
 
 /// In the order of the page.
-pub const SCENARIOS: [Scenario; 24] = [
+pub const SCENARIOS: [Scenario; 27] = [
     Scenario {
         name: "service_killed",
         fault: "the service is killed (SIGKILL) with its embedded Redis, and started again",
@@ -195,6 +195,28 @@ pub const SCENARIOS: [Scenario; 24] = [
         happens: "Replica and primary agree on the moment, so nothing is lost, and calls follow.",
         tests: &["a_replica_that_hangs_hurts_nobody"],
         run: run!(cluster::fail_over(cluster::Fault::Planned)),
+    },
+    Scenario {
+        name: "cluster_directory",
+        fault: "Cluster: the primary with the directory is killed",
+        happens: "Its sales wait as above. What needs the directory waits too: new products and sales, lists, and payments of which nobody \
+                  knows the order. Holds, orders and payments of other sales go on.",
+        tests: &["a_primary_that_is_killed_costs_its_own_sales_a_pause_and_no_other_sale_anything"],
+        run: run!(spread::directory_killed()),
+    },
+    Scenario {
+        name: "cluster_spread",
+        fault: "Cluster: one of three primaries with a shard each of one hot product is killed",
+        happens: "Holds of the other shards go on, and nobody hears that all is sold out. No payment that was answered 200 is lost.",
+        tests: &["while_the_server_of_a_shard_is_away_others_buy_and_nobody_hears_that_all_is_sold_out"],
+        run: run!(spread::shard_killed()),
+    },
+    Scenario {
+        name: "cluster_emptied",
+        fault: "Cluster: a primary without a replica and without a disk is started again, with nothing in it",
+        happens: "Its sales are refused as `store_replaced`, and nothing of them is sold anew. Other sales go on.",
+        tests: &["a_server_that_comes_back_empty_sells_nothing_anew_and_everybody_says_so"],
+        run: run!(spread::emptied()),
     },
     Scenario {
         name: "reshard_keys",

@@ -132,5 +132,6 @@ async fn sentinels_and_servers_have_passwords_of_their_own_and_some_sentinels_ma
         refused.contains("WRONGPASS") || refused.contains("NOAUTH") || refused.contains("authentication"),
         "{refused}"
     );
+    assert!(refused.contains("redis.sentinel_password"), "{refused}");
     assert!(!refused.contains("own-pw") && !refused.contains("data-pw"), "{refused}");
 }

@@ -133,12 +133,16 @@ impl Sentinels {
                         return Ok(Named::ByMost(named));
                     }
                 }
-                Err(why) => failure = Some(why),
+                // A refusal says more than that another sentinel is away.
+                Err(why) if failure.as_ref().is_none_or(|known: &Failure| !known.is_refused_login()) => {
+                    failure = Some(why)
+                }
+                Err(_) => {}
             }
         }
         let most = votes.into_iter().max_by_key(|(_, vote)| *vote);
         most.map(|(named, _)| Named::BySome(named))
-            .ok_or_else(|| failure.unwrap_or_else(|| Failure::unavailable("there are no sentinels")))
+            .ok_or_else(|| failure.map_or_else(|| Failure::unavailable("there are no sentinels"), Failure::of_sentinel))
     }
 }
 
