@@ -130,16 +130,38 @@ pub fn widen(
     deadlines: &mut Deadlines,
     times: impl Fn(&Call) -> (u64, u64),
 ) -> Vec<State> {
+    let asked = asked(calls, times);
     let mut all = states.to_vec();
     let mut new = all.clone();
     while let Some(state) = new.pop() {
-        for call in calls {
-            let (from_ms, to_ms) = times(call);
-            let late_ms = if matches!(call.request, Request::Hold { .. }) { LATE_HOLD_MS } else { LATE_MS };
-            for reached in unanswered(&call.request, state, deadlines, (from_ms, to_ms.saturating_add(late_ms))) {
+        for (request, (from_ms, to_ms)) in &asked {
+            let late_ms = if matches!(request, Request::Hold { .. }) { LATE_HOLD_MS } else { LATE_MS };
+            for reached in unanswered(request, state, deadlines, (*from_ms, to_ms.saturating_add(late_ms))) {
                 new.extend(join(&mut all, reached, deadlines));
             }
         }
+    }
+    sorted(all)
+}
+
+/// What these calls asked for, each once, and between which instants: in a fail-over thousands of them say the same.
+fn asked<'a>(calls: &[&'a Call], times: impl Fn(&Call) -> (u64, u64)) -> Vec<(&'a Request, (u64, u64))> {
+    let mut all: Vec<(&Request, (u64, u64))> = Vec::new();
+    for call in calls {
+        let (from, to) = times(call);
+        match all.iter_mut().find(|(known, _)| **known == call.request) {
+            Some((_, known)) => *known = (known.0.min(from), known.1.max(to)),
+            None => all.push((&call.request, (from, to))),
+        }
+    }
+    all
+}
+
+/// All these states, each once.
+pub fn joined<'a>(states: impl Iterator<Item = &'a State>, deadlines: &mut Deadlines) -> Vec<State> {
+    let mut all = Vec::new();
+    for state in states {
+        join(&mut all, *state, deadlines);
     }
     sorted(all)
 }
@@ -329,4 +351,14 @@ fn sorted(mut states: Vec<State>) -> Vec<State> {
     states.sort_unstable();
     states.dedup();
     states
+}
+
+#[test]
+fn deadlines_that_nobody_knows_are_one_as_wide_as_all_of_them() {
+    let mut deadlines = Deadlines::default();
+    let wide: Vec<_> = (0..100).map(|n| State::Held(deadlines.number(n, n + 1_000))).collect();
+    let exact = State::Held(deadlines.number(5_000, 5_000));
+    let all = joined(wide.iter().chain([&exact]), &mut deadlines);
+    let hull = State::Held(deadlines.number(0, 1_099));
+    assert_eq!(all, sorted(vec![exact, hull]));
 }

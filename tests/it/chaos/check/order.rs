@@ -257,12 +257,10 @@ impl<'a> Replay<'a> {
     /// Any state of the last seconds may be what a new primary has.
     fn forget(&mut self, since: u64) {
         for life in 0..self.lives.len() {
-            let lived = &self.lives[life];
-            let mut states = lived.states.clone();
+            let lived = &mut self.lives[life];
             // What was replaced since then was in force at that time.
-            states.extend(lived.past.iter().filter(|(until, _)| *until >= since).flat_map(|(_, states)| states));
-            states.sort_unstable();
-            states.dedup();
+            let past = lived.past.iter().filter(|(until, _)| *until >= since).flat_map(|(_, states)| states);
+            let states = life::joined(lived.states.iter().chain(past), &mut lived.deadlines);
             self.put(life, states);
             self.reopen(life);
         }
