@@ -1,6 +1,9 @@
 //! What a Redis that is slow or stands still costs: no units for buyers who have left, and little time of those who come.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -227,6 +230,76 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
     let units: Vec<u64> =
         redis::Commands::hmget(&mut redis, "fs1:{p1}:stock", &["1:held", "1:pending", "1:sold"]).unwrap();
     assert_eq!(units, [2, 1, 1], "none of those refused took a unit");
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+/// Holds of many sales share no call and no queue: what refuses them is how long they would wait in Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments_and_a_pause_are_taken() {
+    const SALES: u64 = 200;
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let (addr, handle, thread) = run_service(&server.url(), &settings);
+    let client = reqwest::Client::new();
+    let send = async |path: &str, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    };
+    for id in 1..=SALES {
+        let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
+        assert_eq!(send("/api/admin/products", product).await.status, 201);
+    }
+    let make_hold = async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1})).await;
+    let paid = make_hold(1).await.id();
+    let is_over = AtomicBool::new(false);
+    let (answers, others) = std::thread::scope(|scope| {
+        // Redis runs for a millisecond of each thirty.
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                signal_process(server.pid(), "STOP");
+                std::thread::sleep(Duration::from_millis(29));
+                signal_process(server.pid(), "CONT");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let buyer = async |id: u64| {
+            let mut answers = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                answers.push(make_hold(id).await);
+            }
+            answers
+        };
+        let shop = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let payload = json!({"hold_id": paid, "status": "paid", "payment_id": "pi"});
+            let paid = send("/api/payments/webhook", json!({"idempotency_key": "e1", "payload": payload})).await;
+            let pause = client.patch(format!("http://{addr}/api/admin/sales/p1")).bearer_auth(ADMIN_TOKEN);
+            let paused = Answer::read(pause.json(&json!({"paused": true})).send().await.unwrap()).await;
+            is_over.store(true, Ordering::Relaxed);
+            [paid, paused]
+        };
+        let both = async { tokio::join!(join_all((2..=SALES).map(buyer)), shop) };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(both))
+    });
+    assert!(others.iter().all(|answer| answer.status == 200), "money and what a person changes go first: {others:?}");
+    let answers: Vec<_> = answers.into_iter().flatten().collect();
+    let refused = answers.iter().filter(|answer| answer.status == 503 && answer.body["code"] == "overloaded").count();
+    let held = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(
+        held + refused,
+        answers.len(),
+        "{:?}",
+        answers.iter().find(|answer| ![201, 503].contains(&answer.status))
+    );
+    println!("{held} were made, {refused} refused");
+    assert!(held > 0 && refused > 0, "{held} were made, {refused} refused");
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut units = |id: u64| -> u64 {
+        redis::Commands::hget(&mut redis, format!("fs1:{{p{id}}}:stock"), format!("{id}:held")).unwrap()
+    };
+    let stored: u64 = (2..=SALES).map(&mut units).sum();
+    assert_eq!(stored, held as u64, "none of those refused took a unit");
     drop(handle.stop(true));
     thread.join().unwrap();
 }

@@ -8,13 +8,13 @@ pub enum Rank {
     Payments,
     /// What buyers ask who have units.
     Orders,
-    /// What gives units back.
+    /// What gives units back, and what a person changes: who pauses a sale in a rush must not wait for its end.
     Releases,
     /// New holds.
     Holds,
     /// Reads of one thing.
     Reads,
-    /// Lists, audits, and changes by admins.
+    /// Lists and audits, and what is new to sell.
     Lists,
 }
 
@@ -23,7 +23,16 @@ impl Rank {
         match op {
             Op::Settle | Op::Confirm | Op::KeepUnmatched | Op::NotePayment => Self::Payments,
             Op::Order | Op::StartPayment => Self::Orders,
-            Op::Release | Op::Cancel | Op::Expire | Op::Extend => Self::Releases,
+            Op::Release
+            | Op::Cancel
+            | Op::Expire
+            | Op::Extend
+            | Op::ChangeSale
+            | Op::ChangeProduct
+            | Op::FindTerms
+            | Op::CopyTerms
+            | Op::Restock
+            | Op::Resolve => Self::Releases,
             Op::Hold | Op::FindFree | Op::Lend | Op::Borrow => Self::Holds,
             Op::Stock | Op::FindHold | Op::FindOrder | Op::FindCustomer | Op::FindSale => Self::Reads,
             Op::FindDue
@@ -34,18 +43,12 @@ impl Rank {
             | Op::AuditOrders
             | Op::Repair
             | Op::ListReviews
-            | Op::Resolve
             | Op::PutSale
-            | Op::ChangeSale
             | Op::ClaimProduct
             | Op::ChangeListing
             | Op::RemoveProduct
             | Op::ArriveProduct
-            | Op::PutProduct
-            | Op::ChangeProduct
-            | Op::FindTerms
-            | Op::CopyTerms
-            | Op::Restock => Self::Lists,
+            | Op::PutProduct => Self::Lists,
         }
     }
 
@@ -68,6 +71,13 @@ mod tests {
     use super::*;
 
     const RANKS: [Rank; 6] = [Rank::Payments, Rank::Orders, Rank::Releases, Rank::Holds, Rank::Reads, Rank::Lists];
+
+    #[test]
+    fn a_pause_comes_before_the_rush_that_it_ends() {
+        assert!(
+            [Op::ChangeSale, Op::ChangeProduct, Op::Restock].map(Rank::of).into_iter().all(|rank| rank < Rank::Holds)
+        );
+    }
 
     #[test]
     fn a_rank_has_no_more_places_than_one_that_matters_more_and_money_has_all() {
