@@ -12,11 +12,26 @@ use crate::domain::{
 impl Store {
     /// A buyer is refused only for units that were free in no shard.
     pub(super) async fn hold_spread(&self, shards: Rc<[SaleId]>, command: HoldCommand) -> Result<HoldAnswer, Failure> {
-        let shard = shard_for(&shards, &command);
+        let mut shard = shard_for(&shards, &command);
+        // Where nothing ties a buyer to a shard, one that is away keeps nobody waiting. A hold that it made after all is given
+        // back: it has no key.
+        let is_free = command.customer.is_none() && command.idempotency_key.is_none();
+        let mut others = others(&shards, shard).filter(|_| is_free);
         let until = Instant::now() + self.spreads.tries_max;
         let mut has_copied = false;
         while Instant::now() < until {
-            match self.hold_at(shard, command.clone()).await? {
+            let answer = match self.hold_at(shard, command.clone()).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    let is_away = matches!(failure, Failure::Unavailable(_) | Failure::TimedOut(_) | Failure::Lost(_));
+                    match others.next().filter(|_| is_away && Instant::now() < until) {
+                        Some(other) => shard = other,
+                        None => return Err(failure),
+                    }
+                    continue;
+                }
+            };
+            match answer {
                 HoldAnswer::Decided(HoldOutcome::InsufficientStock(short)) => {
                     let need = units_of(&command, short.product);
                     match self.spreads.survey(&shards, short.product, need).await? {
@@ -45,6 +60,12 @@ impl Store {
         }
         Err(Failure::overloaded("others were faster each time, and units are left"))
     }
+}
+
+/// The other shards, from the one behind this on.
+fn others<'a>(shards: &'a [SaleId], first: &SaleId) -> impl Iterator<Item = &'a SaleId> {
+    let at = shards.iter().position(|shard| shard == first).unwrap_or(0);
+    shards.iter().cycle().skip(at + 1).take(shards.len() - 1)
 }
 
 fn units_of(command: &HoldCommand, product: ProductId) -> u64 {

@@ -1,7 +1,12 @@
 //! What a Redis that is slow or stands still costs: no units for buyers who have left, and little time of those who come.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -234,10 +239,39 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
     thread.join().unwrap();
 }
 
+/// A process that runs for a millisecond of each sixty, until this is dropped.
+struct Slowed {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Slowed {
+    fn start(pid: u32) -> Self {
+        let is_over = Arc::<AtomicBool>::default();
+        let ends = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                signal_process(pid, "STOP");
+                thread::sleep(Duration::from_millis(59));
+                signal_process(pid, "CONT");
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self { is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ended = self.thread.take().map(JoinHandle::join);
+    }
+}
+
 /// Holds of many sales share no call and no queue: what refuses them is how long they would wait in Redis.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments_and_a_pause_are_taken() {
-    const SALES: u64 = 200;
+    const SALES: u64 = 400;
     let server = ServerProcess::start(&["--appendonly", "yes"]);
     let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
     let (addr, handle, thread) = run_service(&server.url(), &settings);
@@ -252,36 +286,26 @@ async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments
     }
     let make_hold = async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1})).await;
     let paid = make_hold(1).await.id();
-    let is_over = AtomicBool::new(false);
-    let (answers, others) = std::thread::scope(|scope| {
-        // Redis runs for a millisecond of each thirty.
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                signal_process(server.pid(), "STOP");
-                std::thread::sleep(Duration::from_millis(29));
-                signal_process(server.pid(), "CONT");
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        });
-        let buyer = async |id: u64| {
-            let mut answers = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
-                answers.push(make_hold(id).await);
-            }
-            answers
-        };
-        let shop = async {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            let payload = json!({"hold_id": paid, "status": "paid", "payment_id": "pi"});
-            let paid = send("/api/payments/webhook", json!({"idempotency_key": "e1", "payload": payload})).await;
-            let pause = client.patch(format!("http://{addr}/api/admin/sales/p1")).bearer_auth(ADMIN_TOKEN);
-            let paused = Answer::read(pause.json(&json!({"paused": true})).send().await.unwrap()).await;
-            is_over.store(true, Ordering::Relaxed);
-            [paid, paused]
-        };
-        let both = async { tokio::join!(join_all((2..=SALES).map(buyer)), shop) };
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(both))
-    });
+    let is_over = Cell::new(false);
+    let slowed = Slowed::start(server.pid());
+    let buyer = async |id: u64| {
+        let mut answers = Vec::new();
+        while !is_over.get() {
+            answers.push(make_hold(id).await);
+        }
+        answers
+    };
+    let shop = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let payload = json!({"hold_id": paid, "status": "paid", "payment_id": "pi"});
+        let paid = send("/api/payments/webhook", json!({"idempotency_key": "e1", "payload": payload})).await;
+        let pause = client.patch(format!("http://{addr}/api/admin/sales/p1")).bearer_auth(ADMIN_TOKEN);
+        let paused = Answer::read(pause.json(&json!({"paused": true})).send().await.unwrap()).await;
+        is_over.set(true);
+        [paid, paused]
+    };
+    let (answers, others) = tokio::join!(join_all((2..=SALES).map(buyer)), shop);
+    drop(slowed);
     assert!(others.iter().all(|answer| answer.status == 200), "money and what a person changes go first: {others:?}");
     let answers: Vec<_> = answers.into_iter().flatten().collect();
     let refused = answers.iter().filter(|answer| answer.status == 503 && answer.body["code"] == "overloaded").count();

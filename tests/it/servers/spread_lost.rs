@@ -108,6 +108,10 @@ async fn a_sale_whose_first_shard_is_lost_and_given_up_is_not_made_beside_its_ot
 async fn a_pause_reaches_all_shards_that_live_at_once_and_the_others_when_they_are_back() {
     let (mut cluster, shop, _, server) = spread(false).await;
     let killed = cluster.kill(server);
+    for _ in 0..20 {
+        let held = shop.hold(1).await;
+        assert_eq!(held.status, 201, "who is tied to no shard buys of the others: {held:?}");
+    }
     let paused = shop.send(Method::PATCH, "/api/admin/sales/p1", Some(json!({"paused": true}))).await;
     assert_eq!(paused.status, 503, "{paused:?}");
     for customer in 0..30 {
