@@ -84,6 +84,8 @@ pub struct Node {
     /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
     breaker: Breaker,
     in_flight: Rc<Cell<usize>>,
+    /// Those of them that the server has not answered yet. The others wait for a disk or a replica.
+    unanswered: Rc<Cell<usize>>,
     pace: RefCell<Pace>,
     /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
@@ -99,6 +101,7 @@ impl Node {
             connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Rc::default(),
+            unanswered: Rc::default(),
             pace: RefCell::default(),
             connecting: Mutex::default(),
         })
@@ -139,15 +142,17 @@ impl Node {
     async fn send_on(&self, open: &mut Open, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
         let command = message.command(&open.clock);
         let sent = Instant::now();
+        let waiting = InFlight::one_of(&self.unanswered);
         let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
         if let Some(script) = message.script()
             && is_script_missing(&answer)
         {
             answer = Box::pin(load_and_send(script, &command, is_asking, &mut open.connection)).await;
         }
+        drop(waiting);
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
-        self.pace.borrow_mut().answered(self.in_flight.get() - 1, Instant::now());
+        self.pace.borrow_mut().answered(self.unanswered.get(), Instant::now());
         match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
             Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
             Some((_, now_ms)) => open.clock.note(sent, now_ms),
@@ -315,11 +320,12 @@ impl Node {
         if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
         }
-        if rank >= Rank::Holds && !self.pace.borrow().admits(taken) {
-            return Err(Failure::overloaded(format!("{taken} calls wait for Redis, which answers too few a second")));
+        let unanswered = self.unanswered.get();
+        if rank >= Rank::Holds && !self.pace.borrow().admits(unanswered) {
+            let failure = format!("{unanswered} calls wait for Redis, which answers too few a second");
+            return Err(Failure::overloaded(failure));
         }
-        self.in_flight.set(taken + 1);
-        Ok(InFlight(Rc::clone(&self.in_flight)))
+        Ok(InFlight::one_of(&self.in_flight))
     }
 }
 
@@ -427,8 +433,15 @@ impl Drop for Through<'_> {
     }
 }
 
-/// Counts as one call in flight until it is dropped.
+/// Counts as one call until it is dropped.
 struct InFlight(Rc<Cell<usize>>);
+
+impl InFlight {
+    fn one_of(calls: &Rc<Cell<usize>>) -> Self {
+        calls.set(calls.get() + 1);
+        Self(Rc::clone(calls))
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

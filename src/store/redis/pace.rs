@@ -1,7 +1,7 @@
 //! How long a call that is sent now would wait behind those in flight, at the pace at which a server answers.
 //!
 //! Calls of different sales share no batch, so they wait in the server itself, where nobody can refuse the ones that waited for too
-//! long. So new holds are refused before they are sent, when they would wait for longer than those in a queue may.
+//! long. So new holds are refused before they are sent, when they would wait for too long.
 
 use std::time::{Duration, Instant};
 
