@@ -5,6 +5,7 @@ mod batch_money;
 mod bounds;
 mod cooldown;
 mod examples;
+mod lapses;
 mod life;
 mod limits;
 mod limits_of_batches;

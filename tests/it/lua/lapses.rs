@@ -1,0 +1,81 @@
+//! When orders lapse, to the millisecond, what a payment that begins does to their deadline, and whose word ends them.
+
+use flashsale::store::Op;
+use redis::{Commands, Value};
+
+use super::{BOOK_ARGUMENTS, Bench, book, key, word};
+use crate::support::orders::stored_order;
+
+fn due(bench: &mut Bench, order: &str) -> i64 {
+    stored_order(&mut bench.redis, &key(&format!("order:{order}")))["due"].parse().unwrap()
+}
+
+/// A hold of one unit, and its order.
+fn pending(bench: &mut Bench, name: &str) {
+    assert_eq!(word(&bench.hold(name, &[("1", "1")])), "held");
+    assert_eq!(bench.order(name), "created");
+}
+
+fn found(bench: &mut Bench) -> usize {
+    bench.call(Op::FindDue, &[key("sale"), key("due")], &["64"]).len() - 1
+}
+
+fn expired(bench: &mut Bench, order: &str) -> Vec<Value> {
+    let keys = [book(), vec![key(&format!("order:{order}"))]].concat();
+    bench.call(Op::Expire, &keys, &BOOK_ARGUMENTS)
+}
+
+#[test]
+fn an_order_lapses_a_millisecond_after_its_deadline_and_not_at_it() {
+    let mut bench = Bench::new();
+    pending(&mut bench, "a");
+    let left = due(&mut bench, "a") - bench.now_ms;
+    bench.advance(left);
+    assert_eq!((found(&mut bench), expired(&mut bench, "a")[1].clone()), (0, Value::Int(0)));
+    assert_eq!(bench.counters(1)[2], 1, "its unit is pending");
+    bench.advance(1);
+    assert_eq!((found(&mut bench), expired(&mut bench, "a")[1].clone()), (1, Value::Int(1)));
+}
+
+#[test]
+fn an_order_whose_record_is_gone_is_looked_for_once() {
+    let mut bench = Bench::new();
+    bench.redis.zadd::<_, _, _, ()>(key("due"), "gone", 1).unwrap();
+    assert_eq!(found(&mut bench), 1);
+    assert_eq!(expired(&mut bench, "gone")[1], Value::Int(0));
+    assert_eq!(found(&mut bench), 0);
+}
+
+#[test]
+fn a_payment_that_begins_takes_no_time_from_an_order_where_the_sale_gives_less_by_now() {
+    let mut bench = Bench::new();
+    pending(&mut bench, "a");
+    let before = due(&mut bench, "a");
+    bench.redis.hset_multiple::<_, _, _, ()>(key("sale"), &[("payment_ms", 1_000), ("payment_max_ms", 1_000)]).unwrap();
+    let keys = [book(), vec![key("order:a")]].concat();
+    assert_eq!(word(&bench.call(Op::StartPayment, &keys, &BOOK_ARGUMENTS)), "started");
+    assert_eq!(due(&mut bench, "a"), before);
+}
+
+#[test]
+fn no_payment_opens_an_order_again_that_a_person_closed() {
+    for by in ["customer", "admin"] {
+        let mut bench = Bench::new();
+        pending(&mut bench, "a");
+        let keys = [book(), ["reviews", "review_records", "resolved", "order:a"].map(key).to_vec()].concat();
+        assert_eq!(word(&bench.call(Op::Cancel, &keys, &[&BOOK_ARGUMENTS[..], &[by]].concat())), "cancelled");
+        assert_eq!(bench.settle("a", "paid", "e", "pi", ""), "refund_required", "{by}");
+        assert_eq!(bench.counters(1)[3], 0, "nothing is sold");
+    }
+}
+
+#[test]
+fn where_the_sale_keeps_them_a_failed_payment_of_the_shop_gives_no_units_back() {
+    let mut bench = Bench::new();
+    for (order, policy, expected) in [("a", "keep", "ignored"), ("b", "release", "applied")] {
+        bench.redis.hset::<_, _, _, ()>(key("sale"), "on_payment_failed", policy).unwrap();
+        pending(&mut bench, order);
+        assert_eq!(bench.settle(order, "failed", order, "", ""), expected);
+    }
+    assert_eq!(bench.counters(1)[2], 1, "the unit of the first is pending");
+}
