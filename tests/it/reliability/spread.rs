@@ -60,9 +60,9 @@ pub async fn shard_killed() -> Measured {
     let at = Instant::now();
     let took_over = kill_and_bring_back(&mut cluster, server, &load).await;
     let seen = load.stop().await;
-    let [served, of] = counted(&seen, |sample| sample.path == HOLDS, at, took_over);
+    let [done, of] = counted(&seen, |sample| sample.path == HOLDS, at, took_over);
     let text = format!(
-        "until its replica took over, after {} ms, {served} of {of} holds were served",
+        "until its replica took over, after {} ms, {done} of {of} holds were served",
         (took_over - at).as_millis()
     );
     settle(&caller, 1, UNITS, at, &seen).await.and(text).without_lost_payments()
@@ -83,9 +83,9 @@ pub async fn directory_killed() -> Measured {
     let at = Instant::now();
     let took_over = kill_and_bring_back(&mut cluster, server, &load).await;
     let seen = load.stop().await;
-    let [served, of] = counted(&seen, |sample| sample.product != 1, at, took_over);
+    let [done, of] = counted(&seen, |sample| sample.product != 1, at, took_over);
     let text = format!(
-        "until its replica took over, after {} ms, {served} of {of} calls about sales of the other servers were served",
+        "until its replica took over, after {} ms, {done} of {of} calls about sales of the other servers were served",
         (took_over - at).as_millis()
     );
     settle(&caller, 3, UNITS, at, &seen).await.and(text).without_lost_payments()
@@ -112,10 +112,10 @@ pub async fn emptied() -> Measured {
     let said = said.map(Sample::ended).min().expect("somebody hears that the data is gone");
     let [sold, _] = counted(&seen, of_lost, back, Instant::now());
     assert_eq!(sold, 0, "the emptied server sold something");
-    let [served, of] = counted(&seen, |sample| sample.product != 1, at, Instant::now());
+    let [done, of] = counted(&seen, |sample| sample.product != 1, at, Instant::now());
     let text = format!(
         "the first `store_replaced` {} ms after the fault; of the emptied server {sold} calls were served after that, of the others \
-         {served} of {of}",
+         {done} of {of}",
         said.saturating_duration_since(at).max(Duration::ZERO).as_millis()
     );
     Measured { answers: seen.kinds(), ..Measured::default() }.and(text).without_errors()

@@ -135,7 +135,7 @@ impl Sentinels {
                 }
                 // A refusal says more than that another sentinel is away.
                 Err(why) if failure.as_ref().is_none_or(|known: &Failure| !known.is_refused_login()) => {
-                    failure = Some(why)
+                    failure = Some(why);
                 }
                 Err(_) => {}
             }
