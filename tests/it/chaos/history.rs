@@ -115,9 +115,18 @@ impl History {
         self.offers.iter().find(|offer| offer.product == product).unwrap()
     }
 
-    /// Between which instants of Redis' clock a call was under way. Any, where nobody knows how that clock stood.
+    /// Between which instants of Redis' clock a call was under way. Any, where nobody knows how that clock stood. A service that was
+    /// stopped with a call works on it when it goes on, though its caller has given up.
     pub fn times(&self, call: &Call) -> (u64, u64) {
-        if self.has_other_clock { (0, u64::MAX) } else { (self.epoch_ms(call.start_ns), self.epoch_ms(call.end_ns)) }
+        if self.has_other_clock {
+            return (0, u64::MAX);
+        }
+        let has_stopped = |span: &&FaultSpan| {
+            span.name.contains("StopService") && span.start_ns <= call.end_ns && span.end_ns >= call.start_ns
+        };
+        let spans = self.faults.iter().filter(|_| call.is_unknown()).filter(has_stopped);
+        let end_ns = spans.map(|span| span.end_ns).fold(call.end_ns, u64::max);
+        (self.epoch_ms(call.start_ns), self.epoch_ms(end_ns))
     }
 
     /// Epoch milliseconds of an instant of the run.

@@ -192,6 +192,22 @@ fn an_answer_of_unknown_outcome_explains_what_others_see_and_no_more() {
 }
 
 #[test]
+fn a_hold_comes_late_where_its_service_was_stopped_with_it_and_nowhere_else() {
+    let mut truth = Truth::of_units(5);
+    truth.hold(2);
+    truth.calls.last_mut().unwrap().outcome = Outcome::Unknown("no answer in time".to_owned());
+    truth.now_us += 11_000_000;
+    truth.read();
+    let mut history = truth.history();
+    assert!(!check(&history).violations.is_empty(), "nobody holds these units any more");
+    let end_ns = history.calls.last().unwrap().start_ns;
+    let name = "FailOver+StopService".to_owned();
+    history.faults.push(FaultSpan { name, start_ns: 0, end_ns, lost_at_ns: None });
+    let verdict = check(&history);
+    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations.first().map(|first| &first.said));
+}
+
+#[test]
 fn a_restock_that_is_asked_for_again_counts_where_the_answers_say_whatever_its_own_answer_looks_like() {
     let mut truth = Truth::of_units(21);
     let asked = [("a", 1), ("b", -1), ("c", -1)];
