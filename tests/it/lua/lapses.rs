@@ -79,3 +79,64 @@ fn where_the_sale_keeps_them_a_failed_payment_of_the_shop_gives_no_units_back() 
     }
     assert_eq!(bench.counters(1)[2], 1, "the unit of the first is pending");
 }
+
+fn has_order(bench: &mut Bench, hold: &str) -> bool {
+    bench.redis.exists(key(&format!("order:{hold}"))).unwrap()
+}
+
+#[test]
+fn a_payment_that_took_nothing_makes_no_order() {
+    let mut bench = Bench::new();
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "on_payment_ended", "keep").unwrap();
+    assert_eq!(word(&bench.hold("h", &[("1", "1")])), "held");
+    for (hold, what) in [("h", "failed"), ("h", "cancelled"), ("gone", "failed"), ("gone", "processing")] {
+        let once = format!("{hold}-{what}");
+        assert_eq!(bench.settle(hold, what, &once, "pi", ""), "ignored", "{what} of {hold}");
+        assert!(!has_order(&mut bench, hold), "{what} of {hold}");
+    }
+    assert_eq!(bench.counters(1)[1], 1, "it is held as before");
+}
+
+#[test]
+fn where_the_sale_says_so_the_end_of_a_payment_gives_units_back_unless_another_one_is_under_way() {
+    let mut bench = Bench::new();
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "on_payment_ended", "release").unwrap();
+    assert_eq!(word(&bench.hold("h", &[("1", "1")])), "held");
+    assert_eq!(bench.settle("h", "cancelled", "h", "pi", ""), "applied");
+    assert_eq!(bench.counters(1), [10, 0, 0, 0]);
+    pending(&mut bench, "a");
+    assert_eq!(bench.settle("a", "processing", "a1", "pi_1", ""), "applied");
+    bench.settle("a", "cancelled", "a2", "pi_2", "");
+    assert_eq!(bench.counters(1)[2], 1, "the buyer is paying");
+    bench.settle("a", "cancelled", "a3", "pi_1", "");
+    assert_eq!(bench.counters(1)[2], 0);
+    let left = due(&mut bench, "a") + 1 - bench.now_ms;
+    bench.advance(left);
+    bench.settle("a", "processing", "a4", "pi_3", "");
+    assert_eq!(bench.counters(1), [10, 0, 0, 0], "its time is over");
+}
+
+#[test]
+fn the_first_payment_that_begins_moves_the_deadline_and_no_other_one() {
+    let mut bench = Bench::new();
+    pending(&mut bench, "a");
+    bench.advance(2_000);
+    assert_eq!(bench.settle("a", "processing", "a1", "pi_1", ""), "applied");
+    let once = due(&mut bench, "a");
+    bench.advance(2_000);
+    bench.settle("a", "processing", "a2", "pi_2", "");
+    assert_eq!(due(&mut bench, "a"), once);
+}
+
+#[test]
+fn a_late_payment_is_logged_behind_the_lapse_of_its_order() {
+    let mut bench = Bench::new();
+    pending(&mut bench, "a");
+    bench.advance(100_000);
+    assert_eq!(bench.settle("a", "paid", "a1", "pi", ""), "applied");
+    let log: Vec<(String, std::collections::BTreeMap<String, String>)> =
+        redis::cmd("XRANGE").arg(key("events")).arg("-").arg("+").query(&mut bench.redis).unwrap();
+    let types: Vec<_> =
+        log.iter().map(|(_, entry)| &*entry["type"]).filter(|word| word.starts_with("order.")).collect();
+    assert_eq!(types, ["order.created", "order.expired", "order.paid"]);
+}
