@@ -192,7 +192,7 @@ fn an_answer_of_unknown_outcome_explains_what_others_see_and_no_more() {
 }
 
 #[test]
-fn a_hold_comes_late_where_its_service_was_stopped_with_it_and_nowhere_else() {
+fn a_hold_comes_late_where_its_service_was_stopped_with_it_and_not_otherwise() {
     let mut truth = Truth::of_units(5);
     truth.hold(2);
     truth.calls.last_mut().unwrap().outcome = Outcome::Unknown("no answer in time".to_owned());
