@@ -286,17 +286,19 @@ async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments
     }
     let make_hold = async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1})).await;
     let paid = make_hold(1).await.id();
-    let is_over = Cell::new(false);
+    let (is_over, is_refused) = (Cell::new(false), Cell::new(false));
     let slowed = Slowed::start(server.pid());
     let buyer = async |id: u64| {
         let mut answers = Vec::new();
         while !is_over.get() {
-            answers.push(make_hold(id).await);
+            let answer = make_hold(id).await;
+            is_refused.set(is_refused.get() || answer.status == 503);
+            answers.push(answer);
         }
         answers
     };
     let shop = async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        eventually("holds are refused", async || is_refused.get()).await;
         let payload = json!({"hold_id": paid, "status": "paid", "payment_id": "pi"});
         let paid = send("/api/payments/webhook", json!({"idempotency_key": "e1", "payload": payload})).await;
         let pause = client.patch(format!("http://{addr}/api/admin/sales/p1")).bearer_auth(ADMIN_TOKEN);

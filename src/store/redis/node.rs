@@ -142,6 +142,7 @@ impl Node {
     async fn send_on(&self, open: &mut Open, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
         let command = message.command(&open.clock);
         let sent = Instant::now();
+        self.pace.borrow_mut().sent(self.unanswered.get());
         let waiting = InFlight::one_of(&self.unanswered);
         let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
         if let Some(script) = message.script()
@@ -152,7 +153,7 @@ impl Node {
         drop(waiting);
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
-        self.pace.borrow_mut().answered(self.unanswered.get(), Instant::now());
+        self.pace.borrow_mut().answered(Instant::now());
         match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
             Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
             Some((_, now_ms)) => open.clock.note(sent, now_ms),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// The pace is measured for so long, from an answer on.
 const WINDOW: Duration = Duration::from_millis(200);
-/// Whoever would wait for longer is not sent. It is an estimate, so some wait for twice as long.
+/// Whoever would wait for longer is not sent. It is an estimate: where much too much is asked, half wait for twice as long.
 const WAIT_MAX: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
@@ -21,13 +21,15 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A call was answered, and so many are still in flight.
-    pub fn answered(&mut self, in_flight: usize, now: Instant) {
+    /// A call is sent, behind so many that are in flight.
+    pub fn sent(&mut self, in_flight: usize) {
+        // All that was asked before was answered, or is given up: what was measured says nothing of the server as it is now.
         if in_flight == 0 {
-            // All that was asked was answered: the server keeps up.
             *self = Self::default();
-            return;
         }
+    }
+
+    pub fn answered(&mut self, now: Instant) {
         let Some(since) = self.since else {
             self.since = Some(now);
             return;
@@ -66,6 +68,7 @@ mod tests {
         for (tick, come) in (0..).zip(come) {
             for _ in 0..*come {
                 if pace.admits(queue.len()) {
+                    pace.sent(queue.len());
                     queue.push_back(tick);
                 } else {
                     refused += 1;
@@ -74,7 +77,7 @@ mod tests {
             if !stands(tick)
                 && let Some(sent) = queue.pop_front()
             {
-                pace.answered(queue.len(), start + tick * MS);
+                pace.answered(start + tick * MS);
                 answered += 1;
                 longest = longest.max(tick - sent);
             }
@@ -107,6 +110,20 @@ mod tests {
         let (answered, refused, longest) = play(&come, |tick| (1_000..1_300).contains(&tick));
         assert_eq!((answered, refused), (1_500, 0));
         assert!(longest <= 300, "{longest}");
+    }
+
+    #[test]
+    fn a_server_that_went_away_in_an_overload_begins_anew() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for tick in 0..500 {
+            pace.sent(100);
+            pace.answered(start + tick * MS);
+        }
+        assert!(!pace.admits(1_000));
+        // All calls in flight broke, and nobody answered the last one.
+        pace.sent(0);
+        assert!(pace.admits(1_000));
     }
 
     #[test]

@@ -46,8 +46,7 @@ pub struct Sum {
 
 /// Plays one run, which must keep all promises.
 pub fn judge(plan: Plan) {
-    let violation = play(plan).violation;
-    assert!(violation.is_none(), "seed {} broke a rule: `{}`", plan.seed, violation.unwrap());
+    assert_eq!(play(plan).violation, None, "seed {} broke a rule", plan.seed);
 }
 
 /// Plays one run, judges it, and prints a line.
