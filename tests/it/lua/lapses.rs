@@ -1,5 +1,7 @@
 //! When orders lapse, to the millisecond, what a payment that begins does to their deadline, and whose word ends them.
 
+use std::collections::BTreeMap;
+
 use flashsale::store::Op;
 use redis::{Commands, Value};
 
@@ -134,9 +136,29 @@ fn a_late_payment_is_logged_behind_the_lapse_of_its_order() {
     pending(&mut bench, "a");
     bench.advance(100_000);
     assert_eq!(bench.settle("a", "paid", "a1", "pi", ""), "applied");
-    let log: Vec<(String, std::collections::BTreeMap<String, String>)> =
-        redis::cmd("XRANGE").arg(key("events")).arg("-").arg("+").query(&mut bench.redis).unwrap();
-    let types: Vec<_> =
-        log.iter().map(|(_, entry)| &*entry["type"]).filter(|word| word.starts_with("order.")).collect();
+    let log = order_events(&mut bench);
+    let types: Vec<_> = log.iter().map(|entry| &*entry["type"]).collect();
     assert_eq!(types, ["order.created", "order.expired", "order.paid"]);
+}
+
+#[test]
+fn a_lapse_that_an_act_logs_is_the_work_of_nobody() {
+    let mut bench = Bench::new();
+    pending(&mut bench, "a");
+    bench.advance(100_000);
+    let keys = [book(), ["reviews", "review_records", "resolved", "order:a"].map(key).to_vec()].concat();
+    let [retention, most] = BOOK_ARGUMENTS;
+    let act = format!("{most}\nactor\nanna\nreason\na double click");
+    assert_eq!(word(&bench.call(Op::Cancel, &keys, &[retention, &act, "admin"])), "cancelled");
+    let log = order_events(&mut bench);
+    let acts: Vec<_> = log.iter().map(|entry| (&*entry["type"], entry.get("act").map(String::as_str))).collect();
+    let of_anna = Some("actor\nanna\nreason\na double click");
+    assert_eq!(acts, [("order.created", None), ("order.expired", None), ("order.cancelled", of_anna)]);
+}
+
+/// The entries of the log about orders, oldest first.
+fn order_events(bench: &mut Bench) -> Vec<BTreeMap<String, String>> {
+    let log: Vec<(String, BTreeMap<String, String>)> =
+        redis::cmd("XRANGE").arg(key("events")).arg("-").arg("+").query(&mut bench.redis).unwrap();
+    log.into_iter().map(|(_, entry)| entry).filter(|entry| entry["type"].starts_with("order.")).collect()
 }
