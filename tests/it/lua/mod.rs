@@ -5,6 +5,7 @@ mod batch_money;
 mod bounds;
 mod cooldown;
 mod examples;
+mod facts;
 mod lapses;
 mod life;
 mod limits;

@@ -24,10 +24,11 @@ use crate::support::{
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What `quick` stands for in the lists: the tests of the scripts that take no time.
-const QUICK: [&str; 12] = [
+const QUICK: [&str; 13] = [
     "lua::bounds",
     "lua::words",
     "lua::examples",
+    "lua::facts",
     "lua::lapses",
     "lua::life",
     "lua::cooldown",
