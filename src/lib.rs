@@ -12,6 +12,7 @@ pub mod embedded;
 #[path = "../fuzz/targets.rs"]
 pub mod fuzzing;
 pub mod http;
+pub mod metrics;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use tokio::net::TcpSocket;
 use super::{StartError, files};
 use crate::{
     config::{Http, Settings},
-    http::{self, FastPath, HttpContext, Pace},
+    http::{self, FastPath, HttpContext, Meter, Pace},
     store::{Blueprint, Store},
 };
 
@@ -75,15 +76,16 @@ pub(super) fn serve(
     let stopping = builder.graceful_shutdown_signal();
     let edge = move || {
         let store = Data::new(Store::new(&blueprint));
-        let routes_context = context.clone();
+        let (routes_context, meter) = (context.clone(), Meter::new(&context.requests));
         let app = App::new()
             .app_data(store.clone())
             .app_data(Data::new(context.clone()))
+            .app_data(Rc::clone(&meter))
             .wrap(from_fn(http::frame))
             .wrap(NormalizePath::trim())
             .configure(move |config| http::routes::configure(config, &routes_context));
-        let app = FastPath::beside(app.into_factory(), store, &context);
-        http::edge(app, connections.places, pace, stopping.clone())
+        let app = FastPath::beside(app.into_factory(), store, &context, Rc::clone(&meter));
+        http::edge(app, connections.places, pace, stopping.clone(), meter.connections())
     };
     Ok(builder
         .workers(http.workers)

@@ -15,9 +15,9 @@ use actix_web::dev::{Server, ServerHandle};
 pub use self::{doctor::examine, parts::load_settings};
 use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
 use crate::{
-    config::{Complaints, Settings, Token},
+    config::{Complaints, Secret, Settings, Token},
     embedded::{Embedded, EmbeddedError},
-    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext},
+    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, MetricsTerms},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
@@ -228,6 +228,12 @@ fn context(
         gate: gate.map(Arc::new),
         cors: cors.map(Arc::new),
         draining,
+        metrics: MetricsTerms::new(
+            settings.metrics.open,
+            settings.metrics.token.iter().map(Secret::expose),
+            settings.metrics.products_max,
+        ),
+        requests: Arc::default(),
         shows_sequence: settings.http.show_sequence,
     }
 }

@@ -43,6 +43,7 @@ pub struct Settings {
     pub sale: Sale,
     pub durability: Durability,
     pub events: Events,
+    pub metrics: Metrics,
     pub log: Log,
 }
 
@@ -162,6 +163,15 @@ pub struct Durability {
 pub struct Events {
     pub keep_max: u64,
     pub sweep_ms: u64,
+}
+
+/// Who may read `/metrics` beside admins, and how much of the store it shows.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Everybody may.
+    pub open: bool,
+    pub token: Option<Secret>,
+    pub products_max: usize,
 }
 
 #[derive(Clone, Debug)]

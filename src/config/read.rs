@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    Admin, Durability, Events, Http, Log, LogFormat, Redis, RedisSource, Sale, Secret, Settings, Webhook, address,
+    Admin, Durability, Events, Http, Log, LogFormat, Metrics, Redis, RedisSource, Sale, Secret, Settings, Webhook,
+    address,
     reader::Reader,
     redis_url::{self, Named},
     token::{self, CHARS_MIN as TOKEN_CHARS_MIN, Token},
@@ -30,6 +31,7 @@ pub(super) fn settings(r: &mut Reader) -> Settings {
             keep_max: r.number("events.keep_max", 100, 1_000_000_000),
             sweep_ms: r.number("events.sweep_ms", 0, 3_600_000),
         },
+        metrics: metrics(r),
         log: log(r),
     }
 }
@@ -140,6 +142,14 @@ fn admin(r: &mut Reader) -> Admin {
     ];
     token::check(&lists, &mut r.complaints);
     Admin { token, tokens, read_tokens }
+}
+
+fn metrics(r: &mut Reader) -> Metrics {
+    let token = r.secret("metrics.token");
+    if token.as_ref().is_some_and(|token| token.expose().chars().count() < TOKEN_CHARS_MIN) {
+        r.complain("metrics.token", &format!("must have at least {TOKEN_CHARS_MIN} characters"));
+    }
+    Metrics { open: r.flag("metrics.open"), token, products_max: r.count("metrics.products_max", 0, 100_000) }
 }
 
 fn webhook(r: &mut Reader) -> Webhook {

@@ -53,7 +53,7 @@ pub enum Subject {
 }
 
 /// Why a person must look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReviewReason {
     /// The amount or the currency does not fit the order.
     AmountMismatch,
@@ -76,6 +76,42 @@ pub enum ReviewReason {
     OrderCancelled,
     /// The event names nothing that this service made.
     Unmatched,
+}
+
+impl ReviewReason {
+    pub const ALL: [Self; 11] = [
+        Self::AmountMismatch,
+        Self::DuplicatePayment,
+        Self::RefundMismatch,
+        Self::PartialRefund,
+        Self::RefundFailed,
+        Self::Disputed,
+        Self::DisputeLost,
+        Self::HoldExpired,
+        Self::UnitsGone,
+        Self::OrderCancelled,
+        Self::Unmatched,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AmountMismatch => "amount_mismatch",
+            Self::DuplicatePayment => "duplicate_payment",
+            Self::RefundMismatch => "refund_mismatch",
+            Self::PartialRefund => "partial_refund",
+            Self::RefundFailed => "refund_failed",
+            Self::Disputed => "disputed",
+            Self::DisputeLost => "dispute_lost",
+            Self::HoldExpired => "hold_expired",
+            Self::UnitsGone => "units_gone",
+            Self::OrderCancelled => "order_cancelled",
+            Self::Unmatched => "unmatched",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
 }
 
 /// A review as it is now. Times are epoch milliseconds of the Redis clock.

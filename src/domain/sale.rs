@@ -119,6 +119,8 @@ impl Window {
 }
 
 impl SaleStatus {
+    pub const ALL: [Self; 4] = [Self::Live, Self::Scheduled, Self::Paused, Self::Ended];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",

@@ -4,7 +4,7 @@
 //! no `HttpRequest`, no routing and one future. Its head is given back before it waits for Redis, so that hundreds of requests
 //! may wait in little memory.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_http::Request;
 use actix_web::{
@@ -19,11 +19,11 @@ use actix_web::{
 };
 
 use super::{
-    BodyLimits, Cors, Draining, Gate, HttpContext, admin, body,
+    BodyLimits, Cors, Draining, Gate, HttpContext, Meter, admin, body,
     cors::{self, Allowed},
     edge::InCrowd,
     frame::Frame,
-    health, holds,
+    health, holds, metrics,
     problem::{Code, Problem},
     products,
 };
@@ -46,12 +46,13 @@ pub struct FastPath<A> {
     cors: Option<Arc<Cors>>,
     draining: Draining,
     shows_sequence: bool,
+    meter: Rc<Meter>,
 }
 
 impl<A> FastPath<A> {
-    pub fn beside(app: A, store: Data<Store>, context: &HttpContext) -> Self {
+    pub fn beside(app: A, store: Data<Store>, context: &HttpContext, meter: Rc<Meter>) -> Self {
         let HttpContext { limits, gate, cors, draining, shows_sequence, .. } = context.clone();
-        Self { app, store, limits, gate, cors, draining, shows_sequence }
+        Self { app, store, limits, gate, cors, draining, shows_sequence, meter }
     }
 }
 
@@ -72,7 +73,10 @@ where
         let app = self.app.new_service(config);
         let (store, limits, shows_sequence) = (self.store.clone(), self.limits, self.shows_sequence);
         let (gate, cors, draining) = (self.gate.clone(), self.cors.clone(), self.draining.clone());
-        Box::pin(async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining, shows_sequence }) })
+        let meter = Rc::clone(&self.meter);
+        Box::pin(
+            async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining, shows_sequence, meter }) },
+        )
     }
 }
 
@@ -91,7 +95,7 @@ where
         let Some(cors) = &self.cors else { return self.answer_in_its_place(request) };
         let allowed = cors.allowed(request.head().headers());
         let answer = if cors::is_preflight(request.head()) {
-            Box::pin(std::future::ready(Ok(answer_preflight(&allowed, &request))))
+            Box::pin(std::future::ready(Ok(answer_preflight(&allowed, &request, &self.meter))))
         } else {
             self.answer_in_its_place(request)
         };
@@ -115,7 +119,7 @@ where
             return self.answer(request);
         }
         let answer = if in_crowd && !is_vital(request.path()) {
-            Box::pin(refuse(full(), request))
+            Box::pin(refuse(full(), request, Rc::clone(&self.meter)))
         } else {
             self.answer(request)
         };
@@ -138,11 +142,12 @@ where
             return Box::pin(async { Ok(answer.await?.into()) });
         };
         if let Some(Err(problem)) = self.gate.as_ref().map(|gate| gate.pass(request.head())) {
-            return Box::pin(refuse(problem, request));
+            return Box::pin(refuse(problem, request, Rc::clone(&self.meter)));
         }
+        let frame = Frame::open(request.head().headers(), &self.meter);
         match wanted {
-            Wanted::Hold => Box::pin(hold(self.store.clone(), self.limits, request)),
-            Wanted::Product(id) => Box::pin(product(self.store.clone(), id, request)),
+            Wanted::Hold => Box::pin(hold(self.store.clone(), self.limits, frame, request)),
+            Wanted::Product(id) => Box::pin(product(self.store.clone(), id, frame, request)),
         }
     }
 }
@@ -167,11 +172,19 @@ impl Wanted {
             _ => None,
         }
     }
+
+    /// As the routes name it.
+    fn route(&self) -> &'static str {
+        match self {
+            Self::Hold => holds::PATH,
+            Self::Product(_) => products::ONE,
+        }
+    }
 }
 
 /// What is answered in the crowd too: those who look after the service, and money.
 fn is_vital(path: &str) -> bool {
-    [health::LIVEZ, health::READYZ].contains(&path)
+    [health::LIVEZ, health::READYZ, metrics::PATH].contains(&path)
         || path.starts_with(admin::PREFIX)
         || PROVIDERS.iter().any(|provider| provider.path == path)
 }
@@ -181,8 +194,9 @@ fn full() -> Problem {
     Problem::new(Code::Overloaded, detail).retry_after(1)
 }
 
-fn answer_preflight(allowed: &Allowed, request: &Request) -> Response<BoxBody> {
-    Frame::open(request.head().headers()).close(allowed.preflight(), request.method(), request.path()).into()
+fn answer_preflight(allowed: &Allowed, request: &Request, meter: &Rc<Meter>) -> Response<BoxBody> {
+    let frame = Frame::open(request.head().headers(), meter);
+    frame.close(allowed.preflight(), request.method(), None, request.path()).into()
 }
 
 /// The answer says where the decision stands among all of its sale.
@@ -196,15 +210,20 @@ async fn with_sequence(answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>)
     Ok(answer)
 }
 
-async fn refuse(problem: Problem, request: Request) -> Result<Response<BoxBody>, Error> {
-    let frame = Frame::open(request.head().headers());
+async fn refuse(problem: Problem, request: Request, meter: Rc<Meter>) -> Result<Response<BoxBody>, Error> {
+    let frame = Frame::open(request.head().headers(), &meter);
+    let route = Wanted::of(&request).map(|wanted| wanted.route());
     let (head, mut payload) = request.into_parts();
     let problem = body::drained(problem, &mut payload).await;
-    Ok(frame.close(Err(problem), &head.method, head.uri.path()).into())
+    Ok(frame.close(Err(problem), &head.method, route, head.uri.path()).into())
 }
 
-async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Result<Response<BoxBody>, Error> {
-    let frame = Frame::open(request.head().headers());
+async fn hold(
+    store: Data<Store>,
+    limits: BodyLimits,
+    frame: Frame,
+    request: Request,
+) -> Result<Response<BoxBody>, Error> {
     let (head, mut payload) = request.into_parts();
     let answer = match holds::wanted(head.headers(), &mut payload, limits).await {
         Ok(wanted) => {
@@ -213,13 +232,17 @@ async fn hold(store: Data<Store>, limits: BodyLimits, request: Request) -> Resul
         }
         Err(problem) => Err(body::drained(problem, &mut payload).await),
     };
-    Ok(frame.close(answer, &Method::POST, holds::PATH).into())
+    Ok(frame.close(answer, &Method::POST, Some(holds::PATH), holds::PATH).into())
 }
 
-async fn product(store: Data<Store>, id: ProductId, request: Request) -> Result<Response<BoxBody>, Error> {
-    let frame = Frame::open(request.head().headers());
+async fn product(
+    store: Data<Store>,
+    id: ProductId,
+    frame: Frame,
+    request: Request,
+) -> Result<Response<BoxBody>, Error> {
     let method = request.method().clone();
     drop(request);
     let answer = products::product(&store, id, Audience::Knowing).await;
-    Ok(frame.close(answer, &method, format_args!("{}/{id}", products::PATH)).into())
+    Ok(frame.close(answer, &method, Some(products::ONE), format_args!("{}/{id}", products::PATH)).into())
 }

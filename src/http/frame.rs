@@ -1,6 +1,6 @@
 //! The frame around every request: its id, its line in the log, and problems rendered with that id.
 
-use std::{cell::Cell, fmt::Display, time::Instant};
+use std::{cell::Cell, fmt::Display, rc::Rc, time::Instant};
 
 use actix_web::{
     Error, HttpResponse,
@@ -15,6 +15,7 @@ use actix_web::{
 
 use super::{
     body::Shared,
+    meter::{InFlight, Meter, RouteCells},
     parameters::check_path,
     problem::{Code, Problem},
     throttle::Throttle,
@@ -23,28 +24,29 @@ use super::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// The facts about a request that its answer and its line in the log need.
+/// The facts about a request that its answer, its line in the log and metrics need.
 pub(super) struct Frame {
     given_id: Option<String>,
-    /// Only where somebody will read how long it took.
-    started: Option<Instant>,
+    started: Instant,
+    in_flight: InFlight,
 }
 
 impl Frame {
-    pub(super) fn open(headers: &HeaderMap) -> Self {
-        let started = tracing::enabled!(tracing::Level::DEBUG).then(Instant::now);
-        Self { given_id: given_id(headers), started }
+    pub(super) fn open(headers: &HeaderMap, meter: &Rc<Meter>) -> Self {
+        Self { given_id: given_id(headers), started: Instant::now(), in_flight: meter.begin() }
     }
 
+    /// `route`: its pattern, if there is one.
     pub(super) fn close(
         self,
         answer: Result<HttpResponse, Problem>,
         method: &Method,
+        route: Option<&str>,
         path: impl Display,
     ) -> HttpResponse {
         let id = self.given_id.unwrap_or_else(fresh_id);
         let mut response = answer.unwrap_or_else(|problem| render(&problem, &id));
-        log(self.started, &id, method, path, response.status());
+        count(&self.in_flight.meter().route(route, method), self.started, &id, method, path, response.status());
         mark(response.headers_mut(), &id);
         response
     }
@@ -58,7 +60,8 @@ pub async fn frame(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
-    let Frame { given_id, started } = Frame::open(request.headers());
+    let meter = request.app_data::<Rc<Meter>>().expect("the application registers its meter");
+    let Frame { given_id, started, in_flight } = Frame::open(request.headers(), meter);
     let id = given_id.unwrap_or_else(fresh_id);
     let body = Shared::of(&mut request);
     let mut response = match check_path(request.path()) {
@@ -79,7 +82,9 @@ pub async fn frame(
     {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    log(started, &id, response.request().method(), response.request().path(), response.status());
+    let request = response.request();
+    let cells = in_flight.meter().route(request.match_pattern().as_deref(), request.method());
+    count(&cells, started, &id, request.method(), request.path(), response.status());
     mark(response.headers_mut(), &id);
     Ok(response)
 }
@@ -89,14 +94,16 @@ fn render(problem: &Problem, id: &str) -> HttpResponse {
     problem.render(id)
 }
 
-fn log(started: Option<Instant>, id: &str, method: &Method, path: impl Display, status: StatusCode) {
-    let Some(started) = started else { return };
+/// Counts an answer, and logs it.
+fn count(cells: &RouteCells, started: Instant, id: &str, method: &Method, path: impl Display, status: StatusCode) {
+    let took = started.elapsed();
+    cells.answered(status, took);
     tracing::debug!(
         request_id = id,
         %method,
         %path,
         status = status.as_u16(),
-        elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "request"
     );
 }

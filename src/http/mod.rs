@@ -17,6 +17,8 @@ mod gzip;
 mod health;
 mod holds;
 mod metadata;
+mod meter;
+mod metrics;
 mod orders;
 mod parameters;
 mod payments;
@@ -44,6 +46,8 @@ pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;
+pub use meter::{Meter, Requests};
+pub use metrics::MetricsTerms;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -58,6 +62,9 @@ pub struct HttpContext {
     /// The origins of web pages that may call. `None`: none may.
     pub cors: Option<Arc<Cors>>,
     pub draining: Draining,
+    pub metrics: MetricsTerms,
+    /// The requests that all workers counted.
+    pub requests: Arc<Requests>,
     /// Whether answers say in which order their sale decided.
     pub shows_sequence: bool,
 }

@@ -154,12 +154,12 @@ fn received(outcome: &'static str, settled: &Settled) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use actix_web::{App, test, web};
 
     use super::{
-        super::{BodyLimits, Draining},
+        super::{BodyLimits, Draining, MetricsTerms},
         *,
     };
     use crate::webhook::{Provider, Signed, now_seconds, signature::Signer, standard, unlike};
@@ -187,6 +187,8 @@ mod tests {
             gate: None,
             cors: None,
             draining: Draining::default(),
+            metrics: MetricsTerms::new(false, [], 0),
+            requests: Arc::default(),
             shows_sequence: false,
         };
         let name = |event: Result<Parsed<Reading>, Problem>| async move {

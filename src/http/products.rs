@@ -36,6 +36,8 @@ const LIMIT_MAX: usize = 1_000;
 /// Products that one line of the log names.
 const LEFT_OUT_LOGGED_MAX: usize = 20;
 pub(super) const PATH: &str = "/api/products";
+/// The route of one product.
+pub(super) const ONE: &str = "/api/products/{id}";
 
 pub(super) async fn list(store: Data<Store>, Parsed(request): Parsed<ListRequest>) -> Result<HttpResponse, Problem> {
     page(&store, &request.query, request.takes_gzip).await

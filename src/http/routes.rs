@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     HttpContext, admin,
     gate::gate,
-    health, holds, orders, parameters, payments,
+    health, holds, metrics, orders, parameters, payments,
     problem::{Code, Problem},
     products,
 };
@@ -21,6 +21,9 @@ pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
         config.service(at(verifier.provider.path, [post_with_query(payments::webhook)]));
     }
     config.service(reading(health::LIVEZ, health::livez)).service(reading(health::READYZ, health::readyz));
+    if context.admins.is_some() || context.metrics.has_readers() {
+        config.service(reading(metrics::PATH, metrics::read));
+    }
     if context.admins.is_some() {
         configure_admin(config);
     }

@@ -6,8 +6,10 @@ use tokio::sync::Mutex;
 
 use super::{
     Catalogue, DurabilityWanted, Figures, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
-    redis::{durability::Barrier, identity::Identity, preflight, runner::Runner},
+    redis::{durability::Barrier, identity::Identity, meter::Meter, preflight, runner::Runner},
+    state::LastLook,
 };
+use crate::metrics::Workers;
 
 /// How to reach Redis, the scripts, the terms, and the signer with the secret that Redis keeps.
 #[derive(Clone)]
@@ -21,6 +23,9 @@ pub struct Blueprint {
     pub(super) barrier: Option<Barrier>,
     pub(super) audits: Arc<Mutex<()>>,
     pub(super) figures: Arc<Figures>,
+    pub(super) last_look: LastLook,
+    /// What workers count of their calls to Redis.
+    pub(super) meters: Arc<Workers<Meter>>,
     /// How often a worker gave a product a SKU.
     pub(super) skus_given: Arc<AtomicU64>,
 }
@@ -56,6 +61,8 @@ impl Blueprint {
             barrier,
             audits: Arc::default(),
             figures: Arc::new(Figures::begin()),
+            last_look: Arc::default(),
+            meters: Arc::default(),
             skus_given: Arc::default(),
         };
         Ok((blueprint, report))

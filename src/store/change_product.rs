@@ -1,6 +1,6 @@
 //! `change_product`: name, metadata, price and limits of a product. `name_product` has the steps of a new SKU.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, record::rules, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, record::rules, redis::rank::PERSON, unknown_word};
 use crate::domain::{
     act::Act,
     ids::{ProductId, SaleId, Shards},
@@ -15,6 +15,15 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be changed. The same call then changes nothing more.
     pub async fn change_product(
+        &self,
+        id: ProductId,
+        change: &ProductChange,
+        act: &Act,
+    ) -> Result<ChangeProductOutcome, Failure> {
+        PERSON.within(self.change_or_name(id, change, act)).await
+    }
+
+    async fn change_or_name(
         &self,
         id: ProductId,
         change: &ProductChange,

@@ -1,6 +1,6 @@
 //! `change_sale`: other terms for a sale.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record, redis::rank::PERSON, unknown_word};
 use crate::domain::{
     act::Act,
     ids::SaleId,
@@ -12,6 +12,10 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the terms may be changed. The same call then changes nothing more.
     pub async fn change_sale(&self, id: &SaleId, change: &SaleChange, act: &Act) -> Result<ChangeSaleOutcome, Failure> {
+        PERSON.within(self.change_terms(id, change, act)).await
+    }
+
+    async fn change_terms(&self, id: &SaleId, change: &SaleChange, act: &Act) -> Result<ChangeSaleOutcome, Failure> {
         let call = self.terms.for_act(ScriptCall::of(Op::ChangeSale).keys(SaleKeys(id).book()), act);
         let (word, mut reply) = self.runner.call(call.pairs(record::sale::stored_change(change))).await?;
         match word.as_str() {

@@ -14,7 +14,7 @@ use super::{
     Blueprint, Failure, Op, Reply, ScriptCall, Store,
     batch::{Batcher, Timeouts, Work},
     keys::SaleKeys,
-    redis::runner::Runner,
+    redis::{meter::Meter, runner::Runner},
     unknown_word,
 };
 use crate::domain::ids::SaleId;
@@ -37,13 +37,14 @@ pub(super) struct Confirms;
 impl Confirms {
     /// On a runner of its own, because its connection waits for disks and replicas. `None` where there is nothing to wait
     /// for.
-    pub(super) fn batcher(blueprint: &Blueprint) -> Option<Rc<Batcher<Self>>> {
+    pub(super) fn batcher(blueprint: &Blueprint, meter: &Arc<Meter>) -> Option<Rc<Batcher<Self>>> {
         let barrier = blueprint.barrier?;
         let mut topology = blueprint.topology.clone();
         topology.limits.call += barrier.timeout();
         let limits = topology.limits;
         let identity = Some(Arc::clone(&blueprint.identity));
-        let runner = Runner::with(&topology, Arc::clone(&blueprint.catalogue), identity, Some(barrier));
+        let runner =
+            Runner::with(&topology, Arc::clone(&blueprint.catalogue), identity, Some(barrier), Arc::clone(meter));
         // A call may sit through a wait of other sales in front of it and one that began just before, and then through its own. So
         // may the call of the same sale in front of it.
         let timeouts = Timeouts { wait: 2 * (limits.call + 2 * barrier.timeout()), queue_max: limits.queue_max };
@@ -55,10 +56,11 @@ impl Work for Confirms {
     type Key = SaleId;
     type Item = String;
     type Answer = bool;
+    const OP: Op = Op::Confirm;
     const BATCH_MAX: usize = 512;
 
     fn call(&self, sale: &SaleId, once_keys: &[String]) -> ScriptCall {
-        ScriptCall::of(Op::Confirm).key(SaleKeys(sale).mark()).keys(once_keys)
+        ScriptCall::of(Self::OP).key(SaleKeys(sale).mark()).keys(once_keys)
     }
 
     fn read(&self, _sale: &SaleId, once_keys: Vec<String>, word: &str, mut reply: Reply) -> Result<Vec<bool>, Failure> {

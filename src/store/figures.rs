@@ -2,10 +2,7 @@
 //! without a cache line that another one writes. A reader adds them up.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,11 +12,13 @@ use crate::domain::{
     outcome::{HoldBySkuOutcome, HoldOutcome, OrderOutcome, SettleOutcome, ShortageReason},
     sale::SaleStatus,
 };
+use crate::metrics::{Count, Workers};
 
 /// The counters of one worker. Its thread alone writes them, so that an addition is a load and a store. A cache line of its
 /// own, and the one that the processor fetches with it.
+#[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Counters([AtomicU64; Figure::COUNT]);
+pub(super) struct Counters([Count; Figure::COUNT]);
 
 /// The figures of a process.
 pub struct Figures {
@@ -27,35 +26,31 @@ pub struct Figures {
     pub process: String,
     /// When it began: epoch milliseconds of its own clock.
     pub started_ms: i64,
-    workers: Mutex<Vec<Arc<Counters>>>,
+    workers: Workers<Counters>,
 }
 
 impl Figures {
     pub(super) fn begin() -> Self {
         // Without random numbers two processes have one name, which hurts nobody but a reader behind a balancer.
         let process = format!("{:016x}", getrandom::u64().unwrap_or_default());
-        Self { process, started_ms: clock_ms(), workers: Mutex::default() }
+        Self { process, started_ms: clock_ms(), workers: Workers::default() }
     }
 
     /// Counters for one more worker.
     pub(super) fn of_worker(&self) -> Arc<Counters> {
-        let counters = Arc::new(Counters([const { AtomicU64::new(0) }; Figure::COUNT]));
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
-        counters
+        self.workers.join(Counters([const { Count::new() }; Figure::COUNT]))
     }
 
     /// All figures, those of workers that ended too.
     pub fn sums(&self) -> Vec<(Figure, u64)> {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = |figure| workers.iter().map(|counters| counters.0[figure as usize].load(Ordering::Relaxed)).sum();
+        let sum = |figure| self.workers.sum(|counters| counters.0[figure as usize].get());
         Figure::ALL.into_iter().map(|figure| (figure, sum(figure))).collect()
     }
 }
 
 impl Counters {
     fn add(&self, figure: Figure) {
-        let counter = &self.0[figure as usize];
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.0[figure as usize].add(1);
     }
 }
 

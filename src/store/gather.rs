@@ -6,7 +6,9 @@ use std::{cmp::Reverse, rc::Rc, time::Duration};
 
 use futures_util::future::try_join_all;
 
-use super::{Failure, Reply, find_free::Free, joined::Joined, keys::SaleKeys, lend::Loan, spread::Spreads};
+use super::{
+    Failure, Reply, find_free::Free, joined::Joined, keys::SaleKeys, lend::Loan, redis::rank::Rank, spread::Spreads,
+};
 use crate::domain::{
     audit::Difference,
     ids::{ProductId, SaleId},
@@ -16,6 +18,10 @@ use crate::domain::{
 
 /// Looks at all shards for one answer. While units are made available all the time, those who want them find them.
 const LOOKS_MAX: usize = 32;
+
+/// What a hold or a payment needs that a shard has taken up matters more than new holds: they would only be refused, and units stay
+/// under way.
+const NEEDED: Rank = Rank::Releases;
 
 /// How long a loan of a buyer takes at most, nearly always.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -57,10 +63,10 @@ impl Spreads {
         product: ProductId,
         need: u64,
     ) -> Result<Supply, Failure> {
-        let asked = (Rc::clone(self), Rc::clone(shards));
+        let (asked, rank) = ((Rc::clone(self), Rc::clone(shards)), NEEDED.here());
         let call = move || {
             let (spreads, shards) = asked.clone();
-            async move { spreads.look_twice(&shards, product, need).await }
+            async move { rank.within(spreads.look_twice(&shards, product, need)).await }
         };
         Ok((*self.surveys.ask((shards[0].clone(), product, need), call).await?).clone())
     }
@@ -81,7 +87,27 @@ impl Spreads {
     }
 
     async fn look(&self, shards: &[SaleId], product: ProductId) -> Result<Vec<Free>, Failure> {
-        try_join_all(shards.iter().map(|shard| self.find_free(shard, product))).await
+        let mut look = try_join_all(shards.iter().map(|shard| self.find_free(shard, product))).await?;
+        let mut living: Vec<_> = shards.iter().zip(&mut look).filter(|(_, free)| free.exists).collect();
+        if living.len() < shards.len() && living.iter().any(|(_, free)| free.lent != 0) {
+            let names: Vec<SaleId> = living.iter().map(|(shard, _)| (*shard).clone()).collect();
+            let lent = self.lent_among(&names, product).await?;
+            living.iter_mut().zip(lent).for_each(|((_, free), lent)| free.lent = lent);
+        }
+        Ok(look)
+    }
+
+    /// What each of these shards lent to the others of them, less what it borrowed of them. For where a shard was lost and given up: what
+    /// was lent to it is gone with it, and what it lent is here.
+    pub(super) async fn lent_among(&self, living: &[SaleId], product: ProductId) -> Result<Vec<i64>, Failure> {
+        let loans = self.loans(living, product).await?;
+        let sum = |is_of: fn(&Loans) -> (&SaleId, u64), shard: &SaleId| -> i64 {
+            let units = loans.iter().map(is_of).filter(|(of, _)| *of == shard).map(|(_, units)| units).sum::<u64>();
+            i64::try_from(units).unwrap_or(i64::MAX)
+        };
+        let lent = |shard| sum(|loans| (&loans.from, loans.lent), shard);
+        let borrowed = |shard| sum(|loans| (&loans.to, loans.borrowed), shard);
+        Ok(living.iter().map(|shard| lent(shard) - borrowed(shard)).collect())
     }
 
     /// Moves units to this shard, so that it has so many, if there are. Others may take them at once.
@@ -92,22 +118,28 @@ impl Spreads {
         to: &SaleId,
         need: u64,
     ) -> Result<(), Failure> {
-        let asked = (Rc::clone(self), Rc::clone(shards), to.clone());
+        let (asked, rank) = ((Rc::clone(self), Rc::clone(shards), to.clone()), NEEDED.here());
         let call = move || {
             let (spreads, shards, to) = asked.clone();
-            async move { spreads.fetch(&shards, product, &to, need).await }
+            async move { rank.within(spreads.fetch(&shards, product, &to, need)).await }
         };
         self.gathers.ask((to.clone(), product, need), call).await.map(|_| ())
     }
 
     async fn fetch(&self, shards: &[SaleId], product: ProductId, to: &SaleId, need: u64) -> Result<(), Failure> {
-        let look = self.look(shards, product).await?;
+        let mut look = self.look(shards, product).await?;
         if look.iter().any(|free| !free.exists) {
-            self.copy_to_shards(shards, Some(product)).await?;
+            self.copy_to_living(shards, Some(product)).await?;
+        }
+        if look.iter().map(|free| free.lent).sum::<i64>() > 0 {
+            // Before others are lent: where no loan can be finished, each try would take half of what a shard has.
+            self.finish_loans(shards, product).await?;
+            look = self.look(shards, product).await?;
         }
         let (own, mut others): (Vec<_>, Vec<_>) = shards.iter().zip(&look).partition(|(shard, _)| *shard == to);
         let mut missing = need.saturating_sub(own.iter().map(|(_, free)| free.available).sum());
         if others.iter().map(|(_, free)| free.available).sum::<u64>() < missing {
+            // Somebody may have lent them meanwhile.
             return self.finish_loans(shards, product).await;
         }
         others.sort_by_key(|(_, free)| Reverse(free.available));

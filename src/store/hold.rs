@@ -154,13 +154,14 @@ impl Work for Holds {
     type Key = SaleId;
     type Item = HoldItem;
     type Answer = HoldAnswer;
+    const OP: Op = Op::Hold;
     const BATCH_MAX: usize = 128;
     const SHEDS: bool = true;
 
     fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");
-        let mut call = ScriptCall::of(Op::Hold).keys(keys.holding());
+        let mut call = ScriptCall::of(Self::OP).keys(keys.holding());
         call = items.iter().fold(call, |call, item| call.key_of(&prefix, item.key.as_str()));
         let claimed = items.iter().filter_map(|item| item.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&idempotency::hash(Use::Hold, key))));

@@ -12,6 +12,18 @@ use crate::domain::{
 impl Store {
     /// A buyer is refused only for units that were free in no shard.
     pub(super) async fn hold_spread(&self, shards: Rc<[SaleId]>, command: HoldCommand) -> Result<HoldAnswer, Failure> {
+        let mut may_have_held = false;
+        let answer = self.hold_in_one(shards, command, &mut may_have_held).await;
+        // Nobody may say that nothing was done where a shard was asked that did not answer.
+        if may_have_held { answer.map_err(Failure::after_decision) } else { answer }
+    }
+
+    async fn hold_in_one(
+        &self,
+        shards: Rc<[SaleId]>,
+        command: HoldCommand,
+        may_have_held: &mut bool,
+    ) -> Result<HoldAnswer, Failure> {
         let mut shard = shard_for(&shards, &command);
         // Where nothing ties a buyer to a shard, one that is away keeps nobody waiting. A hold that it made after all is given
         // back: it has no key.
@@ -23,6 +35,7 @@ impl Store {
             let answer = match self.hold_at(shard, command.clone()).await {
                 Ok(answer) => answer,
                 Err(failure) => {
+                    *may_have_held |= failure.leaves_open();
                     let is_away = matches!(failure, Failure::Unavailable(_) | Failure::TimedOut(_) | Failure::Lost(_));
                     match others.next().filter(|_| is_away && Instant::now() < until) {
                         Some(other) => shard = other,

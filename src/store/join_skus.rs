@@ -10,7 +10,7 @@ use crate::domain::{
     hold::{Hold, PricedLine},
     ids::ProductId,
     order::Order,
-    outcome::{HoldOutcome, SettleOutcome},
+    outcome::{HoldOutcome, OrderOutcome, SettleOutcome},
     product::Product,
     sku::Sku,
 };
@@ -32,13 +32,21 @@ impl Store {
                 Err(_) if self.known_products.have(&unknown) => HashMap::new(),
                 Err(failure) => return Err(failure.after_decision()),
             };
-            of.visit(&mut |product, sku| {
-                if let Some(found) = found.get(&product) {
-                    sku.clone_from(found);
-                }
-            });
+            set_skus(&mut of, &found);
         }
         Ok(of)
+    }
+
+    /// The same, without the SKUs that cannot be learned now: a provider reads none of them, and must not send its event again for that.
+    pub(super) async fn with_known_skus<T: NamesProducts>(&self, mut of: T) -> T {
+        let unknown = self.fill(&mut of);
+        if !unknown.is_empty() {
+            match Box::pin(self.look_up_skus(&unknown)).await {
+                Ok(found) => set_skus(&mut of, &found),
+                Err(failure) => tracing::debug!(cause = %failure, "an answer to an event without SKUs"),
+            }
+        }
+        of
     }
 
     /// The SKUs of these products. A deleted product keeps its SKU in what was said of it before.
@@ -73,6 +81,14 @@ impl Store {
     }
 }
 
+fn set_skus(of: &mut impl NamesProducts, found: &HashMap<ProductId, Option<Sku>>) {
+    of.visit(&mut |product, sku| {
+        if let Some(found) = found.get(&product) {
+            sku.clone_from(found);
+        }
+    });
+}
+
 impl NamesProducts for PricedLine {
     fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
         visitor(self.line.product, &mut self.sku);
@@ -94,6 +110,15 @@ impl<T: NamesProducts> NamesProducts for Vec<T> {
 impl<T: NamesProducts> NamesProducts for Option<T> {
     fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
         self.iter_mut().for_each(|one| one.visit(visitor));
+    }
+}
+
+impl NamesProducts for OrderOutcome {
+    fn visit(&mut self, visitor: &mut dyn FnMut(ProductId, &mut Option<Sku>)) {
+        match self {
+            Self::Created(order) | Self::Exists(order) => order.visit(visitor),
+            Self::HoldExpired => {}
+        }
     }
 }
 

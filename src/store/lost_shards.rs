@@ -2,22 +2,49 @@
 //! then. A spread one may not: what a shard ever lent to another one is a sum, so a shard that begins anew would borrow all of it
 //! a second time, and a first shard would have its units beside those that the others still have.
 
-use super::{Failure, Reply, keys::SaleKeys, redis::runner::Runner};
+use super::{
+    Failure, Reply,
+    keys::{SALES, SaleKeys},
+    redis::runner::Runner,
+};
 use crate::domain::ids::SaleId;
+
+/// The second shard of a sale has nearly always one of the first numbers: each is in the range of the first shard with a chance of a
+/// half at most.
+const NUMBERS_MAX: u16 = 64;
 
 /// To be called before a shard gets terms or units. One that has terms lives: they come first, and stay when its products go.
 ///
 /// # Errors
 /// [`Failure::Lost`] for a shard that had them; [`Failure`] where another shard cannot be asked.
 pub(super) async fn check_shard(runner: &Runner, shards: &[SaleId], shard: &SaleId) -> Result<(), Failure> {
-    if shards.len() < 2 || runner.has_sale(shard).await? {
+    // On one server nothing is lost alone.
+    if shards.len() < 2 && runner.spans_sales() || runner.has_sale(shard).await? {
         return Ok(());
+    }
+    if shards.len() < 2 {
+        return check_others(runner, shard).await;
     }
     let is_first = shards.first() == Some(shard);
     for other in shards.iter().filter(|other| *other != shard) {
         // The others get their terms from the first shard.
         if is_first && runner.has_sale(other).await? || lent_to(runner, other, shard).await? {
             return Err(Failure::lost(format!("{shard}, of which other shards have units")));
+        }
+    }
+    Ok(())
+}
+
+/// A sale that is made with one slot may be the first shard of one that was spread.
+async fn check_others(runner: &Runner, sale: &SaleId) -> Result<(), Failure> {
+    let others: Vec<SaleId> = (1..=NUMBERS_MAX).map(|number| sale.shard(number)).collect();
+    let mut ask = redis::cmd("SMISMEMBER");
+    ask.arg(SALES);
+    others.iter().for_each(|other| _ = ask.arg(other.as_str()));
+    let mut known = Reply::read(runner.plain(&ask).await?)?;
+    for other in others {
+        if known.int()? == 1 && runner.has_sale(&other).await? {
+            return Err(Failure::lost(format!("{sale}, of which another shard, {other}, has units")));
         }
     }
     Ok(())

@@ -11,6 +11,7 @@
 //! - `find_payment`: reads with several operations,
 //! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
+//! - `metrics`, `state`: those, what is counted of Redis, and what is in the store now, for Prometheus,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `spread`, `hold_spread`, `gather`, `late_payments`, `sums`: sales over several slots, and how units get to where buyers want
 //!   them,
@@ -75,6 +76,7 @@ mod list_sales;
 mod listing;
 mod lost_shards;
 mod made_sales;
+mod metrics;
 mod move_product;
 mod name_product;
 mod note_payment;
@@ -93,6 +95,7 @@ mod restock;
 mod settle;
 mod spread;
 mod start_payment;
+mod state;
 mod stock;
 mod sums;
 mod sweep;
@@ -112,6 +115,7 @@ use crate::domain::{
     product_query::ProductQuery,
     sku::Sku,
 };
+use crate::metrics::Workers;
 
 pub use self::{
     blueprint::Blueprint,
@@ -142,6 +146,7 @@ use self::{
         batch::{self, Batcher, Timeouts},
         call::ScriptCall,
         keys, made,
+        meter::Meter,
         node::Node,
         record,
         reply::{self, Fields, Reply},
@@ -149,6 +154,7 @@ use self::{
     },
     settle::Settles,
     spread::Spreads,
+    state::LastLook,
     stock::Stocks,
     tail::Waits,
 };
@@ -180,6 +186,9 @@ pub struct Store {
     spreads: Rc<Spreads>,
     known_skus: RefCell<HashMap<Sku, ProductId>>,
     figures: Arc<Figures>,
+    last_look: LastLook,
+    /// What all workers count of their calls to Redis.
+    meters: Arc<Workers<Meter>>,
     /// The part of the figures that this worker counts.
     counters: Arc<Counters>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
@@ -192,9 +201,10 @@ impl Store {
         let limits = blueprint.topology.limits;
         let timeouts = Timeouts { wait: limits.call, queue_max: limits.queue_max };
         let identity = Some(Arc::clone(&blueprint.identity));
-        let runner = Rc::new(Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None));
-        let (terms, ids) = (blueprint.terms, &blueprint.ids);
-        let confirms = Confirms::batcher(blueprint);
+        let meter = blueprint.meters.join(Meter::default());
+        let confirms = Confirms::batcher(blueprint, &meter);
+        let runner = Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None, meter);
+        let (runner, terms, ids) = (Rc::new(runner), blueprint.terms, &blueprint.ids);
         Self {
             holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, timeouts),
             stocks: Batcher::new(Rc::clone(&runner), Stocks, timeouts),
@@ -215,6 +225,8 @@ impl Store {
             known_products: KnownProducts::new(Arc::clone(&blueprint.skus_given)),
             known_skus: RefCell::default(),
             figures: Arc::clone(&blueprint.figures),
+            last_look: Arc::clone(&blueprint.last_look),
+            meters: Arc::clone(&blueprint.meters),
             counters: blueprint.figures.of_worker(),
             unmatched_sale: SaleId::unmatched(),
         }

@@ -1,8 +1,8 @@
 //! `order`: turns live holds into pending orders. One call makes a batch of orders of one sale.
 
 use super::{
-    Failure, IdSigner, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, keys::SaleKeys, record, reply::Fields,
-    unknown_word,
+    Failure, IdSigner, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, keys::SaleKeys, record,
+    redis::rank::Rank, reply::Fields, unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -14,11 +14,8 @@ impl Store {
     /// [`Failure`]; after a timeout the order may exist. The same call then returns it.
     pub async fn order(&self, hold: HoldId) -> Result<OrderOutcome, Failure> {
         let sale = hold.sale().clone();
-        match self.orders.submit(&sale, hold).await? {
-            OrderOutcome::Created(order) => Ok(OrderOutcome::Created(self.with_skus(order).await?)),
-            OrderOutcome::Exists(order) => Ok(OrderOutcome::Exists(self.with_skus(order).await?)),
-            OrderOutcome::HoldExpired => Ok(OrderOutcome::HoldExpired),
-        }
+        let outcome = self.orders.submit(&sale, hold).await?;
+        Rank::Orders.within(self.with_skus(outcome)).await
     }
 }
 
@@ -32,11 +29,12 @@ impl Work for Orders {
     type Key = SaleId;
     type Item = HoldId;
     type Answer = OrderOutcome;
+    const OP: Op = Op::Order;
     const BATCH_MAX: usize = 64;
 
     fn call(&self, sale: &SaleId, holds: &[HoldId]) -> ScriptCall {
         let keys = SaleKeys(sale);
-        let call = ScriptCall::of(Op::Order).keys(keys.book());
+        let call = ScriptCall::of(Self::OP).keys(keys.book());
         let call = holds.iter().fold(call, |call, hold| call.key(keys.hold(hold.key())).key(keys.order(hold.key())));
         self.terms.for_book(call)
     }

@@ -31,6 +31,9 @@ impl Store {
             }
         }
         let product = &self.with_shards(product).await?;
+        if let Some(sale) = &product.sale {
+            check_shard(&self.runner, &self.spreads.shards(sale, product.shards), sale).await?;
+        }
         let Claim { id, sale, shards } = match self.claim_product(product).await? {
             Ok(claimed) => claimed,
             Err(other) => return Ok(PutProductOutcome::AlreadyExists(other)),
@@ -46,7 +49,8 @@ impl Store {
                 self.note_made(&sale).await;
                 let made = record::product::only_product(&sale, &mut reply)?;
                 let made = Product { sku: product.sku.clone(), ..made };
-                if let Some(other) = self.claim_again(product, id, &sale, act).await? {
+                let other = self.claim_again(product, id, &sale, act).await.map_err(Failure::after_decision)?;
+                if let Some(other) = other {
                     return Ok(PutProductOutcome::AlreadyExists(other));
                 }
                 self.deal(&sale, shards, id, product.total).await.map_err(Failure::after_decision)?;

@@ -1,6 +1,6 @@
 //! `resolve`: closes a review with what a person decided about its money.
 
-use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record, unknown_word};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record, redis::rank::PERSON, unknown_word};
 use crate::domain::{
     act::Act,
     outcome::ResolveOutcome,
@@ -17,15 +17,26 @@ impl Store {
         note: &Note,
         act: &Act,
     ) -> Result<ResolveOutcome, Failure> {
+        PERSON.within(self.resolve_found(id, action, note, act)).await
+    }
+
+    async fn resolve_found(
+        &self,
+        id: &ReviewId,
+        action: ReviewAction,
+        note: &Note,
+        act: &Act,
+    ) -> Result<ResolveOutcome, Failure> {
         // The script must be given the key of the order, and only the review names it. That never changes.
         let Some(review) = self.find_review(id).await? else { return Ok(ResolveOutcome::ReviewNotFound) };
         let order = match &review.subject {
             Subject::Order(order) => order.key().to_owned(),
             Subject::Unmatched(_) => id.key().to_owned(),
         };
-        if let (ReviewAction::Accept, Subject::Order(order)) = (action, &review.subject) {
-            self.gather_for(order).await;
-        }
+        let _wanted = match (action, &review.subject) {
+            (ReviewAction::Accept, Subject::Order(order)) => self.gather_for(order).await,
+            _ => Vec::new(),
+        };
         let keys = SaleKeys(&id.sale);
         let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(&order));
         let call = self.terms.for_act(call, act).arg(id.key()).arg(action.as_str()).arg(note.as_str());

@@ -7,7 +7,9 @@ use super::{
     gather::Supply,
     idempotency::{self, Use},
     keys::SaleKeys,
-    record, unknown_word,
+    record,
+    redis::rank::PERSON,
+    unknown_word,
 };
 use crate::domain::{
     act::Act,
@@ -22,6 +24,16 @@ impl Store {
     /// [`Failure`]; after a timeout the units may have changed. The same call with its idempotency key then changes nothing
     /// more.
     pub async fn restock(
+        &self,
+        id: ProductId,
+        restock: Restock,
+        key: Option<&IdempotencyKey>,
+        act: &Act,
+    ) -> Result<RestockOutcome, Failure> {
+        PERSON.within(self.restock_listed(id, restock, key, act)).await
+    }
+
+    async fn restock_listed(
         &self,
         id: ProductId,
         restock: Restock,

@@ -4,7 +4,7 @@ use futures_util::future;
 
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, idempotency, ids::IdSigner, keys::SaleKeys,
-    record, reply::Fields, unknown_word,
+    record, redis::rank::Rank, reply::Fields, unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -19,15 +19,19 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
+        let outcome = Rank::Payments.within(self.settle_any(event)).await?;
+        Ok(Rank::Payments.within(self.with_known_skus(outcome)).await)
+    }
+
+    async fn settle_any(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
         let is_money = event.status.is_about_money();
-        let outcome = match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
-            Ok(Some(hold)) => self.settle_named(hold, event).await?,
+        match event.target.as_ref().map_or(Ok(None), |target| self.hold_of_target(target)) {
+            Ok(Some(hold)) => self.settle_named(hold, event).await,
             // Ids that do not belong together say nothing, but money is never refused.
-            Err(TargetsDiffer) if is_money => self.settle_unnamed(event).await?,
-            Err(TargetsDiffer) => SettleOutcome::TargetsDiffer,
-            Ok(None) => self.settle_unnamed(event).await?,
-        };
-        self.with_skus(outcome).await
+            Err(TargetsDiffer) if is_money => self.settle_unnamed(event).await,
+            Err(TargetsDiffer) => Ok(SettleOutcome::TargetsDiffer),
+            Ok(None) => self.settle_unnamed(event).await,
+        }
     }
 
     async fn settle_named(&self, hold: HoldId, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
@@ -199,11 +203,12 @@ impl Work for Settles {
     type Item = SettleItem;
     /// `None`: there is no such sale.
     type Answer = Option<SettleOutcome>;
+    const OP: Op = Op::Settle;
     const BATCH_MAX: usize = 64;
 
     fn call(&self, sale: &SaleId, items: &[SettleItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
-        let mut call = ScriptCall::of(Op::Settle).keys(keys.book()).keys(keys.reviews());
+        let mut call = ScriptCall::of(Self::OP).keys(keys.book()).keys(keys.reviews());
         for SettleItem { hold, once, .. } in items {
             call = call.key(keys.hold(hold.key())).key(keys.order(hold.key())).key(keys.once(once));
         }

@@ -5,7 +5,7 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
-    rc::Rc,
+    rc::{Rc, Weak},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,7 @@ use super::{
     lost_shards, made_sales, record,
     redis::{
         batch::{Batcher, Timeouts},
+        rank::PERSON,
         slot,
     },
 };
@@ -45,6 +46,8 @@ pub(super) struct Spreads {
     /// As for payments: what else must be as durable.
     pub(super) confirms: Option<Rc<Batcher<Confirms>>>,
     known: RefCell<HashMap<SaleId, Rc<[SaleId]>>>,
+    /// Terms that a task still gives to shards that are away: of a sale, or of a product of it.
+    sharing: RefCell<HashSet<(SaleId, Option<ProductId>)>>,
     pub(super) late: LatePayments,
     pub(super) surveys: Surveys,
     pub(super) gathers: Gathers,
@@ -62,6 +65,7 @@ impl Spreads {
             runner: Rc::clone(runner),
             confirms,
             known: RefCell::default(),
+            sharing: RefCell::default(),
             late: LatePayments::default(),
             surveys: Joined::new(queue_max),
             gathers: Joined::new(queue_max),
@@ -90,38 +94,54 @@ impl Spreads {
     /// Gives the other shards the terms of the sale, and of one product, as the first shard has them now. Whoever does so last
     /// leaves all shards with the newest terms, so a call that is repeated after a crash finishes it.
     pub(super) async fn copy_to_shards(&self, shards: &[SaleId], product: Option<ProductId>) -> Result<(), Failure> {
-        let Some((first, others)) = shards.split_first().filter(|(_, others)| !others.is_empty()) else {
-            return Ok(());
-        };
-        let Some(terms) = self.find_terms(first, product).await? else { return Ok(()) };
-        // All to their end: a pause reaches what lives, though another shard is away.
-        let copies = others.iter().map(|shard| self.copy_to_shard(shards, shard, product, &terms));
-        join_all(copies).await.into_iter().collect()
+        self.copy_to_each(shards, product).await?.into_iter().map(|(_, copied)| copied).collect()
+    }
+
+    /// Does the same, and goes on without the shards that are gone.
+    pub(super) async fn copy_to_living(&self, shards: &[SaleId], product: Option<ProductId>) -> Result<(), Failure> {
+        let copies = self.copy_to_each(shards, product).await?.into_iter().map(|(_, copied)| copied);
+        copies.filter(|copied| !matches!(copied, Err(Failure::Lost(_)))).collect()
     }
 
     /// Does the same for terms that a person changed, and goes on trying for a while where a shard is away: who paused a sale
-    /// must not find that shard selling when it is back.
+    /// must not find that shard selling when it is back. One that is gone keeps nobody from changing the others.
     pub(super) async fn share_terms(
         self: &Rc<Self>,
         shards: &[SaleId],
         product: Option<ProductId>,
     ) -> Result<(), Failure> {
-        let done = self.copy_to_shards(shards, product).await;
-        if done.is_err() {
-            let (spreads, shards) = (Rc::downgrade(self), shards.to_vec());
-            spawn_local(async move {
-                let until = Instant::now() + SHARED_MAX;
-                while Instant::now() < until {
-                    sleep(SHARE_PAUSE).await;
-                    // It ends with the store.
-                    let Some(spreads) = spreads.upgrade() else { break };
-                    if spreads.copy_to_shards(&shards, product).await.is_ok() {
-                        break;
-                    }
-                }
-            });
+        let missing = PERSON.within(self.missing(shards, product)).await;
+        let is_done = missing.as_ref().is_ok_and(Vec::is_empty);
+        let of = (shards[0].clone(), product);
+        // One task for each: whoever changes a sale often does not make more of them.
+        if !is_done && self.sharing.borrow_mut().insert(of.clone()) {
+            spawn_local(PERSON.within(go_on_sharing(Rc::downgrade(self), shards.to_vec(), of)));
         }
-        done
+        missing?.into_iter().find(|failure| !matches!(failure, Failure::Lost(_))).map_or(Ok(()), Err)
+    }
+
+    /// Why the terms did not reach other shards yet. One that was lost and given up never gets them.
+    async fn missing(&self, shards: &[SaleId], product: Option<ProductId>) -> Result<Vec<Failure>, Failure> {
+        let copies = self.copy_to_each(shards, product).await?.into_iter();
+        let failed = copies.filter_map(|(shard, copied)| copied.err().map(|failure| (shard, failure)));
+        let may_come = |(shard, failure): &(&SaleId, Failure)| {
+            !matches!(failure, Failure::Lost(_)) || self.runner.check_sale(shard).is_err()
+        };
+        Ok(failed.filter(may_come).map(|(_, failure)| failure).collect())
+    }
+
+    /// What came of it at each other shard. All to their end: a pause reaches what lives, though another shard is away.
+    async fn copy_to_each<'a>(
+        &self,
+        shards: &'a [SaleId],
+        product: Option<ProductId>,
+    ) -> Result<Vec<(&'a SaleId, Result<(), Failure>)>, Failure> {
+        let Some((first, others)) = shards.split_first().filter(|(_, others)| !others.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let Some(terms) = self.find_terms(first, product).await? else { return Ok(Vec::new()) };
+        let copies = others.iter().map(|shard| self.copy_to_shard(shards, shard, product, &terms));
+        Ok(others.iter().zip(join_all(copies).await).collect())
     }
 
     /// A shard that was lost with its server is not made anew: its units would be sold twice.
@@ -137,6 +157,20 @@ impl Spreads {
         self.copy_terms(shard, product, terms).await?;
         made_sales::note_made(&self.runner, shard).await;
         Ok(())
+    }
+}
+
+/// Copies terms until all shards have them, or for long enough. It ends with the store.
+async fn go_on_sharing(spreads: Weak<Spreads>, shards: Vec<SaleId>, of: (SaleId, Option<ProductId>)) {
+    let until = Instant::now() + SHARED_MAX;
+    let mut is_done = false;
+    while !is_done && Instant::now() < until {
+        sleep(SHARE_PAUSE).await;
+        let Some(spreads) = spreads.upgrade() else { return };
+        is_done = spreads.missing(&shards, of.1).await.is_ok_and(|missing| missing.is_empty());
+    }
+    if let Some(spreads) = spreads.upgrade() {
+        spreads.sharing.borrow_mut().remove(&of);
     }
 }
 

@@ -86,6 +86,7 @@ impl Work for Stocks {
     /// The SKU of the product, the same for all.
     type Item = Option<Sku>;
     type Answer = Found;
+    const OP: Op = Op::Stock;
     const BATCH_MAX: usize = usize::MAX;
 
     fn call(&self, (sale, product): &Self::Key, _readers: &[Option<Sku>]) -> ScriptCall {

@@ -1,6 +1,6 @@
 //! Products of spread sales: the first shard says what they are, and all shards together have their units.
 
-use std::{borrow::Borrow, collections::HashMap, rc::Rc};
+use std::{collections::HashMap, rc::Rc};
 
 use futures_util::future::try_join_all;
 
@@ -27,11 +27,11 @@ impl Store {
             let (key, sku) = ((shard.clone(), product), sku.clone());
             async move { self.stocks.submit(&key, sku).await }
         });
-        let mut found = try_join_all(calls).await?.into_iter();
-        let Some((first, seen)) = found.next().flatten() else { return Ok(None) };
-        let mut whole = Product::clone(&first);
-        add_shards(&mut whole, found.flatten().map(|(other, _)| other));
-        Ok(Some((Rc::new(whole), seen)))
+        let found = try_join_all(calls).await?;
+        let Some((first, seen)) = found.first().and_then(Option::as_ref) else { return Ok(None) };
+        let of_shards: Vec<_> = found.iter().map(|found| found.as_ref().map(|(product, _)| &**product)).collect();
+        let whole = self.whole(shards, Product::clone(first), &of_shards[1..]).await?;
+        Ok(Some((Rc::new(whole), *seen)))
     }
 
     /// The products of all shards.
@@ -40,18 +40,43 @@ impl Store {
             return self.stock_of(only, products).await;
         }
         let mut all = try_join_all(shards.iter().map(|shard| self.stock_of(shard, products))).await?.into_iter();
-        let mut first = all.next().unwrap_or_default();
-        let mut others: HashMap<ProductId, Vec<Product>> = HashMap::new();
-        for row in all.flatten() {
-            match row {
-                Ok((product, _)) => others.entry(product.id).or_default().push(product),
+        let first = all.next().unwrap_or_default();
+        let mut others: Vec<HashMap<ProductId, Product>> = Vec::new();
+        for rows in all {
+            match rows.into_iter().collect::<Result<Vec<_>, Failure>>() {
+                Ok(rows) => others.push(rows.into_iter().map(|(product, _)| (product.id, product)).collect()),
                 Err(failure) => return Ok(vec![Err(failure)]),
             }
         }
-        for (product, _) in first.iter_mut().flatten() {
-            let others = others.remove(&product.id).unwrap_or_default();
-            add_shards(product, others.iter());
+        let mut wholes = Vec::with_capacity(first.len());
+        for row in first {
+            wholes.push(match row {
+                Ok((product, seen)) => {
+                    let of_others: Vec<_> = others.iter().map(|products| products.get(&product.id)).collect();
+                    Ok((self.whole(shards, product, &of_others).await?, seen))
+                }
+                unreadable => unreadable,
+            });
         }
+        Ok(wholes)
+    }
+
+    /// A product of the first shard with the units of the others. One that is gone for good has none.
+    async fn whole(
+        &self,
+        shards: &[SaleId],
+        mut first: Product,
+        others: &[Option<&Product>],
+    ) -> Result<Product, Failure> {
+        let (id, living) = (first.id, || others.iter().copied().flatten());
+        let mut lent = first.lent + living().map(|other| other.lent).sum::<i64>();
+        let has_loans = first.lent != 0 || living().any(|other| other.lent != 0);
+        if has_loans && living().count() < others.len() {
+            let names = shards[1..].iter().zip(others).filter(|(_, other)| other.is_some()).map(|(shard, _)| shard);
+            let names: Vec<SaleId> = shards[..1].iter().chain(names).cloned().collect();
+            lent = self.spreads.lent_among(&names, id).await?.into_iter().sum();
+        }
+        add_shards(&mut first, living(), lent);
         Ok(first)
     }
 
@@ -75,18 +100,15 @@ impl Store {
     }
 }
 
-/// Adds the units of the other shards. What is under way counts: what was lent counts with the shard that lent it, until another
+/// Adds the units of the other shards, and those that are under way: what was lent counts with the shard that lent it, until another
 /// one has it.
-fn add_shards<P: Borrow<Product>>(first: &mut Product, others: impl Iterator<Item = P>) {
-    let (mut sum, mut lent) = (first.stock, first.lent);
-    for other in others {
-        let other: &Product = other.borrow();
-        let Product { stock, lent: own, next_release_ms, .. } = other;
+fn add_shards<'a>(first: &mut Product, others: impl Iterator<Item = &'a Product>, lent: i64) {
+    let mut sum = first.stock;
+    for Product { stock, next_release_ms, .. } in others {
         sum.total += stock.total;
         sum.held += stock.held;
         sum.pending += stock.pending;
         sum.sold += stock.sold;
-        lent += own;
         first.next_release_ms = first.next_release_ms.into_iter().chain(*next_release_ms).min();
     }
     sum.total = sum.total.saturating_add_signed(lent);

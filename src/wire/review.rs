@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{metadata::metadata_body, time::rfc3339};
-use crate::domain::review::{Review, ReviewReason, Subject};
+use crate::domain::review::{Review, Subject};
 
 /// A review. Where the event named nothing of ours, `sale` and `order_id` are null and `reference` is what it named.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ impl<'a> ReviewBody<'a> {
         Self {
             id: review.id.to_string(),
             status: if review.resolved_ms.is_some() { "resolved" } else { "open" }.into(),
-            reason: reason_word(review.reason).into(),
+            reason: review.reason.as_str().into(),
             sale,
             order_id,
             reference,
@@ -77,21 +77,5 @@ impl<'a> ReviewBody<'a> {
             action: review.action.map(|action| action.as_str().into()),
             note: review.note.as_deref().map(Cow::Borrowed),
         }
-    }
-}
-
-pub fn reason_word(reason: ReviewReason) -> &'static str {
-    match reason {
-        ReviewReason::AmountMismatch => "amount_mismatch",
-        ReviewReason::DuplicatePayment => "duplicate_payment",
-        ReviewReason::RefundMismatch => "refund_mismatch",
-        ReviewReason::PartialRefund => "partial_refund",
-        ReviewReason::RefundFailed => "refund_failed",
-        ReviewReason::Disputed => "disputed",
-        ReviewReason::DisputeLost => "dispute_lost",
-        ReviewReason::HoldExpired => "hold_expired",
-        ReviewReason::UnitsGone => "units_gone",
-        ReviewReason::OrderCancelled => "order_cancelled",
-        ReviewReason::Unmatched => "unmatched",
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{order::OrderBody, review::reason_word};
+use super::order::OrderBody;
 use crate::domain::review::{ReviewId, ReviewReason};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +28,6 @@ pub struct WebhookReview<'a> {
 
 impl WebhookReview<'_> {
     pub fn of((id, reason): &(ReviewId, ReviewReason)) -> Self {
-        Self { id: id.to_string(), reason: reason_word(*reason).into() }
+        Self { id: id.to_string(), reason: reason.as_str().into() }
     }
 }

@@ -270,22 +270,37 @@ impl Drop for Slowed {
 
 /// Holds of many sales share no call and no queue: what refuses them is how long they would wait in Redis.
 #[tokio::test]
-async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments_and_a_pause_are_taken() {
+async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments_and_what_a_person_changes_are_taken() {
     const SALES: u64 = 400;
+    const SPREAD: u64 = 1_000;
     let server = ServerProcess::start(&["--appendonly", "yes"]);
     let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
     let (addr, handle, thread) = run_service(&server.url(), &settings);
     let client = reqwest::Client::new();
-    let send = async |path: &str, body: Value| {
-        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+    let send_by = async |method: Method, path: &str, body: Value| {
+        let request = client.request(method, format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
         Answer::read(request.send().await.unwrap()).await
     };
+    let send = async |path: &str, body: Value| send_by(Method::POST, path, body).await;
     for id in 1..=SALES {
         let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
         assert_eq!(send("/api/admin/products", product).await.status, 201);
     }
     let make_hold = async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1})).await;
     let paid = make_hold(1).await.id();
+    let pay = async |hold: &str, amount: Option<&str>| {
+        let payload =
+            json!({"hold_id": hold, "status": "paid", "payment_id": hold, "amount": amount, "currency": "USD"});
+        send("/api/payments/webhook", json!({"idempotency_key": hold, "payload": payload})).await
+    };
+    let odd = make_hold(1).await.id();
+    let review = pay(&odd, Some("0.50")).await.body["review"]["id"].as_str().unwrap().to_owned();
+    // A sold-out sale of three slots.
+    let spread = json!({"id": SPREAD, "name": "Item", "price": "1.00", "total_stock": 3, "shards": 3});
+    assert_eq!(send("/api/admin/products", spread).await.status, 201);
+    for _ in 0..3 {
+        assert_eq!(make_hold(SPREAD).await.status, 201);
+    }
     let (is_over, is_refused) = (Cell::new(false), Cell::new(false));
     let slowed = Slowed::start(server.pid());
     let buyer = async |id: u64| {
@@ -299,12 +314,29 @@ async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments
     };
     let shop = async {
         eventually("holds are refused", async || is_refused.get()).await;
-        let payload = json!({"hold_id": paid, "status": "paid", "payment_id": "pi"});
-        let paid = send("/api/payments/webhook", json!({"idempotency_key": "e1", "payload": payload})).await;
-        let pause = client.patch(format!("http://{addr}/api/admin/sales/p1")).bearer_auth(ADMIN_TOKEN);
-        let paused = Answer::read(pause.json(&json!({"paused": true})).send().await.unwrap()).await;
+        let mut done = vec![pay(&paid, None).await];
+        let [of_spread, of_one] = [SPREAD, 1].map(|id| format!("/api/admin/products/{id}"));
+        for (method, path, body) in [
+            (Method::PATCH, "/api/admin/sales/p1", json!({"paused": true})),
+            (Method::PATCH, &of_one, json!({"price": "2.00"})),
+            (
+                Method::POST,
+                &format!("/api/admin/reviews/{review}/resolve"),
+                json!({"action": "accept", "note": "fine"}),
+            ),
+            (Method::PATCH, &of_spread, json!({"price": "2.00"})),
+            (Method::POST, &format!("{of_spread}/restock"), json!({"delta": 1})),
+            (Method::POST, &format!("{of_spread}/restock"), json!({"delta": -1})),
+        ] {
+            done.push(send_by(method, path, body).await);
+        }
+        eventually("somebody hears that the spread product is not to be had", async || {
+            make_hold(SPREAD).await.refusal() == (409, "insufficient_stock")
+        })
+        .await;
+        done.push(send_by(Method::PATCH, &format!("/api/admin/sales/p{SPREAD}"), json!({"paused": true})).await);
         is_over.set(true);
-        [paid, paused]
+        done
     };
     let (answers, others) = tokio::join!(join_all((2..=SALES).map(buyer)), shop);
     drop(slowed);
@@ -321,9 +353,14 @@ async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments
     println!("{held} were made, {refused} refused");
     assert!(held > 0 && refused > 0, "{held} were made, {refused} refused");
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut paused_in = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let mut units = |id: u64| -> u64 {
         redis::Commands::hget(&mut redis, format!("fs1:{{p{id}}}:stock"), format!("{id}:held")).unwrap()
     };
+    let shards = ["", "_1", "_2", "_3", "_4"].map(|shard| format!("fs1:{{p{SPREAD}{shard}}}:sale"));
+    let paused = |sale: &String| -> Option<String> { redis::Commands::hget(&mut paused_in, sale, "paused").unwrap() };
+    let paused: Vec<String> = shards.iter().filter_map(paused).collect();
+    assert_eq!(paused, ["1"; 3], "in every shard");
     let stored: u64 = (2..=SALES).map(&mut units).sum();
     assert_eq!(stored, held as u64, "none of those refused took a unit");
     drop(handle.stop(true));

@@ -27,7 +27,7 @@ use actix_web::{
 };
 
 use super::{
-    digests::{Digests, digest},
+    digests::{Digest, Digests, digest},
     extract,
     parameters::Parameters,
     problem::{Code, FieldError, Problem},
@@ -77,16 +77,20 @@ impl Admins {
     }
 
     fn role(&self, headers: &HeaderMap) -> Option<Role> {
-        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())?;
-        let (scheme, token) = given.split_once(' ')?;
-        let given = digest(token.trim().as_bytes());
+        let given = bearer(headers)?;
         let (full, reading) = (self.full.find(&given), self.reading.find(&given));
-        match (scheme.eq_ignore_ascii_case("bearer"), full, reading) {
-            (true, Some(at), _) => Some(Role::Full(self.actors[at].clone())),
-            (true, None, Some(_)) => Some(Role::Reading),
-            _ => None,
+        match (full, reading) {
+            (Some(at), _) => Some(Role::Full(self.actors[at].clone())),
+            (None, Some(_)) => Some(Role::Reading),
+            (None, None) => None,
         }
     }
+}
+
+/// The digest of the bearer token of a request.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<Digest> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| digest(token.trim().as_bytes()))
 }
 
 enum Role {
@@ -95,7 +99,7 @@ enum Role {
 }
 
 /// Lets a reading token only look. Returns who acts.
-fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
+pub(super) fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
     let context = extract::context(request);
     let role = context.admins.as_ref().and_then(|admins| admins.role(request.headers()));
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);

@@ -18,6 +18,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -34,6 +35,7 @@ use actix_web::{
 
 pub(super) use self::crowd::InCrowd;
 use self::{crowd::Crowd, wire::Wire};
+use crate::metrics::Count;
 
 /// How long a connection that is about to close is read to its end, so that the client sees the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -58,16 +60,24 @@ pub struct Pace {
 pub struct Edge<H> {
     http: H,
     places: Places,
-    served: Rc<Cell<usize>>,
+    served: Served,
     crowd: Rc<Crowd>,
 }
 
-/// Makes the edge in front of an application.
+/// How many connections a worker serves, for itself and for metrics.
+#[derive(Clone)]
+struct Served {
+    now: Rc<Cell<usize>>,
+    counted: Arc<Count>,
+}
+
+/// Makes the edge in front of an application. `counted`: the connections that it serves, for metrics.
 pub fn edge<F, S>(
     app: F,
     places: Places,
     pace: Pace,
     stopping: GracefulShutdownSignal,
+    counted: Arc<Count>,
 ) -> Edge<impl ServiceFactory<Connection, Config = (), Response = (), Error = DispatchError, InitError = ()>>
 where
     F: IntoServiceFactory<S, Request>,
@@ -89,7 +99,8 @@ where
             }
         })
         .finish(map_config(app.into_factory().map_err(|error| error.error_response()), |()| AppConfig::default()));
-    Edge { http, places, served: Rc::default(), crowd: Rc::new(Crowd::new(places.crowd_max)) }
+    let served = Served { now: Rc::default(), counted };
+    Edge { http, places, served, crowd: Rc::new(Crowd::new(places.crowd_max)) }
 }
 
 /// A connection as `HttpService` takes it.
@@ -111,7 +122,7 @@ where
 
     fn new_service(&self, (): ()) -> Self::Future {
         let http = self.http.new_service(());
-        let (places, served, crowd) = (self.places, Rc::clone(&self.served), Rc::clone(&self.crowd));
+        let (places, served, crowd) = (self.places, self.served.clone(), Rc::clone(&self.crowd));
         Box::pin(async move { Ok(Edge { http: http.await?, places, served, crowd }) })
     }
 }
@@ -131,7 +142,7 @@ where
     fn call(&self, io: TcpStream) -> Self::Future {
         let peer = io.peer_addr().ok();
         let serve = |wire| Box::pin(self.http.call((wire, Protocol::Http1, peer)));
-        if self.served.get() < self.places.served_max {
+        if self.served.now.get() < self.places.served_max {
             return Seated::Served(serve(Wire::new(io)), Seat::take(&self.served));
         }
         let Some(place) = self.crowd.enter() else {
@@ -163,17 +174,19 @@ impl<E, F: Future<Output = Result<(), E>>> Future for Seated<F> {
 }
 
 /// Counts as one served connection until it is dropped.
-pub struct Seat(Rc<Cell<usize>>);
+pub struct Seat(Served);
 
 impl Seat {
-    fn take(served: &Rc<Cell<usize>>) -> Self {
-        served.set(served.get() + 1);
-        Self(Rc::clone(served))
+    fn take(served: &Served) -> Self {
+        served.now.set(served.now.get() + 1);
+        served.counted.add(1);
+        Self(served.clone())
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.now.set(self.0.now.get() - 1);
+        self.0.counted.take(1);
     }
 }

@@ -9,6 +9,7 @@ use std::{
     hash::Hash,
     pin::pin,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,8 +17,10 @@ use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 
 use super::{
     call::ScriptCall,
+    catalogue::Op,
     codel::Codel,
     error::Failure,
+    meter::QueueCells,
     reply::Reply,
     runner::{Decided, Runner},
     sequence::Sequence,
@@ -29,11 +32,13 @@ pub trait Work: 'static {
     type Key: Clone + Eq + Hash;
     type Item;
     type Answer;
+    const OP: Op;
     /// Items of one call. A script with 300 arguments takes less than a millisecond, one with 3,000 takes a hundred.
     const BATCH_MAX: usize;
     /// Whether those who waited for too long are refused, so that the others are served soon. Nothing of theirs was sent.
     const SHEDS: bool = false;
 
+    /// A call of its operation.
     fn call(&self, key: &Self::Key, items: &[Self::Item]) -> ScriptCall;
 
     /// An answer for each item, in their order.
@@ -84,11 +89,13 @@ pub struct Batcher<W: Work> {
     work: W,
     timeouts: Timeouts,
     queues: RefCell<HashMap<W::Key, Queue<W>>>,
+    cells: Arc<QueueCells>,
 }
 
 impl<W: Work> Batcher<W> {
     pub fn new(runner: Rc<Runner>, work: W, timeouts: Timeouts) -> Rc<Self> {
-        Rc::new(Self { runner, work, timeouts, queues: RefCell::default() })
+        let cells = runner.meter().queue(W::OP);
+        Rc::new(Self { runner, work, timeouts, queues: RefCell::default(), cells })
     }
 
     /// Waits for the answer of a call that starts after this.
@@ -115,8 +122,10 @@ impl<W: Work> Batcher<W> {
                 return Err(Failure::overloaded(format!("{waiting} wait for the same already")));
             }
             queue.waiting.push_back((item, waiter));
+            self.cells.waiting.add(1);
             return Ok(());
         }
+        self.cells.waiting.add(1);
         let queue = Queue { waiting: VecDeque::from([(item, waiter)]), codel: Codel::new(Instant::now()) };
         queues.insert(key.clone(), queue);
         drop(queues);
@@ -135,11 +144,13 @@ impl<W: Work> Batcher<W> {
         while batch.items.len() < size
             && let Some((item, waiter)) = queue.waiting.pop_front()
         {
+            self.cells.waiting.take(1);
             let waited = (now + self.timeouts.wait).saturating_duration_since(waiter.deadline);
             if W::SHEDS && !queue.codel.admits(waited, queue.waiting.is_empty(), now) {
                 waiter.answer(Err(Failure::overloaded("it waited for too long")));
                 continue;
             }
+            self.cells.waited.observe_time(waited);
             batch.items.push(item);
             batch.waiters.push_back(waiter);
         }
@@ -147,6 +158,7 @@ impl<W: Work> Batcher<W> {
             queues.remove(key);
             return None;
         }
+        self.cells.sizes.observe(batch.items.len() as u64);
         Some(batch)
     }
 
@@ -188,6 +200,7 @@ impl<W: Work> Batcher<W> {
         let mut queues = self.queues.borrow_mut();
         let Some(queue) = queues.get_mut(key) else { return };
         while let Some((_, waiter)) = queue.waiting.pop_front_if(|(_, waiter)| waiter.deadline <= now) {
+            self.cells.waiting.take(1);
             waiter.answer(Err(Failure::overloaded("its turn did not come in time")));
         }
     }
@@ -217,6 +230,8 @@ impl<W: Work> InFlight<W> {
 /// However it ends, the next item starts a new queue.
 impl<W: Work> Drop for InFlight<W> {
     fn drop(&mut self) {
-        self.batcher.queues.borrow_mut().remove(&self.key);
+        if let Some(queue) = self.batcher.queues.borrow_mut().remove(&self.key) {
+            self.batcher.cells.waiting.take(queue.waiting.len() as u64);
+        }
     }
 }

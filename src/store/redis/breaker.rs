@@ -47,6 +47,11 @@ impl Breaker {
         }
     }
 
+    /// Whether calls are spared, but for one at a time.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state.get(), State::Closed(_))
+    }
+
     /// Whoever went through is gone. If nobody knows what came of it, the next may go through at once.
     pub fn left(&self, now: Instant) {
         if matches!(self.state.get(), State::Probing(_)) {

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod identity;
 pub mod keys;
 pub mod made;
+pub mod meter;
 pub mod node;
 pub mod pace;
 pub mod preflight;

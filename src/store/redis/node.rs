@@ -24,6 +24,7 @@ use super::{
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
+    meter::{CallResult, Meter, ServerCells},
     pace::Pace,
     rank::Rank,
     server_clock::{ServerClock, word_and_time},
@@ -44,6 +45,7 @@ pub struct Common {
     pub identity: Option<Arc<Identity>>,
     /// Counts connections that were made again, and what else may lead to another server.
     pub changes: Cell<u64>,
+    pub meter: Arc<Meter>,
 }
 
 impl Common {
@@ -83,10 +85,13 @@ pub struct Node {
     connected: Cell<u64>,
     /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
     breaker: Breaker,
-    in_flight: Rc<Cell<usize>>,
+    in_flight: Cell<usize>,
     /// Those of them that the server has not answered yet. The others wait for a disk or a replica.
     unanswered: Rc<Cell<usize>>,
     pace: RefCell<Pace>,
+    cells: Arc<ServerCells>,
+    /// Whether the breaker is counted as open.
+    is_counted_open: Cell<bool>,
     /// Held by the caller that connects. Has the last failure, for the callers that waited meanwhile.
     connecting: Mutex<Option<(Instant, Failure)>>,
 }
@@ -100,9 +105,11 @@ impl Node {
             current: RefCell::default(),
             connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
-            in_flight: Rc::default(),
+            in_flight: Cell::default(),
             unanswered: Rc::default(),
             pace: RefCell::default(),
+            cells: common.meter.server(&info.addr().to_string()),
+            is_counted_open: Cell::default(),
             connecting: Mutex::default(),
         })
     }
@@ -117,7 +124,13 @@ impl Node {
     /// # Errors
     /// [`Attempt`].
     pub async fn send(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
-        let _in_flight = self.take_place(message.rank()).map_err(Attempt::Failed)?;
+        let answer = self.attempt(message, is_asking).await;
+        self.cells.count(CallResult::of(&answer));
+        answer
+    }
+
+    async fn attempt(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
+        let _taken = self.take_place(message.rank().here()).map_err(Attempt::Failed)?;
         // Behind the place, so that the one call that an open breaker lets through is sent.
         if !self.breaker.lets_through(Instant::now()) {
             let failure = format!("{} did not answer several times in a row", self.address);
@@ -151,9 +164,12 @@ impl Node {
             answer = Box::pin(load_and_send(script, &command, is_asking, &mut open.connection)).await;
         }
         drop(waiting);
+        let now = Instant::now();
+        let took = now.saturating_duration_since(sent);
+        self.cells.took.observe_time(took);
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
-        self.pace.borrow_mut().answered(Instant::now());
+        self.pace.borrow_mut().answered(now, took);
         match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
             Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
             Some((_, now_ms)) => open.clock.note(sent, now_ms),
@@ -203,6 +219,17 @@ impl Node {
         if is_given_up {
             self.forget(number);
         }
+        self.count_breaker();
+    }
+
+    /// Counts the breaker as open, or no longer.
+    fn count_breaker(&self) {
+        let is_open = self.breaker.is_open();
+        match (self.is_counted_open.replace(is_open), is_open) {
+            (false, true) => self.cells.open_breakers.add(1),
+            (true, false) => self.cells.open_breakers.take(1),
+            _ => {}
+        }
     }
 
     fn forget(&self, number: u64) {
@@ -235,8 +262,11 @@ impl Node {
         {
             return Err(failure.clone());
         }
-        match self.new_connection().await {
+        let made = self.new_connection().await;
+        self.count_breaker();
+        match made {
             Ok((connection, clock)) => {
+                self.cells.connections.add(1);
                 let number = self.connected.get() + 1;
                 // The first one of a node is no change: nothing was asked of it before.
                 if self.connected.replace(number) > 0 {
@@ -316,17 +346,37 @@ impl Node {
         })
     }
 
-    fn take_place(&self, rank: Rank) -> Result<InFlight, Failure> {
+    fn take_place(&self, rank: Rank) -> Result<Taken<'_>, Failure> {
         let taken = self.in_flight.get();
         if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
         }
         let unanswered = self.unanswered.get();
-        if rank >= Rank::Holds && !self.pace.borrow().admits(unanswered) {
+        if !self.pace.borrow().admits(rank, unanswered) {
             let failure = format!("{unanswered} calls wait for Redis, which answers too few a second");
             return Err(Failure::overloaded(failure));
         }
-        Ok(InFlight::one_of(&self.in_flight))
+        self.in_flight.set(taken + 1);
+        self.cells.in_flight.add(1);
+        Ok(Taken(self))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.is_counted_open.get() {
+            self.cells.open_breakers.take(1);
+        }
+    }
+}
+
+/// The place of a call among those in flight, until it is dropped.
+struct Taken<'a>(&'a Node);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.cells.in_flight.take(1);
     }
 }
 
@@ -434,7 +484,7 @@ impl Drop for Through<'_> {
     }
 }
 
-/// Counts as one call until it is dropped.
+/// Counts as one call without an answer until it is dropped.
 struct InFlight(Rc<Cell<usize>>);
 
 impl InFlight {

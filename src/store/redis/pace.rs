@@ -5,10 +5,23 @@
 
 use std::time::{Duration, Instant};
 
+use super::rank::Rank;
+
 /// The pace is measured for so long, from an answer on.
 const WINDOW: Duration = Duration::from_millis(200);
-/// Whoever would wait for longer is not sent. It is an estimate: where much too much is asked, half wait for twice as long.
-const WAIT_MAX: Duration = Duration::from_millis(250);
+/// A server that answered within this keeps up, however few it was asked: who comes at once then is sent.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Whoever would wait for longer is not sent: first lists, then reads, and last new holds. It is an estimate: where much too much is
+/// asked, half wait for twice as long. `None`: it is sent however long it waits.
+fn wait_max(rank: Rank) -> Option<Duration> {
+    match rank {
+        Rank::Payments | Rank::Orders | Rank::Releases => None,
+        Rank::Holds => Some(Duration::from_millis(250)),
+        Rank::Reads => Some(Duration::from_millis(200)),
+        Rank::Lists => Some(Duration::from_millis(125)),
+    }
+}
 
 #[derive(Default)]
 pub struct Pace {
@@ -18,6 +31,8 @@ pub struct Pace {
     /// Answers a second in the last two windows, while something was in flight all the time. A server that stood still for a moment
     /// spoils one of them at most, so the better one counts.
     per_second: [Option<f64>; 2],
+    /// How long the last call took that was answered.
+    last_took: Duration,
 }
 
 impl Pace {
@@ -29,7 +44,8 @@ impl Pace {
         }
     }
 
-    pub fn answered(&mut self, now: Instant) {
+    pub fn answered(&mut self, now: Instant, took: Duration) {
+        self.last_took = took;
         let Some(since) = self.since else {
             self.since = Some(now);
             return;
@@ -42,12 +58,15 @@ impl Pace {
         }
     }
 
-    /// Whether one more call that may wait is sent while so many are in flight. A burst on a server that kept up is.
-    pub fn admits(&self, in_flight: usize) -> bool {
-        let [Some(before), Some(last)] = self.per_second else { return true };
+    /// Whether one more call of this rank is sent while so many are in flight.
+    pub fn admits(&self, rank: Rank, in_flight: usize) -> bool {
+        let (Some(wait_max), [Some(before), Some(last)]) = (wait_max(rank), self.per_second) else { return true };
+        if self.last_took <= SOON {
+            return true;
+        }
         #[expect(clippy::cast_precision_loss, reason = "calls in flight are few")]
         let wait_seconds = in_flight as f64 / before.max(last);
-        wait_seconds <= WAIT_MAX.as_secs_f64()
+        wait_seconds <= wait_max.as_secs_f64()
     }
 }
 
@@ -67,7 +86,7 @@ mod tests {
         let (mut answered, mut refused, mut longest) = (0, 0, 0);
         for (tick, come) in (0..).zip(come) {
             for _ in 0..*come {
-                if pace.admits(queue.len()) {
+                if pace.admits(Rank::Holds, queue.len()) {
                     pace.sent(queue.len());
                     queue.push_back(tick);
                 } else {
@@ -77,7 +96,7 @@ mod tests {
             if !stands(tick)
                 && let Some(sent) = queue.pop_front()
             {
-                pace.answered(start + tick * MS);
+                pace.answered(start + tick * MS, (tick - sent) * MS);
                 answered += 1;
                 longest = longest.max(tick - sent);
             }
@@ -118,12 +137,38 @@ mod tests {
         let mut pace = Pace::default();
         for tick in 0..500 {
             pace.sent(100);
-            pace.answered(start + tick * MS);
+            pace.answered(start + tick * MS, 100 * MS);
         }
-        assert!(!pace.admits(1_000));
+        assert!(!pace.admits(Rank::Holds, 1_000));
         // All calls in flight broke, and nobody answered the last one.
         pace.sent(0);
-        assert!(pace.admits(1_000));
+        assert!(pace.admits(Rank::Holds, 1_000));
+    }
+
+    /// Answers each millisecond, so that what is in flight waits for as many milliseconds.
+    fn busy(took: Duration) -> Pace {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for tick in 0..500 {
+            pace.sent(100);
+            pace.answered(start + tick * MS, took);
+        }
+        pace
+    }
+
+    #[test]
+    fn lists_are_refused_before_reads_and_reads_before_holds_and_what_gives_units_back_never() {
+        let pace = busy(100 * MS);
+        let most = |rank| (0..100_000).take_while(|in_flight| pace.admits(rank, *in_flight)).count();
+        let most = [Rank::Lists, Rank::Reads, Rank::Holds, Rank::Releases].map(most);
+        assert_eq!(most, [126, 201, 251, 100_000]);
+    }
+
+    #[test]
+    fn a_burst_on_a_server_that_is_far_away_and_keeps_up_is_sent() {
+        // Something is in flight all the time, and no more is asked than a part of what could be.
+        let pace = busy(20 * MS);
+        assert!(pace.admits(Rank::Holds, 10_000));
     }
 
     #[test]

@@ -1,6 +1,13 @@
 //! Who is refused first when many calls wait for a server: the last of these ranks.
 
+use std::future::Future;
+
 use super::catalogue::Op;
+
+tokio::task_local! {
+    /// The rank of what the calls of this task are parts of.
+    static WITHIN: Rank;
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -17,6 +24,9 @@ pub enum Rank {
     /// Lists and audits, and what is new to sell.
     Lists,
 }
+
+/// What a person changes: all that it takes.
+pub const PERSON: Rank = Rank::Releases;
 
 impl Rank {
     pub fn of(op: Op) -> Self {
@@ -52,6 +62,17 @@ impl Rank {
         }
     }
 
+    /// Does work that matters so much. Whatever it asks of a server, it needs: so no call in it is refused before one of this rank. Not
+    /// in tasks that it begins.
+    pub async fn within<F: Future>(self, work: F) -> F::Output {
+        WITHIN.scope(self.here(), work).await
+    }
+
+    /// The rank of a call here: its own, or that of the work that it is a part of.
+    pub fn here(self) -> Self {
+        WITHIN.try_with(|work| self.min(*work)).unwrap_or(self)
+    }
+
     /// Calls of all ranks in flight at which those of this one are refused. New holds leave a quarter to what matters more.
     pub fn in_flight_max(self, all: usize) -> usize {
         let sixteenths = match self {
@@ -77,6 +98,15 @@ mod tests {
         assert!(
             [Op::ChangeSale, Op::ChangeProduct, Op::Restock].map(Rank::of).into_iter().all(|rank| rank < Rank::Holds)
         );
+    }
+
+    #[tokio::test]
+    async fn a_call_has_the_rank_of_the_work_that_needs_it() {
+        assert_eq!(Rank::Reads.here(), Rank::Reads);
+        let ranks = async || [Rank::Payments, Rank::Reads].map(Rank::here);
+        assert_eq!(Rank::Releases.within(ranks()).await, [Rank::Payments, Rank::Releases]);
+        let nested = Rank::Orders.within(Rank::Releases.within(ranks()));
+        assert_eq!(nested.await, [Rank::Payments, Rank::Orders]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::{
     identity::Identity,
     keys::{PROBE, SaleKeys},
     made::{self, MadeSales},
+    meter::Meter,
     node::{Common, Node},
     rank::Rank,
     reply::Reply,
@@ -56,7 +57,7 @@ pub struct Runner {
 impl Runner {
     /// Before it is known which Redis it must be.
     pub fn new(topology: &Topology, catalogue: Arc<Catalogue>) -> Self {
-        Self::with(topology, catalogue, None, None)
+        Self::with(topology, catalogue, None, None, Arc::default())
     }
 
     /// Answers of scripts come only after the barrier. Nothing is asked of a Redis of another identity, and each new connection
@@ -66,9 +67,16 @@ impl Runner {
         catalogue: Arc<Catalogue>,
         identity: Option<Arc<Identity>>,
         barrier: Option<Barrier>,
+        meter: Arc<Meter>,
     ) -> Self {
-        let common = Rc::new(Common { topology: topology.clone(), barrier, identity, changes: Cell::default() });
+        let common = Common { topology: topology.clone(), barrier, identity, changes: Cell::default(), meter };
+        let common = Rc::new(common);
         Self { catalogue, route: Route::new(&common), common }
+    }
+
+    /// What its worker counts.
+    pub fn meter(&self) -> &Meter {
+        &self.common.meter
     }
 
     /// Looks which server is the primary, where Sentinel names it.
@@ -135,6 +143,7 @@ impl Runner {
             if word != "behind" {
                 // A new connection may have shown it.
                 self.check_known(|| call.first_key())?;
+                self.meter().decided(call.op(), started.elapsed());
                 return Ok(Decided { word, reply, sequence });
             }
             if started.elapsed() > self.common.topology.limits.call {

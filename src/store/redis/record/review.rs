@@ -80,20 +80,7 @@ fn stored_action(word: &str) -> Result<ReviewAction, Failure> {
 }
 
 fn stored_reason(word: &str) -> Result<ReviewReason, Failure> {
-    Ok(match word {
-        "amount_mismatch" => ReviewReason::AmountMismatch,
-        "duplicate_payment" => ReviewReason::DuplicatePayment,
-        "refund_mismatch" => ReviewReason::RefundMismatch,
-        "partial_refund" => ReviewReason::PartialRefund,
-        "refund_failed" => ReviewReason::RefundFailed,
-        "disputed" => ReviewReason::Disputed,
-        "dispute_lost" => ReviewReason::DisputeLost,
-        "hold_expired" => ReviewReason::HoldExpired,
-        "units_gone" => ReviewReason::UnitsGone,
-        "order_cancelled" => ReviewReason::OrderCancelled,
-        "unmatched" => ReviewReason::Unmatched,
-        word => return Err(Failure::unreadable(format!("the reason {word:?}"))),
-    })
+    ReviewReason::parse(word).ok_or_else(|| Failure::unreadable(format!("the reason {word:?}")))
 }
 
 #[cfg(test)]
