@@ -34,6 +34,9 @@ pub struct Requests {
 /// A route and a method.
 type Label = (String, &'static str);
 
+/// A method, and its cells.
+type OfMethod = (&'static str, Arc<RouteCells>);
+
 /// Requests of one worker to one route by one method.
 pub(super) struct RouteCells {
     codes: [Count; CODES.len() + 1],
@@ -43,7 +46,8 @@ pub(super) struct RouteCells {
 /// Counts for one worker.
 pub struct Meter {
     all: Arc<Requests>,
-    known: RefCell<HashMap<String, Vec<(&'static str, Arc<RouteCells>)>>>,
+    /// By pattern.
+    known: RefCell<HashMap<String, Vec<OfMethod>>>,
     in_flight: Arc<Count>,
 }
 

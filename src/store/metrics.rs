@@ -105,6 +105,9 @@ fn servers(meters: &[Arc<Meter>]) -> Servers {
     servers
 }
 
+/// A number of a server.
+type NumberOf = fn(&ServerCells) -> &Count;
+
 fn write_servers(metrics: &mut Exposition, servers: &Servers) {
     metrics.family("flashsale_redis_calls_total", Counter, "Attempts to ask a Redis server, by what came of them.");
     for (server, cells) in servers {
@@ -118,7 +121,7 @@ fn write_servers(metrics: &mut Exposition, servers: &Servers) {
         let took = Sums::of_all(&Scale::TIME, cells.iter().map(|cells| &cells.took));
         metrics.histogram(&[("server", server)], &took);
     }
-    let numbers: [(_, _, _, fn(&ServerCells) -> &Count); 3] = [
+    let numbers: [(_, _, _, NumberOf); 3] = [
         ("flashsale_redis_in_flight", Gauge, "Calls to a Redis server without an answer yet.", |cells| {
             &cells.in_flight
         }),

@@ -94,13 +94,13 @@ impl Spreads {
     /// Gives the other shards the terms of the sale, and of one product, as the first shard has them now. Whoever does so last
     /// leaves all shards with the newest terms, so a call that is repeated after a crash finishes it.
     pub(super) async fn copy_to_shards(&self, shards: &[SaleId], product: Option<ProductId>) -> Result<(), Failure> {
-        self.copy_to_each(shards, product).await?.into_iter().map(|(_, copied)| copied).collect()
+        self.copy_to_each(shards, product).await?.into_iter().try_for_each(|(_, copied)| copied)
     }
 
     /// Does the same, and goes on without the shards that are gone.
     pub(super) async fn copy_to_living(&self, shards: &[SaleId], product: Option<ProductId>) -> Result<(), Failure> {
-        let copies = self.copy_to_each(shards, product).await?.into_iter().map(|(_, copied)| copied);
-        copies.filter(|copied| !matches!(copied, Err(Failure::Lost(_)))).collect()
+        let mut copies = self.copy_to_each(shards, product).await?.into_iter().map(|(_, copied)| copied);
+        copies.try_for_each(|copied| if matches!(copied, Err(Failure::Lost(_))) { Ok(()) } else { copied })
     }
 
     /// Does the same for terms that a person changed, and goes on trying for a while where a shard is away: who paused a sale

@@ -28,6 +28,7 @@ mod limits;
 mod limits_together;
 mod lists_together;
 mod metadata;
+mod metrics;
 mod orders;
 mod parameters;
 mod payment_ids;

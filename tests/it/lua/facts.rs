@@ -9,7 +9,7 @@ use redis::Commands;
 use super::{BOOK_ARGUMENTS, Bench, book, key, word};
 use crate::support::orders::stored_order;
 
-/// Events as words: what happened, and what the provider named. The payment is pi_1 where no other one is named.
+/// Events as words: what happened, and what the provider named. The payment is `pi_1` where no other one is named.
 struct Case {
     events: &'static [&'static str],
     facts: &'static str,

@@ -1,0 +1,114 @@
+//! GET /metrics.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use crate::{
+    house::{read, root},
+    support::{
+        app::{ADMIN_TOKEN, TestApp},
+        redis::signal_process,
+    },
+};
+
+const READER: &str = "a-token-for-prometheus";
+
+fn scrape(app: &TestApp) -> RequestBuilder {
+    app.request(Method::GET, "/metrics")
+}
+
+async fn metrics(app: &TestApp) -> String {
+    let answer = scrape(app).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    answer.text().await.unwrap()
+}
+
+#[track_caller]
+fn assert_has(metrics: &str, sample: &str) {
+    assert!(metrics.lines().any(|line| line == sample), "no {sample} in {metrics}");
+}
+
+#[tokio::test]
+async fn metrics_say_what_was_decided_and_where_the_units_are() {
+    let app = TestApp::start();
+    app.add_product(json!({"id": 1, "sku": "CAP", "name": "Cap", "price": "9.00", "total_stock": 3})).await;
+    for _ in 0..2 {
+        app.held().await;
+    }
+    let order = app.ordered().await;
+    assert_eq!(app.hold(1).await.status, 409);
+    let amount = json!({"status": "paid", "order_id": order, "amount": "8.00", "currency": "USD"});
+    assert_eq!(app.pay("a", amount).await.status, 200);
+    assert_eq!(app.get("/api/no/such/path").await.status, 404);
+    let metrics = metrics(&app).await;
+    for sample in [
+        r#"flashsale_holds_total{outcome="held",reason=""} 3"#,
+        r#"flashsale_holds_total{outcome="refused",reason="all_held"} 1"#,
+        r#"flashsale_orders_total{outcome="created",reason=""} 1"#,
+        r#"flashsale_payment_events_total{outcome="review",reason=""} 1"#,
+        r#"flashsale_requests_total{route="/api/holds",method="POST",code="201"} 3"#,
+        r#"flashsale_requests_total{route="/api/holds",method="POST",code="409"} 1"#,
+        r#"flashsale_requests_total{route="none",method="GET",code="404"} 1"#,
+        r#"flashsale_request_duration_seconds_count{route="/api/holds",method="POST"} 4"#,
+        "flashsale_requests_in_flight 1",
+        "flashsale_store_up 1",
+        r#"flashsale_units{sale="p1",product="1",sku="CAP",state="total"} 3"#,
+        r#"flashsale_units{sale="p1",product="1",sku="CAP",state="held"} 2"#,
+        r#"flashsale_units{sale="p1",product="1",sku="CAP",state="pending"} 1"#,
+        r#"flashsale_sales{status="live"} 1"#,
+        r#"flashsale_reviews_open{reason="amount_mismatch"} 1"#,
+        r#"flashsale_reviews_open{reason="disputed"} 0"#,
+        r#"flashsale_script_calls_total{script="settle"} 1"#,
+        r#"flashsale_batch_size_sum{script="hold"} 4"#,
+        r#"flashsale_queue_waiting{script="hold"} 0"#,
+    ] {
+        assert_has(&metrics, sample);
+    }
+    assert!(metrics.contains(r#"result="answered"} "#) && !metrics.contains("/api/no/such/path"), "{metrics}");
+}
+
+#[tokio::test]
+async fn metrics_are_for_admins_and_for_a_token_that_is_good_for_nothing_else() {
+    let app = TestApp::start_with(&[("METRICS__TOKEN", READER)]);
+    assert_eq!(app.get("/metrics").await.refusal(), (401, "unauthorized"));
+    assert_eq!(app.send(scrape(&app).bearer_auth("a-token-of-nobody-at-all")).await.status, 401);
+    for token in [READER, ADMIN_TOKEN] {
+        assert_eq!(scrape(&app).bearer_auth(token).send().await.unwrap().status(), 200, "{token}");
+    }
+    let sales = app.request(Method::GET, "/api/admin/sales").bearer_auth(READER);
+    assert_eq!(app.send(sales).await.status, 401);
+    let open = TestApp::start_with(&[("METRICS__OPEN", "true")]);
+    assert_eq!(scrape(&open).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn metrics_of_the_process_come_while_redis_stands_still() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "300")]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10})).await;
+    app.held().await;
+    signal_process(app.redis.pid(), "STOP");
+    for _ in 0..5 {
+        assert_eq!(app.hold(1).await.status, 503);
+    }
+    let during = metrics(&app).await;
+    signal_process(app.redis.pid(), "CONT");
+    assert_has(&during, "flashsale_store_up 0");
+    assert_has(&during, r#"flashsale_holds_total{outcome="held",reason=""} 1"#);
+    assert!(!during.contains("\nflashsale_units{"), "what is not known is not shown: {during}");
+}
+
+#[tokio::test]
+async fn the_documents_name_each_metric_and_no_other() {
+    let app = TestApp::selling(10).await;
+    app.held().await;
+    let metrics = metrics(&app).await;
+    let shown: BTreeSet<&str> =
+        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let document = read(&root().join("docs/metrics.md"));
+    let named: BTreeSet<&str> =
+        document.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', '{']).next()).collect();
+    assert_eq!(shown, named);
+}
