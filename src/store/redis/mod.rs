@@ -17,6 +17,7 @@ pub mod meter;
 pub mod node;
 pub mod pace;
 pub mod preflight;
+pub mod query;
 pub mod rank;
 pub mod record;
 pub mod reply;

@@ -4,8 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
-    pin::pin,
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -19,21 +17,18 @@ use super::{
     attempt::Attempt,
     breaker::Breaker,
     call::Message,
-    catalogue::Script,
     durability::Barrier,
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
     meter::{CallResult, Meter, ServerCells},
     pace::Pace,
+    query::{is_script_missing, load_and_send, query},
     rank::Rank,
     server_clock::{ServerClock, word_and_time},
     topology::Topology,
     waiting::SharedWait,
 };
-
-/// A script is loaded for a call so many times at most.
-const LOADS_MAX: u32 = 5;
 
 /// What the connections of a runner have in common.
 #[derive(Clone)]
@@ -414,58 +409,6 @@ fn is_elsewhere(error: &RedisError) -> bool {
         error.kind(),
         ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ClusterDown)
     )
-}
-
-/// The answer to a command, and whether the command was sent.
-///
-/// The task that drives a connection ends when the server closes it, and a connection without that task fails at once. That task
-/// belongs to this thread, so it cannot run, and send something, before the first wait for the answer.
-async fn query(
-    command: &Cmd,
-    is_asking: bool,
-    connection: &mut MultiplexedConnection,
-) -> (Result<Value, RedisError>, bool) {
-    if is_asking {
-        return (Box::pin(send_asking(command, connection)).await, true);
-    }
-    let mut asking = pin!(command.query_async(connection));
-    let mut has_waited = false;
-    let answer = poll_fn(|context| {
-        let answer = asking.as_mut().poll(context);
-        has_waited |= answer.is_pending();
-        answer
-    });
-    let answer = answer.await;
-    (answer, has_waited)
-}
-
-/// The server that a slot moves to takes a command only right behind ASKING.
-async fn send_asking(command: &Cmd, connection: &mut MultiplexedConnection) -> Result<Value, RedisError> {
-    let mut both = redis::pipe();
-    both.cmd("ASKING").ignore().add_command(command.clone());
-    both.query_async::<(Value,)>(connection).await.map(|(answer,)| answer)
-}
-
-async fn load_and_send(
-    script: &Script,
-    command: &Cmd,
-    is_asking: bool,
-    connection: &mut MultiplexedConnection,
-) -> Result<Value, RedisError> {
-    let mut loads = 0;
-    loop {
-        let _sha: Value = redis::cmd("SCRIPT").arg("LOAD").arg(&script.source).query_async(connection).await?;
-        loads += 1;
-        let answer = query(command, is_asking, connection).await.0;
-        // Somebody may flush the scripts between the two.
-        if loads == LOADS_MAX || !is_script_missing(&answer) {
-            return answer;
-        }
-    }
-}
-
-fn is_script_missing(answer: &Result<Value, RedisError>) -> bool {
-    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
 }
 
 fn connect_failure(address: &str, error: &PoolError) -> Failure {
