@@ -7,10 +7,7 @@ use serde_json::json;
 
 use crate::{
     house::{read, root},
-    support::{
-        app::{ADMIN_TOKEN, TestApp},
-        redis::signal_process,
-    },
+    support::app::{ADMIN_TOKEN, TestApp},
 };
 
 const READER: &str = "a-token-for-prometheus";
@@ -82,22 +79,6 @@ async fn metrics_are_for_admins_and_for_a_token_that_is_good_for_nothing_else() 
     assert_eq!(app.send(sales).await.status, 401);
     let open = TestApp::start_with(&[("METRICS__OPEN", "true")]);
     assert_eq!(scrape(&open).send().await.unwrap().status(), 200);
-}
-
-#[tokio::test]
-async fn metrics_of_the_process_come_while_redis_stands_still() {
-    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "300")]);
-    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10})).await;
-    app.held().await;
-    signal_process(app.redis.pid(), "STOP");
-    for _ in 0..5 {
-        assert_eq!(app.hold(1).await.status, 503);
-    }
-    let during = metrics(&app).await;
-    signal_process(app.redis.pid(), "CONT");
-    assert_has(&during, "flashsale_store_up 0");
-    assert_has(&during, r#"flashsale_holds_total{outcome="held",reason=""} 1"#);
-    assert!(!during.contains("\nflashsale_units{"), "what is not known is not shown: {during}");
 }
 
 #[tokio::test]
