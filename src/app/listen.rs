@@ -19,7 +19,7 @@ use tokio::net::TcpSocket;
 use super::{StartError, files};
 use crate::{
     config::{Http, Settings},
-    http::{self, FastPath, HttpContext, Meter, Pace},
+    http::{self, FastPath, HttpContext, Pace, RequestMeter},
     store::{Blueprint, Store},
 };
 
@@ -76,7 +76,7 @@ pub(super) fn serve(
     let stopping = builder.graceful_shutdown_signal();
     let edge = move || {
         let store = Data::new(Store::new(&blueprint));
-        let (routes_context, meter) = (context.clone(), Meter::new(&context.requests));
+        let (routes_context, meter) = (context.clone(), RequestMeter::new(&context.requests));
         let app = App::new()
             .app_data(store.clone())
             .app_data(Data::new(context.clone()))

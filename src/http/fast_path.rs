@@ -19,7 +19,7 @@ use actix_web::{
 };
 
 use super::{
-    BodyLimits, Cors, Draining, Gate, HttpContext, Meter, admin, body,
+    BodyLimits, Cors, Draining, Gate, HttpContext, RequestMeter, admin, body,
     cors::{self, Allowed},
     edge::InCrowd,
     frame::Frame,
@@ -46,11 +46,11 @@ pub struct FastPath<A> {
     cors: Option<Arc<Cors>>,
     draining: Draining,
     shows_sequence: bool,
-    meter: Rc<Meter>,
+    meter: Rc<RequestMeter>,
 }
 
 impl<A> FastPath<A> {
-    pub fn beside(app: A, store: Data<Store>, context: &HttpContext, meter: Rc<Meter>) -> Self {
+    pub fn beside(app: A, store: Data<Store>, context: &HttpContext, meter: Rc<RequestMeter>) -> Self {
         let HttpContext { limits, gate, cors, draining, shows_sequence, .. } = context.clone();
         Self { app, store, limits, gate, cors, draining, shows_sequence, meter }
     }
@@ -194,7 +194,7 @@ fn full() -> Problem {
     Problem::new(Code::Overloaded, detail).retry_after(1)
 }
 
-fn answer_preflight(allowed: &Allowed, request: &Request, meter: &Rc<Meter>) -> Response<BoxBody> {
+fn answer_preflight(allowed: &Allowed, request: &Request, meter: &Rc<RequestMeter>) -> Response<BoxBody> {
     let frame = Frame::open(request.head().headers(), meter);
     frame.close(allowed.preflight(), request.method(), None, request.path()).into()
 }
@@ -210,7 +210,7 @@ async fn with_sequence(answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>)
     Ok(answer)
 }
 
-async fn refuse(problem: Problem, request: Request, meter: Rc<Meter>) -> Result<Response<BoxBody>, Error> {
+async fn refuse(problem: Problem, request: Request, meter: Rc<RequestMeter>) -> Result<Response<BoxBody>, Error> {
     let frame = Frame::open(request.head().headers(), &meter);
     let route = Wanted::of(&request).map(|wanted| wanted.route());
     let (head, mut payload) = request.into_parts();

@@ -15,7 +15,7 @@ use actix_web::{
 
 use super::{
     body::Shared,
-    meter::{InFlight, Meter, RouteCells},
+    meter::{InFlight, RequestMeter, RouteCells},
     parameters::check_path,
     problem::{Code, Problem},
     throttle::Throttle,
@@ -32,7 +32,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn open(headers: &HeaderMap, meter: &Rc<Meter>) -> Self {
+    pub(super) fn open(headers: &HeaderMap, meter: &Rc<RequestMeter>) -> Self {
         Self { given_id: given_id(headers), started: Instant::now(), in_flight: meter.begin() }
     }
 
@@ -60,7 +60,7 @@ pub async fn frame(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
-    let meter = request.app_data::<Rc<Meter>>().expect("the application registers its meter");
+    let meter = request.app_data::<Rc<RequestMeter>>().expect("the application registers its meter");
     let Frame { given_id, started, in_flight } = Frame::open(request.headers(), meter);
     let id = given_id.unwrap_or_else(fresh_id);
     let body = Shared::of(&mut request);

@@ -3,7 +3,7 @@
 use std::{
     array,
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 
 use actix_web::http::{Method, StatusCode};
 
+use super::{holds, products};
 use crate::metrics::{Count, Exposition, Histogram, Kind, Scale, Sums, Workers};
 
 /// The route of a request for which there is none.
@@ -18,10 +19,8 @@ const NO_ROUTE: &str = "none";
 const OTHER: &str = "other";
 
 /// The codes of answers. Any other one is counted as `other`.
-const CODES: [&str; 20] = [
-    "200", "201", "202", "204", "304", "400", "401", "403", "404", "405", "408", "409", "410", "413", "415", "422",
-    "426", "429", "500", "503",
-];
+const CODES: [u16; 20] =
+    [200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 426, 429, 500, 503];
 
 /// The requests of all workers.
 #[derive(Default)]
@@ -34,9 +33,6 @@ pub struct Requests {
 /// A route and a method.
 type Label = (String, &'static str);
 
-/// A method, and its cells.
-type OfMethod = (&'static str, Arc<RouteCells>);
-
 /// Requests of one worker to one route by one method.
 pub(super) struct RouteCells {
     codes: [Count; CODES.len() + 1],
@@ -44,20 +40,23 @@ pub(super) struct RouteCells {
 }
 
 /// Counts for one worker.
-pub struct Meter {
+pub struct RequestMeter {
     all: Arc<Requests>,
-    /// By pattern.
-    known: RefCell<HashMap<String, Vec<OfMethod>>>,
+    /// A rush asks for the first of them.
+    known: RefCell<Vec<(Label, Arc<RouteCells>)>>,
     in_flight: Arc<Count>,
 }
 
 /// A request that is being answered, until it is dropped.
-pub(super) struct InFlight(Rc<Meter>);
+pub(super) struct InFlight(Rc<RequestMeter>);
 
-impl Meter {
+impl RequestMeter {
     pub fn new(all: &Arc<Requests>) -> Rc<Self> {
         let in_flight = all.in_flight.join(Count::new());
-        Rc::new(Self { all: Arc::clone(all), known: RefCell::default(), in_flight })
+        let meter = Self { all: Arc::clone(all), known: RefCell::default(), in_flight };
+        meter.route(Some(holds::PATH), &Method::POST);
+        meter.route(Some(products::ONE), &Method::GET);
+        Rc::new(meter)
     }
 
     /// The connections that the worker serves.
@@ -74,14 +73,13 @@ impl Meter {
     pub(super) fn route(&self, pattern: Option<&str>, method: &Method) -> Arc<RouteCells> {
         let (pattern, method) = (pattern.unwrap_or(NO_ROUTE), word(method));
         let mut known = self.known.borrow_mut();
-        let of_pattern = known.get(pattern).into_iter().flatten();
-        if let Some((_, cells)) = of_pattern.into_iter().find(|(known, _)| *known == method) {
+        if let Some((_, cells)) = known.iter().find(|((known, by), _)| known == pattern && *by == method) {
             return Arc::clone(cells);
         }
         let codes = array::from_fn(|_| Count::new());
         let cells = Arc::new(RouteCells { codes, took: Histogram::new(&Scale::TIME) });
+        known.push(((pattern.to_owned(), method), Arc::clone(&cells)));
         lock(&self.all.routes).push(((pattern.to_owned(), method), Arc::clone(&cells)));
-        known.entry(pattern.to_owned()).or_default().push((method, Arc::clone(&cells)));
         cells
     }
 }
@@ -93,21 +91,21 @@ impl Drop for InFlight {
 }
 
 impl InFlight {
-    pub(super) fn meter(&self) -> &Meter {
+    pub(super) fn meter(&self) -> &RequestMeter {
         &self.0
     }
 }
 
 impl RouteCells {
     pub(super) fn answered(&self, status: StatusCode, took: Duration) {
-        let place = CODES.iter().position(|code| *code == status.as_str());
+        let place = CODES.iter().position(|code| *code == status.as_u16());
         self.codes[place.unwrap_or(CODES.len())].add(1);
         self.took.observe_time(took);
     }
 }
 
 impl Requests {
-    /// Of each route that was asked for, and of the connections.
+    /// Writes what was counted of each route, and of the connections.
     pub(super) fn write(&self, metrics: &mut Exposition) {
         let mut routes = BTreeMap::<Label, Vec<Arc<RouteCells>>>::new();
         for (label, cells) in lock(&self.routes).iter() {
@@ -115,11 +113,12 @@ impl Requests {
         }
         metrics.family("flashsale_requests_total", Kind::Counter, "Requests that were answered, by the code.");
         for ((route, method), cells) in &routes {
-            for (place, code) in CODES.into_iter().chain([OTHER]).enumerate() {
+            for place in 0..=CODES.len() {
                 let count: u64 = cells.iter().map(|cells| cells.codes[place].get()).sum();
                 // A route answers with few of all codes.
                 if count > 0 {
-                    metrics.sample(&[("route", route), ("method", method), ("code", code)], count);
+                    let code = CODES.get(place).map_or_else(|| OTHER.to_owned(), u16::to_string);
+                    metrics.sample(&[("route", route), ("method", method), ("code", &code)], count);
                 }
             }
         }
@@ -160,7 +159,7 @@ mod tests {
     #[test]
     fn what_clients_make_up_adds_no_label() {
         let all = Arc::<Requests>::default();
-        let meter = Meter::new(&all);
+        let meter = RequestMeter::new(&all);
         for made_up in 0..100 {
             let method = Method::from_bytes(format!("M{made_up}").as_bytes()).unwrap();
             meter.route(None, &method).answered(StatusCode::IM_A_TEAPOT, Duration::from_millis(1));
@@ -175,8 +174,8 @@ mod tests {
     #[test]
     fn workers_are_added_up_and_a_request_is_in_flight_until_it_is_dropped() {
         let all = Arc::<Requests>::default();
-        let workers = [Meter::new(&all), Meter::new(&all)];
-        let begun = workers.each_ref().map(Meter::begin);
+        let workers = [RequestMeter::new(&all), RequestMeter::new(&all)];
+        let begun = workers.each_ref().map(RequestMeter::begin);
         for meter in &workers {
             meter.route(Some("/api/holds"), &Method::POST).answered(StatusCode::CREATED, Duration::from_millis(1));
         }

@@ -46,7 +46,7 @@ pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;
-pub use meter::{Meter, Requests};
+pub use meter::{RequestMeter, Requests};
 pub use metrics::MetricsTerms;
 
 /// What all workers share.

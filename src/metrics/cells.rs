@@ -81,10 +81,6 @@ impl Histogram {
     pub fn observe_time(&self, took: Duration) {
         self.observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
-
-    pub fn sums(&self) -> Sums {
-        Sums::of_all(self.scale, std::iter::once(self))
-    }
 }
 
 /// Histograms of one scale, added up.
@@ -156,7 +152,7 @@ mod tests {
     fn a_number_is_in_the_first_bucket_whose_bound_is_not_below_it() {
         let histogram = Histogram::new(&Scale::SIZE);
         [0, 1, 2, 3, 128, 129].into_iter().for_each(|size| histogram.observe(size));
-        let sums = histogram.sums();
+        let sums = Sums::of_all(&Scale::SIZE, [&histogram].into_iter());
         assert_eq!(sums.buckets, [2, 1, 1, 0, 0, 0, 0, 1, 1]);
         assert_eq!((sums.sum, sums.count()), (263, 6));
     }

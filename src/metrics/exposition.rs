@@ -135,7 +135,7 @@ mod tests {
         [500, 501, 3_000_000].into_iter().for_each(|us| histogram.observe(us));
         let mut metrics = Exposition::default();
         metrics.family("took_seconds", Kind::Histogram, "Time.");
-        metrics.histogram(&[("route", "/")], &histogram.sums());
+        metrics.histogram(&[("route", "/")], &Sums::of_all(&SCALE, [&histogram].into_iter()));
         let samples: Vec<String> = metrics.into_text().lines().skip(2).map(str::to_owned).collect();
         assert_eq!(
             samples,

@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Catalogue, DurabilityWanted, Figures, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
-    redis::{durability::Barrier, identity::Identity, meter::Meter, preflight, runner::Runner},
+    redis::{durability::Barrier, identity::Identity, meter::CallMeter, preflight, runner::Runner},
     state::LastLook,
 };
 use crate::metrics::Workers;
@@ -25,7 +25,7 @@ pub struct Blueprint {
     pub(super) figures: Arc<Figures>,
     pub(super) last_look: LastLook,
     /// What workers count of their calls to Redis.
-    pub(super) meters: Arc<Workers<Meter>>,
+    pub(super) meters: Arc<Workers<CallMeter>>,
     /// How often a worker gave a product a SKU.
     pub(super) skus_given: Arc<AtomicU64>,
 }

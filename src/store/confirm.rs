@@ -14,7 +14,7 @@ use super::{
     Blueprint, Failure, Op, Reply, ScriptCall, Store,
     batch::{Batcher, Timeouts, Work},
     keys::SaleKeys,
-    redis::{meter::Meter, runner::Runner},
+    redis::{meter::CallMeter, runner::Runner},
     unknown_word,
 };
 use crate::domain::ids::SaleId;
@@ -37,7 +37,7 @@ pub(super) struct Confirms;
 impl Confirms {
     /// On a runner of its own, because its connection waits for disks and replicas. `None` where there is nothing to wait
     /// for.
-    pub(super) fn batcher(blueprint: &Blueprint, meter: &Arc<Meter>) -> Option<Rc<Batcher<Self>>> {
+    pub(super) fn batcher(blueprint: &Blueprint, meter: &Arc<CallMeter>) -> Option<Rc<Batcher<Self>>> {
         let barrier = blueprint.barrier?;
         let mut topology = blueprint.topology.clone();
         topology.limits.call += barrier.timeout();

@@ -101,13 +101,12 @@ impl Spreads {
     /// was lent to it is gone with it, and what it lent is here.
     pub(super) async fn lent_among(&self, living: &[SaleId], product: ProductId) -> Result<Vec<i64>, Failure> {
         let loans = self.loans(living, product).await?;
-        let sum = |is_of: fn(&Loans) -> (&SaleId, u64), shard: &SaleId| -> i64 {
-            let units = loans.iter().map(is_of).filter(|(of, _)| *of == shard).map(|(_, units)| units).sum::<u64>();
-            i64::try_from(units).unwrap_or(i64::MAX)
+        let own = |shard: &SaleId| {
+            let lent = loans.iter().filter(|loans| loans.from == *shard).map(|loans| loans.lent).sum();
+            let borrowed = loans.iter().filter(|loans| loans.to == *shard).map(|loans| loans.borrowed).sum();
+            signed(lent) - signed(borrowed)
         };
-        let lent = |shard| sum(|loans| (&loans.from, loans.lent), shard);
-        let borrowed = |shard| sum(|loans| (&loans.to, loans.borrowed), shard);
-        Ok(living.iter().map(|shard| lent(shard) - borrowed(shard)).collect())
+        Ok(living.iter().map(own).collect())
     }
 
     /// Moves units to this shard, so that it has so many, if there are. Others may take them at once.
@@ -206,7 +205,6 @@ impl Spreads {
             let now = self.loans(shards, product).await?;
             open.retain(|loans| now.contains(loans));
         }
-        let signed = |units| i64::try_from(units).unwrap_or(i64::MAX);
         Ok(open.iter().map(|loans| Difference::loan(product, signed(loans.borrowed), signed(loans.lent))).collect())
     }
 
@@ -248,8 +246,7 @@ impl Spreads {
 
 /// No more units were free at any instant since, until a shard made some available. A loan changes nothing of it.
 fn free_at_most(look: &[Free]) -> u64 {
-    let sum: i64 =
-        look.iter().map(|free| i64::try_from(free.available).unwrap_or(i64::MAX).saturating_add(free.lent)).sum();
+    let sum: i64 = look.iter().map(|free| signed(free.available).saturating_add(free.lent)).sum();
     u64::try_from(sum).unwrap_or(0)
 }
 
@@ -261,6 +258,10 @@ fn shortage(product: ProductId, look: &[Free]) -> Shortage {
         next_release_ms: look.iter().filter_map(|free| free.next_release_ms).min(),
         now_ms: look.iter().map(|free| free.now_ms).max().unwrap_or(0),
     }
+}
+
+fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
 }
 
 fn damaged() -> Failure {

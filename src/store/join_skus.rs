@@ -23,30 +23,41 @@ pub(super) trait NamesProducts {
 impl Store {
     /// The same, with the SKU of each product that has one. Often what is known was decided just before.
     pub(super) async fn with_skus<T: NamesProducts>(&self, mut of: T) -> Result<T, Failure> {
-        let unknown = self.fill(&mut of);
-        if !unknown.is_empty() {
-            // Boxed, so that the many requests that do not come here are small while they wait.
-            let found = match Box::pin(self.look_up_skus(&unknown)).await {
-                Ok(found) => found,
-                // They had none a while ago, and what was decided does not depend on it.
-                Err(_) if self.known_products.have(&unknown) => HashMap::new(),
-                Err(failure) => return Err(failure.after_decision()),
-            };
-            set_skus(&mut of, &found);
+        match self.add_skus(&mut of).await {
+            Ok(()) => Ok(of),
+            // They had none a while ago, and what was decided does not depend on it.
+            Err((unknown, _)) if self.known_products.have(&unknown) => Ok(of),
+            Err((_, failure)) => Err(failure.after_decision()),
         }
-        Ok(of)
     }
 
     /// The same, without the SKUs that cannot be learned now: a provider reads none of them, and must not send its event again for that.
     pub(super) async fn with_known_skus<T: NamesProducts>(&self, mut of: T) -> T {
-        let unknown = self.fill(&mut of);
-        if !unknown.is_empty() {
-            match Box::pin(self.look_up_skus(&unknown)).await {
-                Ok(found) => set_skus(&mut of, &found),
-                Err(failure) => tracing::debug!(cause = %failure, "an answer to an event without SKUs"),
-            }
+        if let Err((_, failure)) = self.add_skus(&mut of).await {
+            tracing::debug!(cause = %failure, "an answer to an event without SKUs");
         }
         of
+    }
+
+    /// # Errors
+    /// The products whose SKUs are not known, and why.
+    async fn add_skus(&self, of: &mut impl NamesProducts) -> Result<(), (Vec<ProductId>, Failure)> {
+        let unknown = self.fill(of);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        // Boxed, so that the many requests that do not come here are small while they wait.
+        match Box::pin(self.look_up_skus(&unknown)).await {
+            Ok(found) => {
+                of.visit(&mut |product, sku| {
+                    if let Some(found) = found.get(&product) {
+                        sku.clone_from(found);
+                    }
+                });
+                Ok(())
+            }
+            Err(failure) => Err((unknown, failure)),
+        }
     }
 
     /// The SKUs of these products. A deleted product keeps its SKU in what was said of it before.
@@ -79,14 +90,6 @@ impl Store {
         unknown.dedup();
         unknown
     }
-}
-
-fn set_skus(of: &mut impl NamesProducts, found: &HashMap<ProductId, Option<Sku>>) {
-    of.visit(&mut |product, sku| {
-        if let Some(found) = found.get(&product) {
-            sku.clone_from(found);
-        }
-    });
 }
 
 impl NamesProducts for PricedLine {

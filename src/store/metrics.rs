@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Op, Store,
-    redis::meter::{CallResult, Meter, QueueCells, ServerCells},
+    redis::meter::{CallMeter, CallResult, QueueCells, ServerCells},
     state::State,
 };
 use crate::{
@@ -58,7 +58,7 @@ impl Store {
 /// The cells of all workers for the queues of a script.
 type Queues = Vec<(Op, Vec<Arc<QueueCells>>)>;
 
-fn queues(meters: &[Arc<Meter>]) -> Queues {
+fn queues(meters: &[Arc<CallMeter>]) -> Queues {
     let all: Vec<_> = meters.iter().flat_map(|meter| meter.queues()).collect();
     let of = |op| all.iter().filter(|(of, _)| *of == op).map(|(_, cells)| Arc::clone(cells)).collect::<Vec<_>>();
     Op::ALL.into_iter().map(|op| (op, of(op))).filter(|(_, cells)| !cells.is_empty()).collect()
@@ -81,7 +81,7 @@ fn write_queues(metrics: &mut Exposition, queues: &Queues) {
     }
 }
 
-fn write_scripts(metrics: &mut Exposition, meters: &[Arc<Meter>]) {
+fn write_scripts(metrics: &mut Exposition, meters: &[Arc<CallMeter>]) {
     metrics.family("flashsale_script_calls_total", Counter, "Calls of scripts that were decided.");
     for op in Op::ALL {
         metrics.sample(&[("script", op.name())], sum(meters, |meter| &meter.script(op).calls));
@@ -97,7 +97,7 @@ fn write_scripts(metrics: &mut Exposition, meters: &[Arc<Meter>]) {
 /// The cells of all workers for each server.
 type Servers = BTreeMap<String, Vec<Arc<ServerCells>>>;
 
-fn servers(meters: &[Arc<Meter>]) -> Servers {
+fn servers(meters: &[Arc<CallMeter>]) -> Servers {
     let mut servers = Servers::new();
     for (address, cells) in meters.iter().flat_map(|meter| meter.servers()) {
         servers.entry(address).or_default().push(cells);

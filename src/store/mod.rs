@@ -146,7 +146,7 @@ use self::{
         batch::{self, Batcher, Timeouts},
         call::ScriptCall,
         keys, made,
-        meter::Meter,
+        meter::CallMeter,
         node::Node,
         record,
         reply::{self, Fields, Reply},
@@ -188,7 +188,7 @@ pub struct Store {
     figures: Arc<Figures>,
     last_look: LastLook,
     /// What all workers count of their calls to Redis.
-    meters: Arc<Workers<Meter>>,
+    meters: Arc<Workers<CallMeter>>,
     /// The part of the figures that this worker counts.
     counters: Arc<Counters>,
     /// Keeps payment events about ids that this service never made. Nothing sells there, so `ready` calls a script in it.
@@ -201,7 +201,7 @@ impl Store {
         let limits = blueprint.topology.limits;
         let timeouts = Timeouts { wait: limits.call, queue_max: limits.queue_max };
         let identity = Some(Arc::clone(&blueprint.identity));
-        let meter = blueprint.meters.join(Meter::default());
+        let meter = blueprint.meters.join(CallMeter::default());
         let confirms = Confirms::batcher(blueprint, &meter);
         let runner = Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None, meter);
         let (runner, terms, ids) = (Rc::new(runner), blueprint.terms, &blueprint.ids);

@@ -19,8 +19,7 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the event may be settled. The same event then answers `Duplicate`.
     pub async fn settle(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {
-        let outcome = Rank::Payments.within(self.settle_any(event)).await?;
-        Ok(Rank::Payments.within(self.with_known_skus(outcome)).await)
+        Rank::Payments.within(async { Ok(self.with_known_skus(self.settle_any(event).await?).await) }).await
     }
 
     async fn settle_any(&self, event: &PaymentEvent) -> Result<SettleOutcome, Failure> {

@@ -10,9 +10,8 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Mutex;
 
-use super::{Failure, Reply, Store, keys::SaleKeys};
+use super::{Failure, Reply, Store, keys::SaleKeys, redis::rank::PERSON};
 use crate::domain::{
-    ids::SaleId,
     outcome::{ListProductsOutcome, ListReviewsOutcome},
     product::Product,
     product_query::ProductQuery,
@@ -70,7 +69,8 @@ impl Store {
             {
                 return Ok(Arc::clone(state));
             }
-            let state = Arc::new(self.look_at_all(products_max).await?);
+            // In an overload a person wants to see it most of all.
+            let state = Arc::new(PERSON.within(self.look_at_all(products_max)).await?);
             *last = Some((Instant::now(), Arc::clone(&state)));
             Ok(state)
         };
@@ -81,10 +81,10 @@ impl Store {
     async fn look_at_all(&self, products_max: usize) -> Result<State, Failure> {
         let (products, has_more_products) = self.some_products(products_max).await?;
         let (sales, has_more_sales) = self.list_sales(None, SALES_MAX).await?;
-        let calls = sales.into_iter().map(async |sale| Ok((self.pending_orders(&sale.id).await?, sale)));
-        let sales: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).try_collect::<Vec<(u64, Sale)>>().await?;
+        let calls = sales.into_iter().map(async |sale| Ok::<_, Failure>((self.pending_orders(&sale).await?, sale)));
+        let counted: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).try_collect().await?;
         let (reviews, has_more_reviews) = self.reviews_by_reason().await?;
-        let sales = sales.into_iter().map(|(pending, sale)| (sale, pending)).collect();
+        let sales = counted.into_iter().map(|(pending, sale)| (sale, pending)).collect();
         let (_, now_ms) = self.measure_redis().await?;
         Ok(State { now_ms, products, has_more_products, sales, has_more_sales, reviews, has_more_reviews })
     }
@@ -118,13 +118,12 @@ impl Store {
         Ok((by_reason, next.is_some()))
     }
 
-    async fn pending_orders(&self, sale: &SaleId) -> Result<u64, Failure> {
+    async fn pending_orders(&self, sale: &Sale) -> Result<u64, Failure> {
         let mut pending = 0;
-        let shards = Failure::or_damage(self.shards_of(sale).await, sale)?;
-        for shard in shards.map_or_else(|| vec![sale.clone()], |shards| shards.to_vec()) {
+        for shard in self.spreads.shards(&sale.id, sale.shards).iter() {
             // None of one that is gone with its server.
-            let count = self.runner.plain(redis::cmd("ZCARD").arg(SaleKeys(&shard).due())).await;
-            pending += Failure::or_damage(count, &shard)?.map_or(Ok(0), |count| Reply::one(count).count())?;
+            let count = self.runner.plain(redis::cmd("ZCARD").arg(SaleKeys(shard).due())).await;
+            pending += Failure::or_damage(count, shard)?.map_or(Ok(0), |count| Reply::one(count).count())?;
         }
         Ok(pending)
     }

@@ -103,7 +103,7 @@ async fn with_256_files_the_service_serves_some_refuses_the_others_and_stays_in_
     // As many again that say nothing.
     let silent = join_all((0..300).map(|_| TcpStream::connect(addr))).await;
     assert!(silent.iter().all(Result::is_ok));
-    for path in ["/livez", "/readyz", "/api/admin/sales"] {
+    for path in ["/livez", "/readyz", "/metrics", "/api/admin/sales"] {
         assert_eq!(get(path).await, 200, "{path}");
     }
     let event = json!({"idempotency_key": "k", "payload": {"status": "paid", "order_id": "order_1"}});

@@ -14,7 +14,7 @@ const SERVERS_MAX: usize = 64;
 const OTHER_SERVERS: &str = "others";
 
 /// The cells of one worker.
-pub struct Meter {
+pub struct CallMeter {
     scripts: [ScriptCells; Op::ALL.len()],
     queues: Mutex<Vec<(Op, Arc<QueueCells>)>>,
     servers: Mutex<Vec<(String, Arc<ServerCells>)>>,
@@ -106,7 +106,7 @@ impl CallResult {
     }
 }
 
-impl Default for Meter {
+impl Default for CallMeter {
     fn default() -> Self {
         Self {
             scripts: array::from_fn(|_| ScriptCells::default()),
@@ -116,7 +116,7 @@ impl Default for Meter {
     }
 }
 
-impl Meter {
+impl CallMeter {
     pub fn decided(&self, op: Op, took: Duration) {
         let cells = self.script(op);
         cells.calls.add(1);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_address_has_the_same_cells_and_too_many_addresses_are_one() {
-        let meter = Meter::default();
+        let meter = CallMeter::default();
         meter.server("10.0.0.1:6379").count(CallResult::Answered);
         meter.server("10.0.0.1:6379").count(CallResult::Answered);
         for server in 0..1_000 {

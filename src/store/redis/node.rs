@@ -21,7 +21,7 @@ use super::{
     error::{Failure, ends_connection},
     facts::Facts,
     identity::Identity,
-    meter::{CallResult, Meter, ServerCells},
+    meter::{CallMeter, CallResult, ServerCells},
     pace::Pace,
     query::{is_script_missing, load_and_send, query},
     rank::Rank,
@@ -40,7 +40,7 @@ pub struct Common {
     pub identity: Option<Arc<Identity>>,
     /// Counts connections that were made again, and what else may lead to another server.
     pub changes: Cell<u64>,
-    pub meter: Arc<Meter>,
+    pub meter: Arc<CallMeter>,
 }
 
 impl Common {
@@ -82,7 +82,7 @@ pub struct Node {
     breaker: Breaker,
     in_flight: Cell<usize>,
     /// Those of them that the server has not answered yet. The others wait for a disk or a replica.
-    unanswered: Rc<Cell<usize>>,
+    unanswered: Cell<usize>,
     pace: RefCell<Pace>,
     cells: Arc<ServerCells>,
     /// Whether the breaker is counted as open.
@@ -101,7 +101,7 @@ impl Node {
             connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Cell::default(),
-            unanswered: Rc::default(),
+            unanswered: Cell::default(),
             pace: RefCell::default(),
             cells: common.meter.server(&info.addr().to_string()),
             is_counted_open: Cell::default(),
@@ -151,7 +151,7 @@ impl Node {
         let command = message.command(&open.clock);
         let sent = Instant::now();
         self.pace.borrow_mut().sent(self.unanswered.get());
-        let waiting = InFlight::one_of(&self.unanswered);
+        let waiting = Counted::one_of(&self.unanswered);
         let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
         if let Some(script) = message.script()
             && is_script_missing(&answer)
@@ -351,9 +351,7 @@ impl Node {
             let failure = format!("{unanswered} calls wait for Redis, which answers too few a second");
             return Err(Failure::overloaded(failure));
         }
-        self.in_flight.set(taken + 1);
-        self.cells.in_flight.add(1);
-        Ok(Taken(self))
+        Ok(Taken::of(self))
     }
 }
 
@@ -366,12 +364,21 @@ impl Drop for Node {
 }
 
 /// The place of a call among those in flight, until it is dropped.
-struct Taken<'a>(&'a Node);
+struct Taken<'a> {
+    _place: Counted<'a>,
+    cells: &'a ServerCells,
+}
+
+impl<'a> Taken<'a> {
+    fn of(node: &'a Node) -> Self {
+        node.cells.in_flight.add(1);
+        Self { _place: Counted::one_of(&node.in_flight), cells: &node.cells }
+    }
+}
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.cells.in_flight.take(1);
+        self.cells.in_flight.take(1);
     }
 }
 
@@ -427,17 +434,17 @@ impl Drop for Through<'_> {
     }
 }
 
-/// Counts as one call without an answer until it is dropped.
-struct InFlight(Rc<Cell<usize>>);
+/// Counts as one call until it is dropped.
+struct Counted<'a>(&'a Cell<usize>);
 
-impl InFlight {
-    fn one_of(calls: &Rc<Cell<usize>>) -> Self {
+impl<'a> Counted<'a> {
+    fn one_of(calls: &'a Cell<usize>) -> Self {
         calls.set(calls.get() + 1);
-        Self(Rc::clone(calls))
+        Self(calls)
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }

@@ -20,7 +20,7 @@ use super::{
     identity::Identity,
     keys::{PROBE, SaleKeys},
     made::{self, MadeSales},
-    meter::Meter,
+    meter::CallMeter,
     node::{Common, Node},
     rank::Rank,
     reply::Reply,
@@ -67,7 +67,7 @@ impl Runner {
         catalogue: Arc<Catalogue>,
         identity: Option<Arc<Identity>>,
         barrier: Option<Barrier>,
-        meter: Arc<Meter>,
+        meter: Arc<CallMeter>,
     ) -> Self {
         let common = Common { topology: topology.clone(), barrier, identity, changes: Cell::default(), meter };
         let common = Rc::new(common);
@@ -75,7 +75,7 @@ impl Runner {
     }
 
     /// What its worker counts.
-    pub fn meter(&self) -> &Meter {
+    pub fn meter(&self) -> &CallMeter {
         &self.common.meter
     }
 

@@ -7,7 +7,10 @@ use serde_json::json;
 
 use crate::{
     house::{read, root},
-    support::app::{ADMIN_TOKEN, TestApp},
+    support::{
+        app::{ADMIN_TOKEN, TestApp},
+        redis::signal_process,
+    },
 };
 
 const READER: &str = "a-token-for-prometheus";
@@ -79,6 +82,24 @@ async fn metrics_are_for_admins_and_for_a_token_that_is_good_for_nothing_else() 
     assert_eq!(app.send(sales).await.status, 401);
     let open = TestApp::start_with(&[("METRICS__OPEN", "true")]);
     assert_eq!(scrape(&open).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn metrics_of_the_process_come_while_redis_stands_still() {
+    let app = TestApp::start_with(&[("REDIS__CALL_TIMEOUT_MS", "300"), ("REDIS__CONNECT_TIMEOUT_MS", "300")]);
+    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10})).await;
+    app.held().await;
+    // Asked of Redis itself, so before it stands still.
+    let redis = app.redis.pid();
+    signal_process(redis, "STOP");
+    let refused = [app.hold(1).await.status, app.hold(1).await.status];
+    let during = scrape(&app).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    signal_process(redis, "CONT");
+    assert_eq!((refused, during.status().as_u16()), ([503; 2], 200));
+    let during = during.text().await.unwrap();
+    assert_has(&during, "flashsale_store_up 0");
+    assert_has(&during, r#"flashsale_holds_total{outcome="held",reason=""} 1"#);
+    assert!(!during.contains("\nflashsale_units{"), "what is not known is not shown: {during}");
 }
 
 #[tokio::test]

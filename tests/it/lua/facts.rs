@@ -14,7 +14,7 @@ struct Case {
     events: &'static [&'static str],
     facts: &'static str,
     status: &'static str,
-    /// Of the open reviews.
+    /// Why the open reviews were opened.
     reasons: &'static str,
 }
 
@@ -149,7 +149,7 @@ impl Bench {
         (facts.join(" "), order["status"].clone())
     }
 
-    /// Of the open reviews, in the order of the alphabet.
+    /// Why the open reviews were opened, in the order of the alphabet.
     fn open_reasons(&mut self) -> String {
         let open: Vec<String> = self.redis.zrange(key("reviews"), 0, -1).unwrap();
         let mut reasons: Vec<String> = open

@@ -22,7 +22,7 @@ const DIRECTORY: &str = "fs1:{:all}:products";
 const THREE_PRODUCTS: [Buyer; 6] =
     [Buyer::Buys(1), Buyer::Holds(1), Buyer::Buys(2), Buyer::Holds(2), Buyer::Buys(3), Buyer::Holds(3)];
 
-/// Of the calls that are meant and were sent between two instants: how many were successes, and how many there were.
+/// How many calls were successes, of those that are meant and were sent between two instants, and how many there were.
 fn counted(seen: &Seen, is_meant: impl Fn(&Sample) -> bool, from: Instant, to: Instant) -> [usize; 2] {
     let sent: Vec<_> =
         seen.samples.iter().filter(|sample| is_meant(sample) && sample.sent >= from && sample.sent < to).collect();

@@ -134,3 +134,31 @@ async fn a_shard_without_a_replica_that_dies_takes_only_its_own_sales_with_it() 
         assert_eq!((ready.status, ready.body["status"].as_str()), (200, Some("degraded")), "{ready:?}");
     }
 }
+
+#[tokio::test]
+async fn a_payment_is_taken_by_a_service_that_cannot_learn_the_sku_of_its_product() {
+    let mut cluster = Cluster::start(3, 0);
+    let [sells, other] = [(); 2].map(|()| Shop::open(&cluster.url(), &QUICK));
+    let sales = cluster.sale_of_each();
+    sells.offer(&sales, 10).await;
+    let directory = cluster.owner("fs1:{:all}:products");
+    let product = (0..3).find(|server| *server != directory).unwrap() as u64 + 1;
+    let [order, known] = [sells.order(product).await, sells.order(product).await];
+    let seen = sells.pay(&known, "known").await;
+    assert_eq!(seen.body["order"]["sku"], format!("SKU-{product}"), "{seen:?}");
+    let killed = cluster.kill(directory);
+    eventually("it is taken, without the SKU", async || {
+        let paid = other.pay(&order, "e1").await;
+        assert!(paid.status == 503 || paid.status == 200 && paid.body["order"].get("sku").is_none(), "{paid:?}");
+        paid.status == 200
+    })
+    .await;
+    assert_eq!(other.pay(&order, "e1").await.body["outcome"], "duplicate");
+    cluster.bring_back(killed);
+    cluster.wait_until_it_works();
+    eventually("it says the SKU", async || {
+        let paid = other.pay(&order, "e1").await;
+        paid.body["order"]["sku"] == format!("SKU-{product}")
+    })
+    .await;
+}
