@@ -7,7 +7,7 @@ use super::shop::{Purchases, QUICK, Shop};
 use crate::support::{
     cluster::{Cluster, run},
     eventually,
-    redis::signal_process,
+    redis::{server_program, signal_process},
 };
 
 /// How long a fault lasts before the test looks at what came of it.
@@ -137,7 +137,8 @@ async fn a_shard_without_a_replica_that_dies_takes_only_its_own_sales_with_it() 
 
 #[tokio::test]
 async fn a_payment_is_taken_by_a_service_that_cannot_learn_the_sku_of_its_product() {
-    let mut cluster = Cluster::start(3, 0);
+    let on_disk = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut cluster = Cluster::start_with(&server_program(), 3, 0, &on_disk);
     let [sells, other] = [(); 2].map(|()| Shop::open(&cluster.url(), &QUICK));
     let sales = cluster.sale_of_each();
     sells.offer(&sales, 10).await;
