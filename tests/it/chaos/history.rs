@@ -74,6 +74,9 @@ pub struct Call {
     pub outcome: Outcome,
 }
 
+/// Name of a fault that is none of the nemesis: nobody here got a processor.
+pub const STALL: &str = "Stall";
+
 /// A fault from its first act until it was healed.
 #[derive(Clone, Debug)]
 pub struct FaultSpan {
@@ -116,13 +119,13 @@ impl History {
     }
 
     /// Between which instants of Redis' clock a call was under way. Any, where nobody knows how that clock stood. A service that was
-    /// stopped with a call works on it when it goes on, though its caller has given up.
+    /// stopped with a call, or had no processor, works on it when it goes on, though its caller has given up.
     pub fn times(&self, call: &Call) -> (u64, u64) {
         if self.has_other_clock {
             return (0, u64::MAX);
         }
         let has_stopped = |span: &&FaultSpan| {
-            span.name.contains("StopService") && span.start_ns <= call.end_ns && span.end_ns >= call.start_ns
+            (span.name.contains("StopService") || span.name == STALL) && span.start_ns <= call.end_ns && span.end_ns >= call.start_ns
         };
         let spans = self.faults.iter().filter(|_| call.is_unknown()).filter(has_stopped);
         let end_ns = spans.map(|span| span.end_ns).fold(call.end_ns, u64::max);

@@ -16,6 +16,7 @@ mod report;
 mod services;
 mod slots;
 mod stage;
+mod watch;
 
 use std::{
     sync::{

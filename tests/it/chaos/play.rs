@@ -18,6 +18,7 @@ use super::{
     nemesis,
     services::Service,
     stage::{Stage, Topology},
+    watch::Watch,
 };
 
 /// What the seed decides beforehand.
@@ -44,7 +45,9 @@ impl Plan {
         let has_ended = AtomicBool::new(false);
         let until = Instant::now() + Duration::from_secs(self.seconds);
         let (began, seed) = (recorder.began(), self.seed);
-        let faults = std::thread::scope(|scope| {
+        let watch = Watch::new(began);
+        let (mut faults, mut end) = std::thread::scope(|scope| {
+            let _watching = watch.start(scope, stage.ports_of_pairs());
             let (stage, has_ended) = (&mut stage, &has_ended);
             let nemesis = scope.spawn(move || {
                 let faults = nemesis::play(stage, &mut Dice::of_part(seed, NEMESIS), began, has_ended);
@@ -54,12 +57,14 @@ impl Plan {
             let stop = || Instant::now() >= until;
             runtime.block_on(Crowd::run(&recorder, &offers, seed, &stop));
             has_ended.store(true, Ordering::Relaxed);
-            nemesis.join().expect("the nemesis heals what it did")
+            let faults = nemesis.join().expect("the nemesis heals what it did");
+            let end = runtime.block_on(async {
+                afterwards::ask_again(&recorder).await;
+                afterwards::read_end(&recorder, &offers).await
+            });
+            (faults, end)
         });
-        let mut end = runtime.block_on(async {
-            afterwards::ask_again(&recorder).await;
-            afterwards::read_end(&recorder, &offers).await
-        });
+        faults.extend(watch.spans(&faults));
         end.complaints = stage.services.iter().flat_map(Service::complaints).collect();
         // A sweep would write while the invariants are read.
         stage.services.iter_mut().for_each(Service::kill);

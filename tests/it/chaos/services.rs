@@ -4,8 +4,10 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -127,8 +129,7 @@ fn program() -> Command {
         command
     };
     let Some(name) = mutant::name() else {
-        let program = std::env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| PROGRAM.into());
-        let mut command = clean(Command::new(program));
+        let mut command = clean(Command::new(program_file()));
         command.arg("serve").envs(std::env::var_os(PLANTED_VARIABLE).map(|name| (PLANTED_VARIABLE, name)));
         return command;
     };
@@ -136,6 +137,15 @@ fn program() -> Command {
     command.args(["--ignored", "--exact", "chaos::services::serves_the_scripts_of_a_mutant", "--nocapture"]);
     command.env(mutant::VARIABLE, name);
     command
+}
+
+/// The program as it was when it was first asked for: a build beside a long run puts another in its place.
+fn program_file() -> String {
+    static OPEN: LazyLock<File> = LazyLock::new(|| {
+        let path = std::env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| PROGRAM.into());
+        File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    });
+    format!("/proc/self/fd/{}", OPEN.as_raw_fd())
 }
 
 /// A service in a process of its own, because a mutant of the scripts is no build.

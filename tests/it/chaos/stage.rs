@@ -138,19 +138,25 @@ impl Stage {
         }
     }
 
-    /// Waits until each primary has its replica.
-    pub fn wait_for_replicas(&self) {
+    /// The servers of which one may take over from another.
+    pub fn ports_of_pairs(&self) -> Vec<u16> {
         let servers = match &self.redis {
-            Redis::Standalone(_) => return,
+            Redis::Standalone(_) => return Vec::new(),
             Redis::Sentinel(sentinels) => &sentinels.servers,
             Redis::Cluster(cluster) => &cluster.servers,
         };
+        servers.iter().map(|server| server.port).collect()
+    }
+
+    /// Waits until each primary has its replica.
+    pub fn wait_for_replicas(&self) {
+        let ports = self.ports_of_pairs();
         let has_its_part = |port: u16| {
             let Some(text) = replication(port) else { return false };
             text.contains("role:master") && text.contains("state=online")
                 || text.contains("role:slave") && text.contains("master_link_status:up")
         };
-        wait("primaries and replicas are together", || servers.iter().all(|server| has_its_part(server.port)));
+        wait("primaries and replicas are together", || ports.iter().all(|port| has_its_part(*port)));
         if let Redis::Sentinel(sentinels) = &self.redis {
             let primary = sentinels.primary();
             wait("the sentinels name the primary", || {
@@ -191,8 +197,11 @@ fn wrapper(folder: &Path, valkey: Option<&Path>) -> (PathBuf, Option<PathBuf>) {
 }
 
 fn replication(port: u16) -> Option<String> {
-    let mut connection = connect(port)?;
-    redis::cmd("INFO").arg("replication").query(&mut connection).ok()
+    replication_of(&mut connect(port)?)
+}
+
+pub fn replication_of(connection: &mut redis::Connection) -> Option<String> {
+    redis::cmd("INFO").arg("replication").query(connection).ok()
 }
 
 pub fn answers(port: u16) -> bool {

@@ -224,19 +224,17 @@ impl<'a> Replay<'a> {
 
     /// A call may take effect from now on.
     fn begin(&mut self, number: usize) {
-        match (&self.history.calls[number].request, self.roster.life_of[number]) {
-            (Request::Restock { product, delta, key }, _) => {
-                if !self.restocks.iter().any(|(_, known, _)| known == key) {
-                    self.restocks.push((*product, key.clone(), *delta));
-                }
-                let totals = figures::widen_totals(&self.totals[product], [*delta].into_iter());
-                self.put_totals(*product, totals);
+        let call = &self.history.calls[number];
+        if let Request::Restock { product, delta, key } = &call.request {
+            if !self.restocks.iter().any(|(_, known, _)| known == key) {
+                self.restocks.push((*product, key.clone(), *delta));
             }
-            (_, Some(life)) => {
-                self.lives[life].open.push(number);
-                self.reopen(life);
-            }
-            _ => {}
+            let totals = figures::widen_totals(&self.totals[product], [*delta].into_iter());
+            self.put_totals(*product, totals);
+        }
+        for life in self.roster.lives_of(number, call) {
+            self.lives[life].open.push(number);
+            self.reopen(life);
         }
     }
 

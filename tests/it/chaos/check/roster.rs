@@ -22,7 +22,8 @@ pub struct Roster {
     /// The sale of each call.
     pub sale_of: Vec<Option<usize>>,
     by_id: HashMap<String, usize>,
-    by_key: HashMap<String, usize>,
+    /// A key has several lives where a fail-over lost what it had made, and it was asked again.
+    by_key: HashMap<String, Vec<usize>>,
 }
 
 impl Roster {
@@ -81,8 +82,10 @@ impl Roster {
             None => self.new_life(history, lines, customer.as_ref()),
         };
         self.by_id.insert(id.to_owned(), life);
-        if let Some(key) = key {
-            self.by_key.entry(key.clone()).or_insert(life);
+        let Some(key) = key else { return };
+        let lives = self.by_key.entry(key.clone()).or_default();
+        if !lives.contains(&life) {
+            lives.push(life);
         }
     }
 
@@ -107,14 +110,14 @@ impl Roster {
         let id = match &call.request {
             Request::Hold { key, lines, customer } => {
                 let answered = call.reply().and_then(|reply| self.by_id.get(reply.text("id")));
-                if let Some(life) = answered.or_else(|| self.by_key.get(key.as_ref()?)) {
+                if let Some(life) = answered.or_else(|| self.by_key.get(key.as_ref()?)?.first()) {
                     return Some(*life);
                 }
                 // Nobody knows whether it was ever made.
                 return call.is_unknown().then(|| {
                     let life = self.new_life(history, lines, customer.as_ref());
                     if let Some(key) = key {
-                        self.by_key.insert(key.clone(), life);
+                        self.by_key.insert(key.clone(), vec![life]);
                     }
                     life
                 });
@@ -130,6 +133,14 @@ impl Roster {
             Request::ReadProduct { .. } | Request::Restock { .. } => return None,
         };
         self.by_id.get(id).copied()
+    }
+
+    /// The lives that a call may begin or change: of one without an answer, all that its key has.
+    pub fn lives_of(&self, number: usize, call: &Call) -> Vec<usize> {
+        match &call.request {
+            Request::Hold { key: Some(key), .. } if call.is_unknown() => self.by_key.get(key).cloned().unwrap_or_default(),
+            _ => self.life_of[number].into_iter().collect(),
+        }
     }
 
     /// The life that a hold or an order with this id has.

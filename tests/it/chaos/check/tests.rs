@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+mod loss;
+
 use super::{
     super::{
         dice::Dice,
@@ -355,41 +357,6 @@ fn a_limit_that_was_exceeded_is_seen_and_so_is_a_refusal_below_it() {
     };
     assert!(refused(1).violations.is_empty());
     assert_eq!(rules(&refused(0)), ["order"]);
-}
-
-#[test]
-fn a_write_that_a_fail_over_forgot_is_counted_and_is_a_violation_without_one() {
-    let history = |has_fail_over: bool| {
-        let mut truth = Truth::of_units(5);
-        truth.hold(1);
-        let Request::Hold { key, .. } = &mut truth.calls.last_mut().unwrap().request else { panic!() };
-        *key = Some("k".to_owned());
-        truth.now_us += 5_000_000;
-        truth.available = 5;
-        truth.held = 0;
-        truth.read();
-        let hold = truth.holds[0].0.clone();
-        truth.push(Request::ReadHold { hold }, 410, json!({"code": "hold_expired"}), false);
-        let mut history = truth.history();
-        // A new server writes, too.
-        for call in &mut history.calls[1..] {
-            reply_of(call).sequence.as_mut().unwrap().0 += 5_000_000;
-        }
-        if has_fail_over {
-            let span = FaultSpan {
-                name: "FailOver".to_owned(),
-                start_ns: 1_200_000_000,
-                end_ns: 4_000_000_000,
-                lost_at_ns: Some(1_800_000_000),
-            };
-            history.faults.push(span);
-        }
-        check(&history)
-    };
-    let verdict = history(true);
-    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
-    assert_eq!(verdict.lost, 1);
-    assert!(rules(&history(false)).contains(&"order"));
 }
 
 #[test]
