@@ -17,7 +17,7 @@ use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Secret, Settings, Token},
     embedded::{Embedded, EmbeddedError},
-    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, MetricsTerms},
+    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, Live, MetricsTerms},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
@@ -233,6 +233,7 @@ fn context(
             settings.metrics.token.iter().map(Secret::expose),
             settings.metrics.products_max,
         ),
+        live: Arc::new(Live::new(settings.http.watchers_max)),
         requests: Arc::default(),
         shows_sequence: settings.http.show_sequence,
     }

@@ -69,6 +69,8 @@ pub struct Http {
     pub cors_origins: Vec<String>,
     /// Addresses and networks, such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
+    /// Streams of stock at the same time.
+    pub watchers_max: usize,
     pub show_sequence: bool,
 }
 

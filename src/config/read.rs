@@ -55,6 +55,7 @@ fn http(r: &mut Reader) -> Http {
         rate_limit_burst: u32::try_from(r.number("http.rate_limit_burst", 1, BURST_MAX)).unwrap_or(u32::MAX),
         cors_origins: r.list("http.cors_origins"),
         trusted_proxies: r.list("http.trusted_proxies"),
+        watchers_max: r.count("http.watchers_max", 0, 1_000_000),
         show_sequence: r.flag("http.show_sequence"),
     }
 }

@@ -59,6 +59,8 @@ pub(super) async fn read(
     context.requests.write(&mut metrics);
     let help = "Whether the process is about to stop.";
     metrics.single("flashsale_draining", Kind::Gauge, help, u8::from(context.draining.has_begun()));
+    let help = "Streams of stock that are open.";
+    metrics.single("flashsale_watchers", Kind::Gauge, help, context.live.watchers());
     store.write_counts(&mut metrics);
     store.write_state(&mut metrics, context.metrics.products_max).await;
     let mut response = HttpResponse::Ok().body(metrics.into_text());

@@ -16,6 +16,7 @@ pub mod gate;
 mod gzip;
 mod health;
 mod holds;
+mod live;
 mod metadata;
 mod meter;
 mod metrics;
@@ -46,6 +47,7 @@ pub use edge::{Pace, Places, edge};
 pub use fast_path::FastPath;
 pub use frame::frame;
 pub use gate::Gate;
+pub use live::Live;
 pub use meter::{RequestMeter, Requests};
 pub use metrics::MetricsTerms;
 
@@ -63,6 +65,8 @@ pub struct HttpContext {
     pub cors: Option<Arc<Cors>>,
     pub draining: Draining,
     pub metrics: MetricsTerms,
+    /// Who watches stock as it changes.
+    pub live: Arc<Live>,
     /// The requests that all workers counted.
     pub requests: Arc<Requests>,
     /// Whether answers say in which order their sale decided.

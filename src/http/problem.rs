@@ -96,6 +96,7 @@ codes! {
     UpgradeRequired        "upgrade_required"         426 "Upgrade required";
     RateLimited            "rate_limited"             429 "Too many requests";
     Overloaded             "overloaded"               503 "Overloaded";
+    TooManyWatchers        "too_many_watchers"        503 "Too many watchers";
     StoreUnavailable       "store_unavailable"        503 "Store unavailable";
     StoreReplaced          "store_replaced"           503 "The store is another";
     StoreFull              "store_full"               503 "The store is full";

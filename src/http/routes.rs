@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     HttpContext, admin,
     gate::gate,
-    health, holds, metrics, orders, parameters, payments,
+    health, holds, live, metrics, orders, parameters, payments,
     problem::{Code, Problem},
     products,
 };
@@ -38,8 +38,10 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
             behind_gate(products::PATH)
                 .service(at("", [list(products::list)]))
                 .service(reading("/by-sku/{sku}", products::read_by_sku))
-                .service(reading("/{id}", products::read)),
+                .service(reading("/{id}", products::read))
+                .service(reading("/{id}/live", live::product)),
         )
+        .service(behind_gate("/api/sales").service(reading("/{id}/live", live::sale)))
         .service(
             behind_gate(holds::PATH)
                 .service(at("", [post(holds::create)]))

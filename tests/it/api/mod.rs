@@ -26,6 +26,7 @@ mod import;
 mod in_flight;
 mod limits;
 mod limits_together;
+mod live;
 mod lists_together;
 mod metadata;
 mod metrics;

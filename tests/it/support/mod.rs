@@ -13,6 +13,7 @@ pub mod process;
 pub mod redis;
 pub mod routes;
 pub mod seed;
+pub mod sse;
 pub mod stalling_proxy;
 pub mod terminal;
 pub mod tls;
