@@ -17,7 +17,7 @@ use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Secret, Settings, Token},
     embedded::{Embedded, EmbeddedError},
-    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, Live, MetricsTerms},
+    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, Live, MetricsTerms, Pages, SimulatedProvider},
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };
@@ -214,6 +214,7 @@ fn context(
         tokens.chain(settings.admin.tokens.iter().flat_map(shown)),
         settings.admin.read_tokens.iter().flat_map(shown).map(|token| token.secret),
     );
+    let admins_exist = admins.is_some();
     if admins.is_none() {
         tracing::warn!("no token in admin.token, admin.tokens or admin.read_tokens: there are no admin routes");
     }
@@ -233,6 +234,8 @@ fn context(
             settings.metrics.token.iter().map(Secret::expose),
             settings.metrics.products_max,
         ),
+        pages: Pages { storefront: settings.pages.storefront, dashboard: settings.pages.dashboard && admins_exist },
+        simulated_provider: settings.webhook.simulated.then(SimulatedProvider::new).flatten().map(Arc::new),
         live: Arc::new(Live::new(settings.http.watchers_max)),
         requests: Arc::default(),
         shows_sequence: settings.http.show_sequence,

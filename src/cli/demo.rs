@@ -28,11 +28,15 @@ const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
 
 /// The setting that says whether unsigned payment events are accepted. Where somebody gave it, the demo leaves it alone.
 pub(super) const ALLOW_UNSIGNED: &str = "webhook.allow_unsigned";
+/// The same of the page at /.
+pub(super) const STOREFRONT: &str = "pages.storefront";
 
 /// Accepts unsigned payment events of providers without a secret, unless the settings say whether to. Makes an admin token if the
-/// settings have none. Answers the token that it made, which is the only one that [`welcome`] prints.
-pub(super) fn adapt(settings: &mut Settings, says_unsigned: bool) -> Option<String> {
+/// settings have none. Opens the storefront, with a simulated provider. Answers the token that it made, which is the only one that [`welcome`] prints.
+pub(super) fn adapt(settings: &mut Settings, says_unsigned: bool, says_storefront: bool) -> Option<String> {
     settings.webhook.allow_unsigned_without_secrets = !says_unsigned;
+    settings.webhook.simulated = true;
+    settings.pages.storefront |= !says_storefront;
     if settings.admin.token.is_some() {
         return None;
     }

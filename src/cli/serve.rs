@@ -40,9 +40,10 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Exit {
 /// # Errors
 /// Why it could not start or go on.
 fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), String> {
-    let (says_unsigned, says_drain) = (loaded.is_given(demo::ALLOW_UNSIGNED), loaded.is_given("http.drain_seconds"));
+    let says_drain = loaded.is_given("http.drain_seconds");
+    let (says_unsigned, says_storefront) = (loaded.is_given(demo::ALLOW_UNSIGNED), loaded.is_given(demo::STOREFRONT));
     let mut settings = loaded.settings;
-    let generated = if args.demo { demo::adapt(&mut settings, says_unsigned) } else { None };
+    let generated = if args.demo { demo::adapt(&mut settings, says_unsigned, says_storefront) } else { None };
     // No load balancer is in front of these, and a person waits for the end.
     if !says_drain && (args.demo || io::stdin().is_terminal() || io::stderr().is_terminal()) {
         settings.http.drain_seconds = 0;

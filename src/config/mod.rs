@@ -44,6 +44,7 @@ pub struct Settings {
     pub durability: Durability,
     pub events: Events,
     pub metrics: Metrics,
+    pub pages: Pages,
     pub log: Log,
 }
 
@@ -124,6 +125,8 @@ pub struct Webhook {
     pub allow_unsigned: bool,
     /// Unsigned events are accepted from providers without a secret. No setting: the demo sets it.
     pub allow_unsigned_without_secrets: bool,
+    /// There is a provider for trying things. No setting: the demo sets it.
+    pub simulated: bool,
     pub tolerance_seconds: u64,
     pub remember_seconds: u64,
     pub refundable_seconds: u64,
@@ -174,6 +177,13 @@ pub struct Metrics {
     pub open: bool,
     pub token: Option<Secret>,
     pub products_max: usize,
+}
+
+/// Pages for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    pub storefront: bool,
+    pub dashboard: bool,
 }
 
 #[derive(Clone, Debug)]

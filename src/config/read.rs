@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    Admin, Durability, Events, Http, Log, LogFormat, Metrics, Redis, RedisSource, Sale, Secret, Settings, Webhook,
+    Admin, Durability, Events, Http, Log, LogFormat, Metrics, Pages, Redis, RedisSource, Sale, Secret, Settings, Webhook,
     address,
     reader::Reader,
     redis_url::{self, Named},
@@ -32,6 +32,7 @@ pub(super) fn settings(r: &mut Reader) -> Settings {
             sweep_ms: r.number("events.sweep_ms", 0, 3_600_000),
         },
         metrics: metrics(r),
+        pages: Pages { storefront: r.flag("pages.storefront"), dashboard: r.flag("pages.dashboard") },
         log: log(r),
     }
 }
@@ -158,6 +159,7 @@ fn webhook(r: &mut Reader) -> Webhook {
         secrets: r.secrets_in("webhook."),
         allow_unsigned: r.flag("webhook.allow_unsigned"),
         allow_unsigned_without_secrets: false,
+        simulated: false,
         tolerance_seconds: r.number("webhook.tolerance_seconds", 1, 86_400),
         remember_seconds: r.number("webhook.remember_seconds", 60, 31_536_000),
         refundable_seconds: r.number("webhook.refundable_seconds", 60, 157_680_000),

@@ -21,12 +21,14 @@ mod metadata;
 mod meter;
 mod metrics;
 mod orders;
+mod pages;
 mod parameters;
 mod payments;
 pub mod problem;
 mod products;
 mod refusals;
 pub mod routes;
+mod simulated_provider;
 mod throttle;
 
 use std::{
@@ -50,6 +52,8 @@ pub use gate::Gate;
 pub use live::Live;
 pub use meter::{RequestMeter, Requests};
 pub use metrics::MetricsTerms;
+pub use pages::Pages;
+pub use simulated_provider::SimulatedProvider;
 
 /// What all workers share.
 #[derive(Clone)]
@@ -67,6 +71,9 @@ pub struct HttpContext {
     pub metrics: MetricsTerms,
     /// Who watches stock as it changes.
     pub live: Arc<Live>,
+    pub pages: Pages,
+    /// Only the demo has one.
+    pub simulated_provider: Option<Arc<SimulatedProvider>>,
     /// The requests that all workers counted.
     pub requests: Arc<Requests>,
     /// Whether answers say in which order their sale decided.

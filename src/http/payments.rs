@@ -40,14 +40,29 @@ thread_local! {
 }
 
 pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
-    let Reading::Event(event) = reading else { return Ok(received("ignored", &Settled::default())) };
-    match store.count(store.settle(&event).await)? {
-        SettleOutcome::Applied(settled) => Ok(received("applied", &settled)),
-        SettleOutcome::Duplicate(settled) => Ok(received("duplicate", &settled)),
-        SettleOutcome::Ignored(settled) => Ok(received("ignored", &settled)),
-        SettleOutcome::RefundRequired(settled) => Ok(received("refund_required", &settled)),
-        SettleOutcome::Review(settled) => Ok(received("review", &settled)),
-        SettleOutcome::Unmatched(settled) => Ok(unmatched(&event, &settled)),
+    Ok(answer::json(StatusCode::OK, &take(&store, &reading).await?.body()))
+}
+
+/// An event that was taken, and what became of it.
+pub(super) struct Taken {
+    outcome: &'static str,
+    settled: Settled,
+}
+
+/// Takes the event of a provider that is trusted.
+pub(super) async fn take(store: &Store, reading: &Reading) -> Result<Taken, Problem> {
+    let taken = |outcome, settled| Ok(Taken { outcome, settled });
+    let Reading::Event(event) = reading else { return taken("ignored", Settled::default()) };
+    match store.count(store.settle(event).await)? {
+        SettleOutcome::Applied(settled) => taken("applied", settled),
+        SettleOutcome::Duplicate(settled) => taken("duplicate", settled),
+        SettleOutcome::Ignored(settled) => taken("ignored", settled),
+        SettleOutcome::RefundRequired(settled) => taken("refund_required", settled),
+        SettleOutcome::Review(settled) => taken("review", settled),
+        SettleOutcome::Unmatched(settled) => {
+            log_unmatched(event, &settled);
+            taken("unmatched", settled)
+        }
         SettleOutcome::TargetsDiffer => Err(targets_differ()),
         SettleOutcome::IdempotencyKeyReused => Err(refusals::key_reused()),
     }
@@ -60,11 +75,7 @@ impl FromHttp for Reading {
         let headers = request.headers();
         let body = body::read_bytes(headers, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
         let message = Message { headers, body: &body, now_seconds: webhook::now_seconds() };
-        let reading = verifier.open(message).await.map_err(|refusal| match refusal {
-            Refusal::Distrusted(reason) => distrusted(verifier, reason),
-            Refusal::OtherMediaType => body::other_media_type(verifier.provider.media_type),
-            Refusal::Misread(error) => misread(error),
-        })?;
+        let reading = verifier.open(message).await.map_err(|refusal| refused(verifier, refusal))?;
         if let Reading::UnknownStatus(word) = &reading {
             warn_of_unknown(verifier, word);
         }
@@ -83,6 +94,14 @@ fn verifier<'a>(context: &'a HttpContext, request: &HttpRequest) -> Result<&'a V
     let path = request.match_pattern().unwrap_or_default();
     let found = context.verifiers.iter().find(|verifier| verifier.provider.path == path);
     found.ok_or_else(|| Problem::new(Code::NotFound, "no provider sends payment events to this path"))
+}
+
+pub(super) fn refused(verifier: &Verifier, refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Distrusted(reason) => distrusted(verifier, reason),
+        Refusal::OtherMediaType => body::other_media_type(verifier.provider.media_type),
+        Refusal::Misread(error) => misread(error),
+    }
 }
 
 /// Only the log gets the reason, so that an attacker who forges events learns nothing from the answer.
@@ -129,7 +148,7 @@ fn targets_differ() -> Problem {
     }])
 }
 
-fn unmatched(event: &PaymentEvent, settled: &Settled) -> HttpResponse {
+fn log_unmatched(event: &PaymentEvent, settled: &Settled) {
     let payment = event.payment.as_ref().map_or("", |payment| payment.as_str());
     let review = settled.review.as_ref().map_or_else(String::new, |(id, _)| id.to_string());
     tracing::warn!(
@@ -139,17 +158,17 @@ fn unmatched(event: &PaymentEvent, settled: &Settled) -> HttpResponse {
         review,
         "payment event kept as unmatched"
     );
-    received("unmatched", settled)
 }
 
-fn received(outcome: &'static str, settled: &Settled) -> HttpResponse {
-    let body = WebhookBody {
-        message: "Webhook received".into(),
-        outcome: outcome.into(),
-        order: settled.order.as_ref().map(OrderBody::of),
-        review: settled.review.as_ref().map(WebhookReview::of),
-    };
-    answer::json(StatusCode::OK, &body)
+impl Taken {
+    pub(super) fn body(&self) -> WebhookBody<'_> {
+        WebhookBody {
+            message: "Webhook received".into(),
+            outcome: self.outcome.into(),
+            order: self.settled.order.as_ref().map(OrderBody::of),
+            review: self.settled.review.as_ref().map(WebhookReview::of),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +178,7 @@ mod tests {
     use actix_web::{App, test, web};
 
     use super::{
-        super::{BodyLimits, Draining, MetricsTerms},
+        super::{BodyLimits, Draining, Live, MetricsTerms, Pages},
         *,
     };
     use crate::webhook::{Provider, Signed, now_seconds, signature::Signer, standard, unlike};
@@ -188,6 +207,9 @@ mod tests {
             cors: None,
             draining: Draining::default(),
             metrics: MetricsTerms::new(false, [], 0),
+            live: Arc::new(Live::new(0)),
+            pages: Pages::default(),
+            simulated_provider: None,
             requests: Arc::default(),
             shows_sequence: false,
         };
@@ -258,8 +280,8 @@ mod tests {
             true,
         );
         assert_eq!(reading.await, "UnknownStatus(\"of next year\")");
-        let answer = received("ignored", &Settled::default());
-        let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
+        let answer = Taken { outcome: "ignored", settled: Settled::default() };
+        let body = serde_json::to_string(&answer.body()).unwrap();
         assert_eq!(body, r#"{"message":"Webhook received","outcome":"ignored","order":null}"#);
     }
 }

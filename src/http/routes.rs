@@ -11,7 +11,7 @@ use super::{
     gate::gate,
     health, holds, live, metrics, orders, parameters, payments,
     problem::{Code, Problem},
-    products,
+    products, simulated_provider,
 };
 
 /// Adds all routes. Without an admin token there are no admin routes.
@@ -26,6 +26,12 @@ pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
     }
     if context.admins.is_some() {
         configure_admin(config);
+    }
+    for asset in context.pages.assets() {
+        config.service(reading(asset.path, asset.handler()));
+    }
+    if context.simulated_provider.is_some() {
+        config.service(at(simulated_provider::PATH, [post(simulated_provider::pay)]));
     }
     config.default_service(web::to(not_found));
 }
