@@ -138,9 +138,10 @@ impl EventCursor {
         self.since_ms.is_none()
     }
 
-    /// The position that the id of an event of this sale names.
-    pub fn position_in(&self, sale: &SaleId) -> Option<Position> {
-        self.named.get(sale).copied()
+    /// The shard of this sale, and the position in its log, that the id of an event names.
+    pub fn event_of(&self, sale: &SaleId) -> Option<(&SaleId, Position)> {
+        let (shard, position) = self.named.iter().next().filter(|_| self.is_of_one_sale())?;
+        (shard.name() == sale.as_str()).then_some((shard, *position))
     }
 
     pub fn since_ms(&self) -> u64 {

@@ -1,10 +1,21 @@
 //! Gathers units of a product in the shard that lacks them, and says with certainty when there are none: two looks at all shards
 //! between which none of them made units available show an instant at which no unit was free in any shard, or under way. In a
 //! worker those who ask for the same at the same time share looks and loans.
+//!
+//! A loan must be as durable as a payment before it is borrowed. Where a server does not get that far, no buyer waits for long, the
+//! other shards are asked instead, and a task brings the loan to its end.
 
-use std::{cmp::Reverse, rc::Rc, time::Duration};
+use std::{
+    cmp::Reverse,
+    rc::{Rc, Weak},
+    time::{Duration, Instant},
+};
 
 use futures_util::future::try_join_all;
+use tokio::{
+    task::spawn_local,
+    time::{sleep, timeout},
+};
 
 use super::{
     Failure, Reply, find_free::Free, joined::Joined, keys::SaleKeys, lend::Loan, redis::rank::Rank, spread::Spreads,
@@ -25,6 +36,13 @@ const NEEDED: Rank = Rank::Releases;
 
 /// How long a loan of a buyer takes at most, nearly always.
 const MOMENT: Duration = Duration::from_millis(200);
+
+/// Longest wait of a buyer until a loan is durable.
+const SECURE_MAX: Duration = Duration::from_millis(500);
+/// For how long nobody borrows from a shard whose last loan did not become durable in time.
+const UNSURE: Duration = Duration::from_secs(1);
+/// For how long a task tries to end a loan.
+const FINISH_MAX: Duration = Duration::from_hours(1);
 
 /// Surveys by the first shard, the product and the units that are needed.
 pub(super) type Surveys = Rc<Joined<(SaleId, ProductId, u64), Supply>>;
@@ -125,14 +143,20 @@ impl Spreads {
         self.gathers.ask((to.clone(), product, need), call).await.map(|_| ())
     }
 
-    async fn fetch(&self, shards: &[SaleId], product: ProductId, to: &SaleId, need: u64) -> Result<(), Failure> {
+    async fn fetch(
+        self: &Rc<Self>,
+        shards: &[SaleId],
+        product: ProductId,
+        to: &SaleId,
+        need: u64,
+    ) -> Result<(), Failure> {
         let mut look = self.look(shards, product).await?;
         if look.iter().any(|free| !free.exists) {
             self.copy_to_living(shards, Some(product)).await?;
         }
         if look.iter().map(|free| free.lent).sum::<i64>() > 0 {
             // Before others are lent: where no loan can be finished, each try would take half of what a shard has.
-            self.finish_loans(shards, product).await?;
+            self.finish_or_note(shards, product).await;
             look = self.look(shards, product).await?;
         }
         let (own, mut others): (Vec<_>, Vec<_>) = shards.iter().zip(&look).partition(|(shard, _)| *shard == to);
@@ -142,15 +166,44 @@ impl Spreads {
             return self.finish_loans(shards, product).await;
         }
         others.sort_by_key(|(_, free)| Reverse(free.available));
+        others.retain(|(from, _)| !self.is_unsure(from));
         for (from, free) in others {
             if missing == 0 {
-                break;
+                return Ok(());
             }
             // Half of them, so that the next buyers here need nobody.
             let most = missing.max(free.available.div_ceil(2));
-            missing = missing.saturating_sub(self.transfer(shards, product, from, to, most).await?);
+            match self.transfer(shards, product, from, to, most).await {
+                Ok(units) => missing = missing.saturating_sub(units),
+                // Another shard may have enough.
+                Err(_) if self.is_unsure(from) => self.finish_later(shards, product),
+                Err(failure) => return Err(failure),
+            }
+        }
+        if missing > 0 && shards.iter().any(|shard| self.is_unsure(shard)) {
+            return Err(not_durable());
         }
         Ok(())
+    }
+
+    /// Ends what is under way, or leaves it to a task.
+    async fn finish_or_note(self: &Rc<Self>, shards: &[SaleId], product: ProductId) {
+        if self.finish_loans(shards, product).await.is_err() {
+            self.finish_later(shards, product);
+        }
+    }
+
+    /// Brings loans to their end, though no buyer asks for these units any more: until then they are in no shard.
+    fn finish_later(self: &Rc<Self>, shards: &[SaleId], product: ProductId) {
+        let of = (shards[0].clone(), product);
+        if self.finishing.borrow_mut().insert(of.clone()) {
+            spawn_local(NEEDED.within(go_on_finishing(Rc::downgrade(self), shards.to_vec(), of)));
+        }
+    }
+
+    /// Whether the last loan of this shard did not become durable, a moment ago.
+    fn is_unsure(&self, from: &SaleId) -> bool {
+        self.unsure.borrow().get(from).is_some_and(|until| Instant::now() < *until)
     }
 
     /// Moves at most so many units, and says how many.
@@ -176,8 +229,15 @@ impl Spreads {
     /// both shards.
     async fn secure(&self, from: &SaleId, to: &SaleId, product: ProductId, ever: u64) -> Result<(), Failure> {
         let Some(confirms) = &self.confirms else { return Ok(()) };
+        if self.is_unsure(from) {
+            return Err(not_durable());
+        }
         let loans = SaleKeys(from).loans();
-        confirms.submit(from, loans.clone()).await?;
+        let Ok(Ok(_)) = timeout(SECURE_MAX, confirms.submit(from, loans.clone())).await else {
+            self.unsure.borrow_mut().insert(from.clone(), Instant::now() + UNSURE);
+            return Err(not_durable());
+        };
+        self.unsure.borrow_mut().remove(from);
         // Another server may have taken over between the loan and the wait.
         let lent = redis::cmd("HGET").arg(&loans).arg(format!("{product}:lent:{to}")).to_owned();
         let lent = Reply::one(self.runner.plain_for_hold(&lent).await?).text_or_none()?;
@@ -189,11 +249,16 @@ impl Spreads {
 
     /// Brings what is under way between any two shards to its end, whoever began it.
     pub(super) async fn finish_loans(&self, shards: &[SaleId], product: ProductId) -> Result<(), Failure> {
+        let mut finished = Ok(());
         for Loans { from, to, lent, .. } in self.loans(shards, product).await?.iter().filter(|loans| loans.differ()) {
-            self.secure(from, to, product, *lent).await?;
-            self.borrow(from, to, product, *lent).await?;
+            // One that cannot be ended keeps nobody from ending the others.
+            let ended = async {
+                self.secure(from, to, product, *lent).await?;
+                self.borrow(from, to, product, *lent).await
+            };
+            finished = ended.await.map(|_| ()).and(finished);
         }
-        Ok(())
+        finished
     }
 
     /// What differs between what shards lent and borrowed, and still does after a moment: a loan of a buyer is soon over.
@@ -201,7 +266,7 @@ impl Spreads {
         let mut open = self.loans(shards, product).await?;
         open.retain(Loans::differ);
         if !open.is_empty() {
-            tokio::time::sleep(MOMENT).await;
+            sleep(MOMENT).await;
             let now = self.loans(shards, product).await?;
             open.retain(|loans| now.contains(loans));
         }
@@ -242,6 +307,24 @@ impl Spreads {
         let transfers = shards[1..].iter().map(|to| self.transfer(shards, product, &shards[0], to, part));
         try_join_all(transfers).await.map(|_| ())
     }
+}
+
+/// Tries to end the loans of a product until there is none, or for long enough. It ends with the store.
+async fn go_on_finishing(spreads: Weak<Spreads>, shards: Vec<SaleId>, of: (SaleId, ProductId)) {
+    let until = Instant::now() + FINISH_MAX;
+    let mut is_done = false;
+    while !is_done && Instant::now() < until {
+        sleep(UNSURE).await;
+        let Some(spreads) = spreads.upgrade() else { return };
+        is_done = spreads.finish_loans(&shards, of.1).await.is_ok();
+    }
+    if let Some(spreads) = spreads.upgrade() {
+        spreads.finishing.borrow_mut().remove(&of);
+    }
+}
+
+fn not_durable() -> Failure {
+    Failure::unavailable("a loan between shards is not as durable as durability.payments asks for, so its units cannot be had yet")
 }
 
 /// No more units were free at any instant since, until a shard made some available. A loan changes nothing of it.

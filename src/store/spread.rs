@@ -36,6 +36,8 @@ use crate::domain::{
 
 /// Sales of which a worker remembers the shards.
 const REMEMBERED_MAX: usize = 10_000;
+/// The longest that a caller tries to get units that others take.
+const TRIES_MAX: Duration = Duration::from_secs(1);
 /// For how long a shard that is away is tried, and how often.
 const SHARED_MAX: Duration = Duration::from_hours(1);
 const SHARE_PAUSE: Duration = Duration::from_secs(1);
@@ -48,6 +50,10 @@ pub(super) struct Spreads {
     known: RefCell<HashMap<SaleId, Rc<[SaleId]>>>,
     /// Terms that a task still gives to shards that are away: of a sale, or of a product of it.
     sharing: RefCell<HashSet<(SaleId, Option<ProductId>)>>,
+    /// Shards whose last loan did not become durable in time, and until when nobody borrows from them.
+    pub(super) unsure: RefCell<HashMap<SaleId, Instant>>,
+    /// Products whose loans a task brings to their end.
+    pub(super) finishing: RefCell<HashSet<(SaleId, ProductId)>>,
     pub(super) late: LatePayments,
     pub(super) surveys: Surveys,
     pub(super) gathers: Gathers,
@@ -66,10 +72,12 @@ impl Spreads {
             confirms,
             known: RefCell::default(),
             sharing: RefCell::default(),
+            unsure: RefCell::default(),
+            finishing: RefCell::default(),
             late: LatePayments::default(),
             surveys: Joined::new(queue_max),
             gathers: Joined::new(queue_max),
-            tries_max: wait,
+            tries_max: wait.min(TRIES_MAX),
         })
     }
 

@@ -49,7 +49,7 @@ pub struct LogWalk {
     after: Option<String>,
     /// Since the last page that had no more behind it.
     cursors: Cursors,
-    /// The last event of each sale.
+    /// The last event of each shard of a sale.
     last: HashMap<SaleId, Position>,
 }
 
@@ -89,8 +89,9 @@ impl LogWalk {
         for event in &page.data {
             let sale = event["sale"].as_str().and_then(SaleId::parse).ok_or(CallError::Unreadable)?;
             let cursor = event["id"].as_str().and_then(EventCursor::parse);
-            let position = cursor.and_then(|cursor| cursor.position_in(&sale)).ok_or(CallError::Unreadable)?;
-            let before = last.insert(sale, position);
+            let (shard, position) =
+                cursor.as_ref().and_then(|cursor| cursor.event_of(&sale)).ok_or(CallError::Unreadable)?;
+            let before = last.insert(shard.clone(), position);
             if before.is_some_and(|before| before >= position) {
                 return Err(CallError::Backwards { event: event["id"].as_str().unwrap_or_default().to_owned() });
             }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     fn page(ids: &[&str], next_cursor: &str, more: bool) -> EventPageBody<Value> {
-        let data = ids.iter().map(|id| json!({"id": id, "sale": id.split(':').next()})).collect();
+        let data = ids.iter().map(|id| json!({"id": id, "sale": id.split([':', '_']).next()})).collect();
         EventPageBody { data, next_cursor: next_cursor.to_owned(), more, missing: Vec::new() }
     }
 
@@ -121,6 +122,7 @@ mod tests {
         let walk = || LogWalk::new(&EventChoice::default(), Start::first());
         let mut sound = walk();
         assert!(sound.note(&page(&["a:7-0", "b:3-0", "a:7-1"], "7~a:7-1", true)).is_ok());
+        assert!(sound.note(&page(&["a_2:1-0", "a:8-0", "a_2:2-0"], "9", false)).is_ok(), "shards have an order each");
         assert!(sound.note(&page(&["b:3-1"], "8", false)).is_ok() && sound.note(&page(&[], "8", false)).is_ok());
         let mut backwards = walk();
         assert!(backwards.note(&page(&["a:7-1"], "7", true)).is_ok());

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         event::Position,
-        ids::SaleId,
+        ids::{OrderId, SaleId},
         money::{Amount, Currency},
         order::OrderStatus,
     },
@@ -45,7 +45,7 @@ pub(super) struct Comparer<'a, P> {
     progress: P,
     found: Comparison,
     sums: Sums,
-    /// By sale.
+    /// By shard.
     suspects: BTreeMap<SaleId, Vec<Suspect>>,
     /// Available units in the store, by product.
     available: BTreeMap<u64, u64>,
@@ -61,8 +61,8 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
         let Log { events, unreadable, unreadable_lines, sales, products, orders, reviews } = log;
         self.found = Comparison { events, unreadable_lines, unreadable, ..Comparison::default() };
         for (sale, known) in sales {
-            let Some((position, terms)) = known.terms else { continue };
-            self.compare_sale(&sale, position, &terms).await?;
+            let Some(terms) = known.terms else { continue };
+            self.compare_sale(&sale, terms).await?;
         }
         self.compare_products(products).await?;
         for (sale, orders) in orders {
@@ -73,14 +73,15 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
         Ok(self.finish())
     }
 
-    async fn compare_sale(&mut self, sale: &SaleId, position: Position, terms: &SaleBody<'_>) -> Result<(), CallError> {
+    async fn compare_sale(&mut self, sale: &SaleId, terms: Known<SaleBody<'static>>) -> Result<(), CallError> {
+        let Known { shard, position, body: terms } = terms;
         self.found.sales.in_log += 1;
         (self.progress)("sales", self.found.sales.in_log);
         let there = self.find::<SaleBody<'static>>(CallPath::of("/api/admin/sales").segment(sale)).await?;
-        let subject = Subject { what: What::Sale, sale, id: sale.as_str(), position };
+        let subject = Subject { what: What::Sale, shard: &shard, id: sale.as_str(), position };
         match there {
-            None => self.suspect(sale, position, subject.missing("there".to_owned()), None),
-            Some(there) => self.suspect_fields(&subject, changed_fields(&there, terms)),
+            None => self.suspect(&shard, position, subject.missing("there".to_owned()), None),
+            Some(there) => self.suspect_fields(&subject, changed_fields(&there, &terms)),
         }
         Ok(())
     }
@@ -89,19 +90,19 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
         &mut self,
         products: BTreeMap<u64, Known<Option<ProductBody<'static>>>>,
     ) -> Result<(), CallError> {
-        for (id, Known { sale, position, body }) in products {
+        for (id, Known { shard, position, body }) in products {
             self.found.products.in_log += 1;
             (self.progress)("products", self.found.products.in_log);
             let there = self.find::<ProductBody<'static>>(CallPath::of("/api/admin/products").segment(id)).await?;
             self.available.extend(there.iter().map(|there| (id, there.available_stock)));
-            let subject = Subject { what: What::Product, sale: &sale, id: &id.to_string(), position };
+            let subject = Subject { what: What::Product, shard: &shard, id: &id.to_string(), position };
             match (body, there) {
                 (None, None) => {}
                 (None, Some(there)) => {
                     let finding = Finding { in_store: Some(summary(&there)), ..subject.missing("deleted".to_owned()) };
-                    self.suspect(&sale, position, finding, None);
+                    self.suspect(&shard, position, finding, None);
                 }
-                (Some(body), None) => self.suspect(&sale, position, subject.missing(summary(&body)), None),
+                (Some(body), None) => self.suspect(&shard, position, subject.missing(summary(&body)), None),
                 (Some(body), Some(there)) => {
                     let mut fields = changed_fields(&there, &body);
                     fields.retain(|field, _| !MOVES.contains(&field.as_str()));
@@ -126,7 +127,7 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
             .into_iter()
             .map(|(field, values)| (field, json!({"in_log": values["to"], "in_store": values["from"]})));
         let finding = Finding { in_store, fields: fields.collect(), ..subject.missing(in_log) };
-        self.suspect(subject.sale, subject.position, finding, None);
+        self.suspect(subject.shard, subject.position, finding, None);
     }
 
     async fn compare_orders(
@@ -142,7 +143,7 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
                 if let Some(known) = orders.remove(&*row.id)
                     && known.status.as_str() != row.status
                 {
-                    self.suspect_order(sale, &row.id, known, Some(row.status.clone().into_owned()));
+                    self.suspect_order(&shard_of(&row.id, sale), &row.id, known, Some(row.status.clone().into_owned()));
                 }
             }
             compared += page.data.len() as u64;
@@ -154,7 +155,7 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
             if !has_money(known.status) && known.due_ms < keeps_since {
                 self.found.forgotten_orders += 1;
             } else {
-                self.suspect_order(sale, &id, known, None);
+                self.suspect_order(&shard_of(&id, sale), &id, known, None);
             }
         }
         Ok(())
@@ -185,39 +186,39 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
         Ok(())
     }
 
-    fn suspect_order(&mut self, sale: &SaleId, id: &str, known: KnownOrder, in_store: Option<String>) {
+    fn suspect_order(&mut self, shard: &SaleId, id: &str, known: KnownOrder, in_store: Option<String>) {
         let what = match known.status {
             OrderStatus::Paid => What::PaidOrder,
             status if has_money(status) => What::OrderWithMoney,
             _ => What::Order,
         };
-        let subject = Subject { what, sale, id, position: known.position };
+        let subject = Subject { what, shard, id, position: known.position };
         let mut finding = Finding { in_store, ..subject.missing(known.status.as_str().to_owned()) };
         finding.amount = known.total.map(|(amount, currency)| amount.in_currency(&currency).to_string());
         finding.currency = known.total.map(|(_, currency)| currency.code().to_owned());
-        self.suspect(sale, known.position, finding, (what == What::PaidOrder).then_some(known));
+        self.suspect(shard, known.position, finding, (what == What::PaidOrder).then_some(known));
     }
 
-    fn suspect_review(&mut self, Known { sale, position, body }: Known<ReviewBody<'static>>, in_store: Option<String>) {
+    fn suspect_review(&mut self, Known { shard, position, body }: Known<ReviewBody<'static>>, in_store: Option<String>) {
         let in_log = format!("{}, {}", body.status, body.reason);
-        let subject = Subject { what: What::Review, sale: &sale, id: &body.id, position };
+        let subject = Subject { what: What::Review, shard: &shard, id: &body.id, position };
         let mut finding = Finding { in_store, ..subject.missing(in_log) };
         finding.amount = body.amount;
         finding.currency = body.currency.map(Cow::into_owned);
-        self.suspect(&sale, position, finding, None);
+        self.suspect(&shard, position, finding, None);
     }
 
-    fn suspect(&mut self, sale: &SaleId, position: Position, finding: Finding, paid: Option<KnownOrder>) {
-        self.suspects.entry(sale.clone()).or_default().push(Suspect { position, finding, paid });
+    fn suspect(&mut self, shard: &SaleId, position: Position, finding: Finding, paid: Option<KnownOrder>) {
+        self.suspects.entry(shard.clone()).or_default().push(Suspect { position, finding, paid });
     }
 
     /// What is not there is missing. What is there in another state is older if the store's log lacks the event that made it
     /// what the log says, and newer otherwise.
     async fn judge(&mut self) -> Result<(), CallError> {
-        for (sale, suspects) in std::mem::take(&mut self.suspects) {
+        for (shard, suspects) in std::mem::take(&mut self.suspects) {
             let there = suspects.iter().filter(|suspect| suspect.finding.in_store.is_some());
             let positions: Vec<_> = there.map(|suspect| suspect.position).collect();
-            let parts_at = if positions.is_empty() { None } else { parting(self.client, &sale, positions).await? };
+            let parts_at = if positions.is_empty() { None } else { parting(self.client, &shard, positions).await? };
             for suspect in suspects {
                 let is_older = parts_at.is_some_and(|at| suspect.position >= at);
                 if suspect.finding.in_store.is_none() || is_older {
@@ -281,7 +282,7 @@ fn unless_missing<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallErro
 /// What a finding is about.
 struct Subject<'a> {
     what: What,
-    sale: &'a SaleId,
+    shard: &'a SaleId,
     id: &'a str,
     position: Position,
 }
@@ -289,10 +290,10 @@ struct Subject<'a> {
 impl Subject<'_> {
     /// It is not in the store.
     fn missing(&self, in_log: String) -> Finding {
-        let Self { what, sale, id, position } = self;
+        let Self { what, shard, id, position } = self;
         Finding {
             what: *what,
-            sale: sale.to_string(),
+            sale: shard.name().to_owned(),
             id: (*id).to_owned(),
             in_log,
             in_store: None,
@@ -302,6 +303,11 @@ impl Subject<'_> {
             at: rfc3339(i64::try_from(position.ms()).unwrap_or(0)),
         }
     }
+}
+
+/// The shard of an order, which its id names.
+fn shard_of(order: &str, sale: &SaleId) -> SaleId {
+    OrderId::split(order).map_or_else(|| sale.clone(), |(shard, ..)| shard)
 }
 
 /// A value without quotes.

@@ -48,7 +48,8 @@ pub(super) struct Log {
 
 /// A thing as the last event about it says.
 pub(super) struct Known<T> {
-    pub(super) sale: SaleId,
+    /// The shard whose log has this event.
+    pub(super) shard: SaleId,
     pub(super) position: Position,
     pub(super) body: T,
 }
@@ -56,7 +57,7 @@ pub(super) struct Known<T> {
 /// The terms are `None` when the log has no event about the sale itself.
 #[derive(Default)]
 pub(super) struct KnownSale {
-    pub(super) terms: Option<(Position, SaleBody<'static>)>,
+    pub(super) terms: Option<Known<SaleBody<'static>>>,
 }
 
 pub(super) struct KnownOrder {
@@ -110,28 +111,28 @@ impl Log {
         let event: EventBody<'static> =
             serde_json::from_slice(line).map_err(|error| format!("is no event: {error}"))?;
         let sale = SaleId::parse(&event.sale).ok_or("names no sale")?;
-        let position = EventCursor::parse(&event.id).and_then(|cursor| cursor.position_in(&sale));
-        let position = position.ok_or("has no id of an event")?;
+        let cursor = EventCursor::parse(&event.id);
+        let (shard, position) = cursor.as_ref().and_then(|cursor| cursor.event_of(&sale)).ok_or("has no id of an event")?;
         if only.is_some_and(|only| only != sale.as_str()) {
             return Ok(());
         }
-        self.take(event, sale, position)?;
+        self.take(event, shard.clone(), position)?;
         self.events += 1;
         Ok(())
     }
 
     /// Remembers what is newer than what is known.
-    fn take(&mut self, event: EventBody<'static>, sale: SaleId, position: Position) -> Result<(), String> {
+    fn take(&mut self, event: EventBody<'static>, shard: SaleId, position: Position) -> Result<(), String> {
         let EventBody { order, review, product, terms, r#type, .. } = event;
-        let known_sale = self.sales.entry(sale.clone()).or_default();
+        let known_sale = self.sales.entry(shard.whole()).or_default();
         if let Some(terms) = terms
-            && known_sale.terms.as_ref().is_none_or(|(earlier, _)| *earlier <= position)
+            && known_sale.terms.as_ref().is_none_or(|earlier| earlier.position <= position)
         {
-            known_sale.terms = Some((position, terms));
+            known_sale.terms = Some(Known { shard: shard.clone(), position, body: terms });
         }
         if let Some(order) = order {
             let known = KnownOrder::of(&order, position)?;
-            let orders = self.orders.entry(sale.clone()).or_default();
+            let orders = self.orders.entry(shard.whole()).or_default();
             if orders.get(&*order.id).is_none_or(|earlier| earlier.position <= position) {
                 orders.insert(order.id.into_owned(), known);
             }
@@ -139,13 +140,13 @@ impl Log {
         if let Some(review) = review
             && self.reviews.get(&review.id).is_none_or(|earlier| earlier.position <= position)
         {
-            self.reviews.insert(review.id.clone(), Known { sale: sale.clone(), position, body: review });
+            self.reviews.insert(review.id.clone(), Known { shard: shard.clone(), position, body: review });
         }
         if let Some(product) = product
             && self.products.get(&product.id).is_none_or(|earlier| earlier.position <= position)
         {
             let (id, is_deleted) = (product.id, r#type == type_word(EventKind::ProductDeleted));
-            self.products.insert(id, Known { sale, position, body: (!is_deleted).then_some(product) });
+            self.products.insert(id, Known { shard, position, body: (!is_deleted).then_some(product) });
         }
         Ok(())
     }

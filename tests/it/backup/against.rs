@@ -37,9 +37,20 @@ fn texts(rows: &[[&str; 4]]) -> Vec<[String; 4]> {
 
 #[tokio::test]
 async fn after_a_restore_the_log_names_exactly_what_the_store_lost() {
+    names_what_was_lost(1).await;
+}
+
+#[tokio::test]
+async fn after_a_restore_the_log_of_a_spread_sale_names_exactly_what_its_shards_lost() {
+    names_what_was_lost(3).await;
+}
+
+/// The sale `drop` has so many shards.
+async fn names_what_was_lost(shards: u64) {
     let (redis, folder) = (redis(), TempDir::with_prefix("fs").unwrap());
     let folder = folder.path();
     let service = Service::on(&redis);
+    service.post("/api/admin/sales", json!({"id": "drop", "shards": shards})).await;
     service.add(1, Some("drop")).await;
     let before = service.bought(1, "pi_before").await;
     let pending = service.ordered(1).await;

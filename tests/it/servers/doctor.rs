@@ -52,7 +52,7 @@ fn a_healthy_embedded_server_has_no_problem_and_one_that_does_not_run_is_not_sta
         &["ok", "embedded Redis", "server", "noeviction"][..],
         &["ok", "embedded Redis, disk", "appendfsync everysec"],
         &["ok", "embedded Redis, hz"],
-        &["ok", "embedded Redis, rights", "all 43 commands"],
+        &["ok", "embedded Redis, rights", "all 44 commands"],
         &["warning", "embedded Redis, memory", "no maxmemory"],
         &["ok", "data, schema"],
         &["ok", "data, secret"],

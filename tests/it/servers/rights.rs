@@ -105,6 +105,11 @@ async fn trade(shop: &Shop, sales: &[String]) {
         get(&format!("/api/admin/events?sale={sale}&limit=1000")).await;
         get(&format!("/api/admin/sales/{sale}")).await;
     }
+    let spread = json!({"id": 8, "name": "Spread", "price": "5.00", "total_stock": 6, "shards": 2, "max_per_hold": 6});
+    post("/api/admin/products", spread).await;
+    // The units of both shards.
+    post("/api/holds", json!({"product_id": 8, "quantity": 6, "customer_id": "anna"})).await;
+    get("/api/products/8").await;
     // Money that names nothing, and the review of it.
     assert_eq!(shop.pay("cart-7", "p9").await.status, 200);
     let reviews = get("/api/admin/reviews").await;

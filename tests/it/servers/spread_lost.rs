@@ -1,11 +1,11 @@
 //! A spread sale whose shards are away or gone: nothing is sold twice, and what lives obeys.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use redis::{Commands, Value as Reply};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     shop::{QUICK, Shop},
@@ -15,7 +15,7 @@ use crate::support::{
     app::Answer,
     cluster::{Cluster, run},
     eventually,
-    redis::server_program,
+    redis::{server_program, signal_process},
 };
 
 fn is_lost(answer: &Answer, shard: &str) -> bool {
@@ -152,4 +152,42 @@ async fn a_pause_reaches_all_shards_that_live_at_once_and_the_others_when_they_a
     .await;
     let audit = shop.audit().await;
     assert_eq!(audit["ok"], true, "{audit}");
+}
+
+/// Units that one shard lent, and no other has borrowed yet.
+fn under_way(audit: &Answer) -> i64 {
+    let differences = audit.body["differences"].as_array().unwrap();
+    let of = |difference: &Value, side: &str| difference[side].as_i64().unwrap();
+    let open = differences.iter().filter(|difference| difference["kind"] == "loan");
+    open.map(|difference| of(difference, "recomputed") - of(difference, "stored")).sum()
+}
+
+#[tokio::test]
+async fn a_loan_that_no_replica_confirms_takes_no_more_units_with_each_try_and_ends_by_itself() {
+    let cluster = Cluster::start(3, 1);
+    let settings = [QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")];
+    let shop = Shop::open(&cluster.url(), &settings);
+    let product = json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 90, "shards": 3, "max_per_hold": 100});
+    eventually("the product is made", async || {
+        [201, 409].contains(&shop.post("/api/admin/products", product.clone()).await.status)
+    })
+    .await;
+    let replicas = || cluster.servers[3..].iter().map(|server| server.pid());
+    replicas().for_each(|pid| signal_process(pid, "STOP"));
+    let most = async || {
+        shop.post("/api/holds", json!({"product_id": 1, "quantity": 70, "customer_id": "anna"})).await
+    };
+    let audit = async || shop.get("/api/admin/audit").await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(most().await.refusal(), (503, "store_unavailable"));
+        seen.push(under_way(&audit().await));
+        // Longer than it trusts no loan of that shard.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+    }
+    assert!(seen[0] > 0 && seen[3] == seen[0], "each try takes units out of a shard: {seen:?}");
+    replicas().for_each(|pid| signal_process(pid, "CONT"));
+    // Nobody buys meanwhile.
+    eventually("a task has ended the loan", async || audit().await.body["ok"] == true).await;
+    eventually("the units can be had", async || most().await.status == 201).await;
 }

@@ -20,7 +20,7 @@ return answers
 ";
 
 /// What the service sends, and what its scripts do. `docs/operations.md` has the same as a rule.
-pub(super) const COMMANDS: [&str; 43] = [
+pub(super) const COMMANDS: [&str; 44] = [
     "append K x",
     "del K",
     "evalsha x 1 K",
@@ -35,6 +35,7 @@ pub(super) const COMMANDS: [&str; 43] = [
     "hmget K x",
     "hscan K 0",
     "hset K x x",
+    "hsetnx K x x",
     "incr K",
     "info",
     "mget K",
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_the_user_may_not_do_is_named() {
-        chart_of(|_| Some(true)).has(SUBJECT, Ok, "all 48 commands");
+        chart_of(|_| Some(true)).has(SUBJECT, Ok, "all 49 commands");
         let chart = chart_of(|command| Some(!["cluster|slots", "set K x"].contains(&command)));
         chart.has(SUBJECT, Problem, "may not run SET, CLUSTER SLOTS");
         chart_of(|command| Some(!is_about_key(command))).has(SUBJECT, Problem, "~fs1:*");
@@ -156,6 +157,17 @@ mod tests {
         let mut chart = Chart::of("here");
         judge(&Err("NOPERM".to_owned()), &mut chart);
         chart.has(SUBJECT, Problem, "scripts: NOPERM");
+    }
+
+    #[test]
+    fn every_command_of_a_script_is_asked_about() {
+        for script in crate::store::Catalogue::compiled().iter() {
+            let calls = ["redis.call('", "redis.pcall('"].into_iter().flat_map(|call| script.source.split(call).skip(1));
+            for command in calls.filter_map(|rest| rest.split('\'').next()).map(str::to_lowercase) {
+                let is_asked = COMMANDS.iter().any(|asked| name(asked) == command);
+                assert!(is_asked, "{command} of {}", script.name);
+            }
+        }
     }
 
     #[test]
