@@ -12,9 +12,12 @@ use super::{
     print::{print_error, print_line},
     service::{endpoint, settings, with_service},
 };
-use crate::tools::client::{
-    Bounds, CallPath, Endpoint,
-    api::{ApiCall, ApiClient, CallError},
+use crate::tools::{
+    client::{
+        Bounds, CallPath, Endpoint,
+        api::{ApiCall, ApiClient, CallError},
+    },
+    text::printable,
 };
 
 const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(3), body_bytes_max: 8_192 };
@@ -69,15 +72,19 @@ fn endpoint_at(addr: &str) -> Result<Endpoint, String> {
 /// What the service says of itself: `ready`, or `degraded` and why.
 async fn check(mut client: ApiClient) -> Result<String, String> {
     let url = client.url().to_owned();
-    let refused = |status: u16| format!("{url} is not ready: it answers {status}");
+    let refused = |status: u16, why: &str| format!("{url} is not ready: it answers {status}{why}");
     match client.send(ApiCall::get(CallPath::of("/readyz"))).await {
         Ok(reply) if reply.status == 200 => {
             let said: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
             let status = said["status"].as_str().unwrap_or("ready");
             Ok(said["detail"].as_str().map_or_else(|| status.to_owned(), |detail| format!("{status}: {detail}")))
         }
-        Ok(reply) => Err(refused(reply.status)),
-        Err(CallError::Refused(refusal)) => Err(refused(refusal.status)),
+        Ok(reply) => Err(refused(reply.status, "")),
+        Err(CallError::Refused(refusal)) => {
+            let word = refusal.problem["redis_says"].as_str().map_or_else(String::new, |word| format!(" ({word})"));
+            let why = format!(" {}: {}{word}", refusal.code, refusal.detail);
+            Err(refused(refusal.status, &printable(&why)))
+        }
         Err(error) => Err(format!("{url} does not answer: {error}")),
     }
 }

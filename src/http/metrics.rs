@@ -14,7 +14,7 @@ use super::{
     answer::NO_STORE,
     digests::Digests,
     extract::{self, FromHttp, Parsed},
-    problem::Problem,
+    problem::{Code, Problem},
 };
 use crate::{
     metrics::{Exposition, Kind, write_process},
@@ -78,6 +78,10 @@ impl FromHttp for ReadRequest {
         if terms.open || admin::bearer(request.headers()).is_some_and(|token| terms.readers.find(&token).is_some()) {
             return Ok(Self);
         }
-        admin::authorize(&request).map(|_| Self)
+        admin::authorize(&request).map(|_| Self).map_err(|problem| {
+            let is_unknown = problem.code() == Code::Unauthorized;
+            let detail = "send Authorization: Bearer <token> with the token of metrics.token, or an admin token";
+            if is_unknown { Problem::unauthorized("Bearer", detail) } else { problem }
+        })
     }
 }

@@ -129,7 +129,7 @@ fn write_servers(metrics: &mut Exposition, servers: &Servers) {
         (
             "flashsale_redis_open_breakers",
             Gauge,
-            "Workers that do not ask a server because it did not answer.",
+            "Connections of workers on which nobody asks a server because it did not answer.",
             |cells| &cells.open_breakers,
         ),
     ];

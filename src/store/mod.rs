@@ -168,6 +168,8 @@ pub struct Store {
     settles: Rc<Batcher<Settles>>,
     /// `None` when an answer to a payment event needs no more than that Redis has the event.
     confirms: Option<Rc<Batcher<Confirms>>>,
+    /// What payments wait for. 0: no replica.
+    replicas_wanted: u32,
     terms: ServiceTerms,
     ids: IdSigner,
     /// Held by the one audit of all workers.
@@ -211,6 +213,7 @@ impl Store {
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),
             confirms: confirms.clone(),
+            replicas_wanted: blueprint.barrier.map_or(0, |barrier| barrier.replicas()),
             lost_holds: Rc::default(),
             give_back: GiveBack::default(),
             call_max: limits.call,
@@ -247,13 +250,15 @@ impl Store {
             return Err(failure);
         }
         let primaries = self.runner.primaries().await?;
-        let looks = join_all(primaries.iter().map(|node| self.is_full(node))).await;
-        let (mut is_full, mut away, mut failure) = (false, Vec::new(), None);
+        let looks = join_all(primaries.iter().map(|node| self.look_at_server(node))).await;
+        let (mut is_full, mut away, mut alone, mut failure) = (false, Vec::new(), Vec::new(), None);
         for (node, look) in primaries.iter().zip(looks) {
+            let address = node.address().to_owned();
             match look {
-                Ok(full) => is_full |= full,
+                Ok(ServerState { has_replicas: false, .. }) => alone.push(address),
+                Ok(state) => is_full |= state.is_full,
                 Err(why) => {
-                    away.push(node.address().to_owned());
+                    away.push((address, why.word().map(str::to_owned)));
                     failure = Some(why);
                 }
             }
@@ -263,19 +268,26 @@ impl Store {
             Some(failure) if away.len() == primaries.len() => Err(failure),
             Some(_) => Ok(Readiness::Partly { away, of: primaries.len() }),
             None if !lost.is_empty() => Ok(Readiness::Lost { sales: made::names(&lost) }),
+            None if !alone.is_empty() => Ok(Readiness::Alone { servers: alone }),
             None => identity.map(|()| if is_full { Readiness::Full } else { Readiness::Ready }),
         }
     }
 
-    /// Whether a server that takes writes has no memory left for them.
-    async fn is_full(&self, node: &Rc<Node>) -> Result<bool, Failure> {
+    /// How a server is that takes writes.
+    async fn look_at_server(&self, node: &Rc<Node>) -> Result<ServerState, Failure> {
         self.runner.ensure_scripts(node).await?;
         // A replica refuses this, and a full Redis does. Otherwise it does nothing, because the key does not exist.
-        match node.ask(::redis::cmd("SET").arg(self.runner.probe_at(node)).arg("").arg("XX")).await {
-            Ok(_) => Ok(false),
-            Err(Failure::Full(_)) => Ok(true),
-            Err(failure) => Err(failure),
-        }
+        let is_full = match node.ask(::redis::cmd("SET").arg(self.runner.probe_at(node)).arg("").arg("XX")).await {
+            Ok(_) => false,
+            Err(Failure::Full(_)) => true,
+            Err(failure) => return Err(failure),
+        };
+        let has_replicas = self.replicas_wanted == 0 || {
+            let info = Reply::one(node.ask(::redis::cmd("INFO").arg("replication")).await?).text()?;
+            let connected = info.lines().find_map(|line| line.strip_prefix("connected_slaves:"));
+            connected.and_then(|count| count.trim().parse().ok()).is_none_or(|count: u32| count >= self.replicas_wanted)
+        };
+        Ok(ServerState { is_full, has_replicas })
     }
 
     /// Looks which server is the primary, where Sentinel names it: one that was replaced goes on taking writes, and they are lost.
@@ -300,14 +312,24 @@ impl Store {
     }
 }
 
+struct ServerState {
+    is_full: bool,
+    /// As many as payments wait for.
+    has_replicas: bool,
+}
+
 /// How a store that can be used is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
-    /// Some of the servers do not answer. Their sales are refused.
+    /// Some of the servers do not answer, or refuse writes with such a word. Their sales are refused.
     Partly {
-        away: Vec<String>,
+        away: Vec<(String, Option<String>)>,
         of: usize,
+    },
+    /// These servers have fewer replicas than payment events must reach: those are refused.
+    Alone {
+        servers: Vec<String>,
     },
     /// Some sales are gone, and are refused. Their names.
     Lost {

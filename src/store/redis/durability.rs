@@ -84,6 +84,11 @@ impl Barrier {
         self.timeout
     }
 
+    /// The replicas that it waits for.
+    pub fn replicas(&self) -> u32 {
+        if let Guarantee::Wait { replicas } = self.guarantee { replicas } else { 0 }
+    }
+
     /// The command that a new connection sends before its first call.
     pub fn setup(&self) -> Option<Cmd> {
         matches!(self.guarantee, Guarantee::AppendfsyncAlways).then(fsync_always)

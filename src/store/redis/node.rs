@@ -41,6 +41,8 @@ pub struct Common {
     /// Counts connections that were made again, and what else may lead to another server.
     pub changes: Cell<u64>,
     pub meter: Arc<CallMeter>,
+    /// Nobody waits for its servers: their breakers are not counted.
+    pub is_of_contacts: bool,
 }
 
 impl Common {
@@ -51,7 +53,7 @@ impl Common {
 
     /// For servers that are asked about others, and never for our data: they may be replicas or sentinels.
     pub fn of_contacts(&self) -> Rc<Self> {
-        Rc::new(Self { barrier: None, identity: None, ..self.clone() })
+        Rc::new(Self { barrier: None, identity: None, is_of_contacts: true, ..self.clone() })
     }
 }
 
@@ -219,7 +221,7 @@ impl Node {
 
     /// Counts the breaker as open, or no longer.
     fn count_breaker(&self) {
-        let is_open = self.breaker.is_open();
+        let is_open = self.breaker.is_open() && !self.common.is_of_contacts;
         match (self.is_counted_open.replace(is_open), is_open) {
             (false, true) => self.cells.open_breakers.add(1),
             (true, false) => self.cells.open_breakers.take(1),

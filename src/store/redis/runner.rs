@@ -69,7 +69,7 @@ impl Runner {
         barrier: Option<Barrier>,
         meter: Arc<CallMeter>,
     ) -> Self {
-        let common = Common { topology: topology.clone(), barrier, identity, changes: Cell::default(), meter };
+        let common = Common { topology: topology.clone(), barrier, identity, changes: Cell::default(), meter, is_of_contacts: false };
         let common = Rc::new(common);
         Self { catalogue, route: Route::new(&common), common }
     }
@@ -209,6 +209,14 @@ impl Runner {
     /// The servers that the settings name: where Sentinel names the primary, the sentinels.
     pub fn contacts(&self) -> Vec<Rc<Node>> {
         self.route.contacts()
+    }
+
+    /// A replica, or another server that the settings do not name.
+    ///
+    /// # Errors
+    /// When there can be no such address.
+    pub fn other_server(&self, host: &str, port: u16) -> Rc<Node> {
+        Node::new(&self.common.of_contacts(), &self.common.topology.info_at(host, port))
     }
 
     /// A key that never exists, in a slot of this server.

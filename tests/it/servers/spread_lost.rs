@@ -158,7 +158,7 @@ async fn a_pause_reaches_all_shards_that_live_at_once_and_the_others_when_they_a
 fn under_way(audit: &Answer) -> i64 {
     let differences = audit.body["differences"].as_array().unwrap();
     let of = |difference: &Value, side: &str| difference[side].as_i64().unwrap();
-    let open = differences.iter().filter(|difference| difference["kind"] == "loan");
+    let open = differences.iter().filter(|difference| difference["what"] == "loan");
     open.map(|difference| of(difference, "recomputed") - of(difference, "stored")).sum()
 }
 

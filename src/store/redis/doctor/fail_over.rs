@@ -92,7 +92,9 @@ fn with_replicas(server: &Server, needs: Needs, replicas: u64, demanded: Option<
                     _ => format!(", and durability.payments = \"replicas:{replicas}\""),
                 }
             );
-            chart.add(level, SUBJECT, found, advice);
+            let price = "; then a primary takes nothing after a fail-over until the lost server is back: who cannot wait for it has \
+                         one replica more, and demands one fewer than all";
+            chart.add(level, SUBJECT, found, format!("{advice}{price}"));
         }
     }
 }

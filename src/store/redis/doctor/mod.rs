@@ -33,6 +33,7 @@ use super::{
     catalogue::Catalogue,
     durability::Durability,
     error::Failure,
+    facts::Facts,
     keys::{PRODUCTS, SALES, SCHEMA, SECRET, payment_entry},
     made,
     node::Node,
@@ -93,6 +94,7 @@ pub async fn examine(topology: &Topology, catalogue: Arc<Catalogue>, needs: Need
     let (looks, together) = look_at_servers(&primaries, needs).await;
     findings.extend(together);
     let is_there = looks.iter().any(|look| look.answers.is_some());
+    let replicas: Vec<_> = looks.iter().filter_map(|look| look.answers.as_ref()).flat_map(Server::replicas).collect();
     for (node, look) in primaries.iter().zip(looks) {
         let answers = look.answers;
         findings.extend(look.findings);
@@ -100,6 +102,7 @@ pub async fn examine(topology: &Topology, catalogue: Arc<Catalogue>, needs: Need
             findings.extend(try_out(&runner, topology, node, &server, needs).await);
         }
     }
+    findings.extend(look_at_replicas(&runner, &replicas, needs).await);
     if is_there {
         findings.extend(look_at_data(&runner, schema).await);
     }
@@ -200,6 +203,28 @@ async fn look_at_contacts(runner: &Runner, primaries: &[Rc<Node>]) -> Vec<Findin
         findings.extend(chart.findings());
     }
     findings
+}
+
+/// Whether each replica could take over: the user of the service must be there too, with its rights.
+async fn look_at_replicas(runner: &Runner, replicas: &[(String, u16)], needs: Needs) -> Vec<Finding> {
+    let looks = replicas.iter().map(async |(host, port)| {
+        let node = runner.other_server(host, *port);
+        let mut chart = Chart::of(format!("{} (replica)", node.address()));
+        match node.ask(&redis::cmd("INFO")).await {
+            Ok(info) => {
+                let info = Reply::one(info).text().unwrap_or_default();
+                let commands = rights::needed(needs, Facts::of_info(&info).knows_waitaof());
+                let rights = read_rights(&node, &commands, runner).await;
+                match &rights {
+                    Err(failure) if !failure.is_refused_login() => {}
+                    _ => rights::judge(&rights.map_err(|failure| failure.to_string()), &mut chart),
+                }
+            }
+            Err(failure) => server::judge_silent_replica(&failure, &mut chart),
+        }
+        chart.findings()
+    });
+    join_all(looks).await.into_iter().flatten().collect()
 }
 
 async fn look_at_sentinels(runner: &Runner, topology: &Topology) -> Vec<Finding> {

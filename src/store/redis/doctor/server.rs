@@ -58,6 +58,15 @@ impl Server {
         self.setting(name)?.parse().ok()
     }
 
+    /// Host and port of the replicas that are connected.
+    pub fn replicas(&self) -> impl Iterator<Item = (String, u16)> {
+        let lines = (0..).map(|number| self.info(&format!("slave{number}"))).take_while(|line| !line.is_empty());
+        lines.filter_map(|line| {
+            let field = |name: &str| line.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+            Some((field("ip")?.to_owned(), field("port")?.parse().ok()?))
+        })
+    }
+
     pub fn shows_settings(&self) -> bool {
         self.settings.is_some()
     }
@@ -73,6 +82,16 @@ pub(super) fn judge_silence(failure: &Failure, chart: &mut Chart) {
         _ => "start it, or correct redis.url; is a firewall between?",
     };
     chart.problem("server", failure.to_string(), advice);
+}
+
+/// A replica that did not answer, which the primary says is there.
+pub(super) fn judge_silent_replica(failure: &Failure, chart: &mut Chart) {
+    if failure.is_refused_login() {
+        let found = format!("{failure}; after a fail-over to it everything of its sales would be refused");
+        chart.problem("server", found, "make the user of redis.url there too: users are not replicated");
+    } else {
+        chart.warning("server", format!("{failure}; nobody knows whether it could take over"), "is a firewall between?");
+    }
 }
 
 pub(super) fn judge(server: &Server, needs: Needs, chart: &mut Chart) {

@@ -279,7 +279,7 @@ fn notes(plan: &RushPlan, state: &RushState, evidence: &Evidence<'_>, samples: &
     }
     if matches!(plan.product, ProductChoice::New { .. }) {
         notes.push(
-            "the product was made for this rush, and stays: `flashsale product delete` or `archive` takes it away"
+            "the product was made for this rush, and stays: `flashsale product archive` takes it out of sight"
                 .to_owned(),
         );
     }
