@@ -7,11 +7,12 @@ use crate::{
     config::{Secret, Settings},
     domain::{
         act::Act,
-        ids::{ProductId, Shards},
+        ids::{ProductId, SaleId, Shards},
         money::{Amount, Currency},
         outcome::PutProductOutcome,
         product::NewProduct,
         quantity::Quantity,
+        sale::SaleChange,
         text::Name,
     },
     store::Store,
@@ -22,6 +23,13 @@ const NAME: &str = "Flash Sale Item";
 /// The address that `make proof` uses without a URL.
 const USUAL_URL: &str = "http://127.0.0.1:8080";
 const UNITS: u64 = 100;
+/// Its id leaves room for those that people add.
+const QUICK_ID: u64 = 1_000;
+const QUICK_SALE: &str = "quick";
+const QUICK_NAME: &str = "Last pairs";
+const QUICK_UNITS: u64 = 5;
+const QUICK_HOLD_MS: u64 = 45_000;
+const QUICK_PAYMENT_MS: u64 = 60_000;
 /// Printed by a debug build, so that nobody measures it.
 const BUILT_FOR_TRYING: &str = "\nThis program was built for trying. For measuring and selling: make build";
 const PRICE_TEN_THOUSANDTHS: u64 = 500_000;
@@ -47,18 +55,33 @@ pub(super) fn adapt(settings: &mut Settings, says_unsigned: bool, says_storefron
     Some(token)
 }
 
-/// Adds product 1, unless an earlier run added it.
+/// Adds what there is to sell, unless an earlier run added it: product 1, and one of a sale with so little time that lapses and late
+/// payments can be watched.
 pub(super) async fn seed(store: &Store) -> Result<(), String> {
+    let quick = SaleId::parse(QUICK_SALE).ok_or("the quick sale has no id")?;
+    let terms = SaleChange {
+        name: Name::parse(QUICK_NAME),
+        hold_ms: Some(QUICK_HOLD_MS),
+        hold_max_ms: Some(Some(QUICK_HOLD_MS)),
+        payment_ms: Some(QUICK_PAYMENT_MS),
+        ..SaleChange::default()
+    };
+    store.put_sale(&quick, Shards::ONE, &terms, &Act::default()).await.map_err(|e| e.to_string())?;
+    put(store, 1, NAME, UNITS, None).await?;
+    put(store, QUICK_ID, QUICK_NAME, QUICK_UNITS, Some(quick)).await
+}
+
+async fn put(store: &Store, id: u64, name: &str, units: u64, sale: Option<SaleId>) -> Result<(), String> {
     let product = NewProduct {
         shards: Shards::ONE,
-        id: ProductId::new(1),
-        sale: None,
-        name: Name::parse(NAME).ok_or("the demo product has no name")?,
+        id: ProductId::new(id),
+        sale,
+        name: Name::parse(name).ok_or("the demo product has no name")?,
         sku: None,
         metadata: None,
         price: Amount::from_ten_thousandths(PRICE_TEN_THOUSANDTHS),
         currency: Currency::parse("USD").ok_or("the demo currency is unknown")?,
-        total: UNITS,
+        total: units,
         max_per_hold: Quantity::new(10),
         max_per_customer: None,
         group: None,
@@ -66,7 +89,7 @@ pub(super) async fn seed(store: &Store) -> Result<(), String> {
     };
     match store.put_product(&product, &Act::default()).await.map_err(|e| e.to_string())? {
         PutProductOutcome::Created { .. } | PutProductOutcome::AlreadyExists(_) => Ok(()),
-        PutProductOutcome::CurrencyDiffers { .. } => Err("product 1 belongs to a sale in another currency".to_owned()),
+        PutProductOutcome::CurrencyDiffers { .. } => Err(format!("product {id} belongs to a sale in another currency")),
     }
 }
 
@@ -91,6 +114,17 @@ fn webhooks(settings: &Settings) -> String {
         format!("{} takes {taken}", provider.path)
     });
     lines.join("\n                ")
+}
+
+/// What to open in a browser.
+fn pages(url: &str, settings: &Settings) -> String {
+    let shop = if settings.pages.storefront { format!("  shop          {url}/\n") } else { String::new() };
+    let dashboard = if settings.pages.dashboard {
+        format!("  dashboard     {url}/dashboard, with the admin token\n")
+    } else {
+        String::new()
+    };
+    shop + &dashboard
 }
 
 /// The command that pays the order. A curl cannot sign.
@@ -137,7 +171,7 @@ pub(super) fn welcome(application: &Application, settings: &Settings, generated:
 flashsale is ready at {url}
 
   product 1     {NAME}, {UNITS} units at 50.00 USD
-  admin token   {shown}{keys}
+{pages}  admin token   {shown}{keys}
   Redis         {redis}
   webhooks      {webhooks}{secret}
 
@@ -156,6 +190,7 @@ Try it, in another terminal:
 
 Ctrl-C stops it; what was sold stays sold. In the source folder this sends five buyers too many: {proof}{speed}
 "#,
+        pages = pages(&url, settings),
         webhooks = webhooks(settings),
         pay = pay(&url, settings),
         proof = proof(&url, settings),

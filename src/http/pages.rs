@@ -7,9 +7,15 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH},
-    web::Bytes,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH},
+    },
+    web::{Bytes, Data},
 };
+use serde_json::json;
+
+use super::{HttpContext, answer};
 
 /// Which pages there are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +86,14 @@ impl Pages {
         .into_iter()
         .flatten()
     }
+}
+
+/// What else there is, for the storefront.
+pub(super) const PARTS: &str = "/assets/parts.json";
+
+pub(super) async fn parts(context: Data<HttpContext>) -> HttpResponse {
+    let body = json!({"dashboard": context.pages.dashboard, "simulated_provider": context.simulated_provider.is_some()});
+    answer::fresh_json(StatusCode::OK, &body)
 }
 
 impl Asset {

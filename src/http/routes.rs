@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     HttpContext, admin,
     gate::gate,
-    health, holds, live, metrics, orders, parameters, payments,
+    health, holds, live, metrics, orders, pages, parameters, payments,
     problem::{Code, Problem},
     products, simulated_provider,
 };
@@ -29,6 +29,9 @@ pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
     }
     for asset in context.pages.assets() {
         config.service(reading(asset.path, asset.handler()));
+    }
+    if context.pages.storefront {
+        config.service(reading(pages::PARTS, pages::parts));
     }
     if context.simulated_provider.is_some() {
         config.service(at(simulated_provider::PATH, [post(simulated_provider::pay)]));

@@ -44,6 +44,11 @@ export class Rates {
     return sum(this.#increments.map((entry) => entry.increments));
   }
 
+  /** Leaves what was a rate before the service was away. The next answer of a process begins anew. */
+  forgetRates() {
+    for (const process of this.#last.values()) process.rates = null;
+  }
+
   #forget(at) {
     for (const [name, process] of this.#last) if (at - process.at > forgetMs) this.#last.delete(name);
     while (this.#increments.length && at - this.#increments[0].at > windowMs) this.#increments.shift();
@@ -234,11 +239,12 @@ export class Plot {
     return new uPlot({
       width: this.#box.clientWidth,
       height: this.#box.clientHeight,
+      padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { range: () => this.#span() }, y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1) || 1] } },
       axes: [
-        { ...axis, space: 90, values: (_, splits) => splits.map(minute) },
+        { ...axis, space: 90, size: 26, values: (_, splits) => splits.map(minute) },
         { ...axis, size: 46, space: 36, values: (_, splits) => splits.map((value) => short.format(value)) },
       ],
       series: [{}, ...this.#series.map((one) => ({

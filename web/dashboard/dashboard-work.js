@@ -20,6 +20,9 @@ export function when(iso) {
   return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString()} ${time}`;
 }
 
+/** `1 order`, `2 orders`. */
+const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
 /** A state or a reason in words: `refund_required` is `refund required`. */
 export const words = (name) => name.replaceAll("_", " ").replace(".", " ");
 
@@ -123,7 +126,10 @@ const parts = ["available", "held", "pending", "sold"];
 export function fillBar(bar, units) {
   if (!bar.firstChild) bar.append(...parts.map((part) => el("span", { class: part })));
   const all = parts.reduce((sum, part) => sum + units[part], 0);
-  parts.forEach((part, index) => { bar.children[index].style.flexGrow = all ? units[part] / all : 0; });
+  parts.forEach((part, index) => {
+    bar.children[index].style.flexGrow = all ? units[part] / all : 0;
+    bar.children[index].hidden = !units[part];
+  });
   const sentence = `Of ${count(all)} units ${parts.map((part) => `${count(units[part])} ${part}`).join(", ")}`;
   if (bar.getAttribute("aria-label") !== sentence) bar.setAttribute("aria-label", sentence);
 }
@@ -206,7 +212,7 @@ export function products(page) {
     const filtered = text.value.trim() || sale.value.trim();
     if (found === null) return;
     const all = whole ? "" : `, of the first ${count(catalog.size)}`;
-    say(!catalog.size ? "There are no products." : filtered ? `${count(found)} found${all}` : `${count(found)} products${all}`);
+    say(!catalog.size ? "There are no products." : filtered ? `${count(found)} found${all}` : `${plural(found, "product")}${all}`);
   }
 
   const say = (sentence) => setText($("product-note"), sentence);
@@ -577,7 +583,7 @@ export function events(page) {
   }
 
   function render() {
-    setText($("event-note"), paused ? `Paused, with ${count(newer)} newer ${newer === 1 ? "event" : "events"}.`
+    setText($("event-note"), paused ? `Paused, with ${plural(newer, "newer event")}.`
       : kept.length ? "" : "Nothing happened yet.");
     $("event-note").hidden = !paused && kept.length > 0;
     if (paused) return;
@@ -704,7 +710,6 @@ export function orders(page) {
   }
 
   const say = (sentence) => setText($("order-note"), sentence);
-  const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
   function show(result) {
     shown = new Map(result.orders.map((order) => [order.id, order]));

@@ -1,1 +1,500 @@
+// The shop for trying: stock as it changes, and a purchase from the hold to the receipt.
 
+import { call, clock, count, el, follow, keep, money, setText } from "./base.js";
+
+const PAGE = 48;
+const LIST_MS = 4000;
+const WAIT_MS = 2000;
+const $ = (id) => document.getElementById(id);
+
+/** What the page knows. `purchase` survives a reload: { product, step, key, quantity, hold, order, sent }. */
+const state = { product: null, stop: null, purchase: null, hasProvider: false, offsetMs: 0, refusal: null, busy: false };
+
+/** Whoever has no name gets one, because products may have a limit for each customer. */
+const customer = keep.get("customer") ?? `guest-${crypto.randomUUID?.().slice(0, 8) ?? Math.random().toString(36).slice(2, 10)}`;
+keep.set("customer", customer);
+
+// ---- words ----
+
+const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+const now = () => Date.now() + state.offsetMs;
+const until = (instant) => Date.parse(instant) - now();
+
+function announce(text) { setText($("announce"), ""); requestAnimationFrame(() => setText($("announce"), text)); }
+
+function showBanner(text) {
+  $("banner").hidden = text === null;
+  setText($("banner"), text ?? "");
+}
+
+/** What a product is to a buyer: a word for its badge, and what kind of word. */
+function standing(product) {
+  if (product.status === "scheduled") return ["soon", "scheduled"];
+  if (product.status === "paused") return ["paused", "paused"];
+  if (product.status === "ended") return ["over", "ended"];
+  if (product.available_stock > 0) return ["on sale", "live"];
+  return product.held_stock + product.pending_stock > 0 ? ["all held", "held"] : ["sold out", "out"];
+}
+
+const hue = (product) => (product.id * 67 + 100) % 360;
+
+// ---- the list ----
+
+const cards = new Map();
+let cursor = null;
+
+async function loadList() {
+  const ids = [...cards.keys()].slice(0, 200);
+  const path = ids.length ? `/api/products?ids=${ids.join(",")}` : `/api/products?limit=${PAGE}`;
+  const answer = await call(path);
+  if (!answer.ok) return showBanner(`The list cannot be read: ${answer.problem}. Trying again.`);
+  showBanner(null);
+  setStream("live");
+  if (!ids.length) cursor = answer.body.next_cursor;
+  answer.body.data.forEach(showCard);
+  $("more").hidden = cursor === null;
+  $("nothing").hidden = cards.size > 0;
+}
+
+async function loadMore() {
+  const answer = await call(`/api/products?limit=${PAGE}&cursor=${encodeURIComponent(cursor)}`);
+  if (!answer.ok) return showBanner(`The list cannot be read: ${answer.problem}.`);
+  cursor = answer.body.next_cursor;
+  answer.body.data.forEach(showCard);
+  $("more").hidden = cursor === null;
+}
+
+function makeCard(product) {
+  const parts = { name: el("h2"), price: el("span"), left: el("span", { class: "quiet" }), badge: el("span", { class: "badge" }) };
+  const picture = el("div", { class: "picture" });
+  picture.style.setProperty("--hue", hue(product));
+  const words = el("div", { class: "words" }, parts.name,
+    el("div", { class: "row" }, parts.price, parts.badge), parts.left);
+  $("cards").append(el("li", {}, el("a", { class: "card", href: `#product=${product.id}` }, picture, words)));
+  return parts;
+}
+
+function showCard(product) {
+  if (!cards.has(product.id)) cards.set(product.id, makeCard(product));
+  const { name, price, left, badge } = cards.get(product.id);
+  const [word, kind] = standing(product);
+  setText(name, product.name);
+  setText(price, money(product.price, product.currency));
+  setText(left, `${count(product.available_stock)} of ${count(product.total_stock)} left`);
+  setText(badge, word);
+  badge.dataset.kind = kind;
+}
+
+// ---- one product ----
+
+function setStream(word) {
+  $("stream").dataset.state = word;
+  setText($("stream-text"), { live: "live", away: "connecting", gone: "gone" }[word]);
+}
+
+function openProduct(id) {
+  state.stop?.();
+  state.product = null;
+  state.purchase = keep.get(`purchase-${id}`);
+  state.refusal = null;
+  setStream("away");
+  state.stop = follow(`/api/products/${id}/live`, {
+    product: showProduct,
+    unavailable: () => showBanner("The stock cannot be read at the moment. What you hold is safe; this page goes on by itself."),
+    gone: () => streamIs("gone"),
+  }, streamIs);
+}
+
+function streamIs(word) {
+  setStream(word);
+  if (word === "away") showBanner("The service does not answer. Trying again.");
+  if (word === "gone") showBanner("There is no such product any more.");
+}
+
+function showProduct(product) {
+  const isFirst = state.product === null;
+  state.product = product;
+  showBanner(null);
+  document.title = `${product.name} – flash sale`;
+  setText($("product-name"), product.name);
+  setText($("product-price"), money(product.price, product.currency));
+  $("picture").style.setProperty("--hue", hue(product));
+  const parts = ["available", "held", "pending", "sold"].map((name) => [name, product[`${name}_stock`]]);
+  setText($("left"), count(product.available_stock));
+  setText($("left-text"), `of ${count(product.total_stock)} left`);
+  for (const [name, units] of parts) {
+    $("bar").querySelector(`.${name}`).style.width = `${product.total_stock ? (100 * units) / product.total_stock : 0}%`;
+  }
+  showLegend(parts);
+  if (isFirst) { showPanel(); $("product-name").focus({ preventScroll: true }); refreshPurchase(); }
+  tick();
+}
+
+function showLegend(parts) {
+  if (!$("legend").children.length) {
+    $("legend").append(...parts.map(([name]) => el("li", {}, el("span", { class: `key ${name}`, "aria-hidden": "true" }), el("span"))));
+  }
+  const words = { available: "available", held: "held", pending: "in unpaid orders", sold: "sold" };
+  parts.forEach(([name, units], at) => setText($("legend").children[at].lastChild, `${count(units)} ${words[name]}`));
+}
+
+/** Why nobody can hold a unit now, in words that count down. `null`: somebody can. */
+function obstacle(product) {
+  if (product.status === "scheduled") return `The sale begins in ${clock(until(product.starts_at))}.`;
+  if (product.status === "paused") return "The sale is paused. It goes on when the shop says so.";
+  if (product.status === "ended") return "The sale is over.";
+  if (product.available_stock > 0) return null;
+  if (product.next_release_at) return `All units are held. The next one may return in ${clock(until(product.next_release_at))}.`;
+  return product.held_stock + product.pending_stock > 0 ? "All units are held. Some may return." : "Sold out.";
+}
+
+// ---- the purchase ----
+
+function keepPurchase(purchase) {
+  state.purchase = purchase;
+  const name = `purchase-${state.product.id}`;
+  if (purchase) keep.set(name, purchase); else keep.drop(name);
+}
+
+const step = () => state.purchase?.step ?? "choose";
+
+function showPanel(focus = false) {
+  const order = ["choose", "hold", "order", "receipt"];
+  for (const item of document.querySelectorAll(".steps li")) {
+    const isNow = item.dataset.step === step();
+    if (isNow) item.setAttribute("aria-current", "step"); else item.removeAttribute("aria-current");
+    item.classList.toggle("done", order.indexOf(item.dataset.step) < order.indexOf(step()));
+  }
+  const panels = { choose: choosePanel, hold: holdPanel, order: orderPanel, receipt: receiptPanel };
+  $("panel").replaceChildren(panels[step()]());
+  if (focus) $("panel").querySelector("h2")?.focus();
+  tick();
+}
+
+function panel(title, ...children) {
+  return el("div", { class: "panel" }, el("h2", { id: "purchase-title", tabindex: "-1" }, title), ...children);
+}
+
+/** Runs one action at a time, with its buttons out of reach meanwhile. */
+async function act(work) {
+  if (state.busy) return;
+  state.busy = true;
+  $("panel").setAttribute("aria-busy", "true");
+  for (const button of $("panel").querySelectorAll("button")) button.disabled = true;
+  try { await work(); } finally {
+    state.busy = false;
+    $("panel").removeAttribute("aria-busy");
+    for (const button of $("panel").querySelectorAll("button")) button.disabled = button.dataset.far !== undefined;
+    tick();
+  }
+}
+
+/** Asks until somebody decides: an answer of 503, or none, says nothing about what was done, and the key makes a repetition harmless. */
+async function decided(path, options) {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await call(path, options);
+    if ((answer.status !== 503 && answer.status !== 429 && answer.status !== 0) || tries === 8) { showBanner(null); return answer; }
+    showBanner(`${sentence(answer.problem)} Asking again; nothing is lost.`);
+    await new Promise((go) => setTimeout(go, (answer.retrySeconds ?? 1) * 1000 * (0.7 + Math.random() / 2)));
+  }
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".");
+
+function choosePanel() {
+  const most = Math.max(1, state.product.max_per_hold);
+  const input = el("input", { id: "quantity", type: "number", inputmode: "numeric", min: 1, max: most, value: state.quantity ?? 1 });
+  const by = (delta) => () => { input.value = Math.min(most, Math.max(1, (Number(input.value) || 1) + delta)); };
+  const form = el("form", {
+    class: "panel",
+    onsubmit: (event) => { event.preventDefault(); act(() => makeHold(Math.min(most, Math.max(1, Math.floor(Number(input.value)) || 1)))); },
+  },
+  el("div", {}, el("label", { for: "quantity" }, "How many"), el("div", { class: "amount" },
+    el("button", { type: "button", "aria-label": "One fewer", onclick: by(-1) }, "−"), input,
+    el("button", { type: "button", "aria-label": "One more", onclick: by(1) }, "+"),
+    el("span", { class: "quiet" }, `at most ${count(most)}`))),
+  el("div", { class: "actions" }, el("button", { class: "main", id: "hold", type: "submit" }, "Hold for me")),
+  el("p", { class: "quiet" }, "A hold sets units aside for you. Nobody else gets them until its time is over."));
+  return panel("Choose", el("p", { class: "note", id: "obstacle", hidden: true }), state.refusal, form);
+}
+
+async function makeHold(quantity) {
+  state.quantity = quantity;
+  state.refusal = null;
+  // The key is kept before the request is sent, so that a reload in between makes no second hold.
+  const key = state.purchase?.key && state.purchase.quantity === quantity ? state.purchase.key : crypto.randomUUID?.() ?? `${Math.random()}`;
+  keepPurchase({ step: "choose", key, quantity });
+  const body = { product_id: state.product.id, quantity, customer_id: customer };
+  const answer = await decided("/api/holds", { method: "POST", body, headers: { "idempotency-key": key } });
+  if (answer.ok) {
+    learnTime(answer.body.expires_at, answer.body.expires_in);
+    keepPurchase({ step: "hold", hold: answer.body });
+    announce(`${plural(quantity, "unit")} held for you.`);
+    return showPanel(true);
+  }
+  if (answer.status && answer.status < 500) keepPurchase(null);
+  state.refusal = el("p", { class: "note bad", role: "alert" }, refusalText(answer));
+  showPanel(true);
+}
+
+function refusalText({ code, body, problem }) {
+  const texts = {
+    insufficient_stock: () => ({
+      sold_out: "Sold out: none of them can come back.",
+      all_held: "Somebody was faster: all units are held. Some may come back.",
+      not_enough: `Only ${plural(body.available_stock, "unit is", "units are")} left.`,
+    })[body.reason] ?? "There are not so many.",
+    customer_limit_reached: () => `You may have ${plural(body.most, "unit")} of it, and ${count(body.remaining)} more.`,
+    customer_cooling_down: () => `You let holds lapse. Come back at ${new Date(body.retry_at).toLocaleTimeString()}.`,
+    sale_paused: () => "The sale is paused.", sale_ended: () => "The sale is over.", sale_not_started: () => "The sale has not begun.",
+  };
+  return texts[code]?.() ?? sentence(problem);
+}
+
+/** The clocks of this device and of the service may differ: what counts is how long is left. */
+function learnTime(instant, seconds) {
+  state.offsetMs = Date.parse(instant) - seconds * 1000 - Date.now();
+}
+
+function countdown(label) {
+  return el("div", { class: "panel" },
+    el("div", { class: "clock" }, el("span", { class: "time", id: "time", role: "timer", "aria-label": label }), el("span", { class: "quiet" }, label)),
+    el("div", { class: "track", "aria-hidden": "true" }, el("i", { id: "rest" })));
+}
+
+const lines = (thing) => thing.items.map((item) => `${item.quantity} × ${state.product?.name ?? item.sku ?? `product ${item.product_id}`}`).join(", ");
+
+function holdPanel() {
+  const { hold } = state.purchase;
+  return panel("Yours for now",
+    el("p", {}, `${lines(hold)}, ${money(hold.total_amount, hold.currency)} together.`),
+    countdown("until the units go back"),
+    el("div", { class: "actions" },
+      el("button", { class: "main", id: "order", type: "button", onclick: () => act(makeOrder) }, "Order"),
+      el("button", { id: "release", type: "button", onclick: () => act(releaseHold) }, "Give it back")));
+}
+
+async function makeOrder() {
+  const { hold } = state.purchase;
+  const answer = await decided("/api/orders", { method: "POST", body: { hold_id: hold.id } });
+  if (answer.ok) {
+    keepPurchase({ step: "order", hold, order: answer.body, sent: [] });
+    announce("Ordered. Now it waits for your payment.");
+  } else if (answer.status === 410 || answer.status === 404) {
+    lapsed();
+  } else {
+    return showBanner(sentence(answer.problem));
+  }
+  showPanel(true);
+}
+
+async function releaseHold() {
+  const answer = await decided(`/api/holds/${state.purchase.hold.id}`, { method: "DELETE" });
+  if (!answer.ok && answer.status !== 410) return showBanner(sentence(answer.problem));
+  keepPurchase(null);
+  announce("The units are back on sale.");
+  showPanel(true);
+}
+
+function lapsed() {
+  keepPurchase(null);
+  state.refusal = el("p", { class: "note", role: "alert" }, "The time of your hold is over. Its units are back on sale.");
+  announce("Your hold is over.");
+}
+
+/** Looks what became of a purchase that began before this page was loaded. */
+async function refreshPurchase() {
+  const { purchase } = state;
+  if (!purchase) return;
+  if (purchase.step === "choose") return act(() => makeHold(purchase.quantity));
+  if (purchase.step === "hold") {
+    const answer = await call(`/api/holds/${purchase.hold.id}`);
+    if (answer.ok && answer.body.expires_in !== undefined) learnTime(answer.body.expires_at, answer.body.expires_in);
+    if (answer.ok && answer.body.status === "converted") return act(makeOrder);
+    if (answer.status === 410 || answer.status === 404) { lapsed(); showPanel(); }
+    return;
+  }
+  await refreshOrder();
+}
+
+// ---- the order and its payment ----
+
+const OVER = ["paid", "cancelled", "expired", "in_review", "refund_required", "refunded"];
+
+async function refreshOrder() {
+  const { purchase } = state;
+  const answer = await call(`/api/orders/${purchase.order.id}`);
+  if (!answer.ok || state.purchase !== purchase) return;
+  takeOrder(answer.body);
+}
+
+function takeOrder(order) {
+  const was = state.purchase.order.status;
+  keepPurchase({ ...state.purchase, order, step: OVER.includes(order.status) ? "receipt" : "order" });
+  if (was !== order.status) { announce(statusTexts[order.status]?.[0] ?? order.status); showPanel(true); }
+}
+
+function orderPanel() {
+  const { order, sent } = state.purchase;
+  const pay = state.hasProvider
+    ? [el("h3", {}, "Pay, with a simulated provider"), el("div", { class: "days" }, ...days(order).map(dayButton)), log(sent)]
+    : [el("p", { class: "note" }, "Your payment provider sends its event to /api/payments/webhook. This page shows it as soon as it comes."),
+      el("p", { class: "id" }, order.id)];
+  return panel("Pay",
+    el("p", {}, `${lines(order)}: `, el("strong", {}, money(order.total_amount, order.currency))),
+    countdown("until the order lapses"), ...pay,
+    el("div", { class: "actions" }, el("button", { id: "cancel", type: "button", class: "bad", onclick: () => act(cancelOrder) }, "Cancel the order")));
+}
+
+/** The good day, and the bad ones. */
+function days(order) {
+  const part = (of) => (Number(order.total_amount) * of).toFixed((order.total_amount.split(".")[1] ?? "").length);
+  const [more, less] = [part(1.2), part(0.5)];
+  return [
+    { id: "pay", title: "Pay", small: "all goes well", main: true, wish: { event: "paid" } },
+    { id: "declined", title: "Declined", small: "the card is refused; try again", wish: { event: "declined" } },
+    { id: "twice", title: "Event twice", small: "the provider repeats itself", wish: { event: "paid", copies: 2 } },
+    { id: "much", title: "Too much", small: `${money(more, order.currency)} come`, wish: { event: "paid", amount: more } },
+    { id: "little", title: "Too little", small: `only ${money(less, order.currency)} come`, wish: { event: "paid", amount: less } },
+    { id: "late", title: "Late", small: "the money comes after the deadline", wish: { event: "paid" }, isLate: true },
+  ];
+}
+
+function dayButton(day) {
+  const isFar = day.isLate && until(state.purchase.order.payment_due_at) > 90000;
+  const small = isFar ? "its deadline is far away: try it with a product of a quick sale" : day.small;
+  return el("button", {
+    id: day.id, type: "button", class: day.main ? "main" : "", disabled: isFar, "data-far": isFar,
+    onclick: () => act(() => (day.isLate ? payLate(day) : send(day))),
+  }, day.title, el("small", {}, small));
+}
+
+async function payLate(day) {
+  const wait = until(state.purchase.order.payment_due_at) + 1500;
+  announce("The money comes after the deadline. Wait for it.");
+  showBanner(`The provider is slow today: its event comes in ${clock(wait)}.`);
+  await new Promise((go) => setTimeout(go, Math.max(0, wait)));
+  await send(day);
+}
+
+async function send({ title, wish }) {
+  const { order } = state.purchase;
+  const answer = await call("/demo/payments", { method: "POST", body: { order_id: order.id, ...wish } });
+  if (!answer.ok) return showBanner(`The provider was refused: ${answer.problem}. A real one sends the event again.`);
+  showBanner(null);
+  const said = answer.body.sent.map((one) => `${title}: ${one.outcome}${one.review ? `, a person must look (${one.review.reason})` : ""}`);
+  keepPurchase({ ...state.purchase, sent: [...(state.purchase.sent ?? []), ...said].slice(-8) });
+  const last = answer.body.sent.at(-1).order;
+  if (last) takeOrder(last);
+  if (step() === "order") showPanel();
+  announce(said.at(-1));
+}
+
+const log = (sent) => el("ul", { class: "log", "aria-label": "What the service answered the provider" }, ...(sent ?? []).map((line) => el("li", {}, line)));
+
+async function cancelOrder() {
+  const answer = await decided(`/api/orders/${state.purchase.order.id}/cancel`, { method: "POST", body: {} });
+  if (answer.ok) return takeOrder(answer.body);
+  await refreshOrder();
+  if (step() === "order") showBanner(sentence(answer.problem));
+}
+
+// ---- the receipt ----
+
+const statusTexts = {
+  paid: ["Paid. It is yours.", "good"],
+  cancelled: ["The order is cancelled. Its units are back on sale.", ""],
+  expired: ["The time to pay is over. The units are back on sale.", ""],
+  in_review: ["The payment does not fit the order, so a person of the shop looks at it. The units are kept for you meanwhile.", ""],
+  refund_required: ["Money came that the shop must send back.", "bad"],
+  refunded: ["The money went back.", ""],
+};
+
+function receiptPanel() {
+  const { order, sent } = state.purchase;
+  const [text, kind] = statusTexts[order.status] ?? [order.status, ""];
+  const row = (name, value) => value && el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value));
+  const time = (instant) => instant && new Date(instant).toLocaleString();
+  const late = order.late ? "It came after its deadline, and units were left." : null;
+  return panel(order.status === "paid" ? "Receipt" : "What became of it",
+    el("p", { class: `note ${kind}` }, text, late && ` ${late}`),
+    el("table", { class: "receipt" }, el("tbody", {},
+      row("Order", el("span", { class: "id" }, order.id)), row("Items", lines(order)),
+      row("Total", money(order.total_amount, order.currency)), row("Ordered", time(order.created_at)), row("Paid", time(order.paid_at)),
+      row("State", order.status.replaceAll("_", " ")))),
+    log(sent),
+    el("div", { class: "actions" }, el("button", { class: "main", id: "again", type: "button", onclick: again }, "Buy another one")));
+}
+
+function again() {
+  keepPurchase(null);
+  state.refusal = null;
+  showPanel(true);
+}
+
+// ---- time ----
+
+function setCountdown(instant, wholeMs) {
+  const time = $("time"), rest = $("rest");
+  if (!time) return;
+  const left = until(instant);
+  setText(time, clock(left));
+  time.dataset.soon = left < 10000;
+  rest.style.width = `${Math.min(100, Math.max(0, (100 * left) / wholeMs))}%`;
+}
+
+let asked = 0;
+
+/** Once a second, and whenever something changes. */
+function tick() {
+  const { product, purchase } = state;
+  if (!product) return;
+  const why = obstacle(product);
+  setText($("window"), product.ends_at && product.status === "live" ? `The sale ends in ${clock(until(product.ends_at))}.` : "");
+  if (step() === "choose" && $("hold")) {
+    $("obstacle").hidden = why === null;
+    setText($("obstacle"), why ?? "");
+    if (!state.busy) $("hold").disabled = why !== null;
+  }
+  if (purchase?.step === "hold") {
+    setCountdown(purchase.hold.expires_at, purchase.hold.expires_in * 1000);
+    if (until(purchase.hold.expires_at) < -300 && !state.busy) { lapsed(); showPanel(true); }
+  }
+  if (purchase?.step === "order") tickOrder(purchase.order);
+}
+
+function tickOrder(order) {
+  setCountdown(order.payment_due_at, Date.parse(order.payment_due_at) - Date.parse(order.created_at));
+  const late = $("late");
+  if (late?.dataset.far !== undefined && until(order.payment_due_at) < 90000 && !state.busy) showPanel();
+  // A payment may come from anywhere, and the deadline passes by itself.
+  if (Date.now() - asked > WAIT_MS && !document.hidden) { asked = Date.now(); refreshOrder(); }
+}
+
+// ---- begin ----
+
+function route() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("product");
+  $("shop").hidden = id !== null;
+  $("detail").hidden = id === null;
+  showBanner(null);
+  if (id !== null) return openProduct(encodeURIComponent(id));
+  state.stop?.();
+  state.stop = null;
+  state.product = null;
+  document.title = "Flash sale";
+  loadList();
+}
+
+async function begin() {
+  const parts = (await call("/assets/parts.json")).body ?? {};
+  state.hasProvider = parts.simulated_provider ?? false;
+  $("to-dashboard").hidden = !parts.dashboard;
+  $("more").addEventListener("click", loadMore);
+  addEventListener("hashchange", route);
+  setInterval(tick, 1000);
+  setInterval(() => { if (!$("shop").hidden && !document.hidden) loadList(); }, LIST_MS);
+  route();
+}
+
+begin();

@@ -179,7 +179,7 @@ async fn a_user_with_the_documented_rights_is_enough_for_a_shop_on_a_cluster() {
         assert_eq!(refused(server.port), Vec::<String>::new());
     }
     let (status, printed) = doctor(&[("REDIS__URL", &url), ("DURABILITY__PAYMENTS", "replicas:1")]);
-    assert_eq!((status, printed.matches("its user may run all").count()), (0, 2), "{printed}");
+    assert_eq!((status, printed.matches("its user may run all").count()), (0, 4), "primaries and replicas: {printed}");
     cluster.check_invariants();
 }
 
@@ -202,6 +202,12 @@ async fn users_with_the_documented_rights_are_enough_for_a_shop_with_sentinels()
     let (status, printed) = doctor(&[&[("REDIS__URL", &*url)][..], &settings].concat());
     assert_eq!(status, 0, "{printed}");
     assert!(printed.contains("all name") && printed.contains("its user may run all"), "{printed}");
+    // Users are not replicated, and nobody notices before a fail-over.
+    let primary = sentinels.primary();
+    let replica = sentinels.servers.iter().find(|server| server.port != primary).unwrap();
+    redis::cmd("ACL").arg("DELUSER").arg("flashsale").exec(&mut connect(replica.port)).unwrap();
+    let (status, printed) = doctor(&[&[("REDIS__URL", &*url)][..], &settings].concat());
+    assert!(status == 1 && printed.contains("users are not replicated"), "{printed}");
 }
 
 #[test]

@@ -1,0 +1,216 @@
+// The shop at /, in a real browser.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Browser, Service, close, eventually, looks, sleep } from "./ground.mjs";
+
+let browser, service;
+before(async () => { [browser, service] = [await Browser.start(), await Service.start()]; });
+after(async () => { await browser?.stop(); await service?.stop(); });
+
+const open = (id, options) => browser.page(service, `/#product=${id}`, options);
+
+async function hold(page, quantity = 1) {
+  await page.waitForSelector("#hold:not([disabled])");
+  await page.fill("#quantity", String(quantity));
+  await page.click("#hold");
+  await page.waitForSelector("#order");
+}
+
+async function order(page) {
+  await page.click("#order");
+  await page.waitForSelector("#pay");
+}
+
+async function ordered(id, quantity = 1, options = {}) {
+  const page = await open(id, options);
+  await hold(page, quantity);
+  await order(page);
+  return page;
+}
+
+const receipt = (page, words) => page.waitForFunction((words) => document.querySelector("#panel").textContent.includes(words), words);
+
+test("a buyer sees the list, holds, orders, pays and gets a receipt, with the keyboard alone", async () => {
+  const id = await service.offer("Keyboard", 10);
+  const page = await browser.page(service);
+  await page.waitForSelector(`a[href="#product=${id}"]`);
+  await looks(page, "list");
+  await page.focus(`a[href="#product=${id}"]`);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#hold:not([disabled])");
+  await looks(page, "product");
+  await page.focus("#quantity");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#order");
+  assert.deepEqual(await service.stock(id), [8, 2, 0, 0]);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Yours for now", "the focus goes with the buyer");
+  await looks(page, "hold");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#pay");
+  await looks(page, "pay");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await receipt(page, "Paid. It is yours.");
+  await looks(page, "receipt");
+  assert.deepEqual(await service.stock(id), [8, 0, 0, 2]);
+  await close(page);
+});
+
+test("a reload in the middle goes on where the buyer was", async () => {
+  const id = await service.offer("Reload", 5);
+  const page = await open(id);
+  await hold(page);
+  await page.reload();
+  await page.waitForSelector("#order");
+  await order(page);
+  await page.reload();
+  await page.waitForSelector("#pay");
+  assert.deepEqual(await service.stock(id), [4, 0, 1, 0], "one hold became one order");
+  await page.click("#cancel");
+  await receipt(page, "cancelled");
+  assert.deepEqual(await service.stock(id), [5, 0, 0, 0]);
+  await close(page);
+});
+
+test("on each bad day the buyer is shown what became of the money", async () => {
+  const id = await service.offer("Bad days", 50);
+  const declined = await ordered(id);
+  await declined.click("#declined");
+  await declined.waitForSelector(".log li");
+  assert.ok(await declined.isVisible("#pay"), "another try is possible");
+  await declined.click("#pay");
+  await receipt(declined, "Paid. It is yours.");
+  await close(declined);
+
+  const twice = await ordered(id);
+  await twice.click("#twice");
+  await receipt(twice, "Paid. It is yours.");
+  assert.match(await twice.textContent(".log"), /applied.*duplicate/);
+  await close(twice);
+
+  const more = await ordered(id);
+  await more.click("#much");
+  await receipt(more, "Paid. It is yours.");
+  await close(more);
+
+  const little = await ordered(id);
+  await little.click("#little");
+  await receipt(little, "a person of the shop looks at it");
+  const reviews = await service.ask("GET", "/api/admin/reviews");
+  assert.ok(reviews.body.data.some((review) => review.reason === "amount_mismatch"), JSON.stringify(reviews.body));
+  await looks(little, "in-review");
+  await close(little);
+  assert.deepEqual(await service.stock(id), [46, 0, 1, 3]);
+
+  // A sale may want the exact sum.
+  const exact = await ordered(await service.offer("Exact", 5, { payment_amount: "exact" }));
+  await exact.click("#much");
+  await receipt(exact, "a person of the shop looks at it");
+  await close(exact);
+});
+
+test("money that comes late pays where units are left, and must go back where they are gone", async () => {
+  for (const [name, units, words] of [["Late with units", 2, "Paid. It is yours."], ["Late without units", 1, "must send back"]]) {
+    const id = await service.offer(name, units, { hold_seconds: 5, payment_seconds: 3 });
+    const page = await ordered(id);
+    const taken = service.ask("GET", `/api/products/${id}`).then(async () => {
+      // Somebody takes the unit in the moment in which it is free.
+      if (units > 1) return;
+      await eventually("the unit is taken", async () =>
+        (await service.ask("POST", "/api/holds", { product_id: id, quantity: 1, ttl_seconds: 5 })).status === 201);
+    });
+    await page.click("#late");
+    await taken;
+    await receipt(page, words);
+    await close(page);
+  }
+});
+
+test("a hold counts down, lapses, and its unit is back on the page of another", async () => {
+  const id = await service.offer("Lapse", 1, { hold_seconds: 3 });
+  const [one, other] = [await open(id), await open(id)];
+  await other.waitForSelector("#hold:not([disabled])");
+  await hold(one);
+  assert.match(await one.textContent("#time"), /^0:0[1-3]$/);
+  await other.waitForSelector("#hold[disabled]");
+  assert.match(await other.textContent("#obstacle"), /The next one may return in 0:0[0-3]/);
+  await looks(other, "all-held");
+  await receipt(one, "The time of your hold is over");
+  await other.waitForSelector("#hold:not([disabled])");
+  assert.equal(await other.textContent("#left"), "1");
+  await Promise.all([close(one), close(other)]);
+});
+
+test("what is sold out, paused or not begun says so, and begins by itself", async () => {
+  const id = await service.offer("Sold out", 1);
+  const page = await open(id);
+  await hold(page);
+  await order(page);
+  await page.click("#pay");
+  await receipt(page, "Paid. It is yours.");
+  await page.click("#again");
+  await page.waitForSelector("#hold[disabled]");
+  assert.equal(await page.textContent("#obstacle"), "Sold out.");
+  await close(page);
+
+  const later = await service.offer("Later", 3, { starts_at: new Date(Date.now() + 4000).toISOString() });
+  const early = await open(later);
+  await early.waitForSelector("#hold[disabled]");
+  assert.match(await early.textContent("#obstacle"), /The sale begins in 0:0\d/);
+  await early.waitForSelector("#hold:not([disabled])");
+  await service.ask("PATCH", "/api/admin/sales/later", { paused: true });
+  await early.waitForFunction(() => document.querySelector("#obstacle").textContent.startsWith("The sale is paused"));
+  await close(early);
+});
+
+test("of 20 buyers at once in 20 browsers each unit goes to one", async () => {
+  const id = await service.offer("Crowd", 15);
+  const pages = await Promise.all(Array.from({ length: 20 }, () => open(id)));
+  await Promise.all(pages.map((page) => page.waitForSelector("#hold:not([disabled])")));
+  await Promise.all(pages.map((page) => page.click("#hold").catch(() => {})));
+  await Promise.all(pages.map((page) => page.waitForFunction(() => document.querySelector("#order, #panel [role=alert], #hold[disabled]"))));
+  await eventually("all units are held", async () => (await service.stock(id))[1] === 15);
+  const holders = await Promise.all(pages.map((page) => page.isVisible("#order")));
+  assert.equal(holders.filter(Boolean).length, 15);
+  await Promise.all(pages.map((page) => page.waitForFunction(() => document.querySelector("#left").textContent === "0")));
+  // A refusal is a 409, which a browser writes into its console.
+  for (const page of pages) page.faults = page.faults.filter((fault) => !fault.includes("409"));
+  await Promise.all(pages.map(close));
+});
+
+test("a service that is killed is missed, and found again with what the buyer holds", async () => {
+  const own = await Service.start();
+  try {
+    const id = await own.offer("Killed", 5);
+    const page = await browser.page(own, `/#product=${id}`, { mayFail: true });
+    await hold(page);
+    await own.kill();
+    await page.waitForSelector("#banner:not([hidden])");
+    await looks(page, "away");
+    await own.startAgain();
+    await page.waitForSelector("#banner[hidden]", { state: "attached" });
+    await order(page);
+    await page.click("#pay");
+    await receipt(page, "Paid. It is yours.");
+    assert.deepEqual(await own.stock(id), [4, 0, 0, 1]);
+    await close(page);
+  } finally {
+    await own.stop();
+  }
+});
+
+test("the page is small and soon there", async () => {
+  const page = await browser.page(service);
+  await page.waitForSelector(".card");
+  await sleep(300);
+  const bytes = await page.evaluate(() => performance.getEntriesByType("resource")
+    .concat(performance.getEntriesByType("navigation")).filter((entry) => !entry.name.includes("/api/"))
+    .reduce((sum, entry) => sum + entry.decodedBodySize, 0));
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  console.log(`storefront: ${bytes} bytes, first paint after ${Math.round(paint)} ms`);
+  assert.ok(bytes > 10_000 && bytes < 100_000, `${bytes} bytes`);
+  await close(page);
+});
