@@ -55,7 +55,7 @@ chaos-mutants: ## Plant mistakes in scripts and service, find each by chaos, and
 	@scripts/bootstrap --tests
 	CHAOS_MUTANTS=$(CHAOS_MUTANTS) cargo test --locked --test it -- --ignored --exact chaos::mutants::every_planted_bug_is_found --nocapture
 
-mutants: ## Plant some 300 mistakes in the scripts, one at a time, and name the test that sees each; MUTANTS=settle runs some
+mutants: ## Plant mistakes in the scripts, one at a time, and name the test that sees each: those that none is known to see; MUTANTS=settle runs some
 	@scripts/bootstrap --tests
 	FLASHSALE_MUTANTS=$(MUTANTS) cargo test --locked --test it -- --ignored --exact mutants::every_mutant_is_killed --nocapture
 

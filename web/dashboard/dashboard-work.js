@@ -88,6 +88,7 @@ function confirm({ title, body, action, bad, run, done, fallback }) {
   setText($("dialog-title"), title);
   $("dialog-body").replaceChildren(...body);
   setText(button, action);
+  setText($("dialog-cancel"), "Cancel");
   button.className = bad ? "main bad" : "main";
   button.disabled = false;
   problem.hidden = true;
@@ -106,6 +107,8 @@ function confirm({ title, body, action, bad, run, done, fallback }) {
     } else {
       setText(problem, problemOf(answer, true));
       problem.hidden = false;
+      if (button.disabled) setText($("dialog-cancel"), "Close");
+      (button.disabled ? $("dialog-cancel") : button).focus();
     }
   };
   dialog.showModal();
@@ -477,7 +480,7 @@ export function reviews(page) {
   function decide(review, action) {
     const note = el("textarea", { required: true, maxlength: "1000", rows: "3" });
     confirm({
-      title: `${action[0].toUpperCase()}${action.slice(1)} this money?`,
+      title: { accept: "Accept this money?", refund: "Refund this money?", dismiss: "Dismiss this review?" }[action],
       body: [el("p", {}, consequence(review, action)), field("Note: why you decide so", note, "It stays with the review.")],
       action: { accept: "Accept the money", refund: "Decide to refund", dismiss: "Dismiss the review" }[action],
       bad: action === "refund",
@@ -605,9 +608,9 @@ export function events(page) {
   function about(event) {
     const { order, review, product } = event;
     if (order) {
-      return [page.orderButton(order.id), ` ${order.total_amount === null ? "" : money(order.total_amount, order.currency)} `,
-        order.items.map((item) => `${count(item.quantity)} × #${item.product_id}`).join(", "),
-        order.customer_id ? `, ${order.customer_id}` : ""];
+      const items = order.items.map((item) => `${count(item.quantity)} × #${item.product_id}`).join(", ");
+      const sum = order.total_amount === null ? null : money(order.total_amount, order.currency);
+      return [page.orderButton(order.id), " ", [sum, items, order.customer_id].filter(Boolean).join(" · ")];
     }
     if (review) {
       return [`${reasonWords(review.reason)[0]}: ${amountOf(review)} `, review.order_id && page.orderButton(review.order_id),
@@ -754,7 +757,7 @@ export function orders(page) {
 
   function fillOrder(body, order) {
     const sum = (amount) => amount === null || amount === undefined ? null : money(amount, order.currency);
-    const row = (name, value) => value && [el("dt", {}, name), el("dd", {}, value)];
+    const row = (name, value) => value && el("div", {}, el("dt", {}, name), el("dd", {}, value));
     const facts = el("dl", { class: "facts" }, [
       row("Sale", order.sale), row("Created", when(order.created_at)),
       row("Payment due", order.payment_due_at && when(order.payment_due_at)),
@@ -763,7 +766,7 @@ export function orders(page) {
       row("Captured", sum(order.captured_amount)), row("Went back", sum(order.refunded_amount)), row("Net", sum(order.net_amount)),
       row("Paid by", order.payment_id), row("Hold", order.hold_id && el("code", {}, order.hold_id)),
       row("Metadata", order.metadata && JSON.stringify(order.metadata)),
-    ].filter(Boolean).flat());
+    ]);
     const reviewBox = el("div");
     body.replaceChildren(facts, itemTable(order), paymentTable(order), eventTable(order), reviewBox);
     showReviews(order, reviewBox);
