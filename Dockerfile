@@ -6,6 +6,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev &
 COPY Cargo.toml Cargo.lock ./
 COPY lua lua
 COPY src src
+# The pages are part of the program.
+COPY web web
 # A member of the workspace: cargo needs its manifest, but does not build it here.
 COPY loadtest/bench loadtest/bench
 RUN cargo build --locked --release

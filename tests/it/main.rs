@@ -36,6 +36,7 @@ mod lua;
 mod model;
 mod money;
 mod mutants;
+mod observe;
 mod payments_interrupted;
 mod reliability;
 mod rush;

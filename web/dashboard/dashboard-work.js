@@ -53,7 +53,7 @@ export function keyed(list, items, keyOf, make, update, fallback) {
     else list.insertBefore(element, place);
     update?.(element, item);
   }
-  if (lost && !$("dialog").open) fallback?.focus();
+  if (lost && !$("dialog").open) fallback?.focus({ preventScroll: true });
 }
 
 // ---------------------------------------------------------------------------------------------------------------- Problems
@@ -142,35 +142,39 @@ const unitsOf = (product) => Object.fromEntries(parts.map((part) => [part, produ
 /** The catalogue of all products, of which only those on the page are asked for again and again. */
 export function products(page) {
   const catalogMax = 20000;
-  let catalog = new Map(), whole = false, readAt = 0, dirty = true, at = 0, shown = [], reading = 0;
+  let catalog = new Map(), whole = false, readAt = 0, dirty = true, at = 0, shown = [], reading = 0, reads = false;
   const text = $("product-text"), sale = $("product-sale"), rows = $("product-rows"), title = $("products-title");
 
   /** Reads all pages, with pauses: names are searched here, for the API has no search. */
   async function readAll() {
-    const next = new Map(), session = page.session;
+    if (reads) return;
+    [reads, dirty] = [true, false];
+    const session = page.session, ended = await readPages(new Map(), session);
+    reads = false;
+    reading = 0;
+    if (session !== page.session) return;
+    if (ended) [catalog, whole, readAt] = [ended.next, ended.whole, Date.now()];
+    else dirty = true;
+    render();
+  }
+
+  /** Reads page after page, quickly as long as nobody sees anything. `null` where one cannot be had. */
+  async function readPages(next, session) {
     let cursor = "";
-    dirty = false;
     do {
       const query = cursor && `&cursor=${encodeURIComponent(cursor)}`;
       const answer = await page.ask(`/api/admin/products?archived=false&limit=100${query}`);
-      if (!answer.ok) {
-        if (!answer.left) say(problemOf(answer));
-        dirty = true;
-        reading = 0;
-        return;
-      }
-      if (session !== page.session) return;
+      if (!answer.ok || session !== page.session) return null;
       for (const product of answer.body.data) next.set(product.id, product);
       cursor = answer.body.next_cursor;
-      if (catalog.size < next.size) catalog = new Map(next);
-      reading = cursor ? next.size : 0;
-      if (next.size <= 100 || !cursor) render();
+      const first = !readAt && catalog.size < next.size;
+      if (first) catalog = new Map(next);
+      reading = cursor && first ? next.size : 0;
+      if (first && next.size <= 100) render();
       else note();
-      if (cursor) await pause(50);
+      if (cursor) await pause(first ? 50 : 400);
     } while (cursor && next.size < catalogMax);
-    reading = 0;
-    [catalog, whole, readAt] = [next, !cursor, Date.now()];
-    render();
+    return { next, whole: !cursor };
   }
 
   /** Takes what the log of events says about products, so that nobody reads all again. */
@@ -228,13 +232,16 @@ export function products(page) {
     if (list.children.length !== offered.length) list.replaceChildren(...offered.map((id) => el("option", { value: id })));
   }
 
-  /** The units of all products, where all of them are fresh. */
+  /** The units of all products, and since when they are known: `at` is absent where all of them are asked for again and again. */
   function total() {
-    if (!whole || catalog.size > perPage) return null;
+    if (!whole) return null;
     const units = { available: 0, held: 0, pending: 0, sold: 0 };
     for (const product of catalog.values()) for (const part of parts) units[part] += product[`${part}_stock`];
-    return units;
+    return { ...units, at: catalog.size > perPage ? readAt : undefined };
   }
+
+  /** How long a catalogue is good for: less long where nothing else knows the units of all products. */
+  const goodMs = () => !page.needsUnits() ? 600000 : catalog.size > 5000 ? 300000 : 60000;
 
   function makeRow() {
     const cell = (name, ...content) => el("td", { role: "cell", "data-label": name }, ...content);
@@ -329,9 +336,9 @@ export function products(page) {
 
   /** Asks for what is on the page, and for all where an event was missed. */
   async function refresh() {
-    if (dirty || Date.now() - readAt > 600000) await readAll();
+    if (dirty || Date.now() - readAt > goodMs()) readAll();
     const asked = catalog.size <= perPage ? [...catalog.values()] : shown;
-    if (!asked.length) return 3000;
+    if (!asked.length) return 500;
     const answer = await page.ask(`/api/admin/products?archived=false&limit=100&ids=${asked.map((product) => product.id).join(",")}`);
     if (answer.left) return 0;
     if (!answer.ok) {
@@ -358,7 +365,7 @@ export function products(page) {
   return {
     missed: () => { dirty = true; },
     tick: () => { for (const row of rows.children) showRelease(row); },
-    reset: () => { [catalog, whole, dirty, at] = [new Map(), false, true, 0]; rows.replaceChildren(); },
+    reset: () => { [catalog, whole, readAt, dirty, at] = [new Map(), false, 0, true, 0]; rows.replaceChildren(); },
   };
 }
 
@@ -516,20 +523,19 @@ const stepMs = 10000;
 
 /** The log of events, newest first. It also counts orders by what became of them, for the last 15 minutes. */
 export function events(page) {
-  const most = 200, behindMax = 3, list = $("event-list");
+  const most = 200, limit = 1000, behindMax = 4, list = $("event-list");
   let cursor = null, kept = [], paused = false, newer = 0, behind = 0, counts = new Map(), since = null;
 
   /** Finds a place to begin: as far back as few answers can say. */
   async function begin() {
-    for (const minutes of [1440, 60, 15, 2]) {
+    for (const minutes of [1440, 60, 10, 2]) {
       const from = Math.round(page.redisNow() - minutes * 60000);
-      const answer = await page.ask(`/api/admin/events?since=${from}&limit=500`);
+      const answer = await page.ask(`/api/admin/events?since=${from}&limit=${limit}`);
       if (!answer.ok) return answer;
-      if (answer.body.more) continue;
+      if (answer.body.more && minutes > 2) continue;
       since = from;
       return answer;
     }
-    return skip();
   }
 
   /** Leaves events out: more come than anybody reads. */
@@ -546,7 +552,7 @@ export function events(page) {
   async function refresh() {
     const wait = document.hidden || newestMatters() ? 0 : 20;
     const answer = cursor === null ? await begin() : behind >= behindMax ? await skip() : await page.ask(
-      `/api/admin/events?after=${encodeURIComponent(cursor)}&limit=500${wait ? `&wait=${wait}` : ""}`, { timeoutMs: 40000 });
+      `/api/admin/events?after=${encodeURIComponent(cursor)}&limit=${limit}${wait ? `&wait=${wait}` : ""}`, { timeoutMs: 40000 });
     if (answer.left) return 0;
     if (!answer.ok) return failed(answer);
     behind = answer.body.more ? behind + 1 : 0;
@@ -565,15 +571,13 @@ export function events(page) {
     return (answer.retrySeconds ?? 5) * 1000;
   }
 
-  function take(page_) {
-    for (const event of page_) {
-      if (!event.leftOut) countEvent(event);
-      if (!event.leftOut) page.heard(event);
+  function take(came) {
+    for (const event of came.filter((one) => !one.leftOut)) {
+      countEvent(event);
+      page.heard(event);
     }
-    if (page_.length) {
-      kept = [...page_.slice(-most).reverse(), ...kept].slice(0, most);
-      newer = paused ? newer + page_.length : 0;
-    }
+    if (came.length) kept = [...came.slice(-most).reverse(), ...kept].slice(0, most);
+    newer = paused ? newer + came.length : 0;
     render();
   }
 
@@ -597,10 +601,13 @@ export function events(page) {
 
   function makeRow(event) {
     const time = el("time", { datetime: event.at }, when(event.at));
-    if (event.leftOut) return el("li", { class: "event" }, time, el("p", { class: "quiet" }, "Events were left out: more came than can be read here."));
+    if (event.leftOut) {
+      return el("li", { class: "event" }, time, el("p", { class: "quiet" }, "Events were left out: more came than can be read here."));
+    }
     const who = [event.actor && `by ${event.actor}`, event.reason && `“${event.reason}”`].filter(Boolean).join(": ");
     return el("li", { class: "event", "data-kind": event.type.split(".")[0], "data-type": event.type }, time,
-      el("p", {}, el("b", {}, words(event.type)), " ", el("span", { class: "quiet" }, event.sale), who && el("span", { class: "who" }, ` ${who}`)),
+      el("p", {}, el("b", {}, words(event.type)), " ", el("span", { class: "quiet" }, event.sale),
+        who && el("span", { class: "who" }, ` ${who}`)),
       el("p", { class: "small" }, ...about(event)));
   }
 
@@ -620,7 +627,8 @@ export function events(page) {
   }
 
   function changes(change) {
-    const text = (value) => value === null || value === undefined ? "nothing" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    const text = (value) => value === null || value === undefined ? "nothing"
+      : typeof value === "object" ? JSON.stringify(value) : String(value);
     return Object.entries(change ?? {}).map(([name, { from, to }]) => `${words(name)} ${text(from)} → ${text(to)}`).join(", ");
   }
 
@@ -663,7 +671,8 @@ export function orders(page) {
       const answer = await page.ask(`/api/admin/payments/${encodeURIComponent(text)}`);
       if (!answer.ok) return answer;
       const { orders: named, reviews: about } = answer.body;
-      return { orders: named, reviews: about, said: `This payment names ${plural(named.length, "order")} and has ${plural(about.length, "review")}.` };
+      const said = `This payment names ${plural(named.length, "order")} and has ${plural(about.length, "review")}.`;
+      return { orders: named, reviews: about, said };
     },
     customer: async (text) => {
       query = `customer_id=${encodeURIComponent(text)}`;
@@ -794,7 +803,8 @@ export function orders(page) {
     const all = [...heard, ...order.shop_events].sort((a, b) => a.received_at.localeCompare(b.received_at));
     const left = order.events_left_out ? `, and ${plural(order.events_left_out, "later one")}` : "";
     return table(`Payment events${left}`, ["Event", "Came at", "Id", "Payment"], all.map((event) => [
-      words(event.type) + (event.repeats ? ", said nothing new" : ""), when(event.received_at), event.event_id, event.of ?? "the shop's own"]));
+      words(event.type) + (event.repeats ? ", said nothing new" : ""), when(event.received_at), event.event_id,
+      event.of ?? "the shop's own"]));
   }
 
   async function showReviews(order, box) {

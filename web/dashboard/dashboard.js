@@ -33,6 +33,8 @@ const page = {
     type: "button", class: "link", title: `Look for ${by} ${text}`, onclick: () => work.orders.open(text, by),
   }, short(text)),
   units: (units) => { seen.units = units; },
+  /** Whether metrics leave products out, so that only the list of all products knows their units. */
+  needsUnits: () => seen.metrics?.gauges.get('flashsale_left_out{what="products"}') === 1,
   reviews: (open) => { seen.reviews = open; showTiles(); },
 };
 
@@ -129,7 +131,9 @@ function signOut(sentence = "") {
   for (const part of Object.values(work)) part.reset();
   for (const plot of Object.values(plots)) plot.clear();
   [seen, rates, metricRates, heardGauges] = [nothingSeen(), new Rates({ keeps: true }), new Rates(), new Map()];
+  counted = null;
   setAway(null);
+  showTiles();
   showPage(false);
   signInProblem(sentence);
   $("token").focus();
@@ -156,11 +160,21 @@ async function learnRights() {
   const mine = page.session;
   page.mayChange = true;
   showRights();
-  const answer = await call("/api/admin/import?dry_run=true", { method: "POST", token: page.token });
+  const status = await dryRun();
   if (mine !== page.session) return;
-  page.mayChange = answer.status !== 403;
+  page.mayChange = status !== 403;
   showRights();
-  if (answer.status === 0 || answer.status === 503) setTimeout(() => { if (mine === page.session) learnRights(); }, 5000);
+  if (status === 0 || status === 503) setTimeout(() => { if (mine === page.session) learnRights(); }, 5000);
+}
+
+async function dryRun() {
+  const headers = { authorization: `Bearer ${page.token}`, "content-type": "text/csv" };
+  const request = { method: "POST", headers, body: "name,price,total_stock", signal: AbortSignal.timeout(8000) };
+  try {
+    return (await fetch("/api/admin/import?dry_run=true", request)).status;
+  } catch {
+    return 0;
+  }
 }
 
 function showRights() {
@@ -194,8 +208,8 @@ function setAway(why) {
 
 /** Why the answer to figures is none, or `null`. */
 function whyAway(answer) {
-  if (answer.ok) return answer.body.redis_ms === null ? "Redis does not answer" : null;
-  return answer.status === 0 ? "The service does not answer" : `The service refuses its figures (${answer.problem})`;
+  if (answer.ok) return answer.body.redis_ms === null ? "Redis has not answered" : null;
+  return answer.status === 0 ? "The service has not answered" : `The service has refused its figures (${answer.problem})`;
 }
 
 async function beat() {
@@ -225,7 +239,8 @@ function staleMs(of, ms) {
 }
 
 const perSecond = (rate) => rate >= 100 ? count(Math.round(rate)) : String(Math.round(rate * 10) / 10);
-const milliseconds = (ms) => ms === null || ms === undefined ? "–" : `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : count(Math.round(ms))} ms`;
+const milliseconds = (ms) => ms === null || ms === undefined ? "–"
+  : `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : count(Math.round(ms))} ms`;
 
 const plots = {
   holds: new Plot($("plot-holds"), [
@@ -428,11 +443,16 @@ function showStates() {
 
 // ---------------------------------------------------------------------------------------------------------------- Tiles and wall
 
-/** Units of all products: from the list of products where it is short, and else from metrics, which are up to five seconds old. */
+/**
+ * Units of all products: from the list of products where it is short; else from metrics, which are up to five seconds old; and where
+ * these leave products out, from the list as it was read last. `note` says what is not quite so.
+ */
 function unitsNow() {
-  if (seen.units) return { ...seen.units, whole: true };
-  const { units, gauges } = seen.metrics ?? {};
-  return units?.available === undefined ? null : { ...units, whole: gauges.get('flashsale_left_out{what="products"}') !== 1 };
+  const { units } = seen.metrics ?? {}, known = units?.available !== undefined;
+  if (seen.units && !seen.units.at) return seen.units;
+  if (known && !page.needsUnits()) return units;
+  if (seen.units) return { ...seen.units, note: `Units were read at ${when(new Date(seen.units.at).toISOString())}.` };
+  return known ? { ...units, note: "Not all products are counted." } : null;
 }
 
 function reviewsNow() {
@@ -458,7 +478,7 @@ function showTiles() {
   tile("refusals", rate("holds/refused"));
   tile("reviews", open === null ? "–" : count(open), open > 0);
   tile("oldest", open === 0 ? "none" : oldestMs === null ? "–" : age(oldestMs), oldestMs > 3600000);
-  const notes = [seen.at && `As of ${when(new Date(seen.at).toISOString())}.`, units && !units.whole && "Not all products are counted.",
+  const notes = [seen.at && `As of ${when(new Date(seen.at).toISOString())}.`, units?.note,
     rates.processes(Date.now()) > 1 && `${rates.processes(Date.now())} processes answer.`];
   setText($("as-of"), notes.filter(Boolean).join(" "));
   document.title = open > 0 ? `(${count(open)}) flashsale dashboard` : "flashsale dashboard";
@@ -467,7 +487,7 @@ function showTiles() {
 /** The state of the service: one word, and a colour that says no more than it. */
 function showState() {
   const status = seen.ready?.status, code = seen.ready?.code;
-  const [state, said] = away ? ["bad", away.why === "Redis does not answer" ? "Redis is away" : "away"]
+  const [state, said] = away ? ["bad", away.why === "Redis has not answered" ? "Redis is away" : "away"]
     : typeof status === "string" ? [status === "ready" ? "good" : "warn", [words(status), code && words(code)].filter(Boolean).join(": ")]
       : typeof status === "number" ? ["bad", code ? words(code) : "not ready"] : ["unknown", "connecting"];
   $("state").dataset.state = state;
