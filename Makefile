@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-browser test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,11 @@ run: ## Start the service with something to sell, and its own private Redis
 test: ## Run all tests, on private Redis servers that they start themselves
 	@scripts/bootstrap --tests
 	cargo test --locked --lib --test it
+
+test-browser: ## Drive the pages in a real Chromium; its pictures are in target/screenshots
+	@scripts/bootstrap --browser
+	cargo build --locked
+	node --test --test-concurrency=1 tests/browser/*.test.mjs
 
 test-topologies: ## Run all tests over one server, sentinels and a cluster, with each server of this machine; TOPOLOGY=cluster SERVER=program runs one
 	@scripts/bootstrap --tests

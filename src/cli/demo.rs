@@ -120,7 +120,7 @@ fn webhooks(settings: &Settings) -> String {
 fn pages(url: &str, settings: &Settings) -> String {
     let shop = if settings.pages.storefront { format!("  shop          {url}/\n") } else { String::new() };
     let dashboard = if settings.pages.dashboard {
-        format!("  dashboard     {url}/dashboard, with the admin token\n")
+        format!("  dashboard     {url}/dashboard, with the token below\n")
     } else {
         String::new()
     };

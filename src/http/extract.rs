@@ -45,12 +45,15 @@ pub(super) fn context(request: &HttpRequest) -> Data<HttpContext> {
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY);
     let Some(first) = given.next() else { return Ok(None) };
-    let key = first.to_str().ok().and_then(IdempotencyKey::parse).filter(|_| given.next().is_none());
+    // One quote alone is a slip, and would make it another key.
+    let is_whole = |text: &&str| text.starts_with('"') == text.ends_with('"') && *text != "\"";
+    let text = first.to_str().ok().filter(is_whole);
+    let key = text.and_then(IdempotencyKey::parse).filter(|_| given.next().is_none());
     key.map(Some).ok_or_else(|| {
         Problem::of_fields(&[FieldError {
             pointer: String::new(),
             code: "invalid_idempotency_key",
-            detail: "the header Idempotency-Key must be given once, with 1 to 255 visible ASCII characters".into(),
+            detail: "the header Idempotency-Key must be given once, with 1 to 255 visible ASCII characters, bare or between two quotes".into(),
         }])
     })
 }

@@ -58,6 +58,8 @@ const DASHBOARD: &[Asset] = assets! {
     "/dashboard" "text/html; charset=utf-8" "dashboard/index.html"
     "/assets/dashboard.css" "text/css; charset=utf-8" "dashboard/dashboard.css"
     "/assets/dashboard.js" "text/javascript; charset=utf-8" "dashboard/dashboard.js"
+    "/assets/dashboard-figures.js" "text/javascript; charset=utf-8" "dashboard/dashboard-figures.js"
+    "/assets/dashboard-work.js" "text/javascript; charset=utf-8" "dashboard/dashboard-work.js"
     "/assets/uplot.css" "text/css; charset=utf-8" "vendor/uPlot.min.css"
     "/assets/uplot.js" "text/javascript; charset=utf-8" "vendor/uPlot.iife.min.js"
 };

@@ -1,7 +1,7 @@
 //! The table of routes.
 
 use actix_web::{
-    FromRequest, Handler, HttpResponse, Resource, Responder, Route, http,
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, http,
     middleware::{Condition, from_fn},
     web::{self, ServiceConfig},
 };
@@ -187,6 +187,11 @@ fn at<const N: usize>(path: &str, methods: [Method; N]) -> Resource {
     routes.fold(web::resource(path).default_service(web::to(other)), Resource::route)
 }
 
-async fn not_found() -> Result<HttpResponse, Problem> {
+/// `OPTIONS *` asks about the service as a whole.
+async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if request.method() == http::Method::OPTIONS && request.path() == "*" {
+        let allow = (http::header::ALLOW, "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
+        return Ok(HttpResponse::NoContent().insert_header(allow).finish());
+    }
     Err(Problem::new(Code::NotFound, "there is nothing at this path"))
 }

@@ -177,7 +177,10 @@ impl Spreads {
                 Ok(units) => missing = missing.saturating_sub(units),
                 // Another shard may have enough.
                 Err(_) if self.is_unsure(from) => self.finish_later(shards, product),
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    self.finish_later(shards, product);
+                    return Err(failure);
+                }
             }
         }
         if missing > 0 && shards.iter().any(|shard| self.is_unsure(shard)) {

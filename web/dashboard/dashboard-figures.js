@@ -232,7 +232,8 @@ export class Plot {
 
   #makeChart() {
     const font = "12px system-ui, sans-serif";
-    const axis = { stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false }, font };
+    const grid = { stroke: () => colour("line"), width: 1 };
+    const axis = { stroke: () => colour("quiet"), grid, ticks: { show: false }, font };
     const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
     const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     const minute = (seconds) => time.format(seconds * 1000).replace(/:00$/, "");

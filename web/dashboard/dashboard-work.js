@@ -56,13 +56,14 @@ export function keyed(list, items, keyOf, make, update, fallback) {
   if (lost && !$("dialog").open) fallback?.focus({ preventScroll: true });
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Problems
+// ---------------------------------------------------------------------------------------------------- Problems
 
 const explained = {
   review_resolved: ({ action, actor, note, resolved_at: at }) =>
     `It was resolved before, at ${when(at)}${actor ? ` by ${actor}` : ""}: ${action ?? "a later event settled it"}`
     + `${note ? `, with the note “${note}”` : ""}. That stays.`,
-  units_gone: () => "The units of this order came back and are somebody else's now. Refund the money, or restock and accept then.",
+  units_gone: () => "The units of this order came back and are somebody else's now."
+    + " Refund the money, or restock and accept then.",
   payment_not_acceptable: () => "This money cannot pay the order: other money pays it, it went back, or the order has no items."
     + " Refund it, or dismiss the review.",
   below_promised: ({ floor }) => `${count(floor)} units are held, pending or sold, so there must be at least as many.`,
@@ -78,13 +79,16 @@ export function problemOf(answer, changes = false) {
   return changes && (answer.status === 0 || answer.code === "store_timeout") ? `${text}. ${unknownOutcome}` : text;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Dialog
+// ---------------------------------------------------------------------------------------------------- Dialog
 
 const settled = new Set(["review_resolved", "payment_not_acceptable", "forbidden", "review_not_found"]);
 
+/** Counts dialogs, so that a late answer to one that was cancelled leaves another one alone. */
+let dialogs = 0;
+
 /** Asks before something changes. `run` makes the call; the dialog stays open and says why where it is refused. */
 function confirm({ title, body, action, bad, run, done, fallback }) {
-  const dialog = $("dialog"), form = dialog.querySelector("form"), button = $("dialog-do"), problem = $("dialog-problem");
+  const dialog = $("dialog"), button = $("dialog-do"), problem = $("dialog-problem"), mine = ++dialogs;
   setText($("dialog-title"), title);
   $("dialog-body").replaceChildren(...body);
   setText(button, action);
@@ -94,34 +98,36 @@ function confirm({ title, body, action, bad, run, done, fallback }) {
   problem.hidden = true;
   $("dialog-cancel").onclick = () => dialog.close();
   dialog.onclose = () => { if (!document.activeElement || document.activeElement === document.body) fallback.focus(); };
-  form.onsubmit = async (event) => {
+  dialog.querySelector("form").onsubmit = async (event) => {
     event.preventDefault();
     button.disabled = true;
     problem.hidden = true;
-    const answer = await run();
-    if (answer.left) return dialog.close();
-    button.disabled = settled.has(answer.code);
-    if (answer.ok) {
-      dialog.close();
-      done(answer);
-    } else {
-      setText(problem, problemOf(answer, true));
-      problem.hidden = false;
-      if (button.disabled) setText($("dialog-cancel"), "Close");
-      (button.disabled ? $("dialog-cancel") : button).focus();
-    }
+    const answer = await run(), here = mine === dialogs && dialog.open;
+    if (here && (answer.ok || answer.left)) dialog.close();
+    if (answer.ok) done(answer);
+    else if (here && !answer.left) refuse(answer);
   };
   dialog.showModal();
+}
+
+/** Says why, and offers another try where that makes sense. */
+function refuse(answer) {
+  const button = $("dialog-do"), problem = $("dialog-problem");
+  button.disabled = settled.has(answer.code);
+  setText(problem, problemOf(answer, true));
+  problem.hidden = false;
+  if (button.disabled) setText($("dialog-cancel"), "Close");
+  (button.disabled ? $("dialog-cancel") : button).focus();
 }
 
 const field = (label, input, help) => el("label", {}, label, input, help && el("span", { class: "quiet small" }, help));
 
 /** An input for the reason of a change, which the API takes up to 200 bytes of. */
-const reasonInput = () => el("input", { maxlength: "100", autocomplete: "off" });
+const reasonInput = () => el("input", { maxlength: "200", autocomplete: "off" });
 const reasonField = (input) => field("Reason, for the log of events (optional)", input);
 const reasonOf = (input) => (input.value.trim() ? { reason: input.value.trim() } : {});
 
-// ---------------------------------------------------------------------------------------------------------------- Products
+// ---------------------------------------------------------------------------------------------------- Products
 
 const parts = ["available", "held", "pending", "sold"];
 
@@ -137,138 +143,211 @@ export function fillBar(bar, units) {
   if (bar.getAttribute("aria-label") !== sentence) bar.setAttribute("aria-label", sentence);
 }
 
-const unitsOf = (product) => Object.fromEntries(parts.map((part) => [part, product[`${part}_stock`]]));
+/** Adds up the units of products. */
+function unitsOf(products) {
+  const units = { available: 0, held: 0, pending: 0, sold: 0 };
+  for (const product of products) for (const part of parts) units[part] += product[`${part}_stock`];
+  return units;
+}
+
+const catalogMax = 20000;
 
 /** The catalogue of all products, of which only those on the page are asked for again and again. */
-export function products(page) {
-  const catalogMax = 20000;
-  let catalog = new Map(), whole = false, readAt = 0, dirty = true, at = 0, shown = [], reading = 0, reads = false;
-  const text = $("product-text"), sale = $("product-sale"), rows = $("product-rows"), title = $("products-title");
+export class Products {
+  #page;
+  #fresh;
+  #catalog = new Map();
+  /** The catalogue that is being read. */
+  #next = null;
+  #whole = false;
+  #readAt = 0;
+  #dirty = true;
+  #first = 0;
+  #shown = [];
+
+  constructor(page) {
+    this.#page = page;
+    this.#fresh = page.repeat(() => this.#refresh(), 2000);
+    page.onEvent((event) => this.#heard(event));
+    this.#listen();
+  }
+
+  /** Reads all again: an event was missed. */
+  missed() { this.#dirty = true; }
+
+  tick() { for (const row of $("product-rows").children) this.#showRelease(row); }
+
+  reset() {
+    [this.#catalog, this.#next, this.#whole, this.#readAt, this.#dirty, this.#first] = [new Map(), null, false, 0, true, 0];
+    $("product-rows").replaceChildren();
+  }
+
+  #listen() {
+    const changed = () => { this.#first = 0; this.#render(); this.#fresh.soon(); };
+    let typed = null;
+    for (const input of [$("product-text"), $("product-sale")]) {
+      input.oninput = () => { clearTimeout(typed); typed = setTimeout(changed, 200); };
+    }
+    $("product-filter").onsubmit = (event) => { event.preventDefault(); changed(); };
+    for (const button of $("product-pages").querySelectorAll("button")) {
+      button.onclick = () => {
+        this.#first = Math.max(0, this.#first + perPage * Number(button.dataset.by));
+        this.#render();
+        this.#fresh.soon();
+      };
+    }
+  }
+
+  /** Asks for what is on the page, and for all where an event was missed. */
+  async #refresh() {
+    if (this.#dirty || Date.now() - this.#readAt > this.#goodMs()) this.#readAll();
+    const asked = this.#catalog.size <= perPage ? [...this.#catalog.values()] : this.#shown;
+    if (!asked.length) return 500;
+    const ids = asked.map((product) => product.id);
+    const answer = await this.#page.ask(`/api/admin/products?archived=false&limit=100&ids=${ids.join(",")}`);
+    if (answer.left) return 0;
+    if (!answer.ok) {
+      this.#say(problemOf(answer));
+      return (answer.retrySeconds ?? 5) * 1000;
+    }
+    const alive = new Set(answer.body.data.map((product) => product.id));
+    for (const id of ids) if (!alive.has(id)) this.#catalog.delete(id);
+    for (const product of answer.body.data) this.#put(product);
+    this.#render();
+    // Each sale is a call of its own in Redis.
+    return new Set(asked.map((product) => product.sale)).size > 10 ? 5000 : 2000;
+  }
+
+  /** How long a catalogue is good for: less long where nothing else knows the units of all products. */
+  #goodMs() {
+    if (!this.#page.needsUnits()) return 600000;
+    return this.#catalog.size > 5000 ? 300000 : 60000;
+  }
 
   /** Reads all pages, with pauses: names are searched here, for the API has no search. */
-  async function readAll() {
-    if (reads) return;
-    [reads, dirty] = [true, false];
-    const session = page.session, ended = await readPages(new Map(), session);
-    reads = false;
-    reading = 0;
-    if (session !== page.session) return;
-    if (ended) [catalog, whole, readAt] = [ended.next, ended.whole, Date.now()];
-    else dirty = true;
-    render();
+  async #readAll() {
+    if (this.#next) return;
+    const next = this.#next = new Map();
+    this.#dirty = false;
+    const end = await this.#readPages(next);
+    if (next !== this.#next) return; // another session
+    this.#next = null;
+    if (end) [this.#catalog, this.#whole, this.#readAt] = [next, end.whole, Date.now()];
+    else this.#dirty = true;
+    this.#render();
   }
 
   /** Reads page after page, quickly as long as nobody sees anything. `null` where one cannot be had. */
-  async function readPages(next, session) {
+  async #readPages(next) {
     let cursor = "";
     do {
       const query = cursor && `&cursor=${encodeURIComponent(cursor)}`;
-      const answer = await page.ask(`/api/admin/products?archived=false&limit=100${query}`);
-      if (!answer.ok || session !== page.session) return null;
+      const answer = await this.#page.ask(`/api/admin/products?archived=false&limit=100${query}`);
+      if (!answer.ok || next !== this.#next) return null;
       for (const product of answer.body.data) next.set(product.id, product);
       cursor = answer.body.next_cursor;
-      const first = !readAt && catalog.size < next.size;
-      if (first) catalog = new Map(next);
-      reading = cursor && first ? next.size : 0;
-      if (first && next.size <= 100) render();
-      else note();
-      if (cursor) await pause(first ? 50 : 400);
+      const early = !this.#readAt && this.#catalog.size < next.size;
+      if (early) this.#catalog = new Map(next);
+      if (early && next.size <= 100) this.#render();
+      else this.#note();
+      if (cursor) await pause(early ? 50 : 400);
     } while (cursor && next.size < catalogMax);
-    return { next, whole: !cursor };
+    return { whole: !cursor };
+  }
+
+  #put(product) {
+    this.#catalog.set(product.id, product);
+    if (this.#next?.has(product.id)) this.#next.set(product.id, product);
   }
 
   /** Takes what the log of events says about products, so that nobody reads all again. */
-  function heard(event) {
-    const product = event.product;
-    if (!product || !event.type.startsWith("product.") || Date.parse(event.at) < page.startedAt) return;
-    if (event.type === "product.deleted" || product.archived) catalog.delete(product.id);
-    else if (whole || catalog.has(product.id)) catalog.set(product.id, product);
-    later();
+  #heard({ type, at, product }) {
+    if (!product || !type.startsWith("product.") || Date.parse(at) < this.#page.startedAt) return;
+    for (const catalog of [this.#catalog, this.#next]) {
+      if (type === "product.deleted" || product.archived) catalog?.delete(product.id);
+      else catalog?.set(product.id, product);
+    }
+    this.#renderSoon();
   }
 
-  let planned = null;
-  function later() {
-    planned ??= setTimeout(() => { planned = null; render(); }, 500);
+  #planned = null;
+  #renderSoon() {
+    this.#planned ??= setTimeout(() => { this.#planned = null; this.#render(); }, 500);
   }
 
-  function matching() {
-    const wanted = text.value.trim().toLowerCase(), inSale = sale.value.trim().toLowerCase();
-    return [...catalog.values()].sort((a, b) => a.id - b.id).filter((product) =>
-      (!inSale || product.sale === inSale || (!page.sales.has(inSale) && product.sale.includes(inSale)))
-      && (!wanted || String(product.id) === wanted || product.name.toLowerCase().includes(wanted)
-        || product.sku?.toLowerCase().includes(wanted)));
+  #matching() {
+    const wanted = $("product-text").value.trim().toLowerCase(), sale = $("product-sale").value.trim().toLowerCase();
+    const fits = (product) => String(product.id) === wanted || product.name.toLowerCase().includes(wanted)
+      || product.sku?.toLowerCase().includes(wanted);
+    const inSale = (product) => product.sale === sale || (!this.#page.sales.has(sale) && product.sale.includes(sale));
+    return [...this.#catalog.values()].filter((product) => (!sale || inSale(product)) && (!wanted || fits(product)))
+      .sort((a, b) => a.id - b.id);
   }
 
-  function render() {
-    const found = matching();
-    at = Math.min(at, Math.max(0, Math.floor((found.length - 1) / perPage) * perPage));
-    shown = found.slice(at, at + perPage);
-    keyed(rows, shown, (product) => String(product.id), makeRow, updateRow, title);
-    const [back, range, forth] = $("product-pages").children;
-    $("product-pages").hidden = found.length <= perPage;
-    setText(range, `${count(Math.min(at + 1, found.length))} to ${count(at + shown.length)} of ${count(found.length)}`);
-    back.disabled = at === 0;
-    forth.disabled = at + perPage >= found.length;
-    note(found.length);
-    offerSales();
-    page.units(total());
+  #render() {
+    const found = this.#matching(), title = $("products-title");
+    this.#first = Math.min(this.#first, Math.max(0, Math.floor((found.length - 1) / perPage) * perPage));
+    this.#shown = found.slice(this.#first, this.#first + perPage);
+    const make = () => this.#makeRow(), update = (row, product) => this.#updateRow(row, product);
+    keyed($("product-rows"), this.#shown, (product) => String(product.id), make, update, title);
+    this.#showPages(found.length);
+    this.#note(found.length);
+    this.#offerSales();
+    // `at` is absent where all of them are asked for again and again.
+    const at = this.#catalog.size > perPage ? this.#readAt : undefined;
+    this.#page.units(this.#whole ? { ...unitsOf(this.#catalog.values()), at } : null);
   }
 
-  function note(found = null) {
-    if (reading) return say(`Reading products: ${count(reading)} …`);
-    const filtered = text.value.trim() || sale.value.trim();
+  #showPages(found) {
+    const [back, range, forth] = $("product-pages").children, first = this.#first;
+    $("product-pages").hidden = found <= perPage;
+    setText(range, `${count(Math.min(first + 1, found))} to ${count(first + this.#shown.length)} of ${count(found)}`);
+    back.disabled = first === 0;
+    forth.disabled = first + perPage >= found;
+  }
+
+  #note(found = null) {
+    const filtered = $("product-text").value.trim() || $("product-sale").value.trim();
+    if (!this.#readAt && this.#next) return this.#say(`Reading products: ${count(this.#next.size)} …`);
     if (found === null) return;
-    const all = whole ? "" : `, of the first ${count(catalog.size)}`;
-    say(!catalog.size ? "There are no products." : filtered ? `${count(found)} found${all}` : `${plural(found, "product")}${all}`);
+    const all = this.#whole ? "" : `, of the first ${count(this.#catalog.size)}`;
+    if (!this.#catalog.size) this.#say("There are no products.");
+    else this.#say(filtered ? `${count(found)} found${all}` : `${plural(found, "product")}${all}`);
   }
 
-  const say = (sentence) => setText($("product-note"), sentence);
+  #say(sentence) { setText($("product-note"), sentence); }
 
-  function offerSales() {
+  #offerSales() {
     const sales = new Set();
-    for (const product of catalog.values()) sales.add(product.sale);
-    page.sales = sales;
+    for (const product of this.#catalog.values()) sales.add(product.sale);
+    this.#page.sales = sales;
     const list = $("sale-names"), offered = [...sales].slice(0, 300);
     if (list.children.length !== offered.length) list.replaceChildren(...offered.map((id) => el("option", { value: id })));
   }
 
-  /** The units of all products, and since when they are known: `at` is absent where all of them are asked for again and again. */
-  function total() {
-    if (!whole) return null;
-    const units = { available: 0, held: 0, pending: 0, sold: 0 };
-    for (const product of catalog.values()) for (const part of parts) units[part] += product[`${part}_stock`];
-    return { ...units, at: catalog.size > perPage ? readAt : undefined };
-  }
-
-  /** How long a catalogue is good for: less long where nothing else knows the units of all products. */
-  const goodMs = () => !page.needsUnits() ? 600000 : catalog.size > 5000 ? 300000 : 60000;
-
-  function makeRow() {
+  #makeRow() {
     const cell = (name, ...content) => el("td", { role: "cell", "data-label": name }, ...content);
-    const name = el("b"), about = el("span", { class: "quiet small" });
-    const saleName = el("span"), status = el("span", { class: "chip" });
-    const bar = el("div", { class: "bar", role: "img" });
-    const numbers = parts.map((part) => el("span", { class: part }, el("b"), ` ${part}`));
-    const price = el("span"), release = el("span");
-    const restock = el("button", { class: "small", type: "button" }, "Restock");
-    const toggle = el("button", { class: "small", type: "button" });
+    const is = {
+      name: el("b"), about: el("span", { class: "quiet small" }), sale: el("span"), status: el("span", { class: "chip" }),
+      bar: el("div", { class: "bar", role: "img" }), price: el("span"), release: el("span"),
+      numbers: parts.map((part) => el("span", { class: part }, el("b"), ` ${part}`)),
+      restock: el("button", { class: "small", type: "button", onclick: () => this.#askRestock(row.product) }, "Restock"),
+      toggle: el("button", { class: "small", type: "button", onclick: () => this.#askPause(row.product) }),
+    };
     const row = el("tr", { role: "row" },
-      el("th", { scope: "row", role: "rowheader" }, name, about), cell("Sale", saleName, status), cell("Price", price),
-      cell("Units", bar, el("p", { class: "numbers", "aria-hidden": "true" }, numbers)), cell("Next release", release),
-      cell("", el("div", { class: "buttons", "data-changes": true }, restock, toggle)));
-    row.parts = { name, about, saleName, status, bar, numbers, price, release, restock, toggle };
-    restock.onclick = () => askRestock(row.product);
-    toggle.onclick = () => askPause(row.product);
+      el("th", { scope: "row", role: "rowheader" }, is.name, is.about), cell("Sale", is.sale, is.status), cell("Price", is.price),
+      cell("Units", is.bar, el("p", { class: "numbers", "aria-hidden": "true" }, is.numbers)), cell("Next release", is.release),
+      cell("", el("div", { class: "buttons", "data-changes": true }, is.restock, is.toggle)));
+    row.parts = is;
     return row;
   }
 
-  function updateRow(row, product) {
-    const is = row.parts, units = unitsOf(product);
+  #updateRow(row, product) {
+    const is = row.parts, units = unitsOf([product]), visibility = product.visibility === "public" ? null : product.visibility;
     row.product = product;
     setText(is.name, product.name);
-    setText(is.about, [`#${product.id}`, product.sku, product.group, product.visibility === "public" ? null : product.visibility]
-      .filter(Boolean).join(" · "));
-    setText(is.saleName, product.sale);
+    setText(is.about, [`#${product.id}`, product.sku, product.group, visibility].filter(Boolean).join(" · "));
+    setText(is.sale, product.sale);
     setText(is.status, product.status);
     is.status.dataset.status = product.status;
     setText(is.price, money(product.price, product.currency));
@@ -278,19 +357,19 @@ export function products(page) {
     is.toggle.hidden = product.status === "ended";
     is.restock.setAttribute("aria-label", `Restock ${product.name}`);
     is.toggle.setAttribute("aria-label", `${is.toggle.textContent} sale ${product.sale}`);
-    showRelease(row);
+    this.#showRelease(row);
   }
 
-  function showRelease(row) {
-    const left = row.product.next_release_at ? Date.parse(row.product.next_release_at) - page.redisNow() : null;
-    setText(row.parts.release, left === null ? "–" : left > 0 ? `in ${age(left)}` : "now");
+  #showRelease({ product, parts: { release } }) {
+    const left = product.next_release_at ? Date.parse(product.next_release_at) - this.#page.redisNow() : null;
+    setText(release, left === null ? "–" : left > 0 ? `in ${age(left)}` : "now");
   }
 
-  function askRestock(product) {
+  #askRestock(product) {
     const delta = el("input", { type: "number", required: true, step: "1", autocomplete: "off", inputmode: "numeric" });
-    const reason = reasonInput(), keys = new Map(), outcome = el("p", {});
+    const reason = reasonInput(), keys = new Map(), outcome = el("p");
     delta.oninput = () => {
-      const now = rows.querySelector(`[data-key="${product.id}"]`)?.product ?? product, by = Number(delta.value);
+      const now = this.#catalog.get(product.id) ?? product, by = Number(delta.value);
       setText(outcome, !delta.value || !Number.isInteger(by) ? "" : `${count(now.total_stock)} units in total become `
         + `${count(now.total_stock + by)}, and ${count(now.available_stock + by)} of them are available.`);
     };
@@ -298,83 +377,52 @@ export function products(page) {
       title: `Restock ${product.name}?`,
       body: [field("Units to add", delta, "A minus takes units away that are available."), outcome, reasonField(reason)],
       action: "Restock",
-      run: () => {
-        const body = { delta: Number(delta.value), ...reasonOf(reason) }, same = JSON.stringify(body);
-        // One key for one wish: after an answer that got lost the same wish counts once, and another one is another wish.
-        if (!keys.has(same)) keys.set(same, randomKey());
-        const headers = { "idempotency-key": keys.get(same) };
-        return page.ask(`/api/admin/products/${product.id}/restock`, { method: "POST", body, headers });
-      },
+      run: () => this.#restock(product, { delta: Number(delta.value), ...reasonOf(reason) }, keys),
       done: ({ body }) => {
-        if (body) catalog.set(body.id, body);
-        render();
-        page.say(`${product.name} was restocked: ${count(body?.total_stock)} units in total.`);
+        this.#put(body);
+        this.#render();
+        this.#page.say(`${product.name} was restocked: ${count(body.total_stock)} units in total.`);
       },
-      fallback: title,
+      fallback: $("products-title"),
     });
   }
 
-  function askPause(product) {
-    const resume = product.status === "paused", reason = reasonInput();
-    const others = [...catalog.values()].filter((other) => other.sale === product.sale).length - 1;
-    const which = others > 0 ? `${product.name} and the ${count(others)} other products of this sale` : product.name;
+  /** Restocks with one key for one wish: after an answer that got lost it counts once, and another wish is another one. */
+  #restock(product, body, keys) {
+    const wish = JSON.stringify(body);
+    if (!keys.has(wish)) keys.set(wish, randomKey());
+    const headers = { "idempotency-key": keys.get(wish) };
+    return this.#page.ask(`/api/admin/products/${product.id}/restock`, { method: "POST", body, headers });
+  }
+
+  #askPause({ name, sale, status }) {
+    const resume = status === "paused", reason = reasonInput();
+    const others = [...this.#catalog.values()].filter((other) => other.sale === sale).length - 1;
+    const which = others > 0 ? `${name} and ${plural(others, "other product")} of this sale` : name;
     const happens = resume ? `${which} can be held again at once, within the window of the sale.`
       : `Nobody can hold ${which} until somebody resumes the sale. What is held can still be ordered, paid and released.`;
+    const path = `/api/admin/sales/${encodeURIComponent(sale)}`;
     confirm({
-      title: `${resume ? "Resume" : "Pause"} sale ${product.sale}?`,
+      title: `${resume ? "Resume" : "Pause"} sale ${sale}?`,
       body: [el("p", {}, happens), reasonField(reason)],
       action: resume ? "Resume the sale" : "Pause the sale",
-      run: () => page.ask(`/api/admin/sales/${encodeURIComponent(product.sale)}`,
-        { method: "PATCH", body: { paused: !resume, ...reasonOf(reason) } }),
+      run: () => this.#page.ask(path, { method: "PATCH", body: { paused: !resume, ...reasonOf(reason) } }),
       done: () => {
-        page.say(`Sale ${product.sale} was ${resume ? "resumed" : "paused"}.`);
-        fresh.soon();
+        this.#page.say(`Sale ${sale} was ${resume ? "resumed" : "paused"}.`);
+        this.#fresh.soon();
       },
-      fallback: title,
+      fallback: $("products-title"),
     });
   }
-
-  /** Asks for what is on the page, and for all where an event was missed. */
-  async function refresh() {
-    if (dirty || Date.now() - readAt > goodMs()) readAll();
-    const asked = catalog.size <= perPage ? [...catalog.values()] : shown;
-    if (!asked.length) return 500;
-    const answer = await page.ask(`/api/admin/products?archived=false&limit=100&ids=${asked.map((product) => product.id).join(",")}`);
-    if (answer.left) return 0;
-    if (!answer.ok) {
-      say(problemOf(answer));
-      return (answer.retrySeconds ?? 5) * 1000;
-    }
-    const alive = new Set(answer.body.data.map((product) => product.id));
-    for (const product of asked) if (!alive.has(product.id)) catalog.delete(product.id);
-    for (const product of answer.body.data) catalog.set(product.id, product);
-    render();
-    // Each sale is a call of its own in Redis.
-    return new Set(asked.map((product) => product.sale)).size > 10 ? 5000 : 2000;
-  }
-
-  const fresh = page.repeat(refresh, 2000);
-  const filterChanged = () => { at = 0; render(); fresh.soon(); };
-  let typed = null;
-  for (const input of [text, sale]) input.oninput = () => { clearTimeout(typed); typed = setTimeout(filterChanged, 200); };
-  $("product-filter").onsubmit = (event) => { event.preventDefault(); filterChanged(); };
-  for (const button of $("product-pages").querySelectorAll("button")) {
-    button.onclick = () => { at = Math.max(0, at + perPage * Number(button.dataset.by)); render(); fresh.soon(); };
-  }
-  page.onEvent(heard);
-  return {
-    missed: () => { dirty = true; },
-    tick: () => { for (const row of rows.children) showRelease(row); },
-    reset: () => { [catalog, whole, readAt, dirty, at] = [new Map(), false, 0, true, 0]; rows.replaceChildren(); },
-  };
 }
 
 /** A key that nobody else has. `randomUUID` is missing where a page came without TLS. */
 function randomKey() {
-  return `dashboard-${[...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `dashboard-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Reviews
+// ---------------------------------------------------------------------------------------------------- Reviews
 
 /** What happened, what to do, and whether this money can pay the order, as `flashsale review show` has it. */
 const reasons = {
@@ -403,88 +451,117 @@ const reasons = {
 };
 const unknownReason = ["This page does not know this reason", "Read about it in the documents of the service.", true];
 const reasonWords = (reason) => reasons[reason] ?? unknownReason;
+const capital = (word) => `${word[0].toUpperCase()}${word.slice(1)}`;
 
-const amountOf = (review) => review.amount !== null ? money(review.amount, review.currency)
-  : review.stated_amount ? `“${review.stated_amount}”, which nobody could read` : "an amount that no event says";
+function amountOf({ amount, currency, stated_amount: stated }) {
+  if (amount !== null) return money(amount, currency);
+  return stated ? `“${stated}”, which nobody could read` : "an amount that no event says";
+}
 
 /** What a decision does, in words. */
 function consequence(review, action) {
-  const order = review.order_id ? `order ${review.order_id}` : "no order of this service";
+  const order = review.order_id ? `order ${review.order_id}` : null, sum = amountOf(review);
   if (action === "accept") {
-    return `This money, ${amountOf(review)}, pays ${order}${review.expected_amount ? `, which costs `
-      + money(review.expected_amount, review.expected_currency) : ""}. It becomes paid and its units are sold, when they are there.`;
+    const costs = review.expected_amount ? `, which costs ${money(review.expected_amount, review.expected_currency)}` : "";
+    return `This money, ${sum}, pays ${order}${costs}. The order becomes paid and its units are sold, when they are there.`;
   }
   if (action === "refund") {
-    return `This money, ${amountOf(review)}, goes back. ${review.order_id ? `The ${order} ends as refund required, unless other money `
-      + "pays it. " : ""}flashsale moves no money: refund it at your payment provider as well.`;
+    const ends = order ? `The ${order} ends as refund required, unless other money pays it. ` : "";
+    return `This money, ${sum}, goes back. ${ends}flashsale moves no money: refund it at your payment provider as well.`;
   }
-  const leaves = review.reason === "amount_mismatch" && review.payment_due_at
-    ? ` The order stays as it is, until its deadline (${when(review.payment_due_at)}) ends it as refund required.` : "";
-  return `Nothing changes, and the review is closed.${leaves}`;
+  const waits = review.reason === "amount_mismatch" && review.payment_due_at;
+  const until = waits ? ` The order stays as it is, until its deadline (${when(waits)}) ends it as refund required.` : "";
+  return `Nothing changes, and the review is closed.${until}`;
 }
 
-/** The open reviews, the oldest first. */
-export function reviews(page) {
-  const shownMax = 50, pagesMax = 5, list = $("review-list"), title = $("reviews-title");
+const reviewsShown = 50, reviewPages = 5;
 
-  async function refresh() {
+/** The open reviews, the oldest first. */
+export class Reviews {
+  #page;
+  #fresh;
+
+  constructor(page) {
+    this.#page = page;
+    this.#fresh = page.repeat(() => this.#refresh(), 5000);
+    page.onEvent(({ type, at }) => { if (type.startsWith("review.") && Date.parse(at) >= page.startedAt) this.#refreshSoon(); });
+  }
+
+  tick() {
+    for (const card of $("review-list").children) {
+      setText(card.opened, `open for ${age(this.#page.redisNow() - Date.parse(card.review.opened_at))}`);
+    }
+  }
+
+  reset() { $("review-list").replaceChildren(); }
+
+  #planned = null;
+  #refreshSoon() {
+    this.#planned ??= setTimeout(() => { this.#planned = null; this.#fresh.soon(); }, 500);
+  }
+
+  async #refresh() {
     const open = [];
     let cursor = "", pages = 0;
     do {
       const query = cursor && `&cursor=${encodeURIComponent(cursor)}`;
-      const answer = await page.ask(`/api/admin/reviews?status=open&limit=100${query}`);
+      const answer = await this.#page.ask(`/api/admin/reviews?status=open&limit=100${query}`);
       if (answer.left) return 0;
       if (!answer.ok) {
-        setText($("review-note"), problemOf(answer));
-        $("review-note").hidden = false;
+        this.#note(problemOf(answer));
         return (answer.retrySeconds ?? 5) * 1000;
       }
       open.push(...answer.body.data);
       cursor = answer.body.next_cursor;
-    } while (cursor && ++pages < pagesMax);
-    render(open.sort((a, b) => a.opened_at.localeCompare(b.opened_at)), !cursor);
+    } while (cursor && ++pages < reviewPages);
+    this.#render(open.sort((a, b) => a.opened_at.localeCompare(b.opened_at)), !cursor);
     return 5000;
   }
 
-  function render(open, whole) {
-    const most = `${count(open.length)}${whole ? "" : "+"}`;
-    keyed(list, open.slice(0, shownMax), (review) => review.id, makeCard, updateCard, title);
-    setText($("review-count"), most);
-    $("review-count").hidden = !open.length;
-    const left = open.length - shownMax;
-    setText($("review-note"), !open.length ? "Nothing waits for a person." : left > 0 ? `The ${shownMax} oldest of ${most}.` : "");
-    $("review-note").hidden = open.length > 0 && left <= 0;
-    page.reviews({ count: open.length, whole, oldest: open[0]?.opened_at ?? null });
-    tick();
+  #note(sentence) {
+    setText($("review-note"), sentence);
+    $("review-note").hidden = !sentence;
   }
 
-  function makeCard(review) {
+  #render(open, whole) {
+    const number = `${count(open.length)}${whole ? "" : "+"}`;
+    const update = (card, review) => { card.review = review; };
+    const shown = open.slice(0, reviewsShown);
+    keyed($("review-list"), shown, (review) => review.id, (review) => this.#makeCard(review), update, $("reviews-title"));
+    setText($("review-count"), number);
+    $("review-count").hidden = !open.length;
+    this.#note(!open.length ? "Nothing waits for a person." : open.length > reviewsShown ? `The ${reviewsShown} oldest of ${number}.` : "");
+    this.#page.reviews({ count: open.length, whole, oldest: open[0]?.opened_at ?? null });
+    this.tick();
+  }
+
+  #makeCard(review) {
     const [happened, toDo, canAccept] = reasonWords(review.reason);
     const opened = el("time", { datetime: review.opened_at, title: when(review.opened_at) });
-    const row = (name, value) => value && [el("dt", {}, name), el("dd", {}, value)];
     const button = (action) => el("button", {
-      type: "button", class: action === "accept" ? "small main" : "small", onclick: () => decide(card.review, action),
-      "aria-label": `${action[0].toUpperCase()}${action.slice(1)}, ${amountOf(review)}, ${words(review.reason)}`,
-    }, action[0].toUpperCase() + action.slice(1));
+      type: "button", class: action === "accept" ? "small main" : "small", onclick: () => this.#ask(card.review, action),
+      "aria-label": `${capital(action)}, ${amountOf(review)}, ${words(review.reason)}`,
+    }, capital(action));
     const card = el("li", { class: "card review" },
-      el("div", { class: "line" }, el("h3", {}, happened), opened),
-      el("dl", { class: "facts" }, [
-        row("Came", amountOf(review)), row("Costs", review.expected_amount && money(review.expected_amount, review.expected_currency)),
-        row("Went back", review.refunded_amount && money(review.refunded_amount, review.currency)),
-        row("Order", review.order_id && page.orderButton(review.order_id)),
-        row("Payment", review.payment_id && page.orderButton(review.payment_id, "payment")),
-        row("Names", review.reference), row("Customer", review.customer_id && page.orderButton(review.customer_id, "customer")),
-        row("Deadline", review.payment_due_at && when(review.payment_due_at)), row("Reason", words(review.reason)),
-      ].flat()),
-      el("p", { class: "quiet small" }, toDo),
+      el("div", { class: "line" }, el("h3", {}, happened), opened), this.#facts(review), el("p", { class: "quiet small" }, toDo),
       el("div", { class: "buttons", "data-changes": true }, canAccept && button("accept"), button("refund"), button("dismiss")));
     card.opened = opened;
     return card;
   }
 
-  const updateCard = (card, review) => { card.review = review; };
+  #facts(review) {
+    const link = (id, by) => id && this.#page.orderButton(id, by);
+    const facts = {
+      Came: amountOf(review), Costs: review.expected_amount && money(review.expected_amount, review.expected_currency),
+      "Went back": review.refunded_amount && money(review.refunded_amount, review.currency), Order: link(review.order_id, "order"),
+      Payment: link(review.payment_id, "payment"), Names: review.reference, Customer: link(review.customer_id, "customer"),
+      Deadline: review.payment_due_at && when(review.payment_due_at), Reason: words(review.reason),
+    };
+    const known = Object.entries(facts).filter(([, value]) => value);
+    return el("dl", { class: "facts" }, known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  }
 
-  function decide(review, action) {
+  #ask(review, action) {
     const note = el("textarea", { required: true, maxlength: "1000", rows: "3" });
     confirm({
       title: { accept: "Accept this money?", refund: "Refund this money?", dismiss: "Dismiss this review?" }[action],
@@ -493,386 +570,415 @@ export function reviews(page) {
       bad: action === "refund",
       run: async () => {
         const path = `/api/admin/reviews/${encodeURIComponent(review.id)}/resolve`;
-        const answer = await page.ask(path, { method: "POST", body: { action, note: note.value.trim() || note.value } });
-        if (answer.code === "review_resolved") fresh.soon();
+        const answer = await this.#page.ask(path, { method: "POST", body: { action, note: note.value } });
+        if (answer.code === "review_resolved") this.#fresh.soon();
         return answer;
       },
-      done: () => { page.say(`The review was resolved: ${action}.`); fresh.soon(); },
-      fallback: title,
+      done: () => { this.#page.say(`The review was resolved: ${action}.`); this.#fresh.soon(); },
+      fallback: $("reviews-title"),
     });
   }
-
-  function tick() {
-    for (const card of list.children) {
-      setText(card.opened, `open for ${age(page.redisNow() - Date.parse(card.review.opened_at))}`);
-    }
-  }
-
-  const fresh = page.repeat(refresh, 5000);
-  page.onEvent((event) => { if (event.type.startsWith("review.") && Date.parse(event.at) >= page.startedAt) later(); });
-  let planned = null;
-  function later() {
-    planned ??= setTimeout(() => { planned = null; fresh.soon(); }, 500);
-  }
-  return { tick, reset: () => list.replaceChildren() };
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Events
+// ---------------------------------------------------------------------------------------------------- Events
 
-const stepMs = 10000;
+const stepMs = 10000, eventsKept = 200, eventsRead = 1000, behindMax = 4;
 
-/** The log of events, newest first. It also counts orders by what became of them, for the last 15 minutes. */
-export function events(page) {
-  const most = 200, limit = 1000, behindMax = 4, list = $("event-list");
-  let cursor = null, kept = [], paused = false, newer = 0, behind = 0, counts = new Map(), since = null;
+/** The log of events, newest first. It also counts them by type, for the last 15 minutes. */
+export class Events {
+  #page;
+  #cursor = null;
+  #kept = [];
+  #paused = false;
+  #newer = 0;
+  #behind = 0;
+  #counts = new Map();
+  #since = null;
 
-  /** Finds a place to begin: as far back as few answers can say. */
-  async function begin() {
-    for (const minutes of [1440, 60, 10, 2]) {
-      const from = Math.round(page.redisNow() - minutes * 60000);
-      const answer = await page.ask(`/api/admin/events?since=${from}&limit=${limit}`);
-      if (!answer.ok) return answer;
-      if (answer.body.more && minutes > 2) continue;
-      since = from;
-      return answer;
-    }
+  constructor(page) {
+    this.#page = page;
+    page.repeat(() => this.#refresh(), 2000);
+    $("event-kind").onchange = () => this.#render();
+    $("event-pause").onclick = () => this.#pause();
   }
 
-  /** Leaves events out: more come than anybody reads. */
-  async function skip() {
-    const answer = await page.ask("/api/admin/events?after=latest");
-    if (answer.ok) {
-      since = page.redisNow();
-      take([{ id: `left out ${since}`, at: new Date(since).toISOString(), leftOut: true }]);
-      page.missedEvents();
+  /** Since when this page has read all events. */
+  get since() { return this.#since; }
+
+  /** How many events of a type came in the last `ms`. */
+  counted(type, ms) {
+    const from = (this.#page.redisNow() - ms) / stepMs;
+    let all = 0;
+    for (const [step, counts] of this.#counts) if (step + 1 > from) all += counts[type] ?? 0;
+    return all;
+  }
+
+  reset() {
+    [this.#cursor, this.#kept, this.#newer, this.#behind, this.#counts, this.#since] = [null, [], 0, 0, new Map(), null];
+    $("event-list").replaceChildren();
+  }
+
+  #pause() {
+    this.#paused = !this.#paused;
+    this.#newer = 0;
+    $("event-pause").setAttribute("aria-pressed", String(this.#paused));
+    setText($("event-pause"), this.#paused ? "Resume" : "Pause");
+    this.#render();
+  }
+
+  async #refresh() {
+    // A long wait that ends at once is no wait, so it polls while much happens.
+    const busy = this.#kept.length > 0 && this.#page.redisNow() - Date.parse(this.#kept[0].at) < 3000;
+    const wait = document.hidden || busy ? 0 : 20;
+    const answer = await this.#read(wait);
+    if (answer.left) return 0;
+    if (!answer.ok) return this.#failed(answer);
+    this.#behind = answer.body.more ? this.#behind + 1 : 0;
+    this.#cursor = answer.body.next_cursor;
+    if (answer.body.missing.length) this.#page.missedEvents();
+    this.#take(answer.body.data);
+    return answer.body.more ? 100 : wait ? 500 : 2000;
+  }
+
+  #read(wait) {
+    if (this.#cursor === null) return this.#begin();
+    if (this.#behind >= behindMax) return this.#skip();
+    const query = `after=${encodeURIComponent(this.#cursor)}&limit=${eventsRead}${wait ? `&wait=${wait}` : ""}`;
+    return this.#page.ask(`/api/admin/events?${query}`, { timeoutMs: 40000 });
+  }
+
+  /** Finds a place to begin: as far back as one answer can say, for the log is read forwards only. */
+  async #begin() {
+    let answer = null;
+    for (const minutes of [1440, 60, 10, 2]) {
+      const since = Math.round(this.#page.redisNow() - minutes * 60000);
+      answer = await this.#page.ask(`/api/admin/events?since=${since}&limit=${eventsRead}`);
+      if (!answer.ok) break;
+      this.#since = since;
+      if (!answer.body.more) break;
     }
     return answer;
   }
 
-  async function refresh() {
-    const wait = document.hidden || newestMatters() ? 0 : 20;
-    const answer = cursor === null ? await begin() : behind >= behindMax ? await skip() : await page.ask(
-      `/api/admin/events?after=${encodeURIComponent(cursor)}&limit=${limit}${wait ? `&wait=${wait}` : ""}`, { timeoutMs: 40000 });
-    if (answer.left) return 0;
-    if (!answer.ok) return failed(answer);
-    behind = answer.body.more ? behind + 1 : 0;
-    cursor = answer.body.next_cursor;
-    if (answer.body.missing.length) page.missedEvents();
-    take(answer.body.data);
-    return answer.body.more ? 100 : wait ? 500 : 2000;
+  /** Leaves events out: more come than anybody reads. */
+  async #skip() {
+    const answer = await this.#page.ask("/api/admin/events?after=latest");
+    if (answer.ok) {
+      this.#since = this.#page.redisNow();
+      this.#take([{ id: `left out ${this.#since}`, at: new Date(this.#since).toISOString(), leftOut: true }]);
+      this.#page.missedEvents();
+    }
+    return answer;
   }
 
-  /** Polls while much happens: a long wait that ends at once is no wait. */
-  const newestMatters = () => kept.length > 0 && page.redisNow() - Date.parse(kept[0].at) < 3000;
-
-  function failed(answer) {
-    if (answer.code === "cursor_expired" || answer.status === 422) cursor = null;
+  #failed(answer) {
+    if (answer.code === "cursor_expired" || answer.status === 422) this.#cursor = null;
     setText($("event-note"), problemOf(answer));
+    $("event-note").hidden = false;
     return (answer.retrySeconds ?? 5) * 1000;
   }
 
-  function take(came) {
+  #take(came) {
     for (const event of came.filter((one) => !one.leftOut)) {
-      countEvent(event);
-      page.heard(event);
+      this.#count(event);
+      this.#page.heard(event);
     }
-    if (came.length) kept = [...came.slice(-most).reverse(), ...kept].slice(0, most);
-    newer = paused ? newer + came.length : 0;
-    render();
+    if (came.length) this.#kept = [...came.slice(-eventsKept).reverse(), ...this.#kept].slice(0, eventsKept);
+    this.#newer = this.#paused ? this.#newer + came.length : 0;
+    this.#render();
   }
 
-  function countEvent(event) {
+  #count(event) {
     const step = Math.floor(Date.parse(event.at) / stepMs);
-    if (!counts.has(step)) counts.set(step, {});
-    const one = counts.get(step);
-    one[event.type] = (one[event.type] ?? 0) + 1;
-    for (const old of counts.keys()) if (old < step - 900000 / stepMs - 1) counts.delete(old);
+    if (!this.#counts.has(step)) this.#counts.set(step, {});
+    const counts = this.#counts.get(step);
+    counts[event.type] = (counts[event.type] ?? 0) + 1;
+    for (const old of this.#counts.keys()) if (old < step - 900000 / stepMs - 1) this.#counts.delete(old);
   }
 
-  function render() {
-    setText($("event-note"), paused ? `Paused, with ${plural(newer, "newer event")}.`
-      : kept.length ? "" : "Nothing happened yet.");
-    $("event-note").hidden = !paused && kept.length > 0;
-    if (paused) return;
+  #render() {
+    const note = this.#paused ? `Paused, with ${plural(this.#newer, "newer event")}.` : this.#kept.length ? "" : "Nothing happened yet.";
+    setText($("event-note"), note);
+    $("event-note").hidden = !note;
+    if (this.#paused) return;
     const kinds = $("event-kind").value.split(" ");
-    const wanted = kept.filter((event) => event.leftOut || kinds.some((kind) => event.type.startsWith(kind)));
-    keyed(list, wanted, (event) => event.id, makeRow, null, $("events-title"));
+    const wanted = this.#kept.filter((event) => event.leftOut || kinds.some((kind) => event.type.startsWith(kind)));
+    keyed($("event-list"), wanted, (event) => event.id, (event) => this.#makeRow(event), null, $("events-title"));
   }
 
-  function makeRow(event) {
+  #makeRow(event) {
     const time = el("time", { datetime: event.at }, when(event.at));
     if (event.leftOut) {
-      return el("li", { class: "event" }, time, el("p", { class: "quiet" }, "Events were left out: more came than can be read here."));
+      const sentence = "Events were left out: more came than can be read here.";
+      return el("li", { class: "event" }, time, el("p", { class: "quiet" }, sentence));
     }
     const who = [event.actor && `by ${event.actor}`, event.reason && `“${event.reason}”`].filter(Boolean).join(": ");
     return el("li", { class: "event", "data-kind": event.type.split(".")[0], "data-type": event.type }, time,
       el("p", {}, el("b", {}, words(event.type)), " ", el("span", { class: "quiet" }, event.sale),
         who && el("span", { class: "who" }, ` ${who}`)),
-      el("p", { class: "small" }, ...about(event)));
+      el("p", { class: "small" }, ...this.#about(event)));
   }
 
   /** What an event is about. */
-  function about(event) {
-    const { order, review, product } = event;
+  #about({ order, review, product, change, repair }) {
     if (order) {
       const items = order.items.map((item) => `${count(item.quantity)} × #${item.product_id}`).join(", ");
       const sum = order.total_amount === null ? null : money(order.total_amount, order.currency);
-      return [page.orderButton(order.id), " ", [sum, items, order.customer_id].filter(Boolean).join(" · ")];
+      return [this.#page.orderButton(order.id), " ", [sum, items, order.customer_id].filter(Boolean).join(" · ")];
     }
     if (review) {
-      return [`${reasonWords(review.reason)[0]}: ${amountOf(review)} `, review.order_id && page.orderButton(review.order_id),
-        review.action ? ` ${review.action}${review.note ? `, “${review.note}”` : ""}` : ""];
+      const decided = review.action ? ` ${review.action}${review.note ? `, “${review.note}”` : ""}` : "";
+      const link = review.order_id ? this.#page.orderButton(review.order_id) : "";
+      return [`${reasonWords(review.reason)[0]}: ${amountOf(review)} `, link, decided];
     }
-    return [[product?.name, changes(event.change), event.repair && "an audit put counters right"].filter(Boolean).join(": ")];
+    return [[product?.name, changesOf(change), repair && "an audit put counters right"].filter(Boolean).join(": ")];
   }
-
-  function changes(change) {
-    const text = (value) => value === null || value === undefined ? "nothing"
-      : typeof value === "object" ? JSON.stringify(value) : String(value);
-    return Object.entries(change ?? {}).map(([name, { from, to }]) => `${words(name)} ${text(from)} → ${text(to)}`).join(", ");
-  }
-
-  const fresh = page.repeat(refresh, 2000);
-  $("event-kind").onchange = render;
-  $("event-pause").onclick = () => {
-    paused = !paused;
-    newer = 0;
-    $("event-pause").setAttribute("aria-pressed", String(paused));
-    setText($("event-pause"), paused ? "Resume" : "Pause");
-    render();
-  };
-  return {
-    /** How many events of a type came in the last `ms`, and since when this page has read them. */
-    counted(type, ms) {
-      const from = (page.redisNow() - ms) / stepMs;
-      let all = 0;
-      for (const [step, one] of counts) if (step + 1 > from) all += one[type] ?? 0;
-      return all;
-    },
-    since: () => since,
-    reset: () => { [cursor, kept, behind, counts, since] = [null, [], 0, new Map(), null]; list.replaceChildren(); },
-    fresh,
-  };
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Orders
+/** What an admin changed: `paused false → true`. */
+function changesOf(change) {
+  const text = (value) => value === null || value === undefined ? "nothing"
+    : typeof value === "object" ? JSON.stringify(value) : String(value);
+  return Object.entries(change ?? {}).map(([name, { from, to }]) => `${words(name)} ${text(from)} → ${text(to)}`).join(", ");
+}
+
+// ---------------------------------------------------------------------------------------------------- Orders
+
+const orderRequests = 10;
+const orderHint = "An order id, a payment id, the id of a customer, or a SKU.";
 
 /** The search of orders by any id that an operator is given. */
-export function orders(page) {
-  const requestsMax = 10, found = $("order-found"), more = $("order-more"), title = $("orders-title");
-  let query = null, cursor = null, shown = new Map(), turn = 0;
+export class Orders {
+  #page;
+  #query = null;
+  #cursor = null;
+  #shown = new Map();
+  /** Counts searches, so that a late answer to an earlier one is left. */
+  #turn = 0;
 
-  const ways = {
+  constructor(page) {
+    this.#page = page;
+    page.onEvent((event) => this.#heard(event));
+    $("order-search").onsubmit = (event) => {
+      event.preventDefault();
+      const text = $("order-text").value.trim();
+      if (text) this.#search(text, $("order-by").value);
+    };
+    $("order-clear").onclick = () => { this.reset(); $("order-text").focus(); };
+    $("order-more").onclick = () => this.#lookFurther();
+  }
+
+  /** Shows an order, or what a payment or a customer has, from another part of the page. */
+  open(text, by) {
+    $("order-text").value = text;
+    $("order-by").value = by;
+    this.#search(text, by);
+    $("orders").scrollIntoView({ block: "start" });
+    $("orders-title").focus({ preventScroll: true });
+  }
+
+  reset() {
+    this.#turn++;
+    this.#shown = new Map();
+    $("order-found").replaceChildren();
+    $("order-more").hidden = $("order-clear").hidden = true;
+    $("order-text").value = "";
+    this.#say(orderHint);
+  }
+
+  #say(sentence) { setText($("order-note"), sentence); }
+
+  #ways = {
     order: async (text) => {
-      const answer = await page.ask(`/api/admin/orders/${encodeURIComponent(text)}`);
+      const answer = await this.#page.ask(`/api/admin/orders/${encodeURIComponent(text)}`);
       return answer.ok ? { orders: [answer.body], said: "One order has this id." } : answer;
     },
     payment: async (text) => {
-      const answer = await page.ask(`/api/admin/payments/${encodeURIComponent(text)}`);
+      const answer = await this.#page.ask(`/api/admin/payments/${encodeURIComponent(text)}`);
       if (!answer.ok) return answer;
-      const { orders: named, reviews: about } = answer.body;
-      const said = `This payment names ${plural(named.length, "order")} and has ${plural(about.length, "review")}.`;
-      return { orders: named, reviews: about, said };
+      const { orders, reviews } = answer.body;
+      return { orders, reviews, said: `This payment names ${plural(orders.length, "order")} and has ${plural(reviews.length, "review")}.` };
     },
     customer: async (text) => {
-      query = `customer_id=${encodeURIComponent(text)}`;
-      const [listed, customer] = await Promise.all([look(""), page.ask(`/api/admin/customers/${encodeURIComponent(text)}`)]);
-      return listed.ok === false ? listed : { ...listed, customer: customer.ok ? customer.body : null, said: "of this customer" };
+      this.#query = `customer_id=${encodeURIComponent(text)}`;
+      const asked = this.#page.ask(`/api/admin/customers/${encodeURIComponent(text)}`);
+      const [listed, customer] = [await this.#look(""), await asked];
+      return listed.ok === false ? listed : { ...listed, customer: customer.ok ? customer.body : null, which: "of this customer" };
     },
     sku: async (text) => {
-      query = `sku=${encodeURIComponent(text)}`;
-      const listed = await look("");
-      return listed.ok === false ? listed : { ...listed, said: "with this SKU" };
+      this.#query = `sku=${encodeURIComponent(text)}`;
+      const listed = await this.#look("");
+      return listed.ok === false ? listed : { ...listed, which: "with this SKU" };
     },
+    any: (text) => this.#searchAny(text),
   };
 
-  /** Reads pages of a list, which may be short or empty and still go on, until enough is found. */
-  async function look(from) {
-    const all = [];
-    let next = from;
-    for (let request = 0; request < requestsMax && next !== null && all.length < perPage; request++) {
-      const answer = await page.ask(`/api/admin/orders?${query}&limit=${perPage}${next && `&cursor=${encodeURIComponent(next)}`}`);
-      if (!answer.ok) return answer;
-      all.push(...answer.body.data);
-      next = answer.body.next_cursor;
-    }
-    return { orders: all, next };
-  }
-
   /** Tries what the text may be: an order, a payment, a customer, a SKU. */
-  async function any(text) {
-    if (text.startsWith("order_")) return ways.order(text);
+  async #searchAny(text) {
+    if (text.startsWith("order_")) return this.#ways.order(text);
     for (const way of ["payment", "customer", "sku"]) {
-      const result = await ways[way](text);
-      const something = result.orders?.length || result.reviews?.length || result.customer?.sales.length || result.next;
-      if (something) return result;
+      const result = await this.#ways[way](text);
+      if (result.orders?.length || result.reviews?.length || result.customer?.sales.length || result.next) return result;
       if (result.ok === false && ![404, 422].includes(result.status)) return result;
     }
-    return { orders: [], said: "" };
+    return { orders: [], said: "Nothing was found." };
   }
 
-  async function search(text, by) {
-    const mine = ++turn;
-    say("Searching …");
-    const result = await (by === "any" ? any(text) : ways[by](text));
-    if (mine !== turn || result.left) return;
+  /** Reads pages of a list, which may be short or empty and still go on, until enough is found. */
+  async #look(from) {
+    const orders = [];
+    let next = from;
+    for (let request = 0; request < orderRequests && next !== null && orders.length < perPage; request++) {
+      const cursor = next && `&cursor=${encodeURIComponent(next)}`;
+      const answer = await this.#page.ask(`/api/admin/orders?${this.#query}&limit=${perPage}${cursor}`);
+      if (!answer.ok) return answer;
+      orders.push(...answer.body.data);
+      next = answer.body.next_cursor;
+    }
+    return { orders, next };
+  }
+
+  async #search(text, by) {
+    const mine = ++this.#turn;
+    this.#say("Searching …");
+    const result = await this.#ways[by](text);
+    if (mine !== this.#turn || result.left) return;
     $("order-clear").hidden = false;
-    if (result.ok === false) return show({ orders: [], said: problemOf(result) });
-    show(result);
+    this.#show(result.ok === false ? { orders: [], said: problemOf(result) } : result);
   }
 
-  const say = (sentence) => setText($("order-note"), sentence);
-
-  function show(result) {
-    shown = new Map(result.orders.map((order) => [order.id, order]));
-    cursor = result.next ?? null;
-    more.hidden = cursor === null;
-    const kind = result.said.startsWith("of") || result.said.startsWith("with");
-    say(kind ? `${plural(shown.size, "order")} ${result.said}${cursor ? ", so far" : ""}.` : result.said || "Nothing was found.");
-    found.replaceChildren(...customerFacts(result.customer), ...(result.reviews ?? []).map(reviewLine));
-    for (const order of shown.values()) found.append(makeOrder(order, shown.size === 1));
+  #show({ orders, next = null, said, which, reviews = [], customer = null }) {
+    this.#shown = new Map(orders.map((order) => [order.id, order]));
+    this.#cursor = next;
+    $("order-more").hidden = next === null;
+    this.#say(said ?? `${plural(orders.length, "order")} ${which}${next ? ", so far" : ""}.`);
+    $("order-found").replaceChildren(...customerFacts(customer), ...reviews.map(reviewLine),
+      ...orders.map((order) => this.#makeOrder(order, orders.length === 1)));
   }
 
-  /** Why a customer's next hold would be refused, and what counts for them. */
-  function customerFacts(customer) {
-    return (customer?.sales ?? []).slice(0, 10).map((sale) => el("div", { class: "card" },
-      el("h3", {}, `${customer.customer_id} in sale ${sale.sale}`),
-      sale.next_hold && el("p", {}, `The next hold would be refused: ${sale.next_hold.detail}`),
-      el("ul", {}, sale.products.map((product) => el("li", {},
-        `${product.name}: ${count(product.held)} held, ${count(product.pending)} pending, ${count(product.bought)} bought`,
-        product.next_hold && `. The next hold would be refused: ${product.next_hold.detail}`)))));
+  async #lookFurther() {
+    const more = $("order-more"), mine = this.#turn;
+    more.disabled = true;
+    const result = await this.#look(this.#cursor);
+    more.disabled = false;
+    if (mine !== this.#turn || result.left) return;
+    if (result.ok === false) return this.#say(problemOf(result));
+    this.#cursor = result.next;
+    for (const order of result.orders) {
+      if (!this.#shown.has(order.id)) $("order-found").append(this.#makeOrder(order, false));
+      this.#shown.set(order.id, order);
+    }
+    this.#say(`${plural(this.#shown.size, "order")}${result.next ? ", so far" : ""}.`);
+    if (result.next === null) $("orders-title").focus({ preventScroll: true });
+    more.hidden = result.next === null;
   }
 
-  const reviewLine = (review) => el("p", { class: "note" },
-    `Review ${review.status}, ${when(review.opened_at)}: ${reasonWords(review.reason)[0]}, ${amountOf(review)}`,
-    review.action && `. ${review.action}${review.actor ? ` by ${review.actor}` : ""}: “${review.note}”`);
-
-  function makeOrder(order, open) {
+  #makeOrder(order, open) {
     const status = el("span", { class: "chip" }), sum = el("b"), body = el("div", { class: "order-body" });
-    const box = el("details", { class: "card order", open }, el("summary", {},
+    const box = el("details", { class: "card order", open, "data-order": order.id }, el("summary", {},
       el("code", {}, order.id), status, sum, el("span", { class: "quiet" }, order.customer_id ?? "no customer id"),
       el("time", { class: "quiet", datetime: order.created_at }, when(order.created_at))), body);
-    box.dataset.order = order.id;
     box.update = (now) => {
       setText(status, words(now.status));
       status.dataset.status = now.status;
       setText(sum, now.total_amount === null ? "amount unknown" : money(now.total_amount, now.currency));
-      if (box.open) fillOrder(body, now);
+      if (box.open) this.#fill(body, now);
     };
-    box.ontoggle = () => { if (box.open) fillOrder(body, shown.get(order.id) ?? order); };
-    box.update(order);
+    // A box that begins open is toggled too.
+    box.ontoggle = () => { if (box.open) this.#fill(body, this.#shown.get(order.id) ?? order); };
+    box.update({ ...order });
     return box;
   }
 
-  function fillOrder(body, order) {
-    const sum = (amount) => amount === null || amount === undefined ? null : money(amount, order.currency);
-    const row = (name, value) => value && el("div", {}, el("dt", {}, name), el("dd", {}, value));
-    const facts = el("dl", { class: "facts" }, [
-      row("Sale", order.sale), row("Created", when(order.created_at)),
-      row("Payment due", order.payment_due_at && when(order.payment_due_at)),
-      row("Started to pay", order.payment_started_at && when(order.payment_started_at)),
-      row("Paid", order.paid_at && `${when(order.paid_at)}${order.late ? ", late" : ""}`), row("Total", sum(order.total_amount)),
-      row("Captured", sum(order.captured_amount)), row("Went back", sum(order.refunded_amount)), row("Net", sum(order.net_amount)),
-      row("Paid by", order.payment_id), row("Hold", order.hold_id && el("code", {}, order.hold_id)),
-      row("Metadata", order.metadata && JSON.stringify(order.metadata)),
-    ]);
-    const reviewBox = el("div");
-    body.replaceChildren(facts, itemTable(order), paymentTable(order), eventTable(order), reviewBox);
-    showReviews(order, reviewBox);
-  }
-
-  const table = (caption, heads, lines) => !lines.length ? el("p", { class: "quiet small" }, `${caption}: none`)
-    : el("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": caption }, el("table", {}, el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))),
-      el("tbody", {}, lines.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first),
-        rest.map((value) => el("td", {}, value ?? "–")))))));
-
-  const itemTable = (order) => table("Items", ["Product", "SKU", "Units", "Price"], order.items.map((item) =>
-    [`#${item.product_id}`, item.sku, count(item.quantity), money(item.unit_price, order.currency)]));
-
-  function paymentTable(order) {
-    const state = (payment) => ["captured", "in_flight", "declined", "ended"].filter((name) => payment[name]).map(words)
-      .concat(payment.dispute ? [`dispute ${payment.dispute}`] : []).join(", ") || "nothing yet";
-    return table("Payments", ["Payment", "State", "Captured", "Went back"], order.payments.map((payment) => [
-      payment.payment_id ?? "no id", state(payment), payment.captured_amount && money(payment.captured_amount, payment.currency),
-      payment.refunded_amount && money(payment.refunded_amount, payment.currency)]));
-  }
-
-  function eventTable(order) {
-    const heard = order.payments.flatMap((payment) => payment.events.map((event) => ({ ...event, of: payment.payment_id })));
-    const all = [...heard, ...order.shop_events].sort((a, b) => a.received_at.localeCompare(b.received_at));
-    const left = order.events_left_out ? `, and ${plural(order.events_left_out, "later one")}` : "";
-    return table(`Payment events${left}`, ["Event", "Came at", "Id", "Payment"], all.map((event) => [
-      words(event.type) + (event.repeats ? ", said nothing new" : ""), when(event.received_at), event.event_id,
-      event.of ?? "the shop's own"]));
-  }
-
-  async function showReviews(order, box) {
+  async #fill(body, order) {
+    const lines = el("div");
+    body.replaceChildren(orderFacts(order), itemTable(order), paymentTable(order), paymentEvents(order), lines);
     for (const { payment_id: id } of order.payments.filter((payment) => payment.payment_id).slice(0, 5)) {
-      const answer = await page.ask(`/api/admin/payments/${encodeURIComponent(id)}`);
-      if (answer.ok) box.append(...answer.body.reviews.map(reviewLine));
+      const answer = await this.#page.ask(`/api/admin/payments/${encodeURIComponent(id)}`);
+      if (answer.ok) lines.append(...answer.body.reviews.map(reviewLine));
     }
   }
 
-  const stale = new Set();
-  let planned = null;
+  #stale = new Set();
+  #planned = null;
   /** Reads an order on the page again when an event is about it. */
-  function heard(event) {
+  #heard(event) {
     const id = event.order?.id ?? event.review?.order_id;
-    if (!shown.has(id)) return;
-    stale.add(id);
-    planned ??= setTimeout(async () => {
-      planned = null;
-      for (const one of [...stale].slice(0, 10)) {
-        stale.delete(one);
-        const answer = await page.ask(`/api/admin/orders/${encodeURIComponent(one)}`);
-        if (!answer.ok || !shown.has(one)) continue;
-        shown.set(one, answer.body);
-        found.querySelector(`[data-order="${one}"]`)?.update(answer.body);
-      }
-      stale.clear();
-    }, 700);
+    if (!this.#shown.has(id)) return;
+    this.#stale.add(id);
+    this.#planned ??= setTimeout(() => { this.#planned = null; this.#readAgain(); }, 700);
   }
 
-  function clear() {
-    turn++;
-    shown = new Map();
-    found.replaceChildren();
-    more.hidden = $("order-clear").hidden = true;
-    $("order-text").value = "";
-    say("An order id, a payment id, the id of a customer, or a SKU.");
-  }
-
-  $("order-search").onsubmit = (event) => {
-    event.preventDefault();
-    const text = $("order-text").value.trim();
-    if (text) search(text, $("order-by").value);
-  };
-  $("order-clear").onclick = () => { clear(); $("order-text").focus(); };
-  more.onclick = async () => {
-    more.disabled = true;
-    const mine = turn, result = await look(cursor);
-    more.disabled = false;
-    if (mine !== turn || result.left) return;
-    if (result.ok === false) return say(problemOf(result));
-    cursor = result.next;
-    more.hidden = cursor === null;
-    for (const order of result.orders) {
-      if (!shown.has(order.id)) found.append(makeOrder(order, false));
-      shown.set(order.id, order);
+  async #readAgain() {
+    const ids = [...this.#stale].slice(0, 10);
+    this.#stale.clear();
+    for (const id of ids) {
+      const answer = await this.#page.ask(`/api/admin/orders/${encodeURIComponent(id)}`);
+      if (!answer.ok || !this.#shown.has(id)) continue;
+      this.#shown.set(id, answer.body);
+      $("order-found").querySelector(`[data-order="${id}"]`)?.update(answer.body);
     }
-    say(`${plural(shown.size, "order")}${cursor ? ", so far" : ""}.`);
-    if (more.hidden) title.focus();
-  };
-  page.onEvent(heard);
-
-  /** Shows an order, or what a payment or a customer has, from another part of the page. */
-  function open(text, by) {
-    $("order-text").value = text;
-    $("order-by").value = by;
-    search(text, by);
-    $("orders").scrollIntoView({ block: "start" });
-    title.focus({ preventScroll: true });
   }
-  return { open, reset: clear };
+}
+
+/** Why a customer's next hold would be refused, and what counts for them. */
+function customerFacts(customer) {
+  const refused = (hold) => `The next hold would be refused: ${hold.detail}`;
+  const line = ({ name, held, pending, bought, next_hold: hold }) => el("li", {},
+    `${name}: ${count(held)} held, ${count(pending)} pending, ${count(bought)} bought`, hold && `. ${refused(hold)}`);
+  return (customer?.sales ?? []).slice(0, 10).map((sale) => el("div", { class: "card" },
+    el("h3", {}, `${customer.customer_id} in sale ${sale.sale}`), sale.next_hold && el("p", {}, refused(sale.next_hold)),
+    el("ul", {}, sale.products.map(line))));
+}
+
+function reviewLine(review) {
+  const decided = review.action ? `. ${capital(review.action)}${review.actor ? ` by ${review.actor}` : ""}: “${review.note}”` : "";
+  const happened = reasonWords(review.reason)[0];
+  return el("p", { class: "note" }, `Review ${review.status}, ${when(review.opened_at)}: ${happened}, ${amountOf(review)}${decided}`);
+}
+
+function orderFacts(order) {
+  const sum = (amount) => amount === null || amount === undefined ? null : money(amount, order.currency);
+  const time = (at) => at && when(at);
+  const facts = {
+    Sale: order.sale, Created: time(order.created_at), "Payment due": time(order.payment_due_at),
+    "Started to pay": time(order.payment_started_at), Paid: order.paid_at && `${when(order.paid_at)}${order.late ? ", late" : ""}`,
+    Total: sum(order.total_amount), Captured: sum(order.captured_amount), "Went back": sum(order.refunded_amount),
+    Net: sum(order.net_amount), "Paid by": order.payment_id, Hold: order.hold_id && el("code", {}, order.hold_id),
+    Metadata: order.metadata && JSON.stringify(order.metadata),
+  };
+  const known = Object.entries(facts).filter(([, value]) => value);
+  return el("dl", { class: "facts" }, known.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+/** A table of texts, whose first column names the rows. */
+function table(caption, heads, lines) {
+  if (!lines.length) return el("p", { class: "quiet small" }, `${caption}: none`);
+  const row = ([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), rest.map((value) => el("td", {}, value ?? "–")));
+  return el("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", {}, el("caption", {}, caption),
+      el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, lines.map(row))));
+}
+
+function itemTable(order) {
+  return table("Items", ["Product", "SKU", "Units", "Price"], order.items.map((item) =>
+    [`#${item.product_id}`, item.sku, count(item.quantity), money(item.unit_price, order.currency)]));
+}
+
+function paymentTable(order) {
+  const sum = (amount, currency) => amount && money(amount, currency);
+  const state = (payment) => ["captured", "in_flight", "declined", "ended"].filter((name) => payment[name]).map(words)
+    .concat(payment.dispute ? [`dispute ${payment.dispute}`] : []).join(", ") || "nothing yet";
+  return table("Payments", ["Payment", "State", "Captured", "Went back"], order.payments.map((payment) => [
+    payment.payment_id ?? "no id", state(payment), sum(payment.captured_amount, payment.currency),
+    sum(payment.refunded_amount, payment.currency)]));
+}
+
+function paymentEvents(order) {
+  const heard = order.payments.flatMap((payment) => payment.events.map((event) => ({ ...event, of: payment.payment_id })));
+  const all = [...heard, ...order.shop_events].sort((a, b) => a.received_at.localeCompare(b.received_at));
+  const left = order.events_left_out ? `, and ${plural(order.events_left_out, "later one")}` : "";
+  return table(`Payment events${left}`, ["Event", "Came at", "Id", "Payment"], all.map((event) => [
+    words(event.type) + (event.repeats ? ", said nothing new" : ""), when(event.received_at), event.event_id,
+    event.of ?? "the shop's own"]));
 }

@@ -2,13 +2,13 @@
 
 import { call, count, el, keep, setText } from "./base.js";
 import { Plot, Rates, countsOf, gauge, histograms, label, quantile, readMetrics, total } from "./dashboard-figures.js";
-import { age, events, fillBar, keyed, orders, products, reviews, when, words } from "./dashboard-work.js";
+import { Events, Orders, Products, Reviews, age, fillBar, keyed, when, words } from "./dashboard-work.js";
 
 const $ = (id) => document.getElementById(id);
 const tokenName = "flashsale.admin-token";
 const beatMs = 2000, metricsMs = 5000, backgroundMs = 15000;
 
-// ---------------------------------------------------------------------------------------------------------------- The page
+// ---------------------------------------------------------------------------------------------------- The page
 
 const repeats = [], listeners = [];
 
@@ -38,6 +38,8 @@ const page = {
   reviews: (open) => { seen.reviews = open; showTiles(); },
 };
 
+const clockAt = (ms) => when(new Date(ms).toISOString());
+
 /** The beginning and the end of a long id, which people compare. */
 const short = (id) => id.length > 26 ? `${id.slice(0, 14)}…${id.slice(-5)}` : id;
 
@@ -62,20 +64,22 @@ async function ask(path, options = {}) {
  * background; and not while the service is away, of which only the heart asks.
  */
 function repeat(work, ms, { isHeart = false } = {}) {
-  let timer = null, running = false, again = false;
+  // A call of a session that is over may still wait for its answer, and holds up nobody.
+  let timer = null, runs = null, again = false;
   async function run() {
     clearTimeout(timer);
     if (!page.token || (away && !isHeart)) return;
-    if (running) { again = true; return; }
-    running = true;
+    if (runs === page.session) { again = true; return; }
+    const mine = runs = page.session;
     let next = ms;
     try {
       next = await work() || ms;
     } finally {
-      running = false;
-      const wait = again ? 50 : document.hidden ? Math.max(next, backgroundMs) : next;
-      again = false;
-      if (page.token) timer = setTimeout(run, wait);
+      if (runs === mine) {
+        const wait = again ? 50 : document.hidden ? Math.max(next, backgroundMs) : next;
+        [runs, again] = [null, false];
+        if (page.token) timer = setTimeout(run, wait);
+      }
     }
   }
   const it = { soon: run };
@@ -83,7 +87,7 @@ function repeat(work, ms, { isHeart = false } = {}) {
   return it;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Sign in
+// ---------------------------------------------------------------------------------------------------- Sign in
 
 const session = {
   get() { try { return sessionStorage.getItem(tokenName); } catch { return null; } },
@@ -182,7 +186,7 @@ function showRights() {
   $("reading").hidden = page.mayChange;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Away
+// ---------------------------------------------------------------------------------------------------- Away
 
 let away = null, backoffMs = beatMs;
 
@@ -193,7 +197,7 @@ function setAway(why) {
   document.body.classList.toggle("old", away !== null);
   const banner = $("banner");
   banner.hidden = away === null;
-  if (away) setText(banner.firstElementChild, `${away.why} since ${when(new Date(away.since).toISOString())}. All figures are from before.`);
+  if (away) setText(banner.firstElementChild, `${away.why} since ${clockAt(away.since)}. All figures are from before.`);
   if (was && !away) {
     setText(banner.firstElementChild, "");
     rates.forgetRates();
@@ -226,7 +230,7 @@ async function beat() {
 
 const heart = repeat(beat, beatMs, { isHeart: true });
 
-// ---------------------------------------------------------------------------------------------------------------- Figures
+// ---------------------------------------------------------------------------------------------------- Figures
 
 let rates = new Rates({ keeps: true }), metricRates = new Rates(), heardGauges = new Map();
 const nothingSeen = () => ({ figures: null, at: null, units: null, metrics: null, ready: null, reviews: null, tripMs: null });
@@ -254,7 +258,8 @@ const plots = {
   ], milliseconds),
   orders: new Plot($("plot-orders"), [
     { name: "orders created", colour: "pending" }, { name: "payments applied", colour: "available", fill: true },
-    { name: "to review", colour: "held" }, { name: "refund required", colour: "warn", dash: [6, 4] }, { name: "failed", colour: "bad" },
+    { name: "to review", colour: "held" }, { name: "refund required", colour: "warn", dash: [6, 4] },
+    { name: "failed", colour: "bad" },
   ], perSecond),
   batches: new Plot($("plot-batches"), [
     { name: "holds", colour: "held" }, { name: "orders", colour: "pending" }, { name: "payments", colour: "available" },
@@ -280,7 +285,8 @@ function pushPlots(at, now, metrics) {
   plots.holds.push(at, [total(now, "holds/held"), ...known, other, total(now, "holds/failed"), total(now, "holds/replayed")]);
   const events = (...outcomes) => now && outcomes.reduce((sum, outcome) => sum + total(now, `payment_events/${outcome}`), 0);
   const failed = now && total(now, "orders/failed") + events("failed");
-  plots.orders.push(at, [total(now, "orders/created"), events("applied"), events("review", "unmatched"), events("refund_required"), failed]);
+  const created = total(now, "orders/created");
+  plots.orders.push(at, [created, events("applied"), events("review", "unmatched"), events("refund_required"), failed]);
   const holds = histograms(metrics, "flashsale_request_duration_seconds", routeOf).get("POST /api/holds");
   const ms = (q) => { const seconds = quantile(holds, q); return seconds === null ? null : seconds * 1000; };
   plots.latency.push(at, [seen.figures.redis_ms, ms(0.5), ms(0.99), seen.tripMs]);
@@ -299,18 +305,19 @@ const routeOf = (series) => `${label(series, "method")} ${label(series, "route")
 function showReasons(now) {
   const recent = rates.recent();
   const names = [...countsOf(seen.figures).keys()].filter((name) => name.startsWith("holds/"));
-  const rows = names.filter((name) => recent.get(name) > 0 || name === "holds/held")
-    .map((name) => [name, words(name.split("/").slice(1).join(": ")), now ? perSecond(now.get(name) ?? 0) : "–", count(recent.get(name) ?? 0)]);
-  fillTable($("reasons"), rows);
+  const row = (name) => [name, words(name.split("/").slice(1).join(": ")), now ? perSecond(now.get(name) ?? 0) : "–",
+    count(recent.get(name) ?? 0)];
+  fillTable($("reasons"), names.filter((name) => recent.get(name) > 0 || name === "holds/held").map(row));
 }
 
 /** Writes rows of a key, a head and cells in place. */
 function fillTable(body, rows) {
   const make = ([, ...cells]) => el("tr", {}, cells.map((_, index) => el(index ? "td" : "th", index ? {} : { scope: "row" })));
-  keyed(body, rows, ([key]) => key, make, (row, [, ...cells]) => cells.forEach((cell, index) => setText(row.children[index], String(cell))));
+  const update = (row, [, ...cells]) => cells.forEach((cell, index) => setText(row.children[index], String(cell)));
+  keyed(body, rows, ([key]) => key, make, update);
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Metrics
+// ---------------------------------------------------------------------------------------------------- Metrics
 
 /** Reads a text, which `call` does not give. */
 async function text(path) {
@@ -363,9 +370,9 @@ function showService() {
   fillFacts($("service"), [
     ["Redis", milliseconds(seen.figures?.redis_ms)], ["Requests in flight", number(inAll("flashsale_requests_in_flight"))],
     ["Connections", number(inAll("flashsale_connections"))], ["Streams of stock", number(inAll("flashsale_watchers"))],
-    ["Items that wait", number(inAll("flashsale_queue_waiting"))], ["Queue wait p99", wait === null ? "–" : milliseconds(wait * 1000)],
-    ["Open breakers", number(breakers), breakers > 0],
-    ["Processes", number(rates.processes(Date.now()))], ["Running for", Number.isFinite(oldest) ? age(Date.now() - oldest * 1000) : "–"],
+    ["Items that wait", number(inAll("flashsale_queue_waiting"))], ["Queue wait p99", milliseconds(wait && wait * 1000)],
+    ["Open breakers", number(breakers), breakers > 0], ["Processes", number(rates.processes(Date.now()))],
+    ["Running for", Number.isFinite(oldest) ? age(Date.now() - oldest * 1000) : "–"],
     ["Memory", `${count(Math.round((inAll("process_resident_memory_bytes") ?? 0) / 1e6))} MB`], ["Version", version || "–"],
   ]);
 }
@@ -384,11 +391,11 @@ function showRoutes(now) {
   fillTable($("routes"), routes.map(([name, one]) => [name, name, perSecond(one.count), ms(one, 0.5), ms(one, 0.99)]));
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Orders by state
+// ---------------------------------------------------------------------------------------------------- Orders by state
 
 const states = {
-  pending: "order.created", in_review: "order.in_review", paid: "order.paid", cancelled: "order.cancelled", expired: "order.expired",
-  refund_required: "order.refund_required", refunded: "order.refunded",
+  pending: "order.created", in_review: "order.in_review", paid: "order.paid", cancelled: "order.cancelled",
+  expired: "order.expired", refund_required: "order.refund_required", refunded: "order.refunded",
 };
 const countMax = 20000;
 let counted = null;
@@ -407,7 +414,10 @@ async function countOrders(wanted = false) {
       return 60000;
     }
     const result = await countLines(answer.body);
-    if (mine === page.session) [counted, $("count-orders").hidden] = [{ result, at: Date.now(), asked: wanted }, estimate <= countMax];
+    if (mine === page.session) {
+      counted = { result, at: Date.now(), asked: wanted };
+      $("count-orders").hidden = estimate <= countMax;
+    }
     return estimate <= 2000 ? 10000 : 60000;
   } catch {
     return 60000; // it went away, and the heart says so
@@ -432,35 +442,39 @@ async function countLines(body) {
 
 function showStates() {
   const pending = seen.metrics && gauge(seen.metrics.gauges, "flashsale_orders_pending");
-  const now = (state) => counted ? count(counted.result[state] ?? 0) : state === "pending" && pending !== null ? count(pending) : "–";
+  const waits = (state) => state === "pending" && pending !== null ? count(pending) : "–";
+  const now = (state) => counted ? count(counted.result[state] ?? 0) : waits(state);
   fillTable($("states"), Object.entries(states).map(([state, type]) =>
     [state, words(state), now(state), count(work.events.counted(type, 60000)), count(work.events.counted(type, 900000))]));
-  const since = work.events.since(), late = since && since > page.redisNow() - 900000;
-  const parts = [counted && `Now: counted at ${when(new Date(counted.at).toISOString())}.`,
-    !counted && "Now: only what waits for a payment is counted.", late && `Events are read since ${when(new Date(since).toISOString())}.`];
+  const since = work.events.since, late = since && since > page.redisNow() - 900000;
+  const parts = [counted && `Now: counted at ${clockAt(counted.at)}.`,
+    !counted && "Now: only what waits for a payment is counted.",
+    late && `Events are read since ${clockAt(since)}.`];
   setText($("states-note"), parts.filter(Boolean).join(" "));
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Tiles and wall
+// ---------------------------------------------------------------------------------------------------- Tiles and wall
 
 /**
- * Units of all products: from the list of products where it is short; else from metrics, which are up to five seconds old; and where
- * these leave products out, from the list as it was read last. `note` says what is not quite so.
+ * Units of all products: from the list of products where it is short; else from metrics, which are up to five seconds old; and
+ * where these leave products out, from the list as it was read last. `note` says what is not quite so.
  */
 function unitsNow() {
   const { units } = seen.metrics ?? {}, known = units?.available !== undefined;
   if (seen.units && !seen.units.at) return seen.units;
   if (known && !page.needsUnits()) return units;
-  if (seen.units) return { ...seen.units, note: `Units were read at ${when(new Date(seen.units.at).toISOString())}.` };
+  if (seen.units) return { ...seen.units, note: `Units were read at ${clockAt(seen.units.at)}.` };
   return known ? { ...units, note: "Not all products are counted." } : null;
 }
 
+/** Open reviews: the list where it is whole, and else metrics. */
 function reviewsNow() {
-  if (seen.reviews?.whole) return { open: seen.reviews.count, oldestMs: seen.reviews.oldest && page.redisNow() - Date.parse(seen.reviews.oldest) };
-  const open = seen.metrics && gauge(seen.metrics.gauges, "flashsale_reviews_open");
-  if (open === null) return { open: seen.reviews?.count ?? null, oldestMs: null };
-  const ages = [...seen.metrics.gauges].filter(([series]) => series.startsWith("flashsale_review_oldest_age_seconds")).map(([, value]) => value);
-  return { open, oldestMs: Math.max(0, ...ages) * 1000 };
+  const { reviews, metrics } = seen;
+  if (reviews?.whole) return { open: reviews.count, oldestMs: reviews.oldest && page.redisNow() - Date.parse(reviews.oldest) };
+  const open = metrics && gauge(metrics.gauges, "flashsale_reviews_open");
+  if (open === null) return { open: reviews?.count ?? null, oldestMs: null };
+  const ages = [...metrics.gauges].filter(([series]) => series.startsWith("flashsale_review_oldest_age_seconds"));
+  return { open, oldestMs: Math.max(0, ...ages.map(([, seconds]) => seconds)) * 1000 };
 }
 
 function showTiles() {
@@ -473,12 +487,12 @@ function showTiles() {
   };
   for (const part of ["available", "held", "pending", "sold"]) tile(part, units ? count(units[part] ?? 0) : "–");
   if (units) fillBar($("units-bar"), units);
-  const rate = (prefix) => { const now = total(seen.rates, prefix); return now === null || now === undefined ? "–" : perSecond(now); };
+  const rate = (prefix) => seen.rates ? perSecond(total(seen.rates, prefix)) : "–";
   tile("holds", rate("holds/held"));
   tile("refusals", rate("holds/refused"));
   tile("reviews", open === null ? "–" : count(open), open > 0);
   tile("oldest", open === 0 ? "none" : oldestMs === null ? "–" : age(oldestMs), oldestMs > 3600000);
-  const notes = [seen.at && `As of ${when(new Date(seen.at).toISOString())}.`, units?.note,
+  const notes = [seen.at && `As of ${clockAt(seen.at)}.`, units?.note,
     rates.processes(Date.now()) > 1 && `${rates.processes(Date.now())} processes answer.`];
   setText($("as-of"), notes.filter(Boolean).join(" "));
   document.title = open > 0 ? `(${count(open)}) flashsale dashboard` : "flashsale dashboard";
@@ -486,13 +500,18 @@ function showTiles() {
 
 /** The state of the service: one word, and a colour that says no more than it. */
 function showState() {
-  const status = seen.ready?.status, code = seen.ready?.code;
-  const [state, said] = away ? ["bad", away.why === "Redis has not answered" ? "Redis is away" : "away"]
-    : typeof status === "string" ? [status === "ready" ? "good" : "warn", [words(status), code && words(code)].filter(Boolean).join(": ")]
-      : typeof status === "number" ? ["bad", code ? words(code) : "not ready"] : ["unknown", "connecting"];
+  const [state, said] = away ? ["bad", away.why.startsWith("Redis") ? "Redis is away" : "away"] : readyState(seen.ready ?? {});
   $("state").dataset.state = state;
   setText($("state").querySelector("b"), said);
   if (away) document.title = "away – flashsale dashboard";
+}
+
+/** What `/readyz` says: a status in words, or a problem whose status is a number. */
+function readyState({ status, code }) {
+  const why = code ? words(code) : null;
+  if (status === "ready") return ["good", "ready"];
+  if (typeof status === "string") return ["warn", [words(status), why].filter(Boolean).join(": ")];
+  return status ? ["bad", why ?? "not ready"] : ["unknown", "connecting"];
 }
 
 function showWall() {
@@ -521,13 +540,13 @@ function tick() {
   showTiles();
 }
 
-// ---------------------------------------------------------------------------------------------------------------- Begin
+// ---------------------------------------------------------------------------------------------------- Begin
 
 const work = {};
-work.products = products(page);
-work.reviews = reviews(page);
-work.events = events(page);
-work.orders = orders(page);
+work.products = new Products(page);
+work.reviews = new Reviews(page);
+work.events = new Events(page);
+work.orders = new Orders(page);
 repeat(look, metricsMs);
 repeat(() => countOrders(false), 60000);
 

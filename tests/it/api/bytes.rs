@@ -1,6 +1,9 @@
 //! Bytes and headers as programs, spreadsheets and proxies write them.
 
-use std::io::Write;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use flate2::{
     Compression,
@@ -266,4 +269,39 @@ async fn a_customer_may_have_any_text_as_id() {
         let hold = json!({"product_id": 1, "quantity": 1, "customer_id": id});
         assert_eq!(app.post("/api/holds", hold).await.refusal(), (422, "validation_failed"), "{id:?}");
     }
+}
+
+#[tokio::test]
+async fn headers_of_which_nobody_knows_what_they_mean_are_refused() {
+    let app = TestApp::selling(5).await;
+    let hold = |keys: &'static [&'static str]| {
+        let request = app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}));
+        app.send(keys.iter().fold(request, |request, key| request.header("Idempotency-Key", *key)))
+    };
+    // A quote that is forgotten would make it another key, and a second hold.
+    for keys in [&["\"k"][..], &["k\""], &["\""], &["k", "k"]] {
+        let answer = hold(keys).await;
+        assert_eq!((answer.status, &answer.body["errors"][0]["code"]), (422, &json!("invalid_idempotency_key")), "{keys:?}");
+    }
+    let [quoted, bare] = [hold(&["\"k\""]).await, hold(&["k"]).await];
+    assert_eq!((quoted.status, bare.id()), (201, quoted.id()), "with its quotes it is the same key");
+    let looked = |tokens: &'static [&'static str]| {
+        let request = app.request(Method::GET, "/api/admin/sales");
+        app.send(tokens.iter().fold(request, |request, token| request.header("Authorization", format!("Bearer {token}"))))
+    };
+    assert_eq!(looked(&[ADMIN_TOKEN]).await.status, 200);
+    for tokens in [&[ADMIN_TOKEN, "another-token-of-nobody"][..], &["another-token-of-nobody", ADMIN_TOKEN], &[]] {
+        assert_eq!(looked(tokens).await.status, 401, "{tokens:?}");
+    }
+    assert_eq!(app.stock(1).await, "4 available, 1 held");
+}
+
+#[test]
+fn options_of_the_service_as_a_whole_are_answered() {
+    let app = TestApp::start();
+    let mut connection = TcpStream::connect(app.addr).unwrap();
+    connection.write_all(b"OPTIONS * HTTP/1.1\r\nHost: flashsale\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 ") && answer.to_lowercase().contains("\r\nallow: get, "), "{answer}");
 }

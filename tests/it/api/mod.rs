@@ -31,6 +31,7 @@ mod lists_together;
 mod metadata;
 mod metrics;
 mod orders;
+mod pages;
 mod parameters;
 mod payment_ids;
 mod payments;
