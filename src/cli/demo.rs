@@ -23,8 +23,7 @@ const NAME: &str = "Flash Sale Item";
 /// The address that `make proof` uses without a URL.
 const USUAL_URL: &str = "http://127.0.0.1:8080";
 const UNITS: u64 = 100;
-/// Its id leaves room for those that people add.
-const QUICK_ID: u64 = 1_000;
+const QUICK_ID: u64 = 2;
 const QUICK_SALE: &str = "quick";
 const QUICK_NAME: &str = "Last pairs";
 const QUICK_UNITS: u64 = 5;

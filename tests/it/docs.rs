@@ -379,7 +379,7 @@ fn what_the_demo_says_to_try_works_as_printed() {
             part.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
         let printed = run(&commands, folder.path(), &service);
         let all = printed.join("\n");
-        for expected in ["\"available_stock\":100", "\"expires_in\":900", "\"status\":\"pending\"", paid, "\"id\":2"] {
+        for expected in ["\"available_stock\":100", "\"expires_in\":900", "\"status\":\"pending\"", paid, "\"id\":3"] {
             assert!(all.contains(expected), "{expected} in {all}");
         }
         assert!(!all.contains("problems/"), "{all}");

@@ -84,7 +84,7 @@ impl Client {
     }
 
     async fn ordered(&self) -> String {
-        let hold = self.post("/api/holds", &json!({"product_id": 2, "quantity": 1})).await;
+        let hold = self.post("/api/holds", &json!({"product_id": 7, "quantity": 1})).await;
         let order = self.post("/api/orders", &json!({"hold_id": hold["id"]})).await;
         order["id"].as_str().unwrap().to_owned()
     }
@@ -124,7 +124,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
     let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let mut service = start(folder.path(), addr);
     let client = Client { http: reqwest::Client::new(), url: service.url() };
-    let product = json!({"id": 2, "name": "Storm", "price": "9.00", "total_stock": ORDERS, "sale": "storm"});
+    let product = json!({"id": 7, "name": "Storm", "price": "9.00", "total_stock": ORDERS, "sale": "storm"});
     let made = client.http.post(format!("{}/api/admin/products", client.url)).bearer_auth(ADMIN_TOKEN).json(&product);
     assert_eq!(made.send().await.unwrap().status(), 201);
 
@@ -185,7 +185,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
 /// Checks that every order is paid by one payment, that the other went back or is in review, and that the log gives the same
 /// states.
 async fn check(client: &Client, orders: &[String], log: &[Value]) {
-    let product = client.admin("/api/products/2").await;
+    let product = client.admin("/api/products/7").await;
     assert_eq!((&product["sold_stock"], &product["total_stock"]), (&json!(orders.len()), &json!(ORDERS)));
     let mut reviews = BTreeSet::new();
     let mut cursor = String::new();

@@ -56,7 +56,7 @@ export function keyed(list, items, keyOf, make, update, fallback) {
   if (lost && !$("dialog").open) fallback?.focus({ preventScroll: true });
 }
 
-// ---------------------------------------------------------------------------------------------------- Problems
+// --- Problems ---
 
 const explained = {
   review_resolved: ({ action, actor, note, resolved_at: at }) =>
@@ -79,7 +79,7 @@ export function problemOf(answer, changes = false) {
   return changes && (answer.status === 0 || answer.code === "store_timeout") ? `${text}. ${unknownOutcome}` : text;
 }
 
-// ---------------------------------------------------------------------------------------------------- Dialog
+// --- Dialog ---
 
 const settled = new Set(["review_resolved", "payment_not_acceptable", "forbidden", "review_not_found"]);
 
@@ -127,7 +127,7 @@ const reasonInput = () => el("input", { maxlength: "200", autocomplete: "off" })
 const reasonField = (input) => field("Reason, for the log of events (optional)", input);
 const reasonOf = (input) => (input.value.trim() ? { reason: input.value.trim() } : {});
 
-// ---------------------------------------------------------------------------------------------------- Products
+// --- Products ---
 
 const parts = ["available", "held", "pending", "sold"];
 
@@ -422,7 +422,7 @@ function randomKey() {
   return `dashboard-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-// ---------------------------------------------------------------------------------------------------- Reviews
+// --- Reviews ---
 
 /** What happened, what to do, and whether this money can pay the order, as `flashsale review show` has it. */
 const reasons = {
@@ -530,7 +530,8 @@ export class Reviews {
     keyed($("review-list"), shown, (review) => review.id, (review) => this.#makeCard(review), update, $("reviews-title"));
     setText($("review-count"), number);
     $("review-count").hidden = !open.length;
-    this.#note(!open.length ? "Nothing waits for a person." : open.length > reviewsShown ? `The ${reviewsShown} oldest of ${number}.` : "");
+    const some = open.length > reviewsShown ? `The ${reviewsShown} oldest of ${number}.` : "";
+    this.#note(open.length ? some : "Nothing waits for a person.");
     this.#page.reviews({ count: open.length, whole, oldest: open[0]?.opened_at ?? null });
     this.tick();
   }
@@ -553,8 +554,9 @@ export class Reviews {
     const link = (id, by) => id && this.#page.orderButton(id, by);
     const facts = {
       Came: amountOf(review), Costs: review.expected_amount && money(review.expected_amount, review.expected_currency),
-      "Went back": review.refunded_amount && money(review.refunded_amount, review.currency), Order: link(review.order_id, "order"),
-      Payment: link(review.payment_id, "payment"), Names: review.reference, Customer: link(review.customer_id, "customer"),
+      "Went back": review.refunded_amount && money(review.refunded_amount, review.currency),
+      Order: link(review.order_id, "order"), Payment: link(review.payment_id, "payment"), Names: review.reference,
+      Customer: link(review.customer_id, "customer"),
       Deadline: review.payment_due_at && when(review.payment_due_at), Reason: words(review.reason),
     };
     const known = Object.entries(facts).filter(([, value]) => value);
@@ -580,7 +582,7 @@ export class Reviews {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------- Events
+// --- Events ---
 
 const stepMs = 10000, eventsKept = 200, eventsRead = 1000, behindMax = 4;
 
@@ -697,7 +699,8 @@ export class Events {
   }
 
   #render() {
-    const note = this.#paused ? `Paused, with ${plural(this.#newer, "newer event")}.` : this.#kept.length ? "" : "Nothing happened yet.";
+    const nothing = this.#kept.length ? "" : "Nothing happened yet.";
+    const note = this.#paused ? `Paused, with ${plural(this.#newer, "newer event")}.` : nothing;
     setText($("event-note"), note);
     $("event-note").hidden = !note;
     if (this.#paused) return;
@@ -742,7 +745,7 @@ function changesOf(change) {
   return Object.entries(change ?? {}).map(([name, { from, to }]) => `${words(name)} ${text(from)} → ${text(to)}`).join(", ");
 }
 
-// ---------------------------------------------------------------------------------------------------- Orders
+// --- Orders ---
 
 const orderRequests = 10;
 const orderHint = "An order id, a payment id, the id of a customer, or a SKU.";
@@ -797,13 +800,14 @@ export class Orders {
       const answer = await this.#page.ask(`/api/admin/payments/${encodeURIComponent(text)}`);
       if (!answer.ok) return answer;
       const { orders, reviews } = answer.body;
-      return { orders, reviews, said: `This payment names ${plural(orders.length, "order")} and has ${plural(reviews.length, "review")}.` };
+      const said = `This payment names ${plural(orders.length, "order")} and has ${plural(reviews.length, "review")}.`;
+      return { orders, reviews, said };
     },
     customer: async (text) => {
       this.#query = `customer_id=${encodeURIComponent(text)}`;
       const asked = this.#page.ask(`/api/admin/customers/${encodeURIComponent(text)}`);
-      const [listed, customer] = [await this.#look(""), await asked];
-      return listed.ok === false ? listed : { ...listed, customer: customer.ok ? customer.body : null, which: "of this customer" };
+      const [listed, { ok, body }] = [await this.#look(""), await asked];
+      return listed.ok === false ? listed : { ...listed, customer: ok ? body : null, which: "of this customer" };
     },
     sku: async (text) => {
       this.#query = `sku=${encodeURIComponent(text)}`;
@@ -932,9 +936,10 @@ function customerFacts(customer) {
 }
 
 function reviewLine(review) {
-  const decided = review.action ? `. ${capital(review.action)}${review.actor ? ` by ${review.actor}` : ""}: “${review.note}”` : "";
-  const happened = reasonWords(review.reason)[0];
-  return el("p", { class: "note" }, `Review ${review.status}, ${when(review.opened_at)}: ${happened}, ${amountOf(review)}${decided}`);
+  const { action, actor, note, status, opened_at: at } = review;
+  const decided = action ? `. ${capital(action)}${actor ? ` by ${actor}` : ""}: “${note}”` : "";
+  const happened = `${reasonWords(review.reason)[0]}, ${amountOf(review)}`;
+  return el("p", { class: "note" }, `Review ${status}, ${when(at)}: ${happened}${decided}`);
 }
 
 function orderFacts(order) {
@@ -942,7 +947,8 @@ function orderFacts(order) {
   const time = (at) => at && when(at);
   const facts = {
     Sale: order.sale, Created: time(order.created_at), "Payment due": time(order.payment_due_at),
-    "Started to pay": time(order.payment_started_at), Paid: order.paid_at && `${when(order.paid_at)}${order.late ? ", late" : ""}`,
+    "Started to pay": time(order.payment_started_at),
+    Paid: order.paid_at && `${when(order.paid_at)}${order.late ? ", late" : ""}`,
     Total: sum(order.total_amount), Captured: sum(order.captured_amount), "Went back": sum(order.refunded_amount),
     Net: sum(order.net_amount), "Paid by": order.payment_id, Hold: order.hold_id && el("code", {}, order.hold_id),
     Metadata: order.metadata && JSON.stringify(order.metadata),
@@ -954,7 +960,8 @@ function orderFacts(order) {
 /** A table of texts, whose first column names the rows. */
 function table(caption, heads, lines) {
   if (!lines.length) return el("p", { class: "quiet small" }, `${caption}: none`);
-  const row = ([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, first), rest.map((value) => el("td", {}, value ?? "–")));
+  const cell = (value, index) => el(index ? "td" : "th", index ? {} : { scope: "row" }, value ?? "–");
+  const row = (cells) => el("tr", {}, cells.map(cell));
   return el("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {}, el("caption", {}, caption),
       el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, lines.map(row))));

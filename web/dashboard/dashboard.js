@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const tokenName = "flashsale.admin-token";
 const beatMs = 2000, metricsMs = 5000, backgroundMs = 15000;
 
-// ---------------------------------------------------------------------------------------------------- The page
+// --- The page ---
 
 const repeats = [], listeners = [];
 
@@ -87,7 +87,7 @@ function repeat(work, ms, { isHeart = false } = {}) {
   return it;
 }
 
-// ---------------------------------------------------------------------------------------------------- Sign in
+// --- Sign in ---
 
 const session = {
   get() { try { return sessionStorage.getItem(tokenName); } catch { return null; } },
@@ -186,7 +186,7 @@ function showRights() {
   $("reading").hidden = page.mayChange;
 }
 
-// ---------------------------------------------------------------------------------------------------- Away
+// --- Away ---
 
 let away = null, backoffMs = beatMs;
 
@@ -230,7 +230,7 @@ async function beat() {
 
 const heart = repeat(beat, beatMs, { isHeart: true });
 
-// ---------------------------------------------------------------------------------------------------- Figures
+// --- Figures ---
 
 let rates = new Rates({ keeps: true }), metricRates = new Rates(), heardGauges = new Map();
 const nothingSeen = () => ({ figures: null, at: null, units: null, metrics: null, ready: null, reviews: null, tripMs: null });
@@ -317,7 +317,7 @@ function fillTable(body, rows) {
   keyed(body, rows, ([key]) => key, make, update);
 }
 
-// ---------------------------------------------------------------------------------------------------- Metrics
+// --- Metrics ---
 
 /** Reads a text, which `call` does not give. */
 async function text(path) {
@@ -391,7 +391,7 @@ function showRoutes(now) {
   fillTable($("routes"), routes.map(([name, one]) => [name, name, perSecond(one.count), ms(one, 0.5), ms(one, 0.99)]));
 }
 
-// ---------------------------------------------------------------------------------------------------- Orders by state
+// --- Orders by state ---
 
 const states = {
   pending: "order.created", in_review: "order.in_review", paid: "order.paid", cancelled: "order.cancelled",
@@ -453,7 +453,7 @@ function showStates() {
   setText($("states-note"), parts.filter(Boolean).join(" "));
 }
 
-// ---------------------------------------------------------------------------------------------------- Tiles and wall
+// --- Tiles and wall ---
 
 /**
  * Units of all products: from the list of products where it is short; else from metrics, which are up to five seconds old; and
@@ -540,7 +540,7 @@ function tick() {
   showTiles();
 }
 
-// ---------------------------------------------------------------------------------------------------- Begin
+// --- Begin ---
 
 const work = {};
 work.products = new Products(page);
