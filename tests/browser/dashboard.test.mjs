@@ -1,0 +1,148 @@
+// The dashboard, in a real browser.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { ADMIN_TOKEN, Browser, READ_TOKEN, Service, close, eventually, looks, sleep } from "./ground.mjs";
+
+let browser, service;
+before(async () => { [browser, service] = [await Browser.start(), await Service.start()]; });
+after(async () => { await browser?.stop(); await service?.stop(); });
+
+async function signedIn(token = ADMIN_TOKEN, { of = service, query = "", ...options } = {}) {
+  const page = await browser.page(of, `/dashboard${query}`, options);
+  await page.fill("#token", token);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#dashboard:not([hidden])");
+  return page;
+}
+
+const tile = (page, name) => page.textContent(`[data-tile="${name}"]`);
+const shows = (page, selector, words) =>
+  page.waitForFunction(([selector, words]) => document.querySelector(selector)?.textContent.includes(words), [selector, words]);
+
+/** A purchase up to its order. Gives the order's id. */
+async function ordered(id, customer) {
+  const hold = await service.ask("POST", "/api/holds", { product_id: id, quantity: 1, customer_id: customer });
+  assert.equal(hold.status, 201, JSON.stringify(hold));
+  const order = await service.ask("POST", "/api/orders", { hold_id: hold.body.id });
+  return order.body.id;
+}
+
+const pay = (order, more = {}) => service.ask("POST", "/demo/payments", { order_id: order, event: "paid", ...more });
+
+test("whoever has no token sees nothing, and a wrong one is refused", async () => {
+  const page = await browser.page(service, "/dashboard", { mayFail: true });
+  await page.waitForSelector("#sign-in:not([hidden])");
+  await looks(page, "sign-in");
+  await page.fill("#token", "a-token-of-nobody-at-all");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#sign-in-problem:not([hidden])");
+  assert.ok(await page.isHidden("#dashboard"));
+  assert.ok(!page.url().includes("token"));
+  await close(page);
+});
+
+test("in a rush the figures move, and they are those of the service", async () => {
+  const id = await service.offer("Rush of the day", 40);
+  const page = await signedIn();
+  const before = Number(await tile(page, "held"));
+  const answers = await Promise.all(Array.from({ length: 60 }, () => service.ask("POST", "/api/holds", { product_id: id, quantity: 1 })));
+  assert.equal(answers.filter(({ status }) => status === 201).length, 40);
+  await eventually("the tile of held units says so", async () => Number(await tile(page, "held")) === before + 40);
+  await shows(page, "#reasons", "all held");
+  await shows(page, "#product-rows", "Rush of the day");
+  await sleep(3000);
+  await looks(page, "dashboard");
+  await close(page);
+});
+
+test("a review is accepted, and the order is paid", async () => {
+  const id = await service.offer("Of a review", 5);
+  const order = await ordered(id, "ann");
+  await pay(order, { amount: "20.00" });
+  const page = await signedIn();
+  await shows(page, "#review-list", "amount");
+  await page.click("#review-list button:has-text('Accept')");
+  await page.waitForSelector("#dialog[open]");
+  await looks(page, "review");
+  await page.click("#dialog-do");
+  await eventually("the order is paid", async () => (await service.ask("GET", `/api/orders/${order}`)).body.status === "paid");
+  await page.waitForSelector("#dialog:not([open])", { state: "attached" });
+  await shows(page, "#event-list", "review");
+  await page.fill("#order-text", "ann");
+  await page.click("#order-search button.main");
+  await shows(page, "#order-found", order);
+  await close(page);
+});
+
+test("a sale is paused and resumed, and a product restocked, once each", async () => {
+  const id = await service.offer("To restock", 5);
+  const page = await signedIn();
+  await page.fill("#product-text", "To restock");
+  await shows(page, "#product-rows", "To restock");
+  await page.click("#product-rows button:has-text('Pause')");
+  await page.click("#dialog-do");
+  await eventually("it is paused", async () => (await service.ask("GET", `/api/products/${id}`)).body.status === "paused");
+  await page.click("#product-rows button:has-text('Resume')");
+  await page.click("#dialog-do");
+  await eventually("it is live", async () => (await service.ask("GET", `/api/products/${id}`)).body.status === "live");
+  await page.click("#product-rows button:has-text('Restock')");
+  await page.waitForSelector("#dialog[open] input");
+  await page.fill("#dialog input[type=number]", "7");
+  await page.click("#dialog-do");
+  await eventually("it has more units", async () => (await service.stock(id))[0] === 12);
+  await close(page);
+});
+
+test("a token that may look sees everything and changes nothing", async () => {
+  const page = await signedIn(READ_TOKEN);
+  await page.waitForSelector("#reading:not([hidden])");
+  await page.waitForSelector("#product-rows tr");
+  const named = await page.$$eval("main button", (buttons) => buttons.filter((button) => !button.disabled).map((button) => button.textContent.trim()));
+  for (const word of ["Accept", "Refund", "Dismiss", "Pause sale", "Restock"]) {
+    assert.ok(!named.some((name) => name.startsWith(word)), `${word} among ${named}`);
+  }
+  await close(page);
+});
+
+test("thousands of products do not break it", async () => {
+  const rows = Array.from({ length: 1500 }, (_, n) => JSON.stringify({ sku: `MANY-${n}`, name: `Of many ${n}`, price: "5.00", total_stock: 3, sale: "many" }));
+  const imported = await fetch(`${service.url}/api/admin/import`, {
+    method: "POST", body: rows.join("\n"), headers: { "content-type": "application/x-ndjson", authorization: `Bearer ${ADMIN_TOKEN}` },
+  });
+  assert.ok(imported.ok, await imported.text());
+  const page = await signedIn();
+  await page.waitForSelector("#product-rows tr");
+  await page.fill("#product-text", "MANY-1234");
+  await shows(page, "#product-rows", "Of many 1234");
+  assert.ok(await page.evaluate(() => document.querySelectorAll("#product-rows tr").length) <= 100);
+  await close(page);
+});
+
+test("a service that is killed is missed, and the wall goes on when it is back", async () => {
+  const own = await Service.start();
+  try {
+    const page = await signedIn(ADMIN_TOKEN, { of: own, query: "?view=wall", mayFail: true });
+    await page.waitForFunction(() => document.querySelector("#state").dataset.state !== "unknown");
+    await looks(page, "wall");
+    await own.kill();
+    await page.waitForSelector("#banner:not([hidden])");
+    await own.startAgain();
+    await page.waitForSelector("#banner[hidden]", { state: "attached", timeout: 60_000 });
+    await close(page);
+  } finally {
+    await own.stop();
+  }
+});
+
+test("the dashboard is small", async () => {
+  const page = await signedIn();
+  await page.waitForSelector("#product-rows tr");
+  const bytes = await page.evaluate(() => performance.getEntriesByType("resource")
+    .concat(performance.getEntriesByType("navigation")).filter((entry) => /assets|dashboard$/.test(entry.name))
+    .reduce((sum, entry) => sum + entry.decodedBodySize, 0));
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+  console.log(`dashboard: ${bytes} bytes, first paint after ${Math.round(paint)} ms`);
+  assert.ok(bytes > 50_000 && bytes < 300_000, `${bytes} bytes`);
+  await close(page);
+});
