@@ -23,17 +23,20 @@ use super::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The facts about a request that its answer, its line in the log and metrics need.
 pub(super) struct Frame {
     given_id: Option<String>,
+    trace: Option<String>,
     started: Instant,
     in_flight: InFlight,
 }
 
 impl Frame {
     pub(super) fn open(headers: &HeaderMap, meter: &Rc<RequestMeter>) -> Self {
-        Self { given_id: given_id(headers), started: Instant::now(), in_flight: meter.begin() }
+        let (given_id, trace) = (given_id(headers), trace(headers));
+        Self { given_id, trace, started: Instant::now(), in_flight: meter.begin() }
     }
 
     /// `route`: its pattern, if there is one.
@@ -44,10 +47,10 @@ impl Frame {
         route: Option<&str>,
         path: impl Display,
     ) -> HttpResponse {
-        let id = self.given_id.unwrap_or_else(fresh_id);
-        let mut response = answer.unwrap_or_else(|problem| render(&problem, &id));
-        count(&self.in_flight.meter().route(route, method), self.started, &id, method, path, response.status());
-        mark(response.headers_mut(), &id);
+        let names = Names { id: self.given_id.unwrap_or_else(fresh_id), trace: self.trace };
+        let mut response = answer.unwrap_or_else(|problem| render(&problem, &names));
+        count(&self.in_flight.meter().route(route, method), self.started, &names, method, path, response.status());
+        mark(response.headers_mut(), &names.id);
         response
     }
 }
@@ -61,8 +64,8 @@ pub async fn frame(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
     let meter = request.app_data::<Rc<RequestMeter>>().expect("the application registers its meter");
-    let Frame { given_id, started, in_flight } = Frame::open(request.headers(), meter);
-    let id = given_id.unwrap_or_else(fresh_id);
+    let Frame { given_id, trace, started, in_flight } = Frame::open(request.headers(), meter);
+    let names = Names { id: given_id.unwrap_or_else(fresh_id), trace };
     let body = Shared::of(&mut request);
     let mut response = match check_path(request.path()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
@@ -70,7 +73,7 @@ pub async fn frame(
     };
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     let unread = if let Some(problem) = problem {
-        let rendered = render(problem, &id);
+        let rendered = render(problem, &names);
         let closes = problem.closes();
         response = response.into_response(rendered);
         if closes { None } else { body }
@@ -84,22 +87,37 @@ pub async fn frame(
     }
     let request = response.request();
     let cells = in_flight.meter().route(request.match_pattern().as_deref(), request.method());
-    count(&cells, started, &id, request.method(), request.path(), response.status());
-    mark(response.headers_mut(), &id);
+    count(&cells, started, &names, request.method(), request.path(), response.status());
+    mark(response.headers_mut(), &names.id);
     Ok(response)
 }
 
-fn render(problem: &Problem, id: &str) -> HttpResponse {
-    log_failure(problem, id);
-    problem.render(id)
+/// How the log names a request.
+struct Names {
+    id: String,
+    /// That of the trace of which the caller says that it is a part.
+    trace: Option<String>,
+}
+
+fn render(problem: &Problem, names: &Names) -> HttpResponse {
+    log_failure(problem, names);
+    problem.render(&names.id)
 }
 
 /// Counts an answer, and logs it.
-fn count(cells: &RouteCells, started: Instant, id: &str, method: &Method, path: impl Display, status: StatusCode) {
+fn count(
+    cells: &RouteCells,
+    started: Instant,
+    names: &Names,
+    method: &Method,
+    path: impl Display,
+    status: StatusCode,
+) {
     let took = started.elapsed();
     cells.answered(status, took);
     tracing::debug!(
-        request_id = id,
+        request_id = names.id,
+        trace_id = names.trace,
         %method,
         %path,
         status = status.as_u16(),
@@ -121,6 +139,18 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     (plain && (1..=REQUEST_ID_CHARS_MAX).contains(&text.len())).then(|| text.to_owned())
 }
 
+/// The trace id of a `traceparent` (W3C Trace Context): `00-<32 hexadecimal digits>-<16>-<2>`.
+fn trace(headers: &HeaderMap) -> Option<String> {
+    let mut parts = headers.get(TRACEPARENT)?.to_str().ok()?.split('-');
+    let mut next = |digits: usize| {
+        let is_lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        parts.next().filter(|part| part.len() == digits && part.bytes().all(is_lower))
+    };
+    let (version, trace, parent, _flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
+    let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
+    (version != "ff" && !is_zero(trace) && !is_zero(parent)).then(|| trace.to_owned())
+}
+
 thread_local! {
     static PREFIX: String = {
         let mut bytes = [0; 8];
@@ -139,7 +169,7 @@ fn fresh_id() -> String {
     PREFIX.with(|prefix| format!("{prefix}{count:x}"))
 }
 
-fn log_failure(problem: &Problem, id: &str) {
+fn log_failure(problem: &Problem, names: &Names) {
     let Some(failure) = problem.failure() else { return };
     // The store logs that once, with what to do.
     if problem.code() == Code::StoreReplaced {
@@ -147,13 +177,39 @@ fn log_failure(problem: &Problem, id: &str) {
     }
     let code = problem.code().row().0;
     if let Some(unsaid) = FAILURES.with(Throttle::pass) {
-        tracing::error!(request_id = id, code, cause = %failure, unsaid, "request failed");
+        tracing::error!(request_id = names.id, trace_id = names.trace, code, cause = %failure, unsaid, "request failed");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNT, fresh_id};
+    use actix_web::http::header::{HeaderMap, HeaderValue};
+
+    use super::{COUNT, TRACEPARENT, fresh_id, trace};
+
+    #[test]
+    fn a_trace_is_read_where_it_is_whole() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRACEPARENT, HeaderValue::from_str(text).unwrap());
+            trace(&headers)
+        };
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(read(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
+        // A later version may say more.
+        assert_eq!(read(&format!("cc-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(id));
+        for wrong in [
+            String::new(),
+            format!("ff-{id}-00f067aa0ba902b7-01"),
+            format!("00-{id}-0000000000000000-01"),
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
+            format!("00-{id}-00f067aa0ba902b7"),
+            format!("00-{id}\u{e9}-00f067aa0ba902b7-01").replace('\u{e9}', "g"),
+        ] {
+            assert_eq!(read(&wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_fresh_id_is_a_prefix_and_the_count_in_hexadecimal() {

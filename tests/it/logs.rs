@@ -22,6 +22,9 @@ use crate::support::{
     redis::{PROGRAM, PrivateRedis, free_port, signal_process},
 };
 
+/// The trace of a caller.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 /// The service on a folder, writing its log into a file.
 fn serve(folder: &Path, addr: SocketAddr, log: &Path) -> Command {
     let mut command = command(&folder.join("data"));
@@ -43,6 +46,7 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     let client = reqwest::Client::new();
     let get = async |path: &str, id: &str| {
         let request = client.get(format!("http://{addr}{path}")).header("X-Request-Id", id);
+        let request = request.header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
         request.send().await.ok().map(|response| response.status().as_u16())
     };
     eventually("it is ready", async || get("/readyz", "ready").await == Some(200)).await;
@@ -68,6 +72,7 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     let errors: Vec<_> = failed.iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!((failed.len(), errors.len()), (2, 1), "{failed:?}");
     assert_eq!(errors[0]["code"], "store_timeout");
+    assert!(refused.iter().chain(&failed).all(|line| line["trace_id"] == TRACE), "{failed:?}");
     assert!(errors[0]["cause"].as_str().unwrap().contains("did not answer in time"), "{errors:?}");
 }
 
