@@ -186,8 +186,8 @@ async fn a_follower_of_a_quiet_shop_says_once_that_the_service_is_gone_and_once_
     follow.env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN).env("FLASHSALE_URL", service.url());
     follow.args(["event", "list", "--follow", "--json", "--timeout", "1s"]);
     let mut follower = Follower::start(follow);
-    // Those of the demo's product, before anything else happens.
-    while follower.next()["type"] != "product.created" {}
+    // Those of the demo's products, before anything else happens.
+    while follower.next()["product"]["name"] != "Last pairs" {}
     // It stands still, with its connections open, and says nothing.
     crate::support::redis::signal_process(service.pid(), "STOP");
     let silent = follower.note();

@@ -207,7 +207,7 @@ export class Plot {
   draw() {
     if (document.hidden || this.#box.clientWidth === 0) return;
     this.#chart ??= this.#makeChart();
-    this.#chart.setData([this.#times, ...this.#columns]);
+    this.#chart.setData(this.#data());
     this.#say(this.#times.length - 1);
   }
 
@@ -216,6 +216,9 @@ export class Plot {
     for (const column of this.#columns) column.length = 0;
     this.draw();
   }
+
+  /** The first series is painted last, over the others. */
+  #data() { return [this.#times, ...this.#columns.toReversed()]; }
 
   #fit() {
     if (!this.#chart) return this.draw();
@@ -248,12 +251,12 @@ export class Plot {
         { ...axis, space: 90, size: 26, values: (_, splits) => splits.map(minute) },
         { ...axis, size: 46, space: 36, values: (_, splits) => splits.map((value) => short.format(value)) },
       ],
-      series: [{}, ...this.#series.map((one) => ({
+      series: [{}, ...this.#series.toReversed().map((one) => ({
         stroke: () => colour(one.colour), width: 2, dash: one.dash, points: { show: false },
         fill: one.fill ? () => colour(one.colour).replace("rgb(", "rgba(").replace(")", ", .16)") : undefined,
       }))],
       hooks: { setCursor: [(chart) => this.#say(chart.cursor.idx ?? this.#times.length - 1)] },
-    }, [this.#times, ...this.#columns], this.#box);
+    }, this.#data(), this.#box);
   }
 
   #makeLegend() {

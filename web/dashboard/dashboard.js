@@ -418,7 +418,7 @@ async function countOrders(wanted = false) {
       counted = { result, at: Date.now(), asked: wanted };
       $("count-orders").hidden = estimate <= countMax;
     }
-    return estimate <= 2000 ? 10000 : 60000;
+    return estimate <= 2000 ? 20000 : 120000;
   } catch {
     return 60000; // it went away, and the heart says so
   } finally {
