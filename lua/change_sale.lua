@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- change_sale: changes terms of a sale, all or none, for every worker at once. Holds and orders that exist keep theirs.
 --
 -- uses   clock, units, customers, holds, rules, records, book, sales

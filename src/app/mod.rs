@@ -17,7 +17,9 @@ use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
 use crate::{
     config::{Complaints, Secret, Settings, Token},
     embedded::{Embedded, EmbeddedError},
-    http::{AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, Live, MetricsTerms, Pages, SimulatedProvider},
+    http::{
+        AdminToken, Admins, BodyLimits, Cors, Draining, Gate, HttpContext, Live, MetricsTerms, Pages, SimulatedProvider,
+    },
     store::{Blueprint, Catalogue, PreflightError, Store},
     webhook::{PROVIDERS, signature::Verifier},
 };

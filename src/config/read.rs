@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    Admin, Durability, Events, Http, Log, LogFormat, Metrics, Pages, Redis, RedisSource, Sale, Secret, Settings, Webhook,
-    address,
+    Admin, Durability, Events, Http, Log, LogFormat, Metrics, Pages, Redis, RedisSource, Sale, Secret, Settings,
+    Webhook, address,
     reader::Reader,
     redis_url::{self, Named},
     token::{self, CHARS_MIN as TOKEN_CHARS_MIN, Token},

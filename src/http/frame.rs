@@ -105,14 +105,7 @@ fn render(problem: &Problem, names: &Names) -> HttpResponse {
 }
 
 /// Counts an answer, and logs it.
-fn count(
-    cells: &RouteCells,
-    started: Instant,
-    names: &Names,
-    method: &Method,
-    path: impl Display,
-    status: StatusCode,
-) {
+fn count(cells: &RouteCells, started: Instant, names: &Names, method: &Method, path: impl Display, status: StatusCode) {
     let took = started.elapsed();
     cells.answered(status, took);
     tracing::debug!(

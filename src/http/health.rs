@@ -48,7 +48,8 @@ pub(super) async fn readyz(context: Data<HttpContext>, store: Data<Store>) -> Re
         Readiness::Full => json!({
             "status": "degraded",
             "code": Code::StoreFull.row().0,
-            "detail": "Redis has no memory left: no new holds, orders, products and sales; everything else goes on",
+            "detail": "Redis has no memory left: no new holds, orders, products and sales, no restocking and no change of a product; payments, \
+                       releases, reads and changes of sales go on",
         }),
     };
     Ok(HttpResponse::Ok().json(body))

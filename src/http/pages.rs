@@ -48,6 +48,11 @@ const SHARED: &[Asset] = assets! {
     "/assets/icon.svg" "image/svg+xml" "icon.svg"
 };
 
+/// The contract for programs. Everybody may read it, whatever pages there are.
+const CONTRACT: &[Asset] = assets! {
+    "/openapi.json" "application/json" "openapi.json"
+};
+
 const STOREFRONT: &[Asset] = assets! {
     "/" "text/html; charset=utf-8" "storefront/index.html"
     "/assets/storefront.css" "text/css; charset=utf-8" "storefront/storefront.css"
@@ -81,6 +86,7 @@ impl Pages {
     pub(super) fn assets(self) -> impl Iterator<Item = &'static Asset> {
         let chosen = |has: bool, assets: &'static [Asset]| if has { assets } else { &[] };
         [
+            CONTRACT,
             chosen(self.storefront || self.dashboard, SHARED),
             chosen(self.storefront, STOREFRONT),
             chosen(self.dashboard, DASHBOARD),
@@ -94,7 +100,8 @@ impl Pages {
 pub(super) const PARTS: &str = "/assets/parts.json";
 
 pub(super) async fn parts(context: Data<HttpContext>) -> HttpResponse {
-    let body = json!({"dashboard": context.pages.dashboard, "simulated_provider": context.simulated_provider.is_some()});
+    let body =
+        json!({"dashboard": context.pages.dashboard, "simulated_provider": context.simulated_provider.is_some()});
     answer::fresh_json(StatusCode::OK, &body)
 }
 
@@ -109,8 +116,7 @@ impl Asset {
         let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
         // A proxy that compresses makes the tag a weak one.
         let is_known = known.flat_map(|list| list.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
-        let mut response =
-            if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         HEADERS.into_iter().for_each(|header| _ = response.insert_header(header));
         response.insert_header((ETAG, tag));
         if is_known {

@@ -88,7 +88,9 @@ fn is_utf8(encoded: &str) -> bool {
 
 fn undecodable(pair: &str) -> FieldError {
     let name = pair.split('=').next().filter(|name| is_utf8(name)).unwrap_or_default();
-    let pointer = if name.is_empty() { String::new() } else { format!("/{name}") };
+    let shown: String = visible(name).chars().take(NAME_CHARS_MAX).collect();
+    let escaped = shown.replace('~', "~0").replace('/', "~1");
+    let pointer = if name.is_empty() { String::new() } else { format!("/{escaped}") };
     FieldError { pointer, code: "invalid_encoding", detail: format!("the query {NO_UTF8}").into() }
 }
 
@@ -160,6 +162,8 @@ mod tests {
             ("sale=%C3&%A4", "/sale"),
             ("%ff=1", ""),
             ("sale=%ed%a0%80", "/sale"),
+            ("a~b/c=%ff", "/a~0b~1c"),
+            (&format!("{}=%ff", "x".repeat(3_000)), &*format!("/{}", "x".repeat(NAME_CHARS_MAX))),
         ] {
             let problem = Parameters::of_query(query, &["sale", "limit"]).finish(()).unwrap_err();
             let error = &problem.parts().2["errors"][0];

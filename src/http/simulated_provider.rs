@@ -111,7 +111,8 @@ pub(super) async fn pay(
     for _ in 0..wish.copies {
         let headers = headers(&signed);
         let message = Message { headers: &headers, body: signed.body.as_bytes(), now_seconds: now_seconds() };
-        let reading = provider.verifier.open(message).await.map_err(|refusal| payments::refused(&provider.verifier, refusal))?;
+        let reading =
+            provider.verifier.open(message).await.map_err(|refusal| payments::refused(&provider.verifier, refusal))?;
         answers.push(payments::take(&store, &reading).await?);
     }
     let sent = answers.iter().map(payments::Taken::body).collect();

@@ -327,7 +327,9 @@ async fn go_on_finishing(spreads: Weak<Spreads>, shards: Vec<SaleId>, of: (SaleI
 }
 
 fn not_durable() -> Failure {
-    Failure::unavailable("a loan between shards is not as durable as durability.payments asks for, so its units cannot be had yet")
+    Failure::unavailable(
+        "a loan between shards is not as durable as durability.payments asks for, so its units cannot be had yet",
+    )
 }
 
 /// No more units were free at any instant since, until a shard made some available. A loan changes nothing of it.

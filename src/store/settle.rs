@@ -80,7 +80,11 @@ impl Store {
             return Ok(ignored());
         }
         let Some(payment) = &event.payment else { return self.keep_unmatched(event).await };
-        self.remember_unmatched(payment).await?;
+        match self.remember_unmatched(payment).await {
+            // There is no room for it. The review is what matters: a person sees the money.
+            Ok(()) | Err(Failure::Full(_)) => {}
+            Err(failure) => return Err(failure),
+        }
         let outcome = self.keep_unmatched(event).await?;
         // Another worker may just have learned which order it is.
         match self.hold_of_payment(payment).await? {

@@ -37,6 +37,7 @@ mod model;
 mod money;
 mod mutants;
 mod observe;
+mod openapi;
 mod payments_interrupted;
 mod reliability;
 mod rush;

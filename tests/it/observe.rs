@@ -47,7 +47,8 @@ fn asked(expression: &str) -> Vec<(&str, &str)> {
     while let Some(at) = ["flashsale_", "process_"].iter().filter_map(|prefix| rest.find(prefix)).min() {
         rest = &rest[at..];
         let (name, behind) = rest.split_at(rest.find(|c| !is_name(c)).unwrap_or(rest.len()));
-        let selectors = behind.strip_prefix('{').and_then(|behind| behind.split_once('}')).map_or("", |(inside, _)| inside);
+        let selectors =
+            behind.strip_prefix('{').and_then(|behind| behind.split_once('}')).map_or("", |(inside, _)| inside);
         all.push((name, selectors));
         rest = behind;
     }
@@ -74,7 +75,10 @@ fn check(expression: &str, families: &Families) {
             // `="x"` and `!="x"` name a value, `=~` a pattern.
             let is_value = !value.starts_with('~') && !selector.contains("=~");
             let wanted = value.trim_start_matches(['=', '"']).trim_end_matches('"');
-            assert!(!is_value || values.contains(wanted), "{name} has no {label} {wanted}, but {values:?}: {expression}");
+            assert!(
+                !is_value || values.contains(wanted),
+                "{name} has no {label} {wanted}, but {values:?}: {expression}"
+            );
         }
     }
     for label in grouped_by(expression).filter(|label| !OF_PROMETHEUS.contains(label)) {

@@ -211,6 +211,13 @@ async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     assert_eq!(app.delete(&format!("/api/holds/{hold}")).await.status, 204);
     let event = json!({"status": "paid", "order_id": order, "payment_id": "pi_1"});
     assert_eq!(app.pay("a", event).await.body["outcome"], "applied");
+    // Money that names nothing of ours is kept for a person, and a person can pause.
+    let foreign = json!({"status": "paid", "order_id": "cart 9", "payment_id": "pi_2", "amount": "1"});
+    assert_eq!(app.pay("b", foreign).await.body["outcome"], "unmatched");
+    for paused in [true, false] {
+        let answer = app.admin(Method::PATCH, "/api/admin/sales/p1", json!({"paused": paused})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
     // A service that is started again meanwhile finds its secret.
     holds(&app.redis.url(), (503, "store_full")).await;
     set("maxmemory", "0");

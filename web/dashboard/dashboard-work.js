@@ -237,13 +237,18 @@ export class Products {
     this.#render();
   }
 
-  /** Reads page after page, quickly as long as nobody sees anything. `null` where one cannot be had. */
+  /** Reads page after page, quickly as long as nobody sees anything. `null` where one cannot be had, tried again as it may be. */
   async #readPages(next) {
-    let cursor = "";
-    do {
+    let cursor = "", failures = 0;
+    while (cursor !== null && next.size < catalogMax) {
       const query = cursor && `&cursor=${encodeURIComponent(cursor)}`;
       const answer = await this.#page.ask(`/api/admin/products?archived=false&limit=100${query}`);
-      if (!answer.ok || next !== this.#next) return null;
+      if (next !== this.#next || answer.left || (!answer.ok && ++failures > 5)) return null;
+      if (!answer.ok) {
+        await pause((answer.retrySeconds ?? 2) * 1000);
+        continue;
+      }
+      failures = 0;
       for (const product of answer.body.data) next.set(product.id, product);
       cursor = answer.body.next_cursor;
       const early = !this.#readAt && this.#catalog.size < next.size;
@@ -251,8 +256,8 @@ export class Products {
       if (early && next.size <= 100) this.#render();
       else this.#note();
       if (cursor) await pause(early ? 50 : 400);
-    } while (cursor && next.size < catalogMax);
-    return { whole: !cursor };
+    }
+    return { whole: cursor === null };
   }
 
   #put(product) {

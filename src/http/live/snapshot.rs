@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn rows(of: &[(u64, &'static str)]) -> Rows {
-        of.iter().map(|(id, row)| (ProductId::new(*id), Bytes::from_static(row.as_bytes()))).collect()
+        of.iter().map(|(id, row)| (ProductId::new(*id).unwrap(), Bytes::from_static(row.as_bytes()))).collect()
     }
 
     fn text(bytes: &Bytes) -> &str {

@@ -69,7 +69,14 @@ impl Runner {
         barrier: Option<Barrier>,
         meter: Arc<CallMeter>,
     ) -> Self {
-        let common = Common { topology: topology.clone(), barrier, identity, changes: Cell::default(), meter, is_of_contacts: false };
+        let common = Common {
+            topology: topology.clone(),
+            barrier,
+            identity,
+            changes: Cell::default(),
+            meter,
+            is_of_contacts: false,
+        };
         let common = Rc::new(common);
         Self { catalogue, route: Route::new(&common), common }
     }

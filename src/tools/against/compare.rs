@@ -199,7 +199,11 @@ impl<'a, P: FnMut(&str, u64)> Comparer<'a, P> {
         self.suspect(shard, known.position, finding, (what == What::PaidOrder).then_some(known));
     }
 
-    fn suspect_review(&mut self, Known { shard, position, body }: Known<ReviewBody<'static>>, in_store: Option<String>) {
+    fn suspect_review(
+        &mut self,
+        Known { shard, position, body }: Known<ReviewBody<'static>>,
+        in_store: Option<String>,
+    ) {
         let in_log = format!("{}, {}", body.status, body.reason);
         let subject = Subject { what: What::Review, shard: &shard, id: &body.id, position };
         let mut finding = Finding { in_store, ..subject.missing(in_log) };

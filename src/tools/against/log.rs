@@ -112,7 +112,8 @@ impl Log {
             serde_json::from_slice(line).map_err(|error| format!("is no event: {error}"))?;
         let sale = SaleId::parse(&event.sale).ok_or("names no sale")?;
         let cursor = EventCursor::parse(&event.id);
-        let (shard, position) = cursor.as_ref().and_then(|cursor| cursor.event_of(&sale)).ok_or("has no id of an event")?;
+        let (shard, position) =
+            cursor.as_ref().and_then(|cursor| cursor.event_of(&sale)).ok_or("has no id of an event")?;
         if only.is_some_and(|only| only != sale.as_str()) {
             return Ok(());
         }

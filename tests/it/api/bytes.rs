@@ -281,13 +281,19 @@ async fn headers_of_which_nobody_knows_what_they_mean_are_refused() {
     // A quote that is forgotten would make it another key, and a second hold.
     for keys in [&["\"k"][..], &["k\""], &["\""], &["k", "k"]] {
         let answer = hold(keys).await;
-        assert_eq!((answer.status, &answer.body["errors"][0]["code"]), (422, &json!("invalid_idempotency_key")), "{keys:?}");
+        assert_eq!(
+            (answer.status, &answer.body["errors"][0]["code"]),
+            (422, &json!("invalid_idempotency_key")),
+            "{keys:?}"
+        );
     }
     let [quoted, bare] = [hold(&["\"k\""]).await, hold(&["k"]).await];
     assert_eq!((quoted.status, bare.id()), (201, quoted.id()), "with its quotes it is the same key");
     let looked = |tokens: &'static [&'static str]| {
         let request = app.request(Method::GET, "/api/admin/sales");
-        app.send(tokens.iter().fold(request, |request, token| request.header("Authorization", format!("Bearer {token}"))))
+        app.send(
+            tokens.iter().fold(request, |request, token| request.header("Authorization", format!("Bearer {token}"))),
+        )
     };
     assert_eq!(looked(&[ADMIN_TOKEN]).await.status, 200);
     for tokens in [&[ADMIN_TOKEN, "another-token-of-nobody"][..], &["another-token-of-nobody", ADMIN_TOKEN], &[]] {

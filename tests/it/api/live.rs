@@ -66,8 +66,8 @@ async fn the_stream_of_a_sale_says_what_changed_what_is_new_and_what_is_gone() {
     app.held().await;
     let changes = stream.next().await.unwrap();
     assert_eq!((changes.name.as_str(), &changes.data["removed"]), ("changes", &json!([])));
-    let changed = changes.data["products"].as_array().unwrap();
-    assert_eq!((changed.len(), &changed[0]["id"], &changed[0]["held_stock"]), (1, &json!(1), &json!(1)));
+    let rows = changes.data["products"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["id"], &rows[0]["held_stock"]), (1, &json!(1), &json!(1)));
     app.add_product(json!({"id": 4, "sale": "drop", "name": "New", "price": "5.00", "total_stock": 1})).await;
     assert_eq!(stream.next().await.unwrap().data["products"][0]["name"], "New");
     let hidden = app.admin(Method::PATCH, "/api/admin/products/2", json!({"visibility": "hidden"})).await;

@@ -37,7 +37,11 @@ async fn pages_are_there_where_the_settings_say_so_and_allow_nothing_from_outsid
         let mut count = 0;
         for path in named {
             let asset = app.request(Method::GET, path).send().await.unwrap();
-            assert_eq!((asset.status(), asset.headers()["x-content-type-options"].to_str().ok()), (StatusCode::OK, Some("nosniff")), "{path}");
+            assert_eq!(
+                (asset.status(), asset.headers()["x-content-type-options"].to_str().ok()),
+                (StatusCode::OK, Some("nosniff")),
+                "{path}"
+            );
             count += 1;
         }
         assert!(count >= 3, "{page} names {count} files");
@@ -55,7 +59,11 @@ async fn a_browser_that_has_a_file_is_not_sent_it_again() {
     assert_eq!((first.status(), &first.headers()["cache-control"]), (StatusCode::OK, &"no-cache".parse().unwrap()));
     for known in [tag.clone(), format!("\"x\", {tag}"), format!("W/{tag}")] {
         let again = ask(&known).await;
-        assert_eq!((again.status(), again.headers()["etag"].to_str().ok()), (StatusCode::NOT_MODIFIED, Some(&*tag)), "{known}");
+        assert_eq!(
+            (again.status(), again.headers()["etag"].to_str().ok()),
+            (StatusCode::NOT_MODIFIED, Some(&*tag)),
+            "{known}"
+        );
         assert!(again.bytes().await.unwrap().is_empty());
     }
 }

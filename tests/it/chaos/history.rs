@@ -125,7 +125,9 @@ impl History {
             return (0, u64::MAX);
         }
         let has_stopped = |span: &&FaultSpan| {
-            (span.name.contains("StopService") || span.name == STALL) && span.start_ns <= call.end_ns && span.end_ns >= call.start_ns
+            (span.name.contains("StopService") || span.name == STALL)
+                && span.start_ns <= call.end_ns
+                && span.end_ns >= call.start_ns
         };
         let spans = self.faults.iter().filter(|_| call.is_unknown()).filter(has_stopped);
         let end_ns = spans.map(|span| span.end_ns).fold(call.end_ns, u64::max);

@@ -15,7 +15,7 @@ use crate::support::{
     app::Answer,
     cluster::{Cluster, run},
     eventually,
-    redis::{server_program, signal_process},
+    redis::{ServerProcess, server_program, signal_process},
 };
 
 fn is_lost(answer: &Answer, shard: &str) -> bool {
@@ -167,16 +167,15 @@ async fn a_loan_that_no_replica_confirms_takes_no_more_units_with_each_try_and_e
     let cluster = Cluster::start(3, 1);
     let settings = [QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")];
     let shop = Shop::open(&cluster.url(), &settings);
-    let product = json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 90, "shards": 3, "max_per_hold": 100});
+    let product =
+        json!({"id": 1, "name": "Item", "price": "50.00", "total_stock": 90, "shards": 3, "max_per_hold": 100});
     eventually("the product is made", async || {
         [201, 409].contains(&shop.post("/api/admin/products", product.clone()).await.status)
     })
     .await;
-    let replicas = || cluster.servers[3..].iter().map(|server| server.pid());
+    let replicas = || cluster.servers[3..].iter().map(ServerProcess::pid);
     replicas().for_each(|pid| signal_process(pid, "STOP"));
-    let most = async || {
-        shop.post("/api/holds", json!({"product_id": 1, "quantity": 70, "customer_id": "anna"})).await
-    };
+    let most = async || shop.post("/api/holds", json!({"product_id": 1, "quantity": 70, "customer_id": "anna"})).await;
     let audit = async || shop.get("/api/admin/audit").await;
     let mut seen = Vec::new();
     for _ in 0..4 {

@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn every_command_of_a_script_is_asked_about() {
         for script in crate::store::Catalogue::compiled().iter() {
-            let calls = ["redis.call('", "redis.pcall('"].into_iter().flat_map(|call| script.source.split(call).skip(1));
+            let calls =
+                ["redis.call('", "redis.pcall('"].into_iter().flat_map(|call| script.source.split(call).skip(1));
             for command in calls.filter_map(|rest| rest.split('\'').next()).map(str::to_lowercase) {
                 let is_asked = COMMANDS.iter().any(|asked| name(asked) == command);
                 assert!(is_asked, "{command} of {}", script.name);

@@ -90,7 +90,11 @@ pub(super) fn judge_silent_replica(failure: &Failure, chart: &mut Chart) {
         let found = format!("{failure}; after a fail-over to it everything of its sales would be refused");
         chart.problem("server", found, "make the user of redis.url there too: users are not replicated");
     } else {
-        chart.warning("server", format!("{failure}; nobody knows whether it could take over"), "is a firewall between?");
+        chart.warning(
+            "server",
+            format!("{failure}; nobody knows whether it could take over"),
+            "is a firewall between?",
+        );
     }
 }
 

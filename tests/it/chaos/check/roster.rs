@@ -138,7 +138,9 @@ impl Roster {
     /// The lives that a call may begin or change: of one without an answer, all that its key has.
     pub fn lives_of(&self, number: usize, call: &Call) -> Vec<usize> {
         match &call.request {
-            Request::Hold { key: Some(key), .. } if call.is_unknown() => self.by_key.get(key).cloned().unwrap_or_default(),
+            Request::Hold { key: Some(key), .. } if call.is_unknown() => {
+                self.by_key.get(key).cloned().unwrap_or_default()
+            }
             _ => self.life_of[number].into_iter().collect(),
         }
     }
