@@ -70,7 +70,7 @@ pub(super) fn serve(
     let connections = files::share(http.workers);
     let pace = Pace {
         keep_alive: Duration::from_secs(http.keep_alive_seconds),
-        first_head: Duration::from_millis(http.read_timeout_ms),
+        first_head: Duration::from_millis(http.head_timeout_ms),
     };
     let builder = Server::build();
     let stopping = builder.graceful_shutdown_signal();

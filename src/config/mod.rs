@@ -57,6 +57,9 @@ pub struct Http {
     pub workers: usize,
     pub body_bytes_max: usize,
     pub webhook_bytes_max: usize,
+    /// For the first head of a connection.
+    pub head_timeout_ms: u64,
+    /// For a body.
     pub read_timeout_ms: u64,
     pub keep_alive_seconds: u64,
     pub drain_seconds: u64,

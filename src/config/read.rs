@@ -47,6 +47,7 @@ fn http(r: &mut Reader) -> Http {
         },
         body_bytes_max: r.count("http.body_bytes_max", 256, 1 << 24),
         webhook_bytes_max: r.count("http.webhook_bytes_max", 256, 1 << 24),
+        head_timeout_ms: r.number("http.head_timeout_ms", 10, 600_000),
         read_timeout_ms: r.number("http.read_timeout_ms", 10, 600_000),
         keep_alive_seconds: r.number("http.keep_alive_seconds", 1, 86_400),
         drain_seconds: r.number("http.drain_seconds", 0, 3_600),

@@ -28,7 +28,8 @@ pub fn configure(config: &mut ServiceConfig, context: &HttpContext) {
         configure_admin(config);
     }
     for asset in context.pages.assets() {
-        config.service(reading(asset.path, asset.handler()));
+        // Whoever links to a page adds what they like: ?utm_source=letter.
+        config.service(at(asset.path, [list(asset.handler())]));
     }
     if context.pages.storefront {
         config.service(reading(pages::PARTS, pages::parts));

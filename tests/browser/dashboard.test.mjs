@@ -45,6 +45,7 @@ test("whoever has no token sees nothing, and a wrong one is refused", async () =
 test("in a rush the figures move, and they are those of the service", async () => {
   const id = await service.offer("Rush of the day", 40);
   const page = await signedIn();
+  await eventually("the tiles have figures", async () => /^\d/.test(await tile(page, "held")));
   const before = Number(await tile(page, "held"));
   const answers = await Promise.all(Array.from({ length: 60 }, () => service.ask("POST", "/api/holds", { product_id: id, quantity: 1 })));
   assert.equal(answers.filter(({ status }) => status === 201).length, 40);
@@ -65,6 +66,7 @@ test("a review is accepted, and the order is paid", async () => {
   await page.click("#review-list button:has-text('Accept')");
   await page.waitForSelector("#dialog[open]");
   await looks(page, "review");
+  await page.fill("#dialog textarea", "the rest came in cash");
   await page.click("#dialog-do");
   await eventually("the order is paid", async () => (await service.ask("GET", `/api/orders/${order}`)).body.status === "paid");
   await page.waitForSelector("#dialog:not([open])", { state: "attached" });
@@ -79,7 +81,10 @@ test("a sale is paused and resumed, and a product restocked, once each", async (
   const id = await service.offer("To restock", 5);
   const page = await signedIn();
   await page.fill("#product-text", "To restock");
-  await shows(page, "#product-rows", "To restock");
+  await page.waitForFunction(() => {
+    const rows = document.querySelectorAll("#product-rows tr");
+    return rows.length === 1 && rows[0].textContent.includes("To restock");
+  });
   await page.click("#product-rows button:has-text('Pause')");
   await page.click("#dialog-do");
   await eventually("it is paused", async () => (await service.ask("GET", `/api/products/${id}`)).body.status === "paused");
@@ -98,7 +103,7 @@ test("a token that may look sees everything and changes nothing", async () => {
   const page = await signedIn(READ_TOKEN);
   await page.waitForSelector("#reading:not([hidden])");
   await page.waitForSelector("#product-rows tr");
-  const named = await page.$$eval("main button", (buttons) => buttons.filter((button) => !button.disabled).map((button) => button.textContent.trim()));
+  const named = await page.$$eval("main button", (buttons) => buttons.filter((button) => !button.disabled && button.offsetParent).map((button) => button.textContent.trim()));
   for (const word of ["Accept", "Refund", "Dismiss", "Pause sale", "Restock"]) {
     assert.ok(!named.some((name) => name.startsWith(word)), `${word} among ${named}`);
   }
@@ -106,11 +111,13 @@ test("a token that may look sees everything and changes nothing", async () => {
 });
 
 test("thousands of products do not break it", async () => {
-  const rows = Array.from({ length: 1500 }, (_, n) => JSON.stringify({ sku: `MANY-${n}`, name: `Of many ${n}`, price: "5.00", total_stock: 3, sale: "many" }));
-  const imported = await fetch(`${service.url}/api/admin/import`, {
-    method: "POST", body: rows.join("\n"), headers: { "content-type": "application/x-ndjson", authorization: `Bearer ${ADMIN_TOKEN}` },
-  });
-  assert.ok(imported.ok, await imported.text());
+  const row = (n) => JSON.stringify({ sku: `MANY-${n}`, name: `Of many ${n}`, price: "5.00", total_stock: 3, sale: "many" });
+  for (const first of [0, 750]) {
+    const body = Array.from({ length: 750 }, (_, n) => row(first + n)).join("\n");
+    const headers = { "content-type": "application/x-ndjson", authorization: `Bearer ${ADMIN_TOKEN}` };
+    const imported = await fetch(`${service.url}/api/admin/import`, { method: "POST", body, headers });
+    assert.ok(imported.ok, await imported.text());
+  }
   const page = await signedIn();
   await page.waitForSelector("#product-rows tr");
   await page.fill("#product-text", "MANY-1234");

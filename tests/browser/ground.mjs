@@ -112,16 +112,23 @@ export class Browser {
     return this.browser.close();
   }
 
-  /** A page of a person of its own. `mayFail`: the test takes the service away, and the browser says so in its console. */
+  /** A page of a person of its own. `mayFail`: the test takes the service away. A refusal (4xx) of a call is no fault of the page. */
   async page(service, path = "/", { mayFail = false, ...options } = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    // For a machine on which twenty browsers take turns.
+    context.setDefaultTimeout(60_000);
     const page = await context.newPage();
     page.faults = [];
     page.on("pageerror", (error) => page.faults.push(`error: ${error.message}`));
     page.on("console", (message) => {
-      const text = message.text();
-      const isExpected = mayFail && text.startsWith("Failed to load resource");
-      if (["error", "warning"].includes(message.type()) && !isExpected) page.faults.push(`console: ${text}`);
+      // Chromium writes each answer that is no success into the console: see below.
+      const isAnswer = message.text().startsWith("Failed to load resource: the server responded");
+      const isGone = mayFail && message.text().startsWith("Failed to load resource: net::");
+      if (["error", "warning"].includes(message.type()) && !isAnswer && !isGone) page.faults.push(`console: ${message.text()}`);
+    });
+    page.on("response", (answer) => {
+      const isRefusal = answer.status() < 500 && new URL(answer.url()).pathname.startsWith("/api/");
+      if (answer.status() >= 400 && !isRefusal && !mayFail) page.faults.push(`${answer.status()} of ${answer.url()}`);
     });
     page.on("request", (request) => {
       if (!request.url().startsWith(service.url)) page.faults.push(`a request to ${request.url()}`);

@@ -76,6 +76,7 @@ async fn with_256_files_the_service_serves_some_refuses_the_others_and_stays_in_
     limited.args(["-c", "ulimit -n 256; exec \"$0\" serve --demo --addr \"$1\"", PROGRAM, &addr.to_string()]);
     limited.env_clear().env("FLASHSALE_REDIS__URL", redis.url()).env("FLASHSALE_HTTP__WORKERS", "2");
     limited.env("FLASHSALE_ADMIN__TOKEN", ADMIN_TOKEN).env("FLASHSALE_HTTP__READ_TIMEOUT_MS", "600000");
+    limited.env("FLASHSALE_HTTP__HEAD_TIMEOUT_MS", "600000");
     let mut service = limited.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     let get = async |path: &str| {
@@ -138,11 +139,11 @@ async fn the_soft_limit_of_files_is_raised_to_the_hard_one() {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_is_closed_without_a_byte_and_a_slow_one_gets_a_408() {
-    let app = TestApp::start_with(&[("HTTP__READ_TIMEOUT_MS", "100")]);
+    let app = TestApp::start_with(&[("HTTP__HEAD_TIMEOUT_MS", "100")]);
     let silent = (0..20).map(|_| async { rest_of(&mut TcpStream::connect(app.addr).await.unwrap()).await });
     assert!(join_all(silent).await.iter().all(Vec::is_empty));
     // Long enough for the service to read what has come.
-    let app = TestApp::start_with(&[("HTTP__READ_TIMEOUT_MS", "3000")]);
+    let app = TestApp::start_with(&[("HTTP__HEAD_TIMEOUT_MS", "3000")]);
     let mut slow = say(app.addr, b"GET /livez HTTP/1.1\r\nHost:").await;
     assert!(rest_of(&mut slow).await.starts_with(b"HTTP/1.1 408 "));
 }
