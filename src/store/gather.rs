@@ -156,7 +156,11 @@ impl Spreads {
         }
         if look.iter().map(|free| free.lent).sum::<i64>() > 0 {
             // Before others are lent: where no loan can be finished, each try would take half of what a shard has.
-            self.finish_or_note(shards, product).await;
+            let finished = self.finish_what_can_be(shards, product).await;
+            if !matches!(finished, Ok(true)) {
+                self.finish_later(shards, product);
+            }
+            finished?;
             look = self.look(shards, product).await?;
         }
         let (own, mut others): (Vec<_>, Vec<_>) = shards.iter().zip(&look).partition(|(shard, _)| *shard == to);
@@ -187,13 +191,6 @@ impl Spreads {
             return Err(not_durable());
         }
         Ok(())
-    }
-
-    /// Ends what is under way, or leaves it to a task.
-    async fn finish_or_note(self: &Rc<Self>, shards: &[SaleId], product: ProductId) {
-        if self.finish_loans(shards, product).await.is_err() {
-            self.finish_later(shards, product);
-        }
     }
 
     /// Brings loans to their end, though no buyer asks for these units any more: until then they are in no shard.
@@ -252,16 +249,20 @@ impl Spreads {
 
     /// Brings what is under way between any two shards to its end, whoever began it.
     pub(super) async fn finish_loans(&self, shards: &[SaleId], product: ProductId) -> Result<(), Failure> {
-        let mut finished = Ok(());
+        if self.finish_what_can_be(shards, product).await? { Ok(()) } else { Err(not_durable()) }
+    }
+
+    /// Whether all loans are at their end. Those that do not become durable wait, and keep nobody from ending the others.
+    async fn finish_what_can_be(&self, shards: &[SaleId], product: ProductId) -> Result<bool, Failure> {
+        let mut are_all = true;
         for Loans { from, to, lent, .. } in self.loans(shards, product).await?.iter().filter(|loans| loans.differ()) {
-            // One that cannot be ended keeps nobody from ending the others.
-            let ended = async {
-                self.secure(from, to, product, *lent).await?;
-                self.borrow(from, to, product, *lent).await
-            };
-            finished = ended.await.map(|_| ()).and(finished);
+            match self.secure(from, to, product, *lent).await {
+                Ok(()) => _ = self.borrow(from, to, product, *lent).await?,
+                Err(_) if self.is_unsure(from) => are_all = false,
+                Err(failure) => return Err(failure),
+            }
         }
-        finished
+        Ok(are_all)
     }
 
     /// What differs between what shards lent and borrowed, and still does after a moment: a loan of a buyer is soon over.
