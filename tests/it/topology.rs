@@ -201,8 +201,10 @@ async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     let refused = app.hold(1).await;
     assert_eq!((refused.refusal(), &*refused.headers["retry-after"]), ((503, "store_full"), "5"));
     let ready = app.get("/readyz").await;
-    let (status, code) = (&ready.body["status"], &ready.body["code"]);
-    assert_eq!((ready.status, status, code), (200, &json!("degraded"), &json!("store_full")));
+    assert!(
+        ready.status == 200 && ready.body["status"] == "degraded" && ready.body["code"] == "store_full",
+        "{ready:?}"
+    );
     assert_eq!(app.post(&format!("/api/orders/{order}/payment-started"), json!({})).await.status, 200);
     assert_eq!(app.stock(1).await, "8 available, 1 held, 1 pending");
     assert_eq!(app.delete(&format!("/api/holds/{hold}")).await.status, 204);
@@ -211,10 +213,10 @@ async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     // Money that names nothing of ours is kept for a person, and a person can pause.
     let foreign = json!({"status": "paid", "order_id": "cart 9", "payment_id": "pi_2", "amount": "1"});
     assert_eq!(app.pay("b", foreign).await.body["outcome"], "unmatched");
-    for (paused, status) in [(true, "paused"), (false, "live")] {
+    for paused in [true, false] {
         assert_eq!(
-            app.admin(Method::PATCH, "/api/admin/sales/p1", json!({"paused": paused})).await.body["status"],
-            status
+            app.admin(Method::PATCH, "/api/admin/sales/p1", json!({"paused": paused})).await.body["paused"],
+            paused
         );
     }
     // A service that is started again meanwhile finds its secret.
