@@ -410,3 +410,13 @@ async fn a_script_that_redis_forgets_as_soon_as_it_is_loaded_is_loaded_once_more
     drop(handle.stop(true));
     thread.join().unwrap();
 }
+
+#[tokio::test]
+async fn connections_that_redis_closes_are_made_again_without_a_lost_hold() {
+    let app = TestApp::selling(100).await;
+    for _ in 0..10 {
+        redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]).exec(&mut app.redis.connect()).unwrap();
+        app.held().await;
+    }
+    assert_eq!(app.stock(1).await, "90 available, 10 held");
+}

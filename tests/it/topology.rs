@@ -181,16 +181,6 @@ async fn a_hold_whose_turn_does_not_come_in_time_was_never_sent() {
 }
 
 #[tokio::test]
-async fn connections_that_redis_closes_are_made_again_without_a_lost_hold() {
-    let app = TestApp::selling(100).await;
-    for _ in 0..10 {
-        redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]).exec(&mut app.redis.connect()).unwrap();
-        app.held().await;
-    }
-    assert_eq!(app.stock(1).await, "90 available, 10 held");
-}
-
-#[tokio::test]
 async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     let app = TestApp::selling(10).await;
     let (hold, order) = (app.held().await, app.ordered().await);
