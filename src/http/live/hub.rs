@@ -50,6 +50,11 @@ impl Live {
         self.watchers.load(Ordering::Relaxed)
     }
 
+    /// Products and sales that are read.
+    pub(super) fn topics_read(&self) -> usize {
+        self.topics().len()
+    }
+
     /// `None`: all places are taken.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let one_more = |watchers| (watchers < self.watchers_max).then_some(watchers + 1);
@@ -98,6 +103,11 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn topic(&self) -> &Topic {
         &self.topic
+    }
+
+    /// Products and sales that the process reads, this one among them.
+    pub(super) fn topics_read(&self) -> usize {
+        self.live.topics_read()
     }
 
     pub(super) fn last(&self) -> Arc<Snapshot> {

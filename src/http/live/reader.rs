@@ -25,6 +25,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The share of its time that a large sale may be read.
 const SHARE: u32 = 10;
+/// However many products are watched, a process asks Redis for stock a thousand times a second at most.
+const EACH: Duration = Duration::from_millis(1);
 /// For how long nothing is said about a store that does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -47,7 +49,8 @@ pub(super) async fn read(store: Data<Store>, reading: Reading) {
             Err(_) => last.unavailable(),
         };
         pause = if next.is_some() { PAUSE_MIN } else { PAUSE_MAX.min(pause + pause / 4) };
-        pause = pause.max(started.elapsed() * SHARE);
+        pause =
+            pause.max(started.elapsed() * SHARE).max(EACH * u32::try_from(reading.topics_read()).unwrap_or(u32::MAX));
         if let Some(next) = next {
             reading.publish(next);
         }

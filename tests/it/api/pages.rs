@@ -1,12 +1,18 @@
 //! The pages of the program, and the simulated provider of the demo.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
     app::{Answer, TestApp},
-    process::ServiceProcess,
+    process::{ServiceProcess, command},
+    redis::free_port,
 };
 
 #[tokio::test]
@@ -65,6 +71,29 @@ async fn a_browser_that_has_a_file_is_not_sent_it_again() {
             "{known}"
         );
         assert!(again.bytes().await.unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_demo_that_wants_signatures_has_no_provider_that_anybody_can_ask() {
+    for (name, value) in [
+        ("FLASHSALE_WEBHOOK__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "false"),
+    ] {
+        let folder = TempDir::with_prefix("fs").unwrap();
+        let mut program = command(&folder.path().join("data"));
+        program.env(name, value);
+        let service = ServiceProcess::run(program, ([127, 0, 0, 1], free_port()).into());
+        let mut connection = TcpStream::connect(service.addr).unwrap();
+        let body = r#"{"order_id":"order_p1_x","event":"paid"}"#;
+        let head = format!(
+            "Host: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(format!("POST /demo/payments HTTP/1.1\r\n{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("\"not_found\""), "{name}: {answer}");
     }
 }
 
