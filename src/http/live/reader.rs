@@ -23,7 +23,8 @@ use crate::{
 /// The pause between two reads while something changes, and the longest while nothing does.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// The share of its time that a large sale may be read.
+/// A large sale is read for a part of the time. No more is waited for than the longest pause: a worker that sends an event to thousands
+/// of watchers is late with its reads too.
 const SHARE: u32 = 10;
 /// However many products are watched, a process asks Redis for stock a thousand times a second at most.
 const EACH: Duration = Duration::from_millis(1);
@@ -49,8 +50,9 @@ pub(super) async fn read(store: Data<Store>, reading: Reading) {
             Err(_) => last.unavailable(),
         };
         pause = if next.is_some() { PAUSE_MIN } else { PAUSE_MAX.min(pause + pause / 4) };
-        pause =
-            pause.max(started.elapsed() * SHARE).max(EACH * u32::try_from(reading.topics_read()).unwrap_or(u32::MAX));
+        pause = pause
+            .max(PAUSE_MAX.min(started.elapsed() * SHARE))
+            .max(EACH * u32::try_from(reading.topics_read()).unwrap_or(u32::MAX));
         if let Some(next) = next {
             reading.publish(next);
         }
