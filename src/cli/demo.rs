@@ -39,7 +39,8 @@ pub(super) const ALLOW_UNSIGNED: &str = "webhook.allow_unsigned";
 pub(super) const STOREFRONT: &str = "pages.storefront";
 
 /// Accepts unsigned payment events of providers without a secret, unless the settings say whether to. Makes an admin token if the
-/// settings have none. Opens the storefront, with a simulated provider where unsigned events are accepted. Answers the token that it made, which is the only one that [`welcome`] prints.
+/// settings have none. Opens the storefront, with a simulated provider where unsigned events are accepted. Answers the token that it
+/// made, which is the only one that [`welcome`] prints.
 pub(super) fn adapt(settings: &mut Settings, says_unsigned: bool, says_storefront: bool) -> Option<String> {
     settings.webhook.allow_unsigned_without_secrets = !says_unsigned;
     // Where events must be signed, nobody pays without the secret.

@@ -25,6 +25,11 @@ pub struct ProductQuery {
 }
 
 impl ProductQuery {
+    /// Everything that such readers see, of this sale or of all.
+    pub fn of(audience: Audience, sale: Option<SaleId>) -> Self {
+        Self { audience, sale, ids: None, after: None, limit: usize::MAX, visibility: None, archived: None }
+    }
+
     /// Whether the list may have a product of this place in the directory.
     pub fn may_have(&self, product: ProductId, of: &SaleId) -> bool {
         self.after.is_none_or(|after| product > after) && self.sale.as_ref().is_none_or(|sale| sale == of)

@@ -1,4 +1,5 @@
-//! The storefront at `/` and the dashboard at `/dashboard`: files of `web/`, which are part of the program.
+//! The storefront at `/`, the dashboard at `/dashboard` and the contract at `/openapi.json`: files of `web/`, which are part of the
+//! program.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

@@ -90,15 +90,7 @@ impl Store {
     }
 
     async fn some_products(&self, limit: usize) -> Result<(Vec<Product>, bool), Failure> {
-        let query = ProductQuery {
-            audience: Audience::Admins,
-            sale: None,
-            ids: None,
-            after: None,
-            limit,
-            visibility: None,
-            archived: Some(false),
-        };
+        let query = ProductQuery { limit, archived: Some(false), ..ProductQuery::of(Audience::Admins, None) };
         match self.list_products(&query).await? {
             ListProductsOutcome::Products { list, next } => Ok((list.products, next.is_some())),
             ListProductsOutcome::SaleNotFound => Ok((Vec::new(), false)),

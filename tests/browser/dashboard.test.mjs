@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ADMIN_TOKEN, Browser, READ_TOKEN, Service, close, eventually, looks, sleep } from "./ground.mjs";
+import { ADMIN_TOKEN, Browser, READ_TOKEN, Service, close, eventually, looks } from "./ground.mjs";
 
 let browser, service;
 before(async () => { [browser, service] = [await Browser.start(), await Service.start()]; });
@@ -52,7 +52,7 @@ test("in a rush the figures move, and they are those of the service", async () =
   await eventually("the tile of held units says so", async () => Number(await tile(page, "held")) === before + 40);
   await shows(page, "#reasons", "all held");
   await shows(page, "#product-rows", "Rush of the day");
-  await sleep(3000);
+  await page.waitForSelector("#plot-holds canvas");
   await looks(page, "dashboard");
   await close(page);
 });

@@ -15,7 +15,7 @@ const AXE = readFileSync(join(import.meta.dirname, "node_modules/axe-core/axe.mi
 export const ADMIN_TOKEN = "a-token-of-browser-tests";
 export const READ_TOKEN = "a-reading-token-of-tests";
 
-export const sleep = (ms) => new Promise((go) => setTimeout(go, ms));
+const sleep = (ms) => new Promise((go) => setTimeout(go, ms));
 
 /** Waits for a condition, as long as a slow machine may need. */
 export async function eventually(what, condition) {

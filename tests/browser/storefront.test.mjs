@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Browser, Service, close, eventually, looks, sleep } from "./ground.mjs";
+import { Browser, Service, close, eventually, looks } from "./ground.mjs";
 
 let browser, service;
 before(async () => { [browser, service] = [await Browser.start(), await Service.start()]; });
@@ -203,7 +203,7 @@ test("a service that is killed is missed, and found again with what the buyer ho
 test("the page is small and soon there", async () => {
   const page = await browser.page(service);
   await page.waitForSelector(".card");
-  await sleep(300);
+  await page.waitForLoadState("load");
   const bytes = await page.evaluate(() => performance.getEntriesByType("resource")
     .concat(performance.getEntriesByType("navigation")).filter((entry) => !entry.name.includes("/api/"))
     .reduce((sum, entry) => sum + entry.decodedBodySize, 0));

@@ -19,15 +19,7 @@ const NAMED_MAX: usize = 10;
 
 /// The warning about the products of a sale that has the limit. Where they cannot be read there is none: the change was made.
 pub(super) async fn warnings_of(store: &Store, sale: &SaleId) -> Vec<String> {
-    let query = ProductQuery {
-        audience: Audience::Admins,
-        sale: Some(sale.clone()),
-        ids: None,
-        after: None,
-        limit: usize::MAX,
-        visibility: None,
-        archived: Some(false),
-    };
+    let query = ProductQuery { archived: Some(false), ..ProductQuery::of(Audience::Admins, Some(sale.clone())) };
     let Ok(ListProductsOutcome::Products { list, .. }) = store.list_products(&query).await else { return Vec::new() };
     let ungrouped: Vec<_> = list.products.iter().filter(|product| product.group.is_none()).collect();
     let names = ungrouped.iter().take(NAMED_MAX).map(|product| name(product)).collect::<Vec<_>>().join(", ");

@@ -68,15 +68,7 @@ pub(super) async fn look(store: &Store, topic: &Topic) -> Result<Option<Rows>, F
             StockOutcome::ProductNotFound => None,
         }),
         Topic::Sale(sale) => {
-            let query = ProductQuery {
-                audience: Audience::Everybody,
-                sale: Some(sale.clone()),
-                ids: None,
-                after: None,
-                limit: usize::MAX,
-                visibility: None,
-                archived: None,
-            };
+            let query = ProductQuery::of(Audience::Everybody, Some(sale.clone()));
             Ok(match store.list_products(&query).await? {
                 ListProductsOutcome::Products { list, .. } => {
                     Some(list.products.iter().map(|product| (product.id, row(ProductBody::of(product)))).collect())

@@ -16,6 +16,8 @@ use super::{
 };
 
 const TICK: Duration = Duration::from_millis(20);
+/// The pause between two questions to a server, which has other work.
+const ASK: Duration = Duration::from_millis(100);
 /// A tick that comes so late says that nobody ran.
 const LATE: Duration = Duration::from_millis(500);
 /// The old primary may answer for so long before its replica takes over, and after, until it hears of that.
@@ -68,7 +70,7 @@ impl Watch {
         let mut replica_at = None;
         let mut connection = None;
         while !self.has_ended.load(Ordering::Relaxed) {
-            sleep(TICK);
+            sleep(ASK);
             let asked = Instant::now();
             if connection.is_none() {
                 connection = connect(port);

@@ -17,7 +17,7 @@ pub struct Ledger(BTreeMap<String, Kill>);
 
 #[derive(Clone)]
 struct Kill {
-    /// Of the scripts as the mutant has them.
+    /// Hash of the scripts as the mutant has them.
     scripts: String,
     by: String,
 }

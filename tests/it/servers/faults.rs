@@ -46,10 +46,18 @@ async fn fails_over(settings: &[(&str, &str)], fault: impl FnOnce(&mut Cluster),
     end(&mut cluster);
     for buyer in &seen {
         assert!(!buyer.paid.is_empty(), "{buyer:?}");
+        assert!(buyer.lost_one_at_most(), "{buyer:?}");
         assert!(buyer.product == 1 || buyer.refused + buyer.lost_holds == 0, "another sale was hurt: {buyer:?}");
     }
     are_all_paid(&shop, &seen).await;
     are_in_the_directory(&shop, &seen).await;
+    eventually("no breaker counts of a server that has no sales", async || {
+        let metrics = shop.get("/metrics").await.body;
+        let text = metrics.as_str().unwrap();
+        let open = text.lines().filter(|line| line.starts_with("flashsale_redis_open_breakers{"));
+        open.map(|line| line.rsplit(' ').next().unwrap()).all(|count| count == "0")
+    })
+    .await;
     drop(shop);
     for server in 1..4 {
         let noted: Vec<String> = redis::Commands::keys(&mut cluster.connect(server), "fs1:{*}:noted").unwrap();

@@ -8,10 +8,11 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::shop::{QUICK, Shop};
+use super::shop::{Purchases, QUICK, Shop};
 use crate::support::{
     cluster::{Sentinels, connect_with, run},
     eventually,
+    process::command,
     redis::signal_process,
 };
 
@@ -41,7 +42,7 @@ async fn the_service_follows_a_fail_over_and_loses_no_payment_that_it_acknowledg
             let found = shop.get(&format!("/api/orders/{order}")).await;
             assert_eq!((found.status, found.body["status"].as_str()), (200, Some("paid")), "{fault}: {found:?}");
         }
-        assert!(!all.is_empty());
+        assert!(!all.is_empty() && seen.iter().all(Purchases::lost_one_at_most), "{seen:?}");
         shop.check_money_of_lost_orders(&seen).await;
         shop.audit().await;
         if fault == "STOP" {
@@ -72,8 +73,38 @@ async fn a_manual_fail_over_loses_no_payment_where_all_replicas_are_demanded() {
         let found = shop.get(&format!("/api/orders/{order}")).await;
         assert_eq!((found.status, found.body["status"].as_str()), (200, Some("paid")), "{found:?}");
     }
+    assert!(seen.iter().all(Purchases::lost_one_at_most), "{seen:?}");
     shop.check_money_of_lost_orders(&seen).await;
     shop.audit().await;
+}
+
+#[tokio::test]
+async fn a_primary_without_its_replica_says_in_readiness_what_is_refused_and_why() {
+    let mut sentinels = Sentinels::start(1, 3, &ALL_REPLICAS, None);
+    let shop = Shop::open(&sentinels.url(""), &[QUICK[0], QUICK[1], ("DURABILITY__PAYMENTS", "replicas:1")]);
+    eventually("it is ready", async || shop.get("/readyz").await.body["status"] == "ready").await;
+    let primary = sentinels.primary();
+    let replica = sentinels.servers.iter().position(|server| server.port != primary).unwrap();
+    sentinels.servers[replica].end();
+    eventually("the primary takes no writes", async || {
+        let ready = shop.get("/readyz").await;
+        ready.status == 503 && ready.body["redis_says"] == "NOREPLICAS"
+    })
+    .await;
+    let mut healthcheck = command(std::path::Path::new("unused"));
+    let looked = healthcheck.args(["healthcheck", "--addr", &shop.addr.to_string()]).output().unwrap();
+    let printed = String::from_utf8(looked.stderr).unwrap();
+    assert!(looked.status.code() == Some(1) && printed.contains("503 store_unavailable: "), "{printed}");
+    assert!(printed.contains("(NOREPLICAS)"), "{printed}");
+    // Without that demand it sells on, but for money.
+    run(&mut connect_with(primary, ""), "CONFIG SET min-replicas-to-write 0");
+    eventually("only payments are refused", async || {
+        let ready = shop.get("/readyz").await;
+        ready.status == 200
+            && ready.body["status"] == "degraded"
+            && ready.body["detail"].as_str().unwrap().contains("fewer replicas than durability.payments asks for")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::ErrorKind,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -262,7 +263,15 @@ fn start_of(program: &Path, folder: &TempDir, arguments: &[impl AsRef<str>]) -> 
 }
 
 fn run((program, arguments): &(PathBuf, Vec<String>)) -> Child {
-    Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    loop {
+        match command.spawn() {
+            // A program that a test has just written is open in whatever another thread starts at that moment.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            started => return started.unwrap(),
+        }
+    }
 }
 
 impl Drop for ServerProcess {
