@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-browser test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ chaos: ## Break everything below several services while a crowd buys, and check 
 	@scripts/bootstrap --tests
 	SEED=$(SEED) RUNS=$(RUNS) SECONDS=$(SECONDS) TOPOLOGY=$(TOPOLOGY) JOBS=$(JOBS) cargo test --locked --test it -- \
 	  --ignored --exact chaos::as_many_runs_as_one_likes_keep_all_promises --nocapture
+
+chaos-judge: ## Judge a run again that was kept: HISTORY=file.json, which `FLASHSALE_CHAOS_HISTORY=folder make chaos` wrote
+	HISTORY=$(HISTORY) cargo test --locked --test it -- --ignored --exact chaos::a_history_that_was_kept_is_judged_again --nocapture
 
 chaos-mutants: ## Plant mistakes in scripts and service, find each by chaos, and write the table of docs/chaos.md; CHAOS_MUTANTS=hold plants some
 	@scripts/bootstrap --tests

@@ -125,7 +125,9 @@ impl<'a> Crowd<'a> {
         let id = self.new_name("event");
         let (order, total) = order?;
         let ordered = Target::Order(order);
-        let event = |word, payment, target, amount| Some(Request::Event { id, word, payment, target, amount });
+        let event = |word: &'static str, payment, target, amount| {
+            Some(Request::Event { id, word: word.into(), payment, target, amount })
+        };
         let payment = self.new_name("payment");
         match dice.between(0, 100) {
             0..52 => event("paid", Some(payment), ordered, Some(total)),
@@ -158,7 +160,7 @@ impl<'a> Crowd<'a> {
             ),
             Request::Event { word, payment, target, .. } => {
                 seen.repeatable.push(call.request.clone());
-                if let ("paid", Some(payment)) = (*word, payment) {
+                if let ("paid", Some(payment)) = (&**word, payment) {
                     seen.payments.push((payment.clone(), target.clone()));
                 }
             }

@@ -1,7 +1,8 @@
 //! What was asked and answered in a run, which is all that the checkers see.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub type Product = u64;
@@ -11,7 +12,7 @@ pub type Product = u64;
 pub type Sequence = (u64, u8, u64);
 
 /// A product as the run began.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Offer {
     pub product: Product,
     pub sale: String,
@@ -22,7 +23,7 @@ pub struct Offer {
     pub most_of_sale: Option<i64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     Hold { key: Option<String>, lines: Vec<(Product, i64)>, customer: Option<String> },
     ReadHold { hold: String },
@@ -32,19 +33,19 @@ pub enum Request {
     ReadOrder { order: String },
     Cancel { order: String },
     StartPayment { order: String },
-    Event { id: String, word: &'static str, payment: Option<String>, target: Target, amount: Option<String> },
+    Event { id: String, word: Cow<'static, str>, payment: Option<String>, target: Target, amount: Option<String> },
     ReadProduct { product: Product },
     Restock { product: Product, delta: i64, key: String },
 }
 
 /// What a payment event names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     Hold(String),
     Order(String),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reply {
     pub status: u16,
     /// The code of a problem.
@@ -54,7 +55,7 @@ pub struct Reply {
     pub sequence: Option<Sequence>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     Answered(Reply),
     /// The service promised that nothing was done, or nobody heard the request.
@@ -63,7 +64,7 @@ pub enum Outcome {
     Unknown(String),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
     pub client: usize,
     pub service: usize,
@@ -78,18 +79,19 @@ pub struct Call {
 pub const STALL: &str = "Stall";
 
 /// A fault from its first act until it was healed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FaultSpan {
     pub name: String,
     pub start_ns: u64,
     pub end_ns: u64,
     /// Where another primary took over without what the old one had not sent it: an instant between the last answer of the old one
-    /// and the first of the new one.
-    pub lost_at_ns: Option<u64>,
+    /// and the first of the new one. And the end, where the old one may have come back before anybody had named the new one, and
+    /// have taken more until it was demoted.
+    pub lost_at_ns: Vec<u64>,
 }
 
 /// What there was when everything had been healed, asked again and lapsed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct End {
     pub products: BTreeMap<Product, Value>,
     /// All orders, as an admin sees them.
@@ -101,7 +103,7 @@ pub struct End {
     pub complaints: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     pub offers: Vec<Offer>,
     pub calls: Vec<Call>,
@@ -142,7 +144,7 @@ impl History {
 
 impl FaultSpan {
     pub fn may_lose(&self) -> bool {
-        self.lost_at_ns.is_some()
+        !self.lost_at_ns.is_empty()
     }
 }
 

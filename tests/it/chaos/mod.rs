@@ -85,3 +85,11 @@ fn as_many_runs_as_one_likes_keep_all_promises() {
     sum.print(started.elapsed());
     assert_eq!(sum.failed, 0, "runs with violations: see above");
 }
+
+/// `make chaos-judge HISTORY=file`: what the checkers say of a history that was kept.
+#[test]
+#[ignore = "it needs a history that was kept: make chaos-judge"]
+fn a_history_that_was_kept_is_judged_again() {
+    let file = std::env::var("HISTORY").expect("HISTORY names a file that FLASHSALE_CHAOS_HISTORY made");
+    assert_eq!(report::judge_again(&file), None, "{file} breaks a rule");
+}

@@ -94,7 +94,7 @@ pub fn play(stage: &mut Stage, dice: &mut Dice, began: Instant, stop: &AtomicBoo
         }
         let name = beside.map_or_else(|| format!("{fault:?}"), |beside| format!("{fault:?}+{beside:?}"));
         let lost_at_ns = lost_at.map(|at| u64::try_from(at.duration_since(began).as_nanos()).unwrap());
-        spans.push(FaultSpan { name, start_ns, end_ns: now_ns(), lost_at_ns });
+        spans.push(FaultSpan { name, start_ns, end_ns: now_ns(), lost_at_ns: lost_at_ns.into_iter().collect() });
         sleep(Duration::from_millis(dice.between(200, 700)));
     }
     spans

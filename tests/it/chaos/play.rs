@@ -65,6 +65,9 @@ impl Plan {
             (faults, end)
         });
         faults.extend(watch.spans(&faults));
+        if !stage.demands_replicas {
+            faults.iter_mut().filter(|span| span.may_lose()).for_each(|span| span.lost_at_ns.push(span.end_ns));
+        }
         end.complaints = stage.services.iter().flat_map(Service::complaints).collect();
         // A sweep would write while the invariants are read.
         stage.services.iter_mut().for_each(Service::kill);

@@ -62,7 +62,9 @@ pub fn play(plan: Plan) -> Run {
     print_line(plan, &history, &verdict, started.elapsed());
     let first = verdict.violations.first();
     if let Some(first) = first {
-        explain(plan, &history, &verdict, first);
+        explain(&history, &verdict, first);
+        keep(plan, &history);
+        println!("{}", repeat(plan));
     }
     Run {
         calls: history.calls.len(),
@@ -102,11 +104,12 @@ fn print_line(plan: Plan, history: &History, verdict: &Verdict, took: Duration) 
     );
 }
 
-fn explain(plan: Plan, history: &History, verdict: &Verdict, first: &Violation) {
+fn explain(history: &History, verdict: &Verdict, first: &Violation) {
     println!("VIOLATION of `{}`: {}", first.rule, first.said);
     for other in verdict.violations.iter().skip(1).take(5) {
         println!("and of `{}`: {}", other.rule, other.said);
     }
+    print!("{}", first.known);
     for fault in &history.faults {
         println!("fault {} from {} to {} us", fault.name, fault.start_ns / 1_000, fault.end_ns / 1_000);
     }
@@ -118,11 +121,25 @@ fn explain(plan: Plan, history: &History, verdict: &Verdict, first: &Violation) 
         let mark = if first.calls.contains(&number) { ">" } else { " " };
         println!("{mark} {number:>5} {}", history.calls[number]);
     }
-    if let Ok(folder) = std::env::var("FLASHSALE_CHAOS_HISTORY") {
-        let lines: Vec<_> = history.calls.iter().map(|call| format!("{call}\n")).collect();
-        fs::write(format!("{folder}/{}", plan.seed), lines.concat()).unwrap();
+}
+
+/// Keeps a history that broke a rule: a line for each call, to read, and the whole of it, to judge again.
+fn keep(plan: Plan, history: &History) {
+    let Ok(folder) = std::env::var("FLASHSALE_CHAOS_HISTORY") else { return };
+    let lines: String = history.calls.iter().map(|call| format!("{call}\n")).collect();
+    let whole = serde_json::to_string(history).unwrap();
+    for (end, text) in [("", lines), (".json", whole)] {
+        fs::write(format!("{folder}/{}{end}", plan.seed), text).unwrap();
     }
-    println!("{}", repeat(plan));
+}
+
+/// Judges a history that was kept. What was broken first.
+pub fn judge_again(file: &str) -> Option<&'static str> {
+    let history: History = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let verdict = check::check(&history);
+    let first = verdict.violations.first()?;
+    explain(&history, &verdict, first);
+    Some(first.rule)
 }
 
 impl Sum {

@@ -102,7 +102,12 @@ impl Watch {
 
     fn span(&self, name: &str, from: Instant, to: Instant, lost_at: Option<Instant>) -> FaultSpan {
         let [start_ns, end_ns] = [from, to].map(|at| self.ns(at));
-        FaultSpan { name: name.to_owned(), start_ns, end_ns, lost_at_ns: lost_at.map(|at| self.ns(at)) }
+        FaultSpan {
+            name: name.to_owned(),
+            start_ns,
+            end_ns,
+            lost_at_ns: lost_at.map(|at| self.ns(at)).into_iter().collect(),
+        }
     }
 
     fn ns(&self, at: Instant) -> u64 {

@@ -210,7 +210,7 @@ fn unanswered(request: &Request, state: State, deadlines: &mut Deadlines, (from,
         (Request::Order { .. }, State::Held(_)) => vec![State::Pending(due(PAYMENT_MS))],
         (Request::Cancel { .. }, State::Pending(_) | State::Expired | State::Ended) => vec![State::Cancelled],
         (Request::StartPayment { .. }, State::Pending(old)) => vec![State::Pending(later(deadlines, old, to))],
-        (Request::Event { word, payment, .. }, state) => match (*word, state) {
+        (Request::Event { word, payment, .. }, state) => match (&**word, state) {
             ("paid", State::Held(_)) => vec![State::Sold, State::Refunded, State::Pending(soon(deadlines, from, to))],
             ("paid", State::Pending(old)) => {
                 vec![State::Sold, State::Refunded, State::Pending(later(deadlines, old, to))]

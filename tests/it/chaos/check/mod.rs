@@ -19,6 +19,8 @@ pub struct Violation {
     pub said: String,
     /// The calls that show it, by their numbers.
     pub calls: Vec<usize>,
+    /// What the checker was sure of, for whoever looks for the mistake in it.
+    pub known: String,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ pub struct Verdict {
 
 impl Violation {
     pub fn new(rule: &'static str, said: String, calls: Vec<usize>) -> Self {
-        Self { rule, said, calls }
+        Self { rule, said, calls, known: String::new() }
     }
 }
 

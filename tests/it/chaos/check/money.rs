@@ -23,7 +23,7 @@ pub fn check(history: &History) -> Vec<Violation> {
             continue;
         }
         let known = payments.get(&**id).map_or(&[][..], Vec::as_slice);
-        let fits = match *word {
+        let fits = match &**word {
             "paid" => known.iter().any(|(_, payment)| payment["captured"] == true),
             "refunded" => known.iter().any(|(_, payment)| is_given_back(payment)),
             _ => true,

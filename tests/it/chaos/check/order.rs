@@ -149,10 +149,9 @@ impl<'a> Replay<'a> {
                     Step::Loss(since) => self.forget(since),
                     Step::Begins(call) => self.begin(call),
                     Step::Decided(call) => {
-                        let lied = |said| Violation::new("order", said, vec![call]);
                         if let Err(said) = self.decide(call) {
-                            self.forget(self.lost_since(call).ok_or_else(|| lied(said))?);
-                            self.decide(call).map_err(lied)?;
+                            self.forget(self.lost_since(call).ok_or_else(|| self.lie(call, said))?);
+                            self.decide(call).map_err(|said| self.lie(call, said))?;
                         }
                     }
                 }
@@ -160,6 +159,26 @@ impl<'a> Replay<'a> {
             at += size;
         }
         Ok(())
+    }
+
+    fn lie(&self, number: usize, said: String) -> Violation {
+        let about = products(&self.history.calls[number]);
+        let known = about.iter().map(|product| self.known(*product)).collect();
+        Violation { known, ..Violation::new("order", said, vec![number]) }
+    }
+
+    /// The totals that a product may have, and the lives that surely have units of it.
+    fn known(&self, product: Product) -> String {
+        let mut known =
+            format!("product {product}: totals {:?}, {:?}\n", self.totals[&product], self.figures[&product]);
+        for (number, (life, lived)) in self.roster.lives.iter().zip(&self.lives).enumerate() {
+            let units = figures::units_of(&life.lines, product);
+            if units > 0 && lived.states.iter().all(|state| state.place().is_some()) {
+                let name = self.roster.name(number).unwrap_or("a hold without an answer");
+                known += &format!("  {units} in {name}: {:?} with deadlines {:?}\n", lived.states, lived.deadlines);
+            }
+        }
+        known
     }
 
     fn steps(&self, sale: usize) -> Vec<(Place, Step)> {
@@ -190,8 +209,8 @@ impl<'a> Replay<'a> {
                 steps.push(((write_before(call.start_ns), 3, 0, call.start_ns), Step::Begins(number)));
             }
         }
-        for at_ns in self.history.faults.iter().filter_map(|span| span.lost_at_ns) {
-            let write = self.history.epoch_ms(at_ns) * 1_000;
+        for at_ns in self.history.faults.iter().flat_map(|span| &span.lost_at_ns) {
+            let write = self.history.epoch_ms(*at_ns) * 1_000;
             steps.push(((write, 0, 0, 0), Step::Loss(write - LAG_US)));
         }
         steps
@@ -201,10 +220,9 @@ impl<'a> Replay<'a> {
     /// new one takes some that are lost a moment later.
     fn lost_since(&self, number: usize) -> Option<u64> {
         let call = &self.history.calls[number];
-        let lost =
-            self.history.faults.iter().filter(|span| call.start_ns <= span.end_ns).filter_map(|span| span.lost_at_ns);
-        let lost = lost.filter(|at_ns| call.end_ns >= *at_ns).min()?;
-        Some((self.history.epoch_ms(lost) * 1_000).saturating_sub(LAG_US))
+        let lost = self.history.faults.iter().filter(|span| call.start_ns <= span.end_ns);
+        let lost = lost.flat_map(|span| &span.lost_at_ns).filter(|at_ns| call.end_ns >= **at_ns).min()?;
+        Some((self.history.epoch_ms(*lost) * 1_000).saturating_sub(LAG_US))
     }
 
     /// Lets time pass until this write.
@@ -238,18 +256,18 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Widens a life by all that may still happen to it.
+    /// Widens a life by all that may still happen to it. A deadline that nobody knows may pass at once, also when an answer has just
+    /// said that it had not.
     fn reopen(&mut self, life: usize) {
         let now_ms = self.write / 1_000;
         let lived = &mut self.lives[life];
-        if lived.open.is_empty() {
-            return;
-        }
         let calls: Vec<_> = lived.open.iter().map(|n| &self.history.calls[*n]).collect();
         let states = life::widen(&lived.states, &calls, &mut lived.deadlines, |call| self.history.times(call));
         let window = Window { from_ms: now_ms, to_ms: now_ms, answered_ms: now_ms };
         let states = life::lapse(&states, &lived.deadlines, window);
-        self.put(life, states);
+        if states != lived.states {
+            self.put(life, states);
+        }
     }
 
     /// Any state of the last seconds may be what a new primary has.

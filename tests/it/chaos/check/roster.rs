@@ -145,6 +145,11 @@ impl Roster {
         }
     }
 
+    /// An id that this life has.
+    pub fn name(&self, life: usize) -> Option<&str> {
+        self.by_id.iter().find(|(_, known)| **known == life).map(|(id, _)| &**id)
+    }
+
     /// The life that a hold or an order with this id has.
     pub fn of_id(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()

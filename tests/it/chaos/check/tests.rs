@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+mod deadlines;
 mod loss;
 
 use super::{
@@ -204,7 +205,7 @@ fn a_hold_comes_late_where_its_service_was_stopped_with_it_and_not_otherwise() {
     assert!(!check(&history).violations.is_empty(), "nobody holds these units any more");
     let end_ns = history.calls.last().unwrap().start_ns;
     let name = "FailOver+StopService".to_owned();
-    history.faults.push(FaultSpan { name, start_ns: 0, end_ns, lost_at_ns: None });
+    history.faults.push(FaultSpan { name, start_ns: 0, end_ns, lost_at_ns: vec![] });
     let verdict = check(&history);
     assert!(verdict.violations.is_empty(), "{:?}", verdict.violations.first().map(|first| &first.said));
 }
@@ -256,7 +257,7 @@ fn a_place_that_does_not_fit_real_time_is_seen() {
 fn a_payment_that_overlaps_the_refund_of_another_may_come_behind_it() {
     let event = |word: &'static str, payment: &str, order: &str| Request::Event {
         id: format!("event-{word}-{payment}"),
-        word,
+        word: word.into(),
         payment: Some(payment.to_owned()),
         target: Target::Order(order.to_owned()),
         amount: None,
@@ -365,7 +366,7 @@ fn money_that_was_acknowledged_and_is_not_there_is_seen() {
         let mut truth = Truth::of_units(5);
         let request = Request::Event {
             id: "e".to_owned(),
-            word: "paid",
+            word: "paid".into(),
             payment: Some("pi".to_owned()),
             target: Target::Order("order_x".to_owned()),
             amount: None,

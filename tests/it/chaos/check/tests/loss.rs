@@ -16,7 +16,7 @@ fn with_fail_over(mut history: History) -> History {
         name: "FailOver".to_owned(),
         start_ns: 1_200_000_000,
         end_ns: 4_000_000_000,
-        lost_at_ns: Some(1_800_000_000),
+        lost_at_ns: vec![1_800_000_000],
     });
     history
 }
@@ -75,4 +75,26 @@ fn a_key_whose_hold_was_lost_may_make_another_that_nobody_was_answered() {
     let mut lie = history;
     lie.calls.remove(1);
     assert!(rules(&check(&lie)).contains(&"order"), "nobody asked for it before it was repeated");
+}
+
+#[test]
+fn what_an_old_primary_took_when_it_was_back_is_lost_where_it_is_demoted_at_the_end_of_the_fault() {
+    let mut truth = Truth::of_units(5);
+    truth.read();
+    truth.hold(1);
+    truth.restock("late", 1);
+    truth.now_us += 5_000_000;
+    (truth.available, truth.held, truth.total) = (5, 0, 5);
+    truth.read();
+    let mut history = truth.history();
+    history.faults.push(FaultSpan {
+        name: "FailOver".to_owned(),
+        start_ns: 500_000_000,
+        end_ns: 3_000_000_000,
+        lost_at_ns: vec![800_000_000],
+    });
+    assert_eq!(rules(&check(&history)), ["order"], "what the fault lost was written before it");
+    history.faults[0].lost_at_ns.push(3_000_000_000);
+    let verdict = check(&history);
+    assert!(verdict.violations.is_empty(), "{:?}", verdict.violations);
 }
