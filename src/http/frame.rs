@@ -14,6 +14,7 @@ use actix_web::{
 };
 
 use super::{
+    admin,
     body::Shared,
     meter::{InFlight, RequestMeter, RouteCells},
     parameters::check_path,
@@ -69,7 +70,10 @@ pub async fn frame(
     let body = Shared::of(&mut request);
     let mut response = match check_path(request.path()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
-        Err(problem) => request.error_response(problem),
+        Err(problem) => {
+            let told = admin::tell(request.request(), problem);
+            request.error_response(told)
+        }
     };
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());
     let unread = if let Some(problem) = problem {

@@ -11,7 +11,10 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::problem::{Code, FieldError, Problem};
+use super::{
+    admin,
+    problem::{Code, FieldError, Problem},
+};
 use crate::webhook::visible;
 
 /// Characters of an unknown name that an answer repeats.
@@ -126,7 +129,8 @@ pub(super) async fn none(
     if !request.query_string().is_empty()
         && let Err(problem) = Parameters::of(request.request(), &[]).finish(())
     {
-        return Ok(request.error_response(problem));
+        let told = admin::tell(request.request(), problem);
+        return Ok(request.error_response(told));
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }

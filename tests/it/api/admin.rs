@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
+use crate::{
+    house::{read, root},
+    support::app::TestApp,
+};
 
 const PATH: &str = "/api/admin/products";
 
@@ -19,6 +22,26 @@ async fn only_the_bearer_of_the_token_makes_products() {
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
     }
     assert_eq!(app.get("/api/products").await.body["data"], json!([]));
+}
+
+#[tokio::test]
+async fn who_may_not_ask_hears_nothing_else_about_any_call_of_admins() {
+    let app = TestApp::start();
+    let document: Value = serde_json::from_str(&read(&root().join("web/openapi.json"))).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| path.starts_with("/api/admin/"));
+    let mut asked = 0;
+    for (path, operations) in paths {
+        let methods = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
+        for method in methods.iter().filter(|method| operations[method.as_str().to_lowercase()].is_object()) {
+            for (id, query) in [("x", ""), ("%ff", ""), ("x", "?unknown=1"), ("x", "?limit=%ff")] {
+                let path = path.replace("{id}", id).replace("{sku}", id) + query;
+                let answer = app.send(app.request(method.clone(), &path).body("{")).await;
+                assert_eq!(answer.refusal(), (401, "unauthorized"), "{method} {path}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 100, "{asked} requests");
 }
 
 #[tokio::test]
