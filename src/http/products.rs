@@ -27,7 +27,7 @@ use crate::{
         sku::Sku,
         visibility::Audience,
     },
-    store::Store,
+    store::{Failure, Store},
     wire::{Page, product::ProductBody},
 };
 
@@ -127,6 +127,11 @@ pub(super) fn sku_in_path(request: &HttpRequest) -> Result<Sku, Problem> {
 
 pub(super) async fn product(store: &Store, id: ProductId, audience: Audience) -> Result<HttpResponse, Problem> {
     answered(store.stock(id, audience).await?)
+}
+
+/// The same for admins, behind a change of the product.
+pub(super) async fn changed_product(store: &Store, id: ProductId) -> Result<HttpResponse, Problem> {
+    answered(store.stock(id, Audience::Admins).await.map_err(Failure::after_decision)?)
 }
 
 fn answered(outcome: StockOutcome) -> Result<HttpResponse, Problem> {

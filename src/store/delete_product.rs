@@ -21,10 +21,18 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be deleted. The same call then finishes that.
     pub async fn delete_product(&self, id: ProductId, act: &Act) -> Result<DeleteProductOutcome, Failure> {
-        self.delete_in_steps(id, act).await.map_err(Failure::after_decision)
+        let mut has_begun = false;
+        let outcome = self.delete_in_steps(id, act, &mut has_begun).await;
+        if has_begun { outcome.map_err(Failure::after_decision) } else { outcome }
     }
 
-    async fn delete_in_steps(&self, id: ProductId, act: &Act) -> Result<DeleteProductOutcome, Failure> {
+    /// `has_begun`: something may have changed.
+    async fn delete_in_steps(
+        &self,
+        id: ProductId,
+        act: &Act,
+        has_begun: &mut bool,
+    ) -> Result<DeleteProductOutcome, Failure> {
         // Somebody else may note the end of what this call did.
         let mut has_removed = false;
         let gone = |has_removed| {
@@ -32,6 +40,7 @@ impl Store {
         };
         for _ in 0..TRIES {
             let Some((listing, step)) = self.entry_of(id).await? else { return Ok(gone(has_removed)) };
+            *has_begun |= !matches!(step, Step::None | Step::Naming);
             match &step {
                 Step::Moving { to, token } => _ = self.finish_move(id, &listing, to, token, act).await?,
                 Step::None | Step::Naming => {

@@ -22,14 +22,24 @@ impl Store {
     /// # Errors
     /// [`Failure`]; after a timeout the product may be moved, or on its way. The same call then finishes that.
     pub async fn move_product(&self, id: ProductId, to: &SaleId, act: &Act) -> Result<MoveProductOutcome, Failure> {
-        self.move_in_steps(id, to, act).await.map_err(Failure::after_decision)
+        let mut has_begun = false;
+        let outcome = self.move_in_steps(id, to, act, &mut has_begun).await;
+        if has_begun { outcome.map_err(Failure::after_decision) } else { outcome }
     }
 
-    async fn move_in_steps(&self, id: ProductId, to: &SaleId, act: &Act) -> Result<MoveProductOutcome, Failure> {
+    /// `has_begun`: something may have changed.
+    async fn move_in_steps(
+        &self,
+        id: ProductId,
+        to: &SaleId,
+        act: &Act,
+        has_begun: &mut bool,
+    ) -> Result<MoveProductOutcome, Failure> {
         for _ in 0..TRIES {
             let Some((listing, step)) = self.entry_of(id).await? else {
                 return Ok(MoveProductOutcome::ProductNotFound);
             };
+            *has_begun |= step != Step::None;
             if let Step::Moving { to: target, token } = step {
                 // Whoever began it, it ends before anything else begins.
                 let ended = self.finish_move(id, &listing, &target, &token, act).await?;

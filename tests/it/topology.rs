@@ -184,6 +184,7 @@ async fn a_hold_whose_turn_does_not_come_in_time_was_never_sent() {
 async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     let app = TestApp::selling(10).await;
     let (hold, order) = (app.held().await, app.ordered().await);
+    app.add_product(json!({"id": 2, "sale": "other", "name": "Item", "price": "1.00", "total_stock": 1})).await;
     let set = |name: &str, value: &str| {
         redis::cmd("CONFIG").arg(&["SET", name, value]).exec(&mut app.redis.connect()).unwrap();
     };
@@ -200,6 +201,10 @@ async fn a_redis_that_is_full_gets_a_503_and_what_frees_units_still_works() {
     assert_eq!(app.delete(&format!("/api/holds/{hold}")).await.status, 204);
     let event = json!({"status": "paid", "order_id": order, "payment_id": "pi_1"});
     assert_eq!(app.pay("a", event).await.body["outcome"], "applied");
+    for (method, path) in [(Method::DELETE, "/api/admin/products/1"), (Method::POST, "/api/admin/products/1/move")] {
+        let answer = app.admin(method, path, json!({"sale": "other"})).await;
+        assert_eq!(answer.refusal(), (503, "store_full"), "{path}: nothing was begun");
+    }
     // Money that names nothing of ours is kept for a person, and a person can pause.
     let foreign = json!({"status": "paid", "order_id": "cart 9", "payment_id": "pi_2", "amount": "1"});
     assert_eq!(app.pay("b", foreign).await.body["outcome"], "unmatched");

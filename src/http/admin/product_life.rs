@@ -49,7 +49,7 @@ pub(in crate::http) async fn to_sale(
     match store.move_product(id, &to, &act).await? {
         MoveProductOutcome::Moved { from } => {
             acts::log(&act, "product.moved", &format!("product {id} from {from} to {to}"));
-            products::product(&store, id, Audience::Admins).await
+            products::changed_product(&store, id).await
         }
         MoveProductOutcome::AlreadyThere => products::product(&store, id, Audience::Admins).await,
         MoveProductOutcome::ProductNotFound => Err(refusals::product_not_found()),
