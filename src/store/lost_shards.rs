@@ -22,21 +22,31 @@ pub(super) async fn check_shard(runner: &Runner, shards: &[SaleId], shard: &Sale
     if shards.len() < 2 && runner.spans_sales() || runner.has_sale(shard).await? {
         return Ok(());
     }
+    let Some(others) = trace_of(runner, shards, shard).await? else { return Ok(()) };
+    // Between these questions somebody else may have given it terms, and lent it units.
+    if runner.has_sale(shard).await? {
+        return Ok(());
+    }
+    Err(Failure::lost(format!("{shard}, of which {others}")))
+}
+
+/// What says that a shard without terms had some.
+async fn trace_of(runner: &Runner, shards: &[SaleId], shard: &SaleId) -> Result<Option<String>, Failure> {
     if shards.len() < 2 {
-        return check_others(runner, shard).await;
+        return trace_of_others(runner, shard).await;
     }
     let is_first = shards.first() == Some(shard);
     for other in shards.iter().filter(|other| *other != shard) {
         // The others get their terms from the first shard.
         if is_first && runner.has_sale(other).await? || lent_to(runner, other, shard).await? {
-            return Err(Failure::lost(format!("{shard}, of which other shards have units")));
+            return Ok(Some("other shards have units".to_owned()));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// A sale that is made with one slot may be the first shard of one that was spread.
-async fn check_others(runner: &Runner, sale: &SaleId) -> Result<(), Failure> {
+async fn trace_of_others(runner: &Runner, sale: &SaleId) -> Result<Option<String>, Failure> {
     let others: Vec<SaleId> = (1..=NUMBERS_MAX).map(|number| sale.shard(number)).collect();
     let mut ask = redis::cmd("SMISMEMBER");
     ask.arg(SALES);
@@ -44,10 +54,10 @@ async fn check_others(runner: &Runner, sale: &SaleId) -> Result<(), Failure> {
     let mut known = Reply::read(runner.plain(&ask).await?)?;
     for other in others {
         if known.int()? == 1 && runner.has_sale(&other).await? {
-            return Err(Failure::lost(format!("{sale}, of which another shard, {other}, has units")));
+            return Ok(Some(format!("another shard, {other}, has units")));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether a shard ever lent units of any product to another one.

@@ -87,6 +87,24 @@ async fn a_shard_that_is_lost_and_given_up_borrows_nothing_a_second_time() {
 }
 
 #[tokio::test]
+async fn a_shard_that_many_buyers_make_at_once_is_not_taken_for_one_that_is_lost() {
+    let cluster = Cluster::start_with(&server_program(), 3, 0, &[]);
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    offer(&shop, 8, 0).await;
+    assert_eq!(shop.post("/api/admin/products/1/restock", json!({"total": 40})).await.status, 200);
+    // Nobody has lent them anything yet, as where their making was interrupted.
+    for (shard, owner) in shards_of(&cluster).into_iter().filter(|(shard, _)| shard != "p1") {
+        let keys = ["sale", "stock", "product:1"].map(|name| format!("fs1:{{{shard}}}:{name}"));
+        run(&mut cluster.connect(owner), &format!("DEL {}", keys.join(" ")));
+        give_up(&cluster, &shard);
+    }
+    // One that remembers that they were made would take them for lost.
+    let shop = Shop::open(&cluster.url(), &QUICK);
+    let answers: Vec<Answer> = join_all((0..60).map(|customer| hold_of(&shop, customer))).await;
+    assert!(answers.iter().all(|answer| answer.body["code"] != "store_replaced"), "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_first_shard_that_is_lost_and_given_up_is_not_made_beside_the_units_of_the_others() {
     let (cluster, shop, shard, server) = spread(true).await;
     run(&mut cluster.connect(server), "FLUSHALL");

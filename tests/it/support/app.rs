@@ -55,6 +55,14 @@ impl TestApp {
         Self { addr, client, redis, handle, thread: Some(thread) }
     }
 
+    /// Puts another service in the place of this one, with the settings of every test. It remembers nothing.
+    pub fn replace_service(&mut self) {
+        let (addr, handle, thread) = run_service(&self.redis.url(), &[]);
+        drop(std::mem::replace(&mut self.handle, handle).stop(false));
+        self.addr = addr;
+        self.thread.replace(thread).map(JoinHandle::join).transpose().unwrap();
+    }
+
     /// With product 1 of so many units.
     pub async fn selling(units: u64) -> Self {
         Self::start().with_units(units).await
