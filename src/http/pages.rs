@@ -65,7 +65,10 @@ const DASHBOARD: &[Asset] = assets! {
     "/assets/dashboard.css" "text/css; charset=utf-8" "dashboard/dashboard.css"
     "/assets/dashboard.js" "text/javascript; charset=utf-8" "dashboard/dashboard.js"
     "/assets/dashboard-figures.js" "text/javascript; charset=utf-8" "dashboard/dashboard-figures.js"
-    "/assets/dashboard-work.js" "text/javascript; charset=utf-8" "dashboard/dashboard-work.js"
+    "/assets/dashboard-shared.js" "text/javascript; charset=utf-8" "dashboard/dashboard-shared.js"
+    "/assets/dashboard-products.js" "text/javascript; charset=utf-8" "dashboard/dashboard-products.js"
+    "/assets/dashboard-money.js" "text/javascript; charset=utf-8" "dashboard/dashboard-money.js"
+    "/assets/dashboard-events.js" "text/javascript; charset=utf-8" "dashboard/dashboard-events.js"
     "/assets/uplot.css" "text/css; charset=utf-8" "vendor/uPlot.min.css"
     "/assets/uplot.js" "text/javascript; charset=utf-8" "vendor/uPlot.iife.min.js"
 };

@@ -2,9 +2,11 @@
 
 import { call, count, el, keep, setText } from "./base.js";
 import { Plot, Rates, countsOf, gauge, histograms, label, quantile, readMetrics, total } from "./dashboard-figures.js";
-import { Events, Orders, Products, Reviews, age, fillBar, keyed, when, words } from "./dashboard-work.js";
+import { Events } from "./dashboard-events.js";
+import { Orders, Reviews } from "./dashboard-money.js";
+import { Products, fillBar } from "./dashboard-products.js";
+import { $, age, keyed, when, words } from "./dashboard-shared.js";
 
-const $ = (id) => document.getElementById(id);
 const tokenName = "flashsale.admin-token";
 const beatMs = 2000, metricsMs = 5000, backgroundMs = 15000;
 
