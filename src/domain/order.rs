@@ -23,6 +23,16 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::InReview,
+        Self::Paid,
+        Self::Cancelled,
+        Self::Expired,
+        Self::RefundRequired,
+        Self::Refunded,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -36,10 +46,7 @@ impl OrderStatus {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        use OrderStatus::{Cancelled, Expired, InReview, Paid, Pending, RefundRequired, Refunded};
-        [Pending, InReview, Paid, Cancelled, Expired, RefundRequired, Refunded]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Catalogue, DurabilityWanted, Figures, IdSigner, PreflightError, PreflightReport, ServiceTerms, Topology,
+    order_counts::CountedOrders,
     redis::{durability::Barrier, identity::Identity, meter::CallMeter, preflight, runner::Runner},
     state::LastLook,
 };
@@ -24,6 +25,7 @@ pub struct Blueprint {
     pub(super) audits: Arc<Mutex<()>>,
     pub(super) figures: Arc<Figures>,
     pub(super) last_look: LastLook,
+    pub(super) counted_orders: Arc<CountedOrders>,
     /// What workers count of their calls to Redis.
     pub(super) meters: Arc<Workers<CallMeter>>,
     /// How often a worker gave a product a SKU.
@@ -62,6 +64,7 @@ impl Blueprint {
             audits: Arc::default(),
             figures: Arc::new(Figures::begin()),
             last_look: Arc::default(),
+            counted_orders: Arc::default(),
             meters: Arc::default(),
             skus_given: Arc::default(),
         };

@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 /// Orders that one call lists.
-const LIST_MAX: usize = 100;
+pub(super) const LIST_MAX: usize = 100;
 /// Orders that one page examines. A page of what is rare may be short or empty, and the next page goes on behind it.
 const EXAMINED_MAX: usize = 1_000;
 /// Looks into indexes that one page takes. Many sales may have no order that could be wanted.
@@ -165,6 +165,18 @@ impl Store {
         last: Option<&ListCursor>,
         period: Period,
     ) -> Result<Vec<ListedOrder>, Failure> {
+        let cursors = self.order_places(sale, last, period).await?;
+        let orders = self.read_orders(sale, &cursors).await?;
+        Ok(cursors.into_iter().zip(orders).collect())
+    }
+
+    /// The orders of a page, by the time when they were made: fewer than [`LIST_MAX`] only at the end.
+    pub(super) async fn order_places(
+        &self,
+        sale: &SaleId,
+        last: Option<&ListCursor>,
+        period: Period,
+    ) -> Result<Vec<ListCursor>, Failure> {
         let first = period.since_ms.map(|ms| ListCursor { sale: sale.clone(), ms, key: String::new() });
         let after = [last, first.as_ref()].into_iter().flatten().max_by_key(|place| (place.ms, place.key.as_str()));
         let call = ScriptCall::of(Op::ListOrders).key(SaleKeys(sale).orders()).after(after).number(LIST_MAX as u64);
@@ -178,8 +190,7 @@ impl Store {
             cursors.push(ListCursor { sale: sale.clone(), ms, key });
         }
         cursors.retain(|cursor| !period.is_over_at(cursor.ms));
-        let orders = self.read_orders(sale, &cursors).await?;
-        Ok(cursors.into_iter().zip(orders).collect())
+        Ok(cursors)
     }
 }
 

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Op, Store,
+    order_counts::OrderCounts,
     redis::meter::{CallMeter, CallResult, QueueCells, ServerCells},
     state::State,
 };
 use crate::{
-    domain::{figures::Family, product::Stock, review::ReviewReason, sale::SaleStatus},
+    domain::{figures::Family, order::OrderStatus, product::Stock, review::ReviewReason, sale::SaleStatus},
     metrics::{
         Count, Exposition,
         Kind::{Counter, Gauge, Histogram},
@@ -44,12 +45,15 @@ impl Store {
     }
 
     /// What is in the store now, or that it cannot be looked at.
-    pub async fn write_state(&self, metrics: &mut Exposition, products_max: usize) {
-        let state = self.state(products_max).await;
+    pub async fn write_state(self: &Arc<Self>, metrics: &mut Exposition, products_max: usize) {
+        let (state, orders) = tokio::join!(self.state(products_max), self.order_counts());
         let help = "Whether the store could be looked at. 0: what is in it is missing here.";
         metrics.single("flashsale_store_up", Gauge, help, u8::from(state.is_ok()));
         match state {
-            Ok(state) => write_state(metrics, &state),
+            Ok(state) => {
+                write_state(metrics, &state);
+                write_orders(metrics, orders.as_ref());
+            }
             Err(failure) => tracing::debug!(cause = %failure, "metrics without the state of the store"),
         }
     }
@@ -176,6 +180,24 @@ fn write_state(metrics: &mut Exposition, state: &State) {
         [("products", state.has_more_products), ("sales", state.has_more_sales), ("reviews", state.has_more_reviews)]
     {
         metrics.sample(&[("what", what)], u8::from(has_more));
+    }
+}
+
+fn write_orders(metrics: &mut Exposition, orders: Option<&OrderCounts>) {
+    metrics.family(
+        "flashsale_stored_orders",
+        Gauge,
+        "Orders whose records are kept, by status, as they were counted last.",
+    );
+    if let Some(orders) = orders {
+        for status in OrderStatus::ALL {
+            metrics.sample(&[("status", status.as_str())], orders.of(status));
+        }
+    }
+    let help = "For how long ago this count began.";
+    metrics.family("flashsale_stored_orders_age_seconds", Gauge, help);
+    if let Some(orders) = orders {
+        metrics.sample(&[], format_args!("{:.3}", orders.age().as_secs_f64()));
     }
 }
 

@@ -11,7 +11,7 @@
 //! - `find_payment`: reads with several operations,
 //! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
-//! - `metrics`, `state`: those, what is counted of Redis, and what is in the store now, for Prometheus,
+//! - `metrics`, `state`, `order_counts`: those, what is counted of Redis, and what is in the store now, for Prometheus,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `spread`, `hold_spread`, `gather`, `late_payments`, `sums`: sales over several slots, and how units get to where buyers want
 //!   them,
@@ -81,6 +81,7 @@ mod move_product;
 mod name_product;
 mod note_payment;
 mod order;
+mod order_counts;
 mod payment_directory;
 mod payment_later;
 mod product_names;
@@ -142,6 +143,7 @@ use self::{
     joined::Joined,
     known_products::KnownProducts,
     order::Orders,
+    order_counts::CountedOrders,
     redis::{
         batch::{self, Batcher, Timeouts},
         call::ScriptCall,
@@ -189,6 +191,7 @@ pub struct Store {
     known_skus: RefCell<HashMap<Sku, ProductId>>,
     figures: Arc<Figures>,
     last_look: LastLook,
+    counted_orders: Arc<CountedOrders>,
     /// What all workers count of their calls to Redis.
     meters: Arc<Workers<CallMeter>>,
     /// The part of the figures that this worker counts.
@@ -229,6 +232,7 @@ impl Store {
             known_skus: RefCell::default(),
             figures: Arc::clone(&blueprint.figures),
             last_look: Arc::clone(&blueprint.last_look),
+            counted_orders: Arc::clone(&blueprint.counted_orders),
             meters: Arc::clone(&blueprint.meters),
             counters: blueprint.figures.of_worker(),
             unmatched_sale: SaleId::unmatched(),

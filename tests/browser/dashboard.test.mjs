@@ -77,6 +77,30 @@ test("a review is accepted, and the order is paid", async () => {
   await close(page);
 });
 
+test("orders are counted by their state, and the events go back to the first", async () => {
+  const id = await service.offer("Much happens", 400);
+  for (let n = 0; n < 130; n++) await ordered(id, `of many ${n}`);
+  const paid = await ordered(id, "who pays");
+  await pay(paid);
+  const page = await signedIn();
+  const state = (name) => page.$$eval("#states tr", (rows, name) => rows.find((row) => row.dataset.key === name)?.children[1].textContent, name);
+  await eventually("the orders are counted", async () => /^\d/.test(await state("paid")));
+  const listed = await service.ask("GET", "/api/admin/orders?status=paid&limit=100");
+  assert.equal(await state("paid"), String(listed.body.data.length));
+  // The page begins with the newest 200, and reads the others when somebody wants them.
+  await shows(page, "#event-list", "order paid");
+  await page.selectOption("#event-kind", "sale product");
+  const first = () => page.$$eval("#event-list li", (rows) => rows.some((row) => row.textContent.includes("product created") && row.textContent.includes("Last pairs")));
+  while (!(await first())) {
+    await page.click("#event-older");
+    await page.waitForFunction(() => !document.querySelector("#event-older").disabled);
+  }
+  const times = await page.$$eval("#event-list time", (times) => times.map((time) => time.dateTime));
+  assert.deepEqual(times, [...times].sort().reverse());
+  assert.equal(new Set(await page.$$eval("#event-list li", (rows) => rows.map((row) => row.dataset.key))).size, times.length);
+  await close(page);
+});
+
 test("a sale is paused and resumed, and a product restocked, once each", async () => {
   const id = await service.offer("To restock", 5);
   const page = await signedIn();

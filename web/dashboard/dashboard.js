@@ -137,7 +137,6 @@ function signOut(sentence = "") {
   for (const part of Object.values(work)) part.reset();
   for (const plot of Object.values(plots)) plot.clear();
   [seen, rates, metricRates, heardGauges] = [nothingSeen(), new Rates({ keeps: true }), new Rates(), new Map()];
-  counted = null;
   setAway(null);
   showTiles();
   showPage(false);
@@ -161,7 +160,7 @@ function showPage(signedIn) {
   showWall();
 }
 
-/** Learns whether this token may change things. Nothing says so, but a dry run of an import of no rows does nothing else. */
+/** Learns whose token this is and whether it may change things. Until then it may, and the service decides. */
 async function learnRights() {
   const mine = page.session;
   page.mayChange = true;
@@ -349,7 +348,7 @@ async function look() {
 function takeMetrics(metrics) {
   const now = Date.now(), stale = staleMs(metricRates, metricsMs);
   metricRates.add(metrics.process, now, metrics.counts, stale);
-  heardGauges.set(metrics.process, { gauges: metrics.gauges, until: now + stale });
+  heardGauges.set(metrics.process, { gauges: metrics.gauges, at: now, until: now + stale });
   for (const [process, one] of heardGauges) if (one.until < now) heardGauges.delete(process);
   seen.metrics = metrics;
   showService();
@@ -399,58 +398,24 @@ const states = {
   pending: "order.created", in_review: "order.in_review", paid: "order.paid", cancelled: "order.cancelled",
   expired: "order.expired", refund_required: "order.refund_required", refunded: "order.refunded",
 };
-const countMax = 20000;
-let counted = null;
 
-/** Counts orders by state. No call says it, so it reads one column of the export, unasked only where it is short. */
-async function countOrders(wanted = false) {
-  const abort = new AbortController(), mine = page.session;
-  const timer = setTimeout(() => abort.abort(), wanted ? 120000 : 15000);
-  try {
-    const headers = { authorization: `Bearer ${page.token}` };
-    const answer = await fetch("/api/admin/orders/export?columns=status", { headers, signal: abort.signal });
-    const estimate = Number(answer.headers.get("x-orders-estimated"));
-    if (!answer.ok || (estimate > countMax && !wanted)) {
-      abort.abort();
-      if (answer.ok) [counted, $("count-orders").hidden] = [counted?.asked ? counted : null, false];
-      return 60000;
-    }
-    const result = await countLines(answer.body);
-    if (mine === page.session) {
-      counted = { result, at: Date.now(), asked: wanted };
-      $("count-orders").hidden = estimate <= countMax;
-    }
-    return estimate <= 2000 ? 20000 : 120000;
-  } catch {
-    return 60000; // it went away, and the heart says so
-  } finally {
-    clearTimeout(timer);
-    if (mine === page.session) showStates();
-  }
-}
-
-/** Counts the lines of a stream, without the head, and without keeping them. */
-async function countLines(body) {
-  const counts = {}, reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    const lines = (rest + (value ?? "")).split(/\r?\n/);
-    rest = done ? "" : lines.pop();
-    for (const line of lines) if (line && line !== "status") counts[line] = (counts[line] ?? 0) + 1;
-    if (done) return counts;
-  }
+/** Orders by status, as the process counted them that did so last. `null` as long as none did. */
+function countedOrders() {
+  const known = [...heardGauges.values()].map(({ gauges, at }) => ({ gauges, at, age: gauges.get("flashsale_stored_orders_age_seconds") }))
+    .filter(({ age: seconds }) => seconds !== undefined).map((one) => ({ ...one, since: one.at - one.age * 1000 }));
+  const last = known.sort((one, other) => other.since - one.since)[0];
+  return last ? { of: (status) => last.gauges.get(`flashsale_stored_orders{status="${status}"}`), since: last.since } : null;
 }
 
 function showStates() {
-  const pending = seen.metrics && gauge(seen.metrics.gauges, "flashsale_orders_pending");
+  const counted = countedOrders(), pending = seen.metrics && gauge(seen.metrics.gauges, "flashsale_orders_pending");
   const waits = (state) => state === "pending" && pending !== null ? count(pending) : "–";
-  const now = (state) => counted ? count(counted.result[state] ?? 0) : waits(state);
+  const now = (state) => counted ? count(counted.of(state) ?? 0) : waits(state);
   fillTable($("states"), Object.entries(states).map(([state, type]) =>
     [state, words(state), now(state), count(work.events.counted(type, 60000)), count(work.events.counted(type, 900000))]));
   const since = work.events.since, late = since && since > page.redisNow() - 900000;
-  const parts = [counted && `Now: counted at ${clockAt(counted.at)}.`,
-    !counted && "Now: only what waits for a payment is counted.",
+  const old = counted && Date.now() - counted.since > 30000;
+  const parts = [old && `Now: counted at ${clockAt(counted.since)}.`, !counted && seen.metrics && "Orders are being counted.",
     late && `Events are read since ${clockAt(since)}.`];
   setText($("states-note"), parts.filter(Boolean).join(" "));
 }
@@ -550,16 +515,10 @@ work.reviews = new Reviews(page);
 work.events = new Events(page);
 work.orders = new Orders(page);
 repeat(look, metricsMs);
-repeat(() => countOrders(false), 60000);
 
 $("sign-in-form").onsubmit = signIn;
 $("sign-out").onclick = () => signOut();
 $("wall").onclick = toggleWall;
-$("count-orders").onclick = async () => {
-  $("count-orders").disabled = true;
-  await countOrders(true);
-  $("count-orders").disabled = false;
-};
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   for (const one of repeats) one.soon();

@@ -9,6 +9,7 @@ use crate::{
     house::{read, root},
     support::{
         app::{ADMIN_TOKEN, TestApp},
+        eventually,
         redis::signal_process,
     },
 };
@@ -68,6 +69,71 @@ async fn metrics_say_what_was_decided_and_where_the_units_are() {
         assert_has(&metrics, sample);
     }
     assert!(metrics.contains(r#"result="answered"} "#) && !metrics.contains("/api/no/such/path"), "{metrics}");
+}
+
+/// Holds a unit of a product, and makes an order of it.
+async fn ordered(app: &TestApp, product: u64) -> String {
+    let hold = app.post("/api/holds", json!({"product_id": product, "quantity": 1})).await.id();
+    app.order(&hold).await.id()
+}
+
+#[tokio::test]
+async fn metrics_say_how_many_orders_have_each_status_in_sales_of_any_number_of_slots() {
+    let app = TestApp::start();
+    for sale in [
+        json!({"id": "spread", "shards": 3}),
+        json!({"id": "short", "payment_seconds": 1, "payment_seconds_max": 1}),
+        json!({"id": "long"}),
+    ] {
+        assert_eq!(app.admin(Method::POST, "/api/admin/sales", sale).await.status, 201);
+    }
+    for (id, sale) in [(1, "spread"), (2, "short"), (3, "long")] {
+        app.add_product(json!({"id": id, "sale": sale, "name": "Item", "price": "9.00", "total_stock": 300})).await;
+    }
+    let expired = ordered(&app, 2).await;
+    let mut made = Vec::new();
+    for n in 0..14 {
+        made.push(ordered(&app, [1, 3][n % 2]).await);
+    }
+    // More than one call reads.
+    for _ in 0..120 {
+        ordered(&app, 3).await;
+    }
+    let pay = async |key: &str, order: &str, status: &str, amount: &str| {
+        let event =
+            json!({"status": status, "order_id": order, "payment_id": order, "amount": amount, "currency": "USD"});
+        assert_eq!(app.pay(key, event).await.status, 200);
+    };
+    for (n, order) in made[..5].iter().enumerate() {
+        pay(&format!("paid {n}"), order, "paid", "9.00").await;
+    }
+    pay("back", &made[0], "refunded", "9.00").await;
+    pay("short", &made[5], "paid", "8.00").await;
+    for order in &made[6..8] {
+        app.post(&format!("/api/orders/{order}/cancel"), json!({})).await;
+    }
+    pay("late", &made[7], "paid", "9.00").await;
+    eventually("an order has lapsed", async || {
+        app.get(&format!("/api/orders/{expired}")).await.body["status"] == "expired"
+    })
+    .await;
+    // What a busy machine did not count in time is there with a later look.
+    let is_counted = async || metrics(&app).await.contains("\nflashsale_stored_orders{");
+    eventually("orders are counted", is_counted).await;
+    let metrics = metrics(&app).await;
+    for (status, orders) in [
+        ("pending", 126),
+        ("in_review", 1),
+        ("paid", 4),
+        ("cancelled", 1),
+        ("expired", 1),
+        ("refund_required", 1),
+        ("refunded", 1),
+    ] {
+        assert_has(&metrics, &format!("flashsale_stored_orders{{status=\"{status}\"}} {orders}"));
+    }
+    let age = metrics.lines().find_map(|line| line.strip_prefix("flashsale_stored_orders_age_seconds ")).unwrap();
+    assert!(age.parse::<f64>().unwrap() < 60.0, "{age}");
 }
 
 #[tokio::test]

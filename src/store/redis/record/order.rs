@@ -51,6 +51,14 @@ impl StoredStatus {
     }
 }
 
+/// The status of an order at `now_ms`. `None` when there are no fields.
+pub fn status_if_any(now_ms: i64, fields: &Fields) -> Result<Option<OrderStatus>, Failure> {
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(StoredStatus::read(fields)?.at(now_ms, fields.int("due")?)))
+}
+
 /// The order that this hold became, as it is at `now_ms`. `None` when there are no fields.
 pub fn order_if_any(ids: &IdSigner, hold: &HoldId, now_ms: i64, fields: &Fields) -> Result<Option<Order>, Failure> {
     if fields.is_empty() {
