@@ -70,6 +70,7 @@ fn configure_storefront(config: &mut ServiceConfig, context: &HttpContext) {
 fn configure_admin(config: &mut ServiceConfig) {
     use admin::{
         audit, customers, events, export, figures, import, orders, payments, product_life, products, reviews, sales,
+        token,
     };
     config
         .service(at("/api/admin/sales", [list(sales::list), post(sales::create)]))
@@ -97,6 +98,7 @@ fn configure_admin(config: &mut ServiceConfig) {
         .service(at("/api/admin/audit", [list(audit::read), post_with_query(audit::repair)]))
         .service(at("/api/admin/events", [list(events::list)]))
         .service(reading("/api/admin/figures", figures::read))
+        .service(reading("/api/admin/token", token::read))
         .service(at("/api/admin/reviews", [list(reviews::list)]))
         .service(reading("/api/admin/payments/{id}", payments::read))
         .service(reading("/api/admin/reviews/{id}", reviews::read))

@@ -21,6 +21,7 @@ pub mod review;
 pub mod sale;
 pub mod table;
 pub mod time;
+pub mod token;
 pub mod webhook;
 
 use serde::{Deserialize, Serialize};

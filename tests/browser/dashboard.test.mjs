@@ -125,12 +125,15 @@ test("a sale is paused and resumed, and a product restocked, once each", async (
 
 test("a token that may look sees everything and changes nothing", async () => {
   const page = await signedIn(READ_TOKEN);
+  const asked = [];
+  page.on("request", (request) => { if (request.method() !== "GET") asked.push(request.url()); });
   await page.waitForSelector("#reading:not([hidden])");
   await page.waitForSelector("#product-rows tr");
   const named = await page.$$eval("main button", (buttons) => buttons.filter((button) => !button.disabled && button.offsetParent).map((button) => button.textContent.trim()));
   for (const word of ["Accept", "Refund", "Dismiss", "Pause sale", "Restock"]) {
     assert.ok(!named.some((name) => name.startsWith(word)), `${word} among ${named}`);
   }
+  assert.deepEqual(asked, [], "it changes nothing to learn what it may do");
   await close(page);
 });
 

@@ -109,7 +109,7 @@ async function signIn(event) {
   // What is no visible ASCII is no token, and a header could not carry it.
   const usable = /^[\x21-\x7e]+$/.test(token);
   button.disabled = true;
-  const answer = usable ? await call("/api/admin/figures", { token }) : { ok: false, status: 401 };
+  const answer = usable ? await call("/api/admin/token", { token }) : { ok: false, status: 401 };
   button.disabled = false;
   if (!answer.ok) {
     signInProblem(refusals[answer.status] ?? `The service refuses: ${answer.problem}`);
@@ -164,27 +164,22 @@ function showPage(signedIn) {
 async function learnRights() {
   const mine = page.session;
   page.mayChange = true;
-  showRights();
-  const status = await dryRun();
-  if (mine !== page.session) return;
-  page.mayChange = status !== 403;
-  showRights();
-  if (status === 0 || status === 503) setTimeout(() => { if (mine === page.session) learnRights(); }, 5000);
-}
-
-async function dryRun() {
-  const headers = { authorization: `Bearer ${page.token}`, "content-type": "text/csv" };
-  const request = { method: "POST", headers, body: "name,price,total_stock", signal: AbortSignal.timeout(8000) };
-  try {
-    return (await fetch("/api/admin/import?dry_run=true", request)).status;
-  } catch {
-    return 0;
+  showRights(null);
+  const answer = await ask("/api/admin/token");
+  if (mine !== page.session || answer.left) return;
+  if (!answer.ok) {
+    setTimeout(() => { if (mine === page.session) learnRights(); }, 5000);
+    return;
   }
+  page.mayChange = answer.body.rights.includes("change");
+  showRights(answer.body.name);
 }
 
-function showRights() {
+function showRights(name) {
   document.body.classList.toggle("read-only", !page.mayChange);
   $("reading").hidden = page.mayChange;
+  setText($("who"), name ?? "");
+  $("who").hidden = !name;
 }
 
 // --- Away ---

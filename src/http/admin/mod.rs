@@ -17,6 +17,7 @@ pub(super) mod product_life;
 pub(super) mod products;
 pub(super) mod reviews;
 pub(super) mod sales;
+pub(super) mod token;
 
 use actix_web::{
     HttpRequest,
@@ -102,14 +103,11 @@ enum Role {
 
 /// Lets a reading token only look. Returns who acts.
 pub(super) fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
-    let context = extract::context(request);
-    let role = context.admins.as_ref().and_then(|admins| admins.role(request.headers()));
     let only_looks = matches!(*request.method(), Method::GET | Method::HEAD);
-    match role {
-        Some(Role::Full(actor)) => Ok(Act::of(actor)),
-        Some(Role::Reading) if only_looks => Ok(Act::default()),
-        Some(Role::Reading) => Err(Problem::new(Code::Forbidden, "this token may read, and change nothing")),
-        None => Err(Problem::unauthorized("Bearer", "send Authorization: Bearer <token> with an admin token")),
+    match role_of(request)? {
+        Role::Full(actor) => Ok(Act::of(actor)),
+        Role::Reading if only_looks => Ok(Act::default()),
+        Role::Reading => Err(Problem::new(Code::Forbidden, "this token may read, and change nothing")),
     }
 }
 
@@ -117,6 +115,12 @@ pub(super) fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
 pub(super) fn tell(request: &HttpRequest, problem: Problem) -> Problem {
     let is_theirs = request.path().starts_with(PREFIX) && extract::context(request).admins.is_some();
     is_theirs.then(|| authorize(request).err()).flatten().unwrap_or(problem)
+}
+
+/// What the token of a request may do.
+fn role_of(request: &HttpRequest) -> Result<Role, Problem> {
+    let role = extract::context(request).admins.as_ref().and_then(|admins| admins.role(request.headers()));
+    role.ok_or_else(|| Problem::unauthorized("Bearer", "send Authorization: Bearer <token> with an admin token"))
 }
 
 /// The complaint about a part of time that ends before it begins.

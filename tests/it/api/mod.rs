@@ -49,5 +49,6 @@ mod spread;
 mod spread_money;
 mod stock;
 mod stripe;
+mod token;
 mod unmatched;
 mod visibility;
