@@ -161,6 +161,55 @@ pub struct EventPage {
     pub missing: Vec<SaleId>,
 }
 
+/// The place in front of which a reader reads backwards. All events have an order: by position, and then by sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventEnd {
+    /// Behind all that happened.
+    Latest,
+    Before(Position, SaleId),
+}
+
+impl EventEnd {
+    /// `latest`, or the id of an event.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "latest" {
+            return Some(Self::Latest);
+        }
+        let (sale, position) = text.split_once(':')?;
+        Some(Self::Before(Position::parse(position)?, SaleId::parse_shard(sale)?))
+    }
+}
+
+impl fmt::Display for EventEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Before(position, sale) => write!(f, "{sale}:{position}"),
+        }
+    }
+}
+
+/// What a reader asks for who reads backwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierQuery {
+    /// `None`: all sales.
+    pub sale: Option<SaleId>,
+    pub end: EventEnd,
+    /// Empty: all kinds.
+    pub kinds: Vec<EventKind>,
+    pub limit: usize,
+}
+
+/// Events, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierEvents {
+    pub events: Vec<Event>,
+    /// The last event that was looked at, whether it was asked for or not.
+    pub next: EventEnd,
+    /// Whether there may be earlier ones.
+    pub has_more: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use super::{
     act::Change,
     cursor::ListCursor,
     customer::Customer,
-    event::EventPage,
+    event::{EarlierEvents, EventPage},
     hold::{Hold, LinesError},
     ids::{OrderId, ProductId, SaleId},
     limits::CustomerLimit,
@@ -360,6 +360,13 @@ pub enum ListEventsOutcome {
     SaleNotFound,
     /// The clock of Redis is behind the cursor, so events that are new may seem old.
     ClockSteppedBack,
+}
+
+/// What `list_earlier_events` can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListEarlierOutcome {
+    Events(EarlierEvents),
+    SaleNotFound,
 }
 
 /// What `list_reviews` can answer.

@@ -68,6 +68,10 @@ impl Parameters {
         parsed
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
     /// The parameter `limit`.
     pub(super) fn at_most(&mut self, most: usize) -> Option<usize> {
         self.read("limit", &format!("a whole number from 1 to {most}"), |text| {

@@ -21,14 +21,14 @@ use crate::domain::{
 /// Logs that one command reads.
 const LOGS_MAX: usize = 500;
 /// Commands about single logs that are in flight at the same time.
-const CALLS_AT_ONCE: usize = 16;
+pub(super) const CALLS_AT_ONCE: usize = 16;
 /// Entries of each log that one command reads: at least so many, however many logs there are.
-const ENTRIES_MIN: usize = 4;
+pub(super) const ENTRIES_MIN: usize = 4;
 /// Events that one call looks at, for one who wants only some types.
-const EXAMINED_MAX: usize = 10_000;
+pub(super) const EXAMINED_MAX: usize = 10_000;
 
 /// An entry of a log: its place, and its fields and values.
-type Entry = (Position, Value);
+pub(super) type Entry = (Position, Value);
 
 /// The last event of each log. `None`: the log is empty.
 pub(super) type Ends = BTreeMap<SaleId, Option<Position>>;
@@ -188,7 +188,7 @@ impl Store {
         Ok(())
     }
 
-    fn event(&self, sale: &SaleId, position: Position, fields: &Fields) -> Result<Event, Failure> {
+    pub(super) fn event(&self, sale: &SaleId, position: Position, fields: &Fields) -> Result<Event, Failure> {
         let at_ms = fields.int("at")?;
         let kind = record::event::kind(fields.text("type")?)?;
         let (about, before) = (self.about(sale, at_ms, fields)?, record::event::before(sale, at_ms, fields)?);
@@ -306,7 +306,7 @@ fn cursor(
 }
 
 /// Whether an event of a shard only says what the event of the whole sale says: its terms, or a product of it.
-fn is_copy(shard: &SaleId, fields: &Fields) -> bool {
+pub(super) fn is_copy(shard: &SaleId, fields: &Fields) -> bool {
     let is_of_terms = fields.get("terms").is_some() || fields.get("product").is_some();
     shard.is_shard() && is_of_terms && fields.get("repair").is_none()
 }
@@ -376,7 +376,7 @@ fn pairs(value: Value) -> Result<Vec<(Value, Value)>, Failure> {
     }
 }
 
-fn entries(value: Value) -> Result<Vec<Entry>, Failure> {
+pub(super) fn entries(value: Value) -> Result<Vec<Entry>, Failure> {
     let unreadable = || Failure::unreadable("an entry of a log");
     let Value::Array(entries) = value else { return Err(unreadable()) };
     let entry = |entry: Value| {

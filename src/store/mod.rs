@@ -16,7 +16,7 @@
 //! - `spread`, `hold_spread`, `gather`, `late_payments`, `sums`: sales over several slots, and how units get to where buyers want
 //!   them,
 //! - `lost_shards`: what of such a sale is gone for good,
-//! - `events`, `tail`: the event logs, read with plain commands, and readers that wait for more,
+//! - `events`, `events_back`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `listing`, `directory`: which sales exist, and the sale and SKU of each product,
 //! - `product_names`: the names of products, for exports,
 //! - `join_skus`: says the SKUs of products in what other operations read,
@@ -43,6 +43,7 @@ mod copy_terms;
 mod delete_product;
 mod directory;
 mod events;
+mod events_back;
 mod expire;
 mod extend;
 mod figures;

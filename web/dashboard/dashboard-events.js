@@ -4,7 +4,8 @@ import { count, el, money, setText } from "./base.js";
 import { amountOf, reasonWords } from "./dashboard-money.js";
 import { $, keyed, plural, problemOf, when, words } from "./dashboard-shared.js";
 
-const stepMs = 10000, eventsKept = 200, eventsRead = 1000, behindMax = 4;
+const stepMs = 10000, countedMs = 900000, eventsKept = 200, eventsRead = 1000, behindMax = 4, pagesBack = 5;
+const olderRead = 100, olderMax = 2000;
 
 /** The log of events, newest first. It also counts them by type, for the last 15 minutes. */
 export class Events {
@@ -16,12 +17,17 @@ export class Events {
   #behind = 0;
   #counts = new Map();
   #since = null;
+  /** What was asked for behind those that are kept, where it goes on, and whether the log has more. */
+  #older = [];
+  #place = null;
+  #more = false;
 
   constructor(page) {
     this.#page = page;
     page.repeat(() => this.#refresh(), 2000);
-    $("event-kind").onchange = () => this.#render();
+    $("event-kind").onchange = () => { this.#forgetOlder(); this.#render(); };
     $("event-pause").onclick = () => this.#pause();
+    $("event-older").onclick = () => this.#readOlder();
   }
 
   /** Since when this page has read all events. */
@@ -37,8 +43,12 @@ export class Events {
 
   reset() {
     [this.#cursor, this.#kept, this.#newer, this.#behind, this.#counts, this.#since] = [null, [], 0, 0, new Map(), null];
+    this.#more = false;
+    this.#forgetOlder();
     $("event-list").replaceChildren();
   }
+
+  #forgetOlder() { [this.#older, this.#place] = [[], null]; }
 
   #pause() {
     this.#paused = !this.#paused;
@@ -69,17 +79,47 @@ export class Events {
     return this.#page.ask(`/api/admin/events?${query}`, { timeoutMs: 40000 });
   }
 
-  /** Finds a place to begin: as far back as one answer can say, for the log is read forwards only. */
+  /**
+   * Begins with the newest events, back to what the counts need or as far as a few pages go. The place at which it goes on forwards
+   * comes first, so that none is missed in between.
+   */
   async #begin() {
-    let answer = null;
-    for (const minutes of [1440, 60, 10, 2]) {
-      const since = Math.round(this.#page.redisNow() - minutes * 60000);
-      answer = await this.#page.ask(`/api/admin/events?since=${since}&limit=${eventsRead}`);
-      if (!answer.ok) break;
-      this.#since = since;
-      if (!answer.body.more) break;
+    const latest = await this.#page.ask("/api/admin/events?after=latest");
+    if (!latest.ok) return latest;
+    const from = this.#page.redisNow() - countedMs, found = [];
+    let before = "latest", more = true;
+    for (let page = 0; more && page < pagesBack; page++) {
+      const answer = await this.#page.ask(`/api/admin/events?before=${encodeURIComponent(before)}&limit=${page ? eventsRead : eventsKept}`);
+      if (!answer.ok) return answer;
+      found.push(...answer.body.data);
+      [before, more] = [answer.body.next_cursor, answer.body.more];
+      if (found.length && Date.parse(found.at(-1).at) < from) break;
     }
-    return answer;
+    const oldest = found.length ? Date.parse(found.at(-1).at) : from;
+    this.#since = more ? Math.max(oldest, from) : from;
+    this.#more = more;
+    this.#take(found.reverse());
+    return latest;
+  }
+
+  /** Reads what happened before the oldest event of the list, of the kinds that it shows. */
+  async #readOlder() {
+    const button = $("event-older"), kinds = $("event-kind").value, last = this.#kept.findLast((event) => !event.leftOut);
+    const place = this.#place ?? last?.id;
+    if (!place) return;
+    button.disabled = true;
+    const types = kinds && `&types=${kinds.split(" ").map((kind) => `${kind}.*`).join(",")}`;
+    const path = `/api/admin/events?before=${encodeURIComponent(place)}&limit=${olderRead}${types}`;
+    const answer = await this.#page.ask(path);
+    button.disabled = false;
+    if (answer.left || kinds !== $("event-kind").value) return;
+    if (!answer.ok) {
+      this.#failed(answer);
+      return;
+    }
+    this.#older.push(...answer.body.data);
+    [this.#place, this.#more] = [answer.body.next_cursor, answer.body.more];
+    this.#render();
   }
 
   /** Leaves events out: more come than anybody reads. */
@@ -100,23 +140,38 @@ export class Events {
     return (answer.retrySeconds ?? 5) * 1000;
   }
 
-  #take(came) {
+  #take(read) {
+    // What came while the page began is read in both directions.
+    const known = new Set(this.#kept.map((event) => event.id));
+    const came = read.filter((event) => !known.has(event.id));
     for (const event of came.filter((one) => !one.leftOut)) {
       this.#count(event);
       this.#page.heard(event);
     }
-    if (came.length) this.#kept = [...came.slice(-eventsKept).reverse(), ...this.#kept].slice(0, eventsKept);
+    if (came.length) this.#keep(came);
     this.#newer = this.#paused ? this.#newer + came.length : 0;
     this.#render();
   }
 
+  /** Keeps the newest. Where older ones are shown, those that leave are theirs. */
+  #keep(came) {
+    const all = [...came.slice(-eventsRead).reverse(), ...this.#kept], leave = all.slice(eventsKept);
+    this.#kept = all.slice(0, eventsKept);
+    if (this.#older.length) this.#older = [...leave, ...this.#older].slice(0, olderMax);
+    else this.#more ||= leave.length > 0;
+  }
+
   #count(event) {
     const step = Math.floor(Date.parse(event.at) / stepMs);
+    if (step < this.#oldestStep()) return;
     if (!this.#counts.has(step)) this.#counts.set(step, {});
     const counts = this.#counts.get(step);
     counts[event.type] = (counts[event.type] ?? 0) + 1;
-    for (const old of this.#counts.keys()) if (old < step - 900000 / stepMs - 1) this.#counts.delete(old);
+    for (const old of this.#counts.keys()) if (old < this.#oldestStep())  this.#counts.delete(old);
   }
+
+  /** The first step of the last 15 minutes. */
+  #oldestStep() { return Math.floor((this.#page.redisNow() - countedMs) / stepMs) - 1; }
 
   #render() {
     const nothing = this.#kept.length ? "" : "Nothing happened yet.";
@@ -125,7 +180,9 @@ export class Events {
     $("event-note").hidden = !note;
     if (this.#paused) return;
     const kinds = $("event-kind").value.split(" ");
-    const wanted = this.#kept.filter((event) => event.leftOut || kinds.some((kind) => event.type.startsWith(kind)));
+    const fits = (event) => event.leftOut || kinds.some((kind) => event.type.startsWith(kind));
+    const wanted = [...this.#kept, ...this.#older].filter(fits);
+    $("event-older").hidden = !this.#more || this.#older.length >= olderMax;
     keyed($("event-list"), wanted, (event) => event.id, (event) => this.#makeRow(event), null, $("events-title"));
   }
 

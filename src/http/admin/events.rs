@@ -1,4 +1,4 @@
-//! GET /api/admin/events: the log, page by page, and what comes next to those who wait for it.
+//! GET /api/admin/events: the log, page by page in either direction, and what comes next to those who wait for it.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::sleep;
 use super::{Parameters, authorize, reversed};
 use crate::{
     domain::{
-        event::{EventKind, EventPage, EventQuery, EventStart},
+        event::{EarlierQuery, Event, EventEnd, EventKind, EventPage, EventQuery, EventStart},
         event_cursor::EventCursor,
         ids::SaleId,
-        outcome::ListEventsOutcome,
+        outcome::{ListEarlierOutcome, ListEventsOutcome},
     },
     http::{
         HttpContext, answer,
@@ -32,8 +32,12 @@ const WAIT_SECONDS_MAX: u64 = 30;
 pub(in crate::http) async fn list(
     store: Data<Store>,
     context: Data<HttpContext>,
-    Parsed(ListRequest { query, wait }): Parsed<ListRequest>,
+    Parsed(request): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
+    let (query, wait) = match request {
+        ListRequest::Later(query, wait) => (query, wait),
+        ListRequest::Earlier(query) => return earlier(&store, &query).await,
+    };
     let found = if wait.is_zero() || context.draining.has_begun() {
         store.share_events(&query).await?
     } else {
@@ -52,9 +56,25 @@ pub(in crate::http) async fn list(
     }
 }
 
+/// The log backwards. Nobody waits for what happened.
+async fn earlier(store: &Store, query: &EarlierQuery) -> Result<HttpResponse, Problem> {
+    match store.list_earlier_events(query).await? {
+        ListEarlierOutcome::Events(found) => {
+            let (data, next_cursor) = (bodies(store, &found.events), found.next.to_string());
+            let body = EventPageBody { data, next_cursor, more: found.has_more, missing: Vec::new() };
+            Ok(answer::fresh_json(StatusCode::OK, &body))
+        }
+        ListEarlierOutcome::SaleNotFound => Err(refusals::sale_not_found()),
+    }
+}
+
+fn bodies<'a>(store: &Store, events: &'a [Event]) -> Vec<EventBody<'a>> {
+    events.iter().map(|event| EventBody::of(event, |hold| store.ids().order_of(hold))).collect()
+}
+
 fn answered(store: &Store, page: &EventPage) -> HttpResponse {
     let body = EventPageBody {
-        data: page.events.iter().map(|event| EventBody::of(event, |hold| store.ids().order_of(hold))).collect(),
+        data: bodies(store, &page.events),
         next_cursor: page.next.to_string(),
         more: page.has_more,
         missing: page.missing.iter().map(ToString::to_string).collect(),
@@ -62,35 +82,46 @@ fn answered(store: &Store, page: &EventPage) -> HttpResponse {
     answer::fresh_json(StatusCode::OK, &body)
 }
 
-pub(in crate::http) struct ListRequest {
-    query: EventQuery,
-    /// Zero: the answer comes at once.
-    wait: Duration,
+pub(in crate::http) enum ListRequest {
+    /// What happened behind a place, and how long to wait for it. Zero: the answer comes at once.
+    Later(EventQuery, Duration),
+    Earlier(EarlierQuery),
 }
 
 impl FromHttp for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let known = ["sale", "types", "after", "since", "until", "limit", "wait"];
+        let known = ["sale", "types", "after", "before", "since", "until", "limit", "wait"];
         let mut parameters = Parameters::of(&request, &known);
         let sale = parameters.sale();
-        let start = read_start(&mut parameters, sale.as_ref());
         let kinds = parameters.read("types", &types_rule(), read_kinds).unwrap_or_default();
+        let limit = parameters.limit_to(LIMIT_MAX);
+        if let Some(end) = parameters.read("before", "latest, or the id of an event", EventEnd::parse) {
+            let others = ["after", "since", "until", "wait"].into_iter().filter(|name| parameters.has(name));
+            let conflicts: Vec<_> = others.map(|name| conflict(name, BACKWARDS)).collect();
+            parameters.errors.extend(conflicts);
+            return parameters.finish(Self::Earlier(EarlierQuery { sale, end, kinds, limit }));
+        }
+        let start = read_start(&mut parameters, sale.as_ref());
         let until_ms = parameters.read("until", INSTANT, read_instant);
         if let (EventStart::Since(since_ms), Some(until_ms)) = (&start, until_ms)
             && *since_ms > until_ms
         {
             parameters.errors.push(reversed());
         }
-        let limit = parameters.limit_to(LIMIT_MAX);
         let wait = parameters.read("wait", "a whole number of seconds from 0 to 30", |text| {
             text.parse().ok().filter(|seconds| *seconds <= WAIT_SECONDS_MAX)
         });
         let wait = Duration::from_secs(wait.unwrap_or(0));
-        parameters.finish(Self { query: EventQuery { sale, start, until_ms, kinds, limit }, wait })
+        parameters.finish(Self::Later(EventQuery { sale, start, until_ms, kinds, limit }, wait))
     }
 }
 
+fn conflict(name: &str, detail: &'static str) -> FieldError {
+    FieldError { pointer: format!("/{name}"), code: "conflict", detail: detail.into() }
+}
+
+const BACKWARDS: &str = "before reads backwards, and knows only sale, types and limit";
 const INSTANT: &str = "an RFC 3339 time such as 2026-11-27T09:00:00Z, or epoch milliseconds";
 
 fn read_instant(text: &str) -> Option<u64> {
@@ -110,8 +141,7 @@ fn read_start(parameters: &mut Parameters, sale: Option<&SaleId>) -> EventStart 
     let since = parameters.read("since", INSTANT, read_instant);
     match (after, since) {
         (Some(_), Some(_)) => {
-            let detail = "send after, or since, one of them".into();
-            parameters.errors.push(FieldError { pointer: "/since".to_owned(), code: "conflict", detail });
+            parameters.errors.push(conflict("since", "send after, or since, one of them"));
             EventStart::Latest
         }
         (Some(start), None) => start,

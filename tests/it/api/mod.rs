@@ -9,6 +9,7 @@ mod desk;
 mod errors;
 mod events;
 mod events_acts;
+mod events_back;
 mod events_tail;
 mod events_together;
 mod expiry;
