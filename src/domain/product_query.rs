@@ -3,6 +3,8 @@
 use super::{
     ids::{ProductId, SaleId},
     product::Product,
+    sku::Sku,
+    text::Name,
     visibility::{Audience, Visibility},
 };
 
@@ -22,12 +24,41 @@ pub struct ProductQuery {
     /// Products that have this visibility themselves.
     pub visibility: Option<Visibility>,
     pub archived: Option<bool>,
+    pub search: Option<Search>,
+}
+
+/// A part of the name or the SKU of a product, in either case, or its id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Search(String);
+
+impl Search {
+    pub fn parse(text: &str) -> Option<Self> {
+        Name::parse(text).map(|text| Self(text.as_str().to_lowercase()))
+    }
+
+    pub fn fits(&self, text: &str) -> bool {
+        text.to_lowercase().contains(&self.0)
+    }
+
+    /// Whether what the directory says of a product is enough to find it.
+    pub fn fits_directory(&self, product: ProductId, sku: Option<&Sku>) -> bool {
+        sku.is_some_and(|sku| self.fits(sku.as_str())) || product.to_string() == self.0
+    }
 }
 
 impl ProductQuery {
     /// Everything that such readers see, of this sale or of all.
     pub fn of(audience: Audience, sale: Option<SaleId>) -> Self {
-        Self { audience, sale, ids: None, after: None, limit: usize::MAX, visibility: None, archived: None }
+        Self {
+            audience,
+            sale,
+            ids: None,
+            after: None,
+            limit: usize::MAX,
+            visibility: None,
+            archived: None,
+            search: None,
+        }
     }
 
     /// Whether the list may have a product of this place in the directory.

@@ -72,6 +72,7 @@ impl FromHttp for ListRequest {
             limit: parameters.at_most(LIMIT_MAX).unwrap_or(usize::MAX),
             visibility: None,
             archived: None,
+            search: None,
         };
         parameters.finish(Self { query, takes_gzip: gzip::is_accepted(&request) })
     }

@@ -37,7 +37,7 @@ impl Store {
         self.product_lists.ask(query.clone(), call).await
     }
 
-    /// At most `limit` products that the reader sees, by id. `next` is set while there are more. Up to 64 products of one sale
+    /// At most `limit` products that the reader sees, by id. `next` is set while there are more, and in a search while there may be. Up to 64 products of one sale
     /// are of one instant.
     ///
     /// # Errors
@@ -53,7 +53,11 @@ impl Store {
         {
             return Ok(ListProductsOutcome::SaleNotFound);
         }
-        let candidates = self.candidates(query).await?;
+        let mut candidates = self.candidates(query).await?;
+        let mut examined_to = None;
+        if let Some(search) = &query.search {
+            examined_to = self.search_products(search, &mut candidates).await?;
+        }
         let (mut list, mut at) = (ProductList { products: Vec::new(), left_out: Vec::new() }, 0);
         // Products that the reader does not see leave no gap in a page, and are no cursor.
         while at < candidates.len() && list.products.len() <= query.limit {
@@ -68,7 +72,7 @@ impl Store {
         }
         let more = list.products.len() > query.limit;
         list.products.truncate(query.limit);
-        let next = list.products.last().filter(|_| more).map(|product| product.id);
+        let next = list.products.last().filter(|_| more).map(|product| product.id).or(examined_to);
         list.products = self.with_skus(list.products).await?;
         Ok(ListProductsOutcome::Products { list, next })
     }

@@ -18,6 +18,7 @@
 //! - `lost_shards`: what of such a sale is gone for good,
 //! - `events`, `events_back`, `tail`: the event logs, read with plain commands, and readers that wait for more,
 //! - `listing`, `directory`: which sales exist, and the sale and SKU of each product,
+//! - `search_products`: products by a part of their name,
 //! - `product_names`: the names of products, for exports,
 //! - `join_skus`: says the SKUs of products in what other operations read,
 //! - `joined`: callers that want the same at the same time,
@@ -94,6 +95,7 @@ mod release;
 mod remove_product;
 mod resolve;
 mod restock;
+mod search_products;
 mod settle;
 mod spread;
 mod start_payment;

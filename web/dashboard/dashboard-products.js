@@ -29,7 +29,7 @@ function unitsOf(products) {
   return units;
 }
 
-const catalogMax = 20000;
+const catalogMax = 20000, searchPages = 50;
 
 /** The catalogue of all products, of which only those on the page are asked for again and again. */
 export class Products {
@@ -43,6 +43,8 @@ export class Products {
   #dirty = true;
   #first = 0;
   #shown = [];
+  /** Counts searches, so that a late answer to an earlier one is left. */
+  #searches = 0;
 
   constructor(page) {
     this.#page = page;
@@ -62,7 +64,12 @@ export class Products {
   }
 
   #listen() {
-    const changed = () => { this.#first = 0; this.#render(); this.#fresh.soon(); };
+    const changed = () => {
+      this.#first = 0;
+      this.#render();
+      this.#search();
+      this.#fresh.soon();
+    };
     let typed = null;
     for (const input of [$("product-text"), $("product-sale")]) {
       input.oninput = () => { clearTimeout(typed); typed = setTimeout(changed, 200); };
@@ -103,7 +110,7 @@ export class Products {
     return this.#catalog.size > 5000 ? 300000 : 60000;
   }
 
-  /** Reads all pages, with pauses: names are searched here, for the API has no search. */
+  /** Reads all pages, with pauses. Names are searched here as far as they are known: that asks nobody. */
   async #readAll() {
     if (this.#next) return;
     const next = this.#next = new Map();
@@ -114,6 +121,21 @@ export class Products {
     if (end) [this.#catalog, this.#whole, this.#readAt] = [next, end.whole, Date.now()];
     else this.#dirty = true;
     this.#render();
+    this.#search();
+  }
+
+  /** Lets the service look for a text in products that the page does not have, and shows what it found so far. */
+  async #search() {
+    const mine = ++this.#searches, text = $("product-text").value.trim();
+    let cursor = "";
+    for (let page = 0; page < searchPages && text && !this.#whole && cursor !== null; page++) {
+      const query = `archived=false&limit=${perPage}&search=${encodeURIComponent(text)}${cursor && `&cursor=${cursor}`}`;
+      const answer = await this.#page.ask(`/api/admin/products?${query}`);
+      if (mine !== this.#searches || !answer.ok) return;
+      for (const product of answer.body.data) this.#put(product);
+      cursor = answer.body.next_cursor;
+      if (answer.body.data.length) this.#render();
+    }
   }
 
   /** Reads page after page, quickly as long as nobody sees anything. `null` where one cannot be had, tried again as it may be. */
@@ -130,8 +152,8 @@ export class Products {
       failures = 0;
       for (const product of answer.body.data) next.set(product.id, product);
       cursor = answer.body.next_cursor;
-      const early = !this.#readAt && this.#catalog.size < next.size;
-      if (early) this.#catalog = new Map(next);
+      const early = !this.#readAt;
+      if (early) for (const product of answer.body.data) this.#catalog.set(product.id, product);
       if (early && next.size <= 100) this.#render();
       else this.#note();
       if (cursor) await pause(early ? 50 : 400);

@@ -11,7 +11,7 @@ use crate::{
         money::Amount,
         outcome::{ChangeProductOutcome, RestockOutcome},
         product::{NewProduct, PER_HOLD_MAX, Product, ProductChange, Restock, TOTAL_MAX},
-        product_query::ProductQuery,
+        product_query::{ProductQuery, Search},
         quantity::Quantity,
         sku::{ProductKey, Sku},
         text::{IdempotencyKey, Name},
@@ -123,7 +123,7 @@ pub(in crate::http) struct ListRequest {
 impl FromHttp for ListRequest {
     async fn read(request: HttpRequest, _payload: Payload) -> Result<Self, Problem> {
         authorize(&request)?;
-        let known = ["sale", "ids", "visibility", "archived", "limit", "cursor"];
+        let known = ["sale", "ids", "visibility", "archived", "search", "limit", "cursor"];
         let mut parameters = Parameters::of(&request, &known);
         let query = ProductQuery {
             audience: Audience::Admins,
@@ -133,6 +133,7 @@ impl FromHttp for ListRequest {
             limit: parameters.limit(),
             visibility: parameters.read("visibility", Visibility::RULE, Visibility::parse),
             archived: parameters.read("archived", "true or false", |text| text.parse().ok()),
+            search: parameters.read("search", Name::RULE, Search::parse),
         };
         parameters.finish(Self { query, takes_gzip: gzip::is_accepted(&request) })
     }

@@ -39,6 +39,7 @@ mod payments;
 mod payments_as_they_come;
 mod payments_of_several_orders;
 mod product_lifecycle;
+mod product_search;
 mod products;
 mod proof;
 mod reviews;
