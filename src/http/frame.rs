@@ -71,8 +71,8 @@ pub async fn frame(
     let mut response = match check_path(request.path()) {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
         Err(problem) => {
-            let told = admin::tell(request.request(), problem);
-            request.error_response(told)
+            let problem = admin::complaint_for(request.request(), problem);
+            request.error_response(problem)
         }
     };
     let problem = response.response().error().and_then(|error| error.as_error::<Problem>());

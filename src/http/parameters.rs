@@ -133,8 +133,8 @@ pub(super) async fn none(
     if !request.query_string().is_empty()
         && let Err(problem) = Parameters::of(request.request(), &[]).finish(())
     {
-        let told = admin::tell(request.request(), problem);
-        return Ok(request.error_response(told));
+        let problem = admin::complaint_for(request.request(), problem);
+        return Ok(request.error_response(problem));
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }

@@ -112,7 +112,7 @@ pub(super) fn authorize(request: &HttpRequest) -> Result<Act, Problem> {
 }
 
 /// What is said of a request that is wrong. Who may not ask a thing of admins hears no more than that.
-pub(super) fn tell(request: &HttpRequest, problem: Problem) -> Problem {
+pub(super) fn complaint_for(request: &HttpRequest, problem: Problem) -> Problem {
     let is_theirs = request.path().starts_with(PREFIX) && extract::context(request).admins.is_some();
     is_theirs.then(|| authorize(request).err()).flatten().unwrap_or(problem)
 }

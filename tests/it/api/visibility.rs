@@ -132,17 +132,20 @@ async fn an_archived_product_is_seen_by_admins_alone_and_keeps_its_units() {
     let read = app.admin(Method::GET, "/api/admin/products/1", Value::Null).await;
     assert_eq!((read.status, &read.body), (200, &archived));
     change(&app, "/api/admin/products/1", json!({"archived": true})).await;
+    change(&app, "/api/admin/products/1", json!({"archived": true, "group": "old"})).await;
     let back = change(&app, "/api/admin/products/1", json!({"archived": false})).await;
     assert_eq!(back.get("archived"), None);
     assert_eq!(known(&app).await, SEEN);
     let log =
         app.admin(Method::GET, "/api/admin/events?sale=drop&types=product.archived,product.changed", Value::Null).await;
     let events = log.body["data"].as_array().unwrap();
-    assert_eq!(events.len(), 2, "what changed nothing is no event: {events:?}");
+    assert_eq!(events.len(), 3, "what changed nothing is no event: {events:?}");
     let said = |at: usize| (&events[at]["type"], &events[at]["change"], &events[at]["reason"]);
     let to = |from: Value, to: Value| json!({"archived": {"from": from, "to": to}});
     assert_eq!(said(0), (&json!("product.archived"), &to(Value::Null, json!(true)), &json!("last season")));
-    assert_eq!(said(1), (&json!("product.changed"), &to(json!(true), Value::Null), &Value::Null));
+    let grouped = json!({"group": {"from": null, "to": "old"}});
+    assert_eq!(said(1), (&json!("product.changed"), &grouped, &Value::Null), "it was archived already");
+    assert_eq!(said(2), (&json!("product.changed"), &to(json!(true), Value::Null), &Value::Null));
 }
 
 #[tokio::test]

@@ -1,12 +1,37 @@
 //! Events that name nothing of ours, when persons have resolved all numbered reviews of their payment.
 
 use flashsale::store::Op;
-use redis::Commands;
+use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, book, key, word};
 
 /// As many as two characters to base 36 can number.
 const NUMBERED: u32 = 36 * 36;
+
+/// Keeps an event of the payment whose reviews have this id, where so many reviews may be open.
+fn keep(bench: &mut Bench, first_id: &str, event: &str, open_max: &str) -> Vec<Value> {
+    let (once, hash) = (format!("once:{event}"), format!("hash-of-the-event-{event}"));
+    let keys = [book(), ["reviews", "review_records", "resolved", &once, "kept:pi"].map(key).to_vec()].concat();
+    let event = ["paid", "cart 7", event, "pi", "", "", "", &hash, "paid", "60000"];
+    let arguments = [&BOOK_ARGUMENTS[..], &["60000", open_max, "fingerprint", first_id], &event].concat();
+    bench.call(Op::KeepUnmatched, &keys, &arguments)
+}
+
+#[test]
+fn the_events_of_a_payment_change_its_open_review_also_where_no_other_may_be_opened() {
+    let mut bench = Bench::new();
+    for event in ["e1", "e2", "e3"] {
+        let kept = keep(&mut bench, "abcdefghijklmnopqr", event, "1");
+        assert_eq!(
+            (word(&kept), word(&kept[1..])),
+            ("unmatched".to_owned(), "abcdefghijklmnopqr00".to_owned()),
+            "{event}"
+        );
+    }
+    let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
+    assert_eq!(open, ["abcdefghijklmnopqr00"]);
+    assert_eq!(word(&keep(&mut bench, "another-payment---", "e4", "1")), "full");
+}
 
 #[test]
 fn a_payment_that_was_looked_at_more_often_than_its_reviews_can_be_numbered_is_looked_at_again() {
@@ -18,11 +43,7 @@ fn a_payment_that_was_looked_at_more_often_than_its_reviews_can_be_numbered_is_l
         bench.redis.hset::<_, _, _, ()>(key("review_records"), &id, record).unwrap();
         bench.redis.zadd::<_, _, _, ()>(key("resolved"), &id, 2).unwrap();
     }
-    let names = ["reviews", "review_records", "resolved", "once:e2", "kept:pi"];
-    let keys = [book(), names.map(key).to_vec()].concat();
-    let event = ["paid", "cart 7", "e2", "pi", "", "", "", "hash-of-the-event-e2", "paid", "60000"];
-    let arguments = [&BOOK_ARGUMENTS[..], &["60000", "100", "fingerprint", "abcdefghijklmnopqr"], &event].concat();
-    assert_eq!(word(&bench.call(Op::KeepUnmatched, &keys, &arguments)), "unmatched");
+    assert_eq!(word(&keep(&mut bench, "abcdefghijklmnopqr", "e2", "100")), "unmatched");
     let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
     assert_eq!(open, ["hash-of-the-event-e2"]);
     let kept: String = bench.redis.hget(key("review_records"), &open[0]).unwrap();

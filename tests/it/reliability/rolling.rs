@@ -48,7 +48,8 @@ impl Rolled {
 /// `deploy/nginx/flashsale.conf`, which the documents show, with two addresses of this machine in place of three services.
 fn documented(services: [SocketAddr; 2], port: u16) -> String {
     let block = read(&root().join("deploy/nginx/flashsale.conf"));
-    let mut block: String = block.lines().filter(|line| !line.contains("shop-3")).flat_map(|line| [line, "\n"]).collect();
+    let mut block: String =
+        block.lines().filter(|line| !line.contains("shop-3")).flat_map(|line| [line, "\n"]).collect();
     let own = [services[0].to_string(), services[1].to_string(), format!("listen 127.0.0.1:{port};")];
     for (documented, own) in ["shop-1:8080", "shop-2:8080", "listen 80;"].iter().zip(own) {
         assert_eq!(block.matches(documented).count(), 1, "{documented} in {block}");
