@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-topologies lint fmt build proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-browser test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ fmt: ## Format the code
 build: ## Build the program for production: target/release/flashsale
 	@scripts/bootstrap --cargo
 	cargo build --locked --release
+
+dist: ## Build the program for old Linux too, as an archive and a Debian package, into target/dist
+	@scripts/bootstrap --cargo
+	scripts/dist
 
 proof: ## Rush the running service at URL (default http://127.0.0.1:8080) with five buyers too many, and prove that nothing was oversold
 	loadtest/rush.sh $(or $(URL),http://127.0.0.1:8080)
