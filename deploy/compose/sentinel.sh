@@ -11,4 +11,4 @@ sentinel monitor drop redis-primary 6379 2
 sentinel down-after-milliseconds drop 3000
 sentinel failover-timeout drop 10000
 SETTINGS
-exec redis-sentinel "$file"
+exec redis-server "$file" --sentinel
