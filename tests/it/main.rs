@@ -24,6 +24,7 @@ mod cli_sale_product;
 mod cli_watch;
 mod client;
 mod connections;
+mod deploy;
 mod docs;
 mod drop;
 mod durability;

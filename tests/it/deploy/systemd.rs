@@ -1,0 +1,85 @@
+//! `deploy/systemd/flashsale.service`, and the settings that the Debian package comes with.
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+use super::assert_is_command;
+use crate::{
+    house::{read, root},
+    support::{left_out, process::without_settings, redis::PROGRAM},
+};
+
+/// Ten times the exposure that `systemd-analyze security` may see: 0 is the safest, 100 the worst.
+const EXPOSURE_MAX: u32 = 20;
+
+fn unit() -> String {
+    read(&root().join("deploy/systemd/flashsale.service"))
+}
+
+fn value(key: &str) -> String {
+    let unit = unit();
+    let found: Vec<_> = unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect();
+    assert_eq!(found.len(), 1, "{key}: {found:?}");
+    found[0].to_owned()
+}
+
+#[test]
+fn the_unit_starts_a_command_of_the_program_where_packages_have_it() {
+    let command = value("ExecStart");
+    let mut words = command.split_whitespace();
+    let program = words.next().unwrap();
+    let script = read(&root().join("scripts/dist"));
+    assert!(script.contains(&format!("\"$1{program}\"")), "scripts/dist puts nothing at {program}");
+    let (_, settings) = value("LoadCredential").split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert!(script.contains(&format!("\"$1{settings}\"")), "scripts/dist puts nothing at {settings}");
+    assert_is_command(&words.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_settings_of_the_package_are_good_and_leave_the_unit_time_to_stop() {
+    let file = root().join("deploy/debian/flashsale.toml");
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let mut program = without_settings(PROGRAM);
+    program.env_remove("REDIS_URL").current_dir(folder.path()).arg("config").arg("--config").arg(file);
+    let output = program.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let config = String::from_utf8(output.stdout).unwrap();
+    let seconds = |key: &str| {
+        let text = config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ")).unwrap();
+        text.parse::<u64>().unwrap()
+    };
+    let stop: u64 = value("TimeoutStopSec").parse().unwrap();
+    assert!(stop > seconds("drain_seconds") + seconds("shutdown_seconds"), "{config}");
+}
+
+/// A tool of systemd over the unit, with the program of the tests in its place.
+fn analyze(arguments: &[&str]) -> Option<Output> {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let file = folder.path().join("flashsale.service");
+    fs::write(&file, unit().replace("/usr/bin/flashsale", PROGRAM)).unwrap();
+    let output = Command::new("systemd-analyze").args(arguments).arg(file).output();
+    if output.is_err() {
+        left_out("systemd-analyze is not installed");
+    }
+    output.ok()
+}
+
+#[test]
+fn systemd_understands_the_unit() {
+    let Some(output) = analyze(&["verify", "--man=no"]) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    // It says nothing about lines that it does not know but that, and ends with 0.
+    let about: Vec<_> = said.lines().filter(|line| line.contains("flashsale.service")).collect();
+    assert!(output.status.success() && about.is_empty(), "{said}");
+}
+
+#[test]
+fn the_unit_gives_the_service_little() {
+    let threshold = format!("--threshold={EXPOSURE_MAX}");
+    let Some(output) = analyze(&["security", "--offline=true", "--no-pager", &threshold]) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
