@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
     commands::{all_fail, done, program},
+    contract::Ask,
     process::{ServiceProcess, command},
 };
 
@@ -140,7 +141,7 @@ impl Drop for Follower {
 
 async fn send(client: &Client, service: &ServiceProcess, path: &str, body: &Value) -> Value {
     let request = client.request(Method::POST, format!("{}{path}", service.url())).json(body);
-    request.send().await.unwrap().json().await.unwrap()
+    request.ask().await.unwrap().json().await.unwrap()
 }
 
 async fn ordered(client: &Client, service: &ServiceProcess) -> Value {

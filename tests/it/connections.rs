@@ -22,6 +22,7 @@ use crate::{
     api::fast_path::{read_heads, request},
     support::{
         app::{ADMIN_TOKEN, TestApp},
+        contract::Ask,
         eventually,
         nginx::Nginx,
         process::{ServiceProcess, command},
@@ -80,7 +81,7 @@ async fn with_256_files_the_service_serves_some_refuses_the_others_and_stays_in_
     let mut service = limited.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     let get = async |path: &str| {
-        let answer = client.get(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).send().await;
+        let answer = client.get(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).ask().await;
         answer.map_or(0, |answer| answer.status().as_u16())
     };
     eventually("it is ready", async || get("/readyz").await == 200).await;
@@ -108,7 +109,7 @@ async fn with_256_files_the_service_serves_some_refuses_the_others_and_stays_in_
         assert_eq!(get(path).await, 200, "{path}");
     }
     let event = json!({"idempotency_key": "k", "payload": {"status": "paid", "order_id": "order_1"}});
-    let paid = client.post(format!("http://{addr}/api/payments/webhook")).json(&event).send().await.unwrap();
+    let paid = client.post(format!("http://{addr}/api/payments/webhook")).json(&event).ask().await.unwrap();
     assert_eq!(paid.status(), 200, "money is taken");
     assert_eq!(get("/api/products/1").await, 503);
 
@@ -233,7 +234,7 @@ async fn whoever_has_connected_before_the_port_is_closed_is_answered() {
     let client = reqwest::Client::new();
     signal_process(pid, "TERM");
     eventually("it drains", async || {
-        let ready = client.get(format!("http://{addr}/readyz")).send().await;
+        let ready = client.get(format!("http://{addr}/readyz")).ask().await;
         ready.is_ok_and(|answer| answer.status() == 503)
     })
     .await;

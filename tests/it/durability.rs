@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp, run_service},
+    contract::Ask,
     eventually, invariants,
     redis::{ServerProcess, newer_server, signal_process},
 };
@@ -28,7 +29,7 @@ impl Shop {
 
     async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let request = self.client.request(Method::POST, format!("{}{path}", self.url));
-        let response = request.bearer_auth(ADMIN_TOKEN).json(body).send().await.unwrap();
+        let response = request.bearer_auth(ADMIN_TOKEN).json(body).ask().await.unwrap();
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             assert!(response.headers().contains_key("retry-after"));
         }
@@ -213,7 +214,7 @@ async fn an_embedded_server_that_died_and_came_back_still_fsyncs_what_is_acknowl
     signal_process(crate::support::redis::pid(&mut client.get_connection().unwrap()), "KILL");
     let pay = async || {
         let event = json!({"idempotency_key": "a", "payload": {"status": "paid", "order_id": "cart 7"}});
-        let sent = Client::new().post(format!("{}/api/payments/webhook", service.url())).json(&event).send().await;
+        let sent = Client::new().post(format!("{}/api/payments/webhook", service.url())).json(&event).ask().await;
         sent.is_ok_and(|answer| answer.status() == StatusCode::OK)
     };
     eventually("payments are acknowledged again", pay).await;

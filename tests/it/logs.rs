@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::net::unix::pipe as nonblocking;
 
 use crate::support::{
+    contract::Ask,
     eventually,
     process::{command, without_settings},
     redis::{PROGRAM, PrivateRedis, free_port, signal_process},
@@ -47,7 +48,7 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
     let get = async |path: &str, id: &str| {
         let request = client.get(format!("http://{addr}{path}")).header("X-Request-Id", id);
         let request = request.header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
-        request.send().await.ok().map(|response| response.status().as_u16())
+        request.ask().await.ok().map(|response| response.status().as_u16())
     };
     eventually("it is ready", async || get("/readyz", "ready").await == Some(200)).await;
     assert_eq!(get("/api/products/7", "trace-1").await, Some(404));
@@ -84,10 +85,10 @@ async fn the_log_names_a_record_that_cannot_be_read() {
     let mut service = serve(folder.path(), addr, &log).args(["--demo"]).stdout(Stdio::null()).spawn().unwrap();
     let client = reqwest::Client::new();
     let url = |path: &str| format!("http://{addr}{path}");
-    let get = async |path: &str| client.get(url(path)).send().await.ok().map(|response| response.status().as_u16());
+    let get = async |path: &str| client.get(url(path)).ask().await.ok().map(|response| response.status().as_u16());
     eventually("it is ready", async || get("/readyz").await == Some(200)).await;
     let made = async |path: &str, body: Value| {
-        let answer: Value = client.post(url(path)).json(&body).send().await.unwrap().json().await.unwrap();
+        let answer: Value = client.post(url(path)).json(&body).ask().await.unwrap().json().await.unwrap();
         answer["id"].as_str().unwrap().to_owned()
     };
     let hold = made("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
@@ -124,7 +125,7 @@ async fn only_the_log_says_why_an_event_is_not_trusted() {
     let url = |path: &str| format!("{}{path}", service.url);
     eventually("it is ready", async || service.is_ready().await).await;
     let request = client.post(url("/api/payments/webhooks/stripe")).header("stripe-signature", "t=soon,v1=00");
-    let refused: Value = request.json(&json!({})).send().await.unwrap().json().await.unwrap();
+    let refused: Value = request.json(&json!({})).ask().await.unwrap().json().await.unwrap();
     assert!(service.stops("TERM").await);
     assert_eq!(refused["code"], "signature_invalid");
     let text = fs::read_to_string(&log).unwrap();
@@ -150,7 +151,7 @@ async fn the_log_names_and_counts_each_status_word_that_no_table_knows() {
     let odd = format!("\u{1b}[2J\nsettling {}", "x".repeat(500));
     let send = async |word: &str| {
         let event = json!({"idempotency_key": "k", "payload": {"status": word, "order_id": "order_p1_x"}});
-        let answer = client.post(url("/api/payments/webhook")).json(&event).send().await.unwrap();
+        let answer = client.post(url("/api/payments/webhook")).json(&event).ask().await.unwrap();
         assert_eq!(answer.json::<Value>().await.unwrap()["outcome"], "ignored", "{word}");
     };
     for word in ["payd", "payed", &odd] {
@@ -200,7 +201,11 @@ impl Logging {
     }
 
     async fn is_ready(&self) -> bool {
-        reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status() == 200)
+        reqwest::Client::new()
+            .get(format!("{}/readyz", self.url))
+            .ask()
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
     }
 
     /// Makes many calls, each of which is answered and logged in a line of some thousand bytes.
@@ -208,7 +213,7 @@ impl Logging {
         let url = format!("{}/{}", self.url, "x".repeat(4_000));
         let client = reqwest::Client::new();
         for _ in 0..calls {
-            assert_eq!(client.get(&url).send().await.unwrap().status(), 404);
+            assert_eq!(client.get(&url).ask().await.unwrap().status(), 404);
         }
     }
 
@@ -252,7 +257,10 @@ async fn a_demo_whose_output_and_log_cannot_be_written_serves_and_stops_in_order
     let addr = format!("127.0.0.1:{}", free_port());
     let mut service = program.args(["serve", "--demo", "--addr", &addr]).stdout(full()).stderr(full()).spawn().unwrap();
     let url = format!("http://{addr}/api/products/1");
-    eventually("it sells", async || reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)).await;
+    eventually("it sells", async || {
+        reqwest::Client::new().get(&url).ask().await.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
     signal_process(service.id(), "TERM");
     assert!(tokio::task::spawn_blocking(move || service.wait().unwrap().success()).await.unwrap());
 }

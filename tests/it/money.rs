@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::ADMIN_TOKEN,
+    contract::Ask,
     eventually, invariants,
     process::{ServiceProcess, command},
     random_cases,
@@ -60,7 +61,7 @@ impl Client {
     async fn insist(&self, make: impl Fn(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> (u16, Value) {
         let started = Instant::now();
         loop {
-            if let Ok(response) = make(&self.http, &self.url).send().await {
+            if let Ok(response) = make(&self.http, &self.url).ask().await {
                 let status = response.status().as_u16();
                 if let (false, Ok(body)) = (status == 503, response.json().await) {
                     return (status, body);
@@ -126,7 +127,7 @@ async fn in_a_storm_of_events_around_a_service_that_dies_every_order_is_paid_onc
     let client = Client { http: reqwest::Client::new(), url: service.url() };
     let product = json!({"id": 7, "name": "Storm", "price": "9.00", "total_stock": ORDERS, "sale": "storm"});
     let made = client.http.post(format!("{}/api/admin/products", client.url)).bearer_auth(ADMIN_TOKEN).json(&product);
-    assert_eq!(made.send().await.unwrap().status(), 201);
+    assert_eq!(made.ask().await.unwrap().status(), 201);
 
     let made = Mutex::new(Vec::new());
     join_all((0..SENDERS).map(|_| async {

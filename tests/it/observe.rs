@@ -11,6 +11,7 @@ use crate::{
     house::{read, root},
     support::{
         app::{ADMIN_TOKEN, TestApp},
+        contract::Ask,
         left_out,
     },
 };
@@ -115,7 +116,7 @@ async fn no_panel_and_no_alert_asks_for_what_is_not_there() {
     app.pay("a", json!({"status": "paid", "order_id": order, "amount": "1.00", "currency": "USD"})).await;
     // A 401 is asked for.
     assert_eq!(app.get("/metrics").await.status, 401);
-    let scraped = app.request(reqwest::Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let scraped = app.request(reqwest::Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
     let families = families(&scraped.text().await.unwrap());
     let dashboard: Value = serde_json::from_str(&read(&root().join("deploy/grafana/flashsale.json"))).unwrap();
     let mut panels = Vec::new();

@@ -1,5 +1,7 @@
 //! The document of the interface for programs says what the code does.
 
+mod answers;
+
 use std::collections::BTreeSet;
 
 use flashsale::http::problem::Code;
@@ -8,7 +10,10 @@ use serde_json::{Value, json};
 
 use crate::{
     house::{read, root},
-    support::app::{ADMIN_TOKEN, TestApp},
+    support::{
+        app::{ADMIN_TOKEN, TestApp},
+        contract::Ask,
+    },
 };
 
 fn document() -> Value {
@@ -65,7 +70,7 @@ async fn the_document_has_every_route_and_method() {
     for (method, path, _) in operations(&document) {
         let filled: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect();
         let filled = filled.join("/");
-        let allowed = app.request(Method::OPTIONS, &filled).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        let allowed = app.request(Method::OPTIONS, &filled).bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
         let allow = allowed.headers().get("allow").map_or("", |value| value.to_str().unwrap()).to_owned();
         assert!(allow.split(", ").any(|one| one == method), "{method} {path}: the service allows {allow:?}");
         listed.insert((path, allow));
@@ -90,7 +95,7 @@ async fn the_document_has_every_route_and_method() {
 #[tokio::test]
 async fn the_document_is_served_to_everybody() {
     let app = TestApp::start_with(&[("ADMIN__TOKEN", ""), ("HTTP__API_KEYS", "a-key-of-a-shop-1234")]);
-    let served = app.request(Method::GET, "/openapi.json").send().await.unwrap();
+    let served = app.request(Method::GET, "/openapi.json").ask().await.unwrap();
     assert_eq!(
         (served.status().as_u16(), &served.headers()["content-type"]),
         (200, &"application/json".parse().unwrap())

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::ADMIN_TOKEN,
+    contract::Ask,
     eventually, invariants,
     process::{ServiceProcess, command},
     redis::{ServerProcess, free_port},
@@ -72,7 +73,7 @@ impl Shop {
     }
 
     async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        let sent = self.client.post(format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN).json(body).send();
+        let sent = self.client.post(format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN).json(body).ask();
         let response = sent.await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
@@ -83,7 +84,7 @@ impl Shop {
         eventually(path, async || {
             let url = format!("{}{path}", self.url);
             let request = body.map_or_else(|| self.client.get(&url), |body| self.client.post(&url).json(body));
-            let response = request.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+            let response = request.bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
             let status = response.status();
             found = response.json().await.unwrap();
             // A payment that named two orders leads to neither, and so is not found.
@@ -147,7 +148,7 @@ impl Shop {
 
     async fn interrupt(&mut self, event: &Value, fault: Fault) {
         let webhook = format!("{}/api/payments/webhook", self.url);
-        let answer = tokio::spawn(self.client.post(webhook).json(event).send());
+        let answer = tokio::spawn(self.client.post(webhook).json(event).ask());
         if fault == Fault::Killed {
             eventually("the proxy stands still", async || self.proxy.is_stalled()).await;
             self.service.take().unwrap().kill();

@@ -16,6 +16,7 @@ use flashsale::{
 use tempfile::TempDir;
 
 use crate::support::{
+    contract::check_text,
     process::{ServiceProcess, command},
     redis::{PrivateRedis, ServerProcess, free_port, signal_process},
 };
@@ -243,7 +244,9 @@ pub fn exchange(addr: &str, method: &str, path: &str, headers: &str, body: &str)
     let mut answer = Vec::new();
     // A refusal may close the connection before the body was read.
     let _reset = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    check_text(method, path, &answer);
+    answer
 }
 
 #[test]

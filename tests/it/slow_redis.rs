@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp, run_service, run_service_of},
-    clock, eventually,
+    clock,
+    contract::Ask,
+    eventually,
     redis::{ServerProcess, signal_process},
     stalling_proxy::{Side, StallingProxy},
 };
@@ -54,7 +56,7 @@ async fn holds_that_redis_made_and_whose_answers_were_lost_are_given_back_unless
     let send = async |path: &str, key: Option<u32>, body: Value| {
         let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
         let request = key.iter().fold(request, |request, key| request.header("idempotency-key", format!("key-{key}")));
-        Answer::read(request.send().await.unwrap()).await
+        Answer::read(request.ask().await.unwrap()).await
     };
     let make_hold = async |key| send("/api/holds", key, json!({"product_id": 1, "quantity": 1})).await;
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100});
@@ -88,7 +90,7 @@ async fn when_redis_is_busy_reads_are_refused_first_then_holds_releases_and_orde
     let client = reqwest::Client::new();
     let send = async |method: Method, path: String, body: Value| {
         let request = client.request(method, format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.send().await.unwrap()).await
+        Answer::read(request.ask().await.unwrap()).await
     };
     let post = |path: &str, body| send(Method::POST, path.to_owned(), body);
     let make_hold = |product: usize| post("/api/holds", json!({"product_id": product, "quantity": 1}));
@@ -153,7 +155,7 @@ async fn a_clock_of_redis_that_steps_forward_or_back_takes_no_hold_from_a_buyer_
     let client = reqwest::Client::new();
     let send = async |path: &str, body: Value| {
         let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        request.send().await.unwrap().status().as_u16()
+        request.ask().await.unwrap().status().as_u16()
     };
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
     assert_eq!(send("/api/admin/products", product).await, 201);
@@ -199,7 +201,7 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
     let client = reqwest::Client::new();
     let send = async |path: &str, body: Value| {
         let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.send().await.unwrap()).await
+        Answer::read(request.ask().await.unwrap()).await
     };
     let make_hold = async || send("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100});
@@ -279,7 +281,7 @@ async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments
     let client = reqwest::Client::new();
     let send_by = async |method: Method, path: &str, body: Value| {
         let request = client.request(method, format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.send().await.unwrap()).await
+        Answer::read(request.ask().await.unwrap()).await
     };
     let send = async |path: &str, body: Value| send_by(Method::POST, path, body).await;
     for id in 1..=SALES {
@@ -389,7 +391,7 @@ async fn a_script_that_redis_forgets_as_soon_as_it_is_loaded_is_loaded_once_more
     let client = reqwest::Client::new();
     let send = async |path: &str, body: Value| {
         let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.send().await.unwrap()).await
+        Answer::read(request.ask().await.unwrap()).await
     };
     let hold = async || send("/api/holds", json!({"product_id": 1, "quantity": 1})).await;
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
+    contract::Ask,
     eventually,
     process::command,
     redis::{free_port, signal_process},
@@ -40,7 +41,7 @@ async fn locked() -> TestApp {
 }
 
 async fn status(request: RequestBuilder) -> u16 {
-    request.send().await.unwrap().status().as_u16()
+    request.ask().await.unwrap().status().as_u16()
 }
 
 /// Everything that Redis has, as a text.
@@ -256,7 +257,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log_or_steers_a_terminal() {
         let mut service = program.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
         let client = reqwest::Client::new();
         let url = |path: &str| format!("http://{addr}{path}");
-        eventually("it is ready", async || client.get(url("/readyz")).send().await.is_ok()).await;
+        eventually("it is ready", async || client.get(url("/readyz")).ask().await.is_ok()).await;
         for (n, text) in FORGERIES.iter().enumerate() {
             let raw = percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
             // Each place has a word of its own, by which its line is found.
@@ -285,7 +286,7 @@ async fn no_text_of_a_client_begins_a_line_of_the_log_or_steers_a_terminal() {
                 client.post(url("/api/admin/products/1/restock")).bearer_auth(ADMIN_TOKEN).json(&restock),
             ];
             for request in requests {
-                let _refused = request.send().await.unwrap();
+                let _refused = request.ask().await.unwrap();
             }
         }
         signal_process(service.id(), "TERM");

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp},
+    contract::Ask,
     eventually, invariants,
     process::{ServiceProcess, command},
     redis::{PROGRAM, PrivateRedis, ServerProcess, free_port, signal_process},
@@ -36,7 +37,7 @@ pub fn server_runs(pid: u32) -> bool {
 pub async fn try_hold(client: &reqwest::Client, url: &str, key: &str) -> Option<(u16, Value)> {
     let request = client.post(format!("{url}/api/holds")).header("Idempotency-Key", key);
     // None: the service is away.
-    let response = request.json(&json!({"product_id": 1, "quantity": 1})).send().await.ok()?;
+    let response = request.json(&json!({"product_id": 1, "quantity": 1})).ask().await.ok()?;
     Some((response.status().as_u16(), response.json().await.ok()?))
 }
 
@@ -107,7 +108,7 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     let client = reqwest::Client::new();
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
     let made = client.post(format!("{base}/api/admin/products")).bearer_auth(ADMIN_TOKEN).json(&product);
-    assert_eq!(made.send().await.unwrap().status(), 201);
+    assert_eq!(made.ask().await.unwrap().status(), 201);
     assert_eq!(try_hold(&client, &base, "a").await.unwrap().0, 201);
     let folder = server.end_and_keep_folder();
     let started = Instant::now();
@@ -116,11 +117,11 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
         assert_eq!((status, body["code"].as_str().unwrap()), (503, "store_unavailable"));
     }
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(client.get(format!("{base}/livez")).send().await.unwrap().status(), 200);
+    assert_eq!(client.get(format!("{base}/livez")).ask().await.unwrap().status(), 200);
     let server = ServerProcess::start_in(folder, port, &["--appendonly", "yes"]);
     eventually("holds are taken again", async || try_hold(&client, &base, "b").await.unwrap().0 == 201).await;
     let replayed = client.post(format!("{base}/api/holds")).header("Idempotency-Key", "a");
-    let replayed = replayed.json(&json!({"product_id": 1, "quantity": 1})).send().await.unwrap();
+    let replayed = replayed.json(&json!({"product_id": 1, "quantity": 1})).ask().await.unwrap();
     assert!(replayed.headers().contains_key("idempotency-replayed"));
     drop(handle.stop(true));
     thread.join().unwrap();
@@ -137,7 +138,7 @@ async fn stuck(settings: &[(&str, &str)]) -> (TestApp, u32, JoinHandle<Answer>) 
     let redis = app.redis.pid();
     signal_process(redis, "STOP");
     let request = app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}));
-    let mut first = tokio::spawn(async { Answer::read(request.send().await.unwrap()).await });
+    let mut first = tokio::spawn(async { Answer::read(request.ask().await.unwrap()).await });
     let waited = tokio::time::timeout(Duration::from_millis(200), &mut first).await;
     assert!(waited.is_err(), "Redis hangs");
     (app, redis, first)
@@ -339,7 +340,7 @@ async fn a_connection_that_died_while_nobody_used_it_is_replaced_without_an_erro
     let client = reqwest::Client::new();
     let admin = async |path: &str, key: &str, body: Value| {
         let request = client.post(format!("http://{addr}/api/admin/products{path}")).header("Idempotency-Key", key);
-        let answer = request.bearer_auth(ADMIN_TOKEN).json(&body).send().await.unwrap();
+        let answer = request.bearer_auth(ADMIN_TOKEN).json(&body).ask().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let product = |id: u64| json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 10});
@@ -373,7 +374,7 @@ async fn a_payment_is_as_durable_on_a_full_redis() {
     redis::cmd("CONFIG").arg(&["SET", "maxmemory", "1"]).exec(&mut connection).unwrap();
     let event = json!({"idempotency_key": "k", "payload": {"status": "paid", "order_id": "order_1"}});
     let request = reqwest::Client::new().post(format!("http://{addr}/api/payments/webhook")).json(&event);
-    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(request.ask().await.unwrap().status(), 200);
     drop(handle.stop(true));
     thread.join().unwrap();
 }
@@ -413,7 +414,7 @@ async fn holds_a_unit(url: &str) {
     let client = reqwest::Client::new();
     let product = json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 10});
     let made = client.post(format!("http://{addr}/api/admin/products"));
-    let made = made.bearer_auth(ADMIN_TOKEN).json(&product).send().await.unwrap();
+    let made = made.bearer_auth(ADMIN_TOKEN).json(&product).ask().await.unwrap();
     assert_eq!(made.status(), 201);
     assert_eq!(try_hold(&client, &format!("http://{addr}"), "a").await.unwrap().0, 201);
     drop(handle.stop(true));
@@ -429,14 +430,14 @@ async fn a_service_that_drains_is_not_ready_and_finishes_what_it_began() {
     let mut service = service.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let client = reqwest::Client::new();
     let ready = async || {
-        let response = client.get(format!("http://{addr}/readyz")).send().await.ok()?;
+        let response = client.get(format!("http://{addr}/readyz")).ask().await.ok()?;
         Some((response.status().as_u16(), response.json::<Value>().await.ok()?["code"].clone()))
     };
     eventually("it is ready", async || ready().await.is_some_and(|(status, _)| status == 200)).await;
     signal_process(service.id(), "TERM");
     eventually("it drains", async || ready().await.is_some_and(|answer| answer == (503, json!("draining")))).await;
     assert_eq!(try_hold(&client, &format!("http://{addr}"), "a").await.unwrap().0, 201, "requests are still answered");
-    let answer = client.get(format!("http://{addr}/livez")).send().await.unwrap();
+    let answer = client.get(format!("http://{addr}/livez")).ask().await.unwrap();
     assert_eq!(answer.headers()["connection"], "close", "the client goes elsewhere before the service is gone");
     assert!(tokio::task::spawn_blocking(move || service.wait()).await.unwrap().unwrap().success());
 }

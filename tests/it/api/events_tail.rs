@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp, run_service},
+    contract::Ask,
     process::command,
     redis::{free_port, signal_process},
 };
 
 async fn ask(client: &Client, addr: SocketAddr, query: &str) -> Option<Answer> {
-    let sent = client.get(format!("http://{addr}/api/admin/events{query}")).bearer_auth(ADMIN_TOKEN).send().await;
+    let sent = client.get(format!("http://{addr}/api/admin/events{query}")).bearer_auth(ADMIN_TOKEN).ask().await;
     match sent {
         Ok(response) => Some(Answer::read(response).await),
         Err(_) => None,
@@ -252,7 +253,7 @@ const SALES: usize = 150;
 
 async fn whole_page(client: &Client, addr: SocketAddr, query: &str) -> Option<Value> {
     let request = client.get(format!("http://{addr}/api/admin/events{query}")).bearer_auth(ADMIN_TOKEN);
-    let answer = request.send().await.ok()?.bytes().await.ok()?;
+    let answer = request.ask().await.ok()?.bytes().await.ok()?;
     serde_json::from_slice(&answer).ok()
 }
 

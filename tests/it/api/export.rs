@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp},
+    contract::{Ask, check_text},
     orders::write_status,
     redis::signal_process,
     seed,
@@ -20,8 +21,16 @@ use crate::support::{
 const PATH: &str = "/api/admin/orders/export";
 
 pub async fn ask(app: &TestApp, query: &str) -> Response {
-    let request = app.request(Method::GET, &format!("{PATH}?{query}")).bearer_auth(ADMIN_TOKEN);
-    request.send().await.unwrap()
+    request(app, query).ask().await.unwrap()
+}
+
+/// An export that may break off.
+pub async fn begin(app: &TestApp, query: &str) -> Response {
+    request(app, query).ask_head().await.unwrap()
+}
+
+fn request(app: &TestApp, query: &str) -> RequestBuilder {
+    app.request(Method::GET, &format!("{PATH}?{query}")).bearer_auth(ADMIN_TOKEN)
 }
 
 /// The type of what came.
@@ -179,7 +188,7 @@ async fn without_orders_there_is_a_header_row_and_no_line() {
     let (columns, rows) = rows(&app, "").await;
     assert_eq!((columns[0].as_str(), columns.len(), rows.len()), ("id", 21, 0));
     assert_eq!(lines(&app, "sale=p1").await.len(), 0);
-    let head = app.request(Method::HEAD, PATH).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let head = app.request(Method::HEAD, PATH).bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
     assert_eq!(succeeded(&head), "text/csv; charset=utf-8");
 }
 
@@ -208,7 +217,7 @@ async fn an_export_names_its_file_and_says_how_many_orders_may_come() {
 #[tokio::test]
 async fn who_may_look_may_export_and_what_is_wrong_is_said() {
     let app = TestApp::start_with(&[("ADMIN__READ_TOKENS", "a-token-that-may-look")]);
-    let reading = app.request(Method::GET, PATH).bearer_auth("a-token-that-may-look").send().await.unwrap();
+    let reading = app.request(Method::GET, PATH).bearer_auth("a-token-that-may-look").ask().await.unwrap();
     assert_eq!(reading.status().as_u16(), 200);
     assert_eq!(app.get(PATH).await.refusal(), (401, "unauthorized"));
     assert_eq!(Answer::read(ask(&app, "sale=none").await).await.refusal(), (404, "sale_not_found"));
@@ -235,6 +244,7 @@ async fn an_export_over_http_1_0_is_refused_because_its_end_would_prove_nothing(
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
+    check_text("GET", PATH, &answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains(" 426 ") && head.to_lowercase().contains("upgrade: http/1.1"), "{head}");
     assert!(body.contains("\"code\":\"upgrade_required\""), "{body}");
@@ -269,7 +279,7 @@ async fn a_client_library_notices_that_an_export_broke_off() {
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
     let set = |status: &str| write_status(&mut app.redis.connect(), &record, status);
     set("what no version writes");
-    let answer = ask(&app, "").await;
+    let answer = begin(&app, "").await;
     assert_eq!(answer.status().as_u16(), 200);
     assert!(answer.text().await.is_err());
     set("pending");

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    export::{ask, lines, rows},
+    export::{ask, begin, lines, rows},
     export_payments::{event, net_by_currency, ten_thousandths},
 };
 use crate::support::{
@@ -291,7 +291,7 @@ async fn a_product_that_cannot_be_read_cuts_an_export_of_items_and_no_other() {
     };
     let held: String = redis::cmd("HGET").arg("fs1:{p1}:stock").arg("1:held").query(&mut redis).unwrap();
     set(&mut redis, "no number");
-    let answer = ask(&app, PER).await;
+    let answer = begin(&app, PER).await;
     assert_eq!(answer.status().as_u16(), 200, "it is the second page that cannot be made");
     assert!(answer.text().await.is_err());
     assert!(ask(&app, "").await.text().await.is_ok(), "orders need no names");

@@ -6,7 +6,7 @@ use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::export::{ask, lines, rows};
+use super::export::{ask, begin, lines, rows};
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
     seed,
@@ -224,7 +224,7 @@ async fn what_cannot_be_read_cuts_the_connection() {
     let reviews = "fs1:{p1}:reviews";
     redis.rename::<_, _, ()>(reviews, "aside{p1}").unwrap();
     redis.set::<_, _, ()>(reviews, "no index").unwrap();
-    let answer = ask(&app, PER).await;
+    let answer = begin(&app, PER).await;
     assert_eq!(answer.status().as_u16(), 200, "it is the third page that cannot be read");
     assert!(answer.text().await.is_err());
     assert!(ask(&app, "").await.text().await.is_ok(), "orders need no reviews");

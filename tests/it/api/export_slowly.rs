@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::support::{
     app::ADMIN_TOKEN,
+    contract::Ask,
     eventually,
     process::{ServiceProcess, command},
     redis::{PrivateRedis, free_port, signal_process},
@@ -33,7 +34,7 @@ async fn service(redis: &PrivateRedis, folder: &TempDir) -> ServiceProcess {
     for (id, sale, orders) in [(11, "few", FEW), (12, "many", MANY)] {
         let product = json!({"id": id, "sale": sale, "name": "Item", "price": "5.00", "total_stock": 1_000_000});
         let url = format!("{}/api/admin/products", service.url());
-        let made = Client::new().post(url).bearer_auth(ADMIN_TOKEN).json(&product).send().await.unwrap();
+        let made = Client::new().post(url).bearer_auth(ADMIN_TOKEN).json(&product).ask().await.unwrap();
         assert_eq!(made.status().as_u16(), 201);
         seed::orders(&redis.url(), id, orders).await;
     }

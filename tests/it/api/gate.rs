@@ -10,6 +10,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::fast_path::{read_heads, request};
 use crate::support::{
     app::{Answer, TestApp},
+    contract::Ask,
     process::{ServiceProcess, command, without_settings},
     redis::{free_port, signal_process},
 };
@@ -67,7 +68,7 @@ fn storefront(app: &TestApp) -> Vec<RequestBuilder> {
 
 /// Answers to HEAD, which have no body, on the fast path and through the router.
 async fn heads(app: &TestApp) -> [u16; 2] {
-    let head = async |path| app.request(Method::HEAD, path).send().await.unwrap().status().as_u16();
+    let head = async |path| app.request(Method::HEAD, path).ask().await.unwrap().status().as_u16();
     [head("/api/products/1").await, head("/api/product%73/1").await]
 }
 

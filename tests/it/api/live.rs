@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
+    contract::Ask,
     eventually,
     nginx::Nginx,
     process::{ServiceProcess, command},
@@ -96,7 +97,7 @@ async fn what_nobody_can_see_has_no_stream_and_what_is_deleted_ends_its_stream()
     let answer = app.send(app.request(Method::POST, "/api/products/1/live")).await;
     assert_eq!((answer.status, answer.headers["allow"].as_str()), (405, "GET, HEAD, OPTIONS"));
     assert_eq!(app.get("/api/products/1/live?interval=1").await.body["code"], "unknown_parameter");
-    let head = app.request(Method::HEAD, "/api/products/1/live").send().await.unwrap();
+    let head = app.request(Method::HEAD, "/api/products/1/live").ask().await.unwrap();
     assert_eq!((head.status().as_u16(), &head.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
     let mut stream = product_stream(&app).await;
     stream.next().await.unwrap();
@@ -117,7 +118,7 @@ async fn places_of_watchers_are_bounded_and_free_again_when_one_leaves() {
     assert_eq!((refused.status, &refused.body["code"]), (503, &json!("too_many_watchers")));
     assert_eq!(refused.headers["retry-after"], "5");
     let watchers = async || {
-        let scraped = app.request(Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        let scraped = app.request(Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
         let text = scraped.text().await.unwrap();
         text.lines().find_map(|line| line.strip_prefix("flashsale_watchers ")?.parse::<u64>().ok())
     };
@@ -181,7 +182,7 @@ async fn a_stream_passes_nginx_at_once_lives_on_without_events_and_ends_with_a_d
     let client = reqwest::Client::new();
     let product = json!({"id": 7, "name": "Item", "price": "50.00", "total_stock": 10});
     let made = client.post(format!("http://{addr}/api/admin/products")).bearer_auth(ADMIN_TOKEN).json(&product);
-    assert_eq!(made.send().await.unwrap().status(), 201);
+    assert_eq!(made.ask().await.unwrap().status(), 201);
     let port = free_port();
     let settings = format!(
         "server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{addr}; proxy_read_timeout 15s; }} }}"
@@ -189,10 +190,10 @@ async fn a_stream_passes_nginx_at_once_lives_on_without_events_and_ends_with_a_d
     let Some(_nginx) = Nginx::start(&settings) else { return };
     let through = || client.get(format!("http://127.0.0.1:{port}/api/products/7/live"));
     eventually("nginx listens", async || through().send().await.is_ok()).await;
-    let mut stream = EventStream::open(through()).await;
+    let mut stream = EventStream::open_behind_nginx(through()).await;
     stream.next().await.unwrap();
     let held = client.post(format!("http://{addr}/api/holds")).json(&json!({"product_id": 7, "quantity": 4}));
-    assert_eq!(held.send().await.unwrap().status(), 201);
+    assert_eq!(held.ask().await.unwrap().status(), 201);
     stream.until(has_available(6)).await;
     // Longer than nginx waits for a word.
     let ended = tokio::time::timeout(Duration::from_secs(21), stream.next()).await;

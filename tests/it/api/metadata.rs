@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::support::app::{ADMIN_TOKEN, Answer, TestApp};
+use crate::support::{
+    app::{ADMIN_TOKEN, Answer, TestApp},
+    contract::Ask,
+};
 
 /// In an order that no sorting gives, and with all that has to be escaped somewhere.
 fn noted() -> Value {
@@ -197,7 +200,7 @@ async fn an_export_has_skus_and_metadata_and_an_import_reads_them_back() {
     app.order(&app.hold(2).await.id()).await;
     let export = async |format: &str| {
         let path = format!("/api/admin/orders/export?format={format}");
-        app.request(Method::GET, &path).bearer_auth(ADMIN_TOKEN).send().await.unwrap().text().await.unwrap()
+        app.request(Method::GET, &path).bearer_auth(ADMIN_TOKEN).ask().await.unwrap().text().await.unwrap()
     };
     let lines: Vec<Value> = export("ndjson").await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(

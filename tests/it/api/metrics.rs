@@ -10,6 +10,7 @@ use crate::{
     support::{
         app::{ADMIN_TOKEN, TestApp},
         eventually,
+        contract::Ask,
         redis::signal_process,
     },
 };
@@ -21,7 +22,7 @@ fn scrape(app: &TestApp) -> RequestBuilder {
 }
 
 async fn metrics(app: &TestApp) -> String {
-    let answer = scrape(app).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let answer = scrape(app).bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     answer.text().await.unwrap()
@@ -142,12 +143,12 @@ async fn metrics_are_for_admins_and_for_a_token_that_is_good_for_nothing_else() 
     assert_eq!(app.get("/metrics").await.refusal(), (401, "unauthorized"));
     assert_eq!(app.send(scrape(&app).bearer_auth("a-token-of-nobody-at-all")).await.status, 401);
     for token in [READER, ADMIN_TOKEN] {
-        assert_eq!(scrape(&app).bearer_auth(token).send().await.unwrap().status(), 200, "{token}");
+        assert_eq!(scrape(&app).bearer_auth(token).ask().await.unwrap().status(), 200, "{token}");
     }
     let sales = app.request(Method::GET, "/api/admin/sales").bearer_auth(READER);
     assert_eq!(app.send(sales).await.status, 401);
     let open = TestApp::start_with(&[("METRICS__OPEN", "true")]);
-    assert_eq!(scrape(&open).send().await.unwrap().status(), 200);
+    assert_eq!(scrape(&open).ask().await.unwrap().status(), 200);
 }
 
 #[tokio::test]
@@ -159,7 +160,7 @@ async fn metrics_of_the_process_come_while_redis_stands_still() {
     let redis = app.redis.pid();
     signal_process(redis, "STOP");
     let refused = [app.hold(1).await.status, app.hold(1).await.status];
-    let during = scrape(&app).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let during = scrape(&app).bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
     signal_process(redis, "CONT");
     assert_eq!((refused, during.status().as_u16()), ([503; 2], 200));
     let during = during.text().await.unwrap();

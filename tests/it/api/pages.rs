@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::{Answer, TestApp},
+    contract::Ask,
     process::{ServiceProcess, command},
     redis::free_port,
 };
@@ -25,13 +26,13 @@ async fn pages_are_there_where_the_settings_say_so_and_allow_nothing_from_outsid
     ] {
         let app = TestApp::start_with(&settings);
         for (path, status) in [("/", storefront), ("/dashboard", dashboard), ("/demo/payments", 404)] {
-            let answer = app.request(Method::GET, path).send().await.unwrap();
+            let answer = app.request(Method::GET, path).ask().await.unwrap();
             assert_eq!(answer.status(), status, "{path} with {settings:?}");
         }
     }
     let app = TestApp::start_with(&[("PAGES__STOREFRONT", "true")]);
     for page in ["/", "/dashboard"] {
-        let answer = app.request(Method::GET, page).send().await.unwrap();
+        let answer = app.request(Method::GET, page).ask().await.unwrap();
         let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
@@ -42,7 +43,7 @@ async fn pages_are_there_where_the_settings_say_so_and_allow_nothing_from_outsid
         let named = html.split(['"', '\'']).filter(|text| text.starts_with("/assets/"));
         let mut count = 0;
         for path in named {
-            let asset = app.request(Method::GET, path).send().await.unwrap();
+            let asset = app.request(Method::GET, path).ask().await.unwrap();
             assert_eq!(
                 (asset.status(), asset.headers()["x-content-type-options"].to_str().ok()),
                 (StatusCode::OK, Some("nosniff")),
@@ -58,7 +59,7 @@ async fn pages_are_there_where_the_settings_say_so_and_allow_nothing_from_outsid
 async fn a_browser_that_has_a_file_is_not_sent_it_again() {
     let app = TestApp::start();
     let ask = async |tag: &str| {
-        app.request(Method::GET, "/assets/base.css").header("If-None-Match", tag).send().await.unwrap()
+        app.request(Method::GET, "/assets/base.css").header("If-None-Match", tag).ask().await.unwrap()
     };
     let first = ask("\"another\"").await;
     let tag = first.headers()["etag"].to_str().unwrap().to_owned();
@@ -104,7 +105,7 @@ async fn the_simulated_provider_of_the_demo_pays_well_badly_and_twice() {
     let service = tokio::task::spawn_blocking(move || ServiceProcess::start(&data)).await.unwrap();
     let client = Client::new();
     let post = async |path: &str, body: Value| {
-        Answer::read(client.post(format!("{}{path}", service.url())).json(&body).send().await.unwrap()).await
+        Answer::read(client.post(format!("{}{path}", service.url())).json(&body).ask().await.unwrap()).await
     };
     let order = async || {
         let hold = post("/api/holds", json!({"product_id": 1, "quantity": 2})).await.id();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, contract::Ask};
 
 #[tokio::test]
 async fn of_105_buyers_of_100_units_exactly_100_succeed_and_5_are_refused() {
@@ -30,7 +30,7 @@ async fn two_services_on_one_redis_sell_the_same_units_once() {
     let second = format!("http://{addr}/api/holds");
     let wish = json!({"product_id": 1, "quantity": 3});
     let here = (0..60).map(|_| async { app.hold(3).await.status });
-    let there = (0..60).map(|_| async { app.client.post(&second).json(&wish).send().await.unwrap().status().as_u16() });
+    let there = (0..60).map(|_| async { app.client.post(&second).json(&wish).ask().await.unwrap().status().as_u16() });
     let (here, there) = tokio::join!(join_all(here), join_all(there));
     let held = here.iter().chain(&there).filter(|status| **status == 201).count();
     assert_eq!(held, 33);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp},
     commands::{all_fail, done, json_of},
+    contract::Ask,
 };
 
 impl TestApp {
@@ -71,7 +72,7 @@ async fn another_service_on_the_same_redis_says_the_skus_too() {
     let order = app.ordered().await;
     let other = crate::support::app::run_service(&app.redis.url(), &[]);
     let path = format!("http://{}/api/orders/{order}", other.0);
-    let read = Answer::read(app.client.get(path).send().await.unwrap()).await;
+    let read = Answer::read(app.client.get(path).ask().await.unwrap()).await;
     assert_eq!(read.body["sku"], "AIR-38", "{read:?}");
     drop(other.1.stop(false));
     other.2.join().unwrap();

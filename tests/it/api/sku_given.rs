@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, TestApp, run_service},
+    contract::Ask,
     eventually,
 };
 
@@ -69,7 +70,7 @@ async fn a_product_gets_a_sku_once_and_everything_knows_it_at_once() {
     assert_eq!((hold.status, &hold.body["product_id"], &hold.body["sku"]), (201, &json!(7), &json!("AIR-38")));
     let orders = app.admin(Method::GET, "/api/admin/orders?sku=AIR-38", json!({})).await;
     assert_eq!(orders.body["data"][0]["sku"], "AIR-38", "{orders:?}");
-    let export = app.request(Method::GET, "/api/admin/orders/export?per=item").bearer_auth(ADMIN_TOKEN).send();
+    let export = app.request(Method::GET, "/api/admin/orders/export?per=item").bearer_auth(ADMIN_TOKEN).ask();
     let export = export.await.unwrap().text().await.unwrap();
     assert!(export.contains("AIR-38"), "{export}");
     let update =
@@ -208,7 +209,7 @@ async fn a_product_that_gets_a_sku_can_be_moved_and_deleted_from_every_step_and_
     let other = run_service(&app.redis.url(), &[]);
     for address in [app.addr, other.0] {
         let path = format!("http://{address}/api/admin/events?sale=drop");
-        let events = app.client.get(path).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        let events = app.client.get(path).bearer_auth(ADMIN_TOKEN).ask().await.unwrap();
         let events = Answer::read(events).await.body["data"].clone();
         for event in events.as_array().unwrap().iter().filter(|event| event["product"].is_object()) {
             let sku = format!("A{}", event["product"]["id"]);
@@ -226,13 +227,13 @@ async fn another_service_on_the_same_redis_says_the_new_sku_soon_and_holds_by_it
     app.make(7, json!({})).await;
     let other = run_service(&app.redis.url(), &[]);
     let read = async || {
-        let read = app.client.get(format!("http://{}/api/products/7", other.0)).send().await.unwrap();
+        let read = app.client.get(format!("http://{}/api/products/7", other.0)).ask().await.unwrap();
         Answer::read(read).await.body["sku"].clone()
     };
     assert_eq!(read().await, Value::Null);
     assert_eq!(app.change(7, json!({"sku": "AIR"})).await.status, 200);
     let hold = app.client.post(format!("http://{}/api/holds", other.0)).json(&json!({"sku": "AIR", "quantity": 1}));
-    assert_eq!(Answer::read(hold.send().await.unwrap()).await.body["product_id"], 7);
+    assert_eq!(Answer::read(hold.ask().await.unwrap()).await.body["product_id"], 7);
     eventually("it looks again", async || read().await == json!("AIR")).await;
     drop(other.1.stop(false));
     other.2.join().unwrap();

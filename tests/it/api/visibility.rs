@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, contract::Ask};
 
 /// Products 1 (`AIR-1`), 2 and 3 of the sale `drop`, and 4 of the sale `other`.
 async fn shop() -> TestApp {
@@ -214,7 +214,7 @@ async fn a_long_list_comes_compressed_to_those_who_take_gzip() {
     let app = shop().await;
     let ask = async |path: &str, accepted: &str| {
         let request = app.request(Method::GET, path).bearer_auth(crate::support::app::ADMIN_TOKEN);
-        let answer = request.header("accept-encoding", accepted).send().await.unwrap();
+        let answer = request.header("accept-encoding", accepted).ask().await.unwrap();
         let coding = answer.headers().get("content-encoding").map(|coding| coding.to_str().unwrap().to_owned());
         (coding, answer.bytes().await.unwrap())
     };

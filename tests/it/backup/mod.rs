@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, run_service_of, try_run_service},
+    contract::Ask,
     mutant,
     redis::{ServerProcess, free_port},
 };
@@ -36,7 +37,7 @@ impl Caller {
     /// `None`: nobody answers.
     async fn try_call(&self, method: Method, path: &str, body: &Value) -> Option<Answer> {
         let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(ADMIN_TOKEN).json(body);
-        Some(Answer::read(request.send().await.ok()?).await)
+        Some(Answer::read(request.ask().await.ok()?).await)
     }
 
     async fn get(&self, path: &str) -> Answer {

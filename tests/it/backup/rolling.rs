@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{Caller, Service, connect, free_addr, redis, refused};
 use crate::support::{
     app::ADMIN_TOKEN,
+    contract::Ask,
     eventually,
     process::{ServiceProcess, command},
     redis::ServerProcess,
@@ -61,7 +62,7 @@ impl Crowd {
         let started = Instant::now();
         for service in self.services.iter().cycle().skip(first) {
             let request = service.client.post(format!("{}{path}", service.base)).header("Idempotency-Key", key);
-            if let Ok(answer) = request.json(body).send().await {
+            if let Ok(answer) = request.json(body).ask().await {
                 match answer.status().as_u16() {
                     200 | 201 => return answer.json().await.unwrap(),
                     503 => {}

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::history::{Call, Outcome, Reply, Request, Sequence, Target};
-use crate::support::app::ADMIN_TOKEN;
+use crate::support::{app::ADMIN_TOKEN, contract::Ask};
 
 /// How long a buyer waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -57,7 +57,7 @@ impl Recorder {
         let service = usize::try_from(service).unwrap() % self.services.len();
         let built = self.build(service, &request);
         let start_ns = self.now_ns();
-        let outcome = outcome(built.send().await).await;
+        let outcome = outcome(built.ask().await).await;
         let call = Call { client, service, start_ns, end_ns: self.now_ns(), request, outcome };
         self.calls.borrow_mut().push(call.clone());
         call
@@ -69,7 +69,7 @@ impl Recorder {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.timeout(Duration::from_secs(30)).send().await.ok()?;
+        let response = request.timeout(Duration::from_secs(30)).ask().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.unwrap_or(Value::Null)))
     }

@@ -10,6 +10,7 @@ use super::shop::Shop;
 use crate::support::{
     app::{ADMIN_TOKEN, Answer},
     cluster::Cluster,
+    contract::Ask,
 };
 
 const SALES: u64 = 12;
@@ -26,7 +27,7 @@ fn reads(cluster: &Cluster) -> u64 {
 
 async fn page(shop: &Shop, query: &str) -> Answer {
     let request = reqwest::Client::new().get(format!("http://{}/api/admin/events{query}", shop.addr));
-    let answer = Answer::read(request.bearer_auth(ADMIN_TOKEN).send().await.unwrap()).await;
+    let answer = Answer::read(request.bearer_auth(ADMIN_TOKEN).ask().await.unwrap()).await;
     assert_eq!(answer.status, 200, "{query}: {answer:?}");
     answer
 }

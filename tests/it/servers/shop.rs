@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{ADMIN_TOKEN, Answer, run_service},
+    contract::Ask,
     eventually,
     process::ServiceProcess,
 };
@@ -282,5 +283,5 @@ async fn send(
     if let Some(body) = body {
         request = request.json(&body);
     }
-    Answer::read(request.send().await.unwrap()).await
+    Answer::read(request.ask().await.unwrap()).await
 }

@@ -4,6 +4,7 @@ pub mod app;
 pub mod clock;
 pub mod cluster;
 pub mod commands;
+pub mod contract;
 pub mod faulty_service;
 pub mod invariants;
 pub mod mutant;

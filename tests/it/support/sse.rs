@@ -3,6 +3,8 @@
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
+use super::contract::{self, Ask};
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
     pub name: String,
@@ -12,6 +14,7 @@ pub struct Event {
 
 pub struct EventStream {
     response: Response,
+    path: String,
     /// What came behind the last whole block.
     rest: String,
     /// Milliseconds after which a browser would come back.
@@ -22,11 +25,20 @@ pub struct EventStream {
 
 impl EventStream {
     pub async fn open(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::read_from(request.ask_head().await.unwrap())
+    }
+
+    /// The same behind an nginx, which keeps a header to itself.
+    pub async fn open_behind_nginx(request: RequestBuilder) -> Self {
+        Self::read_from(request.send().await.unwrap())
+    }
+
+    fn read_from(response: Response) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store, no-transform");
-        Self { response, rest: String::new(), retry_ms: None, comments: 0 }
+        let path = response.url().path().to_owned();
+        Self { response, path, rest: String::new(), retry_ms: None, comments: 0 }
     }
 
     /// The next event. `None`: the stream has ended.
@@ -69,6 +81,10 @@ impl EventStream {
                 _ => panic!("no line of an event: {line}"),
             }
         }
-        (!event.data.is_null()).then_some(event)
+        if event.data.is_null() {
+            return None;
+        }
+        contract::check_event(&self.path, &event.data);
+        Some(event)
     }
 }
