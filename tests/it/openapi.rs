@@ -1,6 +1,7 @@
 //! The document of the interface for programs says what the code does.
 
 mod answers;
+mod relied_on;
 
 use std::collections::BTreeSet;
 
