@@ -1,8 +1,9 @@
-//! The storefront at `/`, the dashboard at `/dashboard` and the contract at `/openapi.json`: files of `web/`, which are part of the
-//! program.
+//! The storefront at `/`, the dashboard at `/dashboard`, and the contract at `/openapi.json` and for people at `/docs`: files of `web/`,
+//! which are part of the program.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
     rc::Rc,
 };
 
@@ -10,13 +11,14 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH},
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY},
     },
     web::{Bytes, Data},
 };
+use flate2::read::GzDecoder;
 use serde_json::json;
 
-use super::{HttpContext, answer};
+use super::{HttpContext, answer, gzip};
 
 /// Which pages there are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +32,7 @@ pub struct Pages {
 pub(super) struct Asset {
     pub(super) path: &'static str,
     media_type: &'static str,
+    file: &'static str,
     bytes: &'static [u8],
 }
 
@@ -38,11 +41,13 @@ macro_rules! assets {
         &[$(Asset {
             path: $path,
             media_type: $media_type,
+            file: $file,
             bytes: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/", $file)),
         }),*]
     };
 }
 
+/// Every page has them.
 const SHARED: &[Asset] = assets! {
     "/assets/base.css" "text/css; charset=utf-8" "base.css"
     "/assets/base.js" "text/javascript; charset=utf-8" "base.js"
@@ -52,6 +57,11 @@ const SHARED: &[Asset] = assets! {
 /// The contract for programs. Everybody may read it, whatever pages there are.
 const CONTRACT: &[Asset] = assets! {
     "/openapi.json" "application/json" "openapi.json"
+    "/docs" "text/html; charset=utf-8" "docs/index.html"
+    "/assets/docs.css" "text/css; charset=utf-8" "docs/docs.css"
+    "/assets/docs.js" "text/javascript; charset=utf-8" "docs/docs.js"
+    "/assets/swagger-ui.css" "text/css; charset=utf-8" "vendor/swagger-ui.css.gz"
+    "/assets/swagger-ui.js" "text/javascript; charset=utf-8" "vendor/swagger-ui-bundle.js.gz"
 };
 
 const STOREFRONT: &[Asset] = assets! {
@@ -74,11 +84,19 @@ const DASHBOARD: &[Asset] = assets! {
 };
 
 /// Nothing from outside, nothing inline, and no frame around it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+macro_rules! policy {
+    ($images:literal) => {
+        HeaderValue::from_static(concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src ",
+            $images,
+            "; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ))
+    };
+}
 
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (HeaderName::from_static("content-security-policy"), HeaderValue::from_static(POLICY)),
+const POLICY: HeaderName = HeaderName::from_static("content-security-policy");
+
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
     (HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
@@ -89,14 +107,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 impl Pages {
     pub(super) fn assets(self) -> impl Iterator<Item = &'static Asset> {
         let chosen = |has: bool, assets: &'static [Asset]| if has { assets } else { &[] };
-        [
-            CONTRACT,
-            chosen(self.storefront || self.dashboard, SHARED),
-            chosen(self.storefront, STOREFRONT),
-            chosen(self.dashboard, DASHBOARD),
-        ]
-        .into_iter()
-        .flatten()
+        [CONTRACT, SHARED, chosen(self.storefront, STOREFRONT), chosen(self.dashboard, DASHBOARD)].into_iter().flatten()
     }
 }
 
@@ -120,13 +131,31 @@ impl Asset {
         let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
         // A proxy that compresses makes the tag a weak one.
         let is_known = known.flat_map(|list| list.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
+        let is_packed = self.file.ends_with(".gz");
         let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         HEADERS.into_iter().for_each(|header| _ = response.insert_header(header));
-        response.insert_header((ETAG, tag));
+        response.insert_header((POLICY, self.policy()));
+        // The same tag stands for the packed and the plain file, so it is a weak one.
+        response.insert_header((ETAG, if is_packed { format!("W/{tag}") } else { tag.to_owned() }));
+        if is_packed {
+            response.insert_header((VARY, "Accept-Encoding"));
+        }
         if is_known {
             return response.finish();
         }
-        response.insert_header((CONTENT_TYPE, self.media_type)).body(Bytes::from_static(self.bytes))
+        response.insert_header((CONTENT_TYPE, self.media_type));
+        if is_packed && !gzip::is_accepted(request) {
+            return response.body(unpacked(self.bytes));
+        }
+        if is_packed {
+            response.insert_header((CONTENT_ENCODING, "gzip"));
+        }
+        response.body(Bytes::from_static(self.bytes))
+    }
+
+    /// The styles of swagger-ui have their pictures in them.
+    fn policy(&self) -> HeaderValue {
+        if self.path == "/docs" { policy!("'self' data:") } else { policy!("'self'") }
     }
 
     /// Another one for other bytes. `DefaultHasher` begins with the same keys everywhere.
@@ -135,4 +164,11 @@ impl Asset {
         self.bytes.hash(&mut hasher);
         format!("\"{:016x}\"", hasher.finish())
     }
+}
+
+/// A file of the program for the few clients that take no gzip.
+fn unpacked(packed: &[u8]) -> Bytes {
+    let mut plain = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut plain).expect("a file of the program is whole");
+    plain.into()
 }

@@ -10,7 +10,7 @@ import { chromium } from "playwright-core";
 
 const ROOT = join(import.meta.dirname, "../..");
 const PROGRAM = process.env.FLASHSALE_PROGRAM ?? join(ROOT, "target/debug/flashsale");
-const SHOTS = join(ROOT, "target/screenshots");
+export const SHOTS = join(ROOT, "target/screenshots");
 const AXE = readFileSync(join(import.meta.dirname, "node_modules/axe-core/axe.min.js"), "utf8");
 export const ADMIN_TOKEN = "a-token-of-browser-tests";
 export const READ_TOKEN = "a-reading-token-of-tests";

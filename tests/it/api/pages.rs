@@ -31,7 +31,7 @@ async fn pages_are_there_where_the_settings_say_so_and_allow_nothing_from_outsid
         }
     }
     let app = TestApp::start_with(&[("PAGES__STOREFRONT", "true")]);
-    for page in ["/", "/dashboard"] {
+    for page in ["/", "/dashboard", "/docs"] {
         let answer = app.request(Method::GET, page).ask().await.unwrap();
         let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
@@ -72,6 +72,26 @@ async fn a_browser_that_has_a_file_is_not_sent_it_again() {
             "{known}"
         );
         assert!(again.bytes().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_shows_the_interface_is_there_for_everybody_packed_or_plain() {
+    let app = TestApp::start_with(&[("ADMIN__TOKEN", ""), ("HTTP__API_KEYS", "a-key-of-a-shop-1234")]);
+    assert_eq!(app.request(Method::GET, "/docs").ask().await.unwrap().status(), StatusCode::OK);
+    for (path, begins) in [("/assets/swagger-ui.js", "/*! For license"), ("/assets/swagger-ui.css", ".swagger-ui")] {
+        let ask = |accepted| app.request(Method::GET, path).header("Accept-Encoding", accepted).ask();
+        let (packed, plain) = (ask("gzip, br").await.unwrap(), ask("identity").await.unwrap());
+        assert_eq!(packed.headers()["content-encoding"], "gzip");
+        assert!(!plain.headers().contains_key("content-encoding"));
+        for answer in [&packed, &plain] {
+            assert_eq!(answer.headers()["vary"], "Accept-Encoding");
+        }
+        assert!(packed.headers()["etag"] == plain.headers()["etag"] && plain.headers()["etag"].as_bytes()[0] == b'W');
+        let (mut unpacked, packed) = (String::new(), packed.bytes().await.unwrap());
+        flate2::read::GzDecoder::new(&*packed).read_to_string(&mut unpacked).unwrap();
+        let plain = plain.text().await.unwrap();
+        assert!(plain == unpacked && plain.starts_with(begins) && packed.len() < plain.len() / 3, "{path}");
     }
 }
 
