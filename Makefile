@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-browser pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,14 @@ test-browser: ## Drive the pages in a real Chromium; its pictures are in target/
 relied-on: ## Keep what clients may rely on in web/openapi.json; refuses what was taken away, unless REMOVED=yes
 	@scripts/bootstrap --tests
 	REMOVED=$(REMOVED) cargo test --locked --test it -- --ignored --exact openapi::relied_on::what_clients_rely_on_is_written_down
+
+pictures: ## Take the pictures of README anew, in a real Chromium during a rush of a minute; needs pngquant
+	@scripts/bootstrap --browser
+	cargo build --locked
+	node --test tests/browser/pictures.mjs
+	mkdir -p docs/pictures
+	for name in shop dashboard; do \
+	  pngquant --force --strip --speed 1 --output docs/pictures/$$name.png 128 target/screenshots/readme-$$name.png || exit 1; done
 
 test-topologies: ## Run all tests over one server, sentinels and a cluster, with each server of this machine; TOPOLOGY=cluster SERVER=program runs one
 	@scripts/bootstrap --tests
