@@ -9,8 +9,8 @@ use crate::{
     house::{read, root},
     support::{
         app::{ADMIN_TOKEN, TestApp},
-        eventually,
         contract::Ask,
+        eventually,
         redis::signal_process,
     },
 };
