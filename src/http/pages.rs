@@ -131,7 +131,7 @@ impl Asset {
         let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
         // A proxy that compresses makes the tag a weak one.
         let is_known = known.flat_map(|list| list.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
-        let is_packed = self.file.ends_with(".gz");
+        let is_packed = self.file.rsplit_once('.').is_some_and(|(_, end)| end == "gz");
         let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         HEADERS.into_iter().for_each(|header| _ = response.insert_header(header));
         response.insert_header((POLICY, self.policy()));

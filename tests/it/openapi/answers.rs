@@ -88,7 +88,7 @@ fn an_answer_that_the_document_does_not_have_is_found() {
         (refusal, "header Retry-After", |given| given.set("retry-after", "soon")),
         (refusal, "no JSON", |given| given.body.truncate(20)),
         (refusal, "\"code\" is a required", |given| {
-            given.edit(|body| _ = body.as_object_mut().unwrap().remove("code"))
+            given.edit(|body| _ = body.as_object_mut().unwrap().remove("code"));
         }),
         (refusal, "at \"/code\"", |given| given.edit(|body| body["code"] = json!("sale_ended"))),
         (refusal, "at \"/status\"", |given| given.edit(|body| body["status"] = json!(503))),

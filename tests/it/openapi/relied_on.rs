@@ -226,8 +226,8 @@ const PLANTED: [Planted; 14] = [
     (
         "a code",
         |d| {
-            _ = d["components"]["responses"]["RateLimited"]["content"]["application/problem+json"]["schema"]["allOf"]
-                [1]["properties"]["code"]["enum"] = serde_json::json!([])
+            let codes = "/components/responses/RateLimited/content/application~1problem+json/schema/allOf/1/properties/code/enum";
+            *d.pointer_mut(codes).unwrap() = serde_json::json!([]);
         },
         Some("gone: cancelOrder answers 429 has application/problem+json.code = \"rate_limited\""),
     ),

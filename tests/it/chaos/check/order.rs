@@ -6,6 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
+    fmt::Write,
 };
 
 use super::{
@@ -175,7 +176,7 @@ impl<'a> Replay<'a> {
             let units = figures::units_of(&life.lines, product);
             if units > 0 && lived.states.iter().all(|state| state.place().is_some()) {
                 let name = self.roster.name(number).unwrap_or("a hold without an answer");
-                known += &format!("  {units} in {name}: {:?} with deadlines {:?}\n", lived.states, lived.deadlines);
+                let _written = writeln!(known, "  {units} in {name}: {:?} with {:?}", lived.states, lived.deadlines);
             }
         }
         known

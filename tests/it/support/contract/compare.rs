@@ -117,8 +117,8 @@ impl Document {
         if ["columns=", "times=", "zone="].iter().any(|chosen| exchange.target.contains(chosen)) {
             return Ok(());
         }
-        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| self.complaints(&schema["contentSchema"], &read(line)?)).collect()
+        let mut lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.try_for_each(|line| self.complaints(&schema["contentSchema"], &read(line)?))
     }
 
     /// What the service took must be something that the document lets a client send.
