@@ -200,9 +200,9 @@ async fn an_unknown_parameter_is_named_and_refused_on_every_route_but_those_of_p
         (&post, "/api/orders", "knows none"),
         (&get, "/api/orders/x", "knows none"),
         (&post, "/api/admin/products", "knows none"),
-        (&get, "/api/admin/products", "known are sale, ids, visibility, archived, limit, cursor"),
+        (&get, "/api/admin/products", "known are sale, ids, visibility, archived, search, limit, cursor"),
         (&Method::PATCH, "/api/admin/sales/x", "knows none"),
-        (&get, "/api/admin/events", "known are sale, types, after, since, until, limit, wait"),
+        (&get, "/api/admin/events", "known are sale, types, after, before, since, until, limit, wait"),
         (&post, "/api/admin/audit", "known are sale, reason"),
         (&get, "/api/admin/payments/x", "knows none"),
     ] {

@@ -9,6 +9,7 @@ use crate::{
     house::{read, root},
     support::{
         app::{ADMIN_TOKEN, TestApp},
+        contract::Ask,
         left_out,
     },
 };
@@ -51,7 +52,7 @@ async fn probes_and_the_autoscaler_ask_for_what_there_is() {
         assert_eq!(app.get(path).await.status, 200, "{path}");
     }
     let metrics =
-        app.request(Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN).send().await.unwrap().text().await.unwrap();
+        app.request(Method::GET, "/metrics").bearer_auth(ADMIN_TOKEN).ask().await.unwrap().text().await.unwrap();
     let autoscaler = read(&root().join(CHART).join("templates/horizontalpodautoscaler.yaml"));
     let asked = between(&autoscaler, "metric:\n          name: ", "\n");
     assert_eq!(asked.len(), 1, "{asked:?}");

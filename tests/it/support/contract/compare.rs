@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{Document, PAGES};
 
 /// Where any parameters are taken.
-const ANY_PARAMETERS: [&str; 2] = ["/api/payments/", "/openapi.json"];
+const ANY_PARAMETERS: [&str; 2] = [MONEY, "/openapi.json"];
+/// Where any body is taken, however it is spelled: what is wrong is kept for a person.
+const MONEY: &str = "/api/payments/";
 
 pub struct Exchange<'a> {
     pub method: &'a str,
@@ -124,7 +126,8 @@ impl Document {
     /// What the service took must be something that the document lets a client send.
     fn compare_request(&self, methods: &Value, operation: &Value, exchange: &Exchange<'_>) -> Result<(), String> {
         let body = &operation["requestBody"];
-        if let Some(sent) = exchange.sent.filter(|sent| !body.is_null() && !sent.is_empty()) {
+        let has_shape = !body.is_null() && !exchange.target.starts_with(MONEY);
+        if let Some(sent) = exchange.sent.filter(|sent| has_shape && !sent.is_empty()) {
             let schema = &body["content"]["application/json"]["schema"];
             self.complaints(schema, &read(sent)?).map_err(|why| format!("it took what it may not be sent: {why}"))?;
         }

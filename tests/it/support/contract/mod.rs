@@ -58,14 +58,15 @@ async fn send(request: RequestBuilder) -> reqwest::Result<(Sent, Response)> {
     let sent = Sent {
         method: request.method().to_string(),
         target: request.url().path().to_owned() + &target,
-        json: json.map(<[u8]>::to_vec),
+        // A byte order mark is allowed in front of it.
+        json: json.map(|json| json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json).to_vec()),
     };
     Ok((sent, client.execute(request).await?))
 }
 
 fn is_plain_json(headers: &HeaderMap) -> bool {
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.starts_with("application/json") && !headers.contains_key("content-encoding")
+    kind.split(';').next() == Some("application/json") && !headers.contains_key("content-encoding")
 }
 
 impl Sent {
