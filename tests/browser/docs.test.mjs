@@ -35,7 +35,8 @@ test("it follows the colours of the person, and names nobody outside", async () 
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const dark = await ground();
   await page.emulateMedia({ colorScheme: "light" });
-  assert.notEqual(await ground(), dark);
+  // It comes with the next look at the page.
+  await page.waitForFunction((before) => getComputedStyle(document.body).backgroundColor !== before, dark);
   await page.screenshot({ path: join(SHOTS, "docs-light.png") });
   const outside = await page.$$eval("[src], link[href]", (named) => named.map((one) => one.src || one.href)
     .filter((address) => !address.startsWith(location.origin) && !address.startsWith("data:")));
