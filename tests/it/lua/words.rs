@@ -280,6 +280,8 @@ fn provoke_marks(bench: &mut Bench) {
     let keys = ["mark", "once:f", "once:nobody"].map(key);
     let confirmed = bench.call(Op::Confirm, &keys, &[]);
     assert_eq!(confirmed, [Value::BulkString(b"marked".into()), Value::Int(1), Value::Int(0)]);
+    // Without a write there is nothing to wait for, and a new primary would be taken for the old one.
+    assert_eq!(bench.redis.get::<_, u64>(key("mark")).ok(), Some(1));
     for _ in 0..2 {
         assert_eq!(word(&bench.call(Op::NotePayment, &[key("noted")], &["f pi_1"])), "noted");
     }
