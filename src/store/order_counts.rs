@@ -13,10 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    Failure, Op, ScriptCall, Store, keys::SaleKeys, list_orders::LIST_MAX, record::order::status_if_any, reply::Fields,
-    unknown_word,
-};
+use super::{Failure, Store, list_orders::LIST_MAX, record::order::status_if_any, reply::Fields};
 use crate::domain::{cursor::ListCursor, ids::SaleId, order::OrderStatus, order_filter::Period};
 
 /// Pages that are read without a pause: of few orders a count is there at once.
@@ -126,12 +123,7 @@ impl Store {
         if cursors.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = SaleKeys(sale);
-        let orders = cursors.iter().map(|cursor| keys.order(&cursor.key));
-        let (word, mut reply) = self.runner.call(ScriptCall::of(Op::ReadOrders).key(keys.sale()).keys(orders)).await?;
-        if word != "orders" {
-            return Err(unknown_word(Op::ReadOrders, &word));
-        }
+        let mut reply = self.order_records(sale, cursors).await?;
         let now_ms = reply.int()?;
         let read = |_| {
             let record = reply.text()?;

@@ -1,6 +1,8 @@
 //! `read_orders`: the orders of one page of a list.
 
-use super::{Failure, Op, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, reply::Fields, unknown_word};
+use super::{
+    Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, reply::Fields, unknown_word,
+};
 use crate::domain::{cursor::ListCursor, ids::SaleId, order::Order};
 
 impl Store {
@@ -13,17 +15,20 @@ impl Store {
         if cursors.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = SaleKeys(sale);
-        let orders = cursors.iter().map(|cursor| keys.order(&cursor.key));
-        let (word, mut reply) = self.runner.call(ScriptCall::of(Op::ReadOrders).key(keys.sale()).keys(orders)).await?;
-        if word != "orders" {
-            return Err(unknown_word(Op::ReadOrders, &word));
-        }
+        let mut reply = self.order_records(sale, cursors).await?;
         let now_ms = reply.int()?;
         let read = |cursor: &ListCursor| {
             let hold = self.ids().hold(sale, &cursor.key);
             order_if_any(self.ids(), &hold, now_ms, &Fields::from_lines(&reply.text()?)?)
         };
         self.with_skus(cursors.iter().map(read).collect::<Result<Vec<_>, _>>()?).await
+    }
+
+    /// When they were read, and then the record of each.
+    pub(super) async fn order_records(&self, sale: &SaleId, cursors: &[ListCursor]) -> Result<Reply, Failure> {
+        let keys = SaleKeys(sale);
+        let orders = cursors.iter().map(|cursor| keys.order(&cursor.key));
+        let (word, reply) = self.runner.call(ScriptCall::of(Op::ReadOrders).key(keys.sale()).keys(orders)).await?;
+        if word == "orders" { Ok(reply) } else { Err(unknown_word(Op::ReadOrders, &word)) }
     }
 }
