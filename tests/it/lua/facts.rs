@@ -203,6 +203,31 @@ fn facts_and_status_are_the_same_in_whatever_order_the_events_come() {
 }
 
 #[test]
+fn a_review_leaves_no_less_time_than_the_payment_had() {
+    let mut bench = Bench::new();
+    bench.order_of_one_unit();
+    let due = stored_order(&mut bench.redis, &key("order:a"))["due"].clone();
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "review_ms", 1).unwrap();
+    bench.settle_words("paid 499999", "e1");
+    let order = stored_order(&mut bench.redis, &key("order:a"));
+    assert_eq!((&*order["status"], &order["due"]), ("in_review", &due));
+}
+
+#[test]
+fn what_a_person_has_looked_at_is_not_opened_again_by_another_event_that_says_the_same() {
+    let mut bench = Bench::new();
+    bench.order_of_one_unit();
+    bench.settle_words("paid 499999", "e1");
+    let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
+    let keys = [book(), ["reviews", "review_records", "resolved", "order:a"].map(key).to_vec()].concat();
+    let resolved = bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[&*open[0], "dismiss", "seen"]].concat());
+    assert_eq!((open.len(), word(&resolved)), (1, "resolved".to_owned()));
+    assert_eq!(bench.open_reasons(), "", "it has left the open ones");
+    bench.settle_words("paid 499999", "e2");
+    assert_eq!(bench.open_reasons(), "");
+}
+
+#[test]
 fn of_two_payments_the_first_pays_unless_a_part_of_it_went_back() {
     let mut bench = Bench::new();
     let cases: [(&[&str], &str, &str); 4] = [

@@ -1,5 +1,7 @@
 //! Events that name nothing of ours, when persons have resolved all numbered reviews of their payment.
 
+use std::collections::BTreeSet;
+
 use flashsale::store::Op;
 use redis::{Commands, Value};
 
@@ -19,17 +21,20 @@ fn keep(bench: &mut Bench, first_id: &str, event: &str, open_max: &str) -> Vec<V
 
 #[test]
 fn the_events_of_a_payment_change_its_open_review_also_where_no_other_may_be_opened() {
-    let mut bench = Bench::new();
+    let (mut bench, mut opened) = (Bench::new(), BTreeSet::new());
     for event in ["e1", "e2", "e3"] {
+        bench.advance(1_000);
         let kept = keep(&mut bench, "abcdefghijklmnopqr", event, "1");
         assert_eq!(
             (word(&kept), word(&kept[1..])),
             ("unmatched".to_owned(), "abcdefghijklmnopqr00".to_owned()),
             "{event}"
         );
+        let record: String = bench.redis.hget(key("review_records"), "abcdefghijklmnopqr00").unwrap();
+        opened.insert(record.split('\n').nth(14).unwrap().to_owned());
     }
     let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
-    assert_eq!(open, ["abcdefghijklmnopqr00"]);
+    assert_eq!((open, opened.len()), (vec!["abcdefghijklmnopqr00".to_owned()], 1), "it says when it was opened");
     assert_eq!(word(&keep(&mut bench, "another-payment---", "e4", "1")), "full");
 }
 
