@@ -2,6 +2,7 @@
 //! which are part of the program.
 
 use std::{
+    cell::OnceCell,
     hash::{DefaultHasher, Hash, Hasher},
     io::Read,
     rc::Rc,
@@ -123,11 +124,12 @@ pub(super) async fn parts(context: Data<HttpContext>) -> HttpResponse {
 impl Asset {
     /// Answers this file to everybody, or 304 to whoever has it.
     pub(super) fn handler(&'static self) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone {
-        let tag: Rc<str> = self.tag().into();
-        move |request| std::future::ready(self.answer(&request, &tag))
+        let (tag, plain): (Rc<str>, _) = (self.tag().into(), Rc::new(OnceCell::new()));
+        move |request| std::future::ready(self.answer(&request, &tag, &plain))
     }
 
-    fn answer(&self, request: &HttpRequest, tag: &str) -> HttpResponse {
+    /// `plain`: the file for the few clients that take no gzip, once one has asked. Anybody may, as often as they like.
+    fn answer(&self, request: &HttpRequest, tag: &str, plain: &OnceCell<Bytes>) -> HttpResponse {
         let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
         // A proxy that compresses makes the tag a weak one.
         let is_known = known.flat_map(|list| list.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
@@ -145,7 +147,7 @@ impl Asset {
         }
         response.insert_header((CONTENT_TYPE, self.media_type));
         if is_packed && !gzip::is_accepted(request) {
-            return response.body(unpacked(self.bytes));
+            return response.body(plain.get_or_init(|| unpacked(self.bytes)).clone());
         }
         if is_packed {
             response.insert_header((CONTENT_ENCODING, "gzip"));
@@ -166,7 +168,6 @@ impl Asset {
     }
 }
 
-/// A file of the program for the few clients that take no gzip.
 fn unpacked(packed: &[u8]) -> Bytes {
     let mut plain = Vec::new();
     GzDecoder::new(packed).read_to_end(&mut plain).expect("a file of the program is whole");

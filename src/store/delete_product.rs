@@ -57,6 +57,7 @@ impl Store {
                         return Ok(DeleteProductOutcome::ProductNotFound);
                     }
                     self.note(id, &listing, &step, &Step::Deleting).await?;
+                    *has_begun = true;
                 }
                 Step::Deleting => {
                     if let Some(outcome) = self.end_deletion(id, &listing, act, &mut has_removed).await? {

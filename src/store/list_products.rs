@@ -37,8 +37,8 @@ impl Store {
         self.product_lists.ask(query.clone(), call).await
     }
 
-    /// At most `limit` products that the reader sees, by id. `next` is set while there are more, and in a search while there may be. Up to 64 products of one sale
-    /// are of one instant.
+    /// At most `limit` products that the reader sees, by id. `next` is set while there are more, and in a search while there may be.
+    /// Up to 64 products of one sale are of one instant.
     ///
     /// # Errors
     /// [`Failure`].

@@ -67,6 +67,7 @@ impl Store {
             }
             let moving = Step::Moving { to: to.clone(), token: IdPart::random().as_str().to_owned() };
             self.note(id, &listing, &step, &moving).await?;
+            *has_begun = true;
         }
         Err(Failure::timed_out("others change the product all the time"))
     }

@@ -1,6 +1,6 @@
 //! How many orders are stored, by status, for metrics. Nothing keeps such sums: time alone changes a status and ends a record, and
 //! what buyers wait for writes nothing for a statistic. So all orders are read, one page after the other, in the background, by one
-//! worker at a time, and for about a fiftieth of the time.
+//! worker at a time: many of them for about a fiftieth of the time, and up to a thousand at once each few seconds.
 
 use std::{
     sync::Arc,
