@@ -37,7 +37,7 @@ local function not_accepted()
   local worth = facts and worth_of(facts, order)
   local can_pay = worth and worth ~= 'refunded' and order.status ~= 'paid' and order.lines ~= ''
   if not can_pay then return 'not_acceptable' end
-  if place_of_units(order, now) == 'none' and not are_available(order.lines) then return 'units_gone' end
+  if lacks_units(order, now) then return 'units_gone' end
 end
 
 -- decision

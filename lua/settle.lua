@@ -9,12 +9,14 @@
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep,
 --        3 once_ms: how long the id of an event is remembered; then for each event a text of lines: what happened (a word of
 --        PaymentStatus in src/domain/payment.rs), fingerprint, event id, payment id, amount in ten-thousandths, currency,
---        the part for the goods, refund id, epoch seconds of the provider, an amount that could not be read, and the second
---        in which it came, to base 36, where that is not now. All but the first three may be ''
+--        the part for the goods, refund id, epoch seconds of the provider, an amount that could not be read, the second in
+--        which it came, to base 36, where that is not now, and 1 where the event waits for units that other shards of the
+--        sale may have. All but the first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
 --        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is older
 --        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
+--          units_gone               nothing was decided: the order lacks units, and the event waits for those of other shards
 --          idempotency_key_reused   this event id came with another fingerprint
 --          duplicate                this event id, or all that it says, was settled before
 --          review                   a person must look: kept in reviews
@@ -23,13 +25,13 @@
 --          applied
 -- cost   O(lines and payments of all orders + due buckets)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'hold:h1', 'order:h1', 'once:e2' }
---        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\n\n\n\n\n' }
+--        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\n\n\n\n\n\n' }
 --        ->  { 'decided', 4102444800000, 'applied', 'status\npaid\nlines\n1=2@500000...', '', '' }
 
 -- names
 local once_ms = ARGV[3]
 local EVENT_KEYS, KEYS_OF_EVENT, EVENTS = BOOK_KEYS + 4, 3, 4
-local EVENT = '^' .. ('(%S*)\n'):rep(9) .. '([^\n]*)\n(%w*)$'
+local EVENT = '^' .. ('(%S*)\n'):rep(9) .. '([^\n]*)\n(%w*)\n(1?)$'
 if #ARGV < EVENTS or #KEYS ~= EVENT_KEYS - 1 + KEYS_OF_EVENT * (#ARGV - EVENTS + 1) then
   return redis.error_reply('ERR settle: wrong number of keys or arguments')
 end
@@ -37,13 +39,13 @@ end
 local events, once_keys, order_keys = {}, {}, {}
 for i = EVENTS, #ARGV do
   local key = EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
-  local what, fingerprint, event_id, payment, amount, currency, goods, refund, sent, unclear, received =
+  local what, fingerprint, event_id, payment, amount, currency, goods, refund, sent, unclear, received, waits =
     ARGV[i]:match(EVENT)
-  if not what then return redis.error_reply('ERR settle: an event has eleven lines') end
+  if not what then return redis.error_reply('ERR settle: an event has twelve lines') end
   if not JOIN[what] then return redis.error_reply('ERR settle: an unknown status') end
   events[#events + 1] = { what = what, fingerprint = fingerprint, event_id = event_id, payment = payment, amount = amount,
     currency = currency, goods = goods, refund = refund, sent = sent, unclear = unclear, received = received,
-    hold_key = KEYS[key], order_key = KEYS[key + 1], once_key = KEYS[key + 2] }
+    waits = waits == '1', hold_key = KEYS[key], order_key = KEYS[key + 1], once_key = KEYS[key + 2] }
   once_keys[#once_keys + 1], order_keys[#order_keys + 1] = KEYS[key + 2], KEYS[key + 1]
 end
 
@@ -165,8 +167,9 @@ end
 local function decide(event, settled_before)
   local known_as = remembered[event.once_key] or settled_before
   if known_as then return known_as == event.fingerprint and 'duplicate' or 'idempotency_key_reused' end
-  remembered[event.once_key] = event.fingerprint
   local order = order_at(event.order_key)
+  if event.waits and order and lacks_units(order, now) then return 'units_gone' end
+  remembered[event.once_key] = event.fingerprint
   local hold = not order and hold_at(event.hold_key, now)
   if event.payment == '' and (event.what == 'failed' or event.what == 'cancelled') then
     return follow_shop(event, order, hold)

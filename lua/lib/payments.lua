@@ -254,6 +254,11 @@ local function are_available(lines)
   return enough
 end
 
+-- Whether an order that had units can have none now.
+local function lacks_units(order, now)
+  return order.lines ~= '' and place_of_units(order, now) == 'none' and not are_available(order.lines)
+end
+
 -- Moves the units of an order to a place; pending ones get the deadline. False: they are somebody else's.
 local function move_units(order, to, due, now)
   local COUNTERS = { none = 'available', pending = 'pending', sold = 'sold', kept = 'sold' }

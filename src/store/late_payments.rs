@@ -1,77 +1,59 @@
-//! Payments of spread sales that come after the units of their orders came back.
+//! Payments of spread sales that come after the units of their orders came back: units of other shards come to them.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{rc::Rc, time::Instant};
 
-use super::{Failure, Store};
+use super::{Failure, Store, gather::Supply};
 use crate::domain::{
-    ids::{OrderId, ProductId, SaleId},
-    order::OrderStatus,
+    ids::{OrderId, SaleId},
     outcome::FindOrderOutcome,
 };
 
-/// Units that late payments of this worker are about to take, by shard and product.
-#[derive(Default)]
-pub(super) struct LatePayments(RefCell<HashMap<(SaleId, ProductId), u64>>);
-
-/// Units of one of them, until it is settled.
-pub(super) struct Wanted<'a> {
-    all: &'a LatePayments,
-    of: (SaleId, ProductId),
-    units: u64,
+/// A search for units in all shards of a sale, for as long as a caller may wait.
+pub(super) struct Search {
+    shards: Rc<[SaleId]>,
+    until: Instant,
+    is_over: bool,
 }
 
-impl LatePayments {
-    /// These units, and all that are wanted there now.
-    fn want(&self, shard: &SaleId, product: ProductId, units: u64) -> (Wanted<'_>, u64) {
-        let of = (shard.clone(), product);
-        let mut all = self.0.borrow_mut();
-        let sum = all.entry(of.clone()).or_default();
-        *sum += units;
-        (Wanted { all: self, of, units }, *sum)
-    }
-}
-
-impl Drop for Wanted<'_> {
-    fn drop(&mut self) {
-        let mut all = self.all.0.borrow_mut();
-        if let Some(sum) = all.get_mut(&self.of) {
-            *sum -= self.units;
-            if *sum == 0 {
-                all.remove(&self.of);
-            }
-        }
+impl Search {
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over || self.shards.len() < 2 || Instant::now() >= self.until
     }
 }
 
 impl Store {
-    /// Where the units of an order came back, gathers as many in its shard, if there are: somebody is about to ask for them, which is
-    /// over when the answer is dropped. Money that came waits for no other shard, so a failure of one is none here.
-    pub(super) async fn gather_for(&self, order: &OrderId) -> Vec<Wanted<'_>> {
-        let mut wanted = Vec::new();
-        if let Err(failure) = self.try_gather_for(order, &mut wanted).await {
-            tracing::debug!(cause = %failure, order = order.as_str(), "no units gathered for an order");
-        }
-        wanted
-    }
-
-    async fn try_gather_for<'a>(&'a self, id: &OrderId, wanted: &mut Vec<Wanted<'a>>) -> Result<(), Failure> {
-        let sale = id.sale().whole();
+    /// Money that came waits for no other shard, so a failure of one is none here: the search is over.
+    pub(super) async fn search_in(&self, sale: &SaleId) -> Search {
+        let sale = sale.whole();
         let shards = match self.spreads.known(&sale) {
             Some(shards) => shards,
-            None => self.shards_of(&sale).await?,
+            None => self.shards_of(&sale).await.unwrap_or_else(|failure| {
+                tracing::debug!(cause = %failure, sale = sale.as_str(), "no units are gathered for its orders");
+                Rc::new([sale])
+            }),
         };
-        if shards.len() == 1 {
-            return Ok(());
+        Search { shards, until: Instant::now() + self.spreads.tries_max, is_over: false }
+    }
+
+    /// Gathers the units of an order in its shard. The search is over where they were in no shard at an instant after this call.
+    pub(super) async fn gather_for(&self, order: &OrderId, search: &mut Search) {
+        let gathered = self.try_gather_for(order, &search.shards).await;
+        search.is_over = !matches!(gathered, Ok(true));
+        if let Err(failure) = gathered {
+            tracing::debug!(cause = %failure, order = order.as_str(), "no units gathered for an order");
         }
-        let FindOrderOutcome::Found(order) = self.find_order(id).await? else { return Ok(()) };
-        let has_none =
-            matches!(order.status, OrderStatus::Expired | OrderStatus::Cancelled | OrderStatus::RefundRequired);
-        for line in order.lines.iter().filter(|_| has_none).map(|priced| priced.line) {
-            // Others who pay late at the same time need theirs too.
-            let (own, all) = self.spreads.late.want(id.sale(), line.product, line.quantity.get());
-            wanted.push(own);
-            self.spreads.gather(&shards, line.product, id.sale(), all).await?;
+    }
+
+    /// False: there are none. Others may take what was gathered.
+    async fn try_gather_for(&self, id: &OrderId, shards: &Rc<[SaleId]>) -> Result<bool, Failure> {
+        let FindOrderOutcome::Found(order) = self.find_order(id).await? else { return Ok(false) };
+        for line in order.lines.iter().map(|priced| priced.line) {
+            let units = line.quantity.get();
+            match self.spreads.survey(shards, line.product, units).await? {
+                Supply::There => self.spreads.gather(shards, line.product, id.sale(), units).await?,
+                Supply::Short(_) => return Ok(false),
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -7,7 +7,6 @@
 use super::{
     Failure, Reply, Store, idempotency,
     keys::{SaleKeys, payment_entry},
-    settle::SettleItem,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -83,14 +82,13 @@ impl Store {
         if kept.is_empty() {
             return Ok(false);
         }
-        let _wanted = self.gather_for(&self.ids().order_of(hold)).await;
         let mut forget = redis::cmd("HDEL");
         forget.arg(&kept_key);
         for (once, text) in kept {
             forget.arg(&once);
             let once_key = SaleKeys(hold.sale()).once(&once);
             // Without its sale, the event stays where it is.
-            if self.settles.submit(hold.sale(), SettleItem::again(hold.clone(), once, text)).await?.is_none() {
+            if self.decide(hold, once, text).await?.is_none() {
                 return Ok(false);
             }
             // The kept event was acknowledged long ago, so its effect must be durable before it is forgotten.

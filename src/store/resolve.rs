@@ -29,16 +29,28 @@ impl Store {
     ) -> Result<ResolveOutcome, Failure> {
         // The script must be given the key of the order, and only the review names it. That never changes.
         let Some(review) = self.find_review(id).await? else { return Ok(ResolveOutcome::ReviewNotFound) };
-        let order = match &review.subject {
-            Subject::Order(order) => order.key().to_owned(),
-            Subject::Unmatched(_) => id.key().to_owned(),
+        let Subject::Order(order) = &review.subject else {
+            return self.resolve_at(id, id.key(), action, note, act).await;
         };
-        let _wanted = match (action, &review.subject) {
-            (ReviewAction::Accept, Subject::Order(order)) => self.gather_for(order).await,
-            _ => Vec::new(),
-        };
+        let mut search = self.search_in(&id.sale).await;
+        loop {
+            match self.resolve_at(id, order.key(), action, note, act).await? {
+                ResolveOutcome::UnitsGone if !search.is_over() => self.gather_for(order, &mut search).await,
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    async fn resolve_at(
+        &self,
+        id: &ReviewId,
+        order: &str,
+        action: ReviewAction,
+        note: &Note,
+        act: &Act,
+    ) -> Result<ResolveOutcome, Failure> {
         let keys = SaleKeys(&id.sale);
-        let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(&order));
+        let call = ScriptCall::of(Op::Resolve).keys(keys.book()).keys(keys.reviews()).key(keys.order(order));
         let call = self.terms.for_act(call, act).arg(id.key()).arg(action.as_str()).arg(note.as_str());
         let (word, mut reply) = self.runner.call(call).await?;
         let mut review = || record::review::review(self.ids(), &id.sale, id.key(), &reply.text()?);

@@ -114,12 +114,31 @@ impl Store {
 
     /// What is decided is not confirmed yet. With the key of the event, for that. `None`: there is no such sale.
     async fn decide_at(&self, hold: HoldId, event: &PaymentEvent) -> Result<(Option<SettleOutcome>, String), Failure> {
-        let is_paid = event.status == PaymentStatus::Paid;
-        let _wanted = if is_paid { self.gather_for(&self.ids().order_of(&hold)).await } else { Vec::new() };
-        let sale = hold.sale().clone();
-        let item = SettleItem::new(hold, event);
-        let once_key = SaleKeys(&sale).once(&item.once);
-        Ok((self.settles.submit(&sale, item).await?, once_key))
+        let once = idempotency::hash_of_event(event);
+        let once_key = SaleKeys(hold.sale()).once(&once);
+        Ok((self.decide(&hold, once, event_text(event)).await?, once_key))
+    }
+
+    /// Money finds its units in whatever shard of the sale they are. `None`: there is no such sale.
+    pub(super) async fn decide(
+        &self,
+        hold: &HoldId,
+        once: String,
+        text: String,
+    ) -> Result<Option<SettleOutcome>, Failure> {
+        let is_paid = text.split('\n').next() == Some(PaymentStatus::Paid.as_str());
+        let mut search = if is_paid { Some(self.search_in(hold.sale()).await) } else { None };
+        loop {
+            let search = search.as_mut().filter(|search| !search.is_over());
+            let waits = search.is_some();
+            let item = SettleItem { hold: hold.clone(), once: once.clone(), text: text.clone(), waits };
+            match (self.settles.submit(hold.sale(), item).await?, search) {
+                (Decision::NoSale, _) => return Ok(None),
+                (Decision::Made(outcome), _) => return Ok(Some(outcome)),
+                (Decision::UnitsGone, Some(search)) => self.gather_for(&self.ids().order_of(hold), search).await,
+                (Decision::UnitsGone, None) => return Err(unknown_word(Op::Settle, "units_gone")),
+            }
+        }
     }
 
     /// `None`: this service never made the id.
@@ -152,19 +171,17 @@ pub(super) struct SettleItem {
     hold: HoldId,
     /// The hash that names the event in Redis.
     once: String,
-    /// The argument that `lua/settle.lua` reads.
+    /// As [`event_text`] writes it.
     text: String,
+    /// Whether nothing is decided where the order lacks units that other shards may have.
+    waits: bool,
 }
 
-impl SettleItem {
-    fn new(hold: HoldId, event: &PaymentEvent) -> Self {
-        Self { hold, once: idempotency::hash_of_event(event), text: event_text(event) }
-    }
-
-    /// An event that was kept before anybody knew which order it is about.
-    pub(super) fn again(hold: HoldId, once: String, text: String) -> Self {
-        Self { hold, once, text }
-    }
+/// What the script says of an event.
+pub(super) enum Decision {
+    NoSale,
+    UnitsGone,
+    Made(SettleOutcome),
 }
 
 /// An event as the scripts read it: eleven lines, of which all but the first three may be empty. The last is for
@@ -204,8 +221,7 @@ pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
 impl Work for Settles {
     type Key = SaleId;
     type Item = SettleItem;
-    /// `None`: there is no such sale.
-    type Answer = Option<SettleOutcome>;
+    type Answer = Decision;
     const OP: Op = Op::Settle;
     const BATCH_MAX: usize = 64;
 
@@ -216,7 +232,7 @@ impl Work for Settles {
             call = call.key(keys.hold(hold.key())).key(keys.order(hold.key())).key(keys.once(once));
         }
         let call = self.terms.for_book(call).number(self.terms.event_ms);
-        items.iter().fold(call, |call, item| call.arg(&item.text))
+        items.iter().fold(call, |call, item| call.arg(format!("{}\n{}", item.text, if item.waits { "1" } else { "" })))
     }
 
     fn read(
@@ -225,10 +241,10 @@ impl Work for Settles {
         items: Vec<SettleItem>,
         word: &str,
         mut reply: Reply,
-    ) -> Result<Vec<Option<SettleOutcome>>, Failure> {
+    ) -> Result<Vec<Decision>, Failure> {
         match word {
             "decided" => {}
-            "sale_not_found" => return Ok(items.iter().map(|_| None).collect()),
+            "sale_not_found" => return Ok(items.iter().map(|_| Decision::NoSale).collect()),
             word => return Err(unknown_word(Op::Settle, word)),
         }
         let now_ms = reply.int()?;
@@ -240,6 +256,9 @@ impl Work for Settles {
                 let review = record::review::id_and_reason(item.hold.sale(), &review, &reason)?;
                 Ok(Settled { order, review })
             };
+            if word == "units_gone" {
+                return Ok(Decision::UnitsGone);
+            }
             let outcome = match word.as_str() {
                 "applied" => Ok(SettleOutcome::Applied(settled()?)),
                 "duplicate" => Ok(SettleOutcome::Duplicate(settled()?)),
@@ -249,7 +268,7 @@ impl Work for Settles {
                 "idempotency_key_reused" => Ok(SettleOutcome::IdempotencyKeyReused),
                 word => Err(unknown_word(Op::Settle, word)),
             };
-            outcome.map(Some)
+            outcome.map(Decision::Made)
         };
         items.into_iter().map(read).collect()
     }

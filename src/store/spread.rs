@@ -20,7 +20,6 @@ use super::{
     ids::random_number,
     joined::Joined,
     keys::SaleKeys,
-    late_payments::LatePayments,
     lost_shards, made_sales, record,
     redis::{
         batch::{Batcher, Timeouts},
@@ -54,7 +53,6 @@ pub(super) struct Spreads {
     pub(super) unsure: RefCell<HashMap<SaleId, Instant>>,
     /// Products whose loans a task brings to their end.
     pub(super) finishing: RefCell<HashSet<(SaleId, ProductId)>>,
-    pub(super) late: LatePayments,
     pub(super) surveys: Surveys,
     pub(super) gathers: Gathers,
     /// For how long a caller tries to get units that others take.
@@ -74,7 +72,6 @@ impl Spreads {
             sharing: RefCell::default(),
             unsure: RefCell::default(),
             finishing: RefCell::default(),
-            late: LatePayments::default(),
             surveys: Joined::new(queue_max),
             gathers: Joined::new(queue_max),
             tries_max: wait.min(TRIES_MAX),

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::support::app::{ADMIN_TOKEN, Answer, TestApp};
 
-async fn list(app: &TestApp, query: &str) -> Answer {
+pub async fn list(app: &TestApp, query: &str) -> Answer {
     app.send(app.request(Method::GET, &format!("/api/admin/reviews{query}")).bearer_auth(ADMIN_TOKEN)).await
 }
 
-fn rows(answer: &Answer) -> Vec<Value> {
+pub fn rows(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body["data"].as_array().unwrap().clone()
 }
@@ -21,7 +21,7 @@ async fn resolve(app: &TestApp, review: &Value, note: &str) -> Answer {
     decide(app, review, "dismiss", note).await
 }
 
-async fn decide(app: &TestApp, review: &Value, action: &str, note: &str) -> Answer {
+pub async fn decide(app: &TestApp, review: &Value, action: &str, note: &str) -> Answer {
     let path = format!("/api/admin/reviews/{}/resolve", review["id"].as_str().unwrap());
     app.admin(Method::POST, &path, json!({"action": action, "note": note})).await
 }

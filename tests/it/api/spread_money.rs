@@ -4,11 +4,26 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::spread::{hold_of, spread_with};
+use super::{
+    reviews::{decide, list, rows},
+    spread::{hold_of, spread_with},
+};
 use crate::support::{app::TestApp, eventually};
 
-/// So many orders of customers of the other shard of two, whose payment deadlines have passed. Their units are in the first shard.
+/// So many orders of customers of the other shard of two, whose payment deadlines have passed. As many units are in the first shard.
 async fn lapsed(app: &TestApp, count: usize) -> Vec<String> {
+    let orders = lapsed_without_units(app, count).await;
+    restock(app, count).await;
+    orders
+}
+
+async fn restock(app: &TestApp, count: usize) {
+    let more = app.admin(Method::POST, "/api/admin/products/1/restock", json!({"delta": count})).await;
+    assert_eq!(more.status, 200, "{more:?}");
+}
+
+/// The same, while others have all units.
+async fn lapsed_without_units(app: &TestApp, count: usize) -> Vec<String> {
     let mut orders = Vec::new();
     for n in 0.. {
         let hold = hold_of(app, &format!("customer-{n}")).await.id();
@@ -25,13 +40,10 @@ async fn lapsed(app: &TestApp, count: usize) -> Vec<String> {
         let path = format!("/api/orders/{order}");
         eventually("the order lapsed", async || app.get(&path).await.body["status"] == "expired").await;
     }
-    // Others take all, and what comes then is in the first shard.
     let available = app.get("/api/products/1").await.body["available_stock"].as_u64().unwrap();
     for _ in 0..2 {
         assert_eq!(app.hold(available / 2).await.status, 201);
     }
-    let more = app.admin(Method::POST, "/api/admin/products/1/restock", json!({"delta": count})).await;
-    assert_eq!(more.status, 200, "{more:?}");
     orders
 }
 
@@ -65,6 +77,20 @@ async fn late_money_for_many_orders_at_once_finds_units_for_all_of_them() {
     for order in &orders {
         is_paid_late(&app, order).await;
     }
+}
+
+#[tokio::test]
+async fn late_money_that_a_person_accepts_finds_units_in_another_shard_once_there_are_some() {
+    let app = spread_with(2, 2, json!({"payment_seconds": 1})).await;
+    let orders = lapsed_without_units(&app, 1).await;
+    assert_eq!(app.pay("e1", money(&orders[0], 1)).await.body["outcome"], "refund_required");
+    let review = rows(&list(&app, "").await).remove(0);
+    let accept = || decide(&app, &review, "accept", "units are there");
+    assert_eq!(accept().await.refusal(), (409, "units_gone"));
+    restock(&app, 1).await;
+    let resolved = accept().await;
+    assert_eq!(resolved.status, 200, "{resolved:?}");
+    is_paid_late(&app, &orders[0]).await;
 }
 
 #[tokio::test]

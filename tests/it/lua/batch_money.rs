@@ -106,7 +106,7 @@ fn settle(bench: &mut Bench, events: &[Event]) -> Vec<Value> {
         let (hold, Event { what, once, payment, amount, .. }) = (name(event.hold), event);
         keys.extend([format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)));
         let fingerprint = format!("{hold}-{what}-{payment}-{amount}");
-        arguments.push(format!("{what}\n{fingerprint}\n{once}\n{payment}\n{amount}\n\n\n\n\n\n"));
+        arguments.push(format!("{what}\n{fingerprint}\n{once}\n{payment}\n{amount}\n\n\n\n\n\n\n"));
     }
     decided(bench, Op::Settle, &keys, &arguments)
 }

@@ -128,7 +128,9 @@ impl Bench {
         named.extend(words.map(|word| word.split_once('=').unwrap_or(("amount", word))));
         let of = |name| named.get(name).copied().unwrap_or_default();
         let mut lines = vec![what, once, once];
-        lines.extend(["payment", "amount", "currency", "goods", "refund", "sent", "unclear", "received"].map(of));
+        lines.extend(
+            ["payment", "amount", "currency", "goods", "refund", "sent", "unclear", "received", "waits"].map(of),
+        );
         let keys = [
             book(),
             ["reviews", "review_records", "resolved", "hold:a", "order:a"].map(key).to_vec(),

@@ -6,6 +6,7 @@ use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, TERMS, book, key, word};
+use crate::support::orders::stored_order;
 
 /// Keys of a shard: its units and its loans.
 pub fn keys(shard: &str) -> Vec<String> {
@@ -62,8 +63,10 @@ pub fn provoke(bench: &mut Bench) {
         assert_eq!(word(&bench.call(op, &keys, arguments)), "product_not_found");
     }
     copy_to(bench, "s_2", "5", "500000");
-    lend_and_borrow(bench, "s", "s_2", "1");
-    lend_and_borrow(bench, "s_2", "s", "1");
+    lend_and_borrow(bench, "s", "s_2", "5");
+    // An order that was cancelled.
+    assert_eq!(bench.settle_each(&[(["a", "paid", "waits", "pi_1", ""], true)]), ["units_gone"]);
+    lend_and_borrow(bench, "s_2", "s", "5");
     assert_eq!(bench.counters(1), before);
     assert_eq!(word(&bench.call(Op::FindFree, &keys("s")[..4], &["1"])), "free");
     let terms = |bench: &mut Bench, sale: &str, id: &str| {
@@ -133,6 +136,29 @@ fn a_shard_says_when_it_last_made_units_available_and_loans_do_not() {
     }
     bench.advance(60_000);
     frees(&mut bench, "a lapse", true);
+}
+
+#[test]
+fn money_that_waits_for_units_of_other_shards_is_settled_once_they_are_there() {
+    let mut bench = Bench::new();
+    copy_to(&mut bench, "s_2", "5", "500000");
+    for name in ["a", "b"] {
+        bench.hold(name, &[("1", "3")]);
+        bench.order(name);
+    }
+    let paid = |order: &'static str, once: &'static str| ([order, "paid", once, order, "1500000"], true);
+    lend_and_borrow(&mut bench, "s", "s_2", "4");
+    assert_eq!(bench.settle_each(&[paid("a", "a1")]), ["applied"], "its units are with it");
+    bench.advance(60_000);
+    lend_and_borrow(&mut bench, "s", "s_2", "3");
+    // Then nothing is known of it: neither of the event nor of its payment.
+    let before = stored_order(&mut bench.redis, &key("order:b"));
+    assert_eq!(bench.settle_each(&[paid("b", "b1"), paid("b", "b1")]), ["units_gone", "units_gone"]);
+    assert_eq!(stored_order(&mut bench.redis, &key("order:b")), before);
+    assert_eq!(bench.settle_each(&[paid("a", "a1"), paid("a", "a2")]), ["duplicate", "duplicate"]);
+    lend_and_borrow(&mut bench, "s_2", "s", "3");
+    assert_eq!(bench.settle_each(&[paid("b", "b1"), paid("b", "b1")]), ["applied", "duplicate"]);
+    assert_eq!(stored_order(&mut bench.redis, &key("order:b"))["status"], "paid");
 }
 
 #[test]

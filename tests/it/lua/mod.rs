@@ -126,14 +126,22 @@ impl Bench {
 
     /// The decisions about a batch of payment events: hold, what happened, event id, payment, amount.
     pub fn settle_all(&mut self, events: &[[&str; 5]]) -> Vec<String> {
+        let all: Vec<_> = events.iter().map(|event| (*event, false)).collect();
+        self.settle_each(&all)
+    }
+
+    /// The same. Those that wait do so for units of other shards.
+    pub fn settle_each(&mut self, events: &[([&str; 5], bool)]) -> Vec<String> {
         let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
         let mut arguments: Vec<String> =
             [&BOOK_ARGUMENTS[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
-        for [hold, event, once, payment, amount] in events {
+        for ([hold, event, once, payment, amount], waits) in events {
             keys.extend(
                 [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)),
             );
-            arguments.push(format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}\n\n\n\n\n\n"));
+            let waits = if *waits { "1" } else { "" };
+            let said = format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}");
+            arguments.push(format!("{said}\n\n\n\n\n\n\n{waits}"));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let reply = self.call(Op::Settle, &keys, &arguments);

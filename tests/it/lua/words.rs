@@ -142,7 +142,7 @@ fn provoke_settlements(bench: &mut Bench) {
     let names = ["sale", "stock", "lapses", "deadlines", "customers", "events", "due", "orders", "reviews"];
     let more = ["review_records", "resolved", "hold:h", "order:h", "once:h"];
     let elsewhere: Vec<String> = names.iter().chain(&more).map(|name| format!("fs1:{{elsewhere}}:{name}")).collect();
-    let event = "paid\nf\ne\n\n\n\n\n\n\n\n";
+    let event = "paid\nf\ne\n\n\n\n\n\n\n\n\n";
     let reply = bench.call(Op::Settle, &elsewhere, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", event]);
     assert_eq!(word(&reply), "sale_not_found");
 }
@@ -342,7 +342,7 @@ fn provoke_behind(bench: &mut Bench) {
             &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "500000000000000", "name", "Item"],
         ),
         (Op::Restock, &product_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "1", "delta", "0", "1000000"]),
-        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\n\n\n\n\n"]),
+        (Op::Settle, &settle_keys, &[BOOK_ARGUMENTS[0], BOOK_ARGUMENTS[1], "60000", "failed\nf\ne\n\n\n\n\n\n\n\n\n"]),
         (Op::Expire, &expire_keys, &BOOK_ARGUMENTS),
         (Op::Hold, &hold_keys, &["1", "60000", "", "1", "1=1"]),
         (Op::Stock, &stock_keys, &["1"]),

@@ -81,7 +81,7 @@ fn settle(bench: &mut Bench, events: &[(String, usize)]) {
         );
         let [what, payment, amount, refund, sent] = EVENTS[*place];
         let fingerprint = format!("{hold}-{place}");
-        arguments.push(format!("{what}\n{fingerprint}\n{place}\n{payment}\n{amount}\n\n\n{refund}\n{sent}\n\n"));
+        arguments.push(format!("{what}\n{fingerprint}\n{place}\n{payment}\n{amount}\n\n\n{refund}\n{sent}\n\n\n"));
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(word(&bench.call(Op::Settle, &keys, &arguments)), "decided");
