@@ -28,4 +28,5 @@ pub mod sequence;
 pub mod server_clock;
 pub mod slot;
 pub mod topology;
+pub mod turns;
 pub mod waiting;

@@ -22,11 +22,11 @@ use super::{
     facts::Facts,
     identity::Identity,
     meter::{CallMeter, CallResult, ServerCells},
-    pace::Pace,
     query::{is_script_missing, load_and_send, query},
     rank::Rank,
     server_clock::{ServerClock, word_and_time},
     topology::Topology,
+    turns::Turns,
     waiting::SharedWait,
 };
 
@@ -83,9 +83,8 @@ pub struct Node {
     /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
     breaker: Breaker,
     in_flight: Cell<usize>,
-    /// Those of them that the server has not answered yet. The others wait for a disk or a replica.
-    unanswered: Cell<usize>,
-    pace: RefCell<Pace>,
+    /// Those of them that the server has not answered yet have a turn, or wait for one. The others wait for a disk or a replica.
+    turns: Rc<Turns>,
     cells: Arc<ServerCells>,
     /// Whether the breaker is counted as open.
     is_counted_open: Cell<bool>,
@@ -103,8 +102,7 @@ impl Node {
             connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
             in_flight: Cell::default(),
-            unanswered: Cell::default(),
-            pace: RefCell::default(),
+            turns: Rc::default(),
             cells: common.meter.server(&info.addr().to_string()),
             is_counted_open: Cell::default(),
             connecting: Mutex::default(),
@@ -127,8 +125,12 @@ impl Node {
     }
 
     async fn attempt(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
-        let _taken = self.take_place(message.rank().here()).map_err(Attempt::Failed)?;
-        // Behind the place, so that the one call that an open breaker lets through is sent.
+        let rank = message.rank().here();
+        let _taken = self.take_place(rank).map_err(Attempt::Failed)?;
+        let Some(turn) = self.turns.take(rank).await else {
+            return Err(Attempt::Failed(Failure::overloaded("it waited for its turn for too long")));
+        };
+        // Behind the turn, so that the one call that an open breaker lets through is sent.
         if !self.breaker.lets_through(Instant::now()) {
             let failure = format!("{} did not answer several times in a row", self.address);
             return Err(Attempt::Spared(Failure::unavailable(failure)));
@@ -143,6 +145,7 @@ impl Node {
         if is_too_late(&answer) {
             return Err(Attempt::Failed(Failure::overloaded("Redis took up the call when its callers had given up")));
         }
+        drop(turn);
         if let (Some(barrier), Some(_)) = (self.common.barrier, message.script()) {
             self.wait_behind(barrier, &open).await?;
         }
@@ -152,21 +155,15 @@ impl Node {
     async fn send_on(&self, open: &mut Open, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
         let command = message.command(&open.clock);
         let sent = Instant::now();
-        self.pace.borrow_mut().sent(self.unanswered.get());
-        let waiting = Counted::one_of(&self.unanswered);
         let (mut answer, was_sent) = query(&command, is_asking, &mut open.connection).await;
         if let Some(script) = message.script()
             && is_script_missing(&answer)
         {
             answer = Box::pin(load_and_send(script, &command, is_asking, &mut open.connection)).await;
         }
-        drop(waiting);
-        let now = Instant::now();
-        let took = now.saturating_duration_since(sent);
-        self.cells.took.observe_time(took);
+        self.cells.took.observe_time(sent.elapsed());
         self.note(open.number, &answer);
         let answer = answer.map_err(|error| Attempt::of(&error).or_not_sent(was_sent))?;
-        self.pace.borrow_mut().answered(now, took);
         match word_and_time(&answer).filter(|_| message.deadline().is_some()) {
             Some((TOO_LATE, now_ms)) => open.clock.correct(sent, now_ms),
             Some((_, now_ms)) => open.clock.note(sent, now_ms),
@@ -347,11 +344,6 @@ impl Node {
         let taken = self.in_flight.get();
         if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
             return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
-        }
-        let unanswered = self.unanswered.get();
-        if !self.pace.borrow().admits(rank, unanswered) {
-            let failure = format!("{unanswered} calls wait for Redis, which answers too few a second");
-            return Err(Failure::overloaded(failure));
         }
         Ok(Taken::of(self))
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     servers::{doctor::doctor, shop::QUICK},
     support::{
-        cluster::{Sentinels, connect_with, info, run},
+        cluster::{Sentinels, info},
         eventually,
         redis::signal_process,
     },
@@ -50,7 +50,7 @@ pub async fn fail_over(fault: Fault, demand: Demand) -> Measured {
     match fault {
         Fault::Killed => sentinels.servers[0].end(),
         Fault::Hung => signal_process(sentinels.servers[0].pid(), "STOP"),
-        Fault::Planned => _ = run(&mut connect_with(sentinels.sentinels[0].port, ""), "SENTINEL FAILOVER drop"),
+        Fault::Planned => sentinels.fail_over(),
     }
     eventually("another is the primary", async || sentinels.primary() != before).await;
     if demand != Demand::Everything {

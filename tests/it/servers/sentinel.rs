@@ -59,7 +59,7 @@ async fn a_manual_fail_over_loses_no_payment_where_all_replicas_are_demanded() {
     let crowd = shop.crowd(&[1, 1]);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = sentinels.primary();
-    run(&mut connect_with(sentinels.sentinels[0].port, ""), "SENTINEL FAILOVER drop");
+    sentinels.fail_over();
     eventually("another is the primary", async || sentinels.primary() != before).await;
     let new = sentinels.primary();
     eventually("its replica is back", async || {
@@ -132,7 +132,7 @@ async fn a_planned_fail_over_is_followed_as_soon_as_it_has_happened() {
     let fail_over = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (before, asked) = (sentinels.primary(), Instant::now());
-        run(&mut connect_with(sentinels.sentinels[0].port, ""), "SENTINEL FAILOVER drop");
+        sentinels.fail_over();
         eventually("the first sentinel names another primary", async || sentinels.primary() != before).await;
         let named = asked.elapsed();
         eventually("the sale goes on", async || shop.hold(1).await.status == 201).await;

@@ -261,14 +261,25 @@ impl Sentinels {
         format!("redis+sentinel://{login}{}/drop", hosts.join(","))
     }
 
+    /// Hands over to a replica, as soon as the first sentinel finds it good enough.
+    pub fn fail_over(&self) {
+        let mut connection = connect(self.sentinels[0].port);
+        wait(|| redis::cmd("SENTINEL").arg("FAILOVER").arg("drop").exec(&mut connection).is_ok());
+    }
+
     /// The port of the primary that the first living sentinel names.
     pub fn primary(&self) -> u16 {
+        self.primaries()[0]
+    }
+
+    /// What each living sentinel names. They hear of a new one within seconds.
+    pub fn primaries(&self) -> Vec<u16> {
         let named = |sentinel: &ServerProcess| -> Option<(String, u16)> {
             let client = redis::Client::open(sentinel.url()).ok()?;
             let mut connection = client.get_connection_with_timeout(Duration::from_millis(500)).ok()?;
             redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg("drop").query(&mut connection).ok()
         };
-        self.sentinels.iter().find_map(named).unwrap().1
+        self.sentinels.iter().filter_map(named).map(|(_, port)| port).collect()
     }
 }
 
