@@ -206,13 +206,14 @@ local function money_of(facts)
     int(failed), facts.refunded_all or '', facts.failed_all or '', facts.refund_unclear or '', facts.dispute or '' }, ' ')
 end
 
--- Whether the captured amount pays the total, or what is left of it after refunds does. Refunds of a part change nothing.
+-- Whether the captured amount pays the total, or what is left of it after refunds does. Refunds of a part change nothing. Just the
+-- total is exact.
 local function fits(facts, order, refunded)
   if facts.exact then return true end
   local total, captured = tonumber(order.total), not facts.currency and tonumber(facts.captured) or 0
   if not total then return false end
   if terms.payment_amount == 'exact' then return captured > total and refunded >= captured - total end
-  return captured >= total or tonumber(facts.goods or 0) >= total
+  return captured > total or tonumber(facts.goods or 0) >= total
 end
 
 -- An order that costs nothing is paid, unless a payment pays it: one that came after it was cancelled.

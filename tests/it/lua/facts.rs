@@ -165,6 +165,14 @@ impl Bench {
         reasons.join(" ")
     }
 
+    /// What a person says of the only open review.
+    fn resolve_the_one(&mut self, action: &str) -> String {
+        let open: Vec<String> = self.redis.zrange(key("reviews"), 0, -1).unwrap();
+        assert_eq!(open.len(), 1);
+        let keys = [book(), ["reviews", "review_records", "resolved", "order:a"].map(key).to_vec()].concat();
+        word(&self.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[&*open[0], action, "seen"]].concat()))
+    }
+
     fn order_of_one_unit(&mut self) {
         self.empty();
         assert_eq!(word(&self.hold("a", &[("1", "1")])), "held");
@@ -220,13 +228,33 @@ fn what_a_person_has_looked_at_is_not_opened_again_by_another_event_that_says_th
     let mut bench = Bench::new();
     bench.order_of_one_unit();
     bench.settle_words("paid 499999", "e1");
-    let open: Vec<String> = bench.redis.zrange(key("reviews"), 0, -1).unwrap();
-    let keys = [book(), ["reviews", "review_records", "resolved", "order:a"].map(key).to_vec()].concat();
-    let resolved = bench.call(Op::Resolve, &keys, &[&BOOK_ARGUMENTS[..], &[&*open[0], "dismiss", "seen"]].concat());
-    assert_eq!((open.len(), word(&resolved)), (1, "resolved".to_owned()));
+    assert_eq!(bench.resolve_the_one("dismiss"), "resolved");
     assert_eq!(bench.open_reasons(), "", "it has left the open ones");
     bench.settle_words("paid 499999", "e2");
     assert_eq!(bench.open_reasons(), "");
+}
+
+#[test]
+fn a_payment_of_an_order_that_is_forgotten_opens_its_review_no_second_time() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.settle_words("paid 499999", "e1"), "refund_required");
+    assert_eq!(bench.resolve_the_one("dismiss"), "resolved");
+    // Reviews are kept for longer than an order.
+    bench.redis.del::<_, ()>(key("order:a")).unwrap();
+    assert_eq!(bench.settle_words("paid 499999", "e2"), "refund_required");
+    assert_eq!(bench.open_reasons(), "");
+}
+
+#[test]
+fn money_that_went_back_is_not_accepted_by_the_review_of_its_dispute() {
+    let mut bench = Bench::new();
+    bench.order_of_one_unit();
+    for (at, event) in ["paid 500000", "disputed sent=10", "refunded 500000"].iter().enumerate() {
+        bench.settle_words(event, &format!("e{at}"));
+    }
+    assert_eq!((bench.known_of("pi_1").1, bench.open_reasons()), ("refunded".to_owned(), "disputed".to_owned()));
+    assert_eq!(bench.resolve_the_one("accept"), "not_acceptable");
+    assert_eq!(bench.resolve_the_one("dismiss"), "resolved");
 }
 
 #[test]
