@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-otlp test-browser pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,11 @@ test-browser: ## Drive the pages in a real Chromium; its pictures are in target/
 	@scripts/bootstrap --browser
 	cargo build --locked
 	node --test --test-concurrency=1 tests/browser/*.test.mjs
+
+test-otlp: ## Test and lint what the feature `otlp` adds: traces for a collector
+	@scripts/bootstrap --tests
+	cargo clippy --locked --features otlp --lib --bins --test otlp -- --deny warnings
+	cargo test --locked --features otlp --test otlp
 
 relied-on: ## Keep what clients may rely on in web/openapi.json; refuses what was taken away, unless REMOVED=yes
 	@scripts/bootstrap --tests

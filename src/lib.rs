@@ -16,5 +16,6 @@ pub mod metrics;
 pub mod store;
 pub mod telemetry;
 pub mod tools;
+pub mod trace;
 pub mod webhook;
 pub mod wire;

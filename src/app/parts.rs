@@ -47,6 +47,9 @@ impl Parts {
         if Foreign::parse(&settings.webhook.foreign).is_none() {
             complaints.add("webhook.foreign", "must be review or ignore");
         }
+        if settings.tracing.otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
+            complaints.add("tracing.otlp_endpoint", "needs a program that was built with --features otlp");
+        }
         Self {
             redis: redis(settings, complaints),
             durability: durability(settings, complaints),
@@ -192,6 +195,17 @@ mod tests {
         named.sort_unstable();
         read.sort_unstable();
         assert_eq!(named, read, "{DEFAULTS}");
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    #[test]
+    fn a_program_without_traces_refuses_a_collector_instead_of_saying_nothing() {
+        let Err(Complaints(complaints)) = load_with("[tracing]\notlp_endpoint = \"http://127.0.0.1:4318\"\n", &[])
+        else {
+            panic!("it was taken");
+        };
+        let [complaint] = &complaints[..] else { panic!("{complaints:?}") };
+        assert!(complaint.starts_with("tracing.otlp_endpoint needs a program that was built with"), "{complaint}");
     }
 
     #[test]

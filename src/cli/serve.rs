@@ -30,6 +30,11 @@ pub(super) fn run(common: &CommonArgs, args: &ServeArgs) -> Exit {
         return Exit::No;
     }
     telemetry::log_panics();
+    if let Err(error) = telemetry::start_traces(&loaded.settings.tracing) {
+        telemetry::print(&error_line(&format!("cannot send traces: {error}")));
+        telemetry::finish();
+        return Exit::No;
+    }
     let served = serve(loaded, args);
     // In its turn behind the log, and without waiting for a reader that stands still.
     served.as_ref().err().into_iter().for_each(|why| telemetry::print(&error_line(why)));

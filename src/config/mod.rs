@@ -45,6 +45,7 @@ pub struct Settings {
     pub events: Events,
     pub metrics: Metrics,
     pub pages: Pages,
+    pub tracing: Tracing,
     pub log: Log,
 }
 
@@ -187,6 +188,17 @@ pub struct Metrics {
 pub struct Pages {
     pub storefront: bool,
     pub dashboard: bool,
+}
+
+/// Traces for a collector.
+#[derive(Clone, Debug)]
+pub struct Tracing {
+    /// Its URL. `None`: nothing is traced.
+    pub otlp_endpoint: Option<String>,
+    /// From 0 to 1.
+    pub sample_ratio: f64,
+    /// A request belongs to the trace that it names.
+    pub trust_callers: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use url::Url;
+
 use super::{
     Admin, Durability, Events, Http, Log, LogFormat, Metrics, Pages, Redis, RedisSource, Sale, Secret, Settings,
-    Webhook, address,
+    Tracing, Webhook, address,
     reader::Reader,
     redis_url::{self, Named},
     token::{self, CHARS_MIN as TOKEN_CHARS_MIN, Token},
@@ -14,6 +16,7 @@ use super::{
 const WORKERS_MAX: usize = 512;
 const RATE_MIN: f64 = 0.0001;
 const RATE_MAX: f64 = 1_000_000.0;
+const RATIO_MIN: f64 = 0.000_001;
 const BURST_MAX: u64 = 100_000;
 
 pub(super) fn settings(r: &mut Reader) -> Settings {
@@ -33,6 +36,7 @@ pub(super) fn settings(r: &mut Reader) -> Settings {
         },
         metrics: metrics(r),
         pages: Pages { storefront: r.flag("pages.storefront"), dashboard: r.flag("pages.dashboard") },
+        tracing: tracing(r),
         log: log(r),
     }
 }
@@ -153,6 +157,23 @@ fn metrics(r: &mut Reader) -> Metrics {
         r.complain("metrics.token", &format!("must have at least {TOKEN_CHARS_MIN} characters"));
     }
     Metrics { open: r.flag("metrics.open"), token, products_max: r.count("metrics.products_max", 0, 100_000) }
+}
+
+fn tracing(r: &mut Reader) -> Tracing {
+    let url = Some(r.text("tracing.otlp_endpoint")).filter(|url| !url.is_empty());
+    let is_plain = |url: &String| {
+        let is_http = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+        is_http && !url.contains(['@', '?', '#']) && Url::parse(url).is_ok()
+    };
+    if url.as_ref().is_some_and(|url| !is_plain(url)) {
+        // It is not repeated: it may hold a password.
+        r.complain("tracing.otlp_endpoint", "must be http:// or https:// with a host, as in http://127.0.0.1:4318");
+    }
+    Tracing {
+        otlp_endpoint: url,
+        sample_ratio: r.rate("tracing.sample_ratio", RATIO_MIN, 1.0).unwrap_or(0.0),
+        trust_callers: r.flag("tracing.trust_callers"),
+    }
 }
 
 fn webhook(r: &mut Reader) -> Webhook {

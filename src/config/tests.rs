@@ -146,6 +146,23 @@ fn unsigned_events_without_secrets_are_those_of_providers_without_one() {
     assert_eq!(allowed(&webhook), [true, true]);
 }
 
+#[test]
+fn a_collector_is_a_plain_url_and_a_wrong_one_is_not_repeated() {
+    let of = |name: &str, value: &str| load_from("", &[(&format!("FLASHSALE_TRACING__{name}"), value)], &vec![]);
+    for url in ["http://127.0.0.1:4318", "https://collector.example/otlp/"] {
+        let Ok(loaded) = of("OTLP_ENDPOINT", url) else { panic!("{url}") };
+        assert_eq!(loaded.settings.tracing.otlp_endpoint.as_deref(), Some(url));
+    }
+    for url in
+        ["127.0.0.1:4318", "http://", "ftp://collector", "http://ann:hush@collector", "http://collector/?key=hush"]
+    {
+        let Err(Complaints(complaints)) = of("OTLP_ENDPOINT", url) else { panic!("{url} was taken") };
+        let [complaint] = &complaints[..] else { panic!("{complaints:?}") };
+        assert!(complaint.contains("must be http:// or https://") && !complaint.contains("hush"), "{complaint}");
+    }
+    assert!(of("SAMPLE_RATIO", "1").is_ok() && of("SAMPLE_RATIO", "1.5").is_err());
+}
+
 /// All settings, with their sections.
 fn settings() -> Vec<String> {
     let mut section = "";

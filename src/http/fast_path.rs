@@ -228,7 +228,7 @@ async fn hold(
     let answer = match holds::wanted(head.headers(), &mut payload, limits).await {
         Ok(wanted) => {
             drop((head, payload));
-            holds::hold(&store, wanted).await
+            frame.around(holds::hold(&store, wanted)).await
         }
         Err(problem) => Err(body::drained(problem, &mut payload).await),
     };
@@ -243,6 +243,6 @@ async fn product(
 ) -> Result<Response<BoxBody>, Error> {
     let method = request.method().clone();
     drop(request);
-    let answer = products::product(&store, id, Audience::Knowing).await;
+    let answer = frame.around(products::product(&store, id, Audience::Knowing)).await;
     Ok(frame.close(answer, &method, Some(products::ONE), format_args!("{}/{id}", products::PATH)).into())
 }

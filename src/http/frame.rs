@@ -16,11 +16,12 @@ use actix_web::{
 use super::{
     admin,
     body::Shared,
-    meter::{InFlight, RequestMeter, RouteCells},
+    meter::{InFlight, RequestMeter, RouteCells, word},
     parameters::check_path,
     problem::{Code, Problem},
     throttle::Throttle,
 };
+use crate::trace::{Answered, Caller, RequestSpan};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -30,14 +31,22 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Frame {
     given_id: Option<String>,
     trace: Option<String>,
+    span: RequestSpan,
     started: Instant,
     in_flight: InFlight,
 }
 
 impl Frame {
     pub(super) fn open(headers: &HeaderMap, meter: &Rc<RequestMeter>) -> Self {
-        let (given_id, trace) = (given_id(headers), trace(headers));
-        Self { given_id, trace, started: Instant::now(), in_flight: meter.begin() }
+        let caller = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Caller::parse);
+        let span = RequestSpan::begin(caller);
+        let trace = span.trace_id().or_else(|| caller.map(|caller| caller.trace_id.to_owned()));
+        Self { given_id: given_id(headers), trace, span, started: Instant::now(), in_flight: meter.begin() }
+    }
+
+    /// The work for this request.
+    pub(super) fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        self.span.around(work)
     }
 
     /// `route`: its pattern, if there is one.
@@ -51,6 +60,7 @@ impl Frame {
         let names = Names { id: self.given_id.unwrap_or_else(fresh_id), trace: self.trace };
         let mut response = answer.unwrap_or_else(|problem| render(&problem, &names));
         count(&self.in_flight.meter().route(route, method), self.started, &names, method, path, response.status());
+        end(self.span, &names, method, route, response.status());
         mark(response.headers_mut(), &names.id);
         response
     }
@@ -65,11 +75,11 @@ pub async fn frame(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
     let meter = request.app_data::<Rc<RequestMeter>>().expect("the application registers its meter");
-    let Frame { given_id, trace, started, in_flight } = Frame::open(request.headers(), meter);
+    let Frame { given_id, trace, span, started, in_flight } = Frame::open(request.headers(), meter);
     let names = Names { id: given_id.unwrap_or_else(fresh_id), trace };
     let body = Shared::of(&mut request);
     let mut response = match check_path(request.path()) {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) => span.around(next.call(request)).await?.map_into_boxed_body(),
         Err(problem) => {
             let problem = admin::complaint_for(request.request(), problem);
             request.error_response(problem)
@@ -90,8 +100,10 @@ pub async fn frame(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let request = response.request();
-    let cells = in_flight.meter().route(request.match_pattern().as_deref(), request.method());
+    let route = request.match_pattern();
+    let cells = in_flight.meter().route(route.as_deref(), request.method());
     count(&cells, started, &names, request.method(), request.path(), response.status());
+    end(span, &names, request.method(), route.as_deref(), response.status());
     mark(response.headers_mut(), &names.id);
     Ok(response)
 }
@@ -99,7 +111,7 @@ pub async fn frame(
 /// How the log names a request.
 struct Names {
     id: String,
-    /// That of the trace of which the caller says that it is a part.
+    /// That of the trace that has it, or else of the one of which the caller says that it is a part.
     trace: Option<String>,
 }
 
@@ -123,6 +135,10 @@ fn count(cells: &RouteCells, started: Instant, names: &Names, method: &Method, p
     );
 }
 
+fn end(span: RequestSpan, names: &Names, method: &Method, route: Option<&str>, status: StatusCode) {
+    span.end(&Answered { method: word(method), route, status: status.as_u16(), request_id: &names.id });
+}
+
 fn mark(headers: &mut HeaderMap, id: &str) {
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
@@ -134,18 +150,6 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     (plain && (1..=REQUEST_ID_CHARS_MAX).contains(&text.len())).then(|| text.to_owned())
-}
-
-/// The trace id of a `traceparent` (W3C Trace Context): `00-<32 hexadecimal digits>-<16>-<2>`.
-fn trace(headers: &HeaderMap) -> Option<String> {
-    let mut parts = headers.get(TRACEPARENT)?.to_str().ok()?.split('-');
-    let mut next = |digits: usize| {
-        let is_lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        parts.next().filter(|part| part.len() == digits && part.bytes().all(is_lower))
-    };
-    let (version, trace, parent, _flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
-    let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
-    (version != "ff" && !is_zero(trace) && !is_zero(parent)).then(|| trace.to_owned())
 }
 
 thread_local! {
@@ -180,33 +184,7 @@ fn log_failure(problem: &Problem, names: &Names) {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderMap, HeaderValue};
-
-    use super::{COUNT, TRACEPARENT, fresh_id, trace};
-
-    #[test]
-    fn a_trace_is_read_where_it_is_whole() {
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(TRACEPARENT, HeaderValue::from_str(text).unwrap());
-            trace(&headers)
-        };
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(read(&format!("00-{id}-00f067aa0ba902b7-01")).as_deref(), Some(id));
-        // A later version may say more.
-        assert_eq!(read(&format!("cc-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(id));
-        for wrong in [
-            String::new(),
-            format!("ff-{id}-00f067aa0ba902b7-01"),
-            format!("00-{id}-0000000000000000-01"),
-            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
-            format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
-            format!("00-{id}-00f067aa0ba902b7"),
-            format!("00-{id}\u{e9}-00f067aa0ba902b7-01").replace('\u{e9}', "g"),
-        ] {
-            assert_eq!(read(&wrong), None, "{wrong}");
-        }
-    }
+    use super::{COUNT, fresh_id};
 
     #[test]
     fn a_fresh_id_is_a_prefix_and_the_count_in_hexadecimal() {

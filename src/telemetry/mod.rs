@@ -1,7 +1,12 @@
-//! Logs: lines for a person on a terminal, JSON for everything else, on standard error.
+//! Logs: lines for a person on a terminal, JSON for everything else, on standard error. And traces, where the program was built
+//! with the feature `otlp`.
 //!
 //! Nobody who logs waits for standard error or learns that it takes nothing: `writer` drops lines then, and counts them.
 
+#[cfg(not(feature = "otlp"))]
+mod no_spans;
+#[cfg(feature = "otlp")]
+mod spans;
 mod writer;
 
 use std::{
@@ -17,6 +22,9 @@ use std::{
 use tracing::{Dispatch, dispatcher};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
+#[cfg(not(feature = "otlp"))]
+use self::no_spans as spans;
+pub use self::spans::start as start_traces;
 use self::writer::{Lost, Writer};
 use crate::config::{Log, LogFormat};
 
@@ -56,8 +64,9 @@ pub fn print(line: &str) {
     WRITER.push(format!("{line}\n").as_bytes());
 }
 
-/// Waits until everything is written, for a second at most. Call it before the process ends.
+/// Waits until everything is written and sent, for a second and two at most. Call it before the process ends.
 pub fn finish() {
+    spans::finish();
     WRITER.finish();
 }
 

@@ -20,11 +20,12 @@ use super::{
     catalogue::Op,
     codel::Codel,
     error::Failure,
-    meter::QueueCells,
+    meter::{CallResult, QueueCells},
     reply::Reply,
     runner::{Decided, Runner},
     sequence::Sequence,
 };
+use crate::trace::CallSpan;
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {
@@ -103,6 +104,13 @@ impl<W: Work> Batcher<W> {
     /// # Errors
     /// [`Failure`]: after `Overloaded` the item was never sent; after `TimedOut` and `Unavailable` the outcome is unknown.
     pub async fn submit(self: &Rc<Self>, key: &W::Key, item: W::Item) -> Result<W::Answer, Failure> {
+        let span = CallSpan::of_batch(W::OP.name());
+        let answer = self.decided(key, item).await;
+        span.end(answer.as_ref().err().map(|failure| CallResult::of_failure(failure).as_str()));
+        answer
+    }
+
+    async fn decided(self: &Rc<Self>, key: &W::Key, item: W::Item) -> Result<W::Answer, Failure> {
         let (answer, answered) = oneshot::channel();
         let waiter = Waiter { deadline: Instant::now() + self.timeouts.wait, answer };
         self.enqueue(key, item, waiter)?;

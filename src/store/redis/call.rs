@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Instant};
 
-use redis::Cmd;
+use redis::{Arg, Cmd};
 
 use super::{
     catalogue::{Op, Script},
@@ -11,6 +11,8 @@ use super::{
     slot,
 };
 use crate::domain::cursor::ListCursor;
+
+const EVALSHA: &str = "EVALSHA";
 
 /// A call of a script: all keys, then all arguments, in one buffer.
 pub struct ScriptCall {
@@ -40,6 +42,14 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Its command, and the script that this calls.
+    pub fn name(self) -> (&'a str, Option<&'static str>) {
+        match self {
+            Self::Plain(command, _) => (command.args_iter().next().map_or("", |word| command_word(&word)), None),
+            Self::Call(_, script) => (EVALSHA, Some(script.name)),
+        }
+    }
+
     pub fn rank(self) -> Rank {
         match self {
             Self::Plain(_, rank) => rank,
@@ -63,6 +73,13 @@ impl<'a> Message<'a> {
                 Cow::Owned(call.command(script, self.deadline().and_then(|deadline| clock.latest_at(deadline))))
             }
         }
+    }
+}
+
+fn command_word<'a>(word: &Arg<&'a [u8]>) -> &'a str {
+    match *word {
+        Arg::Simple(word) => str::from_utf8(word).unwrap_or(""),
+        _ => "",
     }
 }
 
@@ -139,7 +156,7 @@ impl ScriptCall {
     }
 
     fn command(&self, script: &Script, not_after_ms: Option<i64>) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
+        let mut command = redis::cmd(EVALSHA);
         command.arg(&script.sha).arg(self.keys);
         let mut start = 0;
         for (place, end) in self.ends.iter().enumerate() {

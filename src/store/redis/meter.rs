@@ -94,14 +94,18 @@ impl CallResult {
             Err(Attempt::Elsewhere(..)) => Self::Elsewhere,
             Err(Attempt::NotNow(_)) => Self::NotNow,
             Err(Attempt::Spared(_)) => Self::Spared,
-            Err(Attempt::Failed(failure)) => match failure {
-                Failure::Overloaded(_) => Self::Overloaded,
-                Failure::TimedOut(_) => Self::TimedOut,
-                Failure::Full(_) => Self::Full,
-                Failure::Replaced(_) | Failure::Lost(_) => Self::Replaced,
-                Failure::Unavailable(_) => Self::Unavailable,
-                Failure::Unreadable(_) => Self::Unreadable,
-            },
+            Err(Attempt::Failed(failure)) => Self::of_failure(failure),
+        }
+    }
+
+    pub fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::Overloaded(_) => Self::Overloaded,
+            Failure::TimedOut(_) => Self::TimedOut,
+            Failure::Full(_) => Self::Full,
+            Failure::Replaced(_) | Failure::Lost(_) => Self::Replaced,
+            Failure::Unavailable(_) => Self::Unavailable,
+            Failure::Unreadable(_) => Self::Unreadable,
         }
     }
 }

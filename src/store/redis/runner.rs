@@ -20,7 +20,7 @@ use super::{
     identity::Identity,
     keys::{PROBE, SaleKeys},
     made::{self, MadeSales},
-    meter::CallMeter,
+    meter::{CallMeter, CallResult},
     node::{Common, Node},
     rank::Rank,
     reply::Reply,
@@ -29,7 +29,7 @@ use super::{
     slot,
     topology::Topology,
 };
-use crate::domain::ids::SaleId;
+use crate::{domain::ids::SaleId, trace::CallSpan};
 
 /// Times that one call is repeated because lapsed units are left to reclaim. Each time reclaims 512 buckets.
 const BEHIND_MAX: usize = 1_000;
@@ -274,10 +274,23 @@ impl Runner {
     /// Sends a command. Sends it again where that does no harm: when nothing had been sent or done, or when a repetition has no
     /// second effect. After a lost connection Redis may have decided already.
     async fn send(&self, slot: impl Fn() -> u16, message: Message<'_>) -> Result<Value, Failure> {
+        let mut span = CallSpan::of_command(|| message.name());
+        let answer = self.send_until_answered(slot, message, &mut span).await;
+        span.end(answer.as_ref().err().map(|failure| CallResult::of_failure(failure).as_str()));
+        answer
+    }
+
+    async fn send_until_answered(
+        &self,
+        slot: impl Fn() -> u16,
+        message: Message<'_>,
+        span: &mut CallSpan,
+    ) -> Result<Value, Failure> {
         let (mut place, mut is_repeated, mut hops, mut until) = (Place::Owner, false, 0, None);
         let mut may_have_run = false;
         loop {
             let node = self.route.node(&slot, &place).await?;
+            span.at(node.address());
             let attempt = match node.send(message, matches!(place, Place::Asking(_))).await {
                 Ok(value) => return Ok(value),
                 Err(attempt) => attempt,

@@ -1,0 +1,172 @@
+//! Spans on their way to a collector: OTLP over HTTP.
+//!
+//! Requests put spans into a queue with a bound and go on. A thread of the SDK's own sends them. What finds no room is dropped,
+//! and so is what the collector does not take.
+
+use std::{
+    io,
+    rc::Rc,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter as Export},
+};
+use tokio::{runtime, task::LocalSet};
+
+use crate::{
+    config::Tracing,
+    tools::client::{Bounds, Connection, Endpoint, EndpointError, TransportError},
+    trace,
+};
+
+const PATH: &str = "/v1/traces";
+/// Spans that wait to be sent, and those of one message.
+const QUEUE_MAX: usize = 4_096;
+const MESSAGE_MAX: usize = 512;
+/// The longest wait for a message that is not full.
+const PAUSE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long the end of the process waits for what is not sent yet.
+const FINISH_MAX: Duration = Duration::from_secs(2);
+
+static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
+
+/// Begins to send spans to the collector of the settings, if there is one. A second call changes nothing.
+///
+/// # Errors
+/// When the exporter cannot be made.
+pub fn start(tracing: &Tracing) -> io::Result<()> {
+    let Some(url) = tracing.otlp_endpoint.as_deref() else { return Ok(()) };
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(Collector { url: url.to_owned() })
+        .with_endpoint(format!("{}{PATH}", url.trim_end_matches('/')))
+        .with_timeout(TIMEOUT)
+        .build()
+        .map_err(io::Error::other)?;
+    let queue = BatchConfigBuilder::default()
+        .with_max_queue_size(QUEUE_MAX)
+        .with_max_export_batch_size(MESSAGE_MAX)
+        .with_scheduled_delay(PAUSE)
+        .build();
+    let processor = BatchSpanProcessor::builder(Watched { exporter, fails: AtomicBool::new(false) })
+        .with_batch_config(queue)
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(tracing.sample_ratio))))
+        .with_resource(resource())
+        .build();
+    if PROVIDER.set(provider.clone()).is_ok() {
+        trace::start(provider.tracer(env!("CARGO_PKG_NAME")), tracing.trust_callers);
+        tracing::info!(collector = url, sample_ratio = tracing.sample_ratio, "traces");
+    }
+    Ok(())
+}
+
+/// Sends what waits, for two seconds at most. Call it before the end of the log.
+pub(super) fn finish() {
+    if let Some(provider) = PROVIDER.get()
+        && let Err(error) = provider.shutdown_with_timeout(FINISH_MAX)
+    {
+        tracing::warn!(%error, "the last spans were not sent");
+    }
+}
+
+fn resource() -> Resource {
+    let mut id = [0; 16];
+    // Without random numbers two processes look like one, which hurts nobody but a reader of traces.
+    let _filled = getrandom::fill(&mut id);
+    Resource::builder()
+        .with_service_name(env!("CARGO_PKG_NAME"))
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", hex::encode(id)),
+        ])
+        .build()
+}
+
+/// An exporter whose first failure in a row is logged, and its end.
+#[derive(Debug)]
+struct Watched {
+    exporter: SpanExporter,
+    fails: AtomicBool,
+}
+
+impl Export for Watched {
+    async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        let lost = spans.len();
+        let sent = self.exporter.export(spans).await;
+        let failed_before = self.fails.swap(sent.is_err(), Ordering::Relaxed);
+        match &sent {
+            Err(error) if !failed_before => {
+                tracing::warn!(%error, lost, "the collector takes no spans; they are dropped until it does");
+            }
+            Ok(()) if failed_before => tracing::info!("the collector takes spans again"),
+            _ => {}
+        }
+        sent
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        self.exporter.shutdown()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+/// The collector, as the thread that sends knows it. No other thread asks it, so that one may wait here.
+#[derive(Debug)]
+struct Collector {
+    url: String,
+}
+
+#[async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        Ok(self.send(request)?)
+    }
+}
+
+impl Collector {
+    /// A connection for each message, of which there are few: so a collector is found again that has moved.
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, SendError> {
+        let endpoint = Endpoint::parse(&self.url)?;
+        let (head, body) = request.into_parts();
+        let mut message = endpoint.post(PATH, body);
+        message.headers_mut().extend(head.headers);
+        let bounds = Bounds { timeout: TIMEOUT, body_bytes_max: ANSWER_BYTES_MAX };
+        let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let answered = LocalSet::new()
+            .block_on(&runtime, async { Connection::bounded(Rc::new(endpoint), bounds).send(message).await })?;
+        let mut response = Response::new(answered.body);
+        *response.status_mut() = answered.status.try_into().map_err(io::Error::other)?;
+        *response.headers_mut() = answered.headers;
+        Ok(response)
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Runtime(#[from] io::Error),
+}
