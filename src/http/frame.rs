@@ -26,6 +26,7 @@ use crate::trace::{Answered, Caller, RequestSpan};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The facts about a request that its answer, its line in the log and metrics need.
 pub(super) struct Frame {
@@ -38,8 +39,8 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn open(headers: &HeaderMap, meter: &Rc<RequestMeter>) -> Self {
-        let caller = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Caller::parse);
-        let span = RequestSpan::begin(caller);
+        let caller = caller(headers);
+        let span = RequestSpan::begin(caller, || joined(headers, &TRACESTATE));
         let trace = span.trace_id().or_else(|| caller.map(|caller| caller.trace_id.to_owned()));
         Self { given_id: given_id(headers), trace, span, started: Instant::now(), in_flight: meter.begin() }
     }
@@ -150,6 +151,18 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     (plain && (1..=REQUEST_ID_CHARS_MAX).contains(&text.len())).then(|| text.to_owned())
+}
+
+/// The trace of the caller. Two of them are none: nobody knows which one is meant.
+fn caller(headers: &HeaderMap) -> Option<Caller<'_>> {
+    let mut given = headers.get_all(TRACEPARENT);
+    let text = given.next()?.to_str().ok()?;
+    if given.next().is_some() { None } else { Caller::parse(text) }
+}
+
+/// All values of a header that may come in several lines.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get_all(name).filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",")
 }
 
 thread_local! {

@@ -18,6 +18,10 @@ impl<'a> Caller<'a> {
             parts.next().filter(|part| part.len() == digits && part.bytes().all(is_lower))
         };
         let (version, trace_id, span_id, flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
+        // Only a later version may say more.
+        if version == "00" && parts.next().is_some() {
+            return None;
+        }
         let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
         let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
         (version != "ff" && !is_zero(trace_id) && !is_zero(span_id)).then_some(Self { trace_id, span_id, is_sampled })
@@ -34,7 +38,6 @@ mod tests {
         let read = |text: &str| Caller::parse(text).map(|caller| (caller.trace_id.to_owned(), caller.is_sampled));
         assert_eq!(read(&format!("00-{id}-00f067aa0ba902b7-01")), Some((id.to_owned(), true)));
         assert_eq!(read(&format!("00-{id}-00f067aa0ba902b7-00")), Some((id.to_owned(), false)));
-        // A later version may say more.
         assert_eq!(read(&format!("cc-{id}-00f067aa0ba902b7-03-more")), Some((id.to_owned(), true)));
         for wrong in [
             String::new(),
@@ -44,6 +47,7 @@ mod tests {
             format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
             format!("00-{id}-00f067aa0ba902b7"),
             format!("00-{id}g-00f067aa0ba902b7-01"),
+            format!("00-{id}-00f067aa0ba902b7-01-more"),
         ] {
             assert_eq!(read(&wrong), None, "{wrong}");
         }

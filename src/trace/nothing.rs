@@ -5,7 +5,7 @@ use super::{Answered, Caller};
 pub struct RequestSpan;
 
 impl RequestSpan {
-    pub fn begin(_: Option<Caller<'_>>) -> Self {
+    pub fn begin(_: Option<Caller<'_>>, _: impl FnOnce() -> String) -> Self {
         Self
     }
 

@@ -14,6 +14,8 @@ use super::{Answered, Caller};
 
 /// The name of a request's span until its route is known.
 const UNKNOWN: &str = "HTTP";
+/// The longest `tracestate`, as W3C Trace Context wants it kept. Each span has a copy.
+const STATE_BYTES_MAX: usize = 512;
 
 static TRACER: OnceLock<Tracer> = OnceLock::new();
 
@@ -46,9 +48,10 @@ impl Tracer {
 pub struct RequestSpan(Option<Span>);
 
 impl RequestSpan {
-    pub fn begin(caller: Option<Caller<'_>>) -> Self {
+    /// `state`: the `tracestate` of the caller, which goes where the trace goes.
+    pub fn begin(caller: Option<Caller<'_>>, state: impl FnOnce() -> String) -> Self {
         let Some(tracer) = TRACER.get() else { return Self(None) };
-        let parent = caller.filter(|_| tracer.trusts_callers).and_then(parent);
+        let parent = caller.filter(|_| tracer.trusts_callers).and_then(|caller| parent(caller, &state()));
         Self(tracer.begin(UNKNOWN, SpanKind::Server, parent))
     }
 
@@ -81,13 +84,15 @@ impl RequestSpan {
     }
 }
 
-fn parent(caller: Caller<'_>) -> Option<SpanContext> {
+/// A `tracestate` that is malformed or too long is left out; the trace is the caller's all the same.
+fn parent(caller: Caller<'_>, state: &str) -> Option<SpanContext> {
     use opentelemetry::trace::{SpanId, TraceId};
 
     let trace = TraceId::from_hex(caller.trace_id).ok()?;
     let span = SpanId::from_hex(caller.span_id).ok()?;
     let flags = TraceFlags::default().with_sampled(caller.is_sampled);
-    Some(SpanContext::new(trace, span, flags, true, TraceState::NONE))
+    let state = Some(state).filter(|state| state.len() <= STATE_BYTES_MAX).and_then(|state| state.parse().ok());
+    Some(SpanContext::new(trace, span, flags, true, state.unwrap_or(TraceState::NONE)))
 }
 
 /// Something that a request waits for. There is none outside of a request that is kept.
@@ -113,10 +118,14 @@ impl CallSpan {
         })
     }
 
-    /// The server that is asked.
+    /// The server that is asked: a host and a port, or the path of a socket.
     pub fn at(&mut self, server: &str) {
-        if let Some(span) = &mut self.0 {
-            span.set_attribute(KeyValue::new("server.address", server.to_owned()));
+        let Some(span) = &mut self.0 else { return };
+        let host_and_port = server.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        let host = host_and_port.map_or(server, |(host, _)| host.trim_matches(['[', ']']));
+        span.set_attribute(KeyValue::new("server.address", host.to_owned()));
+        if let Some((_, port)) = host_and_port {
+            span.set_attribute(KeyValue::new("server.port", i64::from(port)));
         }
     }
 
