@@ -1,15 +1,14 @@
 //! Spans on their way to a collector: OTLP over HTTP.
 //!
-//! Requests put spans into a queue with a bound and go on. A thread of the SDK's own sends them. What finds no room is dropped,
-//! and so is what the collector does not take.
+//! Requests put spans into a queue with a bound and go on. A thread of the SDK's own sends them. What finds no room, and what
+//! the collector does not take, is dropped and counted.
+
+mod losses;
 
 use std::{
     io,
     rc::Rc,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -19,11 +18,11 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
-    error::OTelSdkResult,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter as Export},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider},
 };
 use tokio::{runtime, task::LocalSet};
 
+use self::losses::{Losses, QUEUE_MAX, Queue, Watched};
 use crate::{
     config::Tracing,
     tools::client::{Bounds, Connection, Endpoint, EndpointError, TransportError},
@@ -31,8 +30,7 @@ use crate::{
 };
 
 const PATH: &str = "/v1/traces";
-/// Spans that wait to be sent, and those of one message.
-const QUEUE_MAX: usize = 4_096;
+/// The spans of one message.
 const MESSAGE_MAX: usize = 512;
 /// The longest wait for a message that is not full.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,7 +39,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How long the end of the process waits for what is not sent yet.
 const FINISH_MAX: Duration = Duration::from_secs(2);
 
-static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
+static SENDING: OnceLock<(SdkTracerProvider, Arc<Losses>)> = OnceLock::new();
 
 /// Begins to send spans to the collector of the settings, if there is one. A second call changes nothing.
 ///
@@ -56,20 +54,20 @@ pub fn start(tracing: &Tracing) -> io::Result<()> {
         .with_timeout(TIMEOUT)
         .build()
         .map_err(io::Error::other)?;
-    let queue = BatchConfigBuilder::default()
+    let bounds = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE_MAX)
         .with_max_export_batch_size(MESSAGE_MAX)
         .with_scheduled_delay(PAUSE)
         .build();
-    let processor = BatchSpanProcessor::builder(Watched { exporter, fails: AtomicBool::new(false) })
-        .with_batch_config(queue)
-        .build();
+    let losses = Arc::<Losses>::default();
+    let sending =
+        BatchSpanProcessor::builder(Watched::new(exporter, Arc::clone(&losses))).with_batch_config(bounds).build();
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(processor)
+        .with_span_processor(Queue::new(sending, Arc::clone(&losses)))
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(tracing.sample_ratio))))
         .with_resource(resource())
         .build();
-    if PROVIDER.set(provider.clone()).is_ok() {
+    if SENDING.set((provider.clone(), losses)).is_ok() {
         trace::start(provider.tracer(env!("CARGO_PKG_NAME")), tracing.trust_callers);
         tracing::info!(collector = url, sample_ratio = tracing.sample_ratio, "traces");
     }
@@ -78,11 +76,10 @@ pub fn start(tracing: &Tracing) -> io::Result<()> {
 
 /// Sends what waits, for two seconds at most. Call it before the end of the log.
 pub(super) fn finish() {
-    if let Some(provider) = PROVIDER.get()
-        && let Err(error) = provider.shutdown_with_timeout(FINISH_MAX)
-    {
-        tracing::warn!(%error, "the last spans were not sent");
-    }
+    let Some((provider, losses)) = SENDING.get() else { return };
+    // What it did not send is counted.
+    let _late = provider.shutdown_with_timeout(FINISH_MAX);
+    losses.log_rest();
 }
 
 fn resource() -> Resource {
@@ -96,37 +93,6 @@ fn resource() -> Resource {
             KeyValue::new("service.instance.id", hex::encode(id)),
         ])
         .build()
-}
-
-/// An exporter whose first failure in a row is logged, and its end.
-#[derive(Debug)]
-struct Watched {
-    exporter: SpanExporter,
-    fails: AtomicBool,
-}
-
-impl Export for Watched {
-    async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
-        let lost = spans.len();
-        let sent = self.exporter.export(spans).await;
-        let failed_before = self.fails.swap(sent.is_err(), Ordering::Relaxed);
-        match &sent {
-            Err(error) if !failed_before => {
-                tracing::warn!(%error, lost, "the collector takes no spans; they are dropped until it does");
-            }
-            Ok(()) if failed_before => tracing::info!("the collector takes spans again"),
-            _ => {}
-        }
-        sent
-    }
-
-    fn shutdown(&self) -> OTelSdkResult {
-        self.exporter.shutdown()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
 }
 
 /// The collector, as the thread that sends knows it. No other thread asks it, so that one may wait here.
