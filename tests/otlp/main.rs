@@ -4,199 +4,83 @@
 #![cfg(feature = "otlp")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod collector;
+mod service;
+
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command},
-    sync::{Arc, Mutex},
-    thread,
+    net::TcpListener,
     time::{Duration, Instant},
 };
 
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
-    common::v1::{KeyValue, any_value::Value},
-    trace::v1::{Span, span::SpanKind},
-};
-use prost::Message;
-use reqwest::{Client, Method};
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
+
+use self::{
+    collector::{Attributes, Collector, attributes},
+    service::{ADMIN_TOKEN, Service, answer, lines},
+};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
-/// More than wait for a collector at the same time, by far.
-const REQUESTS: usize = 6_400;
+const ALL: (&str, &str) = ("FLASHSALE_TRACING__SAMPLE_RATIO", "1");
+const NONE: (&str, &str) = ("FLASHSALE_TRACING__SAMPLE_RATIO", "0");
+/// Each has two spans: more than wait for a collector at the same time, by far.
+const REQUESTS: usize = 3_200;
 const BUYERS: usize = 64;
-const WAIT_MAX: Duration = Duration::from_mins(1);
+/// What a service may need to stop, beside the two seconds for a collector.
+const STOP_MAX: Duration = Duration::from_secs(6);
 
-type Attributes = BTreeMap<String, String>;
-
-/// A small collector: takes `POST /v1/traces`, and keeps what came.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
-
-impl Collector {
-    fn start() -> (Self, SocketAddr) {
-        let (collector, listener) = (Self::default(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let addr = listener.local_addr().unwrap();
-        let taken = collector.clone();
-        thread::spawn(move || listener.incoming().flatten().for_each(|stream| taken.take(&stream)));
-        (collector, addr)
-    }
-
-    fn take(&self, mut stream: &TcpStream) {
-        let mut reader = BufReader::new(stream);
-        let (mut head, mut length) = (Vec::new(), 0);
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(bytes) = line.strip_prefix("content-length: ") {
-                length = bytes.parse().unwrap();
-            }
-            head.push(line);
-        }
-        assert_eq!(head[0], "post /v1/traces http/1.1");
-        assert!(head.contains(&"content-type: application/x-protobuf".to_owned()), "{head:?}");
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        self.0.lock().unwrap().push(ExportTraceServiceRequest::decode(&body[..]).unwrap());
-        let answer = ExportTraceServiceResponse::default().encode_to_vec();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
-        );
-        stream.write_all(&[head.as_bytes(), &answer].concat()).unwrap();
-    }
-
-    /// All spans, each with the attributes of its resource.
-    fn spans(&self) -> Vec<(Attributes, Span)> {
-        let mut all = Vec::new();
-        for of_resource in self.0.lock().unwrap().iter().flat_map(|message| &message.resource_spans) {
-            let resource = attributes(&of_resource.resource.as_ref().unwrap().attributes);
-            let spans = of_resource.scope_spans.iter().flat_map(|of_scope| &of_scope.spans);
-            all.extend(spans.map(|span| (resource.clone(), span.clone())));
-        }
-        all
-    }
+/// The request as a part of a trace that its caller keeps (`01`) or does not keep (`00`).
+fn traced(request: RequestBuilder, flags: &str) -> RequestBuilder {
+    request.header("traceparent", format!("00-{TRACE}-{CALLER}-{flags}")).header("X-Request-Id", "of-the-test")
 }
 
-fn attributes(list: &[KeyValue]) -> Attributes {
-    let text = |pair: &KeyValue| match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
-        Value::StringValue(text) => text.clone(),
-        Value::IntValue(number) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    list.iter().map(|pair| (pair.key.clone(), text(pair))).collect()
-}
-
-/// The service with a demo sale, and a collector in its settings.
-struct Service {
-    child: Child,
-    addr: SocketAddr,
-    client: Client,
-    folder: TempDir,
-}
-
-impl Service {
-    async fn start(collector: SocketAddr, settings: &[(&str, &str)]) -> Self {
-        let folder = TempDir::with_prefix("fs").unwrap();
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("FLASHSALE_REDIS__DATA_DIR", folder.path().join("data")).env("FLASHSALE_HTTP__WORKERS", "2");
-        command.env("FLASHSALE_TRACING__OTLP_ENDPOINT", format!("http://{collector}"));
-        settings.iter().for_each(|(name, value)| {
-            command.env(format!("FLASHSALE_TRACING__{name}"), value);
-        });
-        let log = File::create(folder.path().join("log")).unwrap();
-        let child = command.args(["serve", "--demo", "--addr", &addr.to_string()]).stderr(log).spawn().unwrap();
-        let service = Self { child, addr, client: Client::new(), folder };
-        let started = Instant::now();
-        while service.client.get(format!("http://{addr}/readyz")).send().await.is_err() {
-            assert!(started.elapsed() < WAIT_MAX, "it is not ready: {}", service.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        service
-    }
-
-    /// Sends a request, as a part of a trace that its caller keeps or does not keep.
-    async fn ask(&self, method: Method, path: &str, flags: Option<&str>, body: Json) -> (u16, Json) {
-        let mut request = self.client.request(method.clone(), format!("http://{}{path}", self.addr));
-        if let Some(flags) = flags {
-            request = request.header("traceparent", format!("00-{TRACE}-{CALLER}-{flags}"));
-        }
-        if method == Method::POST {
-            request = request.json(&body);
-        }
-        let answer = request.header("X-Request-Id", "of-the-test").send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
-    /// Stops it in order, and gives its log.
-    fn stop(mut self) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let started = Instant::now();
-        let ended = loop {
-            if let Some(ended) = self.child.try_wait().unwrap() {
-                break ended;
-            }
-            assert!(started.elapsed() < WAIT_MAX, "it does not stop: {}", self.log());
-            thread::sleep(Duration::from_millis(20));
-        };
-        assert!(ended.success(), "{}", self.log());
-        self.log()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ended = self.child.kill().and_then(|()| self.child.wait());
-    }
+fn hold() -> Json {
+    json!({"product_id": 1, "quantity": 1, "customer_id": "anna-of-the-test"})
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Trace and parent.
+fn place(span: &Span) -> (String, String) {
+    (hex(&span.trace_id), hex(&span.parent_span_id))
+}
+
+fn is_below(span: &Span, parent: &Span) -> bool {
+    (&span.trace_id, &span.parent_span_id) == (&parent.trace_id, &parent.span_id)
+}
+
 #[tokio::test]
 async fn a_request_is_a_part_of_its_callers_trace_and_what_it_waits_for_is_below_it() {
     let (collector, addr) = Collector::start();
     // Only what a caller keeps is kept.
-    let service = Service::start(addr, &[("SAMPLE_RATIO", "0")]).await;
-    let wanted = json!({"product_id": 1, "quantity": 1});
-    let (status, hold) = service.ask(Method::POST, "/api/holds", Some("01"), wanted.clone()).await;
-    assert_eq!(status, 201, "{hold}");
-    let id = hold["id"].as_str().unwrap();
-    let path = format!("/api/holds/{id}");
-    assert_eq!(service.ask(Method::GET, &path, Some("01"), Json::Null).await.0, 200);
-    assert_eq!(service.ask(Method::GET, "/api/products/9999", Some("01"), Json::Null).await.0, 404);
-    assert_eq!(service.ask(Method::POST, "/api/holds", Some("00"), wanted.clone()).await.0, 201);
-    assert_eq!(service.ask(Method::POST, "/api/holds", None, wanted).await.0, 201);
+    let of_others = [
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-of-the-test=yes"),
+    ];
+    let service = Service::start(Some(addr), &[&[NONE][..], &of_others].concat()).await;
+    let post = || service.request(Method::POST, "/api/holds").json(&hold());
+    let get = |path: &str| service.request(Method::GET, path);
+    // Of several lines, the state is all of them.
+    let (status, made) =
+        answer(traced(post(), "01").header("tracestate", "shop=4711").header("tracestate", "edge=x")).await;
+    assert_eq!(status, 201, "{made}");
+    let path = format!("/api/holds/{}", made["id"].as_str().unwrap());
+    assert_eq!(answer(traced(get(&path), "01")).await.0, 200);
+    assert_eq!(answer(traced(get("/api/products/9999"), "01")).await.0, 404);
+    assert_eq!(answer(traced(post(), "00")).await.0, 201);
+    assert_eq!(answer(post()).await.0, 201);
     // What waits is sent before it ends.
     service.stop();
 
-    let spans = collector.spans();
-    let find = |name: &str| {
-        let found: Vec<_> = spans.iter().map(|(_, span)| span).filter(|span| span.name == name).collect();
-        let [one] = &found[..] else { panic!("{name}: {} of {:?}", found.len(), names(&spans)) };
-        (*one).clone()
-    };
-    let hold = find("POST /api/holds");
-    assert_eq!((hex(&hold.trace_id).as_str(), hex(&hold.parent_span_id).as_str()), (TRACE, CALLER));
+    let hold = collector.only("POST /api/holds");
+    assert_eq!(place(&hold), (TRACE.to_owned(), CALLER.to_owned()));
     assert_eq!(hold.kind(), SpanKind::Server);
     assert!(hold.end_time_unix_nano >= hold.start_time_unix_nano);
+    assert_eq!(hold.trace_state, "shop=4711,edge=x");
     let expected = [
         ("flashsale.request_id", "of-the-test"),
         ("http.request.method", "POST"),
@@ -205,67 +89,180 @@ async fn a_request_is_a_part_of_its_callers_trace_and_what_it_waits_for_is_below
     ];
     let expected: Attributes = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     assert_eq!(attributes(&hold.attributes), expected);
-    let batch = find("batch hold");
-    assert_eq!((&batch.trace_id, &batch.parent_span_id), (&hold.trace_id, &hold.span_id));
+    let batch = collector.only("batch hold");
+    assert!(is_below(&batch, &hold), "{batch:?}");
 
-    let read = find("GET /api/holds/{id}");
-    let call = find("EVALSHA find_hold");
-    assert_eq!((&call.trace_id, &call.parent_span_id, call.kind()), (&read.trace_id, &read.span_id, SpanKind::Client));
+    let read = collector.only("GET /api/holds/{id}");
+    let call = collector.only("EVALSHA find_hold");
+    assert!(is_below(&call, &read) && call.kind() == SpanKind::Client, "{call:?}");
     let of_call = attributes(&call.attributes);
     assert_eq!(of_call["db.system.name"], "redis");
     assert_eq!((&*of_call["db.operation.name"], &*of_call["db.stored_procedure.name"]), ("EVALSHA", "find_hold"));
     assert!(of_call["server.address"].ends_with("redis.sock"), "{of_call:?}");
 
     // A refusal is no failure.
-    let refused = find("GET /api/products/{id}");
+    let refused = collector.only("GET /api/products/{id}");
     assert_eq!(attributes(&refused.attributes)["http.response.status_code"], "404");
     assert_eq!(refused.status.unwrap_or_default().code, 0);
-    for (resource, span) in &spans {
+    assert!(collector.heads().iter().all(|head| head.contains(&"x-of-the-test: yes".to_owned())));
+    for (resource, _) in collector.spans() {
         assert_eq!(
             (&*resource["service.name"], &*resource["service.version"]),
             ("flashsale", env!("CARGO_PKG_VERSION"))
         );
         assert_eq!(resource["service.instance.id"].len(), 32);
-        assert!(!format!("{span:?}").contains(id), "the id of a hold is its buyer's: {span:?}");
+        assert_eq!(resource["deployment.environment.name"], "test");
     }
 }
 
-fn names(spans: &[(Attributes, Span)]) -> Vec<&str> {
-    spans.iter().map(|(_, span)| span.name.as_str()).collect()
+#[tokio::test]
+async fn no_span_has_a_secret_or_a_customer_in_it() {
+    let (collector, addr) = Collector::start();
+    let service = Service::start(Some(addr), &[ALL]).await;
+    let key = "key-of-the-test";
+    let (status, made) =
+        answer(service.request(Method::POST, "/api/holds").header("Idempotency-Key", key).json(&hold())).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(answer(service.request(Method::GET, &format!("/api/holds/{id}"))).await.0, 200);
+    let admin = |path: &str| service.request(Method::GET, path).bearer_auth(ADMIN_TOKEN);
+    assert_eq!(answer(admin("/api/admin/customers/anna-of-the-test")).await.0, 200);
+    assert_eq!(answer(admin("/api/admin/orders?customer_id=anna-of-the-test")).await.0, 200);
+    assert_eq!(answer(service.request(Method::GET, "/api/of-no-route/anna-of-the-test")).await.0, 404);
+    service.stop();
+
+    assert_eq!(collector.named("GET /api/admin/customers/{id}").len(), 1);
+    // What has no route has its method alone. So has the command of Redis.
+    assert_eq!(collector.named("GET").iter().filter(|span| span.kind() == SpanKind::Server).count(), 1);
+    let spans = collector.spans();
+    for secret in [id, key, "anna-of-the-test", ADMIN_TOKEN, "Bearer"] {
+        assert!(!format!("{spans:?}").contains(secret), "{secret}: {spans:?}");
+    }
 }
 
 #[tokio::test]
-async fn where_callers_are_strangers_a_request_begins_a_trace_of_its_own() {
+async fn a_traceparent_that_is_none_begins_a_trace_of_its_own() {
     let (collector, addr) = Collector::start();
-    let service = Service::start(addr, &[("SAMPLE_RATIO", "1"), ("TRUST_CALLERS", "false")]).await;
-    assert_eq!(service.ask(Method::GET, "/api/products/1", Some("00"), Json::Null).await.0, 200);
+    let service = Service::start(Some(addr), &[ALL]).await;
+    let get = || service.request(Method::GET, "/api/products/1").header("tracestate", "shop=4711");
+    let whole = format!("00-{TRACE}-{CALLER}-00");
+    let malformed = [
+        String::new(),
+        "00".to_owned(),
+        whole.to_uppercase().replace("4BF", "4BG"),
+        format!("{whole}-more"),
+        format!("ff-{TRACE}-{CALLER}-01"),
+        format!("00-{TRACE}-{}-01", "0".repeat(16)),
+    ];
+    for text in &malformed {
+        assert_eq!(answer(get().header("traceparent", text)).await.0, 200, "{text}");
+    }
+    // Nobody knows which one of two is meant.
+    assert_eq!(answer(get().header("traceparent", &whole).header("traceparent", &whole)).await.0, 200);
     service.stop();
-    let spans = collector.spans();
-    let (_, read) = spans.iter().find(|(_, span)| span.name == "GET /api/products/{id}").unwrap();
+    let spans = collector.named("GET /api/products/{id}");
+    assert_eq!(spans.len(), malformed.len() + 1);
+    for span in spans {
+        let (trace, parent) = place(&span);
+        assert!(trace != TRACE && parent.is_empty() && span.trace_state.is_empty(), "{span:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_read_leaves_the_trace_as_it_is() {
+    let (collector, addr) = Collector::start();
+    let service = Service::start(Some(addr), &[NONE]).await;
+    for state in ["no-pair", &format!("shop={}", "x".repeat(600))] {
+        let request = service.request(Method::GET, "/api/products/1").header("tracestate", state);
+        assert_eq!(answer(traced(request, "01")).await.0, 200);
+    }
+    service.stop();
+    let spans = collector.named("GET /api/products/{id}");
+    assert_eq!(spans.len(), 2);
+    for span in spans {
+        assert_eq!((place(&span), &*span.trace_state), ((TRACE.to_owned(), CALLER.to_owned()), ""));
+    }
+}
+
+#[tokio::test]
+async fn where_callers_are_strangers_a_request_begins_a_trace_of_its_own_and_the_log_names_it() {
+    let (collector, addr) = Collector::start();
+    let settings =
+        [ALL, ("FLASHSALE_TRACING__TRUST_CALLERS", "false"), ("FLASHSALE_LOG__FILTER", "info,flashsale::http=debug")];
+    let service = Service::start(Some(addr), &settings).await;
+    assert_eq!(answer(traced(service.request(Method::GET, "/api/products/1"), "00")).await.0, 200);
+    let (log, _) = service.stop();
+    let read = collector.only("GET /api/products/{id}");
     assert_ne!(hex(&read.trace_id), TRACE);
     assert!(read.parent_span_id.is_empty(), "{read:?}");
+    let [line] = &lines(&log, "of-the-test")[..] else { panic!("{log}") };
+    assert_eq!(line["trace_id"], hex(&read.trace_id));
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_or_hangs_fails_no_request_and_the_log_says_it_once() {
+async fn a_collector_that_is_away_or_hangs_costs_buyers_nothing_and_the_log_counts_what_is_lost() {
     // Nobody listens on the one. The other accepts by itself, and nobody ever answers.
     let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
     for collector in [away, hangs.local_addr().unwrap()] {
-        let service = Service::start(collector, &[("SAMPLE_RATIO", "1")]).await;
+        let service = Service::start(Some(collector), &[ALL]).await;
+        let started = Instant::now();
         let buyers = (0..BUYERS).map(|_| async {
             for _ in 0..REQUESTS / BUYERS {
-                let (status, product) = service.ask(Method::GET, "/api/products/1", None, Json::Null).await;
+                let (status, product) = answer(service.request(Method::GET, "/api/products/1")).await;
                 assert_eq!((status, &product["id"]), (200, &json!(1)));
             }
         });
         futures_util::future::join_all(buyers).await;
-        let started = Instant::now();
-        while !service.log().contains("the collector takes no spans") {
-            assert!(started.elapsed() < WAIT_MAX, "{}", service.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let log = service.stop();
-        assert_eq!(log.matches("the collector takes no spans").count(), 1, "{log}");
+        service.eventually(async || service.log().contains("the collector takes no spans")).await;
+        let (log, stopped) = service.stop();
+        let warnings = lines(&log, "the collector takes no spans");
+        assert!(warnings.len() as u64 <= 1 + started.elapsed().as_secs() / 60, "{log}");
+        let count = |line: &Json| line["lost"].as_u64().unwrap();
+        assert!(warnings[0]["level"] == "WARN" && count(&warnings[0]) > 0, "{log}");
+        let [rest] = &lines(&log, "the last spans were not sent")[..] else { panic!("{log}") };
+        let all = warnings.iter().map(count).sum::<u64>() + count(rest);
+        assert!(all >= 2 * REQUESTS as u64, "{all} of {REQUESTS} requests, each with a call: {log}");
+        assert!(stopped < STOP_MAX, "{stopped:?}");
     }
+}
+
+#[tokio::test]
+async fn a_collector_that_refuses_spans_gets_those_that_come_after_it_takes_them_again() {
+    let (collector, addr) = Collector::start();
+    collector.refuse(true);
+    let service = Service::start(Some(addr), &[NONE]).await;
+    let get = || traced(service.request(Method::GET, "/api/products/1"), "01");
+    assert_eq!(answer(get()).await.0, 200);
+    service.eventually(async || service.log().contains("the collector takes no spans")).await;
+    collector.refuse(false);
+    assert_eq!(answer(get()).await.0, 200);
+    service.eventually(async || service.log().contains("the collector takes spans again")).await;
+    let (log, _) = service.stop();
+    assert_eq!(collector.named("GET /api/products/{id}").len(), 1, "{log}");
+    let [refused] = &lines(&log, "the collector takes no spans")[..] else { panic!("{log}") };
+    assert!(refused["error"].as_str().unwrap().contains("500"), "{refused}");
+    assert!(lines(&log, "the last spans").is_empty(), "{log}");
+}
+
+/// Whether a thread of the program sends spans.
+#[cfg(target_os = "linux")]
+fn sends(service: &Service) -> bool {
+    use std::fs;
+
+    let threads = fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap();
+    let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+    threads.flatten().any(|thread| name(thread).starts_with("OpenTelemetry"))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn without_a_collector_in_the_settings_nothing_sends() {
+    let (_, addr) = Collector::start();
+    assert!(sends(&Service::start(Some(addr), &[ALL]).await));
+    let service = Service::start(None, &[ALL]).await;
+    assert!(!sends(&service));
+    assert_eq!(answer(traced(service.request(Method::GET, "/api/products/1"), "01")).await.0, 200);
+    let (log, _) = service.stop();
+    assert!(lines(&log, "traces").is_empty(), "{log}");
 }
