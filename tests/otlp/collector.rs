@@ -6,9 +6,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use opentelemetry_proto::tonic::{
@@ -27,6 +28,7 @@ type Message = (Vec<String>, ExportTraceServiceRequest);
 pub struct Collector {
     messages: Arc<Mutex<Vec<Message>>>,
     refuses: Arc<AtomicBool>,
+    pause_ms: Arc<AtomicU64>,
 }
 
 impl Collector {
@@ -43,8 +45,14 @@ impl Collector {
         self.refuses.store(refuses, Ordering::Relaxed);
     }
 
+    /// From now on it takes so long for each message.
+    pub fn be_slow(&self, pause: Duration) {
+        self.pause_ms.store(pause.as_millis().try_into().unwrap(), Ordering::Relaxed);
+    }
+
     fn answer(&self, mut stream: &TcpStream) {
         let (sent, message) = read(stream);
+        thread::sleep(Duration::from_millis(self.pause_ms.load(Ordering::Relaxed)));
         let (status, body) = if self.refuses.load(Ordering::Relaxed) {
             ("500 Internal Server Error", Vec::new())
         } else {
@@ -55,7 +63,8 @@ impl Collector {
         let length = body.len();
         let head =
             format!("HTTP/1.1 {status}\r\nContent-Type: application/x-protobuf\r\nContent-Length: {length}\r\n\r\n");
-        stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        // The process may have ended meanwhile.
+        let _sent = stream.write_all(&[head.as_bytes(), &body].concat());
     }
 
     /// The heads of all messages.

@@ -199,6 +199,17 @@ async fn where_callers_are_strangers_a_request_begins_a_trace_of_its_own_and_the
     assert_eq!(line["trace_id"], hex(&read.trace_id));
 }
 
+/// So many requests, of many at the same time, all of which are answered.
+async fn buy(service: &Service, requests: usize) {
+    let buyers = (0..BUYERS).map(|_| async {
+        for _ in 0..requests / BUYERS {
+            let (status, product) = answer(service.request(Method::GET, "/api/products/1")).await;
+            assert_eq!((status, &product["id"]), (200, &json!(1)));
+        }
+    });
+    futures_util::future::join_all(buyers).await;
+}
+
 #[tokio::test]
 async fn a_collector_that_is_away_or_hangs_costs_buyers_nothing_and_the_log_counts_what_is_lost() {
     // Nobody listens on the one. The other accepts by itself, and nobody ever answers.
@@ -207,13 +218,7 @@ async fn a_collector_that_is_away_or_hangs_costs_buyers_nothing_and_the_log_coun
     for collector in [away, hangs.local_addr().unwrap()] {
         let service = Service::start(Some(collector), &[ALL]).await;
         let started = Instant::now();
-        let buyers = (0..BUYERS).map(|_| async {
-            for _ in 0..REQUESTS / BUYERS {
-                let (status, product) = answer(service.request(Method::GET, "/api/products/1")).await;
-                assert_eq!((status, &product["id"]), (200, &json!(1)));
-            }
-        });
-        futures_util::future::join_all(buyers).await;
+        buy(&service, REQUESTS).await;
         service.eventually(async || service.log().contains("the collector takes no spans")).await;
         let (log, stopped) = service.stop();
         let warnings = lines(&log, "the collector takes no spans");
@@ -225,6 +230,25 @@ async fn a_collector_that_is_away_or_hangs_costs_buyers_nothing_and_the_log_coun
         assert!(all >= 2 * REQUESTS as u64, "{all} of {REQUESTS} requests, each with a call: {log}");
         assert!(stopped < STOP_MAX, "{stopped:?}");
     }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_slow_gets_what_it_takes_and_the_log_counts_the_rest() {
+    let (collector, addr) = Collector::start();
+    collector.be_slow(Duration::from_secs(4));
+    let service = Service::start(Some(addr), &[ALL]).await;
+    let warning = "spans came faster than the collector took them";
+    service
+        .eventually(async || {
+            buy(&service, REQUESTS / 8).await;
+            service.log().contains(warning)
+        })
+        .await;
+    let (log, stopped) = service.stop();
+    let [first, ..] = &lines(&log, warning)[..] else { panic!("{log}") };
+    assert!(first["level"] == "WARN" && first["lost"].as_u64().unwrap() > 0, "{log}");
+    assert!(!collector.spans().is_empty() && !log.contains("takes no spans"), "{log}");
+    assert!(stopped < STOP_MAX, "{stopped:?}");
 }
 
 #[tokio::test]
