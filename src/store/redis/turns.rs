@@ -45,17 +45,14 @@ impl Turns {
     pub async fn take(self: &Rc<Self>, rank: Rank) -> Option<Turn> {
         let comes = {
             let mut queues = self.0.borrow_mut();
-            match queue_of(rank).filter(|_| !queues.has_room()) {
-                Some(queue) => {
-                    let (turn, comes) = oneshot::channel();
-                    queues.wait(queue, turn, Instant::now());
-                    Some(comes)
-                }
+            if let Some(queue) = queue_of(rank).filter(|_| !queues.has_room()) {
+                let (turn, comes) = oneshot::channel();
+                queues.wait(queue, turn, Instant::now());
+                Some(comes)
+            } else {
                 // Where there is room, nobody waits.
-                None => {
-                    queues.send(Instant::now());
-                    None
-                }
+                queues.send(Instant::now());
+                None
             }
         };
         match comes {
