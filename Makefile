@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-otlp test-browser pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-otlp test-browser test-openapi pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ test-browser: ## Drive the pages in a real Chromium; its pictures are in target/
 test-otlp: ## Test and lint what the feature `otlp` adds: traces for a collector
 	@scripts/bootstrap --tests
 	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=--deny=warnings__CLIPPY_HACKERY__ cargo test --locked --features otlp --test otlp
+
+test-openapi: ## Let schemathesis look for answers that web/openapi.json does not have (10 minutes; SECONDS=60, SEED=7 repeats a run)
+	@scripts/bootstrap --openapi
+	cargo build --locked
+	SEED=$(SEED) scripts/with-demo scripts/schemathesis $(or $(SECONDS),600)
 
 relied-on: ## Keep what clients may rely on in web/openapi.json; refuses what was taken away, unless REMOVED=yes
 	@scripts/bootstrap --tests
