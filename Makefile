@@ -1,6 +1,6 @@
 # What there is to do. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-otlp test-browser test-openapi pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
+.PHONY: help run test test-otlp test-browser test-clients test-openapi pictures relied-on test-topologies lint fmt build dist proof loadtest bench fuzz chaos chaos-judge chaos-mutants mutants mutation reliability deny advisories clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ test-openapi: ## Let schemathesis look for answers that web/openapi.json does no
 	@scripts/bootstrap --openapi
 	cargo build --locked
 	SEED=$(SEED) scripts/with-demo scripts/schemathesis $(or $(SECONDS),600)
+
+test-clients: ## Make a TypeScript and a Python client of web/openapi.json, and buy a unit with each
+	@scripts/bootstrap --clients
+	cargo build --locked
+	scripts/with-demo tests/clients/run
 
 relied-on: ## Keep what clients may rely on in web/openapi.json; refuses what was taken away, unless REMOVED=yes
 	@scripts/bootstrap --tests

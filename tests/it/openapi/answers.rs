@@ -190,3 +190,17 @@ fn every_request_to_the_service_is_compared_with_the_document() {
         assert_eq!(sent, known, "{name}: a request to the service is sent by `ask` or `ask_head`");
     }
 }
+
+#[test]
+fn the_lines_of_the_page_about_clients_are_of_the_programs_that_buy() {
+    let page = read(&root().join("docs/openapi.md"));
+    for (language, program) in [("ts", "purchase.ts"), ("py", "purchase.py")] {
+        let block =
+            page.split(&format!("```{language}\n")).nth(1).expect("a block of lines").split("```").next().unwrap();
+        let text = read(&root().join("tests/clients").join(program));
+        let mut lines = text.lines();
+        for line in block.lines() {
+            assert!(lines.any(|known| known == line), "{program} has no such line here: {line}");
+        }
+    }
+}
