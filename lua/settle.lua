@@ -16,7 +16,7 @@
 --        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is older
 --        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
---          units_gone               nothing was decided: the order lacks units, and the event waits for those of other shards
+--          units_gone               nothing was decided: the order lacks units, and the event waits for some of other shards
 --          idempotency_key_reused   this event id came with another fingerprint
 --          duplicate                this event id, or all that it says, was settled before
 --          review                   a person must look: kept in reviews

@@ -206,8 +206,8 @@ local function money_of(facts)
     int(failed), facts.refunded_all or '', facts.failed_all or '', facts.refund_unclear or '', facts.dispute or '' }, ' ')
 end
 
--- Whether the captured amount pays the total, or what is left of it after refunds does. Refunds of a part change nothing. Just the
--- total is exact.
+-- Whether the captured amount pays the total, or what is left of it after refunds does. Refunds of a part change nothing.
+-- Just the total is exact.
 local function fits(facts, order, refunded)
   if facts.exact then return true end
   local total, captured = tonumber(order.total), not facts.currency and tonumber(facts.captured) or 0
