@@ -172,7 +172,12 @@ test("a service that is killed is missed, and the wall goes on when it is back",
   try {
     const page = await signedIn(ADMIN_TOKEN, { of: own, query: "?view=wall", mayFail: true });
     await page.waitForFunction(() => document.querySelector("#state").dataset.state !== "unknown");
+    await own.offer("Many units", 98_765_432);
+    await shows(page, "[data-tile=available]", "98,765,");
+    const cutOff = () => page.$$eval(".tile dd", (all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent));
+    assert.deepEqual(await cutOff(), [], "a number that is cut off is a wrong number");
     await looks(page, "wall");
+    assert.deepEqual(await cutOff(), []);
     await own.kill();
     await page.waitForSelector("#banner:not([hidden])");
     await own.startAgain();

@@ -28,6 +28,17 @@ test("every operation is shown, and a call can be tried", async () => {
   await close(page);
 });
 
+test("a call that is tried sends nothing that nobody wrote", async () => {
+  const page = await browser.page(service, "/docs");
+  const block = "#operations-Holds-createHold";
+  await page.waitForSelector(block);
+  await page.click(`${block} .opblock-summary`);
+  await page.click(`${block} .try-out__btn`);
+  const inputs = await page.$$eval(`${block} .parameters input`, (all) => all.map((input) => input.value));
+  assert.ok(inputs.length > 0 && inputs.every((value) => value === ""), JSON.stringify(inputs));
+  await close(page);
+});
+
 test("it follows the colours of the person, and names nobody outside", async () => {
   const page = await browser.page(service, "/docs", { colorScheme: "dark" });
   await page.waitForSelector("#operations-Products-listProducts");

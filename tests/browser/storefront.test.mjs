@@ -166,6 +166,16 @@ test("what is sold out, paused or not begun says so, and begins by itself", asyn
   await close(early);
 });
 
+test("a product that does not exist says so, and nothing of another one is left on the page", async () => {
+  const page = await open(await service.offer("Known", 3));
+  await page.waitForSelector("#hold:not([disabled])");
+  await page.evaluate(() => { location.hash = "product=99999"; });
+  await page.waitForFunction(() => document.querySelector("#banner").textContent === "There is no such product.");
+  assert.deepEqual(await page.$$eval("#hold, #left", (all) => all.filter((one) => one.checkVisibility({ visibilityProperty: true })).length), 0);
+  assert.equal(await page.textContent("#stream-text"), "gone");
+  await close(page);
+});
+
 test("of 20 buyers at once in 20 browsers each unit goes to one", async () => {
   const id = await service.offer("Crowd", 15);
   const pages = await Promise.all(Array.from({ length: 20 }, () => open(id)));

@@ -353,7 +353,7 @@ function customerFacts(customer) {
 }
 
 function reviewLine(review) {
-  const { action, actor, note, status, opened_at: at } = review;
+  const { action, actor, note, status } = review, at = review.resolved_at ?? review.opened_at;
   const decided = action ? `. ${capital(action)}${actor ? ` by ${actor}` : ""}: “${note}”` : "";
   const happened = `${reasonWords(review.reason)[0]}, ${amountOf(review)}`;
   return el("p", { class: "note" }, `Review ${status}, ${when(at)}: ${happened}${decided}`);

@@ -405,9 +405,10 @@ function countedOrders() {
 function showStates() {
   const counted = countedOrders(), pending = seen.metrics && gauge(seen.metrics.gauges, "flashsale_orders_pending");
   const waits = (state) => state === "pending" && pending !== null ? count(pending) : "–";
+  const lately = (type, ms) => work.events.since ? count(work.events.counted(type, ms)) : "–";
   const now = (state) => counted ? count(counted.of(state) ?? 0) : waits(state);
   fillTable($("states"), Object.entries(states).map(([state, type]) =>
-    [state, words(state), now(state), count(work.events.counted(type, 60000)), count(work.events.counted(type, 900000))]));
+    [state, words(state), now(state), lately(type, 60000), lately(type, 900000)]));
   const since = work.events.since, late = since && since > page.redisNow() - 900000;
   const old = counted && Date.now() - counted.since > 30000;
   const parts = [old && `Now: counted at ${clockAt(counted.since)}.`, !counted && seen.metrics && "Orders are being counted.",
@@ -426,7 +427,7 @@ function unitsNow() {
   if (seen.units && !seen.units.at) return seen.units;
   if (known && !page.needsUnits()) return units;
   if (seen.units) return { ...seen.units, note: `Units were read at ${clockAt(seen.units.at)}.` };
-  return known ? { ...units, note: "Not all products are counted." } : null;
+  return known ? { ...units, isPart: true, note: "Not all products are counted yet." } : null;
 }
 
 /** Open reviews: the list where it is whole, and else metrics. */
@@ -445,9 +446,12 @@ function showTiles() {
   const tile = (name, value, bad = false) => {
     const place = document.querySelector(`[data-tile="${name}"]`);
     setText(place, value);
+    place.style.setProperty("--characters", value.length);
     place.parentElement.classList.toggle("bad", bad);
   };
-  for (const part of ["available", "held", "pending", "sold"]) tile(part, units ? count(units[part] ?? 0) : "–");
+  for (const part of ["available", "held", "pending", "sold"]) {
+    tile(part, units ? `${count(units[part] ?? 0)}${units.isPart ? "+" : ""}` : "–");
+  }
   if (units) fillBar($("units-bar"), units);
   const rate = (prefix) => seen.rates ? perSecond(total(seen.rates, prefix)) : "–";
   tile("holds", rate("holds/held"));

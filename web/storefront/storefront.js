@@ -97,10 +97,14 @@ function openProduct(id) {
   state.product = null;
   state.purchase = keep.get(`purchase-${id}`);
   state.refusal = null;
+  $("detail").classList.add("unknown");
   setStream("away");
   state.stop = follow(`/api/products/${id}/live`, {
     product: showProduct,
-    unavailable: () => showBanner("The stock cannot be read at the moment. What you hold is safe; this page goes on by itself."),
+    unavailable: () => {
+      setStream("away");
+      showBanner("The stock cannot be read at the moment. What you hold is safe; this page goes on by itself.");
+    },
     gone: () => streamIs("gone"),
   }, streamIs);
 }
@@ -108,13 +112,19 @@ function openProduct(id) {
 function streamIs(word) {
   setStream(word);
   if (word === "away") showBanner("The service does not answer. Trying again.");
-  if (word === "gone") showBanner("There is no such product any more.");
+  if (word === "gone") {
+    showBanner(state.product ? "This product is no longer for sale." : "There is no such product.");
+    // Who has a hold or an order goes on with it.
+    $("detail").classList.toggle("unknown", state.product === null || step() === "choose");
+  }
 }
 
 function showProduct(product) {
   const isFirst = state.product === null;
   state.product = product;
   showBanner(null);
+  setStream("live");
+  $("detail").classList.remove("unknown");
   document.title = `${product.name} – flash sale`;
   setText($("product-name"), product.name);
   setText($("product-price"), money(product.price, product.currency));
