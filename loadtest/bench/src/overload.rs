@@ -34,7 +34,7 @@ const SALES: u64 = 2_000;
 /// What is offered, in parts of the peak.
 const OFFERED: [f64; 3] = [1.0, 2.0, 10.0];
 const CONNECTIONS: usize = 4_000;
-/// Of the clients.
+/// Niceness of the clients.
 const NICE: i32 = 10;
 /// A hold that is served later than this is not served in time.
 const IN_TIME: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const TARGET: Duration = Duration::from_millis(50);
 /// For so long nobody may have waited briefly. It is also the longest wait of all that are served.
-const INTERVAL: Duration = Duration::from_millis(500);
+pub const INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct Codel {
     /// When the queue last was empty, or somebody in it had waited briefly.

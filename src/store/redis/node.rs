@@ -127,10 +127,12 @@ impl Node {
     async fn attempt(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
         let rank = message.rank().here();
         let _taken = self.take_place(rank).map_err(Attempt::Failed)?;
-        let Some(turn) = self.turns.take(rank).await else {
+        // Nobody waits for a server that is not asked, and the one call that an open breaker lets through is sent at once.
+        let turn = if self.breaker.is_open() { Some(self.turns.take_now()) } else { self.turns.take(rank).await };
+        let Some(turn) = turn else {
             return Err(Attempt::Failed(Failure::overloaded("it waited for its turn for too long")));
         };
-        // Behind the turn, so that the one call that an open breaker lets through is sent.
+        // Behind the turn: it may have opened meanwhile.
         if !self.breaker.lets_through(Instant::now()) {
             let failure = format!("{} did not answer several times in a row", self.address);
             return Err(Attempt::Spared(Failure::unavailable(failure)));
@@ -142,10 +144,10 @@ impl Node {
             // Its clock stepped forward: nobody has given up yet. The answer has put right what is known of that clock.
             answer = Box::pin(self.send_on(&mut open, message, is_asking)).await?;
         }
+        turn.answered();
         if is_too_late(&answer) {
             return Err(Attempt::Failed(Failure::overloaded("Redis took up the call when its callers had given up")));
         }
-        drop(turn);
         if let (Some(barrier), Some(_)) = (self.common.barrier, message.script()) {
             self.wait_behind(barrier, &open).await?;
         }

@@ -30,10 +30,10 @@ impl Pace {
         }
     }
 
-    /// A call ended, and so many are still in flight.
-    pub fn ended(&mut self, now: Instant, in_flight: usize) {
+    /// A call ended, with an answer or without, and so many are still in flight.
+    pub fn ended(&mut self, now: Instant, has_answer: bool, in_flight: usize) {
         let Some(since) = self.since else { return };
-        self.answers += 1;
+        self.answers += u32::from(has_answer);
         let lasted = now.saturating_duration_since(since);
         if lasted >= WINDOW {
             self.per_second = [self.per_second[1], Some(f64::from(self.answers) / lasted.as_secs_f64())];

@@ -6,14 +6,21 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Instant};
 
 use tokio::sync::oneshot;
 
-use super::{codel::Codel, pace::Pace, rank::Rank};
+use super::{
+    codel::{self, Codel},
+    pace::Pace,
+    rank::Rank,
+};
 
-/// Of one server, for one worker.
+/// The turns of one worker at one server.
 #[derive(Default)]
 pub struct Turns(RefCell<Queues<oneshot::Sender<Turn>>>);
 
 /// A call in flight, until this is dropped.
-pub struct Turn(Rc<Turns>);
+pub struct Turn {
+    turns: Rc<Turns>,
+    has_answer: bool,
+}
 
 /// Those who wait, by what brings them their turns.
 struct Queues<T> {
@@ -45,34 +52,47 @@ impl Turns {
     pub async fn take(self: &Rc<Self>, rank: Rank) -> Option<Turn> {
         let comes = {
             let mut queues = self.0.borrow_mut();
-            if let Some(queue) = queue_of(rank).filter(|_| !queues.has_room()) {
+            // Where there is room, nobody waits.
+            queue_of(rank).filter(|_| !queues.has_room()).map(|queue| {
                 let (turn, comes) = oneshot::channel();
                 queues.wait(queue, turn, Instant::now());
-                Some(comes)
-            } else {
-                // Where there is room, nobody waits.
-                queues.send(Instant::now());
-                None
-            }
+                comes
+            })
         };
         match comes {
             Some(turn) => turn.await.ok(),
-            None => Some(Turn(Rc::clone(self))),
+            None => Some(self.take_now()),
         }
+    }
+
+    /// A turn before all who wait.
+    pub fn take_now(self: &Rc<Self>) -> Turn {
+        self.0.borrow_mut().send(Instant::now());
+        Turn::of(self)
+    }
+}
+
+impl Turn {
+    fn of(turns: &Rc<Turns>) -> Self {
+        Self { turns: Rc::clone(turns), has_answer: false }
+    }
+
+    /// Ends it with an answer of the server. One that is dropped without says nothing of how fast the server is.
+    pub fn answered(mut self) {
+        self.has_answer = true;
     }
 }
 
 impl Drop for Turn {
     /// Whoever waits goes on, as far as there is room. Who is refused learns it by the end of a channel.
     fn drop(&mut self) {
-        let turns = &self.0;
         let now = Instant::now();
-        turns.0.borrow_mut().leave(now);
+        self.turns.0.borrow_mut().leave(now, self.has_answer);
         loop {
-            let next = turns.0.borrow_mut().next(now, |turn| !turn.is_closed());
+            let next = self.turns.0.borrow_mut().next(now, |turn| !turn.is_closed());
             let Some(next) = next else { return };
             // It is there: its caller did not leave in between.
-            let _sent = next.send(Self(Rc::clone(turns)));
+            let _sent = next.send(Self::of(&self.turns));
         }
     }
 }
@@ -94,9 +114,10 @@ impl<T> Queues<T> {
         self.in_flight += 1;
     }
 
-    fn leave(&mut self, now: Instant) {
+    fn leave(&mut self, now: Instant, has_answer: bool) {
         self.in_flight -= 1;
-        self.pace.ended(now, self.in_flight);
+        self.pace.ended(now, has_answer, self.in_flight);
+        self.waiting.iter_mut().for_each(|queue| queue.refuse_late(now));
     }
 
     fn wait(&mut self, queue: usize, turn: T, now: Instant) {
@@ -117,6 +138,12 @@ impl<T> Queues<T> {
 }
 
 impl<T> Queue<T> {
+    /// Those who would not be served any more, also where all that matters more goes first.
+    fn refuse_late(&mut self, now: Instant) {
+        let is_late = |(since, _): &mut (Instant, T)| now.saturating_duration_since(*since) > codel::INTERVAL;
+        while self.waiting.pop_front_if(is_late).is_some() {}
+    }
+
     fn next(&mut self, now: Instant, is_there: impl Fn(&T) -> bool) -> Option<T> {
         while let (Some((since, turn)), Some(codel)) = (self.waiting.pop_front(), &mut self.codel) {
             let waited = now.saturating_duration_since(since);
@@ -179,7 +206,7 @@ mod tests {
                     && let Some((came, _)) = sent.pop_front_if(|(_, sent)| tick >= *sent + self.distance)
                 {
                     work -= 16;
-                    queues.leave(now);
+                    queues.leave(now, true);
                     played.longest = played.longest.max(tick - came);
                     (played.answered, played.end) = (played.answered + 1, tick);
                     played.in_time += u32::from(tick - came <= 1_000);
@@ -246,10 +273,42 @@ mod tests {
         assert_eq!([Rank::Payments, Rank::Orders, Rank::Releases].map(queue_of), [None; 3]);
         let mut order = Vec::new();
         for _ in 0..6 {
-            queues.leave(now);
+            queues.leave(now, true);
             order.extend(queues.next(now, |_| true));
         }
         assert_eq!(order, [Rank::Holds, Rank::Holds, Rank::Reads, Rank::Lists, Rank::Lists]);
+    }
+
+    #[test]
+    fn who_waits_behind_a_rush_without_an_end_is_refused_in_time() {
+        let start = Instant::now();
+        let (mut queues, list) = (Queues::default(), Rc::new(()));
+        while queues.has_room() {
+            queues.send(start);
+        }
+        queues.wait(queue_of(Rank::Lists).unwrap(), Rc::clone(&list), start);
+        for tick in 1..=501 {
+            assert_eq!(Rc::strong_count(&list), 2, "refused after {tick} ms");
+            let now = start + tick * MS;
+            queues.wait(queue_of(Rank::Holds).unwrap(), Rc::new(()), now);
+            queues.leave(now, true);
+            // Only a hold goes on.
+            assert!(queues.next(now, |_| true).is_none_or(|next| !Rc::ptr_eq(&next, &list)));
+        }
+        assert_eq!(Rc::strong_count(&list), 1);
+    }
+
+    #[test]
+    fn what_a_server_did_not_answer_is_no_pace() {
+        let start = Instant::now();
+        let mut queues = Queues::<()>::default();
+        // One hangs, and others are given up at once.
+        queues.send(start);
+        for tick in 0..2_000 {
+            queues.send(start + tick * MS);
+            queues.leave(start + tick * MS, false);
+        }
+        assert!(queues.pace.in_flight_max() < 64, "{}", queues.pace.in_flight_max());
     }
 
     #[tokio::test]

@@ -72,6 +72,19 @@ fn no_payment_opens_an_order_again_that_a_person_closed() {
 }
 
 #[test]
+fn of_two_late_payments_in_one_batch_one_gets_the_last_unit() {
+    let mut bench = Bench::new();
+    ["a", "b"].into_iter().for_each(|order| pending(&mut bench, order));
+    bench.advance(60_000);
+    for (rest, units) in [("r1", "5"), ("r2", "4")] {
+        assert_eq!(word(&bench.hold(rest, &[("1", units)])), "held");
+    }
+    let paid = |order: &'static str| [order, "paid", order, order, ""];
+    assert_eq!(bench.settle_all(&[paid("a"), paid("b")]), ["applied", "refund_required"]);
+    assert_eq!(bench.counters(1), [0, 9, 0, 1]);
+}
+
+#[test]
 fn where_the_sale_keeps_them_a_failed_payment_of_the_shop_gives_no_units_back() {
     let mut bench = Bench::new();
     for (order, policy, expected) in [("a", "keep", "ignored"), ("b", "release", "applied")] {
