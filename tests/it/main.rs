@@ -32,6 +32,7 @@ mod embedded;
 mod house;
 mod house_lua;
 mod house_store;
+mod hung_redis;
 mod logs;
 mod lua;
 mod model;

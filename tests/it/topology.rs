@@ -1,7 +1,6 @@
 //! Redis in all its places and states: embedded, standalone, killed, slow, gone.
 
 use std::{
-    cell::Cell,
     net::SocketAddr,
     path::Path,
     process::Stdio,
@@ -14,10 +13,9 @@ use redis::Commands;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
 use crate::support::{
-    app::{ADMIN_TOKEN, Answer, TestApp},
+    app::{ADMIN_TOKEN, TestApp},
     contract::Ask,
     eventually, invariants,
     process::{ServiceProcess, command},
@@ -128,57 +126,6 @@ async fn a_redis_that_is_gone_gets_a_503_and_all_is_well_when_it_is_back() {
     invariants::check(
         &mut redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap().get_connection().unwrap(),
     );
-}
-
-/// A service of one worker whose Redis hangs, with a first hold in flight.
-async fn stuck(settings: &[(&str, &str)]) -> (TestApp, u32, JoinHandle<Answer>) {
-    let app = TestApp::start_with(&[settings, &[("HTTP__WORKERS", "1")]].concat());
-    app.add_product(json!({"id": 1, "name": "Item", "price": "1.00", "total_stock": 100})).await;
-    app.held().await;
-    let redis = app.redis.pid();
-    signal_process(redis, "STOP");
-    let request = app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}));
-    let mut first = tokio::spawn(async { Answer::read(request.ask().await.unwrap()).await });
-    let waited = tokio::time::timeout(Duration::from_millis(200), &mut first).await;
-    assert!(waited.is_err(), "Redis hangs");
-    (app, redis, first)
-}
-
-#[tokio::test]
-async fn more_than_may_wait_are_refused_at_once() {
-    let bounds = [("REDIS__IN_FLIGHT_MAX", "6"), ("REDIS__QUEUE_MAX", "5"), ("REDIS__CALL_TIMEOUT_MS", "3000")];
-    let (app, redis, first) = stuck(&bounds).await;
-    let refused = [Cell::new(0), Cell::new(0)];
-    let counted = |answer: Answer, refused: &Cell<usize>| {
-        let is_refused = answer.refusal() == (503, "overloaded");
-        refused.set(refused.get() + usize::from(is_refused));
-        answer.status
-    };
-    let holds = join_all((0..20).map(async |_| counted(app.hold(1).await, &refused[0])));
-    let looks = join_all((0..20).map(async |_| counted(app.get("/api/products").await, &refused[1])));
-    let wake = async {
-        // Five looks wait, and one may have begun.
-        eventually("most are refused", async || refused[0].get() == 15 && refused[1].get() >= 14).await;
-        signal_process(redis, "CONT");
-    };
-    let (first, holds, looks, ()) = tokio::join!(first, holds, looks, wake);
-    assert_eq!(first.unwrap().status, 201);
-    let seen = looks.iter().filter(|status| **status == 200).count();
-    assert_eq!(seen, 20 - refused[1].get(), "those that waited are served");
-    // Holds that had waited for too long by then were never sent.
-    let served = holds.iter().filter(|status| **status == 201).count();
-    assert_eq!(app.counters(1).await[1], 2 + served as u64);
-}
-
-#[tokio::test]
-async fn a_hold_whose_turn_does_not_come_in_time_was_never_sent() {
-    let (app, redis, first) = stuck(&[("REDIS__CALL_TIMEOUT_MS", "600")]).await;
-    let (first, late) = tokio::join!(first, join_all((0..20).map(|_| app.hold(1))));
-    assert_eq!(first.unwrap().refusal(), (503, "store_timeout"), "its outcome is unknown");
-    let late: Vec<_> = late.iter().map(Answer::refusal).collect();
-    assert!(late.iter().all(|refusal| [(503, "overloaded"), (503, "store_timeout")].contains(refusal)), "{late:?}");
-    signal_process(redis, "CONT");
-    eventually("holds are taken again", async || app.hold(1).await.status == 201).await;
 }
 
 #[tokio::test]
