@@ -6,8 +6,12 @@ as long as those of Stripe, every order has a customer, and each payment one eve
 """
 import collections, http.client, json, os, re, signal, socket, subprocess, sys, tempfile, time
 
+if {"-h", "--help"} & set(sys.argv[1:]):
+    sys.exit(print(__doc__))
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "target/release/flashsale"
 ORDERS = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+if not os.access(PROGRAM, os.X_OK):
+    sys.exit(f"bytes.py: {PROGRAM} is no program: make build, or name one")
 TOKEN = "only-for-this-run"
 
 

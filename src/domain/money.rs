@@ -53,6 +53,17 @@ pub enum AmountError {
 }
 
 impl Amount {
+    /// More than any price may be, in whole units, so that each currency can be written with it.
+    const BEYOND: Self = Self(u64::MAX / SCALE * SCALE);
+
+    /// Reads a price. One that no number here holds becomes more than any price may be, so that it is refused for its size.
+    pub fn parse_price(text: &str, decimals_max: usize) -> Option<Self> {
+        match Self::parse(text, decimals_max) {
+            Err(AmountError::TooLarge) => Some(Self::BEYOND),
+            price => price.ok(),
+        }
+    }
+
     pub fn from_ten_thousandths(value: u64) -> Self {
         Self(value)
     }

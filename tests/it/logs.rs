@@ -78,6 +78,32 @@ async fn a_request_is_one_line_at_debug_and_a_failure_is_one_line_with_its_cause
 }
 
 #[tokio::test]
+async fn the_log_says_once_that_redis_is_away_and_once_that_it_is_back() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let log = folder.path().join("log");
+    let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut service = serve(folder.path(), addr, &log).env("FLASHSALE_REDIS__CALL_TIMEOUT_MS", "200").spawn().unwrap();
+    let client = reqwest::Client::new();
+    let ready =
+        async || client.get(format!("http://{addr}/readyz")).ask().await.is_ok_and(|answer| answer.status() == 200);
+    eventually("it is ready", ready).await;
+    let said = |message: &str| {
+        let text = fs::read_to_string(&log).unwrap();
+        text.lines().filter(|line| line.contains(message)).count()
+    };
+    let server = crate::support::redis::pid(&mut crate::topology::connect(&folder.path().join("data")));
+    for outages in 1..=2 {
+        signal_process(server, "STOP");
+        eventually("it is away", async || !ready().await && said("Redis does not answer:") == outages).await;
+        signal_process(server, "CONT");
+        eventually("it is back", async || ready().await && said("Redis answers again") == outages).await;
+    }
+    signal_process(service.id(), "TERM");
+    assert!(service.wait().unwrap().success());
+    assert_eq!([said("Redis does not answer:"), said("Redis answers again")], [2, 2]);
+}
+
+#[tokio::test]
 async fn the_log_names_a_record_that_cannot_be_read() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let log = folder.path().join("log");

@@ -1,6 +1,6 @@
 //! GET /api/admin/events: the log, page by page in either direction, and what comes next to those who wait for it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 use tokio::time::sleep;
@@ -28,6 +28,8 @@ use crate::{
 
 const LIMIT_MAX: usize = 1_000;
 const WAIT_SECONDS_MAX: u64 = 30;
+/// The clock of Redis, which says when an event was, may be so far behind the one of this machine.
+const CLOCKS_APART: Duration = Duration::from_secs(2);
 
 pub(in crate::http) async fn list(
     store: Data<Store>,
@@ -112,9 +114,15 @@ impl FromHttp for ListRequest {
         let wait = parameters.read("wait", "a whole number of seconds from 0 to 30", |text| {
             text.parse().ok().filter(|seconds| *seconds <= WAIT_SECONDS_MAX)
         });
-        let wait = Duration::from_secs(wait.unwrap_or(0));
+        let wait = Duration::from_secs(wait.unwrap_or(0)).min(until_ms.map_or(Duration::MAX, left_before));
         parameters.finish(Self::Later(EventQuery { sale, start, until_ms, kinds, limit }, wait))
     }
+}
+
+/// How long an event may still come that is not later than this.
+fn left_before(until_ms: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (Duration::from_millis(until_ms) + CLOCKS_APART).saturating_sub(now)
 }
 
 fn conflict(name: &str, detail: &'static str) -> FieldError {

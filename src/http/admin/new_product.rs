@@ -41,7 +41,7 @@ pub(super) fn read(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<NewPr
         object.text("currency", "an ISO 4217 code such as USD", |code| Currency::parse(&code.to_ascii_uppercase()));
     let currency = currency.or_else(|| Currency::parse("USD"))?;
     let price =
-        object.required_text("price", &price_rule(currency), |text| Amount::parse(text, currency.decimals()).ok());
+        object.required_text("price", &price_rule(currency), |text| Amount::parse_price(text, currency.decimals()));
     let total = object.required_count("total_stock", 0, TOTAL_MAX);
     let max_per_hold = object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new);
     let max_per_customer = object.count("max_per_customer", 1, Quantity::MAX).and_then(Quantity::new);

@@ -85,9 +85,12 @@ pub(super) fn changed(outcome: ChangeProductOutcome) -> Result<Change<Product>, 
         ChangeProductOutcome::ProductNotFound => Err(refusals::product_not_found()),
         ChangeProductOutcome::PriceTooFine(currency) => {
             let decimals = currency.decimals();
-            Err(wrong_price(format!("price must have at most {decimals} decimals, as {} has", currency.code())))
+            Err(wrong_price(
+                "invalid_format",
+                format!("price must have at most {decimals} decimals, as {} has", currency.code()),
+            ))
         }
-        ChangeProductOutcome::PriceTooLarge => Err(wrong_price(refusals::price_too_large())),
+        ChangeProductOutcome::PriceTooLarge => Err(wrong_price("too_large", refusals::price_too_large())),
         ChangeProductOutcome::HasSku(own) => Err(refusals::product_has_sku(&own)),
         ChangeProductOutcome::SkuTaken(other) => Err(new_product::sku_exists().with("id", other.get())),
     }
@@ -213,7 +216,7 @@ pub(super) fn read_change(json: Json<'_>, errors: &mut Vec<FieldError>) -> Optio
         name: object.text("name", Name::RULE, Name::parse),
         sku: object.text("sku", Sku::RULE, Sku::parse),
         metadata: object.metadata_change(),
-        price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse(text, 4).ok()),
+        price: object.text("price", "a decimal string such as 9.99", |text| Amount::parse_price(text, 4)),
         max_per_hold: object.count("max_per_hold", 1, PER_HOLD_MAX).and_then(Quantity::new),
         max_per_customer: read_limit(&mut object, "max_per_customer"),
         group: no_group.or_else(|| object.text("group", Group::RULE, Group::parse).map(Some)),
@@ -249,8 +252,8 @@ pub(super) fn read_restock(json: Json<'_>, errors: &mut Vec<FieldError>) -> Opti
     }
 }
 
-fn wrong_price(detail: String) -> Problem {
-    Problem::of_fields(&[FieldError { pointer: "/price".to_owned(), code: "invalid_format", detail: detail.into() }])
+fn wrong_price(code: &'static str, detail: String) -> Problem {
+    Problem::of_fields(&[FieldError { pointer: "/price".to_owned(), code, detail: detail.into() }])
 }
 
 fn below_promised(floor: u64) -> Problem {

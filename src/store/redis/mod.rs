@@ -1,6 +1,7 @@
 //! How the store reaches Redis: connections, scripts, batches, keys, and the records that the scripts write.
 
 pub mod attempt;
+pub mod away;
 pub mod batch;
 pub mod breaker;
 pub mod call;

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::{
     attempt::Attempt,
+    away,
     breaker::Breaker,
     call::Message,
     durability::Barrier,
@@ -221,11 +222,15 @@ impl Node {
     /// Counts the breaker as open, or no longer.
     fn count_breaker(&self) {
         let is_open = self.breaker.is_open() && !self.common.is_of_contacts;
-        match (self.is_counted_open.replace(is_open), is_open) {
-            (false, true) => self.cells.open_breakers.add(1),
-            (true, false) => self.cells.open_breakers.take(1),
-            _ => {}
+        if self.is_counted_open.replace(is_open) == is_open {
+            return;
         }
+        if is_open {
+            self.cells.open_breakers.add(1);
+        } else {
+            self.cells.open_breakers.take(1);
+        }
+        away::note(&self.address, is_open);
     }
 
     fn forget(&self, number: u64) {

@@ -123,6 +123,12 @@ async fn times_bound_what_is_read() {
     assert!(ids(&all).iter().all(|id| found.contains(id)) && !ids(&since).is_empty(), "{found:?}");
     assert!(ids(&since).iter().all(|id| !ids(&until).contains(id)));
     assert_eq!(until["more"], false);
+    // Nobody waits for what cannot come any more, however long others do.
+    let over = format!("?after={}&until={middle}&wait=30", next(&until));
+    tokio::select! {
+        over = page(&app, &over) => assert!(ids(&over).is_empty()),
+        _ = page(&app, "?after=latest&wait=30") => panic!("a reader waits for events of the past"),
+    }
     let rest = page(&app, &format!("?types=order.*&after={}", next(&until))).await;
     assert_eq!(ids(&rest), ids(&since), "what came later is still there");
     let ms = until["data"][0]["id"].as_str().unwrap().split(&[':', '-']).nth(1).unwrap().to_owned();

@@ -153,3 +153,19 @@ async fn a_product_that_cannot_be_read_is_left_out_of_lists_and_costs_no_other()
     damage("HSET", &["fs1:{drop}:sale", "starts", ""]);
     assert_eq!(listed("/api/products").await, json!([1, 2, 3]));
 }
+
+#[tokio::test]
+async fn a_price_that_is_too_large_is_refused_for_its_size_however_large_it_is() {
+    let app = TestApp::selling(1).await;
+    for price in ["50000000000", "900719925475", "99999999999999999999", "1000000000000000000000000000000000000"] {
+        let product = json!({"name": "Item", "price": price, "total_stock": 1});
+        let made = app.admin(Method::POST, "/api/admin/products", product).await;
+        let changed = app.admin(Method::PATCH, "/api/admin/products/1", json!({"price": price})).await;
+        for refused in [made, changed] {
+            assert_eq!(refused.refusal(), (422, "validation_failed"), "{price}");
+            let error = &refused.body["errors"][0];
+            assert_eq!((&error["pointer"], &error["code"]), (&json!("/price"), &json!("too_large")), "{error}");
+            assert_eq!(error["detail"], "price times max_per_hold must be at most 50000000000");
+        }
+    }
+}

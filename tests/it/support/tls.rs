@@ -28,7 +28,7 @@ impl Certificates {
 
     /// The arguments of a server that speaks TLS on this port, to clients and to other servers.
     pub fn arguments(&self, port: u16) -> Vec<String> {
-        let [port, certificate, key] = [port.to_string(), self.file("server.pem"), self.file("server.key")];
+        let (port, [certificate, key]) = (port.to_string(), self.own());
         let all = [
             ["--tls-port", &port],
             ["--tls-cert-file", &certificate],
@@ -38,6 +38,11 @@ impl Certificates {
             ["--tls-replication", "yes"],
         ];
         all.concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The files of the certificate of the server and of its key.
+    pub fn own(&self) -> [String; 2] {
+        ["server.pem", "server.key"].map(|name| self.file(name))
     }
 
     fn file(&self, name: &str) -> String {
