@@ -44,8 +44,19 @@ fi
 buyers=$((available + 5))
 
 echo "$buyers buyers want $available units, 32 at a time"
-answers=$(seq "$buyers" | xargs -P 32 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 20 \
-  -H "$key" -H 'Content-Type: application/json' -d "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds" || true)
+# Who hears that too many wait (503) asks again, with the key of the same purchase, so that no unit is taken twice.
+buy() {
+  for _ in 1 2 3 4 5; do
+    code=$(curl -s -o /dev/null -w '%{http_code}' --max-time 20 -H "$key" -H 'Content-Type: application/json' \
+      -H "Idempotency-Key: $purchase-$1" -d "{\"product_id\":$product,\"quantity\":1}" "$url/api/holds") || true
+    [ "$code" = 503 ] || break
+    sleep 1
+  done
+  echo "$code"
+}
+export -f buy
+export key product url purchase="rush-$(date +%s)-$$"
+answers=$(seq "$buyers" | xargs -P 32 -I{} bash -c 'buy {}' || true)
 count() { grep -c "^$1\$" <<<"$answers" || true; }
 held=$(count 201) refused=$(count 409) limited=$(count 429)
 read_stock

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
     path::Path,
     str::FromStr,
 };
@@ -46,8 +47,16 @@ impl Reader {
             complaints: Complaints::default(),
         };
         let path = sources.file.unwrap_or(Path::new(FILE));
-        let file = File::from(path).format(FileFormat::Toml).required(sources.file.is_some());
-        for (key, value) in flat(Config::builder().add_source(file).build().map_err(stop)?) {
+        let file = if path.exists() && !path.is_file() {
+            // A pipe, as of a shell's `<(…)`, which the library takes for a file that is not there.
+            let text =
+                fs::read_to_string(path).map_err(|error| Complaints(vec![format!("{}: {error}", path.display())]))?;
+            Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).build()
+        } else {
+            let file = File::from(path).format(FileFormat::Toml).required(sources.file.is_some());
+            Config::builder().add_source(file).build()
+        };
+        for (key, value) in flat(file.map_err(stop)?) {
             reader.put(&key, value, Place::File);
         }
         reader.put_environment(sources.environment);

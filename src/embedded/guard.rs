@@ -8,6 +8,7 @@ use std::{
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Weak,
     thread,
     time::Duration,
 };
@@ -25,6 +26,8 @@ const GUARD_POLL: Duration = Duration::from_millis(100);
 /// long.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Before a guard that was killed is replaced, at first.
+const REPLACE_PAUSE: Duration = Duration::from_secs(1);
 /// How often a server that is killed before it answers anybody is started. One that ends by itself will do so again.
 const STARTS_MAX: u32 = 3;
 
@@ -40,6 +43,32 @@ pub fn spawn(folder: &Folder, server: &Path, program: &Path) -> Result<Child, Em
     let log = log.map_err(|source| EmbeddedError::Folder { folder: folder.guard_log(), source })?;
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })
+}
+
+/// Waits for a guard that this process has started. One that ends while the server is `in_use` was killed, so that nobody would start
+/// the server again or end it: another one takes its place.
+pub fn replace_when_it_ends(mut guard: Child, folder: &Folder, server: &Path, program: &Path, in_use: &Weak<()>) {
+    let mut pause = REPLACE_PAUSE;
+    loop {
+        let _ended = guard.wait();
+        // Another process may have replaced it.
+        while in_use.strong_count() > 0 && !folder.is_free(Lock::Guard) {
+            thread::sleep(REPLACE_PAUSE);
+        }
+        thread::sleep(pause);
+        // A folder that was removed is not ours any more, and would only be made again.
+        if in_use.strong_count() == 0 || folder.is_free(Lock::Users) {
+            return;
+        }
+        tracing::warn!("the guard of the embedded Redis ended; another one takes its place");
+        guard = match spawn(folder, server, program) {
+            Ok(guard) => guard,
+            Err(cause) => {
+                return tracing::error!(%cause, "the embedded Redis has no guard: nobody starts it again should it end");
+            }
+        };
+        pause = (2 * pause).min(RESTART_PAUSE_MAX);
+    }
 }
 
 /// Runs the guard of a data folder until nobody uses the folder.

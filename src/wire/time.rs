@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 
-use jiff::{Timestamp, fmt::temporal::Pieces};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, fmt::temporal::Pieces};
 
 /// The beginning of the year 10000.
 const END_MS: i64 = 253_402_300_800_000;
 /// An offset of RFC 3339 is shorter.
 const DAY_SECONDS: u32 = 86_400;
+/// Where epoch milliseconds begin. Arithmetic of days knows the last hours of the year 9999, which no `Timestamp` reaches.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// Characters of an instant on the wire, for any year of four digits.
 const CHARS: usize = 24;
 
@@ -18,12 +20,18 @@ thread_local! {
 
 /// Epoch milliseconds of an RFC 3339 time with an offset, in the years 1970 to 9999.
 pub fn parse(text: &str) -> Option<i64> {
-    let instant: Timestamp = text.parse().ok()?;
-    let offset = Pieces::parse(text).ok()?.to_numeric_offset()?;
-    if offset.seconds().unsigned_abs() >= DAY_SECONDS {
+    let pieces = Pieces::parse(text).ok()?;
+    let offset_seconds = pieces.to_numeric_offset()?.seconds();
+    if offset_seconds.unsigned_abs() >= DAY_SECONDS {
         return None;
     }
-    let ms = instant.as_millisecond();
+    let ms = match text.parse::<Timestamp>() {
+        Ok(instant) => instant.as_millisecond(),
+        Err(_) => {
+            let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
+            i64::try_from(local.as_millis()).ok()? - i64::from(offset_seconds) * 1_000
+        }
+    };
     (0..END_MS).contains(&ms).then_some(ms)
 }
 
@@ -40,8 +48,8 @@ pub fn rfc3339(epoch_ms: i64) -> String {
     {
         return String::from_utf8_lossy(&text).into_owned();
     }
-    let instant = Timestamp::from_millisecond(epoch_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-    let text = format!("{instant:.3}");
+    let instant = EPOCH.checked_add(SignedDuration::from_millis(epoch_ms)).unwrap_or(EPOCH);
+    let text = format!("{instant:.3}Z");
     if let Ok(bytes) = text.as_bytes().try_into() {
         LAST.set(Some((epoch_ms, bytes)));
     }
@@ -55,6 +63,11 @@ mod tests {
         assert_eq!(super::parse("2025-11-22T15:04:05Z"), Some(1_763_823_845_000));
         assert_eq!(super::parse("2025-11-22T16:04:05.007+01:00"), Some(1_763_823_845_007));
         assert_eq!(super::parse("2025-11-23T15:03:05+23:59"), Some(1_763_823_845_000));
+        assert_eq!(super::parse("9999-12-31T23:59:59.999Z"), Some(super::END_MS - 1));
+        assert_eq!(super::parse("9999-12-31T23:59:59+00:01"), Some(super::END_MS - 61_000));
+        for text in ["9999-12-31T23:59:59-00:01", "9999-12-32T00:00:00Z", "10000-01-01T00:00:00Z"] {
+            assert_eq!(super::parse(text), None, "{text}");
+        }
         for text in ["2025-11-23T16:04:05+25:00", "2025-11-22T15:04:05-24:00"] {
             assert_eq!(super::parse(text), None, "{text}");
         }
@@ -77,5 +90,6 @@ mod tests {
         assert_eq!(super::rfc3339(1_763_823_845_000), "2025-11-22T15:04:05.000Z");
         assert_eq!(super::rfc3339(1_763_823_845_007), "2025-11-22T15:04:05.007Z");
         assert_eq!(super::rfc3339(1_763_823_845_007), "2025-11-22T15:04:05.007Z", "the same again");
+        assert_eq!(super::rfc3339(super::END_MS - 1), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -101,7 +101,7 @@ async fn without_a_terminal_each_look_is_a_line() {
     app.held().await;
     let printed = done(&app, "watch p1 --for 1s");
     let line = printed.lines().next().unwrap();
-    assert!(line.contains("Z p1 live: held -, refused -, failed -; "), "{line}");
+    assert!(line.contains("Z p1 live: all sales held -, refused -, failed -; "), "{line}");
     for part in ["; available 9, held 1, pending 0, sold 0; 0 open reviews; redis ", " ms"] {
         assert!(line.contains(part), "{line}");
     }

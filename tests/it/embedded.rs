@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     net::SocketAddr,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -76,6 +77,39 @@ async fn a_server_whose_guard_was_killed_is_adopted_and_guarded_again() {
     service.kill();
     second.kill();
     eventually("the server has ended", async || !server_runs(server)).await;
+}
+
+#[tokio::test]
+async fn a_guard_that_was_killed_is_replaced_and_starts_the_server_again() {
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let service = ServiceProcess::start(folder.path());
+    let client = reqwest::Client::new();
+    let (mut server, mut guards) = (pid(&mut connect(folder.path())), Vec::new());
+    for key in ["a", "b"] {
+        let guard = guard_of(folder.path());
+        assert!(!guards.contains(&guard), "another one");
+        guards.push(guard);
+        signal_process(guard, "KILL");
+        let is_other = |guard: u32| guard != 0 && !guards.contains(&guard);
+        eventually("another guard is there", async || is_other(guard_of(folder.path()))).await;
+        signal_process(server, "KILL");
+        let held = async || try_hold(&client, &service.url(), key).await.is_some_and(|(status, _)| status == 201);
+        eventually("holds are taken again", held).await;
+        server = pid(&mut connect(folder.path()));
+    }
+    assert!(service.stop());
+    eventually("the server has ended", async || !server_runs(server)).await;
+}
+
+/// The process that holds the lock of the guard of a data folder; 0: none.
+fn guard_of(folder: &Path) -> u32 {
+    let Ok(lock) = fs::metadata(folder.join("guard.lock")) else { return 0 };
+    let inode = format!(":{}", lock.ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let mut lines = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let holder =
+        lines.find(|words| words.get(1) == Some(&"FLOCK") && words.get(5).is_some_and(|file| file.ends_with(&inode)));
+    holder.map_or(0, |words| words[4].parse().unwrap())
 }
 
 #[tokio::test]

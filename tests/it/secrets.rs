@@ -115,10 +115,16 @@ fn config_prints_no_secret_from_a_file_or_the_environment() {
     let secrets = secrets();
     let file = settings_file(folder.path(), &secrets);
     let by_file = command(folder.path()).args(["config", "--config", &file]).output().unwrap();
+    // As a shell has it: `--config <(decrypt settings)`.
+    let mut of_pipe = command(folder.path());
+    of_pipe.args(["config", "--config", "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut of_pipe = of_pipe.spawn().unwrap();
+    of_pipe.stdin.take().unwrap().write_all(&fs::read(&file).unwrap()).unwrap();
+    let by_pipe = of_pipe.wait_with_output().unwrap();
     let mut program = command(folder.path());
     let by_environment =
         program.arg("config").envs(secrets.iter().map(|(name, value)| (variable(name), value))).output().unwrap();
-    for output in [by_file, by_environment] {
+    for output in [by_file, by_pipe, by_environment] {
         let printed = assert_silent("config", &output);
         assert!(output.status.success(), "{printed}");
         assert_eq!(printed.matches("[hidden]").count(), secrets.len(), "{printed}");

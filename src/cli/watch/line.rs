@@ -31,13 +31,25 @@ pub(super) fn text(view: &View) -> String {
     ];
     if let Some(stock) = &view.stock {
         let Units { available, held, pending, sold, .. } = Units::of(&stock.products);
-        parts.push(format!("available {available}, held {held}, pending {pending}, sold {sold}"));
+        let of_some =
+            if stock.has_more_products { format!("of the first {}: ", products(stock)) } else { String::new() };
+        parts.push(format!("{of_some}available {available}, held {held}, pending {pending}, sold {sold}"));
         parts.push(reviews(stock));
     }
     parts.push(redis(view));
     parts.extend(stale(view));
     parts.extend(view.services.iter().filter_map(silence));
-    format!("{} {}: {}", clock(view), state(view), parts.join("; "))
+    format!("{} {}: {}{}", clock(view), state(view), whose_rates(view), parts.join("; "))
+}
+
+/// Who watches one sale sees the rates of all: a service counts no sale by itself.
+pub(super) fn whose_rates(view: &View) -> &'static str {
+    if view.sale.is_some() { "all sales " } else { "" }
+}
+
+/// `2,000 products`: those that were read.
+pub(super) fn products(stock: &StockView) -> String {
+    counted(stock.products.len() as u64, "product")
 }
 
 /// The time of Redis, `09:00:07Z`.
@@ -57,7 +69,8 @@ pub(super) fn state(view: &View) -> String {
     let count = |word: &str| words.iter().filter(|other| **other == word).count();
     let counts = ["live", "scheduled", "paused", "ended"].into_iter().map(|word| (count(word), word));
     let some = counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-    [counted(words.len() as u64, "sale")].into_iter().chain(some).collect::<Vec<_>>().join(", ")
+    let more = if stock.has_more_products { " or more" } else { "" };
+    [counted(words.len() as u64, "sale") + more].into_iter().chain(some).collect::<Vec<_>>().join(", ")
 }
 
 /// `sold_out 4,100/s`: each reason of an outcome.
@@ -78,7 +91,11 @@ pub(super) fn per_second(rate: Option<f64>) -> String {
 }
 
 pub(super) fn redis(view: &View) -> String {
-    view.redis_ms.map_or_else(|| "redis does not answer".to_owned(), |ms| format!("redis {ms:.1} ms"))
+    match view.redis_ms {
+        Some(ms) => format!("redis {ms:.1} ms"),
+        None if view.processes == 0 => "redis not known".to_owned(),
+        None => "redis does not answer".to_owned(),
+    }
 }
 
 pub(super) fn reviews(stock: &StockView) -> String {

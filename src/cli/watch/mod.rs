@@ -41,7 +41,7 @@ Examples:
   flashsale watch drop-1 --json | jq -c '.holds.by_outcome'
   flashsale watch drop-1 --url http://10.0.0.1:8080 --url http://10.0.0.2:8080
 
-Rates are of the processes that answer. Behind a balancer that is one of them: name each service with --url, and their \
+Rates are of the processes that answer, and of all their sales, also where one is watched. Behind a balancer that is one of them: name each service with --url, and their \
 rates are added. Stock and reviews are the same wherever they are read. It reads and changes nothing; a token of \
 admin.read_tokens is enough.
 
@@ -145,7 +145,7 @@ impl Output {
     fn of(args: &WatchArgs) -> Self {
         if args.json {
             Self::Json
-        } else if io::stdout().is_terminal() {
+        } else if io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
             Self::Screen(Screen::open(args.top))
         } else {
             Self::Lines

@@ -80,7 +80,9 @@ fn frame(view: &View, activity: impl Fn(u64) -> f64, top: Option<u64>, width: us
     let mut lines = vec![beside(&line::state(view), &line::clock(view), width)];
     lines.extend(view.services.iter().filter_map(line::silence));
     lines.extend(line::stale(view));
-    lines.push(String::new());
+    let cut = view.stock.as_ref().filter(|stock| stock.has_more_products);
+    lines.extend(cut.map(|stock| format!("only the first {} are shown and summed", line::products(stock))));
+    lines.push(line::whose_rates(view).trim_end().to_owned());
     lines.push(family(
         "holds",
         &view.holds,
@@ -142,8 +144,9 @@ fn table(stock: &StockView, activity: impl Fn(u64) -> f64, most: usize, width: u
     };
     let mut rows: Vec<([String; 3], Units)> = products.iter().map(row).collect();
     if !rest.is_empty() {
-        let more = if stock.has_more_products { " and more" } else { "" };
-        let name = format!("{}{more}", counted(rest.len() as u64, "other product"));
+        // With a sign in front, which no narrow column cuts off.
+        let more = if stock.has_more_products { "≥ " } else { "" };
+        let name = format!("{more}{}", counted(rest.len() as u64, "other product"));
         rows.push((["+".to_owned(), String::new(), name_of(Some(&name), name_columns)], Units::of(rest)));
     }
     let sku = has_skus.then_some(Column::Left("SKU"));
@@ -209,6 +212,7 @@ mod tests {
     fn view(products: Vec<ProductBody<'static>>) -> View {
         View {
             at: Some("2026-11-27T09:00:07.000Z".to_owned()),
+            sale: Some("drop-1".to_owned()),
             services: vec![ServiceView {
                 url: "http://a".to_owned(),
                 silent_seconds: Some(12),
@@ -255,6 +259,20 @@ mod tests {
         assert_eq!(words(rows[1]).split(" █").next().unwrap(), "29 Shoe 29 1 2 3 4 10");
         assert!(rows[2].contains("+  28 other products         28    56       84   112    280"), "{text}");
         assert!(rows[3].contains("█ sold"), "{text}");
+        assert_eq!(lines.iter().filter(|line| *line == "all sales").count(), 1, "whose rates they are: {text}");
+    }
+
+    #[test]
+    fn what_is_not_read_is_said_in_a_line_and_in_a_table_of_any_width() {
+        let mut view = view((1..=30).map(|id| product(id, [1, 2, 3, 4])).collect());
+        view.stock.as_mut().unwrap().has_more_products = true;
+        let lines = frame(&view, |_| 0.0, Some(2), 100, 24).join("\n");
+        assert!(lines.contains("only the first 30 products are shown and summed"), "{lines}");
+        assert!(lines.contains("≥ 28 other products"), "{lines}");
+        let line = line::text(&view);
+        assert!(line.contains("; of the first 30 products: available 30, held 60, pending 90, sold 120; "), "{line}");
+        (view.processes, view.redis_ms) = (0, None);
+        assert!(line::text(&view).contains("; redis not known; "), "nobody asked it");
     }
 
     #[test]

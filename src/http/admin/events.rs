@@ -1,6 +1,9 @@
 //! GET /api/admin/events: the log, page by page in either direction, and what comes next to those who wait for it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    rc::Rc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
 use tokio::time::sleep;
@@ -15,6 +18,7 @@ use crate::{
     },
     http::{
         HttpContext, answer,
+        edge::{Hangup, gone},
         extract::{FromHttp, Parsed},
         problem::{Code, FieldError, Problem},
         refusals,
@@ -36,8 +40,8 @@ pub(in crate::http) async fn list(
     context: Data<HttpContext>,
     Parsed(request): Parsed<ListRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let (query, wait) = match request {
-        ListRequest::Later(query, wait) => (query, wait),
+    let (query, wait, hangup) = match request {
+        ListRequest::Later(query, wait, hangup) => (query, wait, hangup),
         ListRequest::Earlier(query) => return earlier(&store, &query).await,
     };
     let found = if wait.is_zero() || context.draining.has_begun() {
@@ -47,6 +51,7 @@ pub(in crate::http) async fn list(
             tokio::select! {
                 () = sleep(wait) => (),
                 () = context.draining.begun() => (),
+                () = gone(hangup.as_deref()) => (),
             }
         };
         store.wait_for_events(query, is_over).await?
@@ -85,8 +90,8 @@ fn answered(store: &Store, page: &EventPage) -> HttpResponse {
 }
 
 pub(in crate::http) enum ListRequest {
-    /// What happened behind a place, and how long to wait for it. Zero: the answer comes at once.
-    Later(EventQuery, Duration),
+    /// What happened behind a place, how long to wait for it (zero: the answer comes at once), and who waits.
+    Later(EventQuery, Duration, Option<Rc<Hangup>>),
     Earlier(EarlierQuery),
 }
 
@@ -115,7 +120,7 @@ impl FromHttp for ListRequest {
             text.parse().ok().filter(|seconds| *seconds <= WAIT_SECONDS_MAX)
         });
         let wait = Duration::from_secs(wait.unwrap_or(0)).min(until_ms.map_or(Duration::MAX, left_before));
-        parameters.finish(Self::Later(EventQuery { sale, start, until_ms, kinds, limit }, wait))
+        parameters.finish(Self::Later(EventQuery { sale, start, until_ms, kinds, limit }, wait, Hangup::of(&request)))
     }
 }
 

@@ -8,6 +8,7 @@
 mod crowd;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
+mod hangup;
 mod heads;
 mod wire;
 
@@ -33,8 +34,11 @@ use actix_web::{
     rt::net::TcpStream,
 };
 
-pub(super) use self::crowd::InCrowd;
 use self::{crowd::Crowd, wire::Wire};
+pub(super) use self::{
+    crowd::InCrowd,
+    hangup::{Hangup, gone},
+};
 use crate::metrics::Count;
 
 /// How long a connection that is about to close is read to its end, so that the client sees the last answer.
@@ -94,6 +98,7 @@ where
             async move { stopping.notified().await }
         })
         .on_connect_ext(|wire: &Wire, extensions| {
+            extensions.insert(wire.hangup());
             if wire.is_in_crowd() {
                 extensions.insert(InCrowd);
             }

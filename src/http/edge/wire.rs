@@ -14,7 +14,7 @@ use std::{
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{crowd::Place, heads::Heads};
+use super::{crowd::Place, hangup::Hangup, heads::Heads};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
@@ -31,6 +31,7 @@ pub struct Wire {
     /// The rest of what a client of HTTP/2 must still be sent.
     goodbye: &'static [u8],
     place: Option<Rc<Place>>,
+    hangup: Rc<Hangup>,
 }
 
 impl Wire {
@@ -38,7 +39,7 @@ impl Wire {
         // Answers are written whole, and a pipelined one must not wait for the acknowledgement of the one before. A connection
         // that refuses this is served all the same.
         let _refused = io.set_nodelay(true);
-        Self { io, heads: Heads::First, heard: false, goodbye: &[], place: None }
+        Self { io, heads: Heads::First, heard: false, goodbye: &[], place: None, hangup: Rc::default() }
     }
 
     pub(super) fn in_the_crowd(io: TcpStream, place: Rc<Place>) -> Self {
@@ -47,6 +48,10 @@ impl Wire {
 
     pub(super) fn is_in_crowd(&self) -> bool {
         self.place.is_some()
+    }
+
+    pub(super) fn hangup(&self) -> Rc<Hangup> {
+        Rc::clone(&self.hangup)
     }
 
     fn hear(&mut self, bytes: &mut [u8]) {
@@ -79,6 +84,9 @@ impl AsyncRead for Wire {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut wire.io).poll_read(context, buffer);
+        if matches!(read, Poll::Ready(_)) && buffer.filled().len() == before && buffer.remaining() > 0 {
+            wire.hangup.hear();
+        }
         if !wire.heads.are_plain() {
             wire.hear(&mut buffer.filled_mut()[before..]);
             if !wire.goodbye.is_empty() {

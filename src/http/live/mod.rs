@@ -9,7 +9,7 @@ mod stream;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        Method,
+        ConnectionType, Method, Version,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
     },
     rt,
@@ -21,6 +21,7 @@ pub use self::hub::Live;
 use self::{hub::Topic, reader::look, snapshot::Snapshot, stream::Watcher};
 use super::{
     HttpContext,
+    edge::Hangup,
     problem::{Code, Problem},
     refusals,
 };
@@ -70,11 +71,20 @@ async fn watch(
         .insert_header((CACHE_CONTROL, "no-store, no-transform"))
         .insert_header(UNBUFFERED);
     if request.method() == Method::HEAD {
-        return Ok(response.streaming(streams::empty::<Result<Bytes, Failure>>()));
+        return Ok(unchunked_if_old(request, response.streaming(streams::empty::<Result<Bytes, Failure>>())));
     }
     let known = request.headers().get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-    let watcher = Watcher::new(snapshots, known, place, context.draining.clone());
-    Ok(response.streaming(watcher.events()))
+    let watcher = Watcher::new(snapshots, known, place, context.draining.clone(), Hangup::of(request));
+    Ok(unchunked_if_old(request, response.streaming(watcher.events())))
+}
+
+/// HTTP/1.0, which nginx speaks unless it is set to 1.1, knows no chunks: such a stream ends with its connection.
+fn unchunked_if_old(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    if request.version() < Version::HTTP_11 {
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
 /// Begins to read a topic, unless somebody else has begun meanwhile.

@@ -1,13 +1,16 @@
 //! The stream of one watcher.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, rc::Rc, time::Duration};
 
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 use tokio::{select, time::sleep};
 
 use super::hub::{Place, Snapshots};
-use crate::http::Draining;
+use crate::http::{
+    Draining,
+    edge::{Hangup, gone},
+};
 
 /// After so long without an event, a comment shows proxies and browsers that the stream lives, and the service that they do. Shorter
 /// than what a proxy waits: the documented nginx 15 s, others 30 or 60.
@@ -23,17 +26,24 @@ pub(super) struct Watcher {
     seen: u64,
     has_ended: bool,
     draining: Draining,
+    hangup: Option<Rc<Hangup>>,
     _place: Place,
 }
 
 impl Watcher {
     /// `known`: the id of the last event that the browser has.
-    pub(super) fn new(mut snapshots: Snapshots, known: Option<&str>, place: Place, draining: Draining) -> Self {
+    pub(super) fn new(
+        mut snapshots: Snapshots,
+        known: Option<&str>,
+        place: Place,
+        draining: Draining,
+        hangup: Option<Rc<Hangup>>,
+    ) -> Self {
         let snapshot = snapshots.borrow_and_update().clone();
         let retry_ms = RETRY_MS + getrandom::u64().unwrap_or_default() % RETRY_MORE_MS;
         let welcome = [format!("retry: {retry_ms}\n\n").as_bytes(), &snapshot.welcome(known)].concat().into();
         let (seen, has_ended) = (snapshot.version(), snapshot.is_last);
-        Self { snapshots, welcome: Some(welcome), seen, has_ended, draining, _place: place }
+        Self { snapshots, welcome: Some(welcome), seen, has_ended, draining, hangup, _place: place }
     }
 
     pub(super) fn events(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -51,6 +61,7 @@ impl Watcher {
             }
             select! {
                 () = self.draining.begun() => return None,
+                () = gone(self.hangup.as_deref()) => return None,
                 changed = self.snapshots.changed() => changed.ok()?,
                 () = sleep(HEARTBEAT) => return Some(Bytes::from_static(b":\n\n")),
             }

@@ -35,11 +35,17 @@ pub struct Endpoint {
     api_key: Option<HeaderValue>,
 }
 
+/// The URL as a message may show it: without what stands in front of an `@`, which is a password.
+fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (&url[..scheme.len() + 3], rest));
+    rest.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, place)| format!("{scheme}[hidden]@{place}"))
+}
+
 impl Endpoint {
     /// # Errors
     /// What is wrong with the URL, or that its host is unknown.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        let malformed = || EndpointError::Malformed { url: url.to_owned() };
+        let malformed = || EndpointError::Malformed { url: shown(url) };
         let uri: Uri = url.parse().map_err(|_| malformed())?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(malformed)?;
         let after_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
@@ -152,6 +158,13 @@ mod tests {
             ["ftp://127.0.0.1", "127.0.0.1:80", "http://a@127.0.0.1", "http://127.0.0.1/?x=1", "http://127.0.0.1/#x"];
         for url in strange_ports.iter().map(String::as_str).chain(others) {
             assert!(Endpoint::parse(url).is_err(), "{url}");
+        }
+        for (url, shown) in [
+            ("http://anna:se@cret@shop.example:80", "http://[hidden]@shop.example:80"),
+            ("anna:secret@shop.example", "[hidden]@shop.example"),
+        ] {
+            let complaint = Endpoint::parse(url).err().unwrap().to_string();
+            assert!(complaint.contains(shown) && !complaint.contains("cret@shop"), "{complaint}");
         }
     }
 }

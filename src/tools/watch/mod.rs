@@ -102,6 +102,7 @@ impl Watch {
         self.seen.retain(|_, seen| now - seen.at < FORGET);
         Ok(View {
             at: redis_at,
+            sale: self.sale.clone(),
             services: self.services.iter().map(|service| service.view(now)).collect(),
             processes: processes.len(),
             seconds: rates.seconds,

@@ -15,6 +15,8 @@ use crate::{
 pub struct View {
     /// The time of Redis.
     pub at: Option<String>,
+    /// The sale that is watched. `null`: all.
+    pub sale: Option<String>,
     pub services: Vec<ServiceView>,
     /// The processes that answered: rates are of these.
     pub processes: usize,
@@ -22,6 +24,7 @@ pub struct View {
     pub seconds: Option<f64>,
     /// The slowest answer of Redis.
     pub redis_ms: Option<f64>,
+    /// Of all sales, whichever is watched: a service counts no sale by itself.
     pub holds: FamilyView,
     pub orders: FamilyView,
     pub payment_events: FamilyView,

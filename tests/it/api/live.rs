@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{
     app::{ADMIN_TOKEN, TestApp},
@@ -130,6 +134,85 @@ async fn places_of_watchers_are_bounded_and_free_again_when_one_leaves() {
     })
     .await;
     product_stream(&app).await.next().await.unwrap();
+}
+
+/// A request on a connection of its own, and what came of the answer by the time that it has this text.
+async fn raw(app: &TestApp, head: &str, text: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(app.addr).await.unwrap();
+    stream
+        .write_all(format!("{head}\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains(text) {
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    (stream, String::from_utf8(answer).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_leaves_a_stream_in_which_nothing_happens_gives_up_the_place_before_the_next_sign_of_life() {
+    let app = TestApp::start_with(&[("HTTP__WATCHERS_MAX", "2"), ("HTTP__WORKERS", "1")]).with_units(10).await;
+    for _ in 0..3 {
+        let mut stays = raw(&app, "GET /api/products/1/live HTTP/1.1", "}\n\n\r\n").await.0;
+        // All of it was read, so that the connection ends in order and nothing says that nobody reads any more.
+        let (leaves, _) = raw(&app, "GET /api/products/1/live HTTP/1.1", "}\n\n\r\n").await;
+        drop(leaves);
+        let head = async || app.request(Method::HEAD, "/api/products/1/live").send().await.unwrap().status() == 200;
+        let free = eventually("its place is free", head);
+        tokio::select! {
+            () = free => {}
+            _ = stays.read_u8() => panic!("a heartbeat was needed to see that somebody had left"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_gives_up_waiting_for_events_leaves_the_place_to_others_before_the_wait_is_over() {
+    let app = TestApp::start_with(&[("HTTP__WORKERS", "1")]).with_units(10).await;
+    let target = "GET /api/admin/events?after=latest&wait=30 HTTP/1.1";
+    let (mut stays, mut leaves) =
+        (TcpStream::connect(app.addr).await.unwrap(), TcpStream::connect(app.addr).await.unwrap());
+    for stream in [&mut stays, &mut leaves] {
+        let head = format!("{target}\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+    }
+    assert_eq!(app.get("/livez").await.status, 200);
+    // Its half of the connection, so that the end of the wait can be seen here.
+    leaves.shutdown().await.unwrap();
+    let mut answer = String::new();
+    tokio::select! {
+        read = leaves.read_to_string(&mut answer) => assert!(read.unwrap() > 0),
+        _ = stays.read_u8() => panic!("a reader that had left was waited for"),
+    }
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains(r#""data":[]"#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_a_stream_without_chunks() {
+    let app = TestApp::selling(10).await;
+    let (_stream, answer) = raw(&app, "GET /api/products/1/live HTTP/1.0", "data: ").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200 OK") && !head.to_lowercase().contains("transfer-encoding"), "{head}");
+    assert!(body.starts_with("retry: "), "{body}");
+    // So does nginx, unless it is set to HTTP/1.1.
+    let port = free_port();
+    let Some(_nginx) = Nginx::start(&format!(
+        "server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://{}; }} }}",
+        app.addr
+    )) else {
+        return;
+    };
+    let client = reqwest::Client::new();
+    let url = format!("http://127.0.0.1:{port}/api/products/1");
+    eventually("nginx passes requests on", async || {
+        client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    let mut stream = EventStream::open_behind_nginx(client.get(format!("{url}/live"))).await;
+    assert_eq!(stream.next().await.unwrap().data["available_stock"], 10);
+    app.held().await;
+    stream.until(has_available(9)).await;
 }
 
 #[tokio::test]

@@ -38,6 +38,12 @@ impl Ledger {
         (kill.scripts == hash(mutant)).then_some(&*kill.by)
     }
 
+    /// By mutant, the test that saw it the last time, however its scripts were then.
+    pub fn last_killers(&self) -> BTreeMap<String, String> {
+        let tests = self.0.iter().filter(|(_, kill)| kill.by.contains("::"));
+        tests.map(|(name, kill)| (name.clone(), kill.by.clone())).collect()
+    }
+
     pub fn killers(&self) -> impl Iterator<Item = &str> {
         self.0.values().map(|kill| &*kill.by)
     }

@@ -102,7 +102,8 @@ fn every_mutant_is_found_once_and_redis_compiles_it() {
 #[test]
 fn a_few_mutants_are_killed() {
     if mutant::name().is_none() {
-        kill_all(mutant::all().into_iter().filter(|mutant| FEW.contains(&&*mutant.name)), |_, _| {});
+        let few = mutant::all().into_iter().filter(|mutant| FEW.contains(&&*mutant.name));
+        kill_all(few, &BTreeMap::new(), |_, _| {});
     }
 }
 
@@ -119,7 +120,8 @@ fn every_mutant_is_killed() {
     };
     let chosen: Vec<_> = mutant::all().into_iter().filter(is_wanted).collect();
     println!("{} of {} mutants", chosen.len(), mutant::all().len());
-    kill_all(chosen.into_iter(), |mutant, killer| ledger.note(mutant, killer));
+    let last = ledger.last_killers();
+    kill_all(chosen.into_iter(), &last, |mutant, killer| ledger.note(mutant, killer));
     let mut score = Score::default();
     mutant::all().iter().for_each(|mutant| score.count(&mutant.file, ledger.killer(mutant).is_some()));
     let [killed, all] = score.sum();
@@ -129,14 +131,19 @@ fn every_mutant_is_killed() {
     }
 }
 
-fn kill_all(mutants: impl Iterator<Item = Mutant>, mut note: impl FnMut(&Mutant, Option<&str>)) {
+/// `last`: the test that saw a mutant when it was asked before, by name. It is asked first.
+fn kill_all(
+    mutants: impl Iterator<Item = Mutant>,
+    last: &BTreeMap<String, String>,
+    mut note: impl FnMut(&Mutant, Option<&str>),
+) {
     let started = Instant::now();
     println!("{:<44} | {:<72} | seconds", "mutant", "killed by");
     let (mut survivors, mut trusted) = (Vec::new(), BTreeSet::new());
     let mut count = 0;
     for mutant in mutants {
         count += 1;
-        let outcome = run(&mutant);
+        let outcome = run(&mutant, last.get(&mutant.name).map(String::as_str));
         note(&mutant, outcome.killer.as_deref());
         let killer = outcome.killer.unwrap_or_else(|| SURVIVED.to_owned());
         println!("{:<44} | {killer:<72} | {:.1}", outcome.name, outcome.took.as_secs_f64());
@@ -180,11 +187,13 @@ impl fmt::Display for Score {
 }
 
 /// Runs the tests of a mutant until the first of them fails.
-fn run(mutant: &Mutant) -> Outcome {
+fn run(mutant: &Mutant, last: Option<&str>) -> Outcome {
     let started = Instant::now();
-    let killer = mutant.by.iter().find_map(|tests| {
-        let tests = if tests == "quick" { &QUICK[..] } else { &[&**tests] };
-        run_tests(Some(&mutant.name), tests)
+    let killer = last.and_then(|test| run_tests(Some(&mutant.name), &["--exact", test])).or_else(|| {
+        mutant.by.iter().find_map(|tests| {
+            let tests = if tests == "quick" { &QUICK[..] } else { &[&**tests] };
+            run_tests(Some(&mutant.name), tests)
+        })
     });
     Outcome { name: mutant.name.clone(), killer, took: started.elapsed() }
 }
