@@ -29,6 +29,9 @@ async function ordered(id, quantity = 1, options = {}) {
   return page;
 }
 
+/** What became of the payment, a sentence or two for each event. */
+const said = (page) => page.$$eval(".log li", (lines) => lines.map((line) => line.textContent));
+
 const receipt = (page, words) => page.waitForFunction((words) => document.querySelector("#panel").textContent.includes(words), words);
 
 test("a buyer sees the list, holds, orders, pays and gets a receipt, with the keyboard alone", async () => {
@@ -59,6 +62,20 @@ test("a buyer sees the list, holds, orders, pays and gets a receipt, with the ke
   await close(page);
 });
 
+test("a product that is opened far down the list begins with its name", async () => {
+  for (let n = 0; n < 12; n++) await service.offer(`Of a long list ${n}`, 3);
+  const id = await service.offer("Last of a long list", 3);
+  const page = await browser.page(service, "/", { viewport: { width: 800, height: 500 } });
+  await page.click(`a[href="#product=${id}"]`);
+  await page.waitForSelector("#hold:not([disabled])");
+  const isSeen = await page.$eval("#product-name", (name) => {
+    const { left, top, bottom } = name.getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight && name.contains(document.elementFromPoint(left + 5, top + 5));
+  });
+  assert.ok(isSeen, "the name is in sight, and nothing is over it");
+  await close(page);
+});
+
 test("a reload in the middle goes on where the buyer was", async () => {
   const id = await service.offer("Reload", 5);
   const page = await open(id);
@@ -83,22 +100,26 @@ test("on each bad day the buyer is shown what became of the money", async () => 
   assert.ok(await declined.isVisible("#pay"), "another try is possible");
   await declined.click("#pay");
   await receipt(declined, "Paid. It is yours.");
+  assert.deepEqual(await said(declined), ["The card was declined.", "Paid."]);
+  await looks(declined, "declined-and-paid");
   await close(declined);
 
   const twice = await ordered(id);
   await twice.click("#twice");
   await receipt(twice, "Paid. It is yours.");
-  assert.match(await twice.textContent(".log"), /applied.*duplicate/);
+  assert.deepEqual(await said(twice), ["Paid.", "The provider reported it again. Nothing changed."]);
   await close(twice);
 
   const more = await ordered(id);
   await more.click("#much");
   await receipt(more, "Paid. It is yours.");
+  assert.deepEqual(await said(more), ["$60.00 came. Paid."]);
   await close(more);
 
   const little = await ordered(id);
   await little.click("#little");
   await receipt(little, "a person of the shop looks at it");
+  assert.deepEqual(await said(little), ["$25.00 came. That is not what the order costs, so a person of the shop looks at it."]);
   const reviews = await service.ask("GET", "/api/admin/reviews");
   assert.ok(reviews.body.data.some((review) => review.reason === "amount_mismatch"), JSON.stringify(reviews.body));
   await looks(little, "in-review");
@@ -113,7 +134,12 @@ test("on each bad day the buyer is shown what became of the money", async () => 
 });
 
 test("money that comes late pays where units are left, and must go back where they are gone", async () => {
-  for (const [name, units, words] of [["Late with units", 2, "Paid. It is yours."], ["Late without units", 1, "must send back"]]) {
+  const cases = [
+    ["Late with units", 2, "Paid. It is yours.", "The money came after the order had lapsed, and its unit was still free. Paid."],
+    ["Late without units", 1, "must send back",
+      "The money came after the order had lapsed, and other buyers have its units. A person of the shop sends the money back."],
+  ];
+  for (const [name, units, words, what] of cases) {
     const id = await service.offer(name, units, { hold_seconds: 30, payment_seconds: 10 });
     const page = await ordered(id);
     const taken = service.ask("GET", `/api/products/${id}`).then(async () => {
@@ -122,9 +148,15 @@ test("money that comes late pays where units are left, and must go back where th
       await eventually("the unit is taken", async () =>
         (await service.ask("POST", "/api/holds", { product_id: id, quantity: 1, ttl_seconds: 5 })).status === 201);
     });
-    await page.click("#late");
+    const waits = await page.$eval("#late", (late) => { late.click(); return document.querySelector("#panel").textContent; });
+    assert.match(waits, /The money is on its way, and late\. It comes in 0:\d\d, after the order has lapsed\./);
+    assert.ok(await page.isHidden("#banner"), "nothing is wrong");
+    // Who has two units takes a reload too.
+    if (units > 1) await page.reload();
     await taken;
     await receipt(page, words);
+    assert.deepEqual(await said(page), [what]);
+    if (units === 1) await looks(page, "late");
     await close(page);
   }
 });

@@ -1,22 +1,24 @@
 // The shop for trying: stock as it changes, and a purchase from the hold to the receipt.
 
 import { call, clock, count, el, follow, keep, money, setText } from "./base.js";
+import { latePaid, obstacle, paymentText, plural, refusalText, sentence, standing, statusTexts } from "./storefront-words.js";
 
 const PAGE = 48;
 const LIST_MS = 4000;
 const WAIT_MS = 2000;
+/** The longest wait for money that comes late, and how long after the order has lapsed it comes. */
+const LATE_MS = 90000, LATE_BY_MS = 1500;
 const $ = (id) => document.getElementById(id);
 
-/** What the page knows. `purchase` survives a reload: { product, step, key, quantity, hold, order, sent }. */
+/** What the page knows. `purchase` survives a reload: { product, step, key, quantity, hold, order, said, late }. */
 const state = { product: null, stop: null, purchase: null, hasProvider: false, offsetMs: 0, refusal: null, busy: false };
 
 /** Whoever has no name gets one, because products may have a limit for each customer. */
 const customer = keep.get("customer") ?? `guest-${crypto.randomUUID?.().slice(0, 8) ?? Math.random().toString(36).slice(2, 10)}`;
 keep.set("customer", customer);
 
-// ---- words ----
+// ---- time and notices ----
 
-const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 const now = () => Date.now() + state.offsetMs;
 const until = (instant) => Date.parse(instant) - now();
 
@@ -25,15 +27,6 @@ function announce(text) { setText($("announce"), ""); requestAnimationFrame(() =
 function showBanner(text) {
   $("banner").hidden = text === null;
   setText($("banner"), text ?? "");
-}
-
-/** What a product is to a buyer: a word for its badge, and what kind of word. */
-function standing(product) {
-  if (product.status === "scheduled") return ["soon", "scheduled"];
-  if (product.status === "paused") return ["paused", "paused"];
-  if (product.status === "ended") return ["over", "ended"];
-  if (product.available_stock > 0) return ["on sale", "live"];
-  return product.held_stock + product.pending_stock > 0 ? ["all held", "held"] : ["sold out", "out"];
 }
 
 const hue = (product) => (product.id * 67 + 100) % 360;
@@ -148,16 +141,6 @@ function showLegend(parts) {
   parts.forEach(([name, units], at) => setText($("legend").children[at].lastChild, `${count(units)} ${words[name]}`));
 }
 
-/** Why nobody can hold a unit now, in words that count down. `null`: somebody can. */
-function obstacle(product) {
-  if (product.status === "scheduled") return `The sale begins in ${clock(until(product.starts_at))}.`;
-  if (product.status === "paused") return "The sale is paused. It goes on when the shop says so.";
-  if (product.status === "ended") return "The sale is over.";
-  if (product.available_stock > 0) return null;
-  if (product.next_release_at) return `All units are held. The next one may return in ${clock(until(product.next_release_at))}.`;
-  return product.held_stock + product.pending_stock > 0 ? "All units are held. Some may return." : "Sold out.";
-}
-
 // ---- the purchase ----
 
 function keepPurchase(purchase) {
@@ -209,8 +192,6 @@ async function decided(path, options) {
   }
 }
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".");
-
 function choosePanel() {
   const most = Math.max(1, state.product.max_per_hold);
   const input = el("input", { id: "quantity", type: "number", inputmode: "numeric", min: 1, max: most, value: state.quantity ?? 1 });
@@ -247,20 +228,6 @@ async function makeHold(quantity) {
   showPanel(true);
 }
 
-function refusalText({ code, body, problem }) {
-  const texts = {
-    insufficient_stock: () => ({
-      sold_out: "Sold out: none of them can come back.",
-      all_held: "Somebody was faster: all units are held. Some may come back.",
-      not_enough: `Only ${plural(body.available_stock, "unit is", "units are")} left.`,
-    })[body.reason] ?? "There are not so many.",
-    customer_limit_reached: () => `You may have ${plural(body.most, "unit")} of it, and ${count(body.remaining)} more.`,
-    customer_cooling_down: () => `You let holds lapse. Come back at ${new Date(body.retry_at).toLocaleTimeString()}.`,
-    sale_paused: () => "The sale is paused.", sale_ended: () => "The sale is over.", sale_not_started: () => "The sale has not begun.",
-  };
-  return texts[code]?.() ?? sentence(problem);
-}
-
 /** The clocks of this device and of the service may differ: what counts is how long is left. */
 function learnTime(instant, seconds) {
   state.offsetMs = Date.parse(instant) - seconds * 1000 - Date.now();
@@ -288,7 +255,7 @@ async function makeOrder() {
   const { hold } = state.purchase;
   const answer = await decided("/api/orders", { method: "POST", body: { hold_id: hold.id } });
   if (answer.ok) {
-    keepPurchase({ step: "order", hold, order: answer.body, sent: [] });
+    keepPurchase({ step: "order", hold, order: answer.body, said: [] });
     announce("Ordered. Now it waits for your payment.");
   } else if (answer.status === 410 || answer.status === 404) {
     lapsed();
@@ -345,9 +312,9 @@ function takeOrder(order) {
 }
 
 function orderPanel() {
-  const { order, sent } = state.purchase;
-  const pay = state.hasProvider
-    ? [el("h3", {}, "Pay, with a simulated provider"), el("div", { class: "days" }, ...days(order).map(dayButton)), log(sent)]
+  const { order, late } = state.purchase;
+  const pay = late ? [onItsWay(), log()] : state.hasProvider
+    ? [el("h3", {}, "Pay, with a simulated provider"), el("div", { class: "days" }, ...days(order).map(dayButton)), log()]
     : [el("p", { class: "note" }, "Your payment provider sends its event to /api/payments/webhook. This page shows it as soon as it comes."),
       el("p", { class: "id" }, order.id)];
   return panel("Pay",
@@ -362,45 +329,63 @@ function days(order) {
   const [more, less] = [part(1.2), part(0.5)];
   return [
     { id: "pay", title: "Pay", small: "all goes well", main: true, wish: { event: "paid" } },
-    { id: "declined", title: "Declined", small: "the card is refused; try again", wish: { event: "declined" } },
-    { id: "twice", title: "Event twice", small: "the provider repeats itself", wish: { event: "paid", copies: 2 } },
+    { id: "declined", title: "Declined", small: "the card is declined; try again", wish: { event: "declined" } },
+    { id: "twice", title: "Reported twice", small: "the provider repeats itself", wish: { event: "paid", copies: 2 } },
     { id: "much", title: "Too much", small: `${money(more, order.currency)} come`, wish: { event: "paid", amount: more } },
     { id: "little", title: "Too little", small: `only ${money(less, order.currency)} come`, wish: { event: "paid", amount: less } },
-    { id: "late", title: "Late", small: "the money comes after the deadline", wish: { event: "paid" }, isLate: true },
+    { id: "late", title: "Late", small: "the money comes after the order has lapsed", wish: { event: "paid" }, isLate: true },
   ];
 }
 
 function dayButton(day) {
-  const isFar = day.isLate && until(state.purchase.order.payment_due_at) > 90000;
-  const small = isFar ? "its deadline is far away: try it with a product of a quick sale" : day.small;
+  const isFar = day.isLate && until(state.purchase.order.payment_due_at) > LATE_MS;
+  const small = isFar ? `${day.small}: can be tried in the last ${clock(LATE_MS)} of the time to pay` : day.small;
   return el("button", {
     id: day.id, type: "button", class: day.main ? "main" : "", disabled: isFar, "data-far": isFar,
-    onclick: () => act(() => (day.isLate ? payLate(day) : send(day))),
+    onclick: () => act(() => (day.isLate ? payLate(day.wish) : send(day.wish))),
   }, day.title, el("small", {}, small));
 }
 
-async function payLate(day) {
-  const wait = until(state.purchase.order.payment_due_at) + 1500;
-  announce("The money comes after the deadline. Wait for it.");
-  showBanner(`The provider is slow today: its event comes in ${clock(wait)}.`);
-  await new Promise((go) => setTimeout(go, Math.max(0, wait)));
-  await send(day);
+/** Lets the money come after the order has lapsed. Until then the purchase keeps the wish, also through a reload. */
+function payLate(wish) {
+  keepPurchase({ ...state.purchase, late: wish });
+  announce("The money is on its way. It comes after the order has lapsed.");
+  showPanel();
 }
 
-async function send({ title, wish }) {
+const onItsWay = () => el("p", { class: "note", id: "on-its-way" });
+
+let tried = 0;
+
+function tickLate({ order, late }) {
+  const wait = until(order.payment_due_at) + LATE_BY_MS;
+  const coming = wait > 0 ? `It comes in ${clock(wait)}, after the order has lapsed.` : "It is about to come: the order has lapsed.";
+  if ($("on-its-way")) setText($("on-its-way"), `The money is on its way, and late. ${coming}`);
+  if (wait <= 0 && Date.now() - tried > WAIT_MS) { tried = Date.now(); act(() => send(late)); }
+}
+
+async function send(wish) {
   const { order } = state.purchase;
   const answer = await call("/demo/payments", { method: "POST", body: { order_id: order.id, ...wish } });
-  if (!answer.ok) return showBanner(`The provider was refused: ${answer.problem}. A real one sends the event again.`);
+  // The buyer may have gone on to another product.
+  if (state.purchase?.order?.id !== order.id) return;
+  if (!answer.ok) {
+    if (answer.status >= 400 && answer.status < 500) keepPurchase({ ...state.purchase, late: undefined });
+    showBanner("The payment could not be reported to the shop. A provider reports it again, and so can you.");
+    return showPanel();
+  }
   showBanner(null);
-  const said = answer.body.sent.map((one) => `${title}: ${one.outcome}${one.review ? `, a person must look (${one.review.reason})` : ""}`);
-  keepPurchase({ ...state.purchase, sent: [...(state.purchase.sent ?? []), ...said].slice(-8) });
-  const last = answer.body.sent.at(-1).order;
+  const { sent } = answer.body, said = sent.map((one) => paymentText(one, wish));
+  keepPurchase({ ...state.purchase, late: undefined, said: [...(state.purchase.said ?? []), ...said].slice(-8) });
+  const last = sent.at(-1).order;
+  const isOther = last && last.status !== state.purchase.order.status;
   if (last) takeOrder(last);
-  if (step() === "order") showPanel();
+  if (!isOther) showPanel();
   announce(said.at(-1));
 }
 
-const log = (sent) => el("ul", { class: "log", "aria-label": "What the service answered the provider" }, ...(sent ?? []).map((line) => el("li", {}, line)));
+const log = () => el("ul", { class: "log", "aria-label": "What became of the payment" },
+  ...(state.purchase.said ?? []).map((line) => el("li", {}, line)));
 
 async function cancelOrder() {
   const answer = await decided(`/api/orders/${state.purchase.order.id}/cancel`, { method: "POST", body: {} });
@@ -411,29 +396,19 @@ async function cancelOrder() {
 
 // ---- the receipt ----
 
-const statusTexts = {
-  paid: ["Paid. It is yours.", "good"],
-  cancelled: ["The order is cancelled. Its units are back on sale.", ""],
-  expired: ["The time to pay is over. The units are back on sale.", ""],
-  in_review: ["The payment does not fit the order, so a person of the shop looks at it. The units are kept for you meanwhile.", ""],
-  refund_required: ["Money came that the shop must send back.", "bad"],
-  refunded: ["The money went back.", ""],
-};
-
 function receiptPanel() {
-  const { order, sent } = state.purchase;
+  const { order, late } = state.purchase;
   const [text, kind] = statusTexts[order.status] ?? [order.status, ""];
   const row = (name, value) => value && el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value));
   const time = (instant) => instant && new Date(instant).toLocaleString();
-  const late = order.late ? "It came after its deadline, and units were left." : null;
   return panel(order.status === "paid" ? "Receipt" : "What became of it",
-    el("p", { class: `note ${kind}` }, text, late && ` ${late}`),
+    el("p", { class: `note ${kind}` }, text, order.late && ` ${latePaid(order)}`), late && onItsWay(),
     el("table", { class: "receipt" }, el("tbody", {},
       row("Order", el("span", { class: "id" }, order.id)), row("Items", lines(order)),
       row("Total", money(order.total_amount, order.currency)), row("Ordered", time(order.created_at)), row("Paid", time(order.paid_at)),
       row("State", order.status.replaceAll("_", " ")))),
-    log(sent),
-    el("div", { class: "actions" }, el("button", { class: "main", id: "again", type: "button", onclick: again }, "Buy another one")));
+    log(),
+    late ? null : el("div", { class: "actions" }, el("button", { class: "main", id: "again", type: "button", onclick: again }, "Buy another one")));
 }
 
 function again() {
@@ -459,7 +434,7 @@ let asked = 0;
 function tick() {
   const { product, purchase } = state;
   if (!product) return;
-  const why = obstacle(product);
+  const why = obstacle(product, until);
   setText($("window"), product.ends_at && product.status === "live" ? `The sale ends in ${clock(until(product.ends_at))}.` : "");
   if (step() === "choose" && $("hold")) {
     $("obstacle").hidden = why === null;
@@ -471,12 +446,13 @@ function tick() {
     if (until(purchase.hold.expires_at) < -300 && !state.busy) { lapsed(); showPanel(true); }
   }
   if (purchase?.step === "order") tickOrder(purchase.order);
+  if (purchase?.late) tickLate(purchase);
 }
 
 function tickOrder(order) {
   setCountdown(order.payment_due_at, Date.parse(order.payment_due_at) - Date.parse(order.created_at));
   const late = $("late");
-  if (late?.dataset.far !== undefined && until(order.payment_due_at) < 90000 && !state.busy) showPanel();
+  if (late?.dataset.far !== undefined && until(order.payment_due_at) < LATE_MS && !state.busy) showPanel();
   // A payment may come from anywhere, and the deadline passes by itself.
   if (Date.now() - asked > WAIT_MS && !document.hidden) { asked = Date.now(); refreshOrder(); }
 }
@@ -488,7 +464,11 @@ function route() {
   $("shop").hidden = id !== null;
   $("detail").hidden = id === null;
   showBanner(null);
-  if (id !== null) return openProduct(encodeURIComponent(id));
+  if (id !== null) {
+    // The list may have been scrolled far down.
+    scrollTo(0, 0);
+    return openProduct(encodeURIComponent(id));
+  }
   state.stop?.();
   state.stop = null;
   state.product = null;
