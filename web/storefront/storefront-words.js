@@ -64,6 +64,12 @@ const reviewTexts = {
 export const latePaid = (order) =>
   `The money came after the order had lapsed, and its ${unitsOf(order) === 1 ? "unit was" : "units were"} still free.`;
 
+/** What a buyer is waiting for whose money comes late, in so many milliseconds. */
+export function onItsWayText({ status }, wait) {
+  const [after, why] = status === "cancelled" ? ["", ""] : [", after the order has lapsed", ": the order has lapsed"];
+  return `The money is on its way, and late. It ${wait > 0 ? `comes in ${clock(wait)}${after}` : `is about to come${why}`}.`;
+}
+
 /** What became of an event of a payment. `wish`: what the provider was asked to report. */
 export function paymentText({ outcome, review, order }, wish) {
   if (wish.event === "declined") return "The card was declined.";

@@ -1,7 +1,7 @@
 // The shop for trying: stock as it changes, and a purchase from the hold to the receipt.
 
 import { call, clock, count, el, follow, keep, money, setText } from "./base.js";
-import { latePaid, obstacle, paymentText, plural, refusalText, sentence, standing, statusTexts } from "./storefront-words.js";
+import { latePaid, obstacle, onItsWayText, paymentText, plural, refusalText, sentence, standing, statusTexts } from "./storefront-words.js";
 
 const PAGE = 48;
 const LIST_MS = 4000;
@@ -359,8 +359,7 @@ let tried = 0;
 
 function tickLate({ order, late }) {
   const wait = until(order.payment_due_at) + LATE_BY_MS;
-  const coming = wait > 0 ? `It comes in ${clock(wait)}, after the order has lapsed.` : "It is about to come: the order has lapsed.";
-  if ($("on-its-way")) setText($("on-its-way"), `The money is on its way, and late. ${coming}`);
+  if ($("on-its-way")) setText($("on-its-way"), onItsWayText(order, wait));
   if (wait <= 0 && Date.now() - tried > WAIT_MS) { tried = Date.now(); act(() => send(late)); }
 }
 
