@@ -109,10 +109,10 @@ test("a sale is paused and resumed, and a product restocked, once each", async (
     const rows = document.querySelectorAll("#product-rows tr");
     return rows.length === 1 && rows[0].textContent.includes("To restock");
   });
-  await page.click("#product-rows button:has-text('Pause')");
+  await page.click("#product-rows button:text-is('Pause sale')");
   await page.click("#dialog-do");
   await eventually("it is paused", async () => (await service.ask("GET", `/api/products/${id}`)).body.status === "paused");
-  await page.click("#product-rows button:has-text('Resume')");
+  await page.click("#product-rows button:text-is('Resume sale')");
   await page.click("#dialog-do");
   await eventually("it is live", async () => (await service.ask("GET", `/api/products/${id}`)).body.status === "live");
   await page.click("#product-rows button:has-text('Restock')");
@@ -199,3 +199,11 @@ test("the dashboard is small", async () => {
   assert.ok(bytes > 50_000 && bytes < 300_000, `${bytes} bytes`);
   await close(page);
 });
+  // They scroll within their own box, and the heads of the columns stay.
+  const [isBounded, stays] = await page.$eval("#product-scroll", (box) => {
+    box.scrollTop = box.scrollHeight;
+    const top = (element) => element.getBoundingClientRect().top;
+    return [box.scrollTop > 0 && box.offsetHeight < innerHeight, Math.abs(top(box.querySelector("thead th")) - top(box)) < 3];
+  });
+  assert.ok(isBounded && stays);
+  await looks(page, "many-products");

@@ -65,7 +65,7 @@ export class Products {
 
   #listen() {
     const changed = () => {
-      this.#first = 0;
+      this.#first = $("product-scroll").scrollTop = 0;
       this.#render();
       this.#search();
       this.#fresh.soon();
@@ -78,6 +78,7 @@ export class Products {
     for (const button of $("product-pages").querySelectorAll("button")) {
       button.onclick = () => {
         this.#first = Math.max(0, this.#first + perPage * Number(button.dataset.by));
+        $("product-scroll").scrollTop = 0;
         this.#render();
         this.#fresh.soon();
       };
@@ -259,10 +260,10 @@ export class Products {
     setText(is.price, money(product.price, product.currency));
     fillBar(is.bar, units);
     parts.forEach((part, index) => setText(is.numbers[index].firstChild, count(units[part])));
-    setText(is.toggle, product.status === "paused" ? "Resume" : "Pause");
+    setText(is.toggle, product.status === "paused" ? "Resume sale" : "Pause sale");
     is.toggle.hidden = product.status === "ended";
     is.restock.setAttribute("aria-label", `Restock ${product.name}`);
-    is.toggle.setAttribute("aria-label", `${is.toggle.textContent} sale ${product.sale}`);
+    is.toggle.setAttribute("aria-label", `${is.toggle.textContent} ${product.sale}`);
     this.#showRelease(row);
   }
 
