@@ -79,7 +79,7 @@ test("a review is accepted, and the order is paid", async () => {
 
 test("orders are counted by their state, and the events go back to the first", async () => {
   const id = await service.offer("Much happens", 400);
-  for (let n = 0; n < 130; n++) await ordered(id, `of many ${n}`);
+  for (let n = 0; n < 230; n++) await ordered(id, `of many ${n}`);
   const paid = await ordered(id, "who pays");
   await pay(paid);
   const page = await signedIn();
@@ -90,12 +90,19 @@ test("orders are counted by their state, and the events go back to the first", a
   // The page begins with the newest 200, and reads the others when somebody wants them.
   await shows(page, "#event-list", "order paid");
   await page.selectOption("#event-kind", "sale product");
+  // A filter looks only at what was read, says so, and reads further back until something fits.
   const first = () => page.$$eval("#event-list li", (rows) => rows.some((row) => row.textContent.includes("product created") && row.textContent.includes("Last pairs")));
-  while (!(await first())) {
+  await shows(page, "#event-span", "None in the last 200 events read.");
+  await page.click("#event-older:has-text('Search further back')");
+  await shows(page, "#event-list", "product created");
+  assert.match(await page.textContent("#event-span"), /^\d+ in (all|the last) \d+ events read\./);
+  while (await page.isVisible("#event-older")) {
     await page.click("#event-older");
     await page.waitForFunction(() => !document.querySelector("#event-older").disabled);
   }
   const times = await page.$$eval("#event-list time", (times) => times.map((time) => time.dateTime));
+  assert.ok(await first());
+  await shows(page, "#event-span", " in all ");
   assert.deepEqual(times, [...times].sort().reverse());
   assert.equal(new Set(await page.$$eval("#event-list li", (rows) => rows.map((row) => row.dataset.key))).size, times.length);
   await close(page);

@@ -2,31 +2,38 @@
 
 import { count, el, money, setText } from "./base.js";
 import { amountOf, reasonWords } from "./dashboard-money.js";
-import { $, keyed, plural, problemOf, when, words } from "./dashboard-shared.js";
+import { $, capital, keyed, plural, problemOf, when, words } from "./dashboard-shared.js";
 
 const stepMs = 10000, countedMs = 900000, eventsKept = 200, eventsRead = 1000, behindMax = 4, pagesBack = 5;
-const olderRead = 100, olderMax = 2000;
+const olderRead = 100, searchedRead = 500, searchedPages = 20, olderMax = 2000;
 
 /** The log of events, newest first. It also counts them by type, for the last 15 minutes. */
 export class Events {
   #page;
   #cursor = null;
   #kept = [];
-  #paused = false;
+  /** The list that was there when somebody froze it. `null`: it goes on. */
+  #frozen = null;
   #newer = 0;
   #behind = 0;
   #counts = new Map();
   #since = null;
-  /** What was asked for behind those that are kept, where it goes on, and whether the log has more. */
+  #moreThanKept = false;
+  /** What was asked for behind those that are kept and fits the filter, of how many, where it goes on, and whether the log has more. */
   #older = [];
+  #olderRead = 0;
   #place = null;
   #more = false;
+  /** What is read back at the moment, in words. */
+  #reading = "";
+  /** Counts readings backwards, so that a late answer to an earlier one is left. */
+  #turn = 0;
 
   constructor(page) {
     this.#page = page;
     page.repeat(() => this.#refresh(), 2000);
     $("event-kind").onchange = () => { this.#forgetOlder(); this.#render(); };
-    $("event-pause").onclick = () => this.#pause();
+    $("event-freeze").onclick = () => this.#freeze();
     $("event-older").onclick = () => this.#readOlder();
   }
 
@@ -43,18 +50,26 @@ export class Events {
 
   reset() {
     [this.#cursor, this.#kept, this.#newer, this.#behind, this.#counts, this.#since] = [null, [], 0, 0, new Map(), null];
-    this.#more = false;
+    this.#moreThanKept = false;
     this.#forgetOlder();
+    if (this.#frozen) this.#freeze();
     $("event-list").replaceChildren();
   }
 
-  #forgetOlder() { [this.#older, this.#place] = [[], null]; }
+  #forgetOlder() {
+    this.#turn++;
+    [this.#older, this.#olderRead, this.#place, this.#more, this.#reading] = [[], 0, null, this.#moreThanKept, ""];
+    $("event-older").disabled = false;
+  }
 
-  #pause() {
-    this.#paused = !this.#paused;
+  /** Keeps the list as it is for who reads it, or lets it go on. */
+  #freeze() {
+    const last = this.#frozen?.at(-1);
+    // The log went on, and what was read behind the old end of the list does not follow its new one.
+    if (last && !this.#kept.includes(last)) this.#forgetOlder();
+    this.#frozen = this.#frozen ? null : this.#kept;
     this.#newer = 0;
-    $("event-pause").setAttribute("aria-pressed", String(this.#paused));
-    setText($("event-pause"), this.#paused ? "Resume" : "Pause");
+    setText($("event-freeze"), this.#frozen ? "Go on" : "Freeze");
     this.#render();
   }
 
@@ -97,29 +112,39 @@ export class Events {
     }
     const oldest = found.length ? Date.parse(found.at(-1).at) : from;
     this.#since = more ? Math.max(oldest, from) : from;
-    this.#more = more;
+    this.#moreThanKept = more || found.length > eventsKept;
+    this.#forgetOlder();
     this.#take(found.reverse());
     return latest;
   }
 
-  /** Reads what happened before the oldest event of the list, of the kinds that it shows. */
+  /** Reads what happened before the oldest event of the list: a page, or with a filter page after page until an event fits. */
   async #readOlder() {
-    const button = $("event-older"), kinds = $("event-kind").value, last = this.#kept.findLast((event) => !event.leftOut);
-    const place = this.#place ?? last?.id;
-    if (!place) return;
+    const button = $("event-older"), hadFocus = document.activeElement === button, turn = this.#turn;
+    const [limit, pages] = $("event-kind").value ? [searchedRead, searchedPages] : [olderRead, 1];
+    this.#place ??= this.#first().findLast((event) => !event.leftOut)?.id ?? null;
     button.disabled = true;
-    const types = kinds && `&types=${kinds.split(" ").map((kind) => `${kind}.*`).join(",")}`;
-    const path = `/api/admin/events?before=${encodeURIComponent(place)}&limit=${olderRead}${types}`;
-    const answer = await this.#page.ask(path);
-    button.disabled = false;
-    if (answer.left || kinds !== $("event-kind").value) return;
-    if (!answer.ok) {
-      this.#failed(answer);
-      return;
+    let found = 0, failed = null;
+    for (let page = 1; page <= pages && this.#place && this.#more && !found && !failed; page++) {
+      this.#reading = `Reading further back: page ${page} of at most ${pages} …`;
+      this.#render();
+      const answer = await this.#page.ask(`/api/admin/events?before=${encodeURIComponent(this.#place)}&limit=${limit}`);
+      if (answer.left || turn !== this.#turn) return;
+      if (!answer.ok) {
+        failed = answer;
+        continue;
+      }
+      const fitting = answer.body.data.filter((event) => this.#fits(event));
+      this.#older.push(...fitting);
+      [this.#place, this.#more, found] = [answer.body.next_cursor, answer.body.more, fitting.length];
+      this.#olderRead += answer.body.data.length;
     }
-    this.#older.push(...answer.body.data);
-    [this.#place, this.#more] = [answer.body.next_cursor, answer.body.more];
+    this.#reading = "";
+    button.disabled = false;
     this.#render();
+    if (failed) this.#failed(failed);
+    this.#page.say($(failed ? "event-note" : "event-span").textContent);
+    if (hadFocus) (button.hidden ? $("events-title") : button).focus({ preventScroll: true });
   }
 
   /** Leaves events out: more come than anybody reads. */
@@ -149,7 +174,7 @@ export class Events {
       this.#page.heard(event);
     }
     if (came.length) this.#keep(came);
-    this.#newer = this.#paused ? this.#newer + came.length : 0;
+    this.#newer = this.#frozen ? this.#newer + came.length : 0;
     this.#render();
   }
 
@@ -157,8 +182,12 @@ export class Events {
   #keep(came) {
     const all = [...came.slice(-eventsRead).reverse(), ...this.#kept], leave = all.slice(eventsKept);
     this.#kept = all.slice(0, eventsKept);
-    if (this.#older.length) this.#older = [...leave, ...this.#older].slice(0, olderMax);
-    else this.#more ||= leave.length > 0;
+    this.#moreThanKept ||= leave.length > 0;
+    if (this.#place === null) this.#more = this.#moreThanKept;
+    else if (!this.#frozen) {
+      this.#older = [...leave.filter((event) => this.#fits(event)), ...this.#older].slice(0, olderMax);
+      this.#olderRead += leave.filter((event) => !event.leftOut).length;
+    }
   }
 
   #count(event) {
@@ -173,17 +202,31 @@ export class Events {
   /** The first step of the last 15 minutes. */
   #oldestStep() { return Math.floor((this.#page.redisNow() - countedMs) / stepMs) - 1; }
 
+  /** The newest events of the list, with what does not fit the filter. */
+  #first() { return this.#frozen ?? this.#kept; }
+
+  #fits(event) { return event.leftOut || $("event-kind").value.split(" ").some((kind) => event.type.startsWith(kind)); }
+
   #render() {
     const nothing = this.#kept.length ? "" : "Nothing happened yet.";
-    const note = this.#paused ? `Paused, with ${plural(this.#newer, "newer event")}.` : nothing;
+    const note = this.#frozen ? `The list is frozen. ${plural(this.#newer, "newer event")} came.` : nothing;
     setText($("event-note"), note);
     $("event-note").hidden = !note;
-    if (this.#paused) return;
-    const kinds = $("event-kind").value.split(" ");
-    const fits = (event) => event.leftOut || kinds.some((kind) => event.type.startsWith(kind));
-    const wanted = [...this.#kept, ...this.#older].filter(fits);
+    const wanted = [...this.#first().filter((event) => this.#fits(event)), ...this.#older];
     $("event-older").hidden = !this.#more || this.#older.length >= olderMax;
+    setText($("event-older"), $("event-kind").value ? "Search further back" : "Older events");
+    this.#showSpan(wanted);
     keyed($("event-list"), wanted, (event) => event.id, (event) => this.#makeRow(event), null, $("events-title"));
+  }
+
+  /** Says of how many events the list is. */
+  #showSpan(wanted) {
+    const isEvent = (event) => !event.leftOut, first = this.#first();
+    const read = first.filter(isEvent).length + this.#olderRead, fitting = wanted.filter(isEvent).length;
+    const all = this.#more || !first.every(isEvent) ? "the last" : "all";
+    const span = $("event-kind").value ? `${fitting ? count(fitting) : "None"} in ${all} ${plural(read, "event")} read.`
+      : `${capital(all)} ${plural(read, "event")}.`;
+    setText($("event-span"), read ? `${span} ${this.#reading}`.trim() : "");
   }
 
   #makeRow(event) {
