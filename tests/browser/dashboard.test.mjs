@@ -1,8 +1,9 @@
 // The dashboard, in a real browser.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
-import { ADMIN_TOKEN, Browser, READ_TOKEN, Service, close, eventually, looks } from "./ground.mjs";
+import { ADMIN_TOKEN, Browser, READ_TOKEN, Service, close, eventually, freePort, looks } from "./ground.mjs";
 
 let browser, service;
 before(async () => { [browser, service] = [await Browser.start(), await Service.start()]; });
@@ -89,20 +90,20 @@ test("orders are counted by their state, and the events go back to the first", a
   await eventually("the orders are counted", async () => await state("paid") === String(listed.body.data.length));
   // The page begins with the newest 200, and reads the others when somebody wants them.
   await shows(page, "#event-list", "order paid");
-  await page.selectOption("#event-kind", "sale product");
   // A filter looks only at what was read, says so, and reads further back until something fits.
-  const first = () => page.$$eval("#event-list li", (rows) => rows.some((row) => row.textContent.includes("product created") && row.textContent.includes("Last pairs")));
+  await page.selectOption("#event-kind", "sale product");
   await shows(page, "#event-span", "None in the last 200 events read.");
   await page.click("#event-older:has-text('Search further back')");
   await shows(page, "#event-list", "product created");
   assert.match(await page.textContent("#event-span"), /^\d+ in (all|the last) \d+ events read\./);
+  const first = () => page.$$eval("#event-list li", (rows) => rows.some((row) => row.textContent.includes("product created") && row.textContent.includes("Last pairs")));
   while (await page.isVisible("#event-older")) {
     await page.click("#event-older");
     await page.waitForFunction(() => !document.querySelector("#event-older").disabled);
   }
-  const times = await page.$$eval("#event-list time", (times) => times.map((time) => time.dateTime));
   assert.ok(await first());
   await shows(page, "#event-span", " in all ");
+  const times = await page.$$eval("#event-list time", (times) => times.map((time) => time.dateTime));
   assert.deepEqual(times, [...times].sort().reverse());
   assert.equal(new Set(await page.$$eval("#event-list li", (rows) => rows.map((row) => row.dataset.key))).size, times.length);
   await close(page);
@@ -127,6 +128,64 @@ test("a sale is paused and resumed, and a product restocked, once each", async (
   await page.fill("#dialog input[type=number]", "7");
   await page.click("#dialog-do");
   await eventually("it has more units", async () => (await service.stock(id))[0] === 12);
+  await close(page);
+});
+
+test("a search of orders stays what the person chose, and says what was not found", async () => {
+  const sold = await service.offer("Found by SKU", 5, {}, { sku: "FOUND-1" });
+  await service.offer("Never ordered", 5, {}, { sku: "NEVER-1" });
+  const order = await ordered(sold, "who is looked for");
+  const page = await signedIn();
+  const search = async (text) => { await page.fill("#order-text", text); await page.click("#order-search button.main"); };
+  await page.selectOption("#order-by", "customer");
+  await page.click(`#event-list button[title="Look for order ${order}"]`);
+  await shows(page, "#order-found", order);
+  assert.equal(await page.inputValue("#order-by"), "customer");
+  // What is opened so can be looked for again.
+  await page.click("#order-clear");
+  await search("who is looked for");
+  await shows(page, "#order-note", "1 order of this customer.");
+  await search("nobody");
+  await shows(page, "#order-note", "No order is of this customer.");
+  for (const [by, text, words] of [
+    ["sku", "FOUND-1", "1 order with this SKU."], ["sku", "NEVER-1", "No order has this SKU."],
+    ["sku", "UNKNOWN-1", "No order has this SKU. No product has it either."], ["payment", "pi_unknown", "No order has this payment."],
+    ["order", "order_unknown", "No order has this id."], ["any", "NEVER-1", "No order has this SKU."],
+    ["any", "UNKNOWN-1", "No order, payment, customer or SKU is called so."],
+  ]) {
+    await page.selectOption("#order-by", by);
+    await search(text);
+    await page.waitForFunction((words) => document.querySelector("#order-note").textContent === words, words);
+  }
+  await close(page);
+});
+
+test("a list of events that is frozen stays as it is, and goes on with what came", async () => {
+  const page = await signedIn();
+  await page.waitForSelector("#event-list li");
+  await page.click("#event-freeze:text-is('Freeze')");
+  await service.offer("Made while frozen", 5);
+  await shows(page, "#event-note", "2 newer events came.");
+  const isListed = async () => (await page.textContent("#event-list")).includes("Made while frozen");
+  assert.ok(!(await isListed()));
+  await page.click("#event-freeze:text-is('Go on')");
+  assert.ok(await isListed());
+  await close(page);
+});
+
+test("what one jumps to stands below the header, however many lines it has", async () => {
+  const page = await signedIn();
+  await page.waitForSelector("#product-rows tr");
+  for (const width of [1280, 1000, 800, 390]) {
+    await page.setViewportSize({ width, height: 700 });
+    for (const part of ["reviews", "products", "orders"]) {
+      await page.click(`nav a[href='#${part}']`);
+      await eventually(`${part} is in sight where the page is ${width} wide`, () => page.$eval(`#${part}-title`, (title) => {
+        const { left, top } = title.getBoundingClientRect();
+        return title.contains(document.elementFromPoint(left + 5, top + 5));
+      }));
+    }
+  }
   await close(page);
 });
 
@@ -171,7 +230,46 @@ test("thousands of products do not break it", async () => {
   await page.fill("#product-text", "OF MANY 12");
   await shows(page, "#product-note", "111 found");
   assert.ok(await page.evaluate(() => document.querySelectorAll("#product-rows tr").length) <= 100);
+  // They scroll within their own box, and the heads of the columns stay.
+  const [isBounded, stays] = await page.$eval("#product-scroll", (box) => {
+    box.scrollTop = box.scrollHeight;
+    const top = (element) => element.getBoundingClientRect().top;
+    return [box.scrollTop > 0 && box.offsetHeight < innerHeight, Math.abs(top(box.querySelector("thead th")) - top(box)) < 3];
+  });
+  assert.ok(isBounded && stays);
+  await looks(page, "many-products");
   await close(page);
+});
+
+test("while Redis hangs nobody can decide a review, and the page says so in its own words", async () => {
+  const port = await freePort();
+  const redis = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--maxmemory-policy", "noeviction"], { stdio: "ignore" });
+  const own = await Service.start({ FLASHSALE_REDIS__URL: `redis://127.0.0.1:${port}/` });
+  try {
+    const page = await signedIn(ADMIN_TOKEN, { of: own, mayFail: true });
+    const payload = { status: "paid", order_id: "of-nobody", payment_id: "pay-1" };
+    const kept = await own.ask("POST", "/api/payments/webhook", { idempotency_key: "money-1", payload });
+    assert.equal(kept.status, 200, JSON.stringify(kept));
+    await shows(page, "#review-list", "an unknown amount (the event carried none)");
+    const canDecide = () => page.$$eval("#review-list button, #product-rows button", (all) =>
+      all.filter((button) => !button.disabled && ["Refund", "Dismiss", "Pause sale"].includes(button.textContent)).length);
+    await eventually("the buttons are there", async () => await canDecide() >= 3);
+    redis.kill("SIGSTOP");
+    await page.waitForSelector("#banner:not([hidden])");
+    await eventually("no button can be used", async () => await canDecide() === 0);
+    const words = "These reviews are from before, and nobody can decide them until the service answers again.";
+    assert.equal(await page.textContent("#review-note"), words);
+    await looks(page, "redis-away");
+    redis.kill("SIGCONT");
+    await page.waitForSelector("#banner[hidden]", { state: "attached" });
+    await eventually("the buttons can be used", async () => await canDecide() >= 3);
+    assert.equal(await page.textContent("#review-note"), "");
+    await close(page);
+  } finally {
+    redis.kill("SIGCONT");
+    await own.stop();
+    redis.kill();
+  }
 });
 
 test("a service that is killed is missed, and the wall goes on when it is back", async () => {
@@ -206,11 +304,3 @@ test("the dashboard is small", async () => {
   assert.ok(bytes > 50_000 && bytes < 300_000, `${bytes} bytes`);
   await close(page);
 });
-  // They scroll within their own box, and the heads of the columns stay.
-  const [isBounded, stays] = await page.$eval("#product-scroll", (box) => {
-    box.scrollTop = box.scrollHeight;
-    const top = (element) => element.getBoundingClientRect().top;
-    return [box.scrollTop > 0 && box.offsetHeight < innerHeight, Math.abs(top(box.querySelector("thead th")) - top(box)) < 3];
-  });
-  assert.ok(isBounded && stays);
-  await looks(page, "many-products");

@@ -24,7 +24,7 @@ export async function eventually(what, condition) {
   }
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((found) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
       const { port } = server.address();

@@ -35,7 +35,7 @@ export const reasonWords = (reason) => reasons[reason] ?? unknownReason;
 
 export function amountOf({ amount, currency, stated_amount: stated }) {
   if (amount !== null) return money(amount, currency);
-  return stated ? `“${stated}”, which nobody could read` : "an amount that no event says";
+  return stated ? `“${stated}”, which nobody could read` : "an unknown amount (the event carried none)";
 }
 
 /** What a decision does, in words. */
@@ -55,11 +55,15 @@ function consequence(review, action) {
 }
 
 const reviewsShown = 50, reviewPages = 5;
+const awayWithReviews = "These reviews are from before, and nobody can decide them until the service answers again.";
+const awayWithout = "Reviews cannot be read until the service answers again.";
 
 /** The open reviews, the oldest first. */
 export class Reviews {
   #page;
   #fresh;
+  /** Whether they could not be read when they were asked for last. */
+  #failed = false;
 
   constructor(page) {
     this.#page = page;
@@ -73,7 +77,18 @@ export class Reviews {
     }
   }
 
-  reset() { $("review-list").replaceChildren(); }
+  reset() {
+    this.#failed = false;
+    $("review-list").replaceChildren();
+  }
+
+  /** Lets nobody decide as long as nothing can be decided, and says so. */
+  showAway() {
+    const isAway = this.#failed || this.#page.isAway();
+    for (const button of $("review-list").querySelectorAll("[data-changes] button")) button.disabled = isAway;
+    const known = $("review-list").children.length > 0;
+    if (isAway) this.#note(known ? awayWithReviews : awayWithout);
+  }
 
   #planned = null;
   #refreshSoon() {
@@ -89,11 +104,15 @@ export class Reviews {
       if (answer.left) return 0;
       if (!answer.ok) {
         this.#note(problemOf(answer));
+        // In an overload a decision comes before lists, and may well be answered.
+        this.#failed = (answer.status === 0 || answer.status >= 500) && answer.code !== "overloaded";
+        this.showAway();
         return (answer.retrySeconds ?? 5) * 1000;
       }
       open.push(...answer.body.data);
       cursor = answer.body.next_cursor;
     } while (cursor && ++pages < reviewPages);
+    this.#failed = false;
     this.#render(open.sort((a, b) => a.opened_at.localeCompare(b.opened_at)), !cursor);
     return 5000;
   }
@@ -114,6 +133,7 @@ export class Reviews {
     this.#note(open.length ? some : "Nothing waits for a person.");
     this.#page.reviews({ count: open.length, whole, oldest: open[0]?.opened_at ?? null });
     this.tick();
+    this.showAway();
   }
 
   #makeCard(review) {
@@ -166,6 +186,13 @@ export class Reviews {
 
 const orderRequests = 10, perPage = 50;
 const orderHint = "An order id, a payment id, the id of a customer, or a SKU.";
+const which = { customer: "of this customer", sku: "with this SKU" };
+const nothingFound = {
+  order: "No order has this id.", payment: "No order has this payment.", customer: "No order is of this customer.",
+  sku: "No order has this SKU.", any: "No order, payment, customer or SKU is called so.",
+};
+/** What the API answers where it knows nothing of this name, or where nothing can have it. */
+const isUnknown = ({ ok, status }) => ok === false && [404, 422].includes(status);
 
 /** The search of orders by any id that an operator is given. */
 export class Orders {
@@ -173,6 +200,9 @@ export class Orders {
   #query = null;
   #cursor = null;
   #shown = new Map();
+  #by = "any";
+  /** What another part of the page looked for, which stays what it is while its text is there. */
+  #opened = null;
   /** Counts searches, so that a late answer to an earlier one is left. */
   #turn = 0;
 
@@ -182,16 +212,17 @@ export class Orders {
     $("order-search").onsubmit = (event) => {
       event.preventDefault();
       const text = $("order-text").value.trim();
-      if (text) this.#search(text, $("order-by").value);
+      if (text) this.#search(text, text === this.#opened?.text ? this.#opened.by : $("order-by").value);
     };
+    $("order-by").onchange = () => { this.#opened = null; };
     $("order-clear").onclick = () => { this.reset(); $("order-text").focus(); };
     $("order-more").onclick = () => this.#lookFurther();
   }
 
-  /** Shows an order, or what a payment or a customer has, from another part of the page. */
+  /** Shows an order, or what a payment or a customer has, from another part of the page. What the next search is for stays. */
   open(text, by) {
     $("order-text").value = text;
-    $("order-by").value = by;
+    this.#opened = { text, by };
     this.#search(text, by);
     $("orders").scrollIntoView({ block: "start" });
     $("orders-title").focus({ preventScroll: true });
@@ -199,7 +230,7 @@ export class Orders {
 
   reset() {
     this.#turn++;
-    this.#shown = new Map();
+    [this.#shown, this.#opened] = [new Map(), null];
     $("order-found").replaceChildren();
     $("order-more").hidden = $("order-clear").hidden = true;
     $("order-text").value = "";
@@ -224,25 +255,27 @@ export class Orders {
       this.#query = `customer_id=${encodeURIComponent(text)}`;
       const asked = this.#page.ask(`/api/admin/customers/${encodeURIComponent(text)}`);
       const [listed, { ok, body }] = [await this.#look(""), await asked];
-      return listed.ok === false ? listed : { ...listed, customer: ok ? body : null, which: "of this customer" };
+      return listed.ok === false ? listed : { ...listed, customer: ok ? body : null };
     },
     sku: async (text) => {
       this.#query = `sku=${encodeURIComponent(text)}`;
       const listed = await this.#look("");
-      return listed.ok === false ? listed : { ...listed, which: "with this SKU" };
+      return isUnknown(listed) ? { orders: [], unknown: true, said: `${nothingFound.sku} No product has it either.` } : listed;
     },
     any: (text) => this.#searchAny(text),
   };
 
   /** Tries what the text may be: an order, a payment, a customer, a SKU. */
   async #searchAny(text) {
-    if (text.startsWith("order_")) return this.#ways.order(text);
-    for (const way of ["payment", "customer", "sku"]) {
-      const result = await this.#ways[way](text);
-      if (result.orders?.length || result.reviews?.length || result.customer?.sales.length || result.next) return result;
-      if (result.ok === false && ![404, 422].includes(result.status)) return result;
+    if (text.startsWith("order_")) return { ...await this.#ways.order(text), by: "order" };
+    for (const by of ["payment", "customer", "sku"]) {
+      const result = await this.#ways[by](text);
+      if (result.orders?.length || result.reviews?.length || result.customer?.sales.length || result.next) return { ...result, by };
+      if (result.ok === false && !isUnknown(result)) return result;
+      // A product has this SKU, and nothing else has this name.
+      if (by === "sku" && !result.unknown) return { ...result, by };
     }
-    return { orders: [], said: "Nothing was found." };
+    return { orders: [] };
   }
 
   /** Reads pages of a list, which may be short or empty and still go on, until enough is found. */
@@ -265,14 +298,24 @@ export class Orders {
     const result = await this.#ways[by](text);
     if (mine !== this.#turn || result.left) return;
     $("order-clear").hidden = false;
-    this.#show(result.ok === false ? { orders: [], said: problemOf(result) } : result);
+    this.#by = result.by ?? by;
+    if (isUnknown(result)) this.#show({ orders: [] });
+    else this.#show(result.ok === false ? { orders: [], said: problemOf(result) } : result);
   }
 
-  #show({ orders, next = null, said, which, reviews = [], customer = null }) {
+  /** Says how many orders were found, or that nothing has this name. */
+  #sayFound(next) {
+    const number = this.#shown.size, how = which[this.#by] ?? "";
+    if (!number && next === null) return this.#say(nothingFound[this.#by]);
+    this.#say(`${number ? plural(number, "order") : "No order"} ${how}${next === null ? "" : ", so far"}.`);
+  }
+
+  #show({ orders, next = null, said, reviews = [], customer = null }) {
     this.#shown = new Map(orders.map((order) => [order.id, order]));
     this.#cursor = next;
     $("order-more").hidden = next === null;
-    this.#say(said ?? `${plural(orders.length, "order")} ${which}${next ? ", so far" : ""}.`);
+    if (said) this.#say(said);
+    else this.#sayFound(next);
     $("order-found").replaceChildren(...customerFacts(customer), ...reviews.map(reviewLine),
       ...orders.map((order) => this.#makeOrder(order, orders.length === 1)));
   }
@@ -289,7 +332,7 @@ export class Orders {
       if (!this.#shown.has(order.id)) $("order-found").append(this.#makeOrder(order, false));
       this.#shown.set(order.id, order);
     }
-    this.#say(`${plural(this.#shown.size, "order")}${result.next ? ", so far" : ""}.`);
+    this.#sayFound(result.next);
     if (result.next === null) $("orders-title").focus({ preventScroll: true });
     more.hidden = result.next === null;
   }

@@ -57,6 +57,21 @@ export function keyed(list, items, keyOf, make, update, fallback) {
   if (lost && !$("dialog").open) fallback?.focus({ preventScroll: true });
 }
 
+/** Writes rows of a key, a head and cells in place. */
+export function fillTable(body, rows) {
+  const make = ([, ...cells]) => el("tr", {}, cells.map((_, index) => el(index ? "td" : "th", index ? {} : { scope: "row" })));
+  const update = (row, [, ...cells]) => cells.forEach((cell, index) => setText(row.children[index], String(cell)));
+  keyed(body, rows, ([key]) => key, make, update);
+}
+
+/** Writes facts of a name, a value, and whether it is a bad one, in place. */
+export function fillFacts(list, facts) {
+  keyed(list, facts, ([name]) => name, ([name]) => el("div", {}, el("dt", {}, name), el("dd")), (row, [, value, bad]) => {
+    setText(row.lastElementChild, value);
+    row.classList.toggle("bad", Boolean(bad));
+  });
+}
+
 // --- Problems ---
 
 const explained = {
@@ -69,15 +84,17 @@ const explained = {
     + " Refund it, or dismiss the review.",
   below_promised: ({ floor }) => `${count(floor)} units are held, pending or sold, so there must be at least as many.`,
   forbidden: () => "This token may look and change nothing.",
+  store_unavailable: () => "Redis cannot be used at the moment.",
+  store_timeout: () => "Redis did not answer in time.",
+  overloaded: () => "The service has more to do than it can answer at the moment.",
 };
 const unknownOutcome = "Nobody knows whether it was done. Do it again: it is not done twice.";
 
 /** Why a call failed, for people. */
 export function problemOf(answer, changes = false) {
   const known = answer.body && explained[answer.code];
-  if (known) return known(answer.body);
-  const text = capital(answer.problem);
-  return changes && (answer.status === 0 || answer.code === "store_timeout") ? `${text}. ${unknownOutcome}` : text;
+  const text = known ? known(answer.body) : capital(answer.problem), isUnknown = answer.status === 0 || answer.code === "store_timeout";
+  return changes && isUnknown ? `${text.replace(/\.$/, "")}. ${unknownOutcome}` : text;
 }
 
 // --- Dialog ---

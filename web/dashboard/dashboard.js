@@ -5,7 +5,7 @@ import { Plot, Rates, countsOf, gauge, histograms, label, quantile, readMetrics,
 import { Events } from "./dashboard-events.js";
 import { Orders, Reviews } from "./dashboard-money.js";
 import { Products, fillBar } from "./dashboard-products.js";
-import { $, age, keyed, when, words } from "./dashboard-shared.js";
+import { $, age, fillFacts, fillTable, when, words } from "./dashboard-shared.js";
 
 const tokenName = "flashsale.admin-token";
 const beatMs = 2000, metricsMs = 5000, backgroundMs = 15000;
@@ -38,6 +38,8 @@ const page = {
   /** Whether metrics leave products out, so that only the list of all products knows their units. */
   needsUnits: () => seen.metrics?.gauges.get('flashsale_left_out{what="products"}') === 1,
   reviews: (open) => { seen.reviews = open; showTiles(); },
+  /** Whether the service or Redis does not answer, so that nobody can change anything. */
+  isAway: () => away !== null,
 };
 
 const clockAt = (ms) => when(new Date(ms).toISOString());
@@ -57,7 +59,8 @@ async function ask(path, options = {}) {
   // A proxy may answer a page of its own with 200.
   const odd = answer.ok && (answer.body === null || typeof answer.body !== "object");
   if (odd) return { ...answer, ok: false, status: 0, problem: "something else than the service answered" };
-  if (answer.status === 0 && path !== "/api/admin/figures") heart.soon();
+  const isLost = answer.status === 0 || ["store_unavailable", "store_timeout"].includes(answer.code);
+  if (isLost && path !== "/api/admin/figures") heart.soon();
   return answer;
 }
 
@@ -191,6 +194,8 @@ function setAway(why) {
   const was = away;
   away = why === null ? null : { since: was?.since ?? Date.now(), why };
   document.body.classList.toggle("old", away !== null);
+  work.reviews.showAway();
+  for (const button of $("product-rows").querySelectorAll("[data-changes] button")) button.disabled = away !== null;
   const banner = $("banner");
   banner.hidden = away === null;
   if (away) setText(banner.firstElementChild, `${away.why} since ${clockAt(away.since)}. All figures are from before.`);
@@ -306,13 +311,6 @@ function showReasons(now) {
   fillTable($("reasons"), names.filter((name) => recent.get(name) > 0 || name === "holds/held").map(row));
 }
 
-/** Writes rows of a key, a head and cells in place. */
-function fillTable(body, rows) {
-  const make = ([, ...cells]) => el("tr", {}, cells.map((_, index) => el(index ? "td" : "th", index ? {} : { scope: "row" })));
-  const update = (row, [, ...cells]) => cells.forEach((cell, index) => setText(row.children[index], String(cell)));
-  keyed(body, rows, ([key]) => key, make, update);
-}
-
 // --- Metrics ---
 
 /** Reads a text, which `call` does not give. */
@@ -371,13 +369,6 @@ function showService() {
     ["Running for", Number.isFinite(oldest) ? age(Date.now() - oldest * 1000) : "–"],
     ["Memory", `${count(Math.round((inAll("process_resident_memory_bytes") ?? 0) / 1e6))} MB`], ["Version", version || "–"],
   ]);
-}
-
-function fillFacts(list, facts) {
-  keyed(list, facts, ([name]) => name, ([name]) => el("div", {}, el("dt", {}, name), el("dd")), (row, [, value, bad]) => {
-    setText(row.lastElementChild, value);
-    row.classList.toggle("bad", Boolean(bad));
-  });
 }
 
 function showRoutes(now) {
@@ -526,6 +517,11 @@ document.addEventListener("visibilitychange", () => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && document.body.classList.contains("wall") && !$("dialog").open) toggleWall();
 });
+// The header has more lines where the page is narrow, and does not stay where it is narrowest.
+new ResizeObserver(([{ target }]) => {
+  const stays = getComputedStyle(target).position === "sticky";
+  document.documentElement.style.setProperty("--top", `${stays ? target.offsetHeight : 0}px`);
+}).observe(document.querySelector(".top"));
 setInterval(tick, 1000);
 
 const known = session.get() ?? keep.get(tokenName);
