@@ -66,6 +66,8 @@ test("a product that is opened far down the list begins with its name", async ()
   for (let n = 0; n < 12; n++) await service.offer(`Of a long list ${n}`, 3);
   const id = await service.offer("Last of a long list", 3);
   const page = await browser.page(service, "/", { viewport: { width: 800, height: 500 } });
+  await page.waitForSelector(`a[href="#product=${id}"]`);
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await page.click(`a[href="#product=${id}"]`);
   await page.waitForSelector("#hold:not([disabled])");
   const isSeen = await page.$eval("#product-name", (name) => {
