@@ -1,5 +1,15 @@
 // What both pages share: calls of the API, streams, and how things are written.
 
+/** How far the service's clock is ahead of this device's, which may be hours off: by the `Date` of its answers, or better if `isExact`. */
+export const service = { aheadMs: 0, isExact: false };
+
+function learnClock(answer) {
+  const date = Date.parse(answer.headers.get("date"));
+  // The header has whole seconds.
+  const aheadMs = date + 500 - Date.now();
+  if (!service.isExact && !Number.isNaN(date) && Math.abs(aheadMs - service.aheadMs) > 1500) service.aheadMs = aheadMs;
+}
+
 /** The answer to a call: its status (0: nobody answered), body, and what to say about it where it is no success. */
 export async function call(path, { method = "GET", body, token, headers = {}, timeoutMs = 8000 } = {}) {
   const request = { method, headers: { accept: "application/json", ...headers }, signal: AbortSignal.timeout(timeoutMs) };
@@ -10,6 +20,7 @@ export async function call(path, { method = "GET", body, token, headers = {}, ti
   if (token) request.headers.authorization = `Bearer ${token}`;
   try {
     const answer = await fetch(path, request);
+    learnClock(answer);
     const text = await answer.text();
     let read = null;
     try { read = text === "" ? null : JSON.parse(text); } catch { /* a proxy answered */ }

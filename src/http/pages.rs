@@ -69,6 +69,7 @@ const STOREFRONT: &[Asset] = assets! {
     "/" "text/html; charset=utf-8" "storefront/index.html"
     "/assets/storefront.css" "text/css; charset=utf-8" "storefront/storefront.css"
     "/assets/storefront.js" "text/javascript; charset=utf-8" "storefront/storefront.js"
+    "/assets/storefront-list.js" "text/javascript; charset=utf-8" "storefront/storefront-list.js"
     "/assets/storefront-words.js" "text/javascript; charset=utf-8" "storefront/storefront-words.js"
 };
 

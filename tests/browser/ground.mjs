@@ -97,6 +97,15 @@ export class Service {
   }
 }
 
+/** In the page: the clock of a device that is wrong. */
+function setClock(aheadMs) {
+  const Real = Date;
+  globalThis.Date = class extends Real {
+    constructor(...parts) { if (parts.length) super(...parts); else super(Real.now() + aheadMs); }
+    static now() { return Real.now() + aheadMs; }
+  };
+}
+
 export class Browser {
   static async start() {
     const browser = new Browser();
@@ -112,9 +121,10 @@ export class Browser {
     return this.browser.close();
   }
 
-  /** A page of a person of its own. `mayFail`: the test takes the service away. A refusal (4xx) of a call is no fault of the page. */
-  async page(service, path = "/", { mayFail = false, ...options } = {}) {
-    const context = await this.browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  /** A page of a person of its own, or another tab of a `context`, on a device whose clock is ahead. `mayFail`: the test takes the service away. A refusal (4xx) of a call is no fault of the page. */
+  async page(service, path = "/", { mayFail = false, aheadMs = 0, context = null, ...options } = {}) {
+    context ??= await this.browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    if (aheadMs) await context.addInitScript(setClock, aheadMs);
     // For a machine on which twenty browsers take turns.
     context.setDefaultTimeout(60_000);
     const page = await context.newPage();

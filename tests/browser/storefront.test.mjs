@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { hold, order, receipt } from "./buyer.mjs";
 import { Browser, Service, close, eventually, looks } from "./ground.mjs";
 
 let browser, service;
@@ -9,18 +10,6 @@ before(async () => { [browser, service] = [await Browser.start(), await Service.
 after(async () => { await browser?.stop(); await service?.stop(); });
 
 const open = (id, options) => browser.page(service, `/#product=${id}`, options);
-
-async function hold(page, quantity = 1) {
-  await page.waitForSelector("#hold:not([disabled])");
-  await page.fill("#quantity", String(quantity));
-  await page.click("#hold");
-  await page.waitForSelector("#order");
-}
-
-async function order(page) {
-  await page.click("#order");
-  await page.waitForSelector("#pay");
-}
 
 async function ordered(id, quantity = 1, options = {}) {
   const page = await open(id, options);
@@ -31,8 +20,6 @@ async function ordered(id, quantity = 1, options = {}) {
 
 /** What became of the payment, a sentence or two for each event. */
 const said = (page) => page.$$eval(".log li", (lines) => lines.map((line) => line.textContent));
-
-const receipt = (page, words) => page.waitForFunction((words) => document.querySelector("#panel").textContent.includes(words), words);
 
 test("a buyer sees the list, holds, orders, pays and gets a receipt, with the keyboard alone", async () => {
   const id = await service.offer("Keyboard", 10);

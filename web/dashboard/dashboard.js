@@ -20,7 +20,9 @@ const page = {
   /** Counts who signed in, so that a late answer to somebody else is left. */
   session: 0,
   mayChange: true,
-  startedAt: 0,
+  /** When the page was opened, by this device's clock, and by that of Redis. */
+  opened: 0,
+  get startedAt() { return page.opened + page.clockAhead; },
   sales: new Set(),
   /** How far the clock of Redis, which decides, is before this one. */
   clockAhead: 0,
@@ -150,7 +152,7 @@ function signOut(sentence = "") {
 function start(token) {
   page.token = token;
   page.session++;
-  page.startedAt = page.redisNow();
+  page.opened = Date.now();
   signInProblem("");
   showPage(true);
   learnRights();
@@ -523,6 +525,9 @@ new ResizeObserver(([{ target }]) => {
   document.documentElement.style.setProperty("--top", `${stays ? target.offsetHeight : 0}px`);
 }).observe(document.querySelector(".top"));
 setInterval(tick, 1000);
+
+// Another tab of this browser signed out.
+addEventListener("storage", (event) => { if (event.key === tokenName && event.newValue === null && page.token) signOut(); });
 
 const known = session.get() ?? keep.get(tokenName);
 if (typeof known === "string") start(known);

@@ -1,9 +1,9 @@
 // The shop for trying: stock as it changes, and a purchase from the hold to the receipt.
 
-import { call, clock, count, el, follow, keep, money, setText } from "./base.js";
-import { latePaid, obstacle, onItsWayText, paymentText, plural, refusalText, sentence, standing, statusTexts } from "./storefront-words.js";
+import { call, clock, count, el, follow, keep, money, service, setText } from "./base.js";
+import { hue, loadList, loadMore } from "./storefront-list.js";
+import { latePaid, obstacle, onItsWayText, paymentText, plural, refusalText, sentence, statusTexts } from "./storefront-words.js";
 
-const PAGE = 48;
 const LIST_MS = 4000;
 const WAIT_MS = 2000;
 /** The longest wait for money that comes late, and how long after the order has lapsed it comes. */
@@ -11,7 +11,7 @@ const LATE_MS = 90000, LATE_BY_MS = 1500;
 const $ = (id) => document.getElementById(id);
 
 /** What the page knows. `purchase` survives a reload: { product, step, key, quantity, hold, order, said, late }. */
-const state = { product: null, stop: null, purchase: null, hasProvider: false, offsetMs: 0, refusal: null, busy: false };
+const state = { product: null, stop: null, purchase: null, hasProvider: false, refusal: null, busy: null };
 
 /** Whoever has no name gets one, because products may have a limit for each customer. */
 const customer = keep.get("customer") ?? `guest-${crypto.randomUUID?.().slice(0, 8) ?? Math.random().toString(36).slice(2, 10)}`;
@@ -19,7 +19,7 @@ keep.set("customer", customer);
 
 // ---- time and notices ----
 
-const now = () => Date.now() + state.offsetMs;
+const now = () => Date.now() + service.aheadMs;
 const until = (instant) => Date.parse(instant) - now();
 
 function announce(text) { setText($("announce"), ""); requestAnimationFrame(() => setText($("announce"), text)); }
@@ -27,55 +27,6 @@ function announce(text) { setText($("announce"), ""); requestAnimationFrame(() =
 function showBanner(text) {
   $("banner").hidden = text === null;
   setText($("banner"), text ?? "");
-}
-
-const hue = (product) => (product.id * 67 + 100) % 360;
-
-// ---- the list ----
-
-const cards = new Map();
-let cursor = null;
-
-async function loadList() {
-  const ids = [...cards.keys()].slice(0, 200);
-  const path = ids.length ? `/api/products?ids=${ids.join(",")}` : `/api/products?limit=${PAGE}`;
-  const answer = await call(path);
-  if (!answer.ok) return showBanner(`The list cannot be read: ${answer.problem}. Trying again.`);
-  showBanner(null);
-  setStream("live");
-  if (!ids.length) cursor = answer.body.next_cursor;
-  answer.body.data.forEach(showCard);
-  $("more").hidden = cursor === null;
-  $("nothing").hidden = cards.size > 0;
-}
-
-async function loadMore() {
-  const answer = await call(`/api/products?limit=${PAGE}&cursor=${encodeURIComponent(cursor)}`);
-  if (!answer.ok) return showBanner(`The list cannot be read: ${answer.problem}.`);
-  cursor = answer.body.next_cursor;
-  answer.body.data.forEach(showCard);
-  $("more").hidden = cursor === null;
-}
-
-function makeCard(product) {
-  const parts = { name: el("h2"), price: el("span"), left: el("span", { class: "quiet" }), badge: el("span", { class: "badge" }) };
-  const picture = el("div", { class: "picture" });
-  picture.style.setProperty("--hue", hue(product));
-  const words = el("div", { class: "words" }, parts.name,
-    el("div", { class: "row" }, parts.price, parts.badge), parts.left);
-  $("cards").append(el("li", {}, el("a", { class: "card", href: `#product=${product.id}` }, picture, words)));
-  return parts;
-}
-
-function showCard(product) {
-  if (!cards.has(product.id)) cards.set(product.id, makeCard(product));
-  const { name, price, left, badge } = cards.get(product.id);
-  const [word, kind] = standing(product);
-  setText(name, product.name);
-  setText(price, money(product.price, product.currency));
-  setText(left, `${count(product.available_stock)} of ${count(product.total_stock)} left`);
-  setText(badge, word);
-  badge.dataset.kind = kind;
 }
 
 // ---- one product ----
@@ -90,6 +41,8 @@ function openProduct(id) {
   state.product = null;
   state.purchase = keep.get(`purchase-${id}`);
   state.refusal = null;
+  state.busy = null;
+  $("panel").removeAttribute("aria-busy");
   $("detail").classList.add("unknown");
   setStream("away");
   state.stop = follow(`/api/products/${id}/live`, {
@@ -143,10 +96,20 @@ function showLegend(parts) {
 
 // ---- the purchase ----
 
-function keepPurchase(purchase) {
-  state.purchase = purchase;
-  const name = `purchase-${state.product.id}`;
-  if (purchase) keep.set(name, purchase); else keep.drop(name);
+const isShown = (id) => state.product?.id === id;
+
+/** Keeps the purchase of a product, which an action began with: the page may show another one by now. */
+function keepPurchase(purchase, id = state.product.id) {
+  if (isShown(id)) state.purchase = purchase;
+  if (purchase) keep.set(`purchase-${id}`, purchase); else keep.drop(`purchase-${id}`);
+}
+
+/** Another tab went on with the purchase of the product that is shown. */
+function takeFromOtherTab({ key, newValue }) {
+  if (state.product === null || key !== `purchase-${state.product.id}` || state.busy) return;
+  if (newValue === JSON.stringify(state.purchase)) return;
+  state.purchase = keep.get(key);
+  showPanel();
 }
 
 const step = () => state.purchase?.step ?? "choose";
@@ -171,15 +134,20 @@ function panel(title, ...children) {
 /** Runs one action at a time, with its buttons out of reach meanwhile. */
 async function act(work) {
   if (state.busy) return;
-  state.busy = true;
+  // A mark of its own: when the work ends, the page may be busy with another product.
+  const mine = state.busy = {};
   $("panel").setAttribute("aria-busy", "true");
   for (const button of $("panel").querySelectorAll("button")) button.disabled = true;
   try { await work(); } finally {
-    state.busy = false;
-    $("panel").removeAttribute("aria-busy");
-    for (const button of $("panel").querySelectorAll("button")) button.disabled = button.dataset.far !== undefined;
-    tick();
+    if (state.busy === mine) free();
   }
+}
+
+function free() {
+  state.busy = null;
+  $("panel").removeAttribute("aria-busy");
+  for (const button of $("panel").querySelectorAll("button")) button.disabled = button.dataset.far !== undefined;
+  tick();
 }
 
 /** Asks until somebody decides: an answer of 503, or none, says nothing about what was done, and the key makes a repetition harmless. */
@@ -210,27 +178,27 @@ function choosePanel() {
 }
 
 async function makeHold(quantity) {
+  const { id } = state.product;
   state.quantity = quantity;
   state.refusal = null;
   // The key is kept before the request is sent, so that a reload in between makes no second hold.
   const key = state.purchase?.key && state.purchase.quantity === quantity ? state.purchase.key : crypto.randomUUID?.() ?? `${Math.random()}`;
   keepPurchase({ step: "choose", key, quantity });
-  const body = { product_id: state.product.id, quantity, customer_id: customer };
+  const body = { product_id: id, quantity, customer_id: customer };
   const answer = await decided("/api/holds", { method: "POST", body, headers: { "idempotency-key": key } });
-  if (answer.ok) {
-    learnTime(answer.body.expires_at, answer.body.expires_in);
-    keepPurchase({ step: "hold", hold: answer.body });
-    announce(`${plural(quantity, "unit")} held for you.`);
-    return showPanel(true);
-  }
-  if (answer.status && answer.status < 500) keepPurchase(null);
-  state.refusal = el("p", { class: "note bad", role: "alert" }, refusalText(answer));
+  if (answer.ok) { learnTime(answer.body); keepPurchase({ step: "hold", hold: answer.body }, id); }
+  else if (answer.status && answer.status < 500) keepPurchase(null, id);
+  if (!isShown(id)) return;
+  if (answer.ok) announce(`${plural(quantity, "unit")} held for you.`);
+  else state.refusal = el("p", { class: "note bad", role: "alert" }, refusalText(answer));
   showPanel(true);
 }
 
-/** The clocks of this device and of the service may differ: what counts is how long is left. */
-function learnTime(instant, seconds) {
-  state.offsetMs = Date.parse(instant) - seconds * 1000 - Date.now();
+/** The clock of Redis, which decides, may not be that of the service. */
+function learnTime({ expires_at, expires_in }) {
+  if (expires_in === undefined) return;
+  service.aheadMs = Date.parse(expires_at) - expires_in * 1000 - Date.now();
+  service.isExact = true;
 }
 
 function countdown(label) {
@@ -252,29 +220,32 @@ function holdPanel() {
 }
 
 async function makeOrder() {
-  const { hold } = state.purchase;
+  const { id } = state.product, { hold } = state.purchase;
   const answer = await decided("/api/orders", { method: "POST", body: { hold_id: hold.id } });
-  if (answer.ok) {
-    keepPurchase({ step: "order", hold, order: answer.body, said: [] });
-    announce("Ordered. Now it waits for your payment.");
-  } else if (answer.status === 410 || answer.status === 404) {
-    lapsed();
-  } else {
-    return showBanner(sentence(answer.problem));
-  }
+  const isOver = answer.status === 410 || answer.status === 404;
+  if (answer.ok) keepPurchase({ step: "order", hold, order: answer.body, said: [] }, id);
+  else if (isOver) dropHold(hold, id);
+  if (!isShown(id)) return;
+  if (answer.ok) announce("Ordered. Now it waits for your payment.");
+  else if (!isOver) return showBanner(sentence(answer.problem));
   showPanel(true);
 }
 
 async function releaseHold() {
-  const answer = await decided(`/api/holds/${state.purchase.hold.id}`, { method: "DELETE" });
-  if (!answer.ok && answer.status !== 410) return showBanner(sentence(answer.problem));
-  keepPurchase(null);
+  const { id } = state.product, { hold } = state.purchase;
+  const answer = await decided(`/api/holds/${hold.id}`, { method: "DELETE" });
+  const isGone = answer.ok || answer.status === 410;
+  if (isGone) keepPurchase(null, id);
+  if (!isShown(id)) return;
+  if (!isGone) return showBanner(sentence(answer.problem));
   announce("The units are back on sale.");
   showPanel(true);
 }
 
-function lapsed() {
-  keepPurchase(null);
+/** The service does not have this hold any more. Another tab may have gone on with the purchase. */
+function dropHold(hold, id) {
+  if (keep.get(`purchase-${id}`)?.hold?.id === hold.id) keepPurchase(null, id);
+  if (!isShown(id)) return;
   state.refusal = el("p", { class: "note", role: "alert" }, "The time of your hold is over. Its units are back on sale.");
   announce("Your hold is over.");
 }
@@ -284,14 +255,18 @@ async function refreshPurchase() {
   const { purchase } = state;
   if (!purchase) return;
   if (purchase.step === "choose") return act(() => makeHold(purchase.quantity));
-  if (purchase.step === "hold") {
-    const answer = await call(`/api/holds/${purchase.hold.id}`);
-    if (answer.ok && answer.body.expires_in !== undefined) learnTime(answer.body.expires_at, answer.body.expires_in);
-    if (answer.ok && answer.body.status === "converted") return act(makeOrder);
-    if (answer.status === 410 || answer.status === 404) { lapsed(); showPanel(); }
-    return;
-  }
+  if (purchase.step === "hold") return refreshHold();
   await refreshOrder();
+}
+
+/** Only the service knows whether a hold is over: the clock of this device may be wrong, and another tab may have ordered. */
+async function refreshHold() {
+  const { id } = state.product, { hold } = state.purchase;
+  const answer = await call(`/api/holds/${hold.id}`);
+  if (answer.ok) learnTime(answer.body);
+  if (!isShown(id) || state.purchase?.hold?.id !== hold.id || step() !== "hold") return;
+  if (answer.ok && answer.body.status === "converted") return act(makeOrder);
+  if (answer.status === 410 || answer.status === 404) { dropHold(hold, id); showPanel(); }
 }
 
 // ---- the order and its payment ----
@@ -301,8 +276,12 @@ const OVER = ["paid", "cancelled", "expired", "in_review", "refund_required", "r
 async function refreshOrder() {
   const { purchase } = state;
   const answer = await call(`/api/orders/${purchase.order.id}`);
-  if (!answer.ok || state.purchase !== purchase) return;
-  takeOrder(answer.body);
+  if (state.purchase !== purchase) return;
+  if (answer.ok) return takeOrder(answer.body);
+  if (answer.status !== 404) return;
+  keepPurchase(null);
+  state.refusal = el("p", { class: "note bad", role: "alert" }, "The shop does not know your order any more: its data is not what it was.");
+  showPanel(true);
 }
 
 function takeOrder(order) {
@@ -387,7 +366,10 @@ const log = () => el("ul", { class: "log", "aria-label": "What became of the pay
   ...(state.purchase.said ?? []).map((line) => el("li", {}, line)));
 
 async function cancelOrder() {
-  const answer = await decided(`/api/orders/${state.purchase.order.id}/cancel`, { method: "POST", body: {} });
+  const { order } = state.purchase;
+  const answer = await decided(`/api/orders/${order.id}/cancel`, { method: "POST", body: {} });
+  // What became of it is read again when the buyer comes back to it.
+  if (state.purchase?.order?.id !== order.id) return;
   if (answer.ok) return takeOrder(answer.body);
   await refreshOrder();
   if (step() === "order") showBanner(sentence(answer.problem));
@@ -442,7 +424,7 @@ function tick() {
   }
   if (purchase?.step === "hold") {
     setCountdown(purchase.hold.expires_at, purchase.hold.expires_in * 1000);
-    if (until(purchase.hold.expires_at) < -300 && !state.busy) { lapsed(); showPanel(true); }
+    if (until(purchase.hold.expires_at) < -300 && !state.busy && Date.now() - asked > WAIT_MS) { asked = Date.now(); refreshHold(); }
   }
   if (purchase?.step === "order") tickOrder(purchase.order);
   if (purchase?.late) tickLate(purchase);
@@ -458,6 +440,13 @@ function tickOrder(order) {
 
 // ---- begin ----
 
+async function showList(load) {
+  const problem = await load();
+  if ($("shop").hidden) return;
+  showBanner(problem && `The list cannot be read: ${problem}. Trying again.`);
+  if (!problem) setStream("live");
+}
+
 function route() {
   const id = new URLSearchParams(location.hash.slice(1)).get("product");
   $("shop").hidden = id !== null;
@@ -472,17 +461,18 @@ function route() {
   state.stop = null;
   state.product = null;
   document.title = "Flash sale";
-  loadList();
+  showList(loadList);
 }
 
 async function begin() {
   const parts = (await call("/assets/parts.json")).body ?? {};
   state.hasProvider = parts.simulated_provider ?? false;
   $("to-dashboard").hidden = !parts.dashboard;
-  $("more").addEventListener("click", loadMore);
+  $("more").addEventListener("click", () => showList(loadMore));
   addEventListener("hashchange", route);
+  addEventListener("storage", takeFromOtherTab);
   setInterval(tick, 1000);
-  setInterval(() => { if (!$("shop").hidden && !document.hidden) loadList(); }, LIST_MS);
+  setInterval(() => { if (!$("shop").hidden && !document.hidden) showList(loadList); }, LIST_MS);
   route();
 }
 

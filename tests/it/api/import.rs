@@ -235,7 +235,7 @@ async fn what_is_wrong_is_said_in_the_words_of_its_currency() {
     assert_eq!(
         details,
         [
-            "name must be 1 to 200 characters, none of them a control character; \
+            "name must be 1 to 200 characters, none of them a control character, at least one of them visible; \
              price must be a decimal string in the decimals of USD, such as 9.99",
             "price must be a decimal string in the decimals of JPY, such as 999",
             "price must be a decimal string in the decimals of KWD, such as 9.999",
