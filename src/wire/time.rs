@@ -25,12 +25,11 @@ pub fn parse(text: &str) -> Option<i64> {
     if offset_seconds.unsigned_abs() >= DAY_SECONDS {
         return None;
     }
-    let ms = match text.parse::<Timestamp>() {
-        Ok(instant) => instant.as_millisecond(),
-        Err(_) => {
-            let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
-            i64::try_from(local.as_millis()).ok()? - i64::from(offset_seconds) * 1_000
-        }
+    let ms = if let Ok(instant) = text.parse::<Timestamp>() {
+        instant.as_millisecond()
+    } else {
+        let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
+        i64::try_from(local.as_millis()).ok()? - i64::from(offset_seconds) * 1_000
     };
     (0..END_MS).contains(&ms).then_some(ms)
 }
