@@ -85,7 +85,12 @@ async fn holds_that_redis_made_and_whose_answers_were_lost_are_given_back_unless
 async fn when_redis_is_busy_reads_are_refused_first_then_holds_releases_and_orders_and_money_last() {
     let server = ServerProcess::start(&["--appendonly", "yes"]);
     let proxy = StallingProxy::start(server.port);
-    let settings = [("HTTP__WORKERS", "1"), ("REDIS__IN_FLIGHT_MAX", "16"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let settings = [
+        ("HTTP__WORKERS", "1"),
+        ("EVENTS__SWEEP_MS", "0"),
+        ("REDIS__IN_FLIGHT_MAX", "16"),
+        ("REDIS__CALL_TIMEOUT_MS", "60000"),
+    ];
     let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
     let client = reqwest::Client::new();
     let send = async |method: Method, path: String, body: Value| {
@@ -196,7 +201,7 @@ async fn a_redis_that_hangs_costs_a_few_callers_their_time_and_then_nobody_until
 async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_orders_and_payments_are_served() {
     let server = ServerProcess::start(&["--appendonly", "yes"]);
     let proxy = StallingProxy::start(server.port);
-    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
     let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
     let client = reqwest::Client::new();
     let send = async |path: &str, body: Value| {
