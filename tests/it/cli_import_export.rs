@@ -232,7 +232,9 @@ async fn a_row_that_is_too_large_is_named_and_stops_no_other() {
         let (app, folder) = (TestApp::start(), folder());
         fs::write(folder.path().join(file), content).unwrap();
         let (status, printed, stderr) = run(&app, &folder, &format!("import {file}"));
-        assert_eq!((status, stderr.as_str()), (1, ""), "{printed}");
+        // How far it is, after three seconds on a slow machine.
+        let noted: Vec<_> = stderr.lines().filter(|line| !line.contains(" %  created ")).collect();
+        assert!(status == 1 && noted.is_empty(), "{status} {stderr} {printed}");
         let words: Vec<_> = printed.lines().nth(1).unwrap().split_whitespace().take(2).collect();
         // Lines with empty lines behind them.
         let place = if file == "long.csv" { ["401", "401"] } else { ["801", "the"] };
