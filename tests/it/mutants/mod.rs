@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, fs,
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -205,9 +206,11 @@ fn run_tests(mutant: Option<&str>, tests: &[&str]) -> Option<String> {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(tests).args(["--skip", "house_lua"]).env("TMPDIR", folder.path());
     program.env_remove(mutant::VARIABLE).envs(mutant.map(|name| (mutant::VARIABLE, name)));
-    let mut program = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut program = program.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let killer = first_failure(&mut program);
-    let _was_running = program.kill();
+    // With the servers that it started, which nobody else would end.
+    let group = format!("-{}", program.id());
+    let _was_running = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
     program.wait().unwrap();
     killer
 }
