@@ -8,7 +8,6 @@ use std::{
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Weak,
     thread,
     time::Duration,
 };
@@ -45,19 +44,18 @@ pub fn spawn(folder: &Folder, server: &Path, program: &Path) -> Result<Child, Em
     command.spawn().map_err(|source| EmbeddedError::Spawn { server: program.to_owned(), source })
 }
 
-/// Waits for a guard that this process has started. One that ends while the server is `in_use` was killed, so that nobody would start
-/// the server again or end it: another one takes its place.
-pub fn replace_when_it_ends(mut guard: Child, folder: &Folder, server: &Path, program: &Path, in_use: &Weak<()>) {
+/// Waits for a guard that this process has started. One that ends while somebody uses the folder was killed, so that nobody would start
+/// the server again or end it: another one takes its place. Nobody uses a folder that was removed.
+pub fn replace_when_it_ends(mut guard: Child, folder: &Folder, server: &Path, program: &Path) {
     let mut pause = REPLACE_PAUSE;
     loop {
         let _ended = guard.wait();
+        thread::sleep(pause);
         // Another process may have replaced it.
-        while in_use.strong_count() > 0 && !folder.is_free(Lock::Guard) {
+        while !folder.is_free(Lock::Users) && !folder.is_free(Lock::Guard) {
             thread::sleep(REPLACE_PAUSE);
         }
-        thread::sleep(pause);
-        // A folder that was removed is not ours any more, and would only be made again.
-        if in_use.strong_count() == 0 || folder.is_free(Lock::Users) {
+        if folder.is_free(Lock::Users) {
             return;
         }
         tracing::warn!("the guard of the embedded Redis ended; another one takes its place");

@@ -18,7 +18,6 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
     thread,
     time::Duration,
 };
@@ -71,8 +70,6 @@ pub enum EmbeddedError {
 pub struct Embedded {
     folder: Folder,
     users: File,
-    /// There as long as this value is.
-    in_use: Arc<()>,
 }
 
 impl Embedded {
@@ -90,21 +87,16 @@ impl Embedded {
         let folder = Folder::open(data_dir)?;
         let users = folder.lock(Lock::Users, USERS_LOCK_MAX, File::try_lock_shared)?;
         let _starter = folder.lock(Lock::Start, START_LOCK_MAX, File::try_lock)?;
-        let mut kept = None;
         if folder.is_free(Lock::Guard) {
             folder.lone_snapshot().map_or(Ok(()), |snapshot| Err(EmbeddedError::LoneSnapshot(snapshot)))?;
             let server = server.map_or_else(server::find, |path| Ok(path.to_owned()))?;
             let mut guard = guard::spawn(&folder, &server, program)?;
             folder.wait_until_ready(Some(&mut guard), wait_max)?;
-            kept = Some((guard, server));
+            let (folder, program) = (folder.clone(), program.to_owned());
+            thread::spawn(move || guard::replace_when_it_ends(guard, &folder, &server, &program));
         }
         folder.wait_until_ready(None, wait_max)?;
-        let this = Self { folder, users, in_use: Arc::default() };
-        if let Some((guard, server)) = kept {
-            let (folder, program, in_use) = (Folder::open(data_dir)?, program.to_owned(), Arc::downgrade(&this.in_use));
-            thread::spawn(move || guard::replace_when_it_ends(guard, &folder, &server, &program, &in_use));
-        }
-        Ok(this)
+        Ok(Self { folder, users })
     }
 
     pub fn url(&self) -> String {

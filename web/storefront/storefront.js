@@ -242,9 +242,11 @@ async function releaseHold() {
   showPanel(true);
 }
 
-/** The service does not have this hold any more. Another tab may have gone on with the purchase. */
+/** The service does not have this hold any more. Where another tab has gone on with the purchase, so does this one. */
 function dropHold(hold, id) {
-  if (keep.get(`purchase-${id}`)?.hold?.id === hold.id) keepPurchase(null, id);
+  const kept = keep.get(`purchase-${id}`);
+  if (kept && (kept.step !== "hold" || kept.hold.id !== hold.id)) return keepPurchase(kept, id);
+  keepPurchase(null, id);
   if (!isShown(id)) return;
   state.refusal = el("p", { class: "note", role: "alert" }, "The time of your hold is over. Its units are back on sale.");
   announce("Your hold is over.");

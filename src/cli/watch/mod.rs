@@ -41,8 +41,8 @@ Examples:
   flashsale watch drop-1 --json | jq -c '.holds.by_outcome'
   flashsale watch drop-1 --url http://10.0.0.1:8080 --url http://10.0.0.2:8080
 
-Rates are of the processes that answer, and of all their sales, also where one is watched. Behind a balancer that is one of them: name each service with --url, and their \
-rates are added. Stock and reviews are the same wherever they are read. It reads and changes nothing; a token of \
+Rates are of the processes that answer, and of all their sales, also where one is watched. Behind a balancer that is one of \
+them: name each service with --url, and their rates are added. Stock and reviews are the same wherever they are read. It reads and changes nothing; a token of \
 admin.read_tokens is enough.
 
 Exit status: 0 it was stopped, or --for is over; 1 the service refused; 2 no service answered.";

@@ -24,7 +24,7 @@ pub struct View {
     pub seconds: Option<f64>,
     /// The slowest answer of Redis.
     pub redis_ms: Option<f64>,
-    /// Of all sales, whichever is watched: a service counts no sale by itself.
+    /// Rates of all sales, whichever is watched: a service counts no sale by itself.
     pub holds: FamilyView,
     pub orders: FamilyView,
     pub payment_events: FamilyView,
