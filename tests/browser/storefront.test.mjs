@@ -204,9 +204,10 @@ test("of 20 buyers at once in 20 browsers each unit goes to one", async () => {
   await Promise.all(pages.map((page) => page.click("#hold", { timeout: 5_000 }).catch(() => {})));
   await Promise.all(pages.map((page) => page.waitForFunction(() => document.querySelector("#order, #panel [role=alert], #hold[disabled]"))));
   await eventually("all units are held", async () => (await service.stock(id))[1] === 15);
-  const holders = await Promise.all(pages.map((page) => page.isVisible("#order")));
-  assert.equal(holders.filter(Boolean).length, 15);
+  const holders = async () => (await Promise.all(pages.map((page) => page.isVisible("#order")))).filter(Boolean).length;
+  await eventually("each unit is on the page of its buyer", async () => await holders() >= 15);
   await Promise.all(pages.map((page) => page.waitForFunction(() => document.querySelector("#left").textContent === "0")));
+  assert.equal(await holders(), 15);
   await Promise.all(pages.map(close));
 });
 
