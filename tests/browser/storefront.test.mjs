@@ -199,10 +199,15 @@ test("a product that does not exist says so, and nothing of another one is left 
 
 test("of 20 buyers at once in 20 browsers each unit goes to one", async () => {
   const id = await service.offer("Crowd", 15);
-  const pages = await Promise.all(Array.from({ length: 20 }, () => open(id)));
+  // Twenty browsers on two cores may keep the service from its Redis for a moment: a page asks again after 503.
+  const pages = await Promise.all(Array.from({ length: 20 }, () => open(id, { mayFail: true })));
   await Promise.all(pages.map((page) => page.waitForSelector("#hold:not([disabled])")));
-  await Promise.all(pages.map((page) => page.click("#hold", { timeout: 5_000 }).catch(() => {})));
-  await Promise.all(pages.map((page) => page.waitForFunction(() => document.querySelector("#order, #panel [role=alert], #hold[disabled]"))));
+  // However slow the machine is: each buyer clicks, unless there is nothing to click any more.
+  await Promise.all(pages.map((page) => page.waitForFunction(() => {
+    if (document.querySelector("#order, #panel [role=alert], #panel:not([aria-busy]) #hold[disabled]")) return true;
+    document.querySelector("#hold:not([disabled])")?.click();
+    return false;
+  })));
   await eventually("all units are held", async () => (await service.stock(id))[1] === 15);
   const holders = async () => (await Promise.all(pages.map((page) => page.isVisible("#order")))).filter(Boolean).length;
   await eventually("each unit is on the page of its buyer", async () => await holders() >= 15);
