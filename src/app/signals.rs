@@ -4,18 +4,21 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT. Listening begins before the service says that it runs, and one that comes while nobody waits is kept, so
+/// SIGTERM, SIGINT and SIGQUIT (Ctrl-\ in a terminal, which a live table would else leave without its cursor). Listening begins before the service says that it runs, and one that comes while nobody waits is kept, so
 /// that no signal is lost.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl StopSignals {
     /// # Errors
     /// When the system takes no handler.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let [terminate, interrupt, quit] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, quit: quit? })
     }
 
     /// Waits for the next of them.
@@ -23,6 +26,7 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.quit.recv() => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::support::{
     commands::{all_fail, done, flashsale, program, status_and_stderr},
     process::{ServiceProcess, command},
     redis::signal_process,
-    terminal::on_terminal,
+    terminal::{on_terminal, signalled_on_terminal},
 };
 
 /// A watch that runs, and what it prints.
@@ -125,6 +125,18 @@ async fn on_a_terminal_a_table_is_drawn_in_place_and_the_last_one_stays() {
     assert!(drawn.ends_with("\u{1b}[?25h"), "the cursor comes back: {text:?}");
     for part in ["p1 live", "AVAILABLE", "open reviews", "1 process"] {
         assert!(drawn.contains(part) && after.contains(part), "{part} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn every_signal_of_a_terminal_gives_it_back_with_its_cursor() {
+    let app = TestApp::selling(10).await;
+    for signal in ["INT", "QUIT", "TERM"] {
+        let mut watch = program(&app);
+        watch.args(["watch", "p1", "--for", "60s"]);
+        let (status, text) = signalled_on_terminal(watch, 100, "AVAILABLE", signal);
+        assert!(status.success(), "{signal}: {text}");
+        assert!(text.contains("\u{1b}[?25h\u{1b}[?1049l"), "{signal}: {text:?}");
     }
 }
 

@@ -13,8 +13,19 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
+use super::redis::signal_process;
+
 /// Runs the command on a terminal of this many columns and 40 lines. Gives its exit status, and what it wrote there.
-pub fn on_terminal(mut command: Command, columns: u16) -> (ExitStatus, String) {
+pub fn on_terminal(command: Command, columns: u16) -> (ExitStatus, String) {
+    run(command, columns, None)
+}
+
+/// As [`on_terminal`], but the command gets this signal as soon as it wrote this text.
+pub fn signalled_on_terminal(command: Command, columns: u16, text: &str, signal: &str) -> (ExitStatus, String) {
+    run(command, columns, Some((text.as_bytes(), signal)))
+}
+
+fn run(mut command: Command, columns: u16, mut signal: Option<(&[u8], &str)>) -> (ExitStatus, String) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
@@ -30,6 +41,9 @@ pub fn on_terminal(mut command: Command, columns: u16) -> (ExitStatus, String) {
     // The end of a terminal is an error.
     while let Ok(bytes @ 1..) = ours.read(&mut piece) {
         text.extend_from_slice(&piece[..bytes]);
+        if let Some((_, name)) = signal.take_if(|(until, _)| text.windows(until.len()).any(|part| part == *until)) {
+            signal_process(child.id(), name);
+        }
     }
     (child.wait().unwrap(), String::from_utf8(text).unwrap().replace("\r\n", "\n"))
 }
