@@ -47,9 +47,10 @@ static SENDING: OnceLock<(SdkTracerProvider, Arc<Losses>)> = OnceLock::new();
 /// When the exporter cannot be made.
 pub fn start(tracing: &Tracing) -> io::Result<()> {
     let Some(url) = tracing.otlp_endpoint.as_deref() else { return Ok(()) };
+    let losses = Arc::<Losses>::default();
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Collector { url: url.to_owned() })
+        .with_http_client(Collector { url: url.to_owned(), losses: Arc::clone(&losses) })
         .with_endpoint(format!("{}{PATH}", url.trim_end_matches('/')))
         .with_timeout(TIMEOUT)
         .build()
@@ -59,7 +60,6 @@ pub fn start(tracing: &Tracing) -> io::Result<()> {
         .with_max_export_batch_size(MESSAGE_MAX)
         .with_scheduled_delay(PAUSE)
         .build();
-    let losses = Arc::<Losses>::default();
     let sending =
         BatchSpanProcessor::builder(Watched::new(exporter, Arc::clone(&losses))).with_batch_config(bounds).build();
     let provider = SdkTracerProvider::builder()
@@ -99,12 +99,13 @@ fn resource() -> Resource {
 #[derive(Debug)]
 struct Collector {
     url: String,
+    losses: Arc<Losses>,
 }
 
 #[async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        Ok(self.send(request)?)
+        Ok(self.send(request).inspect_err(|error| self.losses.because(error.to_string()))?)
     }
 }
 

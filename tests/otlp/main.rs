@@ -215,7 +215,7 @@ async fn a_collector_that_is_away_or_hangs_costs_buyers_nothing_and_the_log_coun
     // Nobody listens on the one. The other accepts by itself, and nobody ever answers.
     let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
-    for collector in [away, hangs.local_addr().unwrap()] {
+    for (collector, reason) in [(away, "refused"), (hangs.local_addr().unwrap(), "no answer within 5 s")] {
         let service = Service::start(Some(collector), &[ALL]).await;
         let started = Instant::now();
         buy(&service, REQUESTS).await;
@@ -225,6 +225,7 @@ async fn a_collector_that_is_away_or_hangs_costs_buyers_nothing_and_the_log_coun
         assert!(warnings.len() as u64 <= 1 + started.elapsed().as_secs() / 60, "{log}");
         let count = |line: &Json| line["lost"].as_u64().unwrap();
         assert!(warnings[0]["level"] == "WARN" && count(&warnings[0]) > 0, "{log}");
+        assert!(warnings[0]["error"].as_str().unwrap().contains(reason), "{log}");
         let [rest] = &lines(&log, "the last spans were not sent")[..] else { panic!("{log}") };
         let all = warnings.iter().map(count).sum::<u64>() + count(rest);
         assert!(all >= 2 * REQUESTS as u64, "{all} of {REQUESTS} requests, each with a call: {log}");

@@ -26,9 +26,19 @@ pub(super) struct Losses {
     waiting: AtomicUsize,
     /// Spans that nobody gets, since the last line about them.
     lost: AtomicUsize,
+    /// Why the last message was not sent, which the SDK calls a network error whatever it is.
+    reason: Mutex<Option<String>>,
 }
 
 impl Losses {
+    pub(super) fn because(&self, reason: String) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    fn take_reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The last line: what was lost since the one before it, and what still waits.
     pub(super) fn log_rest(&self) {
         let lost = self.take() + self.waiting.load(Ordering::Relaxed);
@@ -127,10 +137,16 @@ struct Log {
 impl Log {
     /// Warns once a minute at most, however often the collector comes and goes.
     fn note(&mut self, losses: &Losses, failure: Option<&OTelSdkError>) {
+        let reason = losses.take_reason();
         let is_time = self.warned.is_none_or(|warned| warned.elapsed() >= WARNING_PAUSE);
         match failure {
             Some(error) if is_time => {
-                tracing::warn!(%error, lost = losses.take(), "the collector takes no spans; they are dropped until it does");
+                let error = reason.unwrap_or_else(|| error.to_string());
+                tracing::warn!(
+                    error,
+                    lost = losses.take(),
+                    "the collector takes no spans; they are dropped until it does"
+                );
                 (self.warned, self.says_away) = (Some(Instant::now()), true);
             }
             None if self.says_away => {
