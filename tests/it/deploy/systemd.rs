@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     process::{Command, Output},
 };
 
@@ -54,6 +55,26 @@ fn the_settings_of_the_package_are_good_and_leave_the_unit_time_to_stop() {
     };
     let stop: u64 = value("TimeoutStopSec").parse().unwrap();
     assert!(stop > seconds("drain_seconds") + seconds("shutdown_seconds"), "{config}");
+}
+
+#[test]
+fn the_unit_is_started_again_however_often_but_not_with_bad_settings() {
+    // By default systemd gives up after five tries in ten seconds: less than a fail-over of Redis takes.
+    assert_eq!((value("Restart").as_str(), value("StartLimitIntervalSec").as_str()), ("on-failure", "0"));
+    let prevented = value("RestartPreventExitStatus");
+    let prevented: Vec<_> = prevented.split_whitespace().collect();
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let status_of = |setting: &str, given: &str| {
+        let mut program = without_settings(PROGRAM);
+        program.env_remove("REDIS_URL").current_dir(folder.path()).arg("serve").env(setting, given);
+        program.output().unwrap().status.code().unwrap().to_string()
+    };
+    let bad = status_of("FLASHSALE_HTTP__ADDR", "127.0.0.1:99999999");
+    assert!(prevented.contains(&bad.as_str()), "bad settings end it with {bad}, and it is started again");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let in_use = status_of("FLASHSALE_HTTP__ADDR", &taken.local_addr().unwrap().to_string());
+    assert!(!prevented.contains(&in_use.as_str()) && in_use != "0", "a port in use ends it with {in_use}, for ever");
+    assert!(prevented.contains(&"CREDENTIALS"), "without a file of settings it is started again and again");
 }
 
 /// A tool of systemd over the unit, with the program of the tests in its place.
