@@ -2,6 +2,7 @@
 //! an engine or a cluster; `docs/deploy.md` says what was run on one.
 
 mod compose;
+mod debian;
 mod helm;
 mod nginx;
 mod systemd;
