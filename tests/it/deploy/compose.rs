@@ -141,6 +141,25 @@ fn what_a_service_mounts_follows_and_publishes_is_there() {
     assert!(mounted > 10, "{mounted}");
 }
 
+/// The image of Redis has its working folder in a volume of its own. Without a name, the engine makes one for each `up` and keeps it after
+/// each `down`, and nobody finds again what was in it.
+#[test]
+fn what_a_redis_writes_is_in_a_volume_with_a_name_or_in_none() {
+    let mut owners = BTreeMap::new();
+    let services = services();
+    let servers = services.iter().filter(|(_, service)| service["image"].as_str().unwrap().starts_with("redis:"));
+    for (name, service) in servers {
+        let folder = service["working_dir"].as_str().unwrap_or("/data");
+        let volumes = texts(&service["volumes"]);
+        let named = volumes.iter().find_map(|volume| volume.strip_suffix(folder)?.strip_suffix(':'));
+        assert!(named.is_some() || texts(&service["tmpfs"]).contains(&folder), "{name} gives {folder} no name");
+        if let Some(volume) = named {
+            assert_eq!(owners.insert(volume, name), None, "{name} writes where another one does");
+        }
+    }
+    assert!(owners.len() > 10, "{owners:?}");
+}
+
 #[test]
 fn no_address_is_given_twice_and_nginx_knows_those_of_the_services() {
     let services = services();
@@ -160,6 +179,13 @@ fn no_address_is_given_twice_and_nginx_knows_those_of_the_services() {
     let create = &services.iter().find(|(name, _)| name == "cluster").unwrap().1["command"];
     for member in texts(create) {
         assert!(owners[member.strip_suffix(":6379").unwrap()].starts_with("cluster-"), "{member}");
+    }
+    // A sentinel that knows a server by a name and by an address does not start again after a fail-over.
+    for name in ["sentinel-1", "sentinel-2", "sentinel-3", "redis-replica"] {
+        let (_, watching) = services.iter().find(|(other, _)| other == name).unwrap();
+        let argument = texts(&watching["command"])[2];
+        let address = argument.strip_prefix("replicaof ").map_or(argument, |rest| rest.strip_suffix(" 6379").unwrap());
+        assert_eq!(owners.get(address), Some(&"redis-primary"), "{name}: {argument}");
     }
     for (name, shop) in shops() {
         let trusted = &shop["environment"]["FLASHSALE_HTTP__TRUSTED_PROXIES"];
