@@ -109,6 +109,22 @@ fn three_replicas_start_without_a_profile_and_each_profile_adds_something() {
     assert_eq!(profiles, PROFILES.map(str::to_owned).into());
 }
 
+/// An engine without `BuildKit` builds for each service that says how, all at once, and knows only afterwards that it was the same.
+#[test]
+fn the_image_is_built_once_and_each_profile_can_build_it() {
+    let services = services();
+    let ours = services.iter().filter(|(_, service)| service["image"] == IMAGE);
+    let mut builders: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, service) in ours {
+        let builds = builders.entry(service["profiles"].to_string()).or_default();
+        if !service["build"].is_null() {
+            builds.push(name);
+        }
+    }
+    assert_eq!(builders.len(), PROFILES.len(), "without a profile, and in all but observe: {builders:?}");
+    assert!(builders.values().all(|names| names.len() == 1), "{builders:?}");
+}
+
 #[test]
 fn what_a_service_mounts_follows_and_publishes_is_there() {
     let file = yaml("docker-compose.yml");
