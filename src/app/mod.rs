@@ -11,6 +11,7 @@ mod start;
 use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::dev::{Server, ServerHandle};
+use sd_notify::NotifyState;
 
 pub use self::{doctor::examine, parts::load_settings};
 use self::{entrance::Entrance, parts::Parts, signals::StopSignals};
@@ -121,6 +122,7 @@ impl Application {
     /// # Errors
     /// When the server fails.
     pub async fn run_until_stopped(self) -> io::Result<()> {
+        supervisor_hears(NotifyState::Ready);
         let handle = self.server.handle();
         let (draining, drain, entrance, mut signals) = (self.draining, self.drain, self.entrance, self.signals);
         let store = Rc::new(Store::new(&self.blueprint));
@@ -129,6 +131,7 @@ impl Application {
         let watch = actix_web::rt::spawn(async move {
             signals.received().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping");
+            supervisor_hears(NotifyState::Stopping);
             draining.begin();
             tokio::select! {
                 () = finish(drain, entrance) => {}
@@ -144,6 +147,13 @@ impl Application {
         drop(self.embedded);
         tracing::info!("stopped");
         result
+    }
+}
+
+/// Says to systemd, or whoever else started the service with a `NOTIFY_SOCKET`, how it is. Else to nobody.
+fn supervisor_hears(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "NOTIFY_SOCKET names nobody who listens");
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{
     fs,
-    net::TcpListener,
-    process::{Command, Output},
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixDatagram,
+    process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -11,7 +13,11 @@ use tempfile::TempDir;
 use super::assert_is_command;
 use crate::{
     house::{read, root},
-    support::{left_out, process::without_settings, redis::PROGRAM},
+    support::{
+        left_out,
+        process::without_settings,
+        redis::{PROGRAM, signal_process},
+    },
 };
 
 /// Ten times the exposure that `systemd-analyze security` may see: 0 is the safest, 100 the worst.
@@ -38,6 +44,29 @@ fn the_unit_starts_a_command_of_the_program_where_packages_have_it() {
     let (_, settings) = value("LoadCredential").split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert!(script.contains(&format!("\"$1{settings}\"")), "scripts/dist puts nothing at {settings}");
     assert_is_command(&words.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_supervisor_hears_when_the_service_listens_and_when_it_stops() {
+    assert_eq!(value("Type"), "notify");
+    let folder = TempDir::with_prefix("fs").unwrap();
+    let supervisor = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    supervisor.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let hear = || {
+        let mut message = [0; 64];
+        let length = supervisor.recv(&mut message).unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut program = without_settings(PROGRAM);
+    program.env_remove("REDIS_URL").current_dir(folder.path()).env("NOTIFY_SOCKET", folder.path().join("notify"));
+    program.args(["serve", "--demo", "--addr", &addr]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut service = program.spawn().unwrap();
+    assert_eq!(hear(), "READY=1\n");
+    assert!(TcpStream::connect(&addr).is_ok(), "it listens");
+    signal_process(service.id(), "TERM");
+    assert_eq!(hear(), "STOPPING=1\n");
+    assert!(service.wait().unwrap().success());
 }
 
 #[test]
