@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM, SIGINT and SIGQUIT (Ctrl-\ in a terminal, which a live table would else leave without its cursor). Listening begins before the service says that it runs, and one that comes while nobody waits is kept, so
-/// that no signal is lost.
+/// SIGTERM, SIGINT and SIGQUIT, which is Ctrl-\ in a terminal: a live table gives that back with its cursor. Listening begins
+/// before the service says that it runs, and one that comes while nobody waits is kept, so that no signal is lost.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
