@@ -117,7 +117,7 @@ impl Application {
         self.server.handle()
     }
 
-    /// Runs until SIGTERM, SIGINT or its handle stops it. Drains first.
+    /// Runs until a signal to stop ([`StopSignals`]) or its handle stops it. Drains first.
     ///
     /// # Errors
     /// When the server fails.

@@ -139,7 +139,8 @@ fn ignore_signals() -> io::Result<(Runtime, Vec<Signal>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let signals: io::Result<Vec<Signal>> = {
         let _inside = runtime.enter();
-        [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal).into_iter().collect()
+        let of_service = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup()];
+        of_service.map(signal).into_iter().collect()
     };
     signals.map(|signals| (runtime, signals))
 }

@@ -70,20 +70,26 @@ test("nothing is wider than a small phone, whatever a product costs and is calle
   await close(page);
 });
 
-test("an id that no address can have is said to be one", async () => {
+test("an id that no address can have is said to be one, and what has it is found all the same", async () => {
+  const id = await service.offer("Two dots", 3);
+  const { body: hold } = await service.ask("POST", "/api/holds", { product_id: id, quantity: 1, customer_id: ".." });
+  const { body: order } = await service.ask("POST", "/api/orders", { hold_id: hold.id });
   const page = await open();
   await signIn(page);
-  await page.selectOption("#order-by", "payment");
-  for (const id of [".", ".."]) {
+  for (const [id, by] of [[".", "payment"], ["..", "payment"], [".", "any"]]) {
+    await page.selectOption("#order-by", by);
     await page.fill("#order-text", id);
     await page.press("#order-text", "Enter");
     await page.waitForFunction(() => document.querySelector("#order-note").textContent.includes("A browser cannot ask for this id"));
     await page.click("#order-clear");
   }
   // A customer may be called so: orders are found by what an address asks for, not by a part of it.
-  await page.selectOption("#order-by", "customer");
-  await page.fill("#order-text", "..");
-  await page.press("#order-text", "Enter");
-  await page.waitForFunction(() => document.querySelector("#order-note").textContent.startsWith("No order is of this customer"));
+  for (const by of ["customer", "any"]) {
+    await page.selectOption("#order-by", by);
+    await page.fill("#order-text", "..");
+    await page.press("#order-text", "Enter");
+    await page.waitForSelector(`#order-found [data-order="${order.id}"]`);
+    await page.click("#order-clear");
+  }
   await close(page);
 });

@@ -121,8 +121,8 @@ export class Browser {
     return this.browser.close();
   }
 
-  /** A page of a person of its own, or another tab of a `context`, on a device whose clock is ahead. `mayFail`: the test takes the service away. A refusal (4xx) of a call is no fault of the page. */
-  async page(service, path = "/", { mayFail = false, aheadMs = 0, context = null, ...options } = {}) {
+  /** A page of a person of its own, or another tab of a `context`, on a device whose clock is ahead. `mayFail`: the test takes the service away. `mayWait`: a call may be answered 503 with Retry-After. A refusal (4xx) of a call is no fault of the page. */
+  async page(service, path = "/", { mayFail = false, mayWait = false, aheadMs = 0, context = null, ...options } = {}) {
     context ??= await this.browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     if (aheadMs) await context.addInitScript(setClock, aheadMs);
     // For a machine on which twenty browsers take turns.
@@ -137,7 +137,8 @@ export class Browser {
       if (["error", "warning"].includes(message.type()) && !isAnswer && !isGone) page.faults.push(`console: ${message.text()}`);
     });
     page.on("response", (answer) => {
-      const isRefusal = answer.status() < 500 && new URL(answer.url()).pathname.startsWith("/api/");
+      const isLater = mayWait && answer.status() === 503 && answer.headers()["retry-after"] !== undefined;
+      const isRefusal = (answer.status() < 500 || isLater) && new URL(answer.url()).pathname.startsWith("/api/");
       if (answer.status() >= 400 && !isRefusal && !mayFail) page.faults.push(`${answer.status()} of ${answer.url()}`);
     });
     page.on("request", (request) => {

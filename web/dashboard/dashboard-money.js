@@ -268,14 +268,17 @@ export class Orders {
   /** Tries what the text may be: an order, a payment, a customer, a SKU. */
   async #searchAny(text) {
     if (text.startsWith("order_")) return { ...await this.#ways.order(text), by: "order" };
+    let unasked = null;
     for (const by of ["payment", "customer", "sku"]) {
       const result = await this.#ways[by](text);
       if (result.orders?.length || result.reviews?.length || result.customer?.sales.length || result.next) return { ...result, by };
-      if (result.ok === false && !isUnknown(result)) return result;
+      if (result.unaskable) unasked = result;
+      else if (result.ok === false && !isUnknown(result)) return result;
       // A product has this SKU, and nothing else has this name.
       if (by === "sku" && !result.unknown) return { ...result, by };
     }
-    return { orders: [] };
+    // Nobody can say that nothing has this name.
+    return unasked ?? { orders: [] };
   }
 
   /** Reads pages of a list, which may be short or empty and still go on, until enough is found. */

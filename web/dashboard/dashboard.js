@@ -55,7 +55,7 @@ const unaskable = "A browser cannot ask for this id. On the command line: flashs
 async function ask(path, options = {}) {
   const session = page.session;
   // A browser takes a part of an address that is . or .. for a step in it, however it is written.
-  if (/\/\.\.?(?:[/?]|$)/.test(path)) return { ok: false, status: 0, body: null, problem: unaskable };
+  if (/\/\.\.?(?:[/?]|$)/.test(path)) return { ok: false, unaskable: true, status: 0, body: null, problem: unaskable };
   const answer = await call(path, { ...options, token: page.token });
   if (session !== page.session) return { ok: false, left: true, status: 0, body: null, problem: "signed out" };
   if (answer.status === 401) {

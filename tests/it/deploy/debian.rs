@@ -51,6 +51,8 @@ fn a_package_has_a_manual_settings_for_root_alone_and_good_sums() {
     script(&program, &format!("exec {PROGRAM} \"$@\""));
     let packed = folder.path().join("packed");
     output(Command::new(root().join("scripts/dist")).arg(&program).arg(&packed).env_remove("FLASHSALE_CONFIG"));
+    let again = Command::new(root().join("scripts/dist")).arg(&program).arg(&packed).output().unwrap();
+    assert!(!again.status.success() && said(&again).contains("is there already"), "{}", said(&again));
     output(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(&packed));
     assert_eq!(read(&packed.join("SHA256SUMS")).lines().count(), 2, "an archive and a package");
 
