@@ -1,7 +1,7 @@
 #!lua
 -- arrive_product: puts a product that moves into its new sale, once for each move. remove_product took it out of the other.
 --
--- uses   clock, units, customers, holds, records, book, products, sales
+-- uses   keys, clock, buckets, stock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH, 10 once STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the other sale, 5 this sale, 6 once_ms, 7 currency, 8 name,
@@ -23,7 +23,7 @@ end
 -- facts
 local last_write, sale_currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'currency'))
 local now = guarded_now(last_write)
-local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1
+local exists = redis.call('HEXISTS', stock_key, id) == 1
 local earlier = redis.call('GET', once_key)
 
 -- decision

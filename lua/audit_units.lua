@@ -8,7 +8,7 @@
 --        units, now, last_write, stock and lapses as lists of field and value, deadlines as a list of member and score
 -- cost   O(fields and members)
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines' }  ARGV = { 2048 }
---        ->  { 'units', 4102444800000, 4102444800000005, { '1:price', '500000', ... },
+--        ->  { 'units', 4102444800000, 4102444800000005, { '1', '7 2 1 0 10 500000 5 ', ... },
 --              { '4102444900000:1:h', '2', ... }, { '4102444850000:1:p', '4102444850000', ... } }
 
 -- names

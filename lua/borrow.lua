@@ -2,7 +2,7 @@
 -- borrow: adds the units of a product that another shard of the sale lent to this one, each unit once, however often it is
 -- called.
 --
--- uses   clock, units
+-- uses   keys, clock, buckets, stock, units
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 loans HASH
 -- ARGV   1 product id, 2 the shard that lent them, 3 all units that it ever lent to this one
 -- REPLY  product_not_found
@@ -18,17 +18,18 @@ end
 
 -- facts
 guarded_now(redis.call('HGET', sale_key, 'last_write'))
-local exists = redis.call('HEXISTS', stock_key, id .. ':available') == 1
+local product = product_at(id)
 local loan = id .. ':borrowed:' .. from
 local units = lent - (redis.call('HGET', loans_key, loan) or 0)
 
 -- decision
-if not exists then return { 'product_not_found' } end
+if not product then return { 'product_not_found' } end
 if units < 1 then return { 'borrowed', 0 } end
 
 -- effects
-redis.call('HINCRBY', stock_key, id .. ':available', int(units))
-redis.call('HINCRBY', stock_key, id .. ':total', int(units))
+add_units(id, 'available', units)
+add_units(id, 'total', units)
+write_products()
 redis.call('HINCRBY', stock_key, id .. ':lent', int(-units))
 redis.call('HSET', loans_key, loan, int(lent))
 stamp()

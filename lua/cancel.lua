@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- cancel: cancels an order that is not paid, or that costs nothing. A pending or paid one gives its units back.
 --
--- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments
+-- uses   keys, clock, buckets, stock, units, customers, holds, prices, records, book, orders, reviews, payments
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 order STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 who cancels: customer or admin

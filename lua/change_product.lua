@@ -2,7 +2,7 @@
 -- change_product: changes name, metadata, price or limits of a product. Holds and orders keep the price with which they were
 -- made.
 --
--- uses   clock, units, customers, holds, rules, records, book, products, sales
+-- uses   keys, clock, buckets, stock, units, customers, holds, rules, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 the most that price times max_per_hold may be; then field
@@ -26,14 +26,14 @@ if #KEYS ~= BOOK_KEYS + 1 or #ARGV < CHANGES - 1 or #ARGV % 2 ~= 0 then
 end
 
 -- facts
-local last_write, currency, starts, ends, paused =
-  unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused'))
+local last_write, known_due, currency, starts, ends, paused =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'currency', 'starts', 'ends', 'paused'))
 local now = guarded_now(last_write)
-if reclaim(now) then return { 'behind' } end
-local priced, max_per_hold, rules, earlier_prices = unpack(
-  redis.call('HMGET', stock_key, id .. ':price', id .. ':max_per_hold', id .. ':rules', id .. ':earlier_prices'))
-local price = priced and priced:match('^%d+')
-local changes = { price = price, max_per_hold = max_per_hold, rules = rules or '' }
+if reclaim(now, known_due) then return { 'behind' } end
+local product = product_at(id)
+local earlier_prices = redis.call('HGET', stock_key, id .. ':earlier_prices')
+local price, rules = product and product.price:match('^%d+'), product and product.rules or ''
+local changes = { price = price, max_per_hold = product and product.max_per_hold, rules = rules }
 local before = product_row(id, product_key)
 for i = CHANGES, #ARGV, 2 do
   local field, value = ARGV[i], ARGV[i + 1]
@@ -42,36 +42,33 @@ for i = CHANGES, #ARGV, 2 do
 end
 
 -- decision
-if not price then return { 'product_not_found' } end
+if not product then return { 'product_not_found' } end
 if changes.price * changes.max_per_hold > line_total_max then return { 'price_too_large' } end
 
 -- effects: a hold costs what it did when it was made (price_at in lib/prices)
-if changes.price == price then
-  changes.price = nil
-else
+changed_product(id)
+product.max_per_hold, product.rules = tonumber(changes.max_per_hold), changes.rules
+if changes.price ~= price then
   local EARLIER_MAX = 50
   local until_ms, prices = int(deadline_after(now, 0)), {}
   for entry in (earlier_prices or ''):gmatch('%S+') do prices[#prices + 1] = entry end
   local last = prices[#prices]
   if not last or last:match('%d+$') ~= until_ms then prices[#prices + 1] = price .. '<' .. until_ms end
-  changes.price = changes.price .. ' > ' .. until_ms
+  product.price = changes.price .. '>' .. until_ms
   redis.call('HSET', stock_key, id .. ':earlier_prices', table.concat(prices, ' ', math.max(1, #prices - EARLIER_MAX + 1)))
 end
 -- Kept, so that the same call does not log it again.
 local new_sku = changes.sku ~= redis.call('HGET', product_key, 'sku') and changes.sku
 if new_sku then redis.call('HSET', product_key, 'sku', new_sku) end
-changes.sku = nil
 if changes.name then redis.call('HSET', product_key, 'name', changes.name) end
-changes.name = nil
 if changes.metadata == '' then redis.call('HDEL', product_key, 'metadata') end
 if changes.metadata and changes.metadata ~= '' then redis.call('HSET', product_key, 'metadata', changes.metadata) end
-changes.metadata = nil
-for field, value in pairs(changes) do redis.call('HSET', stock_key, id .. ':' .. field, value) end
+write_products()
 local row = product_row(id, product_key)
 if not new_sku and table.concat(row, '\n') == table.concat(before, '\n') then
   before = {}
 else
-  local is_archived = read_rules(changes.rules).archived and not read_rules(rules or '').archived
+  local is_archived = read_rules(changes.rules).archived and not read_rules(rules).archived
   local kind = is_archived and 'product.archived' or 'product.changed'
   log_product_event(kind, row, now, before, unpack(new_sku and { 'sku', new_sku } or {}))
   write_book()

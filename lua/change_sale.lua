@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- change_sale: changes terms of a sale, all or none, for every worker at once. Holds and orders that exist keep theirs.
 --
--- uses   clock, units, customers, holds, rules, records, book, sales
+-- uses   keys, clock, buckets, stock, units, customers, holds, rules, records, book, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term to change

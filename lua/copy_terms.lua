@@ -2,7 +2,7 @@
 -- copy_terms: gives a shard the terms of its sale, and of one product, as the first shard has them. A product that the shard
 -- does not have comes without units. An older copy that comes late changes nothing.
 --
--- uses   clock, units
+-- uses   keys, clock, buckets, stock, units
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET; for a product: 5 product HASH
 -- ARGV   1 number of the last write of the first shard when it was read, 2 product id or '', 3 how many of the next are of
 --        the sale, 4 how many are terms of the product; then field and value of each: those of the sale, of the product, and
@@ -41,10 +41,10 @@ if not is_new_sale and not is_new_product then return { 'copied' } end
 -- effects
 if is_new_sale then redis.call('HSET', sale_key, 'copied', int(as_of), unpack(sale_terms)) end
 if is_new_product then
-  for _, counter in ipairs({ 'total', 'available', 'held', 'pending', 'sold' }) do
-    redis.call('HSETNX', stock_key, id .. ':' .. counter, 0)
-  end
-  redis.call('HSET', stock_key, id .. ':copied', int(as_of), unpack(product_terms))
+  local product = product_at(id) or { available = 0, held = 0, pending = 0, sold = 0, total = 0 }
+  for i = 1, #product_terms, 2 do product[product_terms[i]] = product_terms[i + 1] end
+  redis.call('HSET', stock_key, id, product_text(product), id .. ':copied', int(as_of))
+  redis.call('HSET', stock_key, id .. ':earlier_prices', product.earlier_prices)
   redis.call('DEL', product_key)
   redis.call('HSET', product_key, unpack(record))
 end

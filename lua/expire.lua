@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- expire: records that pending orders have lapsed, once, with an event for each. It changes no stock but what is due anyway.
 --
--- uses   clock, units, customers, holds, prices, records, book, orders
+-- uses   keys, clock, buckets, stock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET; then order STRINGs
 -- ARGV   1 retention_ms, 2 most events to keep
@@ -17,8 +17,9 @@ if #KEYS < BOOK_KEYS or #ARGV ~= 2 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
-if reclaim(now) then return { 'behind' } end
+local last_write, known_due = unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due'))
+local now = guarded_now(last_write)
+if reclaim(now, known_due) then return { 'behind' } end
 
 -- decision: in the book alone
 local count, gone = 0, {}

@@ -1,7 +1,7 @@
 #!lua
 -- extend: moves the deadline of a live hold, as far as the sale lets a hold live, counted from when it was made.
 --
--- uses   clock, units, customers, holds, prices, records, costs, book
+-- uses   keys, clock, buckets, stock, units, customers, holds, prices, records, costs, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 hold STRING, 10 order STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 how much longer in ms
@@ -37,8 +37,7 @@ if deadline <= hold.deadline then return { 'extension_limit_reached', hold.deadl
 local costs = costs_of(hold, currency)
 
 -- effects
-local term = base_36(hold.made / 1000) .. '+' .. base_36((deadline - hold.made) / 1000)
-redis.call('SET', hold_key, hold_value(hold.lines, term, hold.customer, hold.metadata), 'PXAT', int(deadline))
+redis.call('SET', hold_key, hold_value(hold.lines, hold.made, deadline, hold.customer, hold.metadata), 'PXAT', int(deadline))
 each_line(hold.lines, function(product, units)
   plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
   plan_due_back(hold.customer, deadline, product, 'h', units, now)

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- find_customer: reads what counts for a customer in a sale.
 --
--- uses   clock, units, customers
+-- uses   keys, clock, buckets, stock, units, customers
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH
 -- ARGV   1 customer
 -- REPLY  customer_not_found, now       nothing counts

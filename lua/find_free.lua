@@ -4,7 +4,7 @@
 -- to the other. So two looks at all shards show whether there was an instant without a free unit in any of them, or under
 -- way.
 --
--- uses   clock, units
+-- uses   keys, clock, buckets, stock, units
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET
 -- ARGV   1 product id
 -- REPLY  behind               lapsed units are left to reclaim, call again
@@ -22,14 +22,15 @@ if #KEYS ~= 4 or #ARGV ~= 1 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
-if reclaim(now) then return { 'behind' } end
+local last_write, known_due = unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due'))
+local now = guarded_now(last_write)
+if reclaim(now, known_due) then return { 'behind' } end
 local last_freed = tonumber(redis.call('HGET', sale_key, FREED) or 0)
-local available, held, pending, lent =
-  unpack(redis.call('HMGET', stock_key, id .. ':available', id .. ':held', id .. ':pending', id .. ':lent'))
+local product = product_at(id)
+local lent = redis.call('HGET', stock_key, id .. ':lent')
 
 -- decision
-if not available then return { 'product_not_found' } end
-local coming_back = held + pending
-return { 'free', now, last_freed, tonumber(available), coming_back, coming_back > 0 and next_release(id) or 0,
+if not product then return { 'product_not_found' } end
+local coming_back = product.held + product.pending
+return { 'free', now, last_freed, product.available, coming_back, coming_back > 0 and next_release(id) or 0,
   tonumber(lent or 0) }

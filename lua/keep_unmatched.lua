@@ -3,7 +3,7 @@
 -- All of these are in the sale p0, which has no products. What is kept is settled when a later event of the payment names an
 -- order.
 --
--- uses   clock, units, customers, holds, records, book, reviews
+-- uses   keys, clock, buckets, stock, units, customers, holds, records, book, reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 once STRING, 13 kept HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 once_ms, 4 most reviews that may be open, or 0: no review, 5 fingerprint

@@ -4,7 +4,7 @@
 -- What a shard ever lent to another one is a sum that only grows. What is lent and not borrowed yet is under way, and anyone
 -- can bring it to its end.
 --
--- uses   clock, units
+-- uses   keys, clock, buckets, stock, units
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 loans HASH
 -- ARGV   1 product id, 2 the shard that gets them, 3 most units
 -- REPLY  behind                   lapsed units are left to reclaim, call again
@@ -20,20 +20,22 @@ if #KEYS ~= 5 or #ARGV ~= 3 then
 end
 
 -- facts
-local now = guarded_now(redis.call('HGET', sale_key, 'last_write'))
-if reclaim(now) then return { 'behind' } end
-local available = redis.call('HGET', stock_key, id .. ':available')
+local last_write, known_due = unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due'))
+local now = guarded_now(last_write)
+if reclaim(now, known_due) then return { 'behind' } end
+local product = product_at(id)
 local loan = id .. ':lent:' .. to
 local lent = tonumber(redis.call('HGET', loans_key, loan) or 0)
 
 -- decision
-if not available then return { 'product_not_found' } end
-local units = math.min(tonumber(available), most)
+if not product then return { 'product_not_found' } end
+local units = math.min(product.available, most)
 if units < 1 then return { 'lent', 0, lent } end
 
 -- effects
-redis.call('HINCRBY', stock_key, id .. ':available', int(-units))
-redis.call('HINCRBY', stock_key, id .. ':total', int(-units))
+add_units(id, 'available', -units)
+add_units(id, 'total', -units)
+write_products()
 redis.call('HINCRBY', stock_key, id .. ':lent', int(units))
 redis.call('HSET', loans_key, loan, int(lent + units))
 stamp()

@@ -1,7 +1,7 @@
 #!lua
 -- order: turns live holds into pending orders, in the order of their arrival. A hold becomes at most one order.
 --
--- uses   clock, units, customers, holds, prices, records, book, orders
+-- uses   keys, clock, plain_order, buckets, stock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET; then for each hold its hold STRING and its order STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
@@ -20,11 +20,13 @@ if #KEYS < HOLDS or (#KEYS - BOOK_KEYS) % 2 ~= 0 or #ARGV ~= 2 then
 end
 
 -- facts
-local last_write, payment_ms, currency = unpack(redis.call('HMGET', sale_key, 'last_write', 'payment_ms', 'currency'))
+local last_write, known_due, payment_ms, currency =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'payment_ms', 'currency'))
+know_first_due(known_due)
 local now = guarded_now(last_write)
 local due = deadline_after(now, tonumber(payment_ms))
 local order_keys = {}
-for i = HOLDS + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
+for i = next_pair + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end
 read_orders(order_keys)
 
 -- decision: in the book alone
@@ -40,8 +42,8 @@ local function decide(hold_key, order_key)
   return 'created'
 end
 
-local reply = { 'decided', now }
-for i = HOLDS, #KEYS, 2 do
+reply[2] = now
+for i = next_pair, #KEYS, 2 do
   local hold_key, order_key = KEYS[i], KEYS[i + 1]
   reply[#reply + 1] = decide(hold_key, order_key)
   reply[#reply + 1] = order_text(order_key)

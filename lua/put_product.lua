@@ -1,7 +1,7 @@
 #!lua
 -- put_product: adds a product to a sale. A sale that does not exist is made with the default terms.
 --
--- uses   clock, units, customers, holds, records, book, products, sales
+-- uses   keys, clock, buckets, stock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 name, 5 metadata or '', 6 price in ten-thousandths,
@@ -28,8 +28,8 @@ end
 local last_write, sale_exists, sale_currency, sale_shards =
   unpack(redis.call('HMGET', sale_key, 'last_write', 'hold_ms', 'currency', 'shards'))
 local now = guarded_now(last_write)
--- A product whose counters were lost exists too: buyers may have been promised its units.
-local exists = redis.call('HEXISTS', stock_key, id .. ':total') == 1 or redis.call('EXISTS', product_key) == 1
+-- A product whose units were lost exists too: buyers may have been promised its units.
+local exists = redis.call('HEXISTS', stock_key, id) == 1 or redis.call('EXISTS', product_key) == 1
 
 -- decision
 if exists then return { 'already_exists' } end

@@ -1,7 +1,7 @@
 #!lua
 -- put_sale: makes a sale with its terms. A sale can exist before it has products; the first of these gives it its currency.
 --
--- uses   clock, units, customers, holds, records, book, sales
+-- uses   keys, clock, buckets, stock, units, customers, holds, records, book, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, then field and value of each term

@@ -2,7 +2,7 @@
 -- release: gives the units of a live hold back before its deadline. Where the sale says so, one that a
 -- buyer gives back counts for a cool-down.
 --
--- uses   clock, units, customers, holds, prices, records, book, orders
+-- uses   keys, clock, buckets, stock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 hold STRING, 10 order STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 by: buyer, or service where nobody learned of the hold

@@ -2,7 +2,7 @@
 -- repair: makes counters, buckets, customers and indexes of a sale agree with its records, all of these differences or none.
 -- Each is a sum that is added to what is stored, so they do not depend on each other. Counters of one product go together.
 --
--- uses   clock, units, customers, holds, records, book
+-- uses   keys, clock, buckets, stock, units, customers, holds, records, book
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET
 -- ARGV   1 retention_ms, 2 most events to keep, 3 last_write of the sale when it was audited; then for each difference a
@@ -47,7 +47,7 @@ local function plan_index(index_key, member, recomputed)
 end
 
 local function repair_counter(difference)
-  plan_counter(difference.product, difference.what, difference.delta)
+  add_units(difference.product, difference.what, difference.delta)
 end
 
 local function bucket_of(difference)
@@ -81,8 +81,11 @@ local REPAIR = {
 }
 
 for _, difference in ipairs(differences) do REPAIR[difference.what](difference) end
-local below_zero = product_below_zero()
-if below_zero then return { 'below_zero', below_zero } end
+for id, product in pairs(products) do
+  for _, counter in ipairs({ 'available', 'held', 'pending', 'sold' }) do
+    if product and product[counter] < 0 then return { 'below_zero', id } end
+  end
+end
 
 -- effects
 for _, difference in ipairs(differences) do
@@ -100,4 +103,5 @@ for _, bucket in ipairs(buckets) do
     redis.call('ZREM', deadlines_key, bucket.name)
   end
 end
+redis.call('HDEL', sale_key, 'first_due')
 return { 'repaired', int(written_at) }

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- resolve: closes a review with what a person decided about its money.
 --
--- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, payment_reviews
+-- uses   keys, clock, buckets, stock, units, customers, holds, prices, records, book, orders, reviews, payments,
+--        payment_reviews
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET, 12 STRING of the order that it is about
 -- ARGV   1 retention_ms, 2 most events to keep, 3 id of the review, 4 accept (this money pays the order), refund (the money
@@ -26,7 +27,7 @@ end
 -- facts
 read_payment_terms()
 local now = guarded_now(terms.last_write)
-if reclaim(now) then return { 'behind' } end
+if reclaim(now, terms.first_due) then return { 'behind' } end
 local record = review_at(id)
 local review = record and from_lines(REVIEW, record)
 local order = order_at(order_key)

@@ -2,7 +2,7 @@
 -- restock: changes how many units of a product there are, by so many or to so many, while it sells.
 -- The first shard of a spread sale is asked: there units come and go.
 --
--- uses   clock, units, customers, holds, records, book, products, sales
+-- uses   keys, clock, buckets, stock, units, customers, holds, records, book, products, sales
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 product HASH; with an idempotency key: 10 once STRING
 -- ARGV   1 retention_ms, 2 most events to keep, 3 product id, 4 delta or total, 5 units, 6 the most units that a product may
@@ -27,13 +27,12 @@ if #KEYS ~= BOOK_KEYS + 1 + once_keys or #ARGV ~= 6 + 2 * once_keys then
 end
 
 -- facts
-local last_write, currency, starts, ends, paused =
-  unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused'))
+local last_write, known_due, currency, starts, ends, paused =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'currency', 'starts', 'ends', 'paused'))
 local now = guarded_now(last_write)
-if reclaim(now) then return { 'behind' } end
-local total, held, pending, sold, lent = unpack(redis.call('HMGET', stock_key, id .. ':total', id .. ':held',
-  id .. ':pending', id .. ':sold', id .. ':lent'))
-lent = tonumber(lent or 0)
+if reclaim(now, known_due) then return { 'behind' } end
+local product = product_at(id)
+local lent = tonumber(redis.call('HGET', stock_key, id .. ':lent') or 0)
 local used_for = once_key and redis.call('GET', once_key)
 
 local function answer(before)
@@ -41,9 +40,9 @@ local function answer(before)
 end
 
 -- decision
-if not total then return { 'product_not_found' } end
+if not product then return { 'product_not_found' } end
 if used_for then return used_for == fingerprint and answer({}) or { 'idempotency_key_reused' } end
-local floor = held + pending + sold
+local floor, total = product.held + product.pending + product.sold, product.total
 -- What other shards have stays there.
 local new_total = how == 'delta' and total + units or units - lent
 if new_total < floor then return { 'below_promised', floor } end
@@ -51,10 +50,12 @@ if new_total + lent > most then return { 'above_maximum', most } end
 
 -- effects
 local before = product_row(id, product_key)
-redis.call('HSET', stock_key, id .. ':total', int(new_total), id .. ':available', int(new_total - floor))
+add_units(id, 'total', new_total - total)
+add_units(id, 'available', new_total - floor - product.available)
+write_products()
 if once_key then redis.call('SET', once_key, fingerprint, 'PX', once_ms) end
-if int(new_total) == total then return answer({}) end
-frees = new_total > tonumber(total)
+if new_total == total then return answer({}) end
+frees = new_total > total
 log_product_event('product.restocked', product_row(id, product_key), now, before)
 write_book()
 return answer(before)

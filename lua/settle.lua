@@ -2,7 +2,8 @@
 -- settle: decides what payment events do to orders, or to holds that have no order yet, in the order of their arrival. Each
 -- event adds to what is known of its payment, and the order follows from all its payments (lib/payments).
 --
--- uses   clock, units, customers, holds, prices, records, book, orders, reviews, payments, payment_reviews, heard
+-- uses   keys, clock, plain_payment, buckets, stock, units, customers, holds, prices, records, book, orders, reviews,
+--        payments, payment_reviews, heard
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 reviews ZSET, 10 review_records HASH, 11 resolved ZSET; then for each event its hold STRING, order
 --        STRING and once STRING
@@ -30,30 +31,36 @@
 
 -- names
 local once_ms = ARGV[3]
-local EVENT_KEYS, KEYS_OF_EVENT, EVENTS = BOOK_KEYS + 4, 3, 4
-local EVENT = '^' .. ('(%S*)\n'):rep(9) .. '([^\n]*)\n(%w*)\n(1?)$'
-if #ARGV < EVENTS or #KEYS ~= EVENT_KEYS - 1 + KEYS_OF_EVENT * (#ARGV - EVENTS + 1) then
+local KEYS_OF_EVENT = 3
+if #ARGV < next_event or #KEYS ~= next_keys - 1 + KEYS_OF_EVENT * (#ARGV - next_event + 1) then
   return redis.error_reply('ERR settle: wrong number of keys or arguments')
 end
 
-local events, once_keys, order_keys = {}, {}, {}
-for i = EVENTS, #ARGV do
-  local key = EVENT_KEYS + (i - EVENTS) * KEYS_OF_EVENT
+-- nil: the text has other lines.
+local function read_event(text, hold_key, order_key, once_key)
+  local EVENT = '^' .. ('(%S*)\n'):rep(9) .. '([^\n]*)\n(%w*)\n(1?)$'
   local what, fingerprint, event_id, payment, amount, currency, goods, refund, sent, unclear, received, waits =
-    ARGV[i]:match(EVENT)
-  if not what then return redis.error_reply('ERR settle: an event has twelve lines') end
-  if not JOIN[what] then return redis.error_reply('ERR settle: an unknown status') end
-  events[#events + 1] = { what = what, fingerprint = fingerprint, event_id = event_id, payment = payment, amount = amount,
+    text:match(EVENT)
+  return what and { what = what, fingerprint = fingerprint, event_id = event_id, payment = payment, amount = amount,
     currency = currency, goods = goods, refund = refund, sent = sent, unclear = unclear, received = received,
-    waits = waits == '1', hold_key = KEYS[key], order_key = KEYS[key + 1], once_key = KEYS[key + 2] }
-  once_keys[#once_keys + 1], order_keys[#order_keys + 1] = KEYS[key + 2], KEYS[key + 1]
+    waits = waits == '1', hold_key = hold_key, order_key = order_key, once_key = once_key }
+end
+
+local events, once_keys, order_keys = {}, {}, {}
+for i = next_event, #ARGV do
+  local key = next_keys + (i - next_event) * KEYS_OF_EVENT
+  local event = read_event(ARGV[i], KEYS[key], KEYS[key + 1], KEYS[key + 2])
+  if not event then return redis.error_reply('ERR settle: an event has twelve lines') end
+  if not JOIN[event.what] then return redis.error_reply('ERR settle: an unknown status') end
+  events[#events + 1] = event
+  once_keys[#once_keys + 1], order_keys[#order_keys + 1] = event.once_key, event.order_key
 end
 
 -- facts
 read_payment_terms()
 if not terms.payment_ms then return { 'sale_not_found' } end
 local now = guarded_now(terms.last_write)
-if reclaim(now) then return { 'behind' } end
+if reclaim(now, terms.first_due) then return { 'behind' } end
 local settled_as = redis.call('MGET', unpack(once_keys))
 read_orders(order_keys)
 
@@ -101,14 +108,6 @@ local function end_payment_of_hold(event, hold)
   return 'applied'
 end
 
--- Whether a payment of the order may still capture, or has.
-local function has_live_payment(order_key)
-  for _, facts in pairs(payments_of(order_key)) do
-    if is_in_flight(facts) or is_captured(facts) then return true end
-  end
-  return false
-end
-
 -- The buyer is paying. An order that the end of another payment had cancelled gets its units again, while it is in time.
 local function follow_processing(order_key, order, facts)
   if is_in_flight(facts) and order.status == 'cancelled' and order.cancelled_by == 'payment' and now <= tonumber(order.due)
@@ -121,8 +120,16 @@ local function follow_processing(order_key, order, facts)
 end
 
 local function follow_end(order_key, order)
+  -- Whether a payment of the order may still capture, or has.
+  local function has_live_payment()
+    for _, facts in pairs(payments_of(order_key)) do
+      if is_in_flight(facts) or is_captured(facts) then return true end
+    end
+    return false
+  end
+
   local waits = order.status == 'pending' and not has_lapsed(order, now)
-  if waits and terms.on_payment_ended == 'release' and not has_live_payment(order_key) then
+  if waits and terms.on_payment_ended == 'release' and not has_live_payment() then
     cancel_pending(order_key, order, 'payment', now)
   end
 end
@@ -137,14 +144,12 @@ local function decision(event, order, before, review, facts, facts_before)
   return is_about_money and 'duplicate' or 'ignored'
 end
 
-local NO_FACTS = {}
-
 -- Answers the decision, and the id of the review that the event opened or changed.
 local function settle(event, order, before)
   local order_key, id = event.order_key, event.payment
   local known, all = order[PAYMENT .. id], payments_of(order_key)
   all[id] = all[id] or new_payment(all)
-  local facts, facts_before = all[id], known and read_facts(known) or NO_FACTS
+  local facts, facts_before = all[id], known and read_facts(known) or {}
   JOIN[event.what](facts, event, order)
   local text = facts_text(facts)
   -- A refund of nothing says nothing of its payment, and makes the order all the same.
@@ -180,8 +185,9 @@ local function decide(event, settled_before)
   return settle(event, order, before)
 end
 
-local reply = { 'decided', now }
-for i, event in ipairs(events) do
+reply[2] = now
+for i = 1, #events do
+  local event = events[i]
   local word, review = decide(event, settled_as[i])
   order_at(event.order_key)
   reply[#reply + 1] = word

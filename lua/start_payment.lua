@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- start_payment: moves the deadline of a pending order once, up to the sale's cap, because the buyer is paying.
 --
--- uses   clock, units, customers, holds, prices, records, book, orders
+-- uses   keys, clock, buckets, stock, units, customers, holds, prices, records, book, orders
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET, 9 order STRING
 -- ARGV   1 retention_ms, 2 most events to keep

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- stock: reads products of one sale for buyers, exact at this instant. It writes only what has lapsed.
 --
--- uses   clock, units, products
+-- uses   keys, clock, buckets, stock, units, products
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, then for each product: its product HASH
 -- ARGV   for each product: its id
 -- REPLY  behind            lapsed units are left to reclaim, call again
@@ -18,10 +18,10 @@ if #KEYS < PRODUCTS or #KEYS ~= PRODUCTS + #ARGV then
 end
 
 -- facts
-local last_write, currency, starts, ends, paused, rules =
-  unpack(redis.call('HMGET', sale_key, 'last_write', 'currency', 'starts', 'ends', 'paused', 'rules'))
+local last_write, known_due, currency, starts, ends, paused, rules =
+  unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'currency', 'starts', 'ends', 'paused', 'rules'))
 local now = guarded_now(last_write)
-if reclaim(now) then return { 'behind' } end
+if reclaim(now, known_due) then return { 'behind' } end
 
 local reply = { 'stock', now, currency or '', starts or '', ends or '', paused or '', rules or '' }
 for i, id in ipairs(ARGV) do reply[HEAD + i] = product_row(id, KEYS[PRODUCTS + i]) end

@@ -16,8 +16,6 @@ if events_max and events_max:find('\n', 1, true) then events_max, act = events_m
 local orders, lists, texts, stored, holds = {}, {}, {}, {}, {}
 -- What to write: whether an order changed by its key, creation times and ids of new orders, keys of holds that ended.
 local changed_orders, new_orders, ended_holds = {}, {}, {}
--- Sums of units, by counter ('1:available') and by bucket.
-local moved, due_back = {}, {}
 -- Whether the script makes units available.
 local frees = false
 -- Products of new orders, by id.
@@ -157,25 +155,16 @@ local function log_order_event(kind, order_key, now)
   log_event(kind, now, 'order', id_of(order_key), 'record', order_text(order_key))
 end
 
-local function add(sums, name, units)
-  sums[name] = (sums[name] or 0) + units
-end
-
-local function plan_counter(product, counter, units)
-  add(moved, product .. ':' .. counter, units)
-end
-
 local function plan_move(product, from, to, units)
-  plan_counter(product, from, -units)
-  plan_counter(product, to, units)
+  add_units(product, from, -units)
+  add_units(product, to, units)
 end
 
 -- Units of a customer ('': no customer was named) that come back at the deadline. Negative: they do not any more.
 local function plan_due_back(customer, deadline, product, kind, units, now)
   local name = bucket_name(deadline, product, kind)
   add_customer_due_back(customer, name, units, now)
-  due_back[name] = due_back[name] or { deadline = deadline, product = product, kind = kind, units = 0 }
-  due_back[name].units = due_back[name].units + units
+  plan_bucket(name, deadline, units)
 end
 
 -- The customer ('': nobody was named) leaves units before their deadline and buys nothing. Only a sale with a cool-down
@@ -187,31 +176,13 @@ local function abandon(id, now)
   changed_customers[id] = true
 end
 
--- A product of which the book would make a counter negative, or nil.
-local function product_below_zero()
-  for counter, units in pairs(moved) do
-    if units + (redis.call('HGET', stock_key, counter) or 0) < 0 then return counter:match('^%d+') end
-  end
-end
-
-local function drop_due_back(deadline, product, kind, units)
-  local name = bucket_name(deadline, product, kind)
-  if redis.call('HINCRBY', lapses_key, name, -units) == 0 then
-    redis.call('HDEL', lapses_key, name)
-    redis.call('ZREM', deadlines_key, name)
-  end
-end
-
 local function write_units()
-  for counter, units in pairs(moved) do
-    if units ~= 0 then redis.call('HINCRBY', stock_key, counter, int(units)) end
-    frees = frees or units > 0 and counter:find(':available', 1, true)
-  end
-  for product in pairs(ordered) do redis.call('HSET', stock_key, product .. ':ordered', 1) end
-  for _, sum in pairs(due_back) do
-    if sum.units > 0 then add_due_back(sum.deadline, sum.product, sum.kind, sum.units) end
-    if sum.units < 0 then drop_due_back(sum.deadline, sum.product, sum.kind, -sum.units) end
-  end
+  local sold = {}
+  for product in pairs(ordered) do sold[#sold + 1], sold[#sold + 2] = product .. ':ordered', 1 end
+  write_all('HSET', stock_key, sold)
+  if write_products() then frees = true end
+  if #bucket_names > 0 and not first_due then know_first_due(redis.call('HGET', sale_key, 'first_due')) end
+  write_buckets()
 end
 
 local function waits_for_deadline(order)

@@ -6,10 +6,6 @@
 -- the payment, and the event id, such as 't8v5mo p evt_1'. The number is that fact of the payment, '' where it has none, and
 -- '0' where the shop itself said it of the order. A '=' behind it: the event said nothing new.
 -- src/store/redis/record/heard.rs reads it.
-local HEARD_MAX = 20
--- No event may make an order long.
-local HEARD_BYTES_MAX = 64
-local CUT = '\226\128\166'
 local HEARD_AS = { paid = 'p', processing = 'i', failed = 'f', cancelled = 'c', refunded = 'r', refund_failed = 'u',
   disputed = 'd', dispute_won = 'w', dispute_lost = 'l' }
 
@@ -17,6 +13,8 @@ local HEARD_AS = { paid = 'p', processing = 'i', failed = 'f', cancelled = 'c', 
 local this_second
 
 local function heard_value(event, number, is_new, now)
+  -- No event may make an order long.
+  local HEARD_BYTES_MAX, CUT = 64, '\226\128\166'
   this_second = this_second or base_36(math.floor(now / 1000))
   local received = event.received ~= '' and event.received or this_second
   local head = received .. ' ' .. HEARD_AS[event.what] .. number .. (is_new and '' or '=') .. ' '
@@ -25,6 +23,7 @@ local function heard_value(event, number, is_new, now)
 end
 
 local function hear(event, number, is_new, now)
+  local HEARD_MAX = 20
   local key, value = event.order_key, heard_value(event, number, is_new, now)
   local events = heard[key]
   if not events then return keep_heard(key, value) end

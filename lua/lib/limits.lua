@@ -12,18 +12,19 @@ local function limit_refusal(run, sale_rules, stock_of, now)
   -- Each limit that the run meets, in order of precedence: what it counts, its most units, and those of one hold.
   local function limits_met()
     local limits, groups, all = {}, {}, { limit = 'sale', of = '', most = most_of_sale, units = 0 }
-    for _, line in ipairs(run) do
-      local most = line.stock.most_of_customer
-      if most then limits[#limits + 1] = { limit = 'product', of = line.product, most = most, units = line.units } end
-      all.units = all.units + line.units
+    for i = 1, #run, 2 do
+      local product, units = run[i], run[i + 1]
+      local most = stock_of(product).most_of_customer
+      if most then limits[#limits + 1] = { limit = 'product', of = product, most = most, units = units } end
+      all.units = all.units + units
     end
-    for _, line in ipairs(run) do
-      local group = most_of_group and line.stock.group
+    for i = 1, #run, 2 do
+      local group = most_of_group and stock_of(run[i]).group
       if group and not groups[group] then
         groups[group] = { limit = 'group', of = group, most = most_of_group, units = 0 }
         limits[#limits + 1] = groups[group]
       end
-      if group then groups[group].units = groups[group].units + line.units end
+      if group then groups[group].units = groups[group].units + run[i + 1] end
     end
     if most_of_sale then limits[#limits + 1] = all end
     return limits
@@ -49,7 +50,7 @@ local function limit_refusal(run, sale_rules, stock_of, now)
 
   local limits = limits_met()
   if #limits == 0 then return nil end
-  if run.customer == '' then return { 'customer_id_required', limits[1].limit, limits[1].of } end
+  if not run.customer then return { 'customer_id_required', limits[1].limit, limits[1].of } end
   local counted = counted_units(customer_at(run.customer, now))
   run.allowed = run.holds
   for _, met in ipairs(limits) do

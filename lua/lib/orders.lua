@@ -10,7 +10,7 @@ local function quote(hold, currency)
   if quotes[name] then return quotes[name] end
   local lines, total = {}, 0
   each_line(hold.lines, function(product, units)
-    local price = price_at(product, redis.call('HGET', stock_key, product .. ':price'), hold.made)
+    local price = price_at(product, product_at(product).price, hold.made)
     lines[#lines + 1] = priced_line(product, units, price)
     total = total + units * price
   end)

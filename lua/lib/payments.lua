@@ -26,8 +26,8 @@ local PAYMENT = 'payment:'
 local terms = {}
 
 local function read_payment_terms()
-  local names = { 'last_write', 'currency', 'on_payment_failed', 'on_payment_ended', 'payment_amount', 'restock_refunds',
-    'payment_ms', 'payment_max_ms', 'review_ms' }
+  local names = { 'last_write', 'first_due', 'currency', 'on_payment_failed', 'on_payment_ended', 'payment_amount',
+    'restock_refunds', 'payment_ms', 'payment_max_ms', 'review_ms' }
   for i, value in ipairs(redis.call('HMGET', sale_key, unpack(names))) do terms[names[i]] = value or nil end
 end
 
@@ -84,6 +84,9 @@ local function is_own_currency(code)
   return code == '' or code == terms.currency
 end
 
+-- By what happened: how the facts of a payment take an event in.
+local JOIN = {}
+
 -- A payment has one currency. Where events differ, that of the sale counts, and else the last in the alphabet.
 local function join_captured_amount(facts, amount, currency)
   if is_own_currency(currency) then
@@ -95,7 +98,7 @@ local function join_captured_amount(facts, amount, currency)
   raise(facts, 'captured', amount)
 end
 
-local function join_captured(facts, event, order)
+function JOIN.paid(facts, event, order)
   if event.goods ~= '' then
     raise(facts, 'goods', event.goods)
     if event.goods == order.total then facts.exact = '1' end
@@ -134,7 +137,7 @@ local function join_refund_by_id(facts, id, amount, failed)
   facts.refunds = table.concat(entries, ',')
 end
 
-local function join_refund(facts, event)
+function JOIN.refunded(facts, event)
   local failed = event.what == 'refund_failed'
   if event.unclear ~= '' then
     facts.refund_unclear = '1'
@@ -153,7 +156,7 @@ local function join_refund(facts, event)
   end
 end
 
-local function join_dispute(facts, event)
+function JOIN.disputed(facts, event)
   local DISPUTES = { disputed = '1', dispute_won = '2', dispute_lost = '3' }
   local sent, rank = (facts.dispute or '-1:0'):match('^(.+):(%d)$')
   local new_sent, new_rank = tonumber(event.sent) or 0, DISPUTES[event.what]
@@ -162,7 +165,7 @@ local function join_dispute(facts, event)
   end
 end
 
-local function join_attempt(facts, event)
+function JOIN.processing(facts, event)
   if event.what == 'failed' then
     raise(facts, 'declined', tonumber(event.sent) and event.sent or '0')
   else
@@ -170,11 +173,8 @@ local function join_attempt(facts, event)
   end
 end
 
-local JOIN = {
-  paid = join_captured, processing = join_attempt, failed = join_attempt, cancelled = join_attempt,
-  refunded = join_refund, refund_failed = join_refund,
-  disputed = join_dispute, dispute_won = join_dispute, dispute_lost = join_dispute,
-}
+JOIN.failed, JOIN.cancelled, JOIN.refund_failed = JOIN.processing, JOIN.processing, JOIN.refunded
+JOIN.dispute_won, JOIN.dispute_lost = JOIN.disputed, JOIN.disputed
 
 local function is_captured(facts)
   return facts.captured or facts.all or facts.unclear
@@ -248,9 +248,8 @@ end
 local function are_available(lines)
   local enough = lines ~= ''
   each_line(lines, function(product, units)
-    local counter = product .. ':available'
-    local available = tonumber(redis.call('HGET', stock_key, counter)) + (moved[counter] or 0)
-    if units > available then enough = false end
+    local stock = product_at(product)
+    if not stock or units > stock.available then enough = false end
   end)
   return enough
 end

@@ -33,8 +33,8 @@ local function write_new_product(product_key, id, name, metadata, price, total, 
   frees = true
   redis.call('HSET', product_key, 'name', name)
   if metadata ~= '' then redis.call('HSET', product_key, 'metadata', metadata) end
-  redis.call('HSET', stock_key, id .. ':price', price, id .. ':total', total, id .. ':available', total,
-    id .. ':held', 0, id .. ':pending', 0, id .. ':sold', 0, id .. ':max_per_hold', max_per_hold, id .. ':rules', rules)
+  redis.call('HSET', stock_key, id, product_text({ available = total, held = 0, pending = 0, sold = 0, total = total,
+    price = price, max_per_hold = max_per_hold, rules = rules }))
 end
 
 -- The whole record of the sale as a list of fields and values.

@@ -4,6 +4,7 @@ use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
     give_back::Asked,
+    hold_runs::Runs,
     idempotency::{self, Use},
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
@@ -117,8 +118,22 @@ pub(super) struct HoldItem {
 }
 
 impl HoldItem {
-    /// Whether the script may decide both as one run: they ask for the same, and neither has an idempotency key.
-    fn joins_run_of(&self, other: &Self) -> bool {
+    /// An item whose hold has some id.
+    #[cfg(test)]
+    pub(super) fn of(command: HoldCommand) -> Self {
+        Self { key: IdPart::random(), command }
+    }
+
+    /// The product and the units, where the hold asks for nothing else.
+    pub(super) fn plain(&self) -> Option<(ProductId, u64)> {
+        let HoldCommand { lines, customer, hold_ms, idempotency_key, metadata } = &self.command;
+        let [line] = lines.as_slice() else { return None };
+        let is_plain = customer.is_none() && hold_ms.is_none() && idempotency_key.is_none() && metadata.is_none();
+        is_plain.then(|| (line.product, u64::from(line.quantity.get())))
+    }
+
+    /// Whether both ask for the same, and neither has an idempotency key.
+    pub(super) fn asks_as(&self, other: &Self) -> bool {
         let (a, b) = (&self.command, &other.command);
         a.idempotency_key.is_none()
             && b.idempotency_key.is_none()
@@ -162,12 +177,13 @@ impl Work for Holds {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");
         let mut call = ScriptCall::of(Self::OP).keys(keys.holding());
-        call = items.iter().fold(call, |call, item| call.key_of(&prefix, item.key.as_str()));
+        let runs = Runs::of(items);
+        call = runs.places().iter().fold(call, |call, place| call.key_of(&prefix, items[*place].key.as_str()));
+        // A hold with an idempotency key is a run of its own, and these stay in their order.
         let claimed = items.iter().filter_map(|item| item.command.idempotency_key.as_ref());
         call = claimed.fold(call, |call, key| call.key(keys.once(&idempotency::hash(Use::Hold, key))));
         call = call.number(items.len() as u64).number(self.terms.idempotency_ms).not_after();
-        let runs = items.chunk_by(HoldItem::joins_run_of);
-        runs.fold(call, |call, run| call.number(run.len() as u64).arg(run[0].argument()))
+        runs.iter().fold(call, |call, run| call.number(run.len() as u64).arg(items[run[0]].argument()))
     }
 
     fn read(
@@ -181,21 +197,22 @@ impl Work for Holds {
             return Err(unknown_word(Op::Hold, word));
         }
         let now_ms = reply.int()?;
-        let mut outcomes = Vec::with_capacity(items.len());
-        let mut items = items.into_iter();
+        let runs = Runs::of(&items);
+        let mut decided = runs.places().iter();
+        let mut items: Vec<Option<HoldItem>> = items.into_iter().map(Some).collect();
+        let mut answers: Vec<Option<HoldAnswer>> = items.iter().map(|_| None).collect();
         while !reply.is_empty() {
-            let (holds, decision) = (reply.count()?, read_decision(reply.list()?, now_ms)?);
-            for item in items.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX)) {
-                outcomes.push(match &decision {
+            let (holds, decision) = (reply.count()?, read_decision(&mut reply, now_ms)?);
+            for place in decided.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX)) {
+                let Some(item) = items[*place].take() else { continue };
+                answers[*place] = Some(match &decision {
                     Decision::NotThere(product) => HoldAnswer::ProductNotFound(*product, item.command),
                     decision => HoldAnswer::Decided(self.outcome(sale, item, decision, now_ms)?),
                 });
             }
         }
-        if items.next().is_some() {
-            return Err(Failure::unreadable("fewer decisions than holds"));
-        }
-        Ok(outcomes)
+        let answers: Option<Vec<_>> = answers.into_iter().collect();
+        answers.ok_or_else(|| Failure::unreadable("fewer decisions than holds"))
     }
 }
 
@@ -231,7 +248,7 @@ enum Decision {
     Refused(HoldOutcome),
 }
 
-fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
+fn read_decision(reply: &mut Reply, now_ms: i64) -> Result<Decision, Failure> {
     let refusal = match reply.text()?.as_str() {
         "held" => return Ok(Decision::Held { deadline_ms: reply.int()?, costs: Costs::read(&reply.text()?)? }),
         "replayed" => {
@@ -239,22 +256,22 @@ fn read_decision(mut reply: Reply, now_ms: i64) -> Result<Decision, Failure> {
             return Ok(Decision::Replayed { deadline_ms, costs, key: reply.text()? });
         }
         "idempotency_key_reused" => HoldOutcome::IdempotencyKeyReused,
-        "product_not_found" => return Ok(Decision::NotThere(product(&mut reply)?)),
-        "product_hidden" => HoldOutcome::ProductNotFound(product(&mut reply)?),
+        "product_not_found" => return Ok(Decision::NotThere(product(reply)?)),
+        "product_hidden" => HoldOutcome::ProductNotFound(product(reply)?),
         "quantity_above_limit" => {
-            HoldOutcome::QuantityAboveLimit { product: product(&mut reply)?, max_per_hold: reply.count()? }
+            HoldOutcome::QuantityAboveLimit { product: product(reply)?, max_per_hold: reply.count()? }
         }
-        "sale_ended" => closed(SaleStatus::Ended, &mut reply, now_ms)?,
-        "sale_not_started" => closed(SaleStatus::Scheduled, &mut reply, now_ms)?,
-        "sale_paused" => closed(SaleStatus::Paused, &mut reply, now_ms)?,
-        "customer_id_required" => HoldOutcome::CustomerIdRequired(limit(&mut reply)?),
+        "sale_ended" => closed(SaleStatus::Ended, reply, now_ms)?,
+        "sale_not_started" => closed(SaleStatus::Scheduled, reply, now_ms)?,
+        "sale_paused" => closed(SaleStatus::Paused, reply, now_ms)?,
+        "customer_id_required" => HoldOutcome::CustomerIdRequired(limit(reply)?),
         "customer_limit_reached" => {
-            let (limit, most) = (limit(&mut reply)?, reply.count()?);
+            let (limit, most) = (limit(reply)?, reply.count()?);
             HoldOutcome::CustomerLimitReached { limit, most, remaining: reply.count()? }
         }
         "customer_cooling_down" => HoldOutcome::CustomerCoolingDown { until_ms: reply.int()?, now_ms },
         "insufficient_stock" => HoldOutcome::InsufficientStock(Shortage {
-            product: product(&mut reply)?,
+            product: product(reply)?,
             available: reply.count()?,
             coming_back: reply.count()?,
             next_release_ms: reply.instant_or_none()?,

@@ -12,6 +12,7 @@
 //! - `give_back`: holds whose answers were lost,
 //! - `figures`: how often what was decided,
 //! - `metrics`, `state`, `order_counts`: those, what is counted of Redis, and what is in the store now, for Prometheus,
+//! - `hold_runs`: which holds of a batch are decided together,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `spread`, `hold_spread`, `gather`, `late_payments`, `sums`: sales over several slots, and how units get to where buyers want
 //!   them,
@@ -62,6 +63,7 @@ mod gather;
 mod give_back;
 mod hold;
 mod hold_by_sku;
+mod hold_runs;
 mod hold_spread;
 mod idempotency;
 mod ids;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{
     app::TestApp,
     commands::{all_fail, done, flashsale, json_of, status_and_stderr},
+    stock,
 };
 
 #[tokio::test]
@@ -20,7 +21,7 @@ p1           1      1       0          0  at rest              0
 1 sale audited: all is as the records say.
 ";
     assert_eq!(sound, expected);
-    redis::cmd("HINCRBY").arg("fs1:{p1}:stock").arg("1:sold").arg(2).exec(&mut app.redis.connect()).unwrap();
+    stock::add(&mut app.redis.connect(), "fs1:{p1}:stock", 1, "sold", 2);
     let output = flashsale(&app, "audit --sale p1");
     assert_eq!(status_and_stderr(&output), (1, String::new()));
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -39,14 +40,9 @@ async fn an_audit_that_cannot_repair_or_ask_says_what_to_do() {
     let hold = app.held().await;
     app.pay("a", json!({"status": "paid", "hold_id": hold})).await;
     let mut redis = app.redis.connect();
-    let set = |redis: &mut redis::Connection, sold: u64, available: u64| {
-        redis::cmd("HSET")
-            .arg("fs1:{p1}:stock")
-            .arg(&["1:sold", &sold.to_string(), "1:available", &available.to_string()])
-            .exec(redis)
-            .unwrap();
-    };
-    set(&mut redis, 0, 1);
+    for (counter, units) in [("sold", 0), ("available", 1)] {
+        stock::set(&mut redis, "fs1:{p1}:stock", 1, counter, units);
+    }
     let oversold = app.held().await;
     let output = flashsale(&app, "audit --repair");
     assert_eq!(output.status.code(), Some(1));

@@ -9,6 +9,7 @@ use crate::support::{
     commands::{all_fail, done, flashsale, program, status_and_stderr},
     process::command,
     redis::signal_process,
+    stock,
 };
 
 const ELSEWHERE: &str = "http://127.0.0.1:1";
@@ -82,7 +83,7 @@ async fn a_product_creates_a_new_sale_only_on_request() {
 #[tokio::test]
 async fn an_empty_value_is_refused_and_does_not_mean_everything() {
     let app = TestApp::selling(5).await;
-    redis::cmd("HINCRBY").arg("fs1:{p1}:stock").arg("1:sold").arg(2).exec(&mut app.redis.connect()).unwrap();
+    stock::add(&mut app.redis.connect(), "fs1:{p1}:stock", 1, "sold", 2);
     for arguments in [
         "audit --repair --sale ",
         "export --sale ",

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use redis::Commands;
 use tempfile::TempDir;
 
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         eventually, invariants,
         process::{ServiceProcess, command},
         redis::{PrivateRedis, free_port, pid, server_program, signal_process},
+        stock,
     },
     topology::{connect, server_runs, try_hold},
 };
@@ -40,8 +40,7 @@ async fn the_embedded_server_ends_in_order_with_the_last_service_and_nothing_is_
     assert!(second.stop(), "it stops with success");
     eventually("the server has ended", async || !server_runs(pid)).await;
     let again = ServiceProcess::start(folder.path());
-    let stock: u64 = connect(folder.path()).hget("fs1:{p1}:stock", "1:held").unwrap();
-    assert_eq!(stock, 11);
+    assert_eq!(stock::units(&mut connect(folder.path()), "fs1:{p1}:stock", 1, "held"), 11);
     invariants::check(&mut connect(folder.path()));
     assert!(again.stop());
 }
@@ -149,8 +148,8 @@ async fn a_folder_that_is_removed_and_made_again_gets_a_server_of_its_own() {
     for _ in 0..3 {
         let service = ServiceProcess::start(&data);
         assert_eq!(try_hold(&client, &service.url(), "the-same-key").await.unwrap().0, 201);
-        let stock: u64 = connect(&data).hget("fs1:{p1}:stock", "1:held").unwrap();
-        assert_eq!(stock, 1, "nothing is left of the folder before");
+        let held = stock::units(&mut connect(&data), "fs1:{p1}:stock", 1, "held");
+        assert_eq!(held, 1, "nothing is left of the folder before");
         assert!(service.stop());
         fs::remove_dir_all(&data).unwrap();
     }

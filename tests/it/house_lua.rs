@@ -1,7 +1,7 @@
 //! The house rules of `lua/`: headers that are true, one namespace for each joined script, and names for all keys and
 //! arguments. luacheck (`make lint`) sees the rest.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use flashsale::store::Catalogue;
 
@@ -85,6 +85,43 @@ fn every_key_pattern_stands_in_the_readme() {
     ] {
         assert!(keys.contains(word) && readme.contains(&format!("| `{word}`")), "{word}");
     }
+}
+
+/// The fragments that the header of a script names, in their order. A line that ends in a comma goes on in the next one.
+fn fragments_of(script: &str) -> Vec<String> {
+    let (mut fragments, mut goes_on) = (Vec::new(), false);
+    for line in script.lines() {
+        let names = line.strip_prefix(if goes_on { "--" } else { "-- uses   " });
+        goes_on = names.is_some_and(|names| names.ends_with(','));
+        let names = names.unwrap_or_default().split(',').map(str::trim);
+        fragments.extend(names.filter(|name| !["", "nothing"].contains(name)).map(str::to_owned));
+    }
+    fragments
+}
+
+#[test]
+fn the_fragments_of_a_script_are_read() {
+    assert_eq!(fragments_of("#!lua\n-- uses   clock,\n--        units, a\nlocal a, b\n"), ["clock", "units", "a"]);
+    assert!(fragments_of("#!lua\n-- uses   nothing\n").is_empty());
+}
+
+#[test]
+fn every_script_is_joined_from_the_fragments_that_it_names_once_in_their_order_and_each_is_used() {
+    let mut used = BTreeSet::new();
+    for script in Catalogue::compiled().iter() {
+        let own = file_of(script.name);
+        let (shebang, body) = own.split_once('\n').unwrap();
+        let names = fragments_of(&own);
+        let fragments = names.iter().map(|name| read(&root().join(format!("lua/lib/{name}.lua"))));
+        let joined = format!("{shebang}\n{}{body}", fragments.collect::<String>());
+        assert!(script.source == joined, "{} is not its fragments and its own text", script.name);
+        let count = names.len();
+        let mut names: BTreeSet<_> = names.into_iter().collect();
+        assert_eq!(names.len(), count, "{} uses a fragment twice", script.name);
+        used.append(&mut names);
+    }
+    let fragments = files("lua/lib", "lua").into_iter().map(|path| path.file_stem().unwrap().to_owned());
+    assert_eq!(used, fragments.map(|name| name.into_string().unwrap()).collect());
 }
 
 /// Names that a text declares at its top level: `local function name(` and `local one, other = …` at the start of a line.
@@ -184,7 +221,9 @@ fn the_numbers_of_a_header_are_read() {
 
 #[test]
 fn fragments_name_keys_and_arguments_where_they_begin() {
-    for path in files("lua/lib", "lua") {
+    // A plain way is the beginning of one script, and reads what that is called with.
+    let is_plain_way = |path: &Path| path.file_name().unwrap().to_str().unwrap().starts_with("plain_");
+    for path in files("lua/lib", "lua").into_iter().filter(|path| !is_plain_way(path)) {
         let text = read(&path);
         let uses = |line: &&str| line.contains("KEYS[") || line.contains("ARGV[");
         let late = text.lines().filter(uses).find(|line| !line.starts_with("local "));

@@ -21,6 +21,7 @@ use crate::support::{
     eventually,
     process::{command, without_settings},
     redis::{PROGRAM, PrivateRedis, free_port, signal_process},
+    stock,
 };
 
 /// The trace of a caller.
@@ -122,7 +123,7 @@ async fn the_log_names_a_record_that_cannot_be_read() {
     let socket = folder.path().join("data/redis.sock");
     let info = redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket)).unwrap();
     let mut redis = redis::Client::open(info).unwrap().get_connection().unwrap();
-    redis::cmd("HDEL").arg("fs1:{p1}:stock").arg("1:held").exec(&mut redis).unwrap();
+    stock::set(&mut redis, "fs1:{p1}:stock", 1, "held", "none");
     let keys: Vec<String> = redis::cmd("KEYS").arg("fs1:{p1}:order:*").query(&mut redis).unwrap();
     redis::cmd("SET").arg(&keys[0]).arg("status\npending").exec(&mut redis).unwrap();
     assert_eq!(get("/api/products").await, Some(200));

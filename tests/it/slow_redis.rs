@@ -21,6 +21,7 @@ use crate::support::{
     eventually,
     redis::{ServerProcess, signal_process},
     stalling_proxy::{Side, StallingProxy},
+    stock,
 };
 
 #[tokio::test]
@@ -63,7 +64,7 @@ async fn holds_that_redis_made_and_whose_answers_were_lost_are_given_back_unless
     assert_eq!(send("/api/admin/products", None, product).await.status, 201);
     assert_eq!(make_hold(None).await.status, 201);
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    let mut held = || -> u64 { redis::Commands::hget(&mut redis, "fs1:{p1}:stock", "1:held").unwrap() };
+    let mut held = || stock::units(&mut redis, "fs1:{p1}:stock", 1, "held");
     // Redis decides, and no reply comes back.
     proxy.arm(Some((0, Side::Reply)));
     let keys = (0..12).map(|at| (at % 3 == 0).then_some(at));
@@ -239,8 +240,7 @@ async fn holds_that_waited_too_long_behind_a_slow_redis_are_refused_unsent_and_o
     }
     assert_eq!(make_hold().await.status, 201, "who comes now is served");
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    let units: Vec<u64> =
-        redis::Commands::hmget(&mut redis, "fs1:{p1}:stock", &["1:held", "1:pending", "1:sold"]).unwrap();
+    let units = ["held", "pending", "sold"].map(|name| stock::units(&mut redis, "fs1:{p1}:stock", 1, name));
     assert_eq!(units, [2, 1, 1], "none of those refused took a unit");
     drop(handle.stop(true));
     thread.join().unwrap();
@@ -361,15 +361,13 @@ async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments
     assert!(held > 0 && refused > 0, "{held} were made, {refused} refused");
     let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let mut paused_in = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    let mut units = |id: u64| -> u64 {
-        redis::Commands::hget(&mut redis, format!("fs1:{{p{id}}}:stock"), format!("{id}:held")).unwrap()
-    };
+    let mut units = |id: u64| stock::units(&mut redis, &format!("fs1:{{p{id}}}:stock"), id, "held");
     let shards = ["", "_1", "_2", "_3", "_4"].map(|shard| format!("fs1:{{p{SPREAD}{shard}}}:sale"));
     let paused = |sale: &String| -> Option<String> { redis::Commands::hget(&mut paused_in, sale, "paused").unwrap() };
     let paused: Vec<String> = shards.iter().filter_map(paused).collect();
     assert_eq!(paused, ["1"; 3], "in every shard");
-    let stored: u64 = (2..=SALES).map(&mut units).sum();
-    assert_eq!(stored, held as u64, "none of those refused took a unit");
+    let stored: i64 = (2..=SALES).map(&mut units).sum();
+    assert_eq!(stored.cast_unsigned(), held as u64, "none of those refused took a unit");
     drop(handle.stop(true));
     thread.join().unwrap();
 }

@@ -17,7 +17,7 @@ use crate::support::{
     eventually,
     process::command,
     redis::{free_port, signal_process},
-    routes,
+    routes, stock,
 };
 
 const API_KEY: &str = "key-of-the-web-shop";
@@ -375,9 +375,9 @@ async fn who_writes_into_redis_past_the_scripts_is_found_by_an_audit() {
     };
     assert_eq!(differences().await, NONE);
     // Units from nothing, and an order that was never paid.
-    let _: () = redis::cmd("HINCRBY").arg(&["fs1:{p1}:stock", "1:available", "5"]).query(&mut redis).unwrap();
+    stock::add(&mut redis, "fs1:{p1}:stock", 1, "available", 5);
     assert_eq!(differences().await, ["available"]);
-    let _: () = redis::cmd("HINCRBY").arg(&["fs1:{p1}:stock", "1:available", "-5"]).query(&mut redis).unwrap();
+    stock::add(&mut redis, "fs1:{p1}:stock", 1, "available", -5);
     let _: () = redis::cmd("SET").arg(&keys[0]).arg(record.replace("pending", "paid")).query(&mut redis).unwrap();
     let found = differences().await;
     assert!(found.iter().any(|kind| kind == "sold") && found.iter().any(|kind| kind == "pending_until"), "{found:?}");

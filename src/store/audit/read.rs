@@ -4,34 +4,37 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Failure, Store, record, reply::Fields};
 use crate::domain::{
-    audit::{Bucket, BucketKind, Difference, DifferenceKind, Share, Stored},
+    audit::{Bucket, BucketKind, Counters, Difference, DifferenceKind, Share, Stored},
     ids::{ProductId, SaleId},
 };
 
-/// Counters, such as `1:available`. A field that cannot be read makes its product unreadable.
+/// Products, as lua/lib/stock.lua writes them. A text that cannot be read makes its product unreadable.
 #[expect(clippy::unnecessary_wraps, reason = "`each_page` takes functions that can fail")]
 pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failure> {
-    for (field, value) in fields {
-        let (product, name) = field.split_once(':').unwrap_or_default();
-        let Some(product) = ProductId::parse(product) else {
-            stored.unreadable.insert(None);
-            continue;
-        };
-        let counters = stored.products.entry(product).or_default();
-        let counter = match name {
-            "total" => &mut counters.total,
-            "available" => &mut counters.available,
-            "held" => &mut counters.held,
-            "pending" => &mut counters.pending,
-            "sold" => &mut counters.sold,
-            _ => continue,
-        };
-        match value.parse() {
-            Ok(units) => *counter = units,
-            Err(_) => _ = stored.unreadable.insert(Some(product)),
+    for (field, text) in fields {
+        // What is known beyond that of a product is `<id>:<name>`.
+        let (product, name) = field.split_once(':').map_or((field.as_str(), None), |(id, name)| (id, Some(name)));
+        match (ProductId::parse(product), name) {
+            (None, _) => _ = stored.unreadable.insert(None),
+            (Some(_), Some(_)) => {}
+            (Some(product), None) => match counters_of(&text) {
+                Some(counters) => _ = stored.products.insert(product, counters),
+                None => {
+                    stored.products.insert(product, Counters::default());
+                    stored.unreadable.insert(Some(product));
+                }
+            },
         }
     }
     Ok(())
+}
+
+/// `7 2 1 0 10 500000 5 `: available, held, pending, sold and total units, and what does not count any.
+fn counters_of(text: &str) -> Option<Counters> {
+    let mut parts = text.splitn(8, ' ');
+    let mut units = || parts.next()?.parse().ok();
+    let [available, held, pending, sold, total] = [units()?, units()?, units()?, units()?, units()?];
+    (parts.count() == 3).then_some(Counters { total, available, held, pending, sold })
 }
 
 /// Buckets with their units.

@@ -87,22 +87,28 @@ macro_rules! fragments {
 
 fragments! {
     "book",
+    "buckets",
     "clock",
     "costs",
     "customers",
     "heard",
     "holds",
+    "keys",
     "limits",
     "orders",
     "pages",
     "payment_reviews",
     "payments",
+    "plain_hold",
+    "plain_order",
+    "plain_payment",
     "prices",
     "products",
     "records",
     "reviews",
     "rules",
     "sales",
+    "stock",
     "units",
 }
 
@@ -135,7 +141,7 @@ const NUMBERED: [&str; 2] = [
 ];
 
 /// The version of the key schema: what the scripts write, and what they can read.
-const SCHEMA: &str = "2";
+const SCHEMA: &str = "3";
 
 /// All scripts, in the order of [`Op`].
 #[derive(Debug)]
@@ -212,19 +218,25 @@ fn join(entry: &Entry, edit: impl Fn(&str, &str) -> String) -> Script {
     let (shebang, body) = file.split_once('\n').unwrap_or((&file, ""));
     let mut source = format!("{shebang}\n");
     for name in uses(body) {
-        source.push_str(&edit(&format!("lib/{name}.lua"), fragment(name)));
+        source.push_str(&edit(&format!("lib/{name}.lua"), fragment(&name)));
     }
     source.push_str(body);
     let sha = Hashed::new(&source).get_hash().to_owned();
     // All that a script does with a sale has a time.
-    let is_of_sale = uses(body).any(|name| name == "clock");
+    let is_of_sale = uses(body).iter().any(|name| name == "clock");
     Script { name: entry.name, source, sha, resend: entry.resend, is_of_sale, is_numbered: false }
 }
 
-/// The fragments that a header names, in its order: `-- uses   clock, units`.
-fn uses(body: &str) -> impl Iterator<Item = &str> {
-    let line = body.lines().find_map(|line| line.strip_prefix("-- uses ")).unwrap_or("").trim();
-    line.split(',').map(str::trim).filter(|name| *name != "nothing")
+/// The fragments that a header names, in its order: `-- uses   clock, units`. A line that ends in a comma goes on in the next.
+fn uses(body: &str) -> Vec<String> {
+    let mut lines = body.lines().skip_while(|line| !line.starts_with("-- uses "));
+    let mut names = lines.next().and_then(|line| line.strip_prefix("-- uses ")).unwrap_or("").to_owned();
+    while names.ends_with(',')
+        && let Some(line) = lines.next()
+    {
+        names.push_str(line.trim_start_matches("--"));
+    }
+    names.split(',').map(|name| name.trim().to_owned()).filter(|name| name != "nothing").collect()
 }
 
 /// Empty when there is none of that name, which a test finds.
@@ -248,8 +260,8 @@ mod tests {
         for (entry, script) in ENTRIES.iter().zip(Catalogue::compiled().iter()) {
             assert!(script.source.starts_with("#!lua"), "{}", script.name);
             for name in uses(entry.file) {
-                assert!(!fragment(name).is_empty(), "{} uses {name}, which is no fragment", script.name);
-                assert!(script.source.contains(fragment(name)), "{} has {name}", script.name);
+                assert!(!fragment(&name).is_empty(), "{} uses {name}, which is no fragment", script.name);
+                assert!(script.source.contains(fragment(&name)), "{} has {name}", script.name);
             }
         }
     }
@@ -257,7 +269,7 @@ mod tests {
     #[test]
     fn every_fragment_is_used() {
         for (name, _) in FRAGMENTS {
-            assert!(ENTRIES.iter().any(|entry| uses(entry.file).any(|used| used == *name)), "{name}");
+            assert!(ENTRIES.iter().any(|entry| uses(entry.file).iter().any(|used| used == name)), "{name}");
         }
     }
 

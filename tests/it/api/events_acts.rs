@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{ADMIN_TOKEN, Answer, TestApp};
+use crate::support::{
+    app::{ADMIN_TOKEN, Answer, TestApp},
+    stock,
+};
 
 const ANNA: &str = "the-secret-of-anna";
 
@@ -119,7 +122,7 @@ async fn a_cancellation_a_decision_and_a_repair_have_their_actor_too() {
     let kinds: Vec<_> = events.iter().map(|event| (event["type"].as_str().unwrap(), event["actor"].clone())).collect();
     assert_eq!(kinds, [("review.resolved", json!("anna")), ("order.paid", json!("anna"))], "all of her call");
 
-    redis::cmd("HINCRBY").arg("fs1:{p1}:stock").arg("1:sold").arg(1).exec(&mut app.redis.connect()).unwrap();
+    stock::add(&mut app.redis.connect(), "fs1:{p1}:stock", 1, "sold", 1);
     let repaired = act(&app, Method::POST, "/api/admin/audit?reason=after%20the%20fail-over", json!({})).await;
     assert_eq!(repaired.body["ok"], true, "{repaired:?}");
     let event = last(&app).await;

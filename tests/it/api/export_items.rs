@@ -11,7 +11,7 @@ use super::{
 };
 use crate::support::{
     app::{Answer, TestApp},
-    eventually, seed,
+    eventually, seed, stock,
 };
 
 const PER: &str = "per=item";
@@ -286,15 +286,12 @@ async fn a_product_that_cannot_be_read_cuts_an_export_of_items_and_no_other() {
     order(&app, &[(2, 1)], "first").await;
     seed::orders(&app.redis.url(), 1, 150).await;
     let mut redis = app.redis.connect();
-    let set = |redis: &mut redis::Connection, name: &str| {
-        redis::cmd("HSET").arg("fs1:{p1}:stock").arg("1:held").arg(name).exec(redis).unwrap();
-    };
-    let held: String = redis::cmd("HGET").arg("fs1:{p1}:stock").arg("1:held").query(&mut redis).unwrap();
-    set(&mut redis, "no number");
+    let held = stock::units(&mut redis, "fs1:{p1}:stock", 1, "held");
+    stock::set(&mut redis, "fs1:{p1}:stock", 1, "held", "none");
     let answer = begin(&app, PER).await;
     assert_eq!(answer.status().as_u16(), 200, "it is the second page that cannot be made");
     assert!(answer.text().await.is_err());
     assert!(ask(&app, "").await.text().await.is_ok(), "orders need no names");
-    set(&mut redis, &held);
+    stock::set(&mut redis, "fs1:{p1}:stock", 1, "held", held);
     assert_eq!(lines(&app, PER).await.len(), 151);
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, stock};
 
 #[tokio::test]
 async fn a_product_is_read_with_all_that_the_contract_names() {
@@ -134,20 +134,22 @@ async fn a_product_that_cannot_be_read_is_left_out_of_lists_and_costs_no_other()
         app.add_product(json!({"id": id, "sale": sale, "name": "Item", "price": "1.00", "total_stock": 5})).await;
     }
     let mut redis = app.redis.connect();
+    let whole = stock::whole(&mut redis, "fs1:{drop}:stock", 1).unwrap();
     let mut damage = |command: &str, arguments: &[&str]| redis::cmd(command).arg(arguments).exec(&mut redis).unwrap();
     let listed = async |path: &str| {
         let answer = app.admin(Method::GET, path, Value::Null).await;
         let rows = answer.body["data"].as_array().unwrap_or_else(|| panic!("{answer:?}")).iter();
         json!(rows.map(|product| product["id"].clone()).collect::<Vec<_>>())
     };
-    damage("HDEL", &["fs1:{drop}:stock", "1:held"]);
+    // Of its text only the first part is left.
+    damage("HSET", &["fs1:{drop}:stock", "1", "5"]);
     for path in ["/api/products", "/api/admin/products"] {
         assert_eq!(listed(path).await, json!([2, 3]), "{path}");
     }
     assert_eq!(listed("/api/admin/products?sale=drop&limit=1").await, json!([2]), "and it leaves no gap");
     assert_eq!(app.get("/api/products/1").await.refusal(), (503, "store_unavailable"));
     assert_eq!(app.get("/api/products/2").await.status, 200);
-    damage("HSET", &["fs1:{drop}:stock", "1:held", "0"]);
+    damage("HSET", &["fs1:{drop}:stock", "1", &whole]);
     damage("HSET", &["fs1:{drop}:sale", "starts", "soon"]);
     assert_eq!(listed("/api/products").await, json!([3]), "of a sale that cannot be read nothing is known");
     damage("HSET", &["fs1:{drop}:sale", "starts", ""]);

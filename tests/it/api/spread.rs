@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{Answer, TestApp},
-    eventually,
+    eventually, stock,
 };
 
 /// Product 1 with so many units, in a sale `drop` of so many shards with these terms.
@@ -60,7 +60,7 @@ fn shards_of(app: &TestApp) -> Vec<(String, i64)> {
     let mut redis = app.redis.connect();
     let names: BTreeSet<String> = redis.smembers("fs1:{:all}:sales").unwrap();
     let of = |name: String| {
-        let available = redis.hget(format!("fs1:{{{name}}}:stock"), "1:available").unwrap();
+        let available = stock::units(&mut redis, &format!("fs1:{{{name}}}:stock"), 1, "available");
         (name, available)
     };
     names.into_iter().map(of).collect()

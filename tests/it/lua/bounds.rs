@@ -4,6 +4,7 @@ use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, TERMS, book, key, word};
+use crate::support::stock;
 
 fn ttl(bench: &mut Bench, name: &str) -> i64 {
     bench.redis.pttl(key(name)).unwrap()
@@ -25,7 +26,7 @@ fn change_price(bench: &mut Bench, price: &str) -> String {
 }
 
 fn earlier_prices(bench: &mut Bench) -> Vec<String> {
-    let text: String = bench.redis.hget(key("stock"), "1:earlier_prices").unwrap();
+    let text = stock::text(&mut bench.redis, &key("stock"), 1, "earlier_prices").unwrap();
     text.split(' ').map(str::to_owned).collect()
 }
 
@@ -138,8 +139,7 @@ fn a_product_is_added_once_and_changes_nothing_of_its_sale() {
     assert_eq!(put(&mut bench), "created");
     assert_eq!(bench.redis.hget::<_, _, String>(key("sale"), "hold_ms").unwrap(), before);
     // Its counters are lost, and buyers may have been promised its units.
-    let fields: Vec<String> = bench.redis.hkeys(key("stock")).unwrap();
-    let of_product: Vec<_> = fields.into_iter().filter(|field| field.starts_with("3:")).collect();
+    let of_product = stock::fields(&mut bench.redis, &key("stock"), 3);
     let _: () = bench.redis.hdel(key("stock"), of_product).unwrap();
     assert_eq!(put(&mut bench), "already_exists");
     let _: () = bench.redis.del(key("product:3")).unwrap();
@@ -263,10 +263,7 @@ fn a_term_may_be_as_long_as_its_maximum_and_a_window_must_have_a_length() {
 #[test]
 fn a_product_that_is_removed_leaves_no_field() {
     let mut bench = Bench::new();
-    let of_product = |bench: &mut Bench| {
-        let fields: Vec<String> = bench.redis.hkeys(key("stock")).unwrap();
-        fields.into_iter().filter(|field| field.starts_with("2:")).collect::<Vec<_>>()
-    };
+    let of_product = |bench: &mut Bench| stock::fields(&mut bench.redis, &key("stock"), 2);
     let arguments = [&BOOK_ARGUMENTS[..], &["2", "500000000000000", "price", "7"]].concat();
     assert_eq!(word(&bench.call(Op::ChangeProduct, &with_product("2", &[]), &arguments)), "changed");
     assert!(of_product(&mut bench).contains(&"2:earlier_prices".to_owned()));

@@ -4,6 +4,7 @@ use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, book, key, word};
+use crate::support::stock;
 
 /// A sale in which two in a row make a customer wait for a minute.
 fn cooling() -> Bench {
@@ -122,7 +123,7 @@ fn who_pays_starts_anew() {
 #[test]
 fn orders_that_cost_nothing_end_no_cool_down_and_count_when_they_are_cancelled() {
     let mut bench = cooling();
-    bench.redis.hset::<_, _, _, ()>(key("stock"), "1:price", 0).unwrap();
+    stock::set(&mut bench.redis, &key("stock"), 1, "price", 0);
     for hold in ["a", "b"] {
         bench.order_of_bob(hold);
         assert_eq!(bench.cancel(hold, "customer"), "cancelled");

@@ -4,6 +4,7 @@ use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, book, key, word};
+use crate::support::stock;
 
 fn text(text: &str) -> Value {
     Value::BulkString(text.into())
@@ -120,7 +121,6 @@ fn a_product_counts_in_the_group_that_it_has_now() {
 #[test]
 fn rules_are_changed_one_by_one_and_a_sale_is_made_with_its_own() {
     let mut bench = Bench::new();
-    let rules = |bench: &mut Bench, of: &str, field: &str| bench.redis.hget::<_, _, String>(key(of), field).unwrap();
     let change = |bench: &mut Bench, op: Op, product: Option<&str>, changes: &[&str]| {
         let keys = [book(), product.iter().map(|id| key(&format!("product:{id}"))).collect()].concat();
         let of_product = product.iter().flat_map(|id| [id, "500000000000000"]).collect::<Vec<_>>();
@@ -134,7 +134,8 @@ fn rules_are_changed_one_by_one_and_a_sale_is_made_with_its_own() {
         (&["group", ""], ""),
     ] {
         change(&mut bench, Op::ChangeProduct, Some("1"), changes);
-        assert_eq!(rules(&mut bench, "stock", "1:rules"), expected, "{changes:?}");
+        let rules = stock::text(&mut bench.redis, &key("stock"), 1, "rules");
+        assert_eq!(rules.as_deref(), Some(expected), "{changes:?}");
     }
     let events = |bench: &mut Bench| redis::cmd("XLEN").arg(key("events")).query::<i64>(&mut bench.redis).unwrap();
     for (changes, expected, events_more) in [
@@ -145,7 +146,8 @@ fn rules_are_changed_one_by_one_and_a_sale_is_made_with_its_own() {
     ] {
         let before = events(&mut bench);
         change(&mut bench, Op::ChangeSale, None, changes);
-        assert_eq!(rules(&mut bench, "sale", "rules"), expected, "{changes:?}");
+        let rules: String = bench.redis.hget(key("sale"), "rules").unwrap();
+        assert_eq!(rules, expected, "{changes:?}");
         assert_eq!(events(&mut bench) - before, events_more, "{changes:?}");
     }
     assert_eq!(bench.redis.hexists::<_, _, bool>(key("sale"), "max_per_group"), Ok(false), "a rule is stored once");

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 
 use flashsale::store::Op;
 use proptest::prelude::*;
-use redis::{Commands, Value};
+use redis::Value;
 
 use super::{Bench, decisions, holding, key, word};
-use crate::support::random_cases;
+use crate::support::{random_cases, stock};
 
 /// A hold of the customer: units of products 1, 2 and 3.
 type Wanted = [u8; 3];
@@ -37,7 +37,7 @@ fn bench() -> Bench {
     assert_eq!(bench.put_product("3", "USD", "40"), "created");
     for (product, more) in [("1", 30), ("2", 39)] {
         for counter in ["total", "available"] {
-            bench.redis.hincr::<_, _, _, ()>(key("stock"), format!("{product}:{counter}"), more).unwrap();
+            stock::add(&mut bench.redis, &key("stock"), product, counter, more);
         }
     }
     bench

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use flashsale::store::Op;
-use redis::{Commands, Value};
+use redis::Value;
 
 use super::{BOOK_ARGUMENTS, Bench, TERMS, book, key, word};
-use crate::support::orders::stored_order;
+use crate::support::{orders::stored_order, stock};
 
 /// Keys of a shard: its units and its loans.
 pub fn keys(shard: &str) -> Vec<String> {
@@ -33,17 +33,16 @@ fn numbers(reply: &[Value]) -> Vec<i64> {
 
 /// What a shard has of product 1: total, available and lent.
 fn units_in(bench: &mut Bench, shard: &str) -> [i64; 3] {
-    let names = ["1:total", "1:available", "1:lent"];
-    let found: Vec<Option<i64>> = bench.redis.hmget(format!("fs1:{{{shard}}}:stock"), &names).unwrap();
-    found.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().try_into().unwrap()
+    let key = format!("fs1:{{{shard}}}:stock");
+    ["total", "available", "lent"].map(|name| stock::units_if_any(&mut bench.redis, &key, 1, name).unwrap_or_default())
 }
 
 /// Gives a shard what the first one has.
 fn copy_to(bench: &mut Bench, shard: &str, as_of: &str, price: &str) {
     let keys = [&keys(shard)[..4], &[format!("fs1:{{{shard}}}:product:1")]].concat();
     let sale = ["hold_ms", "100000", "currency", "USD", "paused", "0"];
-    let product = ["1:price", price, "1:max_per_hold", "5", "1:rules", ""];
-    let head = [as_of, "1", "3", "3"];
+    let product = ["price", price, "earlier_prices", "", "max_per_hold", "5", "rules", ""];
+    let head = [as_of, "1", "3", "4"];
     let reply = bench.call(Op::CopyTerms, &keys, &[&head[..], &sale, &product, &["name", "Item"]].concat());
     assert_eq!(word(&reply), "copied");
     super::clock::set_now(&mut bench.redis, shard, bench.now_ms);
@@ -168,13 +167,13 @@ fn a_shard_keeps_the_newest_terms_and_what_is_its_own() {
     assert_eq!(units_in(&mut bench, "s_2"), [0, 0, 0], "it comes without units");
     lend_and_borrow(&mut bench, "s", "s_2", "3");
     copy_to(&mut bench, "s_2", "40", "500000");
-    let price = |bench: &mut Bench| bench.redis.hget::<_, _, String>("fs1:{s_2}:stock", "1:price").unwrap();
+    let price = |bench: &mut Bench| stock::text(&mut bench.redis, "fs1:{s_2}:stock", 1, "price").unwrap();
     assert_eq!(price(&mut bench), "700000", "an older copy came late");
     copy_to(&mut bench, "s_2", "60", "900000");
     assert_eq!((price(&mut bench).as_str(), units_in(&mut bench, "s_2")), ("900000", [3, 3, -3]));
     let found = bench.call(Op::FindTerms, &["sale", "stock"].map(key), &[]);
     let stored: BTreeMap<String, String> = redis::from_redis_value_ref(&found[2]).unwrap();
-    let own = ["last_write", "last_freed", "copied", "shards"];
+    let own = ["last_write", "last_freed", "first_due", "copied", "shards"];
     assert!(stored.contains_key("hold_ms") && !own.iter().any(|name| stored.contains_key(*name)), "{stored:?}");
 }
 

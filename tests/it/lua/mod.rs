@@ -13,7 +13,7 @@ mod limits_of_batches;
 mod loans;
 mod metadata;
 mod pages;
-mod plain_hold;
+mod plain_ways;
 mod prices;
 mod skus;
 mod too_late;
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use flashsale::store::{Catalogue, Op};
 use redis::{Connection, Value};
 
-use crate::support::{clock, invariants, redis::PrivateRedis};
+use crate::support::{clock, invariants, redis::PrivateRedis, stock};
 
 /// A sale `s` with product 1 (10 units, 5 in a hold) and product 2 (1 unit), holds of 100 s and payments in 50 s.
 pub struct Bench {
@@ -65,9 +65,11 @@ impl Bench {
 
     /// Rules of a product (its id) or of the sale ('').
     pub fn set_rules(&mut self, product: &str, rules: &str) {
-        let (of, field) =
-            if product.is_empty() { ("sale", "rules".to_owned()) } else { ("stock", format!("{product}:rules")) };
-        redis::Commands::hset::<_, _, _, ()>(&mut self.redis, key(of), field, rules).unwrap();
+        if product.is_empty() {
+            redis::Commands::hset::<_, _, _, ()>(&mut self.redis, key("sale"), "rules", rules).unwrap();
+        } else {
+            stock::set(&mut self.redis, &key("stock"), product, "rules", rules);
+        }
     }
 
     pub fn advance(&mut self, ms: i64) {
@@ -163,9 +165,8 @@ impl Bench {
 
     /// available, held, pending and sold as Redis stores them, reclaimed or not.
     pub fn counters(&mut self, product: u64) -> [i64; 4] {
-        let names = ["available", "held", "pending", "sold"].map(|name| format!("{product}:{name}"));
-        let values: Vec<i64> = redis::Commands::hmget(&mut self.redis, key("stock"), &names).unwrap();
-        values.try_into().unwrap()
+        let text = stock::whole(&mut self.redis, &key("stock"), product).unwrap();
+        ["available", "held", "pending", "sold"].map(|name| stock::part(&text, name).parse().unwrap())
     }
 }
 
@@ -239,14 +240,34 @@ pub fn list(value: &Value) -> Vec<Value> {
     }
 }
 
-/// The decision of `hold` about each hold. Its reply counts neighbours with the same decision.
+/// The decision of `hold` about each hold. Its reply counts neighbours with the same decision: in turn a number of holds,
+/// the word, and the values of that word.
 pub fn decisions(reply: &[Value]) -> Vec<Vec<Value>> {
-    let runs = reply[2..].chunks(2).map(|run| (run[0].clone(), list(&run[1])));
-    let each = runs.map(|(holds, decision)| match holds {
-        Value::Int(holds) => vec![decision; usize::try_from(holds).unwrap()],
-        other => panic!("{other:?} is no number of holds"),
-    });
-    each.flatten().collect()
+    let (mut rest, mut each) = (&reply[2..], Vec::new());
+    while let [holds, decision @ ..] = rest {
+        let Value::Int(holds) = holds else { panic!("{holds:?} is no number of holds in {reply:?}") };
+        let (decision, next) = decision.split_at(1 + values_of(&word(decision)));
+        each.extend(vec![decision.to_vec(); usize::try_from(*holds).unwrap()]);
+        rest = next;
+    }
+    each
+}
+
+/// How many values a decision of `hold` has behind its word.
+fn values_of(word: &str) -> usize {
+    match word {
+        "idempotency_key_reused" => 0,
+        "product_not_found"
+        | "product_hidden"
+        | "sale_ended"
+        | "sale_not_started"
+        | "sale_paused"
+        | "customer_cooling_down" => 1,
+        "held" | "quantity_above_limit" | "customer_id_required" => 2,
+        "replayed" => 3,
+        "insufficient_stock" | "customer_limit_reached" => 4,
+        _ => panic!("{word} is no decision"),
+    }
 }
 
 pub fn word(reply: &[Value]) -> String {

@@ -4,10 +4,10 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use flashsale::store::Op;
 use proptest::prelude::*;
-use redis::{Commands, Value};
+use redis::Value;
 
 use super::{BOOK_ARGUMENTS, Bench, book, decisions, holding, key, units, word};
-use crate::support::{orders::stored_order, random_cases};
+use crate::support::{orders::stored_order, random_cases, stock};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -165,8 +165,9 @@ fn every_answer_about_a_hold_says_what_its_order_costs() {
         bench.empty();
         bench.advance(offset);
         for id in ["1", "2"] {
-            let stock = [("total", "1000"), ("available", "1000")].map(|(name, value)| (format!("{id}:{name}"), value));
-            bench.redis.hset_multiple::<_, _, _, ()>(key("stock"), &stock).unwrap();
+            for counter in ["total", "available"] {
+                stock::set(&mut bench.redis, &key("stock"), id, counter, 1_000);
+            }
         }
         let mut buyers = Buyers::default();
         steps.iter().for_each(|step| run(bench, &mut buyers, step));

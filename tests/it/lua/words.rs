@@ -6,6 +6,7 @@ use flashsale::store::Op;
 use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, TERMS, book, holding, key, limits, list, units, word};
+use crate::support::stock;
 
 /// The words of a header: the first token in each line of its REPLY section.
 fn words_of_header(script: &str) -> BTreeSet<String> {
@@ -213,7 +214,7 @@ fn provoke_stock_changes(bench: &mut Bench) {
     assert_eq!(restock(bench, "9", "delta", "1", &[]), "product_not_found");
     assert_eq!(restock(bench, "1", "total", "0", &[]), "below_promised");
     assert_eq!(restock(bench, "1", "delta", "1000", &[]), "above_maximum");
-    let total = |bench: &mut Bench| bench.redis.hget::<_, _, i64>(key("stock"), "1:total").unwrap();
+    let total = |bench: &mut Bench| stock::units(&mut bench.redis, &key("stock"), 1, "total");
     let before = total(bench);
     assert_eq!(restock(bench, "1", "delta", "-1", &["f", "60000"]), "restocked");
     assert_eq!(restock(bench, "1", "delta", "-1", &["f", "60000"]), "restocked");
@@ -369,10 +370,10 @@ fn add_many_due_back(bench: &mut Bench, buckets: i64) {
         let name = format!("{deadline}:1:h");
         pipe.hset(key("lapses"), &name, 1).ignore().zadd(key("deadlines"), &name, deadline).ignore();
     }
-    for name in ["1:held", "1:total"] {
-        pipe.hincr(key("stock"), name, buckets).ignore();
-    }
     pipe.exec(&mut bench.redis).unwrap();
+    for name in ["held", "total"] {
+        stock::add(&mut bench.redis, &key("stock"), 1, name, buckets);
+    }
 }
 
 #[test]
@@ -428,6 +429,6 @@ fn a_hold_is_stored_as_its_lines_when_it_was_made_and_its_customer() {
     let parts: Vec<&str> = stored.split(' ').collect();
     assert_eq!((parts[0], parts[2]), ("1=2,2=1", "alice"));
     let (made, length) = parts[1].split_once('+').unwrap();
-    assert_eq!(i64::from_str_radix(made, 36).unwrap(), bench.now_ms / 1_000);
-    assert_eq!(i64::from_str_radix(length, 36).unwrap(), 5);
+    assert_eq!(made.parse::<i64>().unwrap(), bench.now_ms / 1_000);
+    assert_eq!(length.parse::<i64>().unwrap(), 5);
 }

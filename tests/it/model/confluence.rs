@@ -8,7 +8,7 @@ use redis::Commands;
 
 use crate::{
     lua::{BOOK_ARGUMENTS, Bench, book, holding, key, word},
-    support::{invariants, orders::stored_order},
+    support::{invariants, orders::stored_order, stock},
 };
 
 /// The order costs this much.
@@ -124,7 +124,9 @@ fn walk(bench: &mut Bench, terms: &[(&str, &str)], events: &[usize], longest: us
     let mut ends: BTreeMap<Vec<usize>, (End, Vec<usize>)> = BTreeMap::new();
     for chunk in all.chunks(CHUNK) {
         bench.empty();
-        bench.redis.hset_multiple::<_, _, _, ()>(key("stock"), &[("1:total", 9_999), ("1:available", 9_999)]).unwrap();
+        for counter in ["total", "available"] {
+            stock::set(&mut bench.redis, &key("stock"), 1, counter, 9_999);
+        }
         for (term, value) in terms {
             bench.redis.hset::<_, _, _, ()>(key("sale"), term, value).unwrap();
         }

@@ -40,6 +40,7 @@ use super::{
 use crate::support::{
     clock, invariants,
     redis::{PrivateRedis, topology},
+    stock,
 };
 
 thread_local! {
@@ -101,8 +102,9 @@ impl StateMachineTest for SaleTest {
     fn check_invariants(_test: &Self, reference: &SaleReference) {
         let mut redis = REDIS.with(PrivateRedis::connect);
         for (id, product) in &reference.products {
-            let names = ["total", "available", "held", "pending", "sold"].map(|name| format!("{id}:{name}"));
-            let stored: Vec<u64> = redis.hmget(format!("fs1:{{{}}}:stock", product.sale), &names).unwrap();
+            let text = stock::whole(&mut redis, &format!("fs1:{{{}}}:stock", product.sale), id).unwrap();
+            let stored = ["total", "available", "held", "pending", "sold"]
+                .map(|name| stock::part(&text, name).parse::<u64>().unwrap());
             let [held, pending, sold] = reference.counted(*id);
             assert_eq!(stored, [product.total, reference.available(*id), held, pending, sold], "product {id}");
         }

@@ -39,7 +39,7 @@ const QUICK: [&str; 13] = [
     "lua::limits::",
     "lua::loans",
     "lua::metadata",
-    "lua::plain_hold",
+    "lua::plain_ways",
     "lua::skus",
     "lua::unmatched",
 ];

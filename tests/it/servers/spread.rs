@@ -15,6 +15,7 @@ use crate::support::{
     cluster::{Cluster, Sentinels, connect_with, info},
     eventually,
     redis::signal_process,
+    stock,
 };
 
 /// Product 1 in a sale of its own, over so many slots.
@@ -39,10 +40,11 @@ pub fn shards_of(cluster: &Cluster) -> Vec<(String, usize)> {
     names.into_iter().map(owner).collect()
 }
 
-/// What all shards have of product 1: units of these counters.
+/// What all shards have of product 1: units of this counter.
 pub fn sum_of(cluster: &Cluster, counter: &str) -> i64 {
     let units = |(name, owner): &(String, usize)| -> i64 {
-        cluster.connect(*owner).hget(format!("fs1:{{{name}}}:stock"), format!("1:{counter}")).unwrap_or(0)
+        let key = format!("fs1:{{{name}}}:stock");
+        stock::units_if_any(&mut cluster.connect(*owner), &key, 1, counter).unwrap_or(0)
     };
     shards_of(cluster).iter().map(units).sum()
 }

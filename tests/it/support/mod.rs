@@ -16,6 +16,7 @@ pub mod routes;
 pub mod seed;
 pub mod sse;
 pub mod stalling_proxy;
+pub mod stock;
 pub mod terminal;
 pub mod tls;
 

@@ -19,8 +19,8 @@ pub fn write_status(connection: &mut Connection, key: &str, status: &str) {
     redis::cmd("SET").arg(key).arg(text).arg("KEEPTTL").exec(connection).unwrap();
 }
 
-/// The deadline in the value of a hold: `<lines> <made>+<length> …`, both in seconds to base 36.
+/// The deadline in the value of a hold: `<lines> <made>+<length> …`, both in seconds.
 pub fn deadline_of_hold(value: &str) -> u64 {
     let term = value.lines().next().and_then(|line| line.split(' ').nth(1)).unwrap();
-    term.split('+').map(|seconds| u64::from_str_radix(seconds, 36).unwrap()).sum::<u64>() * 1_000
+    term.split('+').map(|seconds| seconds.parse::<u64>().unwrap()).sum::<u64>() * 1_000
 }

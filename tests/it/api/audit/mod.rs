@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{Answer, TestApp},
-    eventually,
+    eventually, stock,
 };
 
 async fn audit(app: &TestApp) -> Value {
@@ -39,8 +39,25 @@ fn differences(audit: &Value) -> Vec<(String, i64, i64)> {
         .collect()
 }
 
-/// A command, and what an audit finds after it.
-type Damage<'a> = (String, &'a [(&'a str, i64, i64)]);
+/// What somebody does to Redis past the scripts.
+#[derive(Debug)]
+enum Damage {
+    /// Units that are added to a counter of product 1.
+    Units(&'static str, i64),
+    Command(String),
+}
+
+/// What an audit finds after it: what differs, what is stored, what the records say.
+type Found<'a> = &'a [(&'a str, i64, i64)];
+
+impl Damage {
+    fn run(&self, redis: &mut Connection) {
+        match self {
+            Self::Units(counter, delta) => stock::add(redis, "fs1:{p1}:stock", 1, counter, *delta),
+            Self::Command(command) => run(redis, command),
+        }
+    }
+}
 
 fn run(redis: &mut Connection, command: &str) {
     let mut words = command.split(' ');
@@ -86,6 +103,7 @@ async fn a_sound_sale_is_found_sound_and_counted() {
 
 #[tokio::test]
 async fn every_damage_is_found_named_and_put_right() {
+    use Damage::{Command, Units};
     let app = busy_shop().await;
     let mut redis = app.redis.connect();
     let (held, pending) = (bucket(&mut redis, "h"), bucket(&mut redis, "p"));
@@ -101,45 +119,45 @@ async fn every_damage_is_found_named_and_put_right() {
         .arg("0 -1 WITHSCORES".split(' ').collect::<Vec<_>>())
         .query(&mut redis)
         .unwrap();
-    let damages: [Damage<'_>; 15] = [
-        ("HINCRBY fs1:{p1}:stock 1:available -1".into(), &[("available", 89, 90)]),
-        ("HINCRBY fs1:{p1}:stock 1:held 2".into(), &[("held", 5, 3)]),
-        ("HINCRBY fs1:{p1}:stock 1:pending -1".into(), &[("pending", 2, 3)]),
-        ("HINCRBY fs1:{p1}:stock 1:sold 1".into(), &[("sold", 5, 4)]),
-        (format!("HINCRBY fs1:{{p1}}:lapses {held} 1"), &[("held_until", held_units + 1, held_units)]),
-        (format!("HDEL fs1:{{p1}}:lapses {held}"), &[("held_until", 0, held_units)]),
-        (format!("HINCRBY fs1:{{p1}}:lapses {pending} -1"), &[("pending_until", 2, 3)]),
-        (format!("ZREM fs1:{{p1}}:deadlines {held}"), &[("held_deadline", 0, at(&held))]),
+    let damages: [(Damage, Found<'_>); 15] = [
+        (Units("available", -1), &[("available", 89, 90)]),
+        (Units("held", 2), &[("held", 5, 3)]),
+        (Units("pending", -1), &[("pending", 2, 3)]),
+        (Units("sold", 1), &[("sold", 5, 4)]),
+        (Command(format!("HINCRBY fs1:{{p1}}:lapses {held} 1")), &[("held_until", held_units + 1, held_units)]),
+        (Command(format!("HDEL fs1:{{p1}}:lapses {held}")), &[("held_until", 0, held_units)]),
+        (Command(format!("HINCRBY fs1:{{p1}}:lapses {pending} -1")), &[("pending_until", 2, 3)]),
+        (Command(format!("ZREM fs1:{{p1}}:deadlines {held}")), &[("held_deadline", 0, at(&held))]),
         (
-            "ZADD fs1:{p1}:deadlines 99999999999000 99999999999000:1:p".into(),
+            Command("ZADD fs1:{p1}:deadlines 99999999999000 99999999999000:1:p".into()),
             &[("pending_deadline", 99_999_999_999_000, 0)],
         ),
-        (format!("ZADD fs1:{{p1}}:deadlines 5 {pending}"), &[("pending_deadline", 5, at(&pending))]),
+        (Command(format!("ZADD fs1:{{p1}}:deadlines 5 {pending}")), &[("pending_deadline", 5, at(&pending))]),
         // One that has lapsed and that no bucket goes with: no hold would be decided any more.
-        ("ZADD fs1:{p1}:deadlines 1000 1000:1:h".into(), &[("held_deadline", 1_000, 0)]),
+        (Command("ZADD fs1:{p1}:deadlines 1000 1000:1:h".into()), &[("held_deadline", 1_000, 0)]),
         (
-            "HDEL fs1:{p1}:customers ann".into(),
+            Command("HDEL fs1:{p1}:customers ann".into()),
             &[("customer_held", 0, 2), ("customer_pending", 0, 3), ("customer_bought", 0, 4)],
         ),
-        ("HSET fs1:{p1}:customers bob 1=7".into(), &[("customer_bought", 7, 0)]),
-        (format!("ZREM fs1:{{p1}}:orders {}", orders[0].0), &[("order_index", 0, orders[0].1)]),
-        (format!("ZREM fs1:{{p1}}:due {}", due[0].0), &[("due_index", 0, due[0].1)]),
+        (Command("HSET fs1:{p1}:customers bob 1=7".into()), &[("customer_bought", 7, 0)]),
+        (Command(format!("ZREM fs1:{{p1}}:orders {}", orders[0].0)), &[("order_index", 0, orders[0].1)]),
+        (Command(format!("ZREM fs1:{{p1}}:due {}", due[0].0)), &[("due_index", 0, due[0].1)]),
     ];
     for (damage, expected) in damages {
-        run(&mut redis, &damage);
+        damage.run(&mut redis);
         let found = audit(&app).await;
         let expected: Vec<_> =
             expected.iter().map(|(what, stored, right)| ((*what).to_owned(), *stored, *right)).collect();
-        assert_eq!(differences(&found), expected, "{damage}");
-        assert_eq!((&found["ok"], &found["sales"][0]["exact"]), (&json!(false), &json!(true)), "{damage}");
+        assert_eq!(differences(&found), expected, "{damage:?}");
+        assert_eq!((&found["ok"], &found["sales"][0]["exact"]), (&json!(false), &json!(true)), "{damage:?}");
         let repaired = repair(&app).await;
-        assert_eq!(repaired["ok"], true, "{damage}: {repaired}");
+        assert_eq!(repaired["ok"], true, "{damage:?}: {repaired}");
         let done = repaired["repaired"].as_array().unwrap().len();
-        assert!(done >= expected.len(), "{damage}: {repaired}");
-        assert_eq!(app.stock(1).await, "90 available, 3 held, 3 pending, 4 sold", "{damage}");
+        assert!(done >= expected.len(), "{damage:?}: {repaired}");
+        assert_eq!(app.stock(1).await, "90 available, 3 held, 3 pending, 4 sold", "{damage:?}");
         let events = app.admin(Method::GET, "/api/admin/events?limit=100", Value::Null).await;
         let of = |event: &&Value| event["type"] == "sale.repaired";
-        assert!(events.body["data"].as_array().unwrap().iter().filter(of).count() >= expected.len(), "{damage}");
+        assert!(events.body["data"].as_array().unwrap().iter().filter(of).count() >= expected.len(), "{damage:?}");
     }
     let last = app.admin(Method::GET, "/api/admin/events?limit=100", Value::Null).await;
     let last = last.body["data"].as_array().unwrap().last().unwrap().clone();
@@ -153,7 +171,9 @@ async fn units_that_were_promised_twice_are_reported_and_left_to_a_person() {
     let sold = app.held().await;
     app.pay("a", json!({"status": "paid", "hold_id": sold})).await;
     let mut redis = app.redis.connect();
-    run(&mut redis, "HSET fs1:{p1}:stock 1:sold 0 1:available 1");
+    for (counter, units) in [("sold", 0), ("available", 1)] {
+        stock::set(&mut redis, "fs1:{p1}:stock", 1, counter, units);
+    }
     app.held().await;
     let found = repair(&app).await;
     assert_eq!(differences(&found), [("available".to_owned(), 0, -1), ("sold".to_owned(), 0, 1)]);
@@ -200,7 +220,7 @@ async fn a_sale_that_is_too_large_for_one_look_is_read_page_by_page() {
         (&json!(true), &json!(520), &json!(1))
     );
     let mut redis = app.redis.connect();
-    run(&mut redis, "HINCRBY fs1:{drop}:stock 77:held -1");
+    stock::add(&mut redis, "fs1:{drop}:stock", 77, "held", -1);
     let found = audit(&app).await;
     assert_eq!(differences(&found), [("held".to_owned(), 1, 2)]);
     assert_eq!(found["differences"][0]["product_id"], 77);
@@ -217,7 +237,7 @@ async fn what_is_wrong_is_found_while_everything_around_it_moves_and_nothing_els
     let idle = app.post("/api/holds", json!({"product_id": 2, "quantity": 5})).await;
     assert_eq!(idle.status, 201);
     let mut redis = app.redis.connect();
-    run(&mut redis, "HINCRBY fs1:{drop}:stock 2:held 1");
+    stock::add(&mut redis, "fs1:{drop}:stock", 2, "held", 1);
     let selling = async {
         let shop = &app;
         join_all((0..8).map(async |buyer| {

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::run;
-use crate::support::{app::TestApp, eventually, orders::write_status};
+use crate::support::{app::TestApp, eventually, orders::write_status, stock};
 
 async fn audit(app: &TestApp, method: Method) -> Value {
     let answer = app.admin(method, "/api/admin/audit", Value::Null).await;
@@ -68,11 +68,11 @@ async fn counters_of_many_products_are_put_right_though_no_unit_is_left() {
         app.add_product(json!({"id": id, "sale": "drop", "name": "Item", "price": "5.00", "total_stock": 2})).await;
         app.post("/api/holds", json!({"product_id": id, "quantity": 2})).await;
         // As if three were held: one of them from none.
-        run(&mut redis, &format!("HINCRBY fs1:{{drop}}:stock {id}:held 1"));
-        run(&mut redis, &format!("HINCRBY fs1:{{drop}}:stock {id}:available -1"));
+        stock::add(&mut redis, "fs1:{drop}:stock", id, "held", 1);
+        stock::add(&mut redis, "fs1:{drop}:stock", id, "available", -1);
     }
     // An odd number of differences, so that none of the pairs keeps in step with what one call repairs.
-    run(&mut redis, "HINCRBY fs1:{drop}:stock 1:held -1");
+    stock::add(&mut redis, "fs1:{drop}:stock", 1, "held", -1);
     assert_eq!(audit(&app, Method::GET).await["sales"][0]["differences"], 139);
     let repaired = audit(&app, Method::POST).await;
     assert_eq!(repaired["ok"], true, "{repaired}");
@@ -88,7 +88,9 @@ async fn what_is_promised_twice_does_not_end_the_sale_once_its_deadline_comes() 
     assert_eq!(hold(1).await.status, 201);
     let mut redis = app.redis.connect();
     run(&mut redis, "DEL fs1:{drop}:lapses fs1:{drop}:deadlines");
-    run(&mut redis, "HSET fs1:{drop}:stock 1:held 0 1:available 1");
+    for (counter, units) in [("held", 0), ("available", 1)] {
+        stock::set(&mut redis, "fs1:{drop}:stock", 1, counter, units);
+    }
     let again = app.post("/api/holds", json!({"product_id": 1, "quantity": 1, "ttl_seconds": 1})).await;
     assert_eq!(again.status, 201, "{again:?}");
     let found = audit(&app, Method::POST).await;
@@ -145,7 +147,7 @@ async fn two_repairs_at_once_repair_once() {
     let app = held_until_many_deadlines(70).await;
     let mut redis = app.redis.connect();
     run(&mut redis, "DEL fs1:{p1}:lapses fs1:{p1}:deadlines");
-    run(&mut redis, "HINCRBY fs1:{p1}:stock 1:sold 3");
+    stock::add(&mut redis, "fs1:{p1}:stock", 1, "sold", 3);
     let repairs = join_all((0..4).map(|_| audit(&app, Method::POST))).await;
     let done: usize = repairs.iter().map(|body| body["repaired"].as_array().unwrap().len()).sum();
     assert_eq!(audit(&app, Method::POST).await["ok"], true);

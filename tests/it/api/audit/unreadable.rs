@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::run;
-use crate::support::app::TestApp;
+use crate::support::{app::TestApp, stock};
 
 #[tokio::test]
 async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audited() {
@@ -12,10 +12,12 @@ async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audit
     app.held().await;
     app.add_product(json!({"id": 2, "name": "Other", "price": "5.00", "total_stock": 3})).await;
     let mut redis = app.redis.connect();
-    // Each damage with the command that undoes it, and the number of times that it is reported.
+    stock::set(&mut redis, "fs1:{p1}:stock", 1, "available", "abc");
+    is_reported(&app, "available is abc", &json!(1)).await;
+    stock::set(&mut redis, "fs1:{p1}:stock", 1, "available", 9);
+    // Each damage with the command that undoes it, and the product of which it is reported.
     let damages = [
-        ("HSET fs1:{p1}:stock 1:available abc", "HSET fs1:{p1}:stock 1:available 9", json!(1)),
-        ("HSET fs1:{p1}:stock x:available 9", "HDEL fs1:{p1}:stock x:available", json!(null)),
+        ("HSET fs1:{p1}:stock x 9", "HDEL fs1:{p1}:stock x", json!(null)),
         ("HSET fs1:{p1}:lapses junk 1", "HDEL fs1:{p1}:lapses junk", json!(null)),
         ("ZADD fs1:{p1}:deadlines 99999999999000 junk", "ZREM fs1:{p1}:deadlines junk", json!(null)),
         ("RPUSH fs1:{p1}:order:abcdefghijkl x", "DEL fs1:{p1}:order:abcdefghijkl", json!(null)),
@@ -25,16 +27,21 @@ async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audit
     ];
     for (damage, cure, product) in damages {
         run(&mut redis, damage);
-        let answer = app.admin(Method::POST, "/api/admin/audit", Value::Null).await;
-        assert_eq!((answer.status, &answer.body["ok"]), (200, &json!(false)), "{damage}: {answer:?}");
-        let found = answer.body["differences"].as_array().unwrap();
-        assert_eq!(found.len(), 1, "{damage}: {found:#?}");
-        assert_eq!((&found[0]["what"], &found[0]["sale"]), (&json!("record"), &json!("p1")), "{damage}");
-        assert_eq!((&found[0]["product_id"], &found[0]["repairable"]), (&product, &json!(false)), "{damage}");
-        assert_eq!(answer.body["sales"][1]["ok"], true, "{damage}");
-        assert_eq!(answer.body["repaired"], json!([]), "{damage}");
+        is_reported(&app, damage, &product).await;
         run(&mut redis, cure);
     }
+}
+
+/// A damage is reported once, of the product or of the sale alone, and a repair leaves it to a person.
+async fn is_reported(app: &TestApp, damage: &str, product: &Value) {
+    let answer = app.admin(Method::POST, "/api/admin/audit", Value::Null).await;
+    assert_eq!((answer.status, &answer.body["ok"]), (200, &json!(false)), "{damage}: {answer:?}");
+    let found = answer.body["differences"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{damage}: {found:#?}");
+    assert_eq!((&found[0]["what"], &found[0]["sale"]), (&json!("record"), &json!("p1")), "{damage}");
+    assert_eq!((&found[0]["product_id"], &found[0]["repairable"]), (product, &json!(false)), "{damage}");
+    assert_eq!(answer.body["sales"][1]["ok"], true, "{damage}");
+    assert_eq!(answer.body["repaired"], json!([]), "{damage}");
 }
 
 #[tokio::test]
@@ -42,7 +49,7 @@ async fn a_sale_that_is_in_no_list_is_audited_all_the_same() {
     let app = TestApp::selling(10).await;
     let mut redis = app.redis.connect();
     run(&mut redis, "SREM fs1:{:all}:sales p1");
-    run(&mut redis, "HINCRBY fs1:{p1}:stock 1:held 1");
+    stock::add(&mut redis, "fs1:{p1}:stock", 1, "held", 1);
     let found = app.admin(Method::GET, "/api/admin/audit", Value::Null).await.body;
     let whats: Vec<_> =
         found["differences"].as_array().unwrap().iter().map(|row| row["what"].as_str().unwrap()).collect();

@@ -1,0 +1,66 @@
+-- plain_hold: the plain way of `hold`, in front of it, for what nearly all holds of a rush are. Each asks for units of one
+-- product and nothing else, the sale is open, it and the product have no rules, no price was changed, nothing is due, and
+-- there are units. `hold` would decide and write the same. But Redis creates each function of a script at every call, and a
+-- table costs as much as a command, so there are none here. A run that is not plain is left to `hold`, with all behind it.
+-- Uses keys and clock.
+
+-- Where the first run that is left has its number of holds in ARGV, and its first hold in KEYS, and the reply before it.
+local next_run, next_hold, reply = 4, 6, { 'decided', 0 }
+
+do
+  -- A product as lib/stock has it: available and held units, all that stays as it is, and in that price and max_per_hold.
+  local PRODUCT = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) )$'
+  local is_plain, all = #ARGV % 2 == 1, 0
+  for i = next_run, #ARGV, 2 do
+    is_plain = is_plain and ARGV[i]:find('^%d+$') and ARGV[i + 1]:find('^%d+=[1-9]%d?%d?%d?%d?%d?$')
+    if not is_plain then break end
+    all = all + ARGV[i]
+  end
+  is_plain = is_plain and all > 0 and #KEYS == next_hold - 1 + all and ARGV[1] == int(all)
+
+  local last_write, first_due, hold_ms, starts, ends, paused, rules, currency, now, server_ms
+  if is_plain then
+    last_write, first_due, hold_ms, starts, ends, paused, rules, currency = unpack(redis.call('HMGET', sale_key,
+      'last_write', 'first_due', 'hold_ms', 'starts', 'ends', 'paused', 'rules', 'currency'))
+    local server_now = server_time()
+    now, server_ms, first_due = guarded_now(last_write, server_now), server_now / 1000, tonumber(first_due or '')
+    local has_begun, has_ended = now >= (tonumber(starts or '') or 0), now >= (tonumber(ends or '') or math.huge)
+    is_plain = currency and first_due and now <= first_due and server_ms <= (tonumber(ARGV[3]) or math.huge) and has_begun
+      and not has_ended and (not paused or paused == '0' or paused == '') and (not rules or rules == '')
+      and redis.call('EXISTS', unpack(KEYS, next_hold)) == 0
+  end
+
+  local deadline, made, deadline_text, term
+  if is_plain then
+    deadline, made = deadline_after(now, hold_ms), deadline_after(now, 0)
+    deadline_text, term = int(deadline), string.format(' %d+%d', made / 1000, (deadline - made) / 1000)
+  end
+  while is_plain and next_run < #ARGV do
+    local holds, request = tonumber(ARGV[next_run]), ARGV[next_run + 1]
+    local product, wanted = request:match('^(%d+)=(%d+)$')
+    local text = redis.call('HGET', stock_key, product)
+    local available, held, rest, price, most = (text or ''):match(PRODUCT)
+    if not available or wanted - most > 0 then break end
+    local units = wanted * holds
+    local left = available - units
+    if left < 0 then break end
+    local value, bucket = request .. term, deadline_text .. ':' .. product .. ':h'
+    for i = next_hold, next_hold + holds - 1 do redis.call('SET', KEYS[i], value, 'PXAT', deadline_text) end
+    redis.call('HSET', stock_key, product, string.format('%d %d%s', left, held + units, rest))
+    if redis.call('HINCRBY', lapses_key, bucket, int(units)) == units then
+      redis.call('ZADD', deadlines_key, deadline_text, bucket)
+    end
+    local size = #reply
+    reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
+    next_run, next_hold = next_run + 2, next_hold + holds
+  end
+  if #reply > 2 then
+    reply[2] = now
+    if deadline < first_due then
+      redis.call('HSET', sale_key, 'last_write', int(written_at), 'first_due', deadline_text)
+    else
+      redis.call('HSET', sale_key, 'last_write', int(written_at))
+    end
+    if next_run > #ARGV then return reply end
+  end
+end

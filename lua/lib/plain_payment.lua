@@ -1,0 +1,67 @@
+-- plain_payment: the plain way of `settle`, in front of it, as lib/plain_hold is of `hold`. Nothing is due, and an event says
+-- that just the total of an order was captured, in time. The order has one product, neither customer nor metadata, and heard
+-- of no payment yet. Uses keys and clock.
+
+-- Where the first event that is left is in ARGV, and its keys in KEYS, and the reply before it.
+local next_event, next_keys, reply = 4, 12, { 'decided', 0 }
+
+do
+  local events_key, due_key, events_max, once_ms = KEYS[6], KEYS[7], ARGV[2], ARGV[3]
+  -- Fingerprint, event id, payment id, amount, currency. The other lines are empty, but for two that say nothing here: when it
+  -- came, and that it waits for units.
+  local EVENT = '^paid\n(%S+)\n(%S+)\n(%S+)\n(%d+)\n(%S*)\n\n\n%d*\n\n\n1?$'
+  local ORDER = '^status\npending(\nlines\n(%d+)=(%d+)@%d+\ntotal\n(%d+)\ncurrency\n(%S+)\ncreated\n%d+\ndue\n(%d+)\n'
+    .. 'hold_deadline\n%d+)$'
+  local PRODUCT, EVENT_ID_MAX = '^(%d+ %d+) (%d+) (%d+)( .*)$', 40
+  local is_plain = #ARGV >= next_event and events_max:find('^%d+$')
+    and #KEYS == next_keys - 1 + 3 * (#ARGV - next_event + 1)
+  local now, now_text, second
+  if is_plain then
+    local last_write, first_due, payment_ms = unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'payment_ms'))
+    now, first_due = guarded_now(last_write), tonumber(first_due or '')
+    is_plain = payment_ms and first_due and now <= first_due
+    now_text, second = int(now), base_36(math.floor(now / 1000))
+  end
+  -- Neighbours of one product and deadline are counted together: what moves from the bucket `was_pending`.
+  local product, counters, pending, sold, rest
+  local was_pending, moved = '', 0
+  while is_plain do
+    local order_key, once_key = KEYS[next_keys + 1], KEYS[next_keys + 2]
+    local fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
+    local order = fingerprint and #event_id <= EVENT_ID_MAX and redis.call('EXISTS', once_key) == 0
+      and redis.call('GET', order_key)
+    local record, its_product, units, total, currency, due = (order or ''):match(ORDER)
+    local is_paid = record and amount == total and (code == currency or code == '') and now <= tonumber(due)
+    local bucket = is_paid and due .. ':' .. its_product .. ':p'
+    if bucket ~= was_pending then
+      if moved > 0 then
+        redis.call('HSET', stock_key, product, string.format('%s %d %d%s', counters, pending - moved, sold + moved, rest))
+        if redis.call('HINCRBY', lapses_key, was_pending, int(-moved)) == 0 then
+          redis.call('HDEL', lapses_key, was_pending)
+          redis.call('ZREM', deadlines_key, was_pending)
+        end
+      end
+      was_pending, product, moved = bucket, its_product, 0
+      counters, pending, sold, rest = (bucket and redis.call('HGET', stock_key, product) or ''):match(PRODUCT)
+      if not counters then break end
+    end
+    moved = moved + units
+    -- lib/payments and lib/heard say what an order has then.
+    local id = order_key:match('[^:]+$')
+    local text = 'status\npaid' .. record .. '\npayment:' .. payment .. '\ncaptured=' .. amount .. ' exact=1\npaid_at\n' ..
+      now_text .. '\npayment\n' .. payment
+    redis.call('SET', once_key, fingerprint, 'PX', once_ms)
+    redis.call('SET', order_key, text .. '\nheard\n\t' .. second .. ' p ' .. event_id)
+    redis.call('ZREM', due_key, id)
+    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', 'type', 'order.paid', 'at', now_text, 'order', id,
+      'record', text)
+    local size = #reply
+    reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = 'applied', text, '', ''
+    next_event, next_keys = next_event + 1, next_keys + 3
+  end
+  if #reply > 2 then
+    reply[2] = now
+    redis.call('HSET', sale_key, 'last_write', int(written_at))
+    if next_event > #ARGV then return reply end
+  end
+end
