@@ -3,9 +3,8 @@
 --   1795716624000:7:h=2 7=1 abandoned=3@1795716624000
 -- which are a bucket name (lib/units) and its units, a product and its bought units, and how many holds and orders were
 -- abandoned and when the last of them was. Lapsed entries drop out whenever a script reads the field, so a limit is right at
--- every instant and nothing sweeps. Uses clock and units.
-local customers_key = KEYS[5]
-
+-- every instant and nothing sweeps. A plain way adds entries, so there may be several of a bucket or a product. Uses keys,
+-- clock and units.
 -- By customer id: the customers that were read, and those to write.
 local customers, changed_customers = {}, {}
 
@@ -21,7 +20,7 @@ local function read_customer(text, now)
     elseif name:find(':', 1, true) then
       local deadline = read_bucket_name(name)
       if now <= deadline then
-        customer.due_back[name] = tonumber(value)
+        customer.due_back[name] = (customer.due_back[name] or 0) + value
       else
         lapsed = lapsed or {}
         if not lapsed[deadline] then customer.abandoned = customer.abandoned + 1 end
@@ -29,7 +28,7 @@ local function read_customer(text, now)
         customer.abandoned_at = math.max(customer.abandoned_at, deadline)
       end
     else
-      customer.bought[name] = tonumber(value)
+      customer.bought[name] = (customer.bought[name] or 0) + value
     end
   end
   return customer

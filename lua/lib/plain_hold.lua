@@ -1,18 +1,20 @@
 -- plain_hold: the plain way of `hold`, in front of it, for what nearly all holds of a rush are. Each asks for units of one
--- product and nothing else, the sale is open, it and the product have no rules, no price was changed, nothing is due, and
--- there are units. `hold` would decide and write the same. But Redis creates each function of a script at every call, and a
--- table costs as much as a command, so there are none here. A run that is not plain is left to `hold`, with all behind it.
--- Uses keys and clock.
+-- product, for a customer or nobody, the sale is open, it and the product have no rules, no price was changed, nothing is
+-- due, and there are units. `hold` would decide and write the same. But Redis creates each function of a script at every
+-- call, and a table costs as much as a command, so there are none here. A run that is not plain is left to `hold`, with all
+-- behind it. Uses keys and clock.
 
 -- Where the first run that is left has its number of holds in ARGV, and its first hold in KEYS, and the reply before it.
 local next_run, next_hold, reply = 4, 6, { 'decided', 0 }
 
 do
   -- A product as lib/stock has it: available and held units, all that stays as it is, and in that price and max_per_hold.
-  local PRODUCT = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) )$'
+  local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) )$', 200
   local is_plain, all = #ARGV % 2 == 1, 0
   for i = next_run, #ARGV, 2 do
-    is_plain = is_plain and ARGV[i]:find('^%d+$') and ARGV[i + 1]:find('^%d+=[1-9]%d?%d?%d?%d?%d?$')
+    local request = ARGV[i + 1] or ''
+    is_plain = is_plain and ARGV[i]:find('^%d+$')
+      and (request:find('^%d+=[1-9]%d*$') or request:find('^%d+=[1-9]%d* %S+$'))
     if not is_plain then break end
     all = all + ARGV[i]
   end
@@ -37,14 +39,21 @@ do
   end
   while is_plain and next_run < #ARGV do
     local holds, request = tonumber(ARGV[next_run]), ARGV[next_run + 1]
-    local product, wanted = request:match('^(%d+)=(%d+)$')
+    local product, wanted, customer = request:match('^(%d+)=(%d+) ?(.*)$')
     local text = redis.call('HGET', stock_key, product)
     local available, held, rest, price, most = (text or ''):match(PRODUCT)
     if not available or wanted - most > 0 then break end
     local units = wanted * holds
     local left = available - units
     if left < 0 then break end
-    local value, bucket = request .. term, deadline_text .. ':' .. product .. ':h'
+    local bucket, value = deadline_text .. ':' .. product .. ':h', product .. '=' .. wanted .. term
+    if customer ~= '' then
+      -- lib/customers reads it, and takes out what has lapsed, so a text that became long is for `hold`.
+      local entries, entry = redis.call('HGET', customers_key, customer), bucket .. '=' .. int(units)
+      if entries and #entries > ENTRIES_MAX then break end
+      redis.call('HSET', customers_key, customer, entries and entries .. ' ' .. entry or entry)
+      value = value .. ' ' .. customer
+    end
     for i = next_hold, next_hold + holds - 1 do redis.call('SET', KEYS[i], value, 'PXAT', deadline_text) end
     redis.call('HSET', stock_key, product, string.format('%d %d%s', left, held + units, rest))
     if redis.call('HINCRBY', lapses_key, bucket, int(units)) == units then

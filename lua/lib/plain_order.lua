@@ -1,12 +1,12 @@
 -- plain_order: the plain way of `order`, in front of it, as lib/plain_hold is of `hold`. A hold is there, of one product
--- whose price was not changed, costs something, has neither customer nor metadata, and is no order yet. Uses keys and clock.
+-- whose price was not changed, costs something, has no metadata, and is no order yet. Uses keys and clock.
 
 -- Where the first hold that is left is in KEYS, and the reply before it.
 local next_pair, reply = 9, { 'decided', 0 }
 
 do
   local events_key, due_key, orders_key, events_max = KEYS[6], KEYS[7], KEYS[8], ARGV[2]
-  local HOLD, PRODUCT = '^(%d+)=(%d+) (%d+)%+(%d+)$', '^(%d+) (%d+) (%d+)( (%d+) %d+ (%d+) %d+ .*)$'
+  local HOLD, PRODUCT = '^(%d+)=(%d+) (%d+)%+(%d+) ?([^\n]*)$', '^(%d+) (%d+) (%d+)( (%d+) %d+ (%d+) %d+ .*)$'
   local is_plain = #ARGV == 2 and events_max:find('^%d+$') and #KEYS > next_pair and #KEYS % 2 == 0
   local first_due, currency, now, due, now_text, due_text
   if is_plain then
@@ -24,9 +24,16 @@ do
   while is_plain do
     local hold_key, order_key = KEYS[next_pair], KEYS[next_pair + 1]
     local hold = order_key and redis.call('EXISTS', order_key) == 0 and redis.call('GET', hold_key)
-    local its_product, its_units, made, length = (hold or ''):match(HOLD)
+    local its_product, its_units, made, length, customer = (hold or ''):match(HOLD)
     local deadline = its_product and (made + length) * 1000
     local bucket = deadline and now <= deadline and int(deadline) .. ':' .. its_product .. ':h'
+    -- The units of the customer move with those of the product, where they are an entry of their own (lib/customers).
+    local entries, from, to
+    if bucket and customer ~= '' then
+      entries = ' ' .. (redis.call('HGET', customers_key, customer) or '') .. ' '
+      from, to = entries:find(' ' .. bucket .. '=' .. its_units .. ' ', 1, true)
+      bucket = from and bucket
+    end
     if bucket ~= was_held then
       if moved > 0 then
         local is_pending = due_text .. ':' .. product .. ':p'
@@ -52,6 +59,11 @@ do
     local text = 'status\npending\nlines\n' .. product .. '=' .. its_units .. '@' .. price .. '\ntotal\n' ..
       int(its_units * price) .. '\ncurrency\n' .. currency .. '\ncreated\n' .. now_text .. '\ndue\n' .. due_text ..
       '\nhold_deadline\n' .. int(deadline)
+    if customer ~= '' then
+      text = text .. '\ncustomer\n' .. customer
+      entries = entries:sub(2, from) .. due_text .. ':' .. product .. ':p=' .. its_units .. entries:sub(to, -2)
+      redis.call('HSET', customers_key, customer, entries)
+    end
     redis.call('DEL', hold_key)
     redis.call('SET', order_key, text)
     redis.call('ZADD', orders_key, now_text, id)

@@ -1,17 +1,17 @@
--- plain_payment: the plain way of `settle`, in front of it, as lib/plain_hold is of `hold`. Nothing is due, and an event says
--- that just the total of an order was captured, in time. The order has one product, neither customer nor metadata, and heard
--- of no payment yet. Uses keys and clock.
+-- plain_payment: the plain way of `settle`, in front of it, as lib/plain_hold is of `hold`. Nothing is due, and an event
+-- says that just the total of an order was captured, in time. The order has one product and no metadata, heard of no payment
+-- yet, and its customer has nothing else that is unpaid. Uses keys and clock.
 
 -- Where the first event that is left is in ARGV, and its keys in KEYS, and the reply before it.
 local next_event, next_keys, reply = 4, 12, { 'decided', 0 }
 
 do
   local events_key, due_key, events_max, once_ms = KEYS[6], KEYS[7], ARGV[2], ARGV[3]
-  -- Fingerprint, event id, payment id, amount, currency. The other lines are empty, but for two that say nothing here: when it
-  -- came, and that it waits for units.
+  -- Fingerprint, event id, payment id, amount, currency. The other lines are empty, but for two that say nothing here: when
+  -- it was sent, and that it waits for units.
   local EVENT = '^paid\n(%S+)\n(%S+)\n(%S+)\n(%d+)\n(%S*)\n\n\n%d*\n\n\n1?$'
   local ORDER = '^status\npending(\nlines\n(%d+)=(%d+)@%d+\ntotal\n(%d+)\ncurrency\n(%S+)\ncreated\n%d+\ndue\n(%d+)\n'
-    .. 'hold_deadline\n%d+)$'
+    .. 'hold_deadline\n%d+(.*))$'
   local PRODUCT, EVENT_ID_MAX = '^(%d+ %d+) (%d+) (%d+)( .*)$', 40
   local is_plain = #ARGV >= next_event and events_max:find('^%d+$')
     and #KEYS == next_keys - 1 + 3 * (#ARGV - next_event + 1)
@@ -30,9 +30,19 @@ do
     local fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
     local order = fingerprint and #event_id <= EVENT_ID_MAX and redis.call('EXISTS', once_key) == 0
       and redis.call('GET', order_key)
-    local record, its_product, units, total, currency, due = (order or ''):match(ORDER)
+    local record, its_product, units, total, currency, due, tail = (order or ''):match(ORDER)
     local is_paid = record and amount == total and (code == currency or code == '') and now <= tonumber(due)
     local bucket = is_paid and due .. ':' .. its_product .. ':p'
+    -- What the customer bought stays, as products and units. Anything else that counts needs lib/customers.
+    local customer, bought = (tail or ''):match('^\ncustomer\n([^\n]+)$'), nil
+    if bucket and customer then
+      local entries = ' ' .. (redis.call('HGET', customers_key, customer) or '') .. ' '
+      local from, to = entries:find(' ' .. bucket .. '=' .. units .. ' ', 1, true)
+      bought = from and entries:sub(2, from) .. its_product .. '=' .. units .. entries:sub(to, -2)
+      bucket = bought and bought:find('^[%d= ]+$') and bucket
+    elseif tail ~= '' then
+      bucket = nil
+    end
     if bucket ~= was_pending then
       if moved > 0 then
         redis.call('HSET', stock_key, product, string.format('%s %d %d%s', counters, pending - moved, sold + moved, rest))
@@ -50,6 +60,7 @@ do
     local id = order_key:match('[^:]+$')
     local text = 'status\npaid' .. record .. '\npayment:' .. payment .. '\ncaptured=' .. amount .. ' exact=1\npaid_at\n' ..
       now_text .. '\npayment\n' .. payment
+    if customer then redis.call('HSET', customers_key, customer, bought) end
     redis.call('SET', once_key, fingerprint, 'PX', once_ms)
     redis.call('SET', order_key, text .. '\nheard\n\t' .. second .. ' p ' .. event_id)
     redis.call('ZREM', due_key, id)

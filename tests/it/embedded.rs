@@ -266,7 +266,6 @@ fn a_snapshot_that_the_server_would_not_read_is_no_empty_shop() {
 fn a_program_that_is_no_server_ends_the_start() {
     let folder = TempDir::with_prefix("fs").unwrap();
     let silent = script("silent.sh");
-    let data = folder.path().join("data");
     for (program, word) in [
         ("/bin/false", "redis.server names another program"),
         ("/bin/true", "redis.server names another program"),
@@ -274,7 +273,9 @@ fn a_program_that_is_no_server_ends_the_start() {
         ("/no/such/program", "cannot start /no/such/program"),
     ] {
         let settings = [("FLASHSALE_REDIS__SERVER", program), ("FLASHSALE_REDIS__STARTUP_SECONDS", "1")];
-        let stderr = refusal(&data, &settings);
+        // A folder each: a program that does not answer may end a moment after its start was given up.
+        let data = TempDir::with_prefix_in("data", folder.path()).unwrap();
+        let stderr = refusal(data.path(), &settings);
         assert!(stderr.contains(word), "{program}: {stderr}");
     }
 }

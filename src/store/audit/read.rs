@@ -67,10 +67,15 @@ pub(super) fn shares(text: &str) -> Result<BTreeMap<Share, i64>, Failure> {
     let share = |entry: &str| {
         let (name, units) = entry.split_once('=')?;
         let share = bucket(name).map(Share::DueBack).or_else(|| ProductId::parse(name).map(Share::Bought))?;
-        Some((share, units.parse().ok()?))
+        Some((share, units.parse::<i64>().ok()?))
     };
     let entries = text.split(' ').filter(|entry| !entry.is_empty() && !entry.starts_with("abandoned="));
-    entries.map(|entry| share(entry).ok_or_else(|| Failure::unreadable("the units of a customer"))).collect()
+    let mut shares = BTreeMap::new();
+    for entry in entries {
+        let (share, units) = share(entry).ok_or_else(|| Failure::unreadable("the units of a customer"))?;
+        *shares.entry(share).or_default() += units;
+    }
+    Ok(shares)
 }
 
 /// `1795716624000:7:h`

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flashsale::store::{Catalogue, Op};
-use redis::{Commands, Connection, Value};
+use redis::{Commands, Value};
 
 use super::{BOOK_ARGUMENTS, Bench, book, holding, key, word};
 use crate::support::clock;
@@ -112,11 +112,23 @@ fn a_plain_order_and_its_payment_ask_redis_for_little() {
 }
 
 #[test]
-fn a_hold_without_rules_asks_redis_for_nothing_more() {
+fn a_hold_of_a_customer_asks_for_two_things_more() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    let deadline = bench.now_ms + 100_000;
+    let plain = asked(&mut bench, |bench| assert_eq!(word(&bench.request("a", "1=2", None)), "held"));
+    let commands = asked(&mut bench, |bench| assert_eq!(word(&bench.request("b", "1=2 bob", None)), "held"));
+    assert_eq!(commands.len(), plain.len() + 2);
+    assert!(commands.contains(&"HGET customers bob".to_owned()), "{commands:?}");
+    assert!(commands.contains(&format!("HSET customers bob {deadline}:1:h=2")), "{commands:?}");
+}
+
+#[test]
+fn rules_cost_a_hold_nothing_where_there_are_none() {
     let mut bench = Bench::new();
     bench.hold("first", &[("2", "1")]);
-    let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
-    let commands = asked(&mut bench, |bench| assert_eq!(word(&bench.request("a", "1=2 bob", None)), "held"));
+    let (now, deadline) = (bench.now_ms, bench.now_ms + 90_000);
+    let commands = asked(&mut bench, |bench| assert_eq!(word(&bench.request("a", "1=2 bob\n90000", None)), "held"));
     let value: String = bench.redis.get(key("hold:a")).unwrap();
     let expected = [
         ALL_OF_SALE.to_owned(),
@@ -129,7 +141,7 @@ fn a_hold_without_rules_asks_redis_for_nothing_more() {
         format!("HINCRBY lapses {deadline}:1:h 2"),
         format!("ZADD deadlines {deadline} {deadline}:1:h"),
         "HSET stock 1 8 2 0 0 10 500000 5 ".to_owned(),
-        format!("HSET sale last_write {}", now * 1_000 + 3),
+        format!("HSET sale last_write {} first_due {deadline}", now * 1_000 + 3),
     ];
     assert_eq!(commands, expected);
 }
@@ -145,9 +157,28 @@ fn long_ways() -> Catalogue {
     })
 }
 
+/// The entries of a customer: those of one name together, and those that lapsed are holds that were abandoned.
+fn entries(text: &str, now_ms: i64) -> BTreeMap<String, i64> {
+    let (mut entries, mut lapsed) = (BTreeMap::<String, i64>::new(), BTreeSet::new());
+    for (name, value) in text.split(' ').filter_map(|entry| entry.split_once('=')) {
+        let deadline = name.split_once(':').map(|(deadline, _)| deadline.parse::<i64>().unwrap());
+        if deadline.is_some_and(|deadline| deadline < now_ms) {
+            lapsed.insert(deadline);
+        } else {
+            let count = value.split('@').next().unwrap().parse::<i64>().unwrap();
+            *entries.entry(name.to_owned()).or_default() += count;
+        }
+    }
+    let lapsed = i64::try_from(lapsed.len()).unwrap();
+    *entries.entry("abandoned".to_owned()).or_default() += lapsed;
+    entries.retain(|_, count| *count > 0);
+    entries
+}
+
 /// All that is stored and read again. The number of the last write and `first_due` may differ: a script whose plain way did
 /// not decide all wrote twice, and `first_due` is a bound (support/invariants.rs).
-fn stored(redis: &mut Connection) -> BTreeMap<String, String> {
+fn stored(bench: &mut Bench) -> BTreeMap<String, String> {
+    let (now_ms, redis) = (bench.now_ms, &mut bench.redis);
     let keys: Vec<String> = redis.keys("*").unwrap();
     let mut all = BTreeMap::new();
     for name in keys {
@@ -156,7 +187,12 @@ fn stored(redis: &mut Connection) -> BTreeMap<String, String> {
             "hash" => {
                 let mut fields: BTreeMap<String, String> = redis.hgetall(&name).unwrap();
                 fields.retain(|field, _| !["last_write", "last_freed", "first_due"].contains(&field.as_str()));
-                format!("{fields:?}")
+                let customers = fields.iter().map(|(customer, text)| (customer, entries(text, now_ms)));
+                if name.ends_with(":customers") {
+                    format!("{:?}", customers.filter(|(_, entries)| !entries.is_empty()).collect::<Vec<_>>())
+                } else {
+                    format!("{fields:?}")
+                }
             }
             "zset" => format!("{:?}", redis.zrange_withscores::<_, Vec<(String, String)>>(&name, 0, -1).unwrap()),
             "set" => format!("{:?}", redis.smembers::<_, BTreeSet<String>>(&name).unwrap()),
@@ -188,8 +224,24 @@ enum Step {
     Price(i64),
 }
 
-const REQUESTS: [&str; 12] =
-    ["1=1", "1=1", "1=1", "2=1", "3=1", "1=2", "1=2", "3=2", "1=6", "9=1", "1=1 bob", "1=1,3=1\n90000"];
+const REQUESTS: [&str; 16] = [
+    "1=1",
+    "1=1",
+    "2=1",
+    "3=1",
+    "1=2",
+    "1=2",
+    "3=2",
+    "1=6",
+    "9=1",
+    "1=1 bob",
+    "1=1 bob",
+    "3=1 bob",
+    "2=1 ann",
+    "1=2 ann",
+    "1=1,3=1\n90000",
+    "1=1 bob\n0\n{}",
+];
 
 fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
     match any(10) {
@@ -294,7 +346,7 @@ fn the_plain_ways_answer_and_store_what_the_long_ones_do() {
             let step = steps.last().unwrap();
             let replies = [&mut short, &mut long].map(|bench| answer(bench, step));
             assert_eq!(replies[0], replies[1], "seed {seed}: {steps:?}");
-            let both = [&mut short, &mut long].map(|bench| stored(&mut bench.redis));
+            let both = [&mut short, &mut long].map(stored);
             assert_eq!(both[0], both[1], "seed {seed}: {steps:?}");
         }
     }

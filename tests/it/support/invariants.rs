@@ -195,7 +195,8 @@ fn check_customers(connection: &mut Connection, sale: &str) {
             let has_lapsed =
                 name.split_once(':').is_some_and(|(deadline, _)| deadline.parse::<u64>().unwrap() <= ahead);
             if !has_lapsed {
-                kept.entry(customer.clone()).or_default().insert(name.to_owned(), value.parse().unwrap());
+                *kept.entry(customer.clone()).or_default().entry(name.to_owned()).or_default() +=
+                    value.parse::<i64>().unwrap();
             }
         }
     }

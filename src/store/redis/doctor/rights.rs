@@ -20,7 +20,7 @@ return answers
 ";
 
 /// What the service sends, and what its scripts do. `docs/operations.md` has the same as a rule.
-pub(super) const COMMANDS: [&str; 44] = [
+pub(super) const COMMANDS: [&str; 43] = [
     "append K x",
     "del K",
     "evalsha x 1 K",
@@ -35,7 +35,6 @@ pub(super) const COMMANDS: [&str; 44] = [
     "hmget K x",
     "hscan K 0",
     "hset K x x",
-    "hsetnx K x x",
     "incr K",
     "info",
     "mget K",
