@@ -129,7 +129,7 @@ impl HoldItem {
         let HoldCommand { lines, customer, hold_ms, idempotency_key, metadata } = &self.command;
         let [line] = lines.as_slice() else { return None };
         let is_plain = customer.is_none() && hold_ms.is_none() && idempotency_key.is_none() && metadata.is_none();
-        is_plain.then(|| (line.product, u64::from(line.quantity.get())))
+        is_plain.then(|| (line.product, line.quantity.get()))
     }
 
     /// Whether both ask for the same, and neither has an idempotency key.

@@ -118,7 +118,7 @@ mod tests {
         let mut granted = vec![false; commands.len()];
         for place in order {
             let asked = commands[place].lines.as_slice();
-            let units = |line: &Line| u64::from(line.quantity.get());
+            let units = |line: &Line| line.quantity.get();
             let at = |line: &Line| usize::try_from(line.product.get()).unwrap();
             granted[place] = asked.iter().all(|line| units(line) <= left[at(line)]);
             if granted[place] {

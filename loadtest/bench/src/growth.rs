@@ -9,7 +9,7 @@ use crate::{
     progress::Progress,
     report::rounds::Spread,
     script::{HOLDS_PER_CALL, Holds, count},
-    stand::{Candidate, Durability, Ground, Redis, Setup, Stand, memory, scripts},
+    stand::{Durability, Ground, Redis, Setup, Stand, memory, scripts},
     workloads::PLENTY,
 };
 
@@ -79,7 +79,7 @@ fn weight_of(live: usize) -> f64 {
 
 impl Grown {
     fn to(ground: &Ground, live: usize) -> io::Result<Self> {
-        let setup = Setup { candidate: Candidate::Flashsale, durability: Durability::Off, products: 1, units: PLENTY };
+        let setup = Setup::of(1, PLENTY, Durability::Off);
         let redis = Stand::start(ground, &setup)?.into_redis()?;
         let mut holds = Holds::of(&redis)?;
         let empty_bytes = memory(holds.connection())?;

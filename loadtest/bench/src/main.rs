@@ -74,12 +74,15 @@ struct Cli {
 
 const PARTS: &str = "\
 Parts:
-  all succeed     holds, and there are units for all; then at half of each candidate's peak
+  all succeed     holds, and there are units for all; then at 50, 80 and 95 % of each candidate's peak
   sold out        holds, and there are no units
   lifecycle       hold, order, paid
   hot read        one product is read
   lone hold       one connection: what a buyer waits for on an idle service
-  1,000 products  holds of many products, of which some are wanted most (zipf)
+  1,000 products  holds of many products of one sale, of which some are wanted most (zipf)
+  1,000 sales     the same, each product in a sale of its own
+  drop            30 products in 3 groups, 10,000 customers with two units in each: hold, order, paid, and some events twice
+  workers         all succeed, with one worker, two and four
   durability      AOF off, every second, always
   storm           100,000 holds lapse in one second under half of the peak
   growth          what a hold costs Redis, from 1,000 to 1,000,000 live holds

@@ -1,5 +1,5 @@
-//! One run: wrk sends as much as it can, and the kernel and Redis report what that cost. Some workloads then run at half of that
-//! rate on schedule, for latencies that mean something.
+//! One run: wrk sends as much as it can, and the kernel and Redis report what that cost. Some workloads then run at parts of
+//! that rate on schedule, for latencies that mean something.
 
 use std::{fs, io, path::Path, time::Duration};
 
@@ -7,12 +7,12 @@ use crate::{
     http::{self, Line},
     pace::{self, Pace},
     running,
-    stand::{Scripts, Stand, Store, scripts},
+    stand::{Commands, Scripts, Stand, Store, commands, scripts},
 };
 
 /// Clock ticks of the kernel in a second: 100 on every Linux.
 const TICKS: f64 = 100.0;
-/// The beginning of a run at half of peak, which does not count: connections and batches settle.
+/// The beginning of a run on schedule, which does not count: connections and batches settle.
 const SETTLING: Duration = Duration::from_millis(500);
 
 /// What wrk sends.
@@ -24,10 +24,14 @@ pub enum Load {
     Zipf,
     Reads,
     Lifecycle,
+    Drop,
 }
 
+/// Parts of the peak at which latencies are measured, in percent.
+pub const PARTS_OF_PEAK: [u32; 3] = [50, 80, 95];
+
 /// The figures of one run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Run {
     pub per_second: f64,
     pub p50_us: f64,
@@ -38,12 +42,15 @@ pub struct Run {
     /// Time in scripts, and calls of scripts, for each request.
     pub script_us: f64,
     pub calls: f64,
-    pub half: Option<Half>,
+    /// Commands of Redis for each request, by their name.
+    pub commands: Commands,
+    /// At [`PARTS_OF_PEAK`].
+    pub paced: [Option<Paced>; PARTS_OF_PEAK.len()],
 }
 
-/// Latencies at half of the peak, on schedule.
+/// Latencies at a part of the peak, on schedule.
 #[derive(Clone, Copy, Debug)]
-pub struct Half {
+pub struct Paced {
     pub p50_us: f64,
     pub p99_us: f64,
 }
@@ -60,7 +67,8 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
         found.ok_or_else(|| io::Error::other(format!("wrk does not say {name}: {said}")))
     };
     let (answers, us): (f64, f64) = (field("requests")?, field("us")?);
-    let failed = if load == Load::SoldOut { 0.0 } else { field("refused")? };
+    // Refusals belong to these.
+    let failed = if matches!(load, Load::SoldOut | Load::Drop) { 0.0 } else { field("refused")? };
     // A failed request does not count, as when Redis stalls for longer than a call may take.
     let requests = answers - failed;
     if failed > 0.0 {
@@ -77,22 +85,23 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
         store_cpu_us: (after.store_us - before.store_us) / requests,
         script_us: (after.scripts.us - before.scripts.us) / requests,
         calls: (after.scripts.calls - before.scripts.calls) / requests,
-        half: None,
+        commands: after.commands_since(&before, requests),
+        paced: [None; PARTS_OF_PEAK.len()],
     })
 }
 
-/// Holds at half of this peak; `None` if these are too few to mean anything.
+/// Holds at this rate; `None` if these are too few to mean anything.
 ///
 /// # Errors
 /// When the candidate fails or does not keep up.
-pub fn half_load(stand: &Stand, peak: f64, connections: usize, seconds: u64) -> io::Result<Option<Half>> {
+pub fn paced_load(stand: &Stand, rate: f64, connections: usize, seconds: u64) -> io::Result<Option<Paced>> {
     await_turn(stand)?;
     let lasting = SETTLING + Duration::from_secs(seconds);
     let heard =
-        pace::drive(stand.addr, hold_request(), &Pace { rate: peak / 2.0, connections, lasting, skips_late: false })?;
+        pace::drive(stand.addr, hold_request(), &Pace { rate, connections, lasting, skips_late: false })?;
     let settled = heard.between(SETTLING, lasting);
-    let half = Half { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
-    Ok((!settled.is_empty()).then_some(half))
+    let paced = Paced { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
+    Ok((!settled.is_empty()).then_some(paced))
 }
 
 /// Waits until one last request is answered. Otherwise the requests that the clients of an earlier run left behind would be served
@@ -118,6 +127,7 @@ fn wrk(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Resul
         Load::Zipf => "zipf.lua",
         Load::Reads => "reads.lua",
         Load::Lifecycle => "lifecycle.lua",
+        Load::Drop => "drop.lua",
     });
     let mut command = running::command("wrk", None);
     command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"]).arg(script);
@@ -129,15 +139,28 @@ struct Cost {
     service_us: f64,
     store_us: f64,
     scripts: Scripts,
+    commands: Commands,
 }
 
 impl Cost {
     fn until_now(stand: &Stand) -> io::Result<Self> {
-        let (store_us, scripts) = match stand.store() {
-            Store::Redis(redis) => (cpu_us(redis.pid())?, scripts(&mut redis.connect()?)?),
-            Store::Postgres(postgres) => (family_cpu_us(postgres.pid())?, Scripts::default()),
+        let (store_us, scripts, commands) = match stand.store() {
+            Store::Redis(redis) => {
+                let mut connection = redis.connect()?;
+                (cpu_us(redis.pid())?, scripts(&mut connection)?, commands(&mut connection)?)
+            }
+            Store::Postgres(postgres) => (family_cpu_us(postgres.pid())?, Scripts::default(), Commands::new()),
         };
-        Ok(Self { service_us: cpu_us(stand.pid())?, store_us, scripts })
+        Ok(Self { service_us: cpu_us(stand.pid())?, store_us, scripts, commands })
+    }
+
+    /// Commands for each request.
+    fn commands_since(self, before: &Self, requests: f64) -> Commands {
+        let since = |(name, count): (String, f64)| {
+            let count = count - before.commands.get(&name).copied().unwrap_or(0.0);
+            (name, count / requests)
+        };
+        self.commands.into_iter().map(since).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     measure::{self, Load},
     progress::Progress,
     script::count,
-    stand::{Candidate, Durability, Ground, Setup, Stand, memory, scripts},
+    stand::{Durability, Ground, Setup, Stand, memory, scripts},
     workloads::PLENTY,
 };
 
@@ -76,7 +76,7 @@ struct Shop {
 
 impl Shop {
     fn open(ground: &Ground, connections: usize) -> io::Result<Self> {
-        let setup = Setup { candidate: Candidate::Flashsale, durability: Durability::Off, products: 1, units: PLENTY };
+        let setup = Setup::of(1, PLENTY, Durability::Off);
         let stand = Stand::start(ground, &setup)?;
         let empty_bytes = memory(&mut stand.redis()?.connect()?)?;
         Ok(Self { stand, connections, orders: 0, empty_bytes })

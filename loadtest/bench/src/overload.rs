@@ -22,7 +22,7 @@ use crate::{
     measure::{cpu_us, quantile},
     pace::{self, Answers, Pace},
     running,
-    stand::{Candidate, Durability, Ground, Setup, Stand},
+    stand::{Durability, Ground, Setup, Stand},
     workloads::PLENTY,
 };
 
@@ -75,7 +75,7 @@ pub fn weight() -> f64 {
 pub fn overload(ground: &Ground) -> io::Result<Vec<Mark>> {
     let mut marks = Vec::new();
     for (of, products) in [("one product", 1), ("2,000 sales", SALES)] {
-        let setup = Setup { candidate: Candidate::Flashsale, durability: Durability::Off, products, units: PLENTY };
+        let setup = Setup::of(products, PLENTY, Durability::Off);
         let stand = Stand::start(ground, &setup)?;
         pin(stand.pid(), 0)?;
         pin(std::process::id(), 1)?;

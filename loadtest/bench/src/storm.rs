@@ -9,7 +9,7 @@ use crate::{
     measure::{self, Load, hold_request, quantile},
     pace::{self, Pace, SLICE},
     script::Holds,
-    stand::{Candidate, Durability, Ground, Setup, Stand},
+    stand::{Durability, Ground, Setup, Stand},
     workloads::{PLENTY, Size},
 };
 
@@ -50,7 +50,7 @@ pub fn weight(size: Size) -> f64 {
 /// When something cannot be started, fails, or the holds do not lapse as they should.
 pub fn storm(ground: &Ground, Size { connections, seconds }: Size) -> io::Result<Storm> {
     let setup =
-        Setup { candidate: Candidate::Flashsale, durability: Durability::EverySecond, products: 1, units: PLENTY };
+        Setup::of(1, PLENTY, Durability::EverySecond);
     let stand = Stand::start(ground, &setup)?;
     measure::run(&stand, Load::Holds, connections, 1)?;
     let peak = measure::run(&stand, Load::Holds, connections, seconds)?.per_second;

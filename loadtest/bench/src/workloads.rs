@@ -4,13 +4,15 @@ use std::io;
 
 use crate::{
     controls::Control,
-    measure::{self, Load, Run},
+    measure::{self, Load, PARTS_OF_PEAK, Run},
     progress::Progress,
-    stand::{Candidate, Durability, Ground, Setup, Stand},
+    stand::{Candidate, Catalogue, Durability, Ground, Setup, Stand},
 };
 
 pub const PLENTY: u64 = 1_000_000_000;
 const MANY_PRODUCTS: u64 = 1_000;
+/// As many as drop.lua knows.
+const DROP_PRODUCTS: u64 = 30;
 
 /// A candidate, and its name in the tables.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,7 @@ pub struct Entrant {
     pub name: &'static str,
     candidate: Candidate,
     durability: Durability,
+    workers: Option<usize>,
 }
 
 pub struct Workload {
@@ -27,8 +30,9 @@ pub struct Workload {
     units: u64,
     /// One connection instead of the number asked for: the wait of a buyer when nobody else is there.
     lone: bool,
-    /// Whether it also runs at half of each entrant's peak.
-    half: bool,
+    catalogue: Catalogue,
+    /// Whether it also runs at parts of each entrant's peak.
+    paced: bool,
     /// The others are compared with the first.
     entrants: &'static [Entrant],
 }
@@ -40,11 +44,15 @@ const C2: Entrant = control("C2", Control::C2);
 const C3: Entrant = control("C3", Control::C3);
 
 const fn flashsale(name: &'static str, durability: Durability) -> Entrant {
-    Entrant { name, candidate: Candidate::Flashsale, durability }
+    Entrant { name, candidate: Candidate::Flashsale, durability, workers: None }
 }
 
 const fn control(name: &'static str, control: Control) -> Entrant {
-    Entrant { name, candidate: Candidate::Control(control), durability: Durability::EverySecond }
+    Entrant { name, candidate: Candidate::Control(control), durability: Durability::EverySecond, workers: None }
+}
+
+const fn with_workers(name: &'static str, workers: usize) -> Entrant {
+    Entrant { workers: Some(workers), ..flashsale(name, Durability::EverySecond) }
 }
 
 const ALL_SUCCEED: Workload = Workload {
@@ -53,34 +61,59 @@ const ALL_SUCCEED: Workload = Workload {
     products: 1,
     units: PLENTY,
     lone: false,
-    half: true,
+    catalogue: Catalogue::Alone,
+    paced: true,
     entrants: &[FLASHSALE, C0, C1, C2, C3, control("C3 relaxed", Control::C3Relaxed)],
 };
 
-pub const WORKLOADS: [Workload; 7] = [
+pub const WORKLOADS: [Workload; 10] = [
     ALL_SUCCEED,
     Workload {
         name: "sold out",
         load: Load::SoldOut,
         units: 0,
-        half: false,
+        paced: false,
         entrants: &[FLASHSALE, control("C0", Control::C0SoldOut), C1, C2, C3],
         ..ALL_SUCCEED
     },
-    Workload { name: "lifecycle", load: Load::Lifecycle, half: false, entrants: &[FLASHSALE, C0], ..ALL_SUCCEED },
-    Workload { name: "hot read", load: Load::Reads, half: false, entrants: &[FLASHSALE, C0], ..ALL_SUCCEED },
-    Workload { name: "lone hold", lone: true, half: false, entrants: &[FLASHSALE, C2], ..ALL_SUCCEED },
+    Workload { name: "lifecycle", load: Load::Lifecycle, paced: false, entrants: &[FLASHSALE, C0], ..ALL_SUCCEED },
+    Workload { name: "hot read", load: Load::Reads, paced: false, entrants: &[FLASHSALE, C0], ..ALL_SUCCEED },
+    Workload { name: "lone hold", lone: true, paced: false, entrants: &[FLASHSALE, C2], ..ALL_SUCCEED },
     Workload {
         name: "1,000 products",
         load: Load::Zipf,
         products: MANY_PRODUCTS,
-        half: false,
+        catalogue: Catalogue::OneSale,
+        paced: false,
+        entrants: &[FLASHSALE, C0, C2],
+        ..ALL_SUCCEED
+    },
+    Workload {
+        name: "1,000 sales",
+        load: Load::Zipf,
+        products: MANY_PRODUCTS,
+        paced: false,
         entrants: &[FLASHSALE, C0, C1, C2, C3],
         ..ALL_SUCCEED
     },
     Workload {
+        name: "drop",
+        load: Load::Drop,
+        products: DROP_PRODUCTS,
+        catalogue: Catalogue::Drop,
+        paced: false,
+        entrants: &[FLASHSALE, C0],
+        ..ALL_SUCCEED
+    },
+    Workload {
+        name: "workers",
+        paced: false,
+        entrants: &[with_workers("1 worker", 1), with_workers("2 workers", 2), with_workers("4 workers", 4)],
+        ..ALL_SUCCEED
+    },
+    Workload {
         name: "durability",
-        half: false,
+        paced: false,
         entrants: &[
             flashsale("AOF off", Durability::Off),
             flashsale("AOF everysec", Durability::EverySecond),
@@ -120,7 +153,8 @@ impl Workload {
 
     #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
     fn weight_of_one(&self, size: Size) -> f64 {
-        1.6 + size.seconds as f64 * if self.half { 2.0 } else { 1.0 } + if self.half { 0.5 } else { 0.0 }
+        let paced = if self.paced { PARTS_OF_PEAK.len() as f64 } else { 0.0 };
+        1.6 + size.seconds as f64 * (1.0 + paced) + 0.5 * paced
     }
 
     /// One round: every entrant once.
@@ -146,13 +180,17 @@ impl Workload {
     }
 
     fn measure_one(&self, ground: &Ground, size: Size, entrant: Entrant) -> io::Result<Run> {
-        let Entrant { candidate, durability, .. } = entrant;
-        let stand = Stand::start(ground, &Setup { candidate, durability, products: self.products, units: self.units })?;
+        let Entrant { candidate, durability, workers, .. } = entrant;
+        let Self { products, units, catalogue, .. } = *self;
+        let stand = Stand::start(ground, &Setup { candidate, durability, products, units, catalogue, workers })?;
         let connections = if self.lone { 1 } else { size.connections };
         measure::run(&stand, self.load, connections, 1)?;
         let mut run = measure::run(&stand, self.load, connections, size.seconds)?;
-        if self.half {
-            run.half = measure::half_load(&stand, run.per_second, connections, size.seconds)?;
+        if self.paced {
+            for (part, paced) in PARTS_OF_PEAK.iter().zip(&mut run.paced) {
+                let rate = run.per_second * f64::from(*part) / 100.0;
+                *paced = measure::paced_load(&stand, rate, connections, size.seconds)?;
+            }
         }
         Ok(run)
     }

@@ -17,13 +17,13 @@ pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failur
         match (ProductId::parse(product), name) {
             (None, _) => _ = stored.unreadable.insert(None),
             (Some(_), Some(_)) => {}
-            (Some(product), None) => match counters_of(&text) {
-                Some(counters) => _ = stored.products.insert(product, counters),
-                None => {
-                    stored.products.insert(product, Counters::default());
+            (Some(product), None) => {
+                let counters = counters_of(&text);
+                if counters.is_none() {
                     stored.unreadable.insert(Some(product));
                 }
-            },
+                stored.products.insert(product, counters.unwrap_or_default());
+            }
         }
     }
     Ok(())

@@ -61,7 +61,9 @@ impl Results {
         tables::write_figures(self, &mut out);
         tables::write_speed(self, &mut out);
         tables::write_costs(self, &mut out);
-        tables::write_half(self, &mut out);
+        tables::write_commands(self, &mut out);
+        tables::write_paced(self, &mut out);
+        tables::write_workers(self, &mut out);
         tables::write_durability(self, &mut out);
         tables::write_storms(self, &mut out);
         tables::write_growth(self, &mut out);

@@ -67,8 +67,8 @@ fn requests(workloads: &[Rounds]) -> String {
 }
 
 fn half_of(rounds: &Rounds, name: &str) -> Option<(f64, f64)> {
-    let p50 = rounds.figures(name, |run| Some(run.half?.p50_us))?;
-    let p99 = rounds.figures(name, |run| Some(run.half?.p99_us))?;
+    let p50 = rounds.figures(name, |run| Some(run.paced[0]?.p50_us))?;
+    let p99 = rounds.figures(name, |run| Some(run.paced[0]?.p99_us))?;
     Some((p50.median / 1_000.0, p99.median / 1_000.0))
 }
 

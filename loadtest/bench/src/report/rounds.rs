@@ -1,5 +1,7 @@
 //! Figures of interleaved rounds, summed up as a median with its range.
 
+use std::collections::BTreeSet;
+
 use crate::measure::Run;
 
 /// All rounds of one workload: the entrants of each by name.
@@ -23,6 +25,12 @@ impl Rounds {
     pub fn entrants(&self) -> Vec<&'static str> {
         let ran = |name: &&str| self.runs.iter().flatten().any(|(entrant, _)| entrant == name);
         self.names.iter().filter(|name| ran(name)).copied().collect()
+    }
+
+    /// The kinds of commands that Redis was asked for.
+    pub fn kinds(&self, entrant: &str) -> BTreeSet<String> {
+        let runs = self.runs.iter().filter_map(|round| run_of(round, entrant));
+        runs.flat_map(|run| run.commands.keys().cloned()).collect()
     }
 
     pub fn figures(&self, entrant: &str, figure: impl Fn(&Run) -> Option<f64>) -> Option<Spread> {

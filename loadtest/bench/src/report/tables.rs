@@ -7,7 +7,7 @@ use super::{
     figures::{self, growth_of_orders},
     rounds::{Rounds, Spread, number},
 };
-use crate::measure::Run;
+use crate::measure::{PARTS_OF_PEAK, Run};
 
 /// The workload that has a table of its own, because its entrants are all flashsale.
 const DURABILITY: &str = "durability";
@@ -85,26 +85,74 @@ fn used(figure: f64, least: f64) -> Option<f64> {
     (figure > least).then_some(figure)
 }
 
-pub fn write_half(results: &Results, out: &mut String) {
-    let Some(rounds) =
-        results.workloads.iter().find(|rounds| rounds.figures("flashsale", |run| run.half.map(|_| 0.0)).is_some())
-    else {
-        return;
-    };
-    head(out, "Latency at half of peak load", &["candidate", "requests/s", "p50 us", "p99 us"]);
+pub fn write_paced(results: &Results, out: &mut String) {
+    let Some(rounds) = results.workloads.iter().find(|rounds| is_paced(rounds)) else { return };
+    head(out, "Latency below peak load", &["candidate", "part of its peak", "requests/s", "p50 us", "p99 us"]);
     for name in rounds.entrants() {
+        for (at, part) in PARTS_OF_PEAK.into_iter().enumerate() {
+            row(
+                out,
+                &[
+                    name.into(),
+                    format!("{part} %"),
+                    text(rounds.figures(name, |run| Some(run.per_second * f64::from(part) / 100.0)), 0),
+                    text(rounds.figures(name, |run| Some(run.paced[at]?.p50_us)), 0),
+                    text(rounds.figures(name, |run| Some(run.paced[at]?.p99_us)), 0),
+                ],
+            );
+        }
+    }
+    out.push_str("\nHolds that all succeed, at parts of each candidate's own peak of the same round, on schedule.\n");
+    plot(out, "half-load.svg", "p50 and p99 of each candidate at half of its peak");
+}
+
+fn is_paced(rounds: &Rounds) -> bool {
+    rounds.figures("flashsale", |run| run.paced[0].map(|_| 0.0)).is_some()
+}
+
+/// Which commands the scripts ask Redis for, and how many of each a request.
+pub fn write_commands(results: &Results, out: &mut String) {
+    let asked = |rounds: &Rounds| {
+        let kinds = rounds.kinds("flashsale");
+        let each = kinds.into_iter().filter(|name| !["info", "evalsha"].contains(&name.as_str()));
+        let figure = |name: String| {
+            let count = rounds.figures("flashsale", |run| run.commands.get(&name).copied())?;
+            (count.median >= 0.005).then(|| format!("{name} {}", number(count.median, 2)))
+        };
+        each.filter_map(figure).collect::<Vec<_>>().join(", ")
+    };
+    let rows: Vec<_> = results.workloads.iter().map(|rounds| (rounds.name, asked(rounds))).collect();
+    if rows.iter().all(|(_, asked)| asked.is_empty()) {
+        return;
+    }
+    head(out, "What Redis is asked for", &["workload", "commands for each request"]);
+    for (name, asked) in rows.into_iter().filter(|(_, asked)| !asked.is_empty()) {
+        row(out, &[name.into(), asked]);
+    }
+}
+
+/// The workload whose entrants are flashsale with more or fewer workers.
+const WORKERS: &str = "workers";
+
+pub fn write_workers(results: &Results, out: &mut String) {
+    let Some(rounds) = results.workload(WORKERS) else { return };
+    let columns = ["flashsale with", "requests/s", "by 1 worker", "service CPU us", "us in scripts", "requests per call"];
+    head(out, "More workers", &columns);
+    for name in rounds.entrants() {
+        let ratio = rounds.ratios(name, "1 worker", |run| run.per_second);
         row(
             out,
             &[
                 name.into(),
-                text(rounds.figures(name, |run| Some(run.per_second / 2.0)), 0),
-                text(rounds.figures(name, |run| Some(run.half?.p50_us)), 0),
-                text(rounds.figures(name, |run| Some(run.half?.p99_us)), 0),
+                text(rounds.figures(name, |run| Some(run.per_second)), 0),
+                if name == "1 worker" { "1".into() } else { text(ratio, 2) },
+                text(rounds.figures(name, |run| Some(run.service_cpu_us)), 1),
+                text(rounds.figures(name, |run| Some(run.script_us)), 2),
+                text(rounds.figures(name, |run| Some(1.0 / run.calls)), 1),
             ],
         );
     }
-    out.push_str("\nHolds that all succeed, at half of each candidate's own peak of the same round, on schedule.\n");
-    plot(out, "half-load.svg", "p50 and p99 of each candidate at half of its peak");
+    out.push_str("\nService, Redis and load generator share the cores of this machine, so more workers than cores gain nothing here.\n");
 }
 
 pub fn write_durability(results: &Results, out: &mut String) {
@@ -210,7 +258,7 @@ pub fn write_orders(results: &Results, out: &mut String) {
 
 /// Every workload that has controls, with each of its entrants.
 fn compared(results: &Results) -> impl Iterator<Item = (&Rounds, &'static str)> {
-    let workloads = results.workloads.iter().filter(|rounds| rounds.name != DURABILITY);
+    let workloads = results.workloads.iter().filter(|rounds| ![DURABILITY, WORKERS].contains(&rounds.name));
     workloads.flat_map(|rounds| rounds.entrants().into_iter().map(move |name| (rounds, name)))
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 pub use self::{
     postgres::{Cluster, Postgres, SETTINGS},
-    redis::{Durability, Redis, Scripts, memory, program as redis_program, scripts},
+    redis::{Commands, Durability, Redis, Scripts, commands, memory, program as redis_program, scripts},
 };
 use crate::{
     controls::Control,
@@ -46,6 +46,28 @@ pub struct Setup {
     pub durability: Durability,
     pub products: u64,
     pub units: u64,
+    pub catalogue: Catalogue,
+    /// Worker threads, where it is not the number asked for.
+    pub workers: Option<usize>,
+}
+
+impl Setup {
+    /// flashsale, each product in a sale of its own.
+    pub fn of(products: u64, units: u64, durability: Durability) -> Self {
+        let candidate = Candidate::Flashsale;
+        Self { candidate, durability, products, units, catalogue: Catalogue::Alone, workers: None }
+    }
+}
+
+/// How the products of flashsale are sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Catalogue {
+    /// Each in a sale of its own.
+    Alone,
+    /// All in one sale.
+    OneSale,
+    /// All in one sale, in three groups, with two units for each customer in a group.
+    Drop,
 }
 
 /// Where a candidate keeps its holds.
@@ -68,7 +90,7 @@ impl Stand {
         let store = Store::start(ground, setup)?;
         let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = match setup.candidate {
-            Candidate::Flashsale => serve(ground, &store.url(), addr),
+            Candidate::Flashsale => serve(ground, setup, &store.url(), addr),
             Candidate::Control(control) => control_process(control, &store.url(), addr, ground.workers)?,
         };
         let stand = Self { running: Running::start(command.stdout(Stdio::null()))?, addr, store };
@@ -115,12 +137,24 @@ impl Stand {
     fn add_products(&self, setup: &Setup) -> io::Result<()> {
         let mut line = Line::open(self.addr)?;
         let bearer = format!("Authorization: Bearer {TOKEN}");
+        let mut make = |path: &str, body: String| {
+            let (status, said) = line.ask(&http::request("POST", path, &[&bearer], &body))?;
+            if status == 201 { Ok(()) } else { Err(io::Error::other(format!("{body}: {status} {said}"))) }
+        };
+        if setup.catalogue == Catalogue::Drop {
+            make("/api/admin/sales", r#"{"id":"drop","name":"Drop","max_per_group":2}"#.to_owned())?;
+        }
         for id in 1..=setup.products {
-            let body = format!(r#"{{"id":{id},"name":"Item","price":"1.00","total_stock":{}}}"#, setup.units);
-            let (status, said) = line.ask(&http::request("POST", "/api/admin/products", &[&bearer], &body))?;
-            if status != 201 {
-                return Err(io::Error::other(format!("product {id} could not be made: {status} {said}")));
-            }
+            let sale = match setup.catalogue {
+                Catalogue::Alone => String::new(),
+                Catalogue::OneSale => r#","sale":"drop""#.to_owned(),
+                Catalogue::Drop => format!(r#","sale":"drop","group":"group-{}""#, id % 3),
+            };
+            let units = setup.units;
+            make(
+                "/api/admin/products",
+                format!(r#"{{"id":{id},"name":"Item","price":"1.00","total_stock":{units}{sale}}}"#),
+            )?;
         }
         Ok(())
     }
@@ -149,10 +183,11 @@ impl Store {
     }
 }
 
-fn serve(ground: &Ground, redis_url: &str, addr: SocketAddr) -> Command {
+fn serve(ground: &Ground, setup: &Setup, redis_url: &str, addr: SocketAddr) -> Command {
+    let workers = setup.workers.unwrap_or(ground.workers);
     let mut command = running::command(&ground.program, None);
     command.arg("serve").env("REDIS_URL", redis_url).env("FLASHSALE_HTTP__ADDR", addr.to_string());
-    command.env("FLASHSALE_HTTP__WORKERS", ground.workers.to_string()).env("FLASHSALE_ADMIN__TOKEN", TOKEN);
+    command.env("FLASHSALE_HTTP__WORKERS", workers.to_string()).env("FLASHSALE_ADMIN__TOKEN", TOKEN);
     command.env("FLASHSALE_WEBHOOK__ALLOW_UNSIGNED", "true").env("FLASHSALE_LOG__FILTER", "error");
     // Nobody is behind a load balancer here.
     command.env("FLASHSALE_HTTP__DRAIN_SECONDS", "0");

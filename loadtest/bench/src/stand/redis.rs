@@ -82,6 +82,18 @@ pub fn scripts(connection: &mut redis::Connection) -> io::Result<Scripts> {
     Ok(Scripts { calls: field("calls"), us: field("usec") })
 }
 
+/// How often each command was executed so far, in scripts and without, by its name.
+pub type Commands = std::collections::BTreeMap<String, f64>;
+
+pub fn commands(connection: &mut redis::Connection) -> io::Result<Commands> {
+    let text = info(connection, "commandstats")?;
+    let count = |line: &str| {
+        let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), figures.split(',').next()?.parse().ok()?))
+    };
+    Ok(text.lines().filter_map(count).collect())
+}
+
 /// Bytes that Redis uses.
 pub fn memory(connection: &mut redis::Connection) -> io::Result<f64> {
     figure(connection, "memory", "used_memory:")
