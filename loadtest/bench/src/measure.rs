@@ -97,8 +97,7 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
 pub fn paced_load(stand: &Stand, rate: f64, connections: usize, seconds: u64) -> io::Result<Option<Paced>> {
     await_turn(stand)?;
     let lasting = SETTLING + Duration::from_secs(seconds);
-    let heard =
-        pace::drive(stand.addr, hold_request(), &Pace { rate, connections, lasting, skips_late: false })?;
+    let heard = pace::drive(stand.addr, hold_request(), &Pace { rate, connections, lasting, skips_late: false })?;
     let settled = heard.between(SETTLING, lasting);
     let paced = Paced { p50_us: quantile(&settled, 0.5), p99_us: quantile(&settled, 0.99) };
     Ok((!settled.is_empty()).then_some(paced))

@@ -49,8 +49,7 @@ pub fn weight(size: Size) -> f64 {
 /// # Errors
 /// When something cannot be started, fails, or the holds do not lapse as they should.
 pub fn storm(ground: &Ground, Size { connections, seconds }: Size) -> io::Result<Storm> {
-    let setup =
-        Setup::of(1, PLENTY, Durability::EverySecond);
+    let setup = Setup::of(1, PLENTY, Durability::EverySecond);
     let stand = Stand::start(ground, &setup)?;
     measure::run(&stand, Load::Holds, connections, 1)?;
     let peak = measure::run(&stand, Load::Holds, connections, seconds)?.per_second;

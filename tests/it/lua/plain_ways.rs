@@ -146,6 +146,33 @@ fn rules_cost_a_hold_nothing_where_there_are_none() {
     assert_eq!(commands, expected);
 }
 
+#[test]
+fn a_plain_hold_that_comes_back_first_is_looked_for_first() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", 10_000).unwrap();
+    assert_eq!(word(&bench.request("a", "1=1", None)), "held");
+    let first_due: i64 = bench.redis.hget(key("sale"), "first_due").unwrap();
+    assert_eq!(first_due, bench.now_ms + 10_000);
+    bench.advance(10_001);
+    assert_eq!(bench.counters(1)[..2], [8, 2], "nobody looked yet");
+    assert_eq!(word(&bench.request("b", "1=1", None)), "held");
+    assert_eq!(bench.counters(1)[..2], [8, 2], "one came back, and one was taken");
+}
+
+#[test]
+fn where_units_are_held_already_no_hold_is_of_nothing_or_before_its_sale() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    let nothing = [&holding()[..], &[key("hold:a")]].concat();
+    let refused = bench.try_call(Op::Hold, &nothing, &["1", "60000", "", "1", "1=0"]).unwrap_err();
+    assert!(refused.to_string().contains("1 to 1000000 units"), "{refused}");
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "starts", bench.now_ms + 1).unwrap();
+    assert_eq!(word(&bench.request("a", "1=1", None)), "sale_not_started");
+    bench.advance(1);
+    assert_eq!(word(&bench.request("a", "1=1", None)), "held");
+}
+
 /// The catalogue without the plain ways: what is behind them decides everything.
 fn long_ways() -> Catalogue {
     clock::catalogue_with(|file, text| {

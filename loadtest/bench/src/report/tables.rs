@@ -136,7 +136,8 @@ const WORKERS: &str = "workers";
 
 pub fn write_workers(results: &Results, out: &mut String) {
     let Some(rounds) = results.workload(WORKERS) else { return };
-    let columns = ["flashsale with", "requests/s", "by 1 worker", "service CPU us", "us in scripts", "requests per call"];
+    let columns =
+        ["flashsale with", "requests/s", "by 1 worker", "service CPU us", "us in scripts", "requests per call"];
     head(out, "More workers", &columns);
     for name in rounds.entrants() {
         let ratio = rounds.ratios(name, "1 worker", |run| run.per_second);
