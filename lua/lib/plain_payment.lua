@@ -7,9 +7,9 @@ local next_event, next_keys, reply = 4, 12, { 'decided', 0 }
 
 do
   local events_key, due_key, events_max, once_ms = KEYS[6], KEYS[7], ARGV[2], ARGV[3]
-  -- Fingerprint, event id, payment id, amount, currency. The other lines are empty, but for two that say nothing here: when
-  -- it was sent, and that it waits for units.
-  local EVENT = '^paid\n(%S+)\n(%S+)\n(%S+)\n(%d+)\n(%S*)\n\n\n%d*\n\n\n1?$'
+  -- Fingerprint, event id, and payment id, amount and currency, each of which may be missing. The other lines are empty, but
+  -- for two that say nothing here: when it was sent, and that it waits for units.
+  local EVENT = '^paid\n(%S+)\n(%S+)\n(%S*)\n(%d*)\n(%S*)\n\n\n%d*\n\n\n1?$'
   local ORDER = '^status\npending(\nlines\n(%d+)=(%d+)@%d+\ntotal\n(%d+)\ncurrency\n(%S+)\ncreated\n%d+\ndue\n(%d+)\n'
     .. 'hold_deadline\n%d+(.*))$'
   local PRODUCT, EVENT_ID_MAX = '^(%d+ %d+) (%d+) (%d+)( .*)$', 40
@@ -31,7 +31,8 @@ do
     local order = fingerprint and #event_id <= EVENT_ID_MAX and redis.call('EXISTS', once_key) == 0
       and redis.call('GET', order_key)
     local record, its_product, units, total, currency, due, tail = (order or ''):match(ORDER)
-    local is_paid = record and amount == total and (code == currency or code == '') and now <= tonumber(due)
+    local is_paid = record and now <= tonumber(due)
+      and (amount == total or amount == '') and (code == currency or code == '')
     local bucket = is_paid and due .. ':' .. its_product .. ':p'
     -- What the customer bought stays, as products and units. Anything else that counts needs lib/customers.
     local customer, bought = (tail or ''):match('^\ncustomer\n([^\n]+)$'), nil
@@ -58,7 +59,7 @@ do
     moved = moved + units
     -- lib/payments and lib/heard say what an order has then.
     local id = order_key:match('[^:]+$')
-    local text = 'status\npaid' .. record .. '\npayment:' .. payment .. '\ncaptured=' .. amount .. ' exact=1\npaid_at\n' ..
+    local text = 'status\npaid' .. record .. '\npayment:' .. payment .. '\ncaptured=' .. total .. ' exact=1\npaid_at\n' ..
       now_text .. '\npayment\n' .. payment
     if customer then redis.call('HSET', customers_key, customer, bought) end
     redis.call('SET', once_key, fingerprint, 'PX', once_ms)

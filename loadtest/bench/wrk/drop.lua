@@ -1,5 +1,5 @@
--- A drop: 30 products in three groups, 10,000 customers, two units for each of them in a group. Most want the first products.
--- Hold, order, payment event, and one of eight events comes twice.
+-- A drop: 30 products in three groups, 10,000 customers, two units for each of them in a group. Most want the first
+-- products. Hold, order, payment event, and one of eight events comes twice.
 dofile(debug.getinfo(1, "S").source:sub(2):match("^(.*/)") .. "done.lua")
 local PRODUCTS, CUSTOMERS = 30, 10000
 local json = { ["Content-Type"] = "application/json" }

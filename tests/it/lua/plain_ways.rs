@@ -147,6 +147,26 @@ fn rules_cost_a_hold_nothing_where_there_are_none() {
 }
 
 #[test]
+fn what_a_customer_bought_in_the_plain_way_counts_for_it() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    let entries = |bench: &mut Bench| bench.redis.hget::<_, _, String>(key("customers"), "bob").unwrap();
+    let (held, pending) = (bench.now_ms + 100_000, bench.now_ms + 50_000);
+    for (name, bought) in [("a", "1=2"), ("b", "1=2 1=2")] {
+        let before = bought.strip_suffix("1=2").unwrap();
+        assert_eq!(word(&bench.request(name, "1=2 bob", None)), "held");
+        assert_eq!(entries(&mut bench), format!("{before}{held}:1:h=2"));
+        assert_eq!(bench.order(name), "created");
+        assert_eq!(entries(&mut bench), format!("{before}{pending}:1:p=2"));
+        assert_eq!(bench.settle(name, "paid", name, "pi", "1000000"), "applied");
+        assert_eq!(entries(&mut bench), bought);
+    }
+    bench.set_rules("", "max_per_customer=5");
+    assert_eq!(word(&bench.request("c", "1=1 bob", None)), "held");
+    assert_eq!(word(&bench.request("d", "1=1 bob", None)), "customer_limit_reached");
+}
+
+#[test]
 fn a_plain_hold_that_comes_back_first_is_looked_for_first() {
     let mut bench = Bench::new();
     bench.hold("first", &[("1", "1")]);
@@ -291,7 +311,7 @@ fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
                     [
                         what.to_owned(),
                         format!("e{}", any(30)),
-                        format!("p{hold}{}", ["", "", "", "x"][any(4)]),
+                        [format!("p{hold}"), format!("p{hold}"), format!("p{hold}x"), String::new()][any(4)].clone(),
                         amount.to_owned(),
                     ],
                 )
