@@ -4,7 +4,9 @@
 loadtest/bytes.py [PROGRAM [ORDERS]]: starts the service with a Redis of its own, and adds up MEMORY USAGE of all keys. Ids are
 as long as those of Stripe, every order has a customer, and each payment one event.
 """
-import collections, http.client, json, os, re, signal, socket, subprocess, sys, tempfile, time
+import collections, http.client, json, os, re, signal, subprocess, sys, tempfile, time
+
+import resp
 
 if {"-h", "--help"} & set(sys.argv[1:]):
     sys.exit(print(__doc__))
@@ -15,29 +17,7 @@ if not os.access(PROGRAM, os.X_OK):
 TOKEN = "only-for-this-run"
 
 
-class Redis:
-    def __init__(self, path):
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(path)
-        self.file = connection.makefile("rwb")
-
-    def call(self, *parts):
-        parts = [str(part).encode() for part in parts]
-        self.file.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-        self.file.flush()
-        return self.reply()
-
-    def reply(self):
-        line = self.file.readline()[:-2]
-        kind, rest = line[:1], line[1:]
-        if kind == b"-":
-            sys.exit(rest.decode())
-        if kind == b"$":
-            return self.file.read(int(rest) + 2)[:-2].decode() if int(rest) >= 0 else None
-        if kind == b"*":
-            return [self.reply() for _ in range(int(rest))]
-        return int(rest) if kind == b":" else rest.decode()
-
+class Redis(resp.Connection):
     def bytes(self):
         sums = collections.Counter()
         for key in self.call("KEYS", "*"):

@@ -5,7 +5,9 @@ loadtest/instructions.py [FOLDER]: calls the scripts of FOLDER (default: lua) as
 do not depend on the machine's mood, so the folders of two commits can be compared (git worktree add). Needs valgrind and
 redis-server; SERVER names another server.
 """
-import os, random, re, socket, subprocess, sys, tempfile, time
+import os, random, re, subprocess, sys, tempfile, time
+
+import resp
 
 if {"-h", "--help"} & set(sys.argv[1:]):
     sys.exit(print(__doc__))
@@ -28,7 +30,7 @@ def source(name):
     return shebang + "\n" + "".join(open(f"{ROOT}/lib/{name.strip()}.lua").read() for name in names) + body
 
 
-class Redis:
+class Redis(resp.Connection):
     """A server of its own, under callgrind."""
 
     def __init__(self, folder):
@@ -36,27 +38,11 @@ class Redis:
         server = [os.environ.get("SERVER", "redis-server"), "--port", "0", "--unixsocket", folder + "/s", "--save", "", "--dir", folder]
         valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
         self.process = subprocess.Popen(valgrind + server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        connection = socket.socket(socket.AF_UNIX)
-        while connection.connect_ex(folder + "/s"):
+        while not os.path.exists(folder + "/s"):
             if self.process.poll() is not None:
                 sys.exit("instructions.py: valgrind or redis-server does not start")
             time.sleep(0.05)
-        self.file = connection.makefile("rwb")
-
-    def call(self, *parts):
-        parts = [str(part).encode() for part in parts]
-        self.file.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-        self.file.flush()
-        return self.reply()
-
-    def reply(self):
-        line = self.file.readline()[:-2]
-        kind, rest = line[:1], line[1:]
-        if kind == b"-":
-            sys.exit(rest.decode())
-        if kind == b"$":
-            return self.file.read(int(rest) + 2)[:-2].decode() if int(rest) >= 0 else None
-        return [self.reply() for _ in range(int(rest))] if kind == b"*" else rest.decode()
+        super().__init__(folder + "/s")
 
     def script(self, name, keys, arguments):
         if name not in self.loaded:

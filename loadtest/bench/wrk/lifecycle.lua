@@ -1,24 +1,17 @@
 -- Hold, order, payment event: each answer decides the next request.
-dofile(debug.getinfo(1, "S").source:sub(2):match("^(.*/)") .. "done.lua")
-local json = { ["Content-Type"] = "application/json" }
-local hold
+local folder = debug.getinfo(1, "S").source:sub(2):match("^(.*/)")
+dofile(folder .. "done.lua")
+dofile(folder .. "purchase.lua")
+local steps, first = {}, nil
 
 function init()
-  hold = wrk.format("POST", "/api/holds", json, '{"product_id":1,"quantity":1}')
-  steps = {}
+  first = hold('{"product_id":1,"quantity":1}')
 end
 
 function request()
-  return table.remove(steps) or hold
+  return table.remove(steps) or first
 end
 
 function response(_, _, body)
-  local order = body:match('^{"id":"(order_[%w_-]+)"')
-  local unit = not order and body:match('^{"id":"(hold_[%w_-]+)"')
-  if order then
-    local paid = '{"idempotency_key":"%s","payload":{"status":"paid","order_id":"%s"}}'
-    table.insert(steps, wrk.format("POST", "/api/payments/webhook", json, paid:format(order, order)))
-  elseif unit then
-    table.insert(steps, wrk.format("POST", "/api/orders", json, ('{"hold_id":"%s"}'):format(unit)))
-  end
+  steps[#steps + 1] = next_step(body)
 end
