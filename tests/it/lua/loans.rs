@@ -171,6 +171,7 @@ fn a_shard_keeps_the_newest_terms_and_what_is_its_own() {
     assert_eq!(price(&mut bench), "700000", "an older copy came late");
     copy_to(&mut bench, "s_2", "60", "900000");
     assert_eq!((price(&mut bench).as_str(), units_in(&mut bench, "s_2")), ("900000", [3, 3, -3]));
+    assert_eq!(word(&bench.hold("due", &[("2", "1")])), "held", "so that the sale knows when something is due");
     let found = bench.call(Op::FindTerms, &["sale", "stock"].map(key), &[]);
     let stored: BTreeMap<String, String> = redis::from_redis_value_ref(&found[2]).unwrap();
     let own = ["last_write", "last_freed", "first_due", "copied", "shards"];

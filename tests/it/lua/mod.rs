@@ -11,6 +11,7 @@ mod life;
 mod limits;
 mod limits_of_batches;
 mod loans;
+mod long_ways;
 mod metadata;
 mod pages;
 mod plain_ways;

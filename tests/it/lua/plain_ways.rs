@@ -161,9 +161,38 @@ fn what_a_customer_bought_in_the_plain_way_counts_for_it() {
         assert_eq!(bench.settle(name, "paid", name, "pi", "1000000"), "applied");
         assert_eq!(entries(&mut bench), bought);
     }
-    bench.set_rules("", "max_per_customer=5");
-    assert_eq!(word(&bench.request("c", "1=1 bob", None)), "held");
-    assert_eq!(word(&bench.request("d", "1=1 bob", None)), "customer_limit_reached");
+    for name in ["c", "d"] {
+        assert_eq!(word(&bench.request(name, "1=1 bob", None)), "held");
+    }
+    assert_eq!(entries(&mut bench), format!("1=2 1=2 {held}:1:h=1 {held}:1:h=1"));
+    bench.set_rules("", "max_per_customer=7");
+    assert_eq!(word(&bench.request("e", "1=1 bob", None)), "held");
+    assert_eq!(word(&bench.request("f", "1=1 bob", None)), "customer_limit_reached");
+}
+
+#[test]
+fn neighbours_of_one_product_are_paid_together() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    for name in ["a", "b", "c"] {
+        assert_eq!(word(&bench.request(name, "1=1", None)), "held");
+    }
+    assert_eq!(bench.orders(&["a", "b", "c"]), ["created"; 3]);
+    let paid = ["a", "b", "c"].map(|name| [name, "paid", name, "pi", "500000"]);
+    assert_eq!(bench.settle_all(&paid), ["applied"; 3]);
+    assert_eq!(bench.counters(1), [6, 1, 0, 3]);
+}
+
+#[test]
+fn no_event_makes_an_order_long() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    assert_eq!(word(&bench.request("a", "1=1", None)), "held");
+    assert_eq!(bench.order("a"), "created");
+    assert_eq!(bench.settle("a", "paid", &"e".repeat(200), "pi", "500000"), "applied");
+    let order: String = bench.redis.get(key("order:a")).unwrap();
+    let heard = order.split_once("\nheard\n\t").unwrap().1;
+    assert!(heard.len() <= 64 && heard.ends_with('…'), "{heard}");
 }
 
 #[test]

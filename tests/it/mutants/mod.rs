@@ -28,7 +28,7 @@ use crate::support::{
 const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What `quick` stands for in the lists: the tests of the scripts that take no time.
-const QUICK: [&str; 13] = [
+const QUICK: [&str; 14] = [
     "lua::bounds",
     "lua::words",
     "lua::examples",
@@ -38,6 +38,7 @@ const QUICK: [&str; 13] = [
     "lua::cooldown",
     "lua::limits::",
     "lua::loans",
+    "lua::long_ways",
     "lua::metadata",
     "lua::plain_ways",
     "lua::skus",

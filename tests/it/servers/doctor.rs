@@ -52,7 +52,7 @@ fn a_healthy_embedded_server_has_no_problem_and_one_that_does_not_run_is_not_sta
         &["ok", "embedded Redis", "server", "noeviction"][..],
         &["ok", "embedded Redis, disk", "appendfsync everysec"],
         &["ok", "embedded Redis, hz"],
-        &["ok", "embedded Redis, rights", "all 44 commands"],
+        &["ok", "embedded Redis, rights", "all 43 commands"],
         &["warning", "embedded Redis, memory", "no maxmemory"],
         &["ok", "data, schema"],
         &["ok", "data, secret"],
@@ -141,7 +141,7 @@ async fn a_cluster_with_a_slot_missing_is_a_problem_but_the_service_starts() {
     assert_eq!(status, 0, "{printed}");
     has(&printed, &["ok", "all 16384 slots", "3 primaries"]);
     assert_eq!(printed.matches("a key in one of its slots answers").count(), 3, "{printed}");
-    assert_eq!(printed.matches("all 48 commands").count(), 3, "{printed}");
+    assert_eq!(printed.matches("all 47 commands").count(), 3, "{printed}");
     // The slot of the name of a sale that nobody has.
     let owner = cluster.owner("fs1:{gone}:sale");
     let redis::Value::Int(slot) = run(&mut cluster.connect(owner), "CLUSTER KEYSLOT gone") else { panic!("no slot") };
@@ -217,6 +217,6 @@ fn valkey_is_known_by_its_name() {
     let (status, printed) = doctor(&[("REDIS__URL", &server.url()), ("DURABILITY__PAYMENTS", "fsync")]);
     assert_eq!(status, 0, "{printed}");
     has(&printed, &["ok", "server: Valkey"]);
-    has(&printed, &["ok", "rights", "all 45 commands"]);
+    has(&printed, &["ok", "rights", "all 44 commands"]);
     has(&printed, &["ok", "memory", "of 1.0 GB left"]);
 }
