@@ -73,7 +73,7 @@ proof: ## Rush the running service at URL (default http://127.0.0.1:8080) with f
 loadtest: build ## Run k6, Locust and wrk, briefly, against a service of their own; fails when something was oversold
 	loadtest/smoke --install
 
-bench: ## Measure flashsale beside what others would do, and write loadtest/RESULTS.md and its plots (about 13 minutes; ROUNDS=1 SECONDS=1: 6)
+bench: ## Measure flashsale beside what others would do, and write loadtest/RESULTS.md and its plots (about 22 minutes; ROUNDS=1 SECONDS=1: 6)
 	@scripts/bootstrap --bench
 	cargo build --locked --release --workspace
 	target/release/flashsale-bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),2)

@@ -96,7 +96,7 @@ Candidates:
   C3  PostgreSQL: SELECT ... FOR UPDATE, sum of active holds, INSERT, COMMIT
 
 Examples:
-  make bench                                                   all of it, about 13 minutes
+  make bench                                                   all of it, about 22 minutes
   make bench ROUNDS=1 SECONDS=1                                the same, roughly, in a third of that
   target/release/flashsale-bench --only 'sold out' --rounds 3
   target/release/flashsale-bench --only storm --only growth";

@@ -333,7 +333,7 @@ const REQUESTS: [&str; 16] = [
 fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
     match any(10) {
         0..=3 => Step::Hold(
-            (0..1 + any(4))
+            (0..=any(4))
                 .map(|_| {
                     let (first, size) = (*holds, 1 + any(3));
                     *holds += size;
@@ -341,7 +341,7 @@ fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
                 })
                 .collect(),
         ),
-        4..=5 => Step::Order((0..1 + any(4)).map(|_| any(*holds + 1)).collect()),
+        4..=5 => Step::Order((0..=any(4)).map(|_| any(*holds + 1)).collect()),
         6..=7 => {
             let event = |any: &mut dyn FnMut(usize) -> usize, hold: usize| {
                 let what = ["paid", "paid", "paid", "paid", "failed", "refunded"][any(6)];
@@ -357,7 +357,7 @@ fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
                 )
             };
             Step::Settle(
-                (0..1 + any(4))
+                (0..=any(4))
                     .map(|_| {
                         let hold = any(*holds + 1);
                         event(any, hold)
@@ -397,7 +397,7 @@ fn answer(bench: &mut Bench, step: &Step) -> Vec<Value> {
                 .map(|(hold, [what, id, payment, amount])| [hold.as_str(), what, id, payment, amount].map(String::from))
                 .collect();
             let events: Vec<[&str; 5]> = events.iter().map(|event| event.each_ref().map(String::as_str)).collect();
-            bench.settle_all(&events).into_iter().map(|word| Value::SimpleString(word)).collect()
+            bench.settle_all(&events).into_iter().map(Value::SimpleString).collect()
         }
         Step::Wait(ms) => {
             bench.advance(*ms);
