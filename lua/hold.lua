@@ -95,6 +95,8 @@ local last_write, known_due, sale_hold_ms, hold_max_ms, starts_text, ends_text, 
     'rules', 'currency'))
 local server_now = server_time()
 local now = guarded_now(last_write, server_now)
+-- What the plain way decided of this call was at this instant, and nothing may come due or end within a call.
+if #reply > 2 then now = reply[2] end
 -- By the server's own clock, because that of a sale may be ahead of it. A wrong not_after can only refuse.
 local server_ms = math.floor(server_now / 1000)
 if not_after and server_ms > not_after and #reply == 2 then return { 'too_late', server_ms } end

@@ -24,6 +24,8 @@ local last_write, known_due, payment_ms, currency =
   unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'payment_ms', 'currency'))
 know_first_due(known_due)
 local now = guarded_now(last_write)
+-- What the plain way decided of this call was at this instant, and nothing may come due or end within a call.
+if #reply > 2 then now = reply[2] end
 local due = deadline_after(now, tonumber(payment_ms))
 local order_keys = {}
 for i = next_pair + 1, #KEYS, 2 do order_keys[#order_keys + 1] = KEYS[i] end

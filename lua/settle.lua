@@ -60,6 +60,8 @@ end
 read_payment_terms()
 if not terms.payment_ms then return { 'sale_not_found' } end
 local now = guarded_now(terms.last_write)
+-- What the plain way decided of this call was at this instant, and nothing may come due or end within a call.
+if #reply > 2 then now = reply[2] end
 if reclaim(now, terms.first_due) then return { 'behind' } end
 local settled_as = redis.call('MGET', unpack(once_keys))
 read_orders(order_keys)

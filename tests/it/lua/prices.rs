@@ -29,7 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (lines, prop::collection::vec(any::<bool>(), 1..4)).prop_map(|(lines, keys)| Step::Hold(lines, keys)),
         1 => Just(Step::Resend),
         2 => any::<usize>().prop_map(Step::Replay),
-        4 => (1_u8..=2, 1_u32..=3).prop_map(|(product, price)| Step::Price(product, price * 1_000)),
+        4 => (1_u8..=2, 0_u32..=3).prop_map(|(product, price)| Step::Price(product, [0, 7, 1_000, 3_000][price as usize])),
         1 => any::<usize>().prop_map(Step::Extend),
         2 => any::<usize>().prop_map(Step::Order),
         4 => prop::sample::select(vec![1_i64, 2, 499, 998, 999, 1_000, 1_001]).prop_map(Step::Clock),
