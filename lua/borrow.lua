@@ -2,7 +2,7 @@
 -- borrow: adds the units of a product that another shard of the sale lent to this one, each unit once, however often it is
 -- called.
 --
--- uses   keys, clock, buckets, stock, units
+-- uses   keys, clock, buckets, stock
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 loans HASH
 -- ARGV   1 product id, 2 the shard that lent them, 3 all units that it ever lent to this one
 -- REPLY  product_not_found

@@ -2,7 +2,7 @@
 -- copy_terms: gives a shard the terms of its sale, and of one product, as the first shard has them. A product that the shard
 -- does not have comes without units. An older copy that comes late changes nothing.
 --
--- uses   keys, clock, buckets, stock, units
+-- uses   keys, clock, buckets, stock
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET; for a product: 5 product HASH
 -- ARGV   1 number of the last write of the first shard when it was read, 2 product id or '', 3 how many of the next are of
 --        the sale, 4 how many are terms of the product; then field and value of each: those of the sale, of the product, and
@@ -33,7 +33,10 @@ local last_write, sale_copied = unpack(redis.call('HMGET', sale_key, 'last_write
 guarded_now(last_write)
 local product_copied = redis.call('HGET', stock_key, id .. ':copied')
 local is_new_sale = as_of > tonumber(sale_copied or 0)
-local is_new_product = id ~= '' and as_of > tonumber(product_copied or 0)
+local product = id ~= '' and product_at(id)
+-- Units that somebody made unreadable are for a person. To write the product anew would forget them.
+local is_readable = product or redis.call('HEXISTS', stock_key, id) == 0
+local is_new_product = id ~= '' and is_readable and as_of > tonumber(product_copied or 0)
 
 -- decision
 if not is_new_sale and not is_new_product then return { 'copied' } end
@@ -41,7 +44,7 @@ if not is_new_sale and not is_new_product then return { 'copied' } end
 -- effects
 if is_new_sale then redis.call('HSET', sale_key, 'copied', int(as_of), unpack(sale_terms)) end
 if is_new_product then
-  local product = product_at(id) or { available = 0, held = 0, pending = 0, sold = 0, total = 0 }
+  product = product or { available = 0, held = 0, pending = 0, sold = 0, total = 0 }
   for i = 1, #product_terms, 2 do product[product_terms[i]] = product_terms[i + 1] end
   redis.call('HSET', stock_key, id, product_text(product), id .. ':copied', int(as_of))
   redis.call('HSET', stock_key, id .. ':earlier_prices', product.earlier_prices)

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- find_hold: reads a hold.
 --
--- uses   keys, clock, buckets, stock, units, holds, prices, records, costs
+-- uses   keys, clock, buckets, stock, holds, prices, records, costs
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 hold STRING, 6 order STRING
 -- ARGV   none
 -- REPLY  converted, now, order                   it became an order

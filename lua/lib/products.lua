@@ -4,7 +4,7 @@
 -- metadata or '',
 -- price in ten-thousandths, total, available, held, pending, sold, max_per_hold,
 -- rules (lib/rules), when units come back next in epoch milliseconds or 0, and units lent to other shards, less those that
--- these lent. It is empty when there is no product, and has '' where its text cannot be read.
+-- these lent. It is empty when there is no product, and ends behind metadata and '' where its text cannot be read.
 local function product_row(id, product_key)
   local text, lent = unpack(redis.call('HMGET', stock_key, id, id .. ':lent'))
   if not text then return {} end

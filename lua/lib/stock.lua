@@ -9,7 +9,7 @@ local products, changed_products = {}, {}
 
 local function read_product(text)
   local available, held, pending, sold, total, price, max_per_hold, rules =
-    text:match('^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%S+) (%d+) (.*)$')
+    text:match('^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%d+>?%d*) (%d+) (.*)$')
   return available and { available = tonumber(available), held = tonumber(held), pending = tonumber(pending),
     sold = tonumber(sold), total = tonumber(total), price = price, max_per_hold = tonumber(max_per_hold), rules = rules,
     is_changed = false, available_before = tonumber(available) } or false

@@ -12,7 +12,7 @@ use crate::domain::{
 #[expect(clippy::unnecessary_wraps, reason = "`each_page` takes functions that can fail")]
 pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failure> {
     for (field, text) in fields {
-        // What is known beyond that of a product is `<id>:<name>`.
+        // What else is known of a product is `<id>:<name>`.
         let (product, name) = field.split_once(':').map_or((field.as_str(), None), |(id, name)| (id, Some(name)));
         match (ProductId::parse(product), name) {
             (None, _) => _ = stored.unreadable.insert(None),
@@ -29,12 +29,16 @@ pub(super) fn counters(stored: &mut Stored, fields: Fields) -> Result<(), Failur
     Ok(())
 }
 
-/// `7 2 1 0 10 500000 5 `: available, held, pending, sold and total units, and what does not count any.
+/// `7 2 1 0 10 500000 5 `: available, held, pending, sold and total units, price, most units of a hold and rules. What the
+/// scripts cannot read is unreadable here too: they would repair nothing of it.
 fn counters_of(text: &str) -> Option<Counters> {
-    let mut parts = text.splitn(8, ' ');
-    let mut units = || parts.next()?.parse().ok();
-    let [available, held, pending, sold, total] = [units()?, units()?, units()?, units()?, units()?];
-    (parts.count() == 3).then_some(Counters { total, available, held, pending, sold })
+    let parts: Vec<&str> = text.splitn(8, ' ').collect();
+    let [available, held, pending, sold, total, price, most, _rules] = parts[..] else { return None };
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    let is_price = price.split('>').count() <= 2 && price.split('>').all(is_number);
+    let units = |text: &str| text.parse().ok().filter(|_| is_price && is_number(most));
+    let (available, held, pending, sold) = (units(available)?, units(held)?, units(pending)?, units(sold)?);
+    Some(Counters { total: units(total)?, available, held, pending, sold })
 }
 
 /// Buckets with their units.

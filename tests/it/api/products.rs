@@ -141,7 +141,7 @@ async fn a_product_that_cannot_be_read_is_left_out_of_lists_and_costs_no_other()
         let rows = answer.body["data"].as_array().unwrap_or_else(|| panic!("{answer:?}")).iter();
         json!(rows.map(|product| product["id"].clone()).collect::<Vec<_>>())
     };
-    // Of its text only the first part is left.
+    // The first part of its text is all that is left.
     damage("HSET", &["fs1:{drop}:stock", "1", "5"]);
     for path in ["/api/products", "/api/admin/products"] {
         assert_eq!(listed(path).await, json!([2, 3]), "{path}");

@@ -179,6 +179,21 @@ fn a_shard_keeps_the_newest_terms_and_what_is_its_own() {
 }
 
 #[test]
+fn units_that_somebody_made_unreadable_are_not_forgotten_with_the_next_terms() {
+    let mut bench = Bench::new();
+    copy_to(&mut bench, "s_2", "50", "700000");
+    lend_and_borrow(&mut bench, "s", "s_2", "3");
+    stock::set(&mut bench.redis, "fs1:{s_2}:stock", 1, "max_per_hold", "x");
+    let damaged = stock::whole(&mut bench.redis, "fs1:{s_2}:stock", 1);
+    copy_to(&mut bench, "s_2", "60", "900000");
+    assert_eq!(stock::whole(&mut bench.redis, "fs1:{s_2}:stock", 1), damaged);
+    stock::set(&mut bench.redis, "fs1:{s_2}:stock", 1, "max_per_hold", "5");
+    copy_to(&mut bench, "s_2", "70", "900000");
+    assert_eq!(units_in(&mut bench, "s_2"), [3, 3, -3]);
+    assert_eq!(stock::text(&mut bench.redis, "fs1:{s_2}:stock", 1, "price").unwrap(), "900000");
+}
+
+#[test]
 fn a_product_leaves_no_shard_while_units_of_it_are_in_another() {
     let mut bench = Bench::new();
     let keys = [book(), vec![key("product:1")]].concat();

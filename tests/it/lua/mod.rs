@@ -15,6 +15,7 @@ mod long_ways;
 mod metadata;
 mod pages;
 mod plain_ways;
+mod plain_ways_compared;
 mod prices;
 mod skus;
 mod too_late;

@@ -12,9 +12,12 @@ async fn unreadable_damage_is_reported_by_sale_and_product_and_the_rest_is_audit
     app.held().await;
     app.add_product(json!({"id": 2, "name": "Other", "price": "5.00", "total_stock": 3})).await;
     let mut redis = app.redis.connect();
-    stock::set(&mut redis, "fs1:{p1}:stock", 1, "available", "abc");
-    is_reported(&app, "available is abc", &json!(1)).await;
-    stock::set(&mut redis, "fs1:{p1}:stock", 1, "available", 9);
+    for part in ["available", "price", "max_per_hold"] {
+        let cure = stock::text(&mut redis, "fs1:{p1}:stock", 1, part).unwrap();
+        stock::set(&mut redis, "fs1:{p1}:stock", 1, part, "abc");
+        is_reported(&app, &format!("{part} is abc"), &json!(1)).await;
+        stock::set(&mut redis, "fs1:{p1}:stock", 1, part, cure);
+    }
     // Each damage with the command that undoes it, and the product of which it is reported.
     let damages = [
         ("HSET fs1:{p1}:stock x 9", "HDEL fs1:{p1}:stock x", json!(null)),
