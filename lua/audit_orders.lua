@@ -5,11 +5,10 @@
 -- KEYS   1 orders ZSET, 2 due ZSET, 3 review_records HASH; then order STRINGs
 -- ARGV   the id of each order
 -- REPLY  orders, and for each its time in the index of orders or '', its deadline among those that are due or '', how many
---        (of the reviews that its payments name) do not exist, and its fields and values, one in each line
---        ('' when its record is gone)
+--        (of the reviews that its payments name) do not exist, and its text ('' when its record is gone)
 -- cost   O(orders)
 -- e.g.   KEYS = { 'orders', 'due', 'review_records', 'order:o1' }  ARGV = { 'o1' }
---        ->  { 'orders', '4102444800000', '4102444850000', 0, 'status\npending...' }
+--        ->  { 'orders', '4102444800000', '4102444850000', 0, 'pending 4102444800000...' }
 
 -- names
 local orders_key, due_key, records_key = KEYS[1], KEYS[2], KEYS[3]

@@ -11,7 +11,7 @@
 --        cancelled, now, order                 an expired one too; its units came back when it lapsed
 -- cost   O(lines and payments)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'order:o1' }  ARGV = { 60000, 1000, 'customer' }
---        ->  { 'cancelled', 4102444800000, 'status\ncancelled\nlines\n1=1@500000...' }
+--        ->  { 'cancelled', 4102444800000, 'cancelled 4102444800000...' }
 
 -- names
 local order_key, by = KEYS[BOOK_KEYS + 4], ARGV[3]

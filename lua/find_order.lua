@@ -8,7 +8,7 @@
 --        found, now, order
 -- cost   O(1)
 -- e.g.   KEYS = { 'sale', 'order:o1' }  ARGV = {}
---        ->  { 'found', 4102444800000, 'status\npending\nlines\n1=1@500000\ntotal\n500000...' }
+--        ->  { 'found', 4102444800000, 'pending 4102444800000 50000 100000 1=1@500000 USD' }
 
 -- names
 local sale_key, order_key = KEYS[1], KEYS[2]

@@ -5,13 +5,13 @@
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH, 6 events STREAM, 7 due ZSET,
 --        8 orders ZSET; then for each hold its hold STRING and its order STRING
 -- ARGV   1 retention_ms: how long an order that is not paid is kept after its payment deadline, 2 most events to keep
--- REPLY  decided, now, and for each hold its decision and the order: fields and values, one in each line
+-- REPLY  decided, now, and for each hold its decision and the text of the order
 --          exists          it is an order already, also when a payment came first
 --          hold_expired    it lapsed or was released; there is no order
 --          created         pending, or paid where there is nothing to pay
 -- cost   O(lines of all holds)
 -- e.g.   KEYS = { book, 'hold:h1', 'order:h1' }  ARGV = { 60000, 1000 }
---        ->  { 'decided', 4102444800000, 'created', 'status\npending\nlines\n1=2@500000\ntotal\n1000000...' }
+--        ->  { 'decided', 4102444800000, 'created', 'pending 4102444800000 50000 100000 1=2@500000 USD alice' }
 
 -- names
 local HOLDS = BOOK_KEYS + 1

@@ -4,10 +4,10 @@
 -- uses   clock
 -- KEYS   1 sale HASH; then order STRINGs
 -- ARGV   none
--- REPLY  orders, now, and for each its fields and values, one in each line, or '' when its record is gone
+-- REPLY  orders, now, and for each its text, or '' when its record is gone
 -- cost   O(orders)
 -- e.g.   KEYS = { 'sale', 'order:o1', 'order:lost' }  ARGV = {}
---        ->  { 'orders', 4102444800000, 'status\npending...', '' }
+--        ->  { 'orders', 4102444800000, 'pending...', '' }
 
 -- names
 local sale_key = KEYS[1]

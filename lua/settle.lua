@@ -15,7 +15,7 @@
 --        sale may have. All but the first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
 --        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is older
---        decided, now, and for each event its decision, the order (fields and values, one in each line, or ''), the id of a
+--        decided, now, and for each event its decision, the order (its text, or ''), the id of a
 --                                   review that it opened or changed or '', and why a person must look or ''
 --          units_gone               nothing was decided: the order lacks units, and the event waits for some of other shards
 --          idempotency_key_reused   this event id came with another fingerprint
@@ -27,7 +27,7 @@
 -- cost   O(lines and payments of all orders + due buckets)
 -- e.g.   KEYS = { book, 'reviews', 'review_records', 'resolved', 'hold:h1', 'order:h1', 'once:e2' }
 --        ARGV = { 60000, 1000, 60000, 'paid\nfingerprint\ne2\npi_2\n1000000\nUSD\n\n\n\n\n\n' }
---        ->  { 'decided', 4102444800000, 'applied', 'status\npaid\nlines\n1=2@500000...', '', '' }
+--        ->  { 'decided', 4102444800000, 'applied', 'paid 4102444800000...', '', '' }
 
 -- names
 local once_ms = ARGV[3]
@@ -97,8 +97,9 @@ local function order_of_hold(event, hold)
     if order_at(event.order_key).total == '0' then pay_free_order(event.order_key, order_at(event.order_key), now) end
   else
     if event.what == 'failed' or event.what == 'cancelled' or event.what == 'processing' then return nil end
-    add_order(event.order_key, { 'status', 'pending', 'lines', '', 'created', int(now), 'due', int(now - 1),
-      'expired_at', int(now) })
+    add_order(event.order_key, { status = 'pending', created = int(now), due = int(now - 1), lines = '', currency = '',
+      customer = '' })
+    change_order(event.order_key, 'expired_at', int(now))
   end
   return order_at(event.order_key)
 end

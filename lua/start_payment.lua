@@ -10,7 +10,7 @@
 --        already_started, now, order
 --        started, now, order
 -- cost   O(lines)
--- e.g.   KEYS = { book, 'order:o1' }  ARGV = { 60000, 1000 }  ->  { 'started', 4102444800000, 'status\npending...' }
+-- e.g.   KEYS = { book, 'order:o1' }  ARGV = { 60000, 1000 }  ->  { 'started', 4102444800000, 'pending...' }
 
 -- names
 local order_key = KEYS[BOOK_KEYS + 1]

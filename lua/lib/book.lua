@@ -10,9 +10,13 @@ local retention_ms, events_max = tonumber(ARGV[1]), ARGV[2]
 local act = false
 if events_max and events_max:find('\n', 1, true) then events_max, act = events_max:match('^(%d+)\n(.*)$') end
 
--- By key. false: nothing is stored there. An order is the table of its fields. `lists` has its fields and values in turn,
--- and `texts` the same with one in each line. Redis stores that text, because it reads and writes one long text at a part
--- of what the fields of a hash cost. `stored` has what read_orders found.
+-- An order is one text, because Redis reads and writes one at a part of what the fields of a hash cost. The first line is
+-- its head: status, when it was created, how many ms later its payment is due and its hold ended, lines, currency and, if
+-- there is one, the customer. Fields that only some orders have follow, the name and the value of each in two lines.
+--
+-- By key. false: nothing is stored there. An order is the table of its fields, of which the instants are absolute, and
+-- `total` is that of its lines. `lists` has the fields and values below its head in turn, `texts` the text, and `stored`
+-- what read_orders found.
 local orders, lists, texts, stored, holds = {}, {}, {}, {}, {}
 -- What to write: whether an order changed by its key, creation times and ids of new orders, keys of holds that ended.
 local changed_orders, new_orders, ended_holds = {}, {}, {}
@@ -40,12 +44,12 @@ local function id_of(key)
   return id
 end
 
-local function keep_order(key, list)
-  -- Room for what most orders have. A table that grows to it is made anew five times.
-  local order = { customer = '', status = nil, lines = nil, total = nil, currency = nil, created = nil, due = nil,
-    hold_deadline = nil, paid_at = nil }
-  for i = 1, #list, 2 do order[list[i]] = list[i + 1] end
-  orders[key], lists[key] = order, list
+-- nil: money came for a hold that was gone, so there are no lines.
+local function total_of(lines)
+  if lines == '' then return nil end
+  local total = 0
+  each_line(lines, function(_, units, price) total = total + units * price end)
+  return int(total)
 end
 
 local function keep_found_order(key, text)
@@ -54,13 +58,17 @@ local function keep_found_order(key, text)
     heard[key] = text:sub(heard_at + #HEARD)
     text = text:sub(1, heard_at - 1)
   end
-  local list, size = {}, 0
-  for field, value in text:gmatch('([^\n]+)\n([^\n]*)') do
+  local ORDER = '^(%S+) (%d+) (-?%d+) (%d*) (%S*) (%S*) ?([^\n]*)\n?(.*)$'
+  local status, created, due_in, hold_in, lines, currency, customer, rest = text:match(ORDER)
+  local order, list, size = { status = status, created = created, due = int(created + due_in),
+    hold_deadline = hold_in ~= '' and int(created + hold_in) or nil, lines = lines, total = total_of(lines),
+    currency = currency, customer = customer, paid_at = nil }, {}, 0
+  for field, value in rest:gmatch('([^\n]+)\n([^\n]*)') do
     list[size + 1], list[size + 2] = field, value
+    order[field] = value
     size = size + 2
   end
-  keep_order(key, list)
-  texts[key] = text
+  orders[key], lists[key], texts[key] = order, list, text
 end
 
 local function order_at(key)
@@ -87,10 +95,10 @@ local function end_hold(key)
   ended_holds[#ended_holds + 1] = key
 end
 
-local function add_order(key, list)
-  keep_order(key, list)
-  changed_orders[key] = true
-  new_orders[#new_orders + 1] = orders[key].created
+-- Takes what its head has, and its total.
+local function add_order(key, order)
+  orders[key], lists[key], changed_orders[key] = order, {}, true
+  new_orders[#new_orders + 1] = order.created
   new_orders[#new_orders + 1] = id_of(key)
 end
 
@@ -101,14 +109,14 @@ local function put_in_list(list, field, value, is_new)
   list[at], list[at + 1] = field, value
 end
 
--- Takes fields and values in turn.
+-- Takes fields and values in turn. Of the head, status and due may change.
 local function change_order(key, ...)
   local order, list, pairs_of = orders[key], lists[key], { ... }
   for i = 1, #pairs_of, 2 do
     local field, value = pairs_of[i], pairs_of[i + 1]
     local is_new = order[field] == nil
     order[field] = value
-    put_in_list(list, field, value, is_new)
+    if field ~= 'status' and field ~= 'due' then put_in_list(list, field, value, is_new) end
   end
   changed_orders[key], texts[key] = true, nil
 end
@@ -134,11 +142,18 @@ local function drop_field(key, field)
   order[field], texts[key], changed_orders[key] = nil, nil, true
 end
 
--- Fields and values of the order at this point of the book, one in each line. Empty when there is no order.
+-- The text of the order at this point of the book. Empty when there is no order.
 local function order_text(key)
-  if not lists[key] then return '' end
-  texts[key] = texts[key] or table.concat(lists[key], '\n')
-  return texts[key]
+  local order, list = orders[key], lists[key]
+  if not list then return '' end
+  if texts[key] then return texts[key] end
+  local created, hold_deadline = order.created, order.hold_deadline
+  local text = order.status .. ' ' .. created .. ' ' .. int(order.due - created) .. ' '
+    .. (hold_deadline and int(hold_deadline - created) or '') .. ' ' .. order.lines .. ' ' .. order.currency
+  if order.customer ~= '' then text = text .. ' ' .. order.customer end
+  if #list > 0 then text = text .. '\n' .. table.concat(list, '\n') end
+  texts[key] = text
+  return text
 end
 
 -- Takes the fields and values of the entry after `type` and `at`.

@@ -27,17 +27,9 @@ local function create_order(hold_key, order_key, hold, quoted, now, due)
     plan_due_back(hold.customer, hold.deadline, product, 'h', -units, now)
     plan_due_back(hold.customer, due, product, 'p', units, now)
   end)
-  local list = { 'status', 'pending', 'lines', quoted.lines, 'total', quoted.total, 'currency', quoted.currency,
-    'created', int(now), 'due', int(due), 'hold_deadline', int(hold.deadline) }
-  if hold.customer ~= '' then
-    list[#list + 1] = 'customer'
-    list[#list + 1] = hold.customer
-  end
-  if hold.metadata ~= '' then
-    list[#list + 1] = 'metadata'
-    list[#list + 1] = hold.metadata
-  end
-  add_order(order_key, list)
+  add_order(order_key, { status = 'pending', created = int(now), due = int(due), hold_deadline = int(hold.deadline),
+    lines = quoted.lines, total = quoted.total, currency = quoted.currency, customer = hold.customer })
+  if hold.metadata ~= '' then change_order(order_key, 'metadata', hold.metadata) end
   log_order_event('order.created', order_key, now)
 end
 

@@ -8,7 +8,7 @@ do
   local events_key, due_key, orders_key, events_max = KEYS[6], KEYS[7], KEYS[8], ARGV[2]
   local HOLD, PRODUCT = '^(%d+)=(%d+) (%d+)%+(%d+) ?([^\n]*)$', '^(%d+) (%d+) (%d+)( (%d+) %d+ (%d+) %d+ .*)$'
   local is_plain = #ARGV == 2 and events_max:find('^%d+$') and #KEYS > next_pair and #KEYS % 2 == 0
-  local first_due, currency, now, due, now_text, due_text
+  local first_due, currency, now, due, now_text, due_text, head
   if is_plain then
     local last_write, known_due, payment_ms
     last_write, known_due, payment_ms, currency =
@@ -17,6 +17,7 @@ do
     is_plain = first_due and payment_ms and currency
     due = is_plain and deadline_after(now, payment_ms)
     now_text, due_text = int(now), due and int(due)
+    head = due and 'pending ' .. now_text .. ' ' .. int(due - now) .. ' '
   end
   -- Neighbours of one product and deadline are counted together: what moves from the bucket `was_held`.
   local product, available, held, pending, rest, sold, price
@@ -55,12 +56,10 @@ do
     end
     moved = moved + its_units
     local id = order_key:match('[^:]+$')
-    -- lib/orders says what an order has.
-    local text = 'status\npending\nlines\n' .. product .. '=' .. its_units .. '@' .. price .. '\ntotal\n' ..
-      int(its_units * price) .. '\ncurrency\n' .. currency .. '\ncreated\n' .. now_text .. '\ndue\n' .. due_text ..
-      '\nhold_deadline\n' .. int(deadline)
+    -- lib/book says what an order has.
+    local text = head .. int(deadline - now) .. ' ' .. product .. '=' .. its_units .. '@' .. price .. ' ' .. currency
     if customer ~= '' then
-      text = text .. '\ncustomer\n' .. customer
+      text = text .. ' ' .. customer
       entries = entries:sub(2, from) .. due_text .. ':' .. product .. ':p=' .. its_units .. entries:sub(to, -2)
       redis.call('HSET', customers_key, customer, entries)
     end

@@ -10,8 +10,7 @@ do
   -- Fingerprint, event id, and payment id, amount and currency, each of which may be missing. The other lines are empty, but
   -- for two that say nothing here: when it was sent, and that it waits for units.
   local EVENT = '^paid\n(%S+)\n(%S+)\n(%S*)\n(%d*)\n(%S*)\n\n\n%d*\n\n\n1?$'
-  local ORDER = '^status\npending(\nlines\n(%d+)=(%d+)@%d+\ntotal\n(%d+)\ncurrency\n(%S+)\ncreated\n%d+\ndue\n(%d+)\n'
-    .. 'hold_deadline\n%d+(.*))$'
+  local ORDER = '^pending( (%d+) (%d+) %d+ (%d+)=(%d+)@(%d+) (%S+) ?([^\n]*))$'
   local PRODUCT, EVENT_ID_MAX = '^(%d+ %d+) (%d+) (%d+)( .*)$', 40
   local is_plain = #ARGV >= next_event and events_max:find('^%d+$')
     and #KEYS == next_keys - 1 + 3 * (#ARGV - next_event + 1)
@@ -30,19 +29,17 @@ do
     local fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
     local order = fingerprint and #event_id <= EVENT_ID_MAX and redis.call('EXISTS', once_key) == 0
       and redis.call('GET', order_key)
-    local record, its_product, units, total, currency, due, tail = (order or ''):match(ORDER)
-    local is_paid = record and now <= tonumber(due)
-      and (amount == total or amount == '') and (code == currency or code == '')
-    local bucket = is_paid and due .. ':' .. its_product .. ':p'
+    local record, created, due_in, its_product, units, price, currency, customer = (order or ''):match(ORDER)
+    local due, total = record and created + due_in, record and int(units * price)
+    local is_paid = record and now <= due and (amount == total or amount == '') and (code == currency or code == '')
+    local bucket = is_paid and int(due) .. ':' .. its_product .. ':p'
     -- What the customer bought stays, as products and units. Anything else that counts needs lib/customers.
-    local customer, bought = (tail or ''):match('^\ncustomer\n([^\n]+)$'), nil
-    if bucket and customer then
+    local bought
+    if bucket and customer ~= '' then
       local entries = ' ' .. (redis.call('HGET', customers_key, customer) or '') .. ' '
       local from, to = entries:find(' ' .. bucket .. '=' .. units .. ' ', 1, true)
       bought = from and entries:sub(2, from) .. its_product .. '=' .. units .. entries:sub(to, -2)
       bucket = bought and bought:find('^[%d= ]+$') and bucket
-    elseif tail ~= '' then
-      bucket = nil
     end
     if bucket ~= was_pending then
       if moved > 0 then
@@ -59,9 +56,9 @@ do
     moved = moved + units
     -- lib/payments and lib/heard say what an order has then.
     local id = order_key:match('[^:]+$')
-    local text = 'status\npaid' .. record .. '\npayment:' .. payment .. '\ncaptured=' .. total .. ' exact=1\npaid_at\n' ..
+    local text = 'paid' .. record .. '\npayment:' .. payment .. '\ncaptured=' .. total .. ' exact=1\npaid_at\n' ..
       now_text .. '\npayment\n' .. payment
-    if customer then redis.call('HSET', customers_key, customer, bought) end
+    if customer ~= '' then redis.call('HSET', customers_key, customer, bought) end
     redis.call('SET', once_key, fingerprint, 'PX', once_ms)
     redis.call('SET', order_key, text .. '\nheard\n\t' .. second .. ' p ' .. event_id)
     redis.call('ZREM', due_key, id)

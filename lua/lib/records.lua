@@ -8,17 +8,19 @@ local function priced_line(product, units, price)
   return product .. '=' .. int(units) .. '@' .. price
 end
 
--- By the text of lines. In a rush most holds have the same lines, so each text is parsed once.
+-- By the text of lines, those of a hold without prices. In a rush most holds have the same lines, so each is parsed once.
 local parsed_lines = {}
 
 local function each_line(text, visit)
   local lines = parsed_lines[text]
   if not lines then
     lines = {}
-    for product, units in text:gmatch('(%d+)=(%d+)') do lines[#lines + 1] = { product, tonumber(units) } end
+    for product, units, price in text:gmatch('(%d+)=(%d+)@?(%d*)') do
+      lines[#lines + 1] = { product, tonumber(units), tonumber(price) }
+    end
     parsed_lines[text] = lines
   end
-  for _, line in ipairs(lines) do visit(line[1], line[2]) end
+  for _, line in ipairs(lines) do visit(line[1], line[2], line[3]) end
 end
 
 -- A record of lines has the value of one field in each line, in the order of `fields`. Only the last may have newlines.

@@ -210,8 +210,7 @@ impl Store {
             return Ok(About::Product(record::product::from_event(sale, at_ms, fields)?));
         }
         let hold = self.ids().hold(sale, fields.text("order")?);
-        let record = Fields::from_lines(fields.text("record")?)?;
-        Ok(About::Order(record::order::order(self.ids(), &hold, at_ms, &record)?))
+        Ok(About::Order(record::order::order(self.ids(), &hold, at_ms, fields.text("record")?)?))
     }
 }
 

@@ -156,7 +156,7 @@ use self::{
         meter::CallMeter,
         node::Node,
         record,
-        reply::{self, Fields, Reply},
+        reply::{self, Reply},
         runner::Runner,
     },
     settle::Settles,
@@ -316,7 +316,7 @@ impl Store {
     /// The order that this hold became, from the rest of a reply: now, and its fields as lines of one text.
     async fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
         let now_ms = reply.int()?;
-        let order = record::order::order(self.ids(), hold, now_ms, &Fields::from_lines(&reply.text()?)?)?;
+        let order = record::order::order(self.ids(), hold, now_ms, &reply.text()?)?;
         self.with_skus(order).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Failure, IdSigner, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, keys::SaleKeys, record,
-    redis::rank::Rank, reply::Fields, unknown_word,
+    redis::rank::Rank, unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -51,8 +51,8 @@ impl Work for Orders {
         }
         let now_ms = reply.int()?;
         let read = |hold: HoldId| {
-            let (word, fields) = (reply.text()?, Fields::from_lines(&reply.text()?)?);
-            let order = || record::order::order(&self.ids, &hold, now_ms, &fields);
+            let (word, text) = (reply.text()?, reply.text()?);
+            let order = || record::order::order(&self.ids, &hold, now_ms, &text);
             match word.as_str() {
                 "created" => Ok(OrderOutcome::Created(order()?)),
                 "exists" => Ok(OrderOutcome::Exists(order()?)),

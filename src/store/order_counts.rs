@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Failure, Store, list_orders::LIST_MAX, record::order::status_if_any, reply::Fields};
+use super::{Failure, Store, list_orders::LIST_MAX, record::order::status_if_any};
 use crate::domain::{cursor::ListCursor, ids::SaleId, order::OrderStatus, order_filter::Period};
 
 /// Pages that are read without a pause: of few orders a count is there at once.
@@ -125,10 +125,7 @@ impl Store {
         }
         let mut reply = self.order_records(sale, cursors).await?;
         let now_ms = reply.int()?;
-        let read = |_| {
-            let record = reply.text()?;
-            Ok(Fields::from_lines(&record).and_then(|fields| status_if_any(now_ms, &fields)).unwrap_or_default())
-        };
+        let read = |_| Ok(status_if_any(now_ms, &reply.text()?).unwrap_or_default());
         cursors.iter().map(read).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! `read_orders`: the orders of one page of a list.
 
 use super::{
-    Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, reply::Fields, unknown_word,
+    Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, unknown_word,
 };
 use crate::domain::{cursor::ListCursor, ids::SaleId, order::Order};
 
@@ -19,7 +19,7 @@ impl Store {
         let now_ms = reply.int()?;
         let read = |cursor: &ListCursor| {
             let hold = self.ids().hold(sale, &cursor.key);
-            order_if_any(self.ids(), &hold, now_ms, &Fields::from_lines(&reply.text()?)?)
+            order_if_any(self.ids(), &hold, now_ms, &reply.text()?)
         };
         self.with_skus(cursors.iter().map(read).collect::<Result<Vec<_>, _>>()?).await
     }

@@ -4,7 +4,7 @@ use futures_util::future;
 
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, idempotency, ids::IdSigner, keys::SaleKeys,
-    record, redis::rank::Rank, reply::Fields, unknown_word,
+    record, redis::rank::Rank, unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -249,10 +249,10 @@ impl Work for Settles {
         }
         let now_ms = reply.int()?;
         let read = |item: SettleItem| {
-            let (word, fields) = (reply.text()?, Fields::from_lines(&reply.text()?)?);
+            let (word, text) = (reply.text()?, reply.text()?);
             let (review, reason) = (reply.text()?, reply.text()?);
             let settled = || {
-                let order = record::order::order_if_any(&self.ids, &item.hold, now_ms, &fields)?;
+                let order = record::order::order_if_any(&self.ids, &item.hold, now_ms, &text)?;
                 let review = record::review::id_and_reason(item.hold.sale(), &review, &reason)?;
                 Ok(Settled { order, review })
             };

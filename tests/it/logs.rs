@@ -125,7 +125,7 @@ async fn the_log_names_a_record_that_cannot_be_read() {
     let mut redis = redis::Client::open(info).unwrap().get_connection().unwrap();
     stock::set(&mut redis, "fs1:{p1}:stock", 1, "held", "none");
     let keys: Vec<String> = redis::cmd("KEYS").arg("fs1:{p1}:order:*").query(&mut redis).unwrap();
-    redis::cmd("SET").arg(&keys[0]).arg("status\npending").exec(&mut redis).unwrap();
+    redis::cmd("SET").arg(&keys[0]).arg("pending").exec(&mut redis).unwrap();
     assert_eq!(get("/api/products").await, Some(200));
     assert_eq!(get(&format!("/api/orders/{order}")).await, Some(503));
     signal_process(service.id(), "TERM");

@@ -7,14 +7,12 @@ use crate::{
         hold::PricedLine,
         ids::SaleId,
         payment::{Payment, PaymentId},
-        text::CustomerId,
     },
     store::{
         Failure, Op, ScriptCall, Store,
         keys::SaleKeys,
         record::{
-            self,
-            order::{StoredStatus, priced_lines},
+            order::{Head, StoredStatus, parts},
             payment::payments,
         },
         reply::Fields,
@@ -38,12 +36,13 @@ impl Store {
         }
         for key in some {
             let (created, due, lost_reviews) = (reply.text()?, reply.text()?, reply.int()?);
-            let fields = Fields::from_lines(&reply.text()?)?;
-            if fields.is_empty() {
+            let record = reply.text()?;
+            if record.is_empty() {
                 continue;
             }
             tally.orders += 1;
-            let Ok(order) = AuditedOrder::read(&fields) else {
+            let read = parts(&record).and_then(|parts| parts.map(AuditedOrder::read).transpose());
+            let Ok(Some(order)) = read else {
                 self.add_unreadable(sale, key, tally);
                 continue;
             };
@@ -58,11 +57,7 @@ impl Store {
 
 /// The fields of an order that an audit compares. Damage in any other field does not make its units unknown.
 struct AuditedOrder {
-    status: StoredStatus,
-    lines: Vec<PricedLine>,
-    customer: Option<CustomerId>,
-    created_ms: i64,
-    due_ms: i64,
+    head: Head,
     has_expired_event: bool,
     /// The payment that pays it.
     payment: Option<String>,
@@ -72,28 +67,24 @@ struct AuditedOrder {
 }
 
 impl AuditedOrder {
-    fn read(fields: &Fields) -> Result<Self, Failure> {
+    fn read((head, fields): (Head, Fields)) -> Result<Self, Failure> {
         Ok(Self {
-            status: StoredStatus::read(fields)?,
-            lines: priced_lines(fields.text("lines")?)?,
-            customer: fields.get("customer").and_then(record::customer),
-            created_ms: fields.int("created")?,
-            due_ms: fields.int("due")?,
+            head,
             has_expired_event: fields.get("expired_at").is_some(),
             payment: fields.get("payment").map(str::to_owned),
-            payments: payments(fields)?,
+            payments: payments(&fields)?,
             keeps_units_sold: fields.get("restocked") == Some("0"),
         })
     }
 
     fn add_to(&self, tally: &mut Tally) {
-        for PricedLine { line, .. } in &self.lines {
-            match self.status {
+        for PricedLine { line, .. } in &self.head.lines {
+            match self.head.status {
                 StoredStatus::Pending | StoredStatus::InReview => {
-                    let bucket = Bucket { deadline_ms: self.due_ms, product: line.product, kind: BucketKind::Pending };
-                    tally.add_due_back(bucket, units(line), self.customer.as_ref());
+                    let bucket = Bucket { deadline_ms: self.head.due_ms, product: line.product, kind: BucketKind::Pending };
+                    tally.add_due_back(bucket, units(line), self.head.customer.as_ref());
                 }
-                StoredStatus::Paid => tally.add_bought(line.product, units(line), self.customer.as_ref()),
+                StoredStatus::Paid => tally.add_bought(line.product, units(line), self.head.customer.as_ref()),
                 StoredStatus::Refunded | StoredStatus::RefundRequired if self.keeps_units_sold => {
                     tally.add_sold(line.product, units(line));
                 }
@@ -106,7 +97,7 @@ impl AuditedOrder {
     /// its payments name and that do not exist.
     fn index_differences(&self, created: &str, due: &str, lost_reviews: i64) -> Vec<Difference> {
         let instant = |text: &str| text.parse().unwrap_or(0);
-        let waits = match self.status {
+        let waits = match self.head.status {
             StoredStatus::Pending => !self.has_expired_event,
             StoredStatus::InReview => true,
             _ => false,
@@ -117,8 +108,8 @@ impl AuditedOrder {
                 found.push(Difference::new(kind, stored, expected));
             }
         };
-        check(DifferenceKind::OrderIndex, instant(created), self.created_ms);
-        check(DifferenceKind::DueIndex, instant(due), if waits { self.due_ms } else { 0 });
+        check(DifferenceKind::OrderIndex, instant(created), self.head.created_ms);
+        check(DifferenceKind::DueIndex, instant(due), if waits { self.head.due_ms } else { 0 });
         check(DifferenceKind::Review, 0, lost_reviews);
         check(DifferenceKind::Money, 0, self.lost_payments());
         found
@@ -128,7 +119,7 @@ impl AuditedOrder {
     fn lost_payments(&self) -> i64 {
         let pays = |payment: &Payment| {
             let id = payment.id.as_ref().map_or("", PaymentId::as_str);
-            self.status == StoredStatus::Paid && self.payment.as_deref() == Some(id)
+            self.head.status == StoredStatus::Paid && self.payment.as_deref() == Some(id)
         };
         let is_nothing = |payment: &Payment| payment.captured.is_some_and(|captured| captured.ten_thousandths() == 0);
         let is_lost = |payment: &&Payment| {

@@ -199,7 +199,7 @@ fn an_audit_reads_as_much_as_it_may_and_misses_no_lost_review() {
         + bench.redis.zcard::<_, usize>(&units[3]).unwrap();
     assert_eq!(word(&bench.call(Op::AuditUnits, &units, &[&size.to_string()])), "units");
     assert_eq!(word(&bench.call(Op::AuditUnits, &units, &[&(size - 1).to_string()])), "too_many");
-    let order = "status\npaid\npayment:pi\ncaptured=1 review=r1 review_about=x:1:0 dispute_review=r2";
+    let order = "paid 1 1 1 1=1@1 USD\npayment:pi\ncaptured=1 review=r1 review_about=x:1:0 dispute_review=r2";
     let _: () = bench.redis.set(key("order:o"), order).unwrap();
     let keys = ["orders", "due", "review_records", "order:o"].map(key);
     let lost = |bench: &mut Bench| bench.call(Op::AuditOrders, &keys, &["o"])[3].clone();

@@ -41,7 +41,7 @@ fn metadata_stays_with_a_claim_an_extension_and_the_order() {
     assert_eq!(extended[5], Value::BulkString(NOTED.into()));
     assert_eq!(bench.order("a"), "created");
     let record: String = bench.redis.get(key("order:a")).unwrap();
-    assert!(record.ends_with(&format!("\ncustomer\nalice\nmetadata\n{NOTED}")), "{record}");
+    assert!(record.ends_with(&format!(" alice\nmetadata\n{NOTED}")), "{record}");
     assert_eq!(bench.settle("a", "paid", "e", "pi_1", "1"), "review");
     let reviews: Vec<String> = bench.redis.hvals(key("review_records")).unwrap();
     assert_eq!(reviews[0].split('\n').nth(11), Some(NOTED), "{reviews:?}");

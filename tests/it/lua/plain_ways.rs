@@ -59,14 +59,7 @@ fn a_plain_order_and_its_payment_ask_redis_for_little() {
     assert_eq!(bench.order("first"), "created");
     let (now, deadline, due) = (bench.now_ms, bench.now_ms + 100_000, bench.now_ms + 50_000);
     let commands = asked(&mut bench, |bench| assert_eq!(bench.order("a"), "created"));
-    let record = |paid: &str| {
-        let order = format!("lines\\n1=2@500000\\ntotal\\n1000000\\ncurrency\\nUSD\\ncreated\\n{now}\\ndue\\n{due}");
-        format!(
-            "status\\n{}\\n{order}\\nhold_deadline\\n{deadline}{paid}",
-            if paid.is_empty() { "pending" } else { "paid" }
-        )
-    };
-    let pending = record("");
+    let pending = format!("pending {now} 50000 100000 1=2@500000 USD");
     let expected = [
         "HMGET sale last_write first_due payment_ms currency".to_owned(),
         "HGET sale test_now".to_owned(),
@@ -88,7 +81,8 @@ fn a_plain_order_and_its_payment_ask_redis_for_little() {
     assert_eq!(commands, expected);
 
     let commands = asked(&mut bench, |bench| assert_eq!(bench.settle("a", "paid", "e", "pi", "1000000"), "applied"));
-    let paid = record(&format!("\\npayment:pi\\ncaptured=1000000 exact=1\\npaid_at\\n{now}\\npayment\\npi"));
+    let of_payment = format!("payment:pi\\ncaptured=1000000 exact=1\\npaid_at\\n{now}\\npayment\\npi");
+    let paid = format!("paid {now} 50000 100000 1=2@500000 USD\\n{of_payment}");
     let order: String = bench.redis.get(key("order:a")).unwrap();
     let heard = order.split_once("\nheard\n\t").unwrap().1;
     let expected = [
