@@ -1,8 +1,6 @@
 //! `read_orders`: the orders of one page of a list.
 
-use super::{
-    Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, unknown_word,
-};
+use super::{Failure, Op, Reply, ScriptCall, Store, keys::SaleKeys, record::order::order_if_any, unknown_word};
 use crate::domain::{cursor::ListCursor, ids::SaleId, order::Order};
 
 impl Store {

@@ -81,7 +81,8 @@ impl AuditedOrder {
         for PricedLine { line, .. } in &self.head.lines {
             match self.head.status {
                 StoredStatus::Pending | StoredStatus::InReview => {
-                    let bucket = Bucket { deadline_ms: self.head.due_ms, product: line.product, kind: BucketKind::Pending };
+                    let bucket =
+                        Bucket { deadline_ms: self.head.due_ms, product: line.product, kind: BucketKind::Pending };
                     tally.add_due_back(bucket, units(line), self.head.customer.as_ref());
                 }
                 StoredStatus::Paid => tally.add_bought(line.product, units(line), self.head.customer.as_ref()),

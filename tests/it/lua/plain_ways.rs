@@ -115,6 +115,46 @@ fn a_hold_of_a_customer_asks_for_two_things_more() {
 }
 
 #[test]
+fn a_hold_that_limits_allow_asks_for_little_and_counts_what_counts() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    bench.put_product("3", "USD", "9");
+    for (product, rules) in
+        [("1", "group=g"), ("2", "group=h"), ("3", "max_per_customer=2 group=g"), ("", "max_per_group=4")]
+    {
+        bench.set_rules(product, rules);
+    }
+    let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
+    // Two of the group count, and the product of another group, what lapsed and who left before do not.
+    let entries = format!("1=1 {deadline}:3:h=1 2=9 {}:1:h=8 abandoned=7@{}", now - 1_000, now - 1_000);
+    let _: () = bench.redis.hset(key("customers"), "bob", &entries).unwrap();
+    let commands = asked(&mut bench, |bench| assert_eq!(word(&bench.request("a", "1=2 bob", None)), "held"));
+    let value: String = bench.redis.get(key("hold:a")).unwrap();
+    let expected = [
+        SALE.to_owned(),
+        "HGET sale test_now".to_owned(),
+        "EXISTS hold:a".to_owned(),
+        "HGET stock 1".to_owned(),
+        "HGET customers bob".to_owned(),
+        "HGET stock 3".to_owned(),
+        "HGET stock 2".to_owned(),
+        format!("HSET customers bob {entries} {deadline}:1:h=2"),
+        format!("SET hold:a {value} PXAT {deadline}"),
+        "HSET stock 1 7 3 0 0 10 500000 5 group=g".to_owned(),
+        format!("HINCRBY lapses {deadline}:1:h 2"),
+        format!("HSET sale last_write {}", now * 1_000 + 4),
+    ];
+    assert_eq!(commands, expected);
+    assert_eq!(word(&bench.request("b", "1=1 bob", None)), "customer_limit_reached");
+    assert_eq!(word(&bench.request("b", "1=1", None)), "customer_id_required");
+    // One more of product 3, where its own limit is.
+    bench.set_rules("", "");
+    assert_eq!(word(&bench.request("c", "3=1 bob", None)), "held");
+    assert_eq!(word(&bench.request("d", "3=1 bob", None)), "customer_limit_reached");
+    bench.empty();
+}
+
+#[test]
 fn rules_cost_a_hold_nothing_where_there_are_none() {
     let mut bench = Bench::new();
     bench.hold("first", &[("2", "1")]);
@@ -146,13 +186,12 @@ fn a_call_is_of_one_instant_though_its_clock_goes_on() {
         _ => text,
     });
     bench.hold("first", &[("1", "1")]);
-    bench.set_rules("2", "group=g");
     let begin = bench.now_ms;
     let looks: i64 = bench.redis.get("looks").unwrap();
-    // The product of the second run has rules, so it is not plain. The sale ends between the two looks of the call.
+    // The second run asks for a time of its own, so it is not plain. The sale ends between the two looks of the call.
     let _: () = bench.redis.hset(key("sale"), "ends", begin + looks + 2).unwrap();
     let keys = [&holding()[..], &["hold:a", "hold:b"].map(key)].concat();
-    let reply = bench.call(Op::Hold, &keys, &["2", "60000", "", "1", "1=1", "1", "2=1"]);
+    let reply = bench.call(Op::Hold, &keys, &["2", "60000", "", "1", "1=1", "1", "2=1\n90000"]);
     assert_eq!(super::decisions(&reply).iter().map(|decision| word(decision)).collect::<Vec<_>>(), ["held"; 2]);
 }
 

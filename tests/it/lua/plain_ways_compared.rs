@@ -85,7 +85,26 @@ enum Step {
     Settle(Vec<(usize, [String; 4])>),
     Wait(i64),
     Price(i64),
+    /// Rules of a product, or of the sale where it is ''.
+    Rules(&'static str, &'static str),
 }
+
+const RULES: [(&str, &str); 14] = [
+    ("", ""),
+    ("", "max_per_customer=3"),
+    ("", "max_per_group=2"),
+    ("", "max_per_group=3 max_per_customer=5"),
+    ("", "visibility=hidden"),
+    ("", "cooldown_holds=2 max_per_customer=4"),
+    ("1", ""),
+    ("1", "group=a max_per_customer=2"),
+    ("1", "max_per_customer=3"),
+    ("1", "archived=1"),
+    ("2", "max_per_customer=1 group=b"),
+    ("2", "group=a"),
+    ("3", "group=a"),
+    ("3", "visibility=hidden max_per_customer=9"),
+];
 
 const REQUESTS: [&str; 16] = [
     "1=1",
@@ -107,7 +126,7 @@ const REQUESTS: [&str; 16] = [
 ];
 
 fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
-    match any(10) {
+    match any(11) {
         0..=3 => Step::Hold(
             (0..=any(4))
                 .map(|_| {
@@ -142,7 +161,11 @@ fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
             )
         }
         8 => Step::Wait([1, 1_000, 40_000, 70_000][any(4)]),
-        _ => Step::Price([500_000, 400_000, 7, 0][any(4)]),
+        9 => Step::Price([500_000, 400_000, 7, 0][any(4)]),
+        _ => {
+            let (product, rules) = RULES[any(RULES.len())];
+            Step::Rules(product, rules)
+        }
     }
 }
 
@@ -185,12 +208,16 @@ fn answer(bench: &mut Bench, step: &Step) -> Vec<Value> {
             let arguments = [&BOOK_ARGUMENTS[..], &["1", "500000000000000", "price", &price]].concat();
             bench.call(Op::ChangeProduct, &keys, &arguments)
         }
+        Step::Rules(product, rules) => {
+            bench.set_rules(product, rules);
+            Vec::new()
+        }
     }
 }
 
 #[test]
 fn the_plain_ways_answer_and_store_what_the_long_ones_do() {
-    for seed in 0..40_u64 {
+    for seed in 0..80_u64 {
         let mut state = seed;
         let mut any = move |below: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

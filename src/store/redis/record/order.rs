@@ -199,8 +199,19 @@ mod tests {
         let large = i64::MAX;
         let [sum, late] = [format!("paid 1 1 1 1=9@{large} USD"), format!("paid {large} 1 1 1=1@1 USD")];
         for text in [
-            "", "paid", "paid 1 1 1", "paid 1 1 1 1=1@1", "paid 1 1 1 1=1@1 ", "paid 1 1 1 1=1 USD", "paid 1 1 1 1=1@1 dollar",
-            "paid x 1 1 1=1@1 USD", "paid 1 x 1 1=1@1 USD", "paid 1 1 x 1=1@1 USD", "paid 1  1 1=1@1 USD", &sum, &late,
+            "",
+            "paid",
+            "paid 1 1 1",
+            "paid 1 1 1 1=1@1",
+            "paid 1 1 1 1=1@1 ",
+            "paid 1 1 1 1=1 USD",
+            "paid 1 1 1 1=1@1 dollar",
+            "paid x 1 1 1=1@1 USD",
+            "paid 1 x 1 1=1@1 USD",
+            "paid 1 1 x 1=1@1 USD",
+            "paid 1  1 1=1@1 USD",
+            &sum,
+            &late,
             "paid 1 1 1 1=1@1 USD\npaid_at",
         ] {
             assert!(matches!(read_text(text, 0), Err(Failure::Unreadable(_))), "{text}");
