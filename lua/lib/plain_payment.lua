@@ -1,6 +1,6 @@
 -- plain_payment: the plain way of `settle`, in front of it, as lib/plain_hold is of `hold`. Nothing is due, and an event
 -- says that just the total of an order was captured, in time. The order has one product and no metadata, heard of no payment
--- yet, and its customer has nothing else that is unpaid. Uses keys and clock.
+-- yet, and its customer let nothing lapse. Or the event came before. Uses keys and clock.
 
 -- Where the first event that is left is in ARGV, and its keys in KEYS, and the reply before it.
 local next_event, next_keys, reply = 4, 12, { 'decided', 0 }
@@ -23,23 +23,34 @@ do
   end
   -- Neighbours of one product and deadline are counted together: what moves from the bucket `was_pending`.
   local product, counters, pending, sold, rest
-  local was_pending, moved = '', 0
+  local was_pending, moved, has_written = '', 0, false
   while is_plain do
     local order_key, once_key = KEYS[next_keys + 1], KEYS[next_keys + 2]
     local fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
-    local order = fingerprint and #event_id <= EVENT_ID_MAX and redis.call('EXISTS', once_key) == 0
-      and redis.call('GET', order_key)
+    local settled_as = fingerprint and redis.call('GET', once_key)
+    while settled_as and settled_as == fingerprint do
+      local size, text = #reply, redis.call('GET', order_key) or ''
+      local heard_at = text:find('\nheard\n\t', 1, true)
+      reply[size + 1], reply[size + 2] = 'duplicate', heard_at and text:sub(1, heard_at - 1) or text
+      reply[size + 3], reply[size + 4] = '', ''
+      next_event, next_keys = next_event + 1, next_keys + 3
+      order_key, once_key = KEYS[next_keys + 1], KEYS[next_keys + 2]
+      fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
+      settled_as = fingerprint and redis.call('GET', once_key)
+    end
+    local order = fingerprint and not settled_as and #event_id <= EVENT_ID_MAX and redis.call('GET', order_key)
     local record, created, due_in, its_product, units, price, currency, customer = (order or ''):match(ORDER)
     local due, total = record and created + due_in, record and int(units * price)
     local is_paid = record and now <= due and (amount == total or amount == '') and (code == currency or code == '')
     local bucket = is_paid and int(due) .. ':' .. its_product .. ':p'
-    -- What the customer bought stays, as products and units. Anything else that counts needs lib/customers.
+    -- What else the customer has stays. What lapsed, and who let it lapse, needs lib/customers.
     local bought
     if bucket and customer ~= '' then
       local entries = ' ' .. (redis.call('HGET', customers_key, customer) or '') .. ' '
       local from, to = entries:find(' ' .. bucket .. '=' .. units .. ' ', 1, true)
       bought = from and entries:sub(2, from) .. its_product .. '=' .. units .. entries:sub(to, -2)
-      bucket = bought and bought:find('^[%d= ]+$') and bucket
+      bucket = bought and not bought:find('abandoned=', 1, true) and bucket
+      for deadline in (bought or ''):gmatch('(%d+):%d+:') do bucket = now <= tonumber(deadline) and bucket end
     end
     if bucket ~= was_pending then
       if moved > 0 then
@@ -66,11 +77,11 @@ do
       'record', text)
     local size = #reply
     reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = 'applied', text, '', ''
-    next_event, next_keys = next_event + 1, next_keys + 3
+    next_event, next_keys, has_written = next_event + 1, next_keys + 3, true
   end
+  if has_written then redis.call('HSET', sale_key, 'last_write', int(written_at)) end
   if #reply > 2 then
     reply[2] = now
-    redis.call('HSET', sale_key, 'last_write', int(written_at))
     if next_event > #ARGV then return reply end
   end
 end

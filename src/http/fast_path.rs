@@ -1,4 +1,4 @@
-//! The fast path: holds and product reads, which a rush asks for, are answered without the router.
+//! The fast path: holds, orders, payment events and product reads, which a rush asks for, are answered without the router.
 //!
 //! It has no behaviour of its own. The routes give the same answers, through the same functions. A request on the fast path costs
 //! no `HttpRequest`, no routing and one future. Its head is given back before it waits for Redis, so that hundreds of requests
@@ -8,12 +8,12 @@ use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_http::Request;
 use actix_web::{
-    Error,
+    Error, HttpResponse,
     body::BoxBody,
-    dev::{AppConfig, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
+    dev::{AppConfig, Payload, Response, Service, ServiceFactory, ServiceResponse, forward_ready},
     http::{
         ConnectionType, Method,
-        header::{HeaderName, HeaderValue},
+        header::{HeaderMap, HeaderName, HeaderValue},
     },
     web::Data,
 };
@@ -23,14 +23,14 @@ use super::{
     cors::{self, Allowed},
     edge::InCrowd,
     frame::Frame,
-    health, holds, metrics,
+    health, holds, metrics, orders, payments,
     problem::{Code, Problem},
     products,
 };
 use crate::{
     domain::{ids::ProductId, visibility::Audience},
     store::{Store, sequence},
-    webhook::PROVIDERS,
+    webhook::{PROVIDERS, signature::Verifier},
 };
 
 const SALE_SEQUENCE: HeaderName = HeaderName::from_static("sale-sequence");
@@ -42,6 +42,7 @@ pub struct FastPath<A> {
     app: A,
     store: Data<Store>,
     limits: BodyLimits,
+    verifiers: Arc<[Verifier]>,
     gate: Option<Arc<Gate>>,
     cors: Option<Arc<Cors>>,
     draining: Draining,
@@ -51,8 +52,8 @@ pub struct FastPath<A> {
 
 impl<A> FastPath<A> {
     pub fn beside(app: A, store: Data<Store>, context: &HttpContext, meter: Rc<RequestMeter>) -> Self {
-        let HttpContext { limits, gate, cors, draining, shows_sequence, .. } = context.clone();
-        Self { app, store, limits, gate, cors, draining, shows_sequence, meter }
+        let HttpContext { limits, verifiers, gate, cors, draining, shows_sequence, .. } = context.clone();
+        Self { app, store, limits, verifiers, gate, cors, draining, shows_sequence, meter }
     }
 }
 
@@ -72,11 +73,12 @@ where
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let app = self.app.new_service(config);
         let (store, limits, shows_sequence) = (self.store.clone(), self.limits, self.shows_sequence);
-        let (gate, cors, draining) = (self.gate.clone(), self.cors.clone(), self.draining.clone());
-        let meter = Rc::clone(&self.meter);
-        Box::pin(
-            async move { Ok(FastPath { app: app.await?, store, limits, gate, cors, draining, shows_sequence, meter }) },
-        )
+        let (verifiers, gate, cors) = (Arc::clone(&self.verifiers), self.gate.clone(), self.cors.clone());
+        let (draining, meter) = (self.draining.clone(), Rc::clone(&self.meter));
+        Box::pin(async move {
+            let app = app.await?;
+            Ok(FastPath { app, store, limits, verifiers, gate, cors, draining, shows_sequence, meter })
+        })
     }
 }
 
@@ -119,7 +121,8 @@ where
             return self.answer(request);
         }
         let answer = if in_crowd && !is_vital(request.path()) {
-            Box::pin(refuse(full(), request, Rc::clone(&self.meter)))
+            let route = Wanted::of(&request, &self.verifiers).map(|wanted| wanted.route());
+            Box::pin(refuse(full(), request, route, Rc::clone(&self.meter)))
         } else {
             self.answer(request)
         };
@@ -137,17 +140,43 @@ where
     }
 
     fn plain_answer(&self, request: Request) -> LocalBoxFuture<Result<Response<BoxBody>, Error>> {
-        let Some(wanted) = Wanted::of(&request) else {
+        let Some(wanted) = Wanted::of(&request, &self.verifiers) else {
             let answer = self.app.call(request);
             return Box::pin(async { Ok(answer.await?.into()) });
         };
-        if let Some(Err(problem)) = self.gate.as_ref().map(|gate| gate.pass(request.head())) {
-            return Box::pin(refuse(problem, request, Rc::clone(&self.meter)));
+        if let Some(gate) = self.gate.as_ref().filter(|_| wanted.is_of_storefront())
+            && let Err(problem) = gate.pass(request.head())
+        {
+            return Box::pin(refuse(problem, request, wanted.route(), Rc::clone(&self.meter)));
         }
         let frame = Frame::open(request.head().headers(), &self.meter);
+        let (store, limits) = (self.store.clone(), self.limits);
         match wanted {
-            Wanted::Hold => Box::pin(hold(self.store.clone(), self.limits, frame, request)),
-            Wanted::Product(id) => Box::pin(product(self.store.clone(), id, frame, request)),
+            Wanted::Product(id) => Box::pin(product(store, id, frame, request)),
+            Wanted::Hold => Box::pin(posted(
+                frame,
+                request,
+                holds::PATH,
+                async move |headers, payload| holds::wanted(headers, payload, limits).await,
+                async move |wanted| holds::hold(&store, wanted).await,
+            )),
+            Wanted::Order => Box::pin(posted(
+                frame,
+                request,
+                orders::PATH,
+                async move |headers, payload| orders::wanted(headers, payload, limits).await,
+                async move |wanted| orders::order(&store, wanted).await,
+            )),
+            Wanted::Payment { path, verifier } => {
+                let verifiers = Arc::clone(&self.verifiers);
+                Box::pin(posted(
+                    frame,
+                    request,
+                    path,
+                    async move |headers, payload| payments::read(&verifiers[verifier], headers, payload, limits).await,
+                    async move |reading| payments::answer(&store, &reading).await,
+                ))
+            }
         }
     }
 }
@@ -155,16 +184,29 @@ where
 /// A request that the fast path answers. One with a query is left to the routes, which know no parameter.
 enum Wanted {
     Hold,
+    Order,
     Product(ProductId),
+    /// `verifier`: the place of that of its provider.
+    Payment {
+        path: &'static str,
+        verifier: usize,
+    },
 }
 
 impl Wanted {
-    fn of(request: &Request) -> Option<Self> {
+    fn of(request: &Request, verifiers: &[Verifier]) -> Option<Self> {
         if request.uri().query().is_some() {
             return None;
         }
         match *request.method() {
-            Method::POST if request.path() == holds::PATH => Some(Self::Hold),
+            Method::POST => match request.path() {
+                holds::PATH => Some(Self::Hold),
+                orders::PATH => Some(Self::Order),
+                path => {
+                    let verifier = verifiers.iter().position(|verifier| verifier.provider.path == path)?;
+                    Some(Self::Payment { path: verifiers[verifier].provider.path, verifier })
+                }
+            },
             Method::GET | Method::HEAD => {
                 let id = request.path().strip_prefix(products::PATH)?.strip_prefix('/')?;
                 ProductId::parse(id).map(Self::Product)
@@ -177,8 +219,15 @@ impl Wanted {
     fn route(&self) -> &'static str {
         match self {
             Self::Hold => holds::PATH,
+            Self::Order => orders::PATH,
             Self::Product(_) => products::ONE,
+            Self::Payment { path, .. } => path,
         }
+    }
+
+    /// Whether buyers ask for it, whom the gate counts.
+    fn is_of_storefront(&self) -> bool {
+        !matches!(self, Self::Payment { .. })
     }
 }
 
@@ -210,29 +259,36 @@ async fn with_sequence(answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>)
     Ok(answer)
 }
 
-async fn refuse(problem: Problem, request: Request, meter: Rc<RequestMeter>) -> Result<Response<BoxBody>, Error> {
+/// `route`: its pattern, if there is one.
+async fn refuse(
+    problem: Problem,
+    request: Request,
+    route: impl Into<Option<&'static str>>,
+    meter: Rc<RequestMeter>,
+) -> Result<Response<BoxBody>, Error> {
     let frame = Frame::open(request.head().headers(), &meter);
-    let route = Wanted::of(&request).map(|wanted| wanted.route());
     let (head, mut payload) = request.into_parts();
     let problem = body::drained(problem, &mut payload).await;
-    Ok(frame.close(Err(problem), &head.method, route, head.uri.path()).into())
+    Ok(frame.close(Err(problem), &head.method, route.into(), head.uri.path()).into())
 }
 
-async fn hold(
-    store: Data<Store>,
-    limits: BodyLimits,
+/// Reads a body, gives its head back, and does what it wants.
+async fn posted<T>(
     frame: Frame,
     request: Request,
+    path: &'static str,
+    read: impl AsyncFnOnce(&HeaderMap, &mut Payload) -> Result<T, Problem>,
+    act: impl AsyncFnOnce(T) -> Result<HttpResponse, Problem>,
 ) -> Result<Response<BoxBody>, Error> {
     let (head, mut payload) = request.into_parts();
-    let answer = match holds::wanted(head.headers(), &mut payload, limits).await {
+    let answer = match read(head.headers(), &mut payload).await {
         Ok(wanted) => {
             drop((head, payload));
-            frame.around(holds::hold(&store, wanted)).await
+            frame.around(act(wanted)).await
         }
         Err(problem) => Err(body::drained(problem, &mut payload).await),
     };
-    Ok(frame.close(answer, &Method::POST, Some(holds::PATH), holds::PATH).into())
+    Ok(frame.close(answer, &Method::POST, Some(path), path).into())
 }
 
 async fn product(

@@ -1,10 +1,15 @@
 //! POST /api/orders, GET /api/orders/{id}, POST /api/orders/{id}/cancel and payment-started.
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{StatusCode, header::HeaderMap},
+    web::Data,
+};
 
 use super::{
-    answer, body,
-    extract::{FromHttp, Parsed},
+    BodyLimits, answer, body,
+    extract::{self, FromHttp, Parsed},
     fields::{Json, Object},
     problem::{FieldError, Problem},
     refusals,
@@ -23,6 +28,10 @@ use crate::{
 pub(super) const PATH: &str = "/api/orders";
 
 pub(super) async fn create(store: Data<Store>, Parsed(request): Parsed<OrderRequest>) -> Result<HttpResponse, Problem> {
+    order(&store, request).await
+}
+
+pub(super) async fn order(store: &Store, request: OrderRequest) -> Result<HttpResponse, Problem> {
     let hold = store.ids().parse(&request.hold_id).ok_or_else(refusals::hold_not_found)?;
     match store.count(store.order(hold).await)? {
         OrderOutcome::Created(order) => Ok(answer::json(StatusCode::CREATED, &OrderBody::of(&order))),
@@ -75,8 +84,16 @@ pub(super) struct OrderRequest {
 
 impl FromHttp for OrderRequest {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
-        body::read_json(&request, &mut payload, read_hold_id).await
+        wanted(request.headers(), &mut payload, extract::context(&request).limits).await
     }
+}
+
+pub(super) async fn wanted(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    limits: BodyLimits,
+) -> Result<OrderRequest, Problem> {
+    body::read_json_of(headers, payload, limits, read_hold_id).await
 }
 
 pub(super) fn read_hold_id(json: Json<'_>, errors: &mut Vec<FieldError>) -> Option<OrderRequest> {

@@ -11,7 +11,7 @@ use actix_web::{
 };
 
 use super::{
-    HttpContext, answer, body,
+    BodyLimits, HttpContext, answer, body,
     extract::{self, FromHttp, Parsed},
     problem::{Code, FieldError, Problem},
     refusals,
@@ -40,7 +40,11 @@ thread_local! {
 }
 
 pub(super) async fn webhook(store: Data<Store>, Parsed(reading): Parsed<Reading>) -> Result<HttpResponse, Problem> {
-    Ok(answer::json(StatusCode::OK, &take(&store, &reading).await?.body()))
+    answer(&store, &reading).await
+}
+
+pub(super) async fn answer(store: &Store, reading: &Reading) -> Result<HttpResponse, Problem> {
+    Ok(answer::json(StatusCode::OK, &take(store, reading).await?.body()))
 }
 
 /// An event that was taken, and what became of it.
@@ -71,16 +75,24 @@ pub(super) async fn take(store: &Store, reading: &Reading) -> Result<Taken, Prob
 impl FromHttp for Reading {
     async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, Problem> {
         let context = extract::context(&request);
-        let (verifier, limits) = (verifier(&context, &request)?, context.limits);
-        let headers = request.headers();
-        let body = body::read_bytes(headers, &mut payload, limits.webhook_bytes_max, limits.read_timeout).await?;
-        let message = Message { headers, body: &body, now_seconds: webhook::now_seconds() };
-        let reading = verifier.open(message).await.map_err(|refusal| refused(verifier, refusal))?;
-        if let Reading::UnknownStatus(word) = &reading {
-            warn_of_unknown(verifier, word);
-        }
-        Ok(reading)
+        read(verifier(&context, &request)?, request.headers(), &mut payload, context.limits).await
     }
+}
+
+/// Reads the event of a provider, if it is trusted.
+pub(super) async fn read(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    limits: BodyLimits,
+) -> Result<Reading, Problem> {
+    let body = body::read_bytes(headers, payload, limits.webhook_bytes_max, limits.read_timeout).await?;
+    let message = Message { headers, body: &body, now_seconds: webhook::now_seconds() };
+    let reading = verifier.open(message).await.map_err(|refusal| refused(verifier, refusal))?;
+    if let Reading::UnknownStatus(word) = &reading {
+        warn_of_unknown(verifier, word);
+    }
+    Ok(reading)
 }
 
 impl Headers for HeaderMap {

@@ -58,6 +58,54 @@ async fn the_fast_path_and_the_routes_give_the_same_answers() {
 }
 
 #[tokio::test]
+async fn orders_and_payment_events_are_answered_alike_on_both_ways() {
+    let app = TestApp::selling(40).await;
+    let hold = async || {
+        app.send(app.request(Method::POST, "/api/holds").json(&json!({"product_id": 1, "quantity": 1}))).await.id()
+    };
+    let gone = "hold_p1_-ffwesdZnkpB3XefFNNl3oza";
+    let both = async |paths: [&str; 2], bodies: [String; 2]| {
+        let mut answers = Vec::new();
+        for (path, body) in paths.into_iter().zip(bodies) {
+            let ask = app.request(Method::POST, path).header("content-type", "application/json").body(body);
+            let (status, headers, mut body) = answer(&app, ask).await;
+            if body["order"].is_object() {
+                body["order"]
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|name, _| !name.ends_with("id") && !name.ends_with("_at"));
+            }
+            if let Some(body) = body.as_object_mut() {
+                body.retain(|name, _| !["hold_id", "created_at", "payment_due_at"].contains(&name.as_str()));
+            }
+            answers.push((status, headers, body));
+        }
+        assert_eq!(answers[0], answers[1]);
+        answers[0].0
+    };
+    let (orders, webhook) = (["/api/orders", "/api/%6Frders"], ["/api/payments/webhook", "/api/payments/%77ebhook"]);
+    let holds = [hold().await, hold().await];
+    let wishes = holds.each_ref().map(|hold| json!({"hold_id": hold}).to_string());
+    let events = holds.each_ref().map(|hold| {
+        let payload = json!({"status": "paid", "hold_id": hold, "payment_id": "pi_1"});
+        json!({"idempotency_key": hold, "payload": payload}).to_string()
+    });
+    let same = |body: &str| [(); 2].map(|()| body.to_owned());
+    assert_eq!(both(orders, wishes.clone()).await, 201);
+    assert_eq!(both(orders, wishes).await, 200);
+    assert_eq!(both(webhook, events.clone()).await, 200);
+    assert_eq!(both(webhook, events).await, 200);
+    for body in [&json!({"hold_id": gone}).to_string(), "{}", "{", ""] {
+        assert!((400..500).contains(&both(orders, same(body)).await), "{body}");
+        assert!((400..500).contains(&both(webhook, same(body)).await), "{body}");
+    }
+    // A provider may add what it likes, and an order knows no parameter.
+    let with_query = |path: &str| format!("{path}?a=1");
+    assert_eq!(both(webhook.map(|path| with_query(path)).each_ref().map(String::as_str), same("{")).await, 400);
+    assert_eq!(both(orders.map(|path| with_query(path)).each_ref().map(String::as_str), same("{")).await, 400);
+}
+
+#[tokio::test]
 async fn an_idempotency_key_means_the_same_on_the_fast_path_and_on_the_route() {
     let app = TestApp::selling(3).await;
     let ask = |path, quantity| {

@@ -136,6 +136,12 @@ impl Bench {
 
     /// The same. Those that wait do so for units of other shards.
     pub fn settle_each(&mut self, events: &[([&str; 5], bool)]) -> Vec<String> {
+        let reply = self.settle_reply(events);
+        self.answers(Op::Settle, &reply)
+    }
+
+    /// The same, with all that the script answers.
+    pub fn settle_reply(&mut self, events: &[([&str; 5], bool)]) -> Vec<Value> {
         let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
         let mut arguments: Vec<String> =
             [&BOOK_ARGUMENTS[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
@@ -148,8 +154,7 @@ impl Bench {
             arguments.push(format!("{said}\n\n\n\n\n\n\n{waits}"));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let reply = self.call(Op::Settle, &keys, &arguments);
-        self.answers(Op::Settle, &reply)
+        self.call(Op::Settle, &keys, &arguments)
     }
 
     /// The word of each decision about orders or events. Only the word of the reply when nothing was decided.

@@ -88,7 +88,7 @@ fn a_plain_order_and_its_payment_ask_redis_for_little() {
     let expected = [
         "HMGET sale last_write first_due payment_ms".to_owned(),
         "HGET sale test_now".to_owned(),
-        "EXISTS once:e".to_owned(),
+        "GET once:e".to_owned(),
         "GET order:a".to_owned(),
         "HGET stock 1".to_owned(),
         "SET once:e paid-pi-1000000 PX 60000".to_owned(),
@@ -233,6 +233,35 @@ fn neighbours_of_one_product_are_paid_together() {
 }
 
 #[test]
+fn an_event_that_came_before_is_answered_between_others_and_writes_nothing() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    for name in ["a", "b", "c"] {
+        // Bob has another hold all the time, and pays in the plain way all the same.
+        assert_eq!(word(&bench.request(name, "1=1 bob", None)), "held");
+    }
+    assert_eq!(bench.orders(&["a", "b"]), ["created"; 2]);
+    let [a, b] = ["a", "b"].map(|name| [name, "paid", name, "pi", "500000"]);
+    assert_eq!(bench.settle_all(&[a, a, b, a]), ["applied", "duplicate", "applied", "duplicate"]);
+    assert_eq!(bench.counters(1), [6, 2, 0, 2]);
+    let paid = asked(&mut bench, |bench| assert_eq!(bench.settle_all(&[b, a]), ["duplicate"; 2]));
+    let expected = [
+        "HMGET sale last_write first_due payment_ms",
+        "HGET sale test_now",
+        "GET once:b",
+        "GET order:b",
+        "GET once:a",
+        "GET order:a",
+    ];
+    assert_eq!(paid, expected);
+    // It is another event with the same id.
+    let other = ["b", "paid", "b", "pj", "500000"];
+    assert_eq!(bench.settle_all(&[a, other]), ["duplicate", "idempotency_key_reused"]);
+    assert_eq!(bench.order("c"), "created");
+    assert_eq!(bench.settle("c", "paid", "b", "pj", "500000"), "idempotency_key_reused");
+}
+
+#[test]
 fn no_event_makes_an_order_long() {
     let mut bench = Bench::new();
     bench.hold("first", &[("1", "1")]);
@@ -253,6 +282,15 @@ fn a_payment_ends_the_cool_down_of_its_customer_whichever_way_it_goes() {
     assert_eq!(bench.order("a"), "created");
     assert_eq!(bench.settle("a", "paid", "e", "pi", "1000000"), "applied");
     assert_eq!(bench.redis.hget::<_, _, String>(key("customers"), "bob").unwrap(), "1=2");
+    // A hold of bob lapses, and somebody gives it back, before the order is paid.
+    assert_eq!(word(&bench.request("lapses", "1=1 bob", None)), "held");
+    bench.advance(60_000);
+    assert_eq!(word(&bench.request("b", "1=1 bob", None)), "held");
+    assert_eq!(bench.order("b"), "created");
+    bench.advance(41_000);
+    assert_eq!(word(&bench.request("of_ann", "1=1", None)), "held");
+    assert_eq!(bench.settle("b", "paid", "f", "pi", "500000"), "applied");
+    assert_eq!(bench.redis.hget::<_, _, String>(key("customers"), "bob").unwrap(), "1=3");
 }
 
 #[test]

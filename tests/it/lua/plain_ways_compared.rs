@@ -145,7 +145,7 @@ fn any_step(any: &mut impl FnMut(usize) -> usize, holds: &mut usize) -> Step {
                     hold,
                     [
                         what.to_owned(),
-                        format!("e{}", any(30)),
+                        format!("e{}", any(12)),
                         [format!("p{hold}"), format!("p{hold}"), format!("p{hold}x"), String::new()][any(4)].clone(),
                         amount.to_owned(),
                     ],
@@ -195,8 +195,8 @@ fn answer(bench: &mut Bench, step: &Step) -> Vec<Value> {
                 .iter()
                 .map(|(hold, [what, id, payment, amount])| [hold.as_str(), what, id, payment, amount].map(String::from))
                 .collect();
-            let events: Vec<[&str; 5]> = events.iter().map(|event| event.each_ref().map(String::as_str)).collect();
-            bench.settle_all(&events).into_iter().map(Value::SimpleString).collect()
+            let events: Vec<_> = events.iter().map(|event| (event.each_ref().map(String::as_str), false)).collect();
+            bench.settle_reply(&events)
         }
         Step::Wait(ms) => {
             bench.advance(*ms);
