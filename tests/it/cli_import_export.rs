@@ -114,7 +114,7 @@ async fn an_export_that_breaks_off_says_so_and_leaves_no_file_that_looks_whole()
     let last: Vec<String> = redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut redis).unwrap();
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
     let mut set = |status| write_status(&mut redis, &record, status);
-    set("what no version writes");
+    set("unheard-of");
     let (status, printed, stderr) = run(&app, &folder, "export -o orders.csv");
     assert_eq!((status, printed.as_str()), (2, ""), "{stderr}");
     assert!(stderr.contains("broke off after ") && stderr.contains("orders.csv.part is not complete"), "{stderr}");

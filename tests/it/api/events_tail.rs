@@ -151,7 +151,9 @@ async fn events_that_were_dropped_are_said_to_be_missing_and_reading_goes_on() {
     }
     for (query, cursor) in ["&sale=p1", ""].into_iter().zip(cursors) {
         let late = page(&app, &format!("?limit=1000&after={cursor}{query}")).await;
-        assert_eq!((&late["missing"], ids(&late).len()), (&json!(["p1"]), 100), "{query}");
+        assert_eq!(late["missing"], json!(["p1"]), "{query}");
+        // Redis drops whole nodes of a log, of up to 100 events.
+        assert!((100..200).contains(&ids(&late).len()), "{query}: {}", ids(&late).len());
         let again = page(&app, &format!("?after={}{query}", next(&late))).await;
         assert_eq!((&again["missing"], ids(&again).len()), (&json!([]), 0), "it is said once");
     }

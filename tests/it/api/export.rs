@@ -278,7 +278,7 @@ async fn a_client_library_notices_that_an_export_broke_off() {
         redis::cmd("ZRANGE").arg("fs1:{p1}:orders").arg(-1).arg(-1).query(&mut app.redis.connect()).unwrap();
     let record = format!("fs1:{{p1}}:order:{}", last[0]);
     let set = |status: &str| write_status(&mut app.redis.connect(), &record, status);
-    set("what no version writes");
+    set("unheard-of");
     let answer = begin(&app, "").await;
     assert_eq!(answer.status().as_u16(), 200);
     assert!(answer.text().await.is_err());
