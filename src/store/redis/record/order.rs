@@ -123,10 +123,10 @@ pub fn order(ids: &IdSigner, hold: &HoldId, now_ms: i64, text: &str) -> Result<O
 }
 
 fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, head: Head, fields: &Fields) -> Result<Order, Failure> {
-    let mut heard = Heard::read(fields)?;
+    let mut events = Heard::read(fields)?;
     let mut payments = payments(fields)?;
     for payment in &mut payments {
-        payment.events = heard.take(payment.number);
+        payment.events = events.take(payment.number);
     }
     Ok(Order {
         id: ids.order_of(hold),
@@ -141,8 +141,8 @@ fn read(ids: &IdSigner, hold: &HoldId, now_ms: i64, head: Head, fields: &Fields)
         paid_ms: fields.int_or_none("paid_at")?,
         payment: fields.get("payment").and_then(PaymentId::parse),
         payments,
-        shop_events: heard.take(Heard::SHOP),
-        events_left_out: heard.left_out,
+        shop_events: events.take(Heard::SHOP),
+        events_left_out: events.left_out,
         started_ms: fields.int_or_none("started_at")?,
         late: fields.get("late").is_some(),
         keeps_units_sold: fields.get("restocked") == Some("0"),
