@@ -187,12 +187,14 @@ fn a_call_is_of_one_instant_though_its_clock_goes_on() {
     });
     bench.hold("first", &[("1", "1")]);
     let begin = bench.now_ms;
+    let _: () = bench.redis.hset(key("customers"), "bob", "1=1 ".repeat(60).trim_end()).unwrap();
     let looks: i64 = bench.redis.get("looks").unwrap();
-    // The second run asks for a time of its own, so it is not plain. The sale ends between the two looks of the call.
+    // So much of a customer is known that the second run is not plain. The sale ends between the two looks of the call.
     let _: () = bench.redis.hset(key("sale"), "ends", begin + looks + 2).unwrap();
     let keys = [&holding()[..], &["hold:a", "hold:b"].map(key)].concat();
-    let reply = bench.call(Op::Hold, &keys, &["2", "60000", "", "1", "1=1", "1", "2=1\n90000"]);
+    let reply = bench.call(Op::Hold, &keys, &["2", "60000", "", "1", "1=1", "1", "2=1 bob"]);
     assert_eq!(super::decisions(&reply).iter().map(|decision| word(decision)).collect::<Vec<_>>(), ["held"; 2]);
+    bench.empty();
 }
 
 #[test]
