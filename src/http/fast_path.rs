@@ -147,7 +147,7 @@ where
         if let Some(gate) = self.gate.as_ref().filter(|_| wanted.is_of_storefront())
             && let Err(problem) = gate.pass(request.head())
         {
-            return Box::pin(refuse(problem, request, wanted.route(), Rc::clone(&self.meter)));
+            return Box::pin(refuse(problem, request, Some(wanted.route()), Rc::clone(&self.meter)));
         }
         let frame = Frame::open(request.head().headers(), &self.meter);
         let (store, limits) = (self.store.clone(), self.limits);
@@ -181,7 +181,7 @@ where
     }
 }
 
-/// A request that the fast path answers. One with a query is left to the routes, which know no parameter.
+/// A request that the fast path answers. One with a query is left to the routes, which know what to make of it.
 enum Wanted {
     Hold,
     Order,
@@ -203,7 +203,7 @@ impl Wanted {
                 holds::PATH => Some(Self::Hold),
                 orders::PATH => Some(Self::Order),
                 path => {
-                    let verifier = verifiers.iter().position(|verifier| verifier.provider.path == path)?;
+                    let verifier = payments::place_of(verifiers, path)?;
                     Some(Self::Payment { path: verifiers[verifier].provider.path, verifier })
                 }
             },
@@ -263,13 +263,13 @@ async fn with_sequence(answer: LocalBoxFuture<Result<Response<BoxBody>, Error>>)
 async fn refuse(
     problem: Problem,
     request: Request,
-    route: impl Into<Option<&'static str>>,
+    route: Option<&'static str>,
     meter: Rc<RequestMeter>,
 ) -> Result<Response<BoxBody>, Error> {
     let frame = Frame::open(request.head().headers(), &meter);
     let (head, mut payload) = request.into_parts();
     let problem = body::drained(problem, &mut payload).await;
-    Ok(frame.close(Err(problem), &head.method, route.into(), head.uri.path()).into())
+    Ok(frame.close(Err(problem), &head.method, route, head.uri.path()).into())
 }
 
 /// Reads a body, gives its head back, and does what it wants.

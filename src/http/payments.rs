@@ -101,11 +101,18 @@ impl Headers for HeaderMap {
     }
 }
 
+/// Which of the verifiers is that of the provider that sends to this path.
+pub(super) fn place_of(verifiers: &[Verifier], path: &str) -> Option<usize> {
+    verifiers.iter().position(|verifier| verifier.provider.path == path)
+}
+
 /// The verifier of the provider that sends to this path.
 fn verifier<'a>(context: &'a HttpContext, request: &HttpRequest) -> Result<&'a Verifier, Problem> {
     let path = request.match_pattern().unwrap_or_default();
-    let found = context.verifiers.iter().find(|verifier| verifier.provider.path == path);
-    found.ok_or_else(|| Problem::new(Code::NotFound, "no provider sends payment events to this path"))
+    let place = place_of(&context.verifiers, &path);
+    place
+        .map(|place| &context.verifiers[place])
+        .ok_or_else(|| Problem::new(Code::NotFound, "no provider sends payment events to this path"))
 }
 
 pub(super) fn refused(verifier: &Verifier, refusal: Refusal) -> Problem {

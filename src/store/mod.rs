@@ -313,7 +313,7 @@ impl Store {
         self.runner.check_identity().await
     }
 
-    /// The order that this hold became, from the rest of a reply: now, and its fields as lines of one text.
+    /// The order that this hold became, from the rest of a reply: now, and its text.
     async fn read_order(&self, hold: &HoldId, reply: &mut Reply) -> Result<Order, Failure> {
         let now_ms = reply.int()?;
         let order = record::order::order(self.ids(), hold, now_ms, &reply.text()?)?;

@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-/// The fields of an order that an audit compares. Damage in any other field does not make its units unknown.
+/// What an audit compares of an order. Damage in any other field below its head does not make its units unknown.
 struct AuditedOrder {
     head: Head,
     has_expired_event: bool,
