@@ -15,8 +15,8 @@
 --        sale may have. All but the first three may be ''
 -- REPLY  behind                     lapsed units are left to reclaim: nothing was decided, call again
 --        sale_not_found             nothing was decided: ids of this sale were made, so the store was emptied, or is older
---        decided, now, and for each event its decision, the order (its text, or ''), the id of a review that it opened or
---                                   changed or '', and why a person must look or ''
+--        decided, now, and for each event its decision, the order (its text, or ''), the id of a
+--                                   review that it opened or changed or '', and why a person must look or ''
 --          units_gone               nothing was decided: the order lacks units, and the event waits for some of other shards
 --          idempotency_key_reused   this event id came with another fingerprint
 --          duplicate                this event id, or all that it says, was settled before
