@@ -59,6 +59,10 @@ impl Work for Confirms {
     const OP: Op = Op::Confirm;
     const BATCH_MAX: usize = 512;
 
+    fn sale(sale: &SaleId) -> &SaleId {
+        sale
+    }
+
     fn call(&self, sale: &SaleId, once_keys: &[String]) -> ScriptCall {
         ScriptCall::of(Self::OP).key(SaleKeys(sale).mark()).keys(once_keys)
     }

@@ -173,6 +173,10 @@ impl Work for Holds {
     const BATCH_MAX: usize = 128;
     const SHEDS: bool = true;
 
+    fn sale(sale: &SaleId) -> &SaleId {
+        sale
+    }
+
     fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
         let prefix = keys.hold("");

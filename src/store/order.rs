@@ -32,6 +32,10 @@ impl Work for Orders {
     const OP: Op = Op::Order;
     const BATCH_MAX: usize = 64;
 
+    fn sale(sale: &SaleId) -> &SaleId {
+        sale
+    }
+
     fn call(&self, sale: &SaleId, holds: &[HoldId]) -> ScriptCall {
         let keys = SaleKeys(sale);
         let call = ScriptCall::of(Self::OP).keys(keys.book());

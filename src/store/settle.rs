@@ -225,6 +225,10 @@ impl Work for Settles {
     const OP: Op = Op::Settle;
     const BATCH_MAX: usize = 64;
 
+    fn sale(sale: &SaleId) -> &SaleId {
+        sale
+    }
+
     fn call(&self, sale: &SaleId, items: &[SettleItem]) -> ScriptCall {
         let keys = SaleKeys(sale);
         let mut call = ScriptCall::of(Self::OP).keys(keys.book()).keys(keys.reviews());

@@ -89,6 +89,10 @@ impl Work for Stocks {
     const OP: Op = Op::Stock;
     const BATCH_MAX: usize = usize::MAX;
 
+    fn sale((sale, _product): &Self::Key) -> &SaleId {
+        sale
+    }
+
     fn call(&self, (sale, product): &Self::Key, _readers: &[Option<Sku>]) -> ScriptCall {
         stock_call(sale, &[*product])
     }

@@ -35,6 +35,7 @@ mod house_store;
 mod hung_redis;
 mod logs;
 mod lua;
+mod many_sales;
 mod model;
 mod money;
 mod mutants;

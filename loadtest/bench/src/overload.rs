@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, setpriority_process};
+use rustix::{
+    process::{Pid, Signal, kill_process, setpriority_process},
+    thread::gettid,
+};
 
 use crate::{
     http,
@@ -34,7 +37,7 @@ const SALES: u64 = 2_000;
 /// What is offered, in parts of the peak.
 const OFFERED: [f64; 3] = [1.0, 2.0, 10.0];
 const CONNECTIONS: usize = 4_000;
-/// Niceness of the clients.
+/// Niceness of the clients, where they cannot be told to yield to all.
 const NICE: i32 = 10;
 /// A hold that is served later than this is not served in time.
 const IN_TIME: Duration = Duration::from_secs(1);
@@ -88,7 +91,7 @@ pub fn overload(ground: &Ground) -> io::Result<Vec<Mark>> {
             &Pace { rate: 500.0, connections: 16, lasting: IN_TIME, skips_late: false },
         )?;
         let _slow = Slowed::start(stand.redis()?.pid());
-        // A thread of its own, because nobody may take niceness back.
+        // A thread of its own, because its priority stays low.
         let loads = thread::scope(|scope| scope.spawn(|| loads(&stand, &requests)).join());
         let loads = loads.map_err(|_| io::Error::other("the load generator panicked"))??;
         marks.extend(loads.into_iter().map(|mark| Mark { of, ..mark }));
@@ -96,9 +99,9 @@ pub fn overload(ground: &Ground) -> io::Result<Vec<Mark>> {
     Ok(marks)
 }
 
-/// The peak, and what came of more. Redis goes before the clients that share its core: what it lacks then is what it was slowed by.
+/// The peak, and what came of more.
 fn loads(stand: &Stand, requests: &[Vec<u8>]) -> io::Result<Vec<Mark>> {
-    setpriority_process(None, NICE)?;
+    yield_to_all()?;
     let peak = peak(stand, requests)?;
     OFFERED.iter().map(|wanted| Ok(Mark { wanted: *wanted, ..load(stand, requests, peak * wanted)? })).collect()
 }
@@ -162,6 +165,17 @@ fn pin(pid: u32, core: usize) -> io::Result<()> {
     if cores > 1 && running::find("taskset").is_some() {
         running::output(Command::new("taskset").args(["-apc", &core.to_string(), &pid.to_string()]))?;
     }
+    Ok(())
+}
+
+/// Whatever else wants the core of this thread has it at once: what Redis lacks then is what it was slowed by. Niceness alone lets a
+/// thread go on for milliseconds, in which Redis would have run.
+fn yield_to_all() -> io::Result<()> {
+    if running::find("chrt").is_none() {
+        return Ok(setpriority_process(None, NICE)?);
+    }
+    let thread = gettid().as_raw_nonzero().to_string();
+    running::output(Command::new("chrt").args(["--idle", "--pid", "0", &thread]))?;
     Ok(())
 }
 

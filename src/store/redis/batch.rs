@@ -16,16 +16,17 @@ use std::{
 use tokio::{sync::oneshot, task::spawn_local, time::sleep_until};
 
 use super::{
+    admission::Permit,
     call::ScriptCall,
     catalogue::Op,
-    codel::Codel,
+    codel::{self, Codel},
     error::Failure,
     meter::{CallResult, QueueCells},
     reply::Reply,
     runner::{Decided, Runner},
     sequence::Sequence,
 };
-use crate::trace::CallSpan;
+use crate::{domain::ids::SaleId, trace::CallSpan};
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {
@@ -38,6 +39,9 @@ pub trait Work: 'static {
     const BATCH_MAX: usize;
     /// Whether those who waited for too long are refused, so that the others are served soon. Nothing of theirs was sent.
     const SHEDS: bool = false;
+
+    /// Where its keys are.
+    fn sale(key: &Self::Key) -> &SaleId;
 
     /// A call of its operation.
     fn call(&self, key: &Self::Key, items: &[Self::Item]) -> ScriptCall;
@@ -73,7 +77,7 @@ struct Waiter<A> {
 /// An answer, and where its decision stands, if the service shows that.
 type Answered<A> = (A, Option<Sequence>);
 
-/// The items that wait for a key. The queue exists exactly as long as a call is in flight.
+/// The items that wait for a key. The queue exists exactly as long as a call is in flight, or waits for its turn.
 struct Queue<W: Work> {
     waiting: VecDeque<(W::Item, Waiter<W::Answer>)>,
     codel: Codel,
@@ -142,7 +146,45 @@ impl<W: Work> Batcher<W> {
         Ok(())
     }
 
-    /// The next batch, or `None` when nothing waits any more: then the queue is gone.
+    /// Leave to send the next batch, which is made only then: who came while it waited for its turn goes with it, and nobody
+    /// waits for two turns. `None`: it would have come too late.
+    async fn permit(&self, key: &W::Key) -> Result<Option<Permit>, Failure> {
+        let mut permit = pin!(self.runner.permit(W::OP, W::sale(key)));
+        loop {
+            let first =
+                self.queues.borrow().get(key).and_then(|queue| queue.waiting.front().map(|(_, first)| first.deadline));
+            let alarm = first.unwrap_or_else(|| Instant::now() + self.timeouts.wait);
+            tokio::select! {
+                biased;
+                permit = &mut permit => return permit,
+                () = sleep_until(alarm.into()) => self.time_out(key, &mut VecDeque::new()),
+            }
+        }
+    }
+
+    /// Whether somebody waits. If not, the queue is gone.
+    fn has_waiting(&self, key: &W::Key) -> bool {
+        let mut queues = self.queues.borrow_mut();
+        let has_waiting = queues.get(key).is_some_and(|queue| !queue.waiting.is_empty());
+        if !has_waiting {
+            queues.remove(key);
+        }
+        has_waiting
+    }
+
+    /// Answers those who have waited for longer than this.
+    fn refuse(&self, key: &W::Key, waited: Duration, failure: &Failure) {
+        let mut queues = self.queues.borrow_mut();
+        let Some(queue) = queues.get_mut(key) else { return };
+        let until = Instant::now() + self.timeouts.wait;
+        let is_late = |(_, waiter): &mut (_, Waiter<_>)| until.saturating_duration_since(waiter.deadline) >= waited;
+        while let Some((_, waiter)) = queue.waiting.pop_front_if(is_late) {
+            self.cells.waiting.take(1);
+            waiter.answer(Err(failure.clone()));
+        }
+    }
+
+    /// The next batch. `None`: none of those who waited is served.
     fn next_batch(&self, key: &W::Key) -> Option<Batch<W>> {
         let mut queues = self.queues.borrow_mut();
         let queue = queues.get_mut(key)?;
@@ -163,19 +205,18 @@ impl<W: Work> Batcher<W> {
             batch.waiters.push_back(waiter);
         }
         if batch.items.is_empty() {
-            queues.remove(key);
             return None;
         }
         self.cells.sizes.observe(batch.items.len() as u64);
         Some(batch)
     }
 
-    async fn decide(&self, key: &W::Key, batch: Batch<W>) {
+    async fn decide(&self, key: &W::Key, batch: Batch<W>, permit: Permit) {
         let Batch { items, mut waiters } = batch;
         let size = waiters.len();
         // In the order of arrival, so the last one gives up last.
         let until = waiters.back().map_or_else(Instant::now, |last| last.deadline);
-        let mut call = pin!(self.runner.decide(self.work.call(key, &items).until(until)));
+        let mut call = pin!(self.runner.decide(self.work.call(key, &items).until(until).with_permit(permit)));
         let reply = loop {
             let alarm = waiters.front().map_or_else(|| Instant::now() + self.timeouts.wait, |first| first.deadline);
             tokio::select! {
@@ -229,8 +270,20 @@ struct InFlight<W: Work> {
 
 impl<W: Work> InFlight<W> {
     async fn drain(self) {
-        while let Some(batch) = self.batcher.next_batch(&self.key) {
-            self.batcher.decide(&self.key, batch).await;
+        let Self { batcher, key } = &self;
+        while batcher.has_waiting(key) {
+            match batcher.permit(key).await {
+                Ok(Some(permit)) => {
+                    if let Some(batch) = batcher.next_batch(key) {
+                        batcher.decide(key, batch, permit).await;
+                    }
+                }
+                // Who came just now waits for another turn.
+                Ok(None) => {
+                    batcher.refuse(key, codel::TARGET, &Failure::overloaded("it waited for its turn for too long"));
+                }
+                Err(failure) => batcher.refuse(key, Duration::ZERO, &failure),
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Calls of scripts.
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, cell::Cell, time::Instant};
 
 use redis::{Arg, Cmd};
 
 use super::{
+    admission::Permit,
     catalogue::{Op, Script},
     rank::Rank,
     server_clock::ServerClock,
@@ -25,6 +26,8 @@ pub struct ScriptCall {
     not_after: Option<usize>,
     /// When the last of its callers gives up.
     deadline: Option<Instant>,
+    /// Leave to send it the first time, where somebody waited for that.
+    permit: Cell<Option<Permit>>,
 }
 
 /// What is sent to a server.
@@ -65,6 +68,14 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Leave to send it the first time.
+    pub(super) fn take_permit(self) -> Option<Permit> {
+        match self {
+            Self::Plain(..) => None,
+            Self::Call(call, _) => call.permit.take(),
+        }
+    }
+
     /// The command for a server with this clock.
     pub(super) fn command(self, clock: &ServerClock) -> Cow<'a, Cmd> {
         match self {
@@ -92,6 +103,7 @@ impl ScriptCall {
             ends: Vec::with_capacity(16),
             not_after: None,
             deadline: None,
+            permit: Cell::default(),
         }
     }
 
@@ -130,6 +142,11 @@ impl ScriptCall {
     /// When the last of its callers gives up.
     pub fn until(self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// With leave to send it.
+    pub fn with_permit(self, permit: Permit) -> Self {
+        Self { permit: Cell::new(Some(permit)), ..self }
     }
 
     /// Fields and values.

@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-const TARGET: Duration = Duration::from_millis(50);
+/// Who waited no longer than this waited briefly.
+pub const TARGET: Duration = Duration::from_millis(50);
 /// For so long nobody may have waited briefly. It is also the longest wait of all that are served.
 pub const INTERVAL: Duration = Duration::from_millis(500);
 

@@ -1,5 +1,6 @@
 //! How the store reaches Redis: connections, scripts, batches, keys, and the records that the scripts write.
 
+pub mod admission;
 pub mod attempt;
 pub mod away;
 pub mod batch;

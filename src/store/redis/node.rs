@@ -14,6 +14,7 @@ use redis::{Cmd, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value, 
 use tokio::sync::Mutex;
 
 use super::{
+    admission::{Admission, Permit},
     attempt::Attempt,
     away,
     breaker::Breaker,
@@ -27,7 +28,6 @@ use super::{
     rank::Rank,
     server_clock::{ServerClock, word_and_time},
     topology::Topology,
-    turns::Turns,
     waiting::SharedWait,
 };
 
@@ -83,9 +83,7 @@ pub struct Node {
     connected: Cell<u64>,
     /// A timeout may mean that the server was demoted or cut off, so the connection ends when this opens.
     breaker: Breaker,
-    in_flight: Cell<usize>,
-    /// Those of them that the server has not answered yet have a turn, or wait for one. The others wait for a disk or a replica.
-    turns: Rc<Turns>,
+    admission: Admission,
     cells: Arc<ServerCells>,
     /// Whether the breaker is counted as open.
     is_counted_open: Cell<bool>,
@@ -95,6 +93,7 @@ pub struct Node {
 
 impl Node {
     pub fn new(common: &Rc<Common>, info: &ConnectionInfo) -> Rc<Self> {
+        let cells = common.meter.server(&info.addr().to_string());
         Rc::new(Self {
             address: info.addr().to_string(),
             pool: common.topology.pool(info),
@@ -102,9 +101,8 @@ impl Node {
             current: RefCell::default(),
             connected: Cell::default(),
             breaker: Breaker::new(common.topology.limits.connect + common.topology.limits.call),
-            in_flight: Cell::default(),
-            turns: Rc::default(),
-            cells: common.meter.server(&info.addr().to_string()),
+            admission: Admission::new(Arc::clone(&cells)),
+            cells,
             is_counted_open: Cell::default(),
             connecting: Mutex::default(),
         })
@@ -126,11 +124,11 @@ impl Node {
     }
 
     async fn attempt(self: &Rc<Self>, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
-        let rank = message.rank().here();
-        let _taken = self.take_place(rank).map_err(Attempt::Failed)?;
-        // Nobody waits for a server that is not asked, and the one call that an open breaker lets through is sent at once.
-        let turn = if self.breaker.is_open() { Some(self.turns.take_now()) } else { self.turns.take(rank).await };
-        let Some(turn) = turn else {
+        let permit = match message.take_permit().filter(|permit| self.admission.gave(permit)) {
+            Some(permit) => Some(permit),
+            None => self.admit(message.rank().here()).await.map_err(Attempt::Failed)?,
+        };
+        let Some((_place, turn)) = permit.map(Permit::into_parts) else {
             return Err(Attempt::Failed(Failure::overloaded("it waited for its turn for too long")));
         };
         // Behind the turn: it may have opened meanwhile.
@@ -153,6 +151,23 @@ impl Node {
             self.wait_behind(barrier, &open).await?;
         }
         Ok(answer)
+    }
+
+    /// Leave to send something. `None`: it would have come too late.
+    ///
+    /// # Errors
+    /// [`Failure::Overloaded`]: too much waits already.
+    pub async fn permit(&self, rank: Rank) -> Result<Option<Permit>, Failure> {
+        let permit = self.admit(rank).await;
+        if !matches!(permit, Ok(Some(_))) {
+            self.cells.count(CallResult::Overloaded);
+        }
+        permit
+    }
+
+    async fn admit(&self, rank: Rank) -> Result<Option<Permit>, Failure> {
+        // Nobody waits for a server that is not asked, and the one call that an open breaker lets through is sent at once.
+        self.admission.permit(rank, self.common.topology.limits.in_flight_max, !self.breaker.is_open()).await
     }
 
     async fn send_on(&self, open: &mut Open, message: Message<'_>, is_asking: bool) -> Result<Value, Attempt> {
@@ -346,14 +361,6 @@ impl Node {
             clock: Rc::clone(&c.clock),
         })
     }
-
-    fn take_place(&self, rank: Rank) -> Result<Taken<'_>, Failure> {
-        let taken = self.in_flight.get();
-        if taken >= rank.in_flight_max(self.common.topology.limits.in_flight_max) {
-            return Err(Failure::overloaded(format!("{taken} calls wait for Redis already")));
-        }
-        Ok(Taken::of(self))
-    }
 }
 
 impl Drop for Node {
@@ -361,25 +368,6 @@ impl Drop for Node {
         if self.is_counted_open.get() {
             self.cells.open_breakers.take(1);
         }
-    }
-}
-
-/// The place of a call among those in flight, until it is dropped.
-struct Taken<'a> {
-    _place: Counted<'a>,
-    cells: &'a ServerCells,
-}
-
-impl<'a> Taken<'a> {
-    fn of(node: &'a Node) -> Self {
-        node.cells.in_flight.add(1);
-        Self { _place: Counted::one_of(&node.in_flight), cells: &node.cells }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.cells.in_flight.take(1);
     }
 }
 
@@ -432,21 +420,5 @@ struct Through<'a>(&'a Breaker);
 impl Drop for Through<'_> {
     fn drop(&mut self) {
         self.0.left(Instant::now());
-    }
-}
-
-/// Counts as one call until it is dropped.
-struct Counted<'a>(&'a Cell<usize>);
-
-impl<'a> Counted<'a> {
-    fn one_of(calls: &'a Cell<usize>) -> Self {
-        calls.set(calls.get() + 1);
-        Self(calls)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }

@@ -12,9 +12,10 @@ use std::{
 use redis::{Cmd, Value};
 
 use super::{
+    admission::Permit,
     attempt::Attempt,
     call::{Message, ScriptCall},
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Op},
     durability::Barrier,
     error::Failure,
     identity::Identity,
@@ -121,6 +122,16 @@ impl Runner {
     pub fn check_sale(&self, sale: &SaleId) -> Result<(), Failure> {
         let key = SaleKeys(sale).sale();
         self.made_sales().map_or(Ok(()), |sales| sales.check(|| key.as_bytes()))
+    }
+
+    /// Leave to call a script about this sale. `None`: it would have come too late.
+    ///
+    /// # Errors
+    /// [`Failure`]: nobody knows which server has the sale, or too much waits for it.
+    pub async fn permit(&self, op: Op, sale: &SaleId) -> Result<Option<Permit>, Failure> {
+        let slot = || slot::of_key(SaleKeys(sale).sale().as_bytes());
+        let node = self.route.node(slot, &Place::Owner).await?;
+        node.permit(Rank::of(op)).await
     }
 
     /// Calls a script until it has decided. Returns the first word of the reply, and the rest.

@@ -1,0 +1,211 @@
+//! Rushes on many sales at once, which share no call and no queue, at a Redis that is slow.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{ADMIN_TOKEN, Answer, run_service},
+    contract::Ask,
+    eventually,
+    redis::{ServerProcess, signal_process},
+    stalling_proxy::{Side, StallingProxy},
+    stock,
+};
+
+/// A process that runs for a millisecond of each sixty, until this is dropped.
+struct Slowed {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Slowed {
+    fn start(pid: u32) -> Self {
+        let is_over = Arc::<AtomicBool>::default();
+        let ends = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                signal_process(pid, "STOP");
+                thread::sleep(Duration::from_millis(59));
+                signal_process(pid, "CONT");
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self { is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ended = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// What one worker sends before it knows how fast Redis is.
+const AT_FIRST: u64 = 64;
+
+fn calls_of_scripts(redis: &mut redis::Connection) -> u64 {
+    let stats: redis::InfoDict = redis::cmd("INFO").arg("commandstats").query(redis).unwrap();
+    let evalsha: String = stats.get("cmdstat_evalsha").unwrap();
+    let calls = evalsha.split(',').find_map(|figure| figure.strip_prefix("calls=")).unwrap();
+    calls.parse().unwrap()
+}
+
+/// A batch is made when its turn has come. Made before, it would leave those who came while it waited to wait for a turn of their own.
+#[tokio::test]
+async fn holds_that_came_while_their_sale_waited_for_its_turn_are_of_its_next_call() {
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    // On a machine that stands still some are refused, or come too late for the call of their sale.
+    for _ in 0..20 {
+        if each_sale_needs_one_call(&server).await {
+            return;
+        }
+    }
+    panic!("who waited for a call of their sale had to wait for another one");
+}
+
+/// Of more sales than a worker sends calls of, with several holds of each that has to wait.
+async fn each_sale_needs_one_call(server: &ServerProcess) -> bool {
+    const SALES: u64 = AT_FIRST + 8;
+    let proxy = StallingProxy::start(server.port);
+    let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+    let client = reqwest::Client::new();
+    let send = async |path: &str, body: Value| {
+        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.ask().await.unwrap()).await
+    };
+    let make_hold = async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1})).await;
+    for id in 1..=SALES {
+        let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
+        assert!([200, 201].contains(&send("/api/admin/products", product).await.status));
+        assert_eq!(make_hold(id).await.status, 201);
+    }
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let before = calls_of_scripts(&mut redis);
+    proxy.arm(Some((0, Side::Reply)));
+    let are_in_flight = || eventually("as many as may be are in flight", async || proxy.seen() as u64 == AT_FIRST);
+    let wake = async {
+        are_in_flight().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        proxy.disarm(false);
+    };
+    let first = join_all((1..=AT_FIRST).map(&make_hold));
+    let behind = async {
+        are_in_flight().await;
+        join_all((AT_FIRST + 1..=SALES).flat_map(|id| [id; 6]).map(&make_hold)).await
+    };
+    let (first, behind, ()) = tokio::join!(first, behind, wake);
+    drop(handle.stop(true));
+    thread.join().unwrap();
+    let are_served = first.iter().chain(&behind).all(|answer| answer.status == 201);
+    are_served && calls_of_scripts(&mut redis) - before == SALES
+}
+
+/// Holds of many sales share no call and no queue: what refuses them is how long they would wait in Redis.
+#[tokio::test]
+async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments_and_what_a_person_changes_are_taken() {
+    const SALES: u64 = 400;
+    const SPREAD: u64 = 1_000;
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+    let (addr, handle, thread) = run_service(&server.url(), &settings);
+    let client = reqwest::Client::new();
+    let send_by = async |method: Method, path: &str, body: Value| {
+        let request = client.request(method, format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.ask().await.unwrap()).await
+    };
+    let send = async |path: &str, body: Value| send_by(Method::POST, path, body).await;
+    for id in 1..=SALES {
+        let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
+        assert_eq!(send("/api/admin/products", product).await.status, 201);
+    }
+    let make_hold = async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1})).await;
+    let paid = make_hold(1).await.id();
+    let pay = async |hold: &str, amount: Option<&str>| {
+        let payload =
+            json!({"hold_id": hold, "status": "paid", "payment_id": hold, "amount": amount, "currency": "USD"});
+        send("/api/payments/webhook", json!({"idempotency_key": hold, "payload": payload})).await
+    };
+    let odd = make_hold(1).await.id();
+    let review = pay(&odd, Some("0.50")).await.body["review"]["id"].as_str().unwrap().to_owned();
+    // A sold-out sale of three slots.
+    let spread = json!({"id": SPREAD, "name": "Item", "price": "1.00", "total_stock": 3, "shards": 3});
+    assert_eq!(send("/api/admin/products", spread).await.status, 201);
+    for _ in 0..3 {
+        assert_eq!(make_hold(SPREAD).await.status, 201);
+    }
+    let (is_over, is_refused) = (Cell::new(false), Cell::new(false));
+    let slowed = Slowed::start(server.pid());
+    let buyer = async |id: u64| {
+        let mut answers = Vec::new();
+        while !is_over.get() {
+            let answer = make_hold(id).await;
+            is_refused.set(is_refused.get() || answer.status == 503);
+            answers.push(answer);
+        }
+        answers
+    };
+    let shop = async {
+        eventually("holds are refused", async || is_refused.get()).await;
+        let mut done = vec![pay(&paid, None).await];
+        let [of_spread, of_one] = [SPREAD, 1].map(|id| format!("/api/admin/products/{id}"));
+        for (method, path, body) in [
+            (Method::PATCH, "/api/admin/sales/p1", json!({"paused": true})),
+            (Method::PATCH, &of_one, json!({"price": "2.00"})),
+            (
+                Method::POST,
+                &format!("/api/admin/reviews/{review}/resolve"),
+                json!({"action": "accept", "note": "fine"}),
+            ),
+            (Method::PATCH, &of_spread, json!({"price": "2.00"})),
+            (Method::POST, &format!("{of_spread}/restock"), json!({"delta": 1})),
+            (Method::POST, &format!("{of_spread}/restock"), json!({"delta": -1})),
+        ] {
+            done.push(send_by(method, path, body).await);
+        }
+        eventually("somebody hears that the spread product is not to be had", async || {
+            make_hold(SPREAD).await.refusal() == (409, "insufficient_stock")
+        })
+        .await;
+        done.push(send_by(Method::PATCH, &format!("/api/admin/sales/p{SPREAD}"), json!({"paused": true})).await);
+        is_over.set(true);
+        done
+    };
+    let (answers, others) = tokio::join!(join_all((2..=SALES).map(buyer)), shop);
+    drop(slowed);
+    assert!(others.iter().all(|answer| answer.status == 200), "money and what a person changes go first: {others:?}");
+    let answers: Vec<_> = answers.into_iter().flatten().collect();
+    let refused = answers.iter().filter(|answer| answer.status == 503 && answer.body["code"] == "overloaded").count();
+    let held = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(
+        held + refused,
+        answers.len(),
+        "{:?}",
+        answers.iter().find(|answer| ![201, 503].contains(&answer.status))
+    );
+    println!("{held} were made, {refused} refused");
+    assert!(held > 0 && refused > 0, "{held} were made, {refused} refused");
+    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut paused_in = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut units = |id: u64| stock::units(&mut redis, &format!("fs1:{{p{id}}}:stock"), id, "held");
+    let shards = ["", "_1", "_2", "_3", "_4"].map(|shard| format!("fs1:{{p{SPREAD}{shard}}}:sale"));
+    let paused = |sale: &String| -> Option<String> { redis::Commands::hget(&mut paused_in, sale, "paused").unwrap() };
+    let paused: Vec<String> = shards.iter().filter_map(paused).collect();
+    assert_eq!(paused, ["1"; 3], "in every shard");
+    let stored: i64 = (2..=SALES).map(&mut units).sum();
+    assert_eq!(stored.cast_unsigned(), held as u64, "none of those refused took a unit");
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
