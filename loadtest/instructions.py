@@ -12,7 +12,7 @@ import resp
 if {"-h", "--help"} & set(sys.argv[1:]):
     sys.exit(print(__doc__))
 ROOT = sys.argv[1] if len(sys.argv) > 1 else "lua"
-KEY = "fs1:{p1}:".__add__
+KEY = lambda name, sale=1: "fs1:{p%d}:%s" % (sale, name)
 BOOK = [KEY(name) for name in "sale stock lapses deadlines customers events due orders".split()]
 REVIEWS = [KEY(name) for name in "reviews review_records resolved".split()]
 DAY, MONTH, EVENTS = 86_400_000, 2_592_000_000, 100_000
@@ -50,12 +50,12 @@ class Redis(resp.Connection):
         reply = self.call("EVALSHA", self.loaded[name], len(keys), *keys, *arguments)
         assert reply[0] == "decided", reply
 
-    def sell(self, products, rules):
-        self.call("HSET", KEY("sale"), *[part for term in TERMS.items() for part in term])
-        self.call("HSET", KEY("sale"), "rules", LIMITS["sale"] if rules else "")
+    def sell(self, products, rules, sale=1):
+        self.call("HSET", KEY("sale", sale), *[part for term in TERMS.items() for part in term])
+        self.call("HSET", KEY("sale", sale), "rules", LIMITS["sale"] if rules else "")
         for id in range(1, products + 1):
             own = LIMITS["product"] % (id % 3) if rules else ""
-            self.call("HSET", KEY("stock"), id, f"1000000000 0 0 0 1000000000 500000 10 {own}")
+            self.call("HSET", KEY("stock", sale), id, f"1000000000 0 0 0 1000000000 500000 10 {own}")
 
     def ids(self, count):
         """As random as those of the service."""
@@ -71,6 +71,16 @@ class Redis(resp.Connection):
                 runs.append([1, wish])
         keys = BOOK[:5] + [KEY("hold:" + id) for id in ids]
         self.script("hold", keys, [len(ids), DAY, ""] + [part for run in runs for part in run])
+
+    def hold_sales(self, chosen):
+        """A hold of each of these sales."""
+        keys, runs = [], []
+        for sale in dict.fromkeys(chosen):
+            ids = self.ids(chosen.count(sale))
+            keys += [KEY(name, sale) for name in "sale stock lapses deadlines customers".split()]
+            keys += [KEY("hold:" + id, sale) for id in ids]
+            runs += [len(ids), 1, len(ids), "1=1"]
+        self.script("hold_sales", keys, [""] + runs)
 
     def order(self, ids):
         self.script("order", BOOK + [KEY(kind + id) for id in ids for kind in ("hold:", "order:")], [MONTH, EVENTS])
@@ -107,6 +117,17 @@ def holds(batch, products, wish, rules=False):
     return measure
 
 
+def holds_of_sales(batch, sales):
+    def measure(redis):
+        for sale in range(1, sales + 1):
+            redis.sell(1, False, sale)
+            # Before the first one nobody knows when something is due.
+            redis.call("HSET", KEY("sale", sale), "first_due", 10**15)
+        chance, shares = random.Random(7), [1 / n for n in range(1, sales + 1)]
+        return redis.count(batch, lambda: redis.hold_sales(chance.choices(range(1, sales + 1), shares, k=batch)))
+    return measure
+
+
 def steps(batch, of_payments):
     def measure(redis):
         redis.sell(1, False)
@@ -126,6 +147,7 @@ of_customer = lambda product, chance: f"{product}=1 customer-{chance.randrange(1
 PARTS = {
     "a lone hold": holds(1, 1, plain), "64 holds of one product": holds(64, 1, plain),
     "64 holds of 1,000 products": holds(64, 1000, plain), "16 holds of 1,000 products": holds(16, 1000, plain),
+    "40 holds of 1,000 sales": holds_of_sales(40, 1000),
     "a lone hold of a customer": holds(1, 30, of_customer), "64 holds of customers": holds(64, 30, of_customer),
     "a lone hold under limits": holds(1, 30, of_customer, True), "64 holds under limits": holds(64, 30, of_customer, True),
     "a lone order": steps(1, False), "8 orders": steps(8, False), "a lone payment": steps(1, True), "8 payments": steps(8, True),

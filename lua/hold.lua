@@ -2,7 +2,7 @@
 -- hold: decides a batch of holds of one sale, in the order of their arrival, each on its own.
 -- In a rush most buyers want the same. Neighbours that do are a run, and the script decides and answers a run as one.
 --
--- uses   keys, clock, plain_hold, buckets, stock, units, customers, limits, rules, holds, prices
+-- uses   keys, clock, plain_runs, plain_hold, buckets, stock, units, customers, limits, rules, holds, prices
 -- KEYS   1 sale HASH, 2 stock HASH, 3 lapses HASH, 4 deadlines ZSET, 5 customers HASH; then for each hold its hold
 --        STRING; then for each run with a claim its once STRING
 -- ARGV   1 number of holds, 2 once_ms: how long an idempotency key is remembered, 3 not_after: the time of the server's
@@ -37,7 +37,7 @@
 --              1, 'held', 4102444830000, 'USD 500000' }
 
 -- names
-local count, once_ms, not_after = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local count, once_ms = tonumber(ARGV[1]), ARGV[2]
 local HOLDS, RUNS, UNITS_MAX = 5, 4, 1000000
 if not count or #KEYS < HOLDS + count or #ARGV <= RUNS or #ARGV % 2 == 0 then
   return redis.error_reply('ERR hold: wrong number of keys or arguments')
@@ -93,13 +93,9 @@ end
 local last_write, known_due, sale_hold_ms, hold_max_ms, starts_text, ends_text, paused, rules_text, currency =
   unpack(redis.call('HMGET', sale_key, 'last_write', 'first_due', 'hold_ms', 'hold_max_ms', 'starts', 'ends', 'paused',
     'rules', 'currency'))
-local server_now = server_time()
 local now = guarded_now(last_write, server_now)
--- What the plain way decided of this call was at this instant, and nothing may come due or end within a call.
-if #reply > 2 then now = reply[2] end
--- By the server's own clock, because that of a sale may be ahead of it. A wrong not_after can only refuse.
-local server_ms = math.floor(server_now / 1000)
-if not_after and server_ms > not_after and #reply == 2 then return { 'too_late', server_ms } end
+-- What the plain way decided of this call was at that instant, and nothing may come due or end within a call.
+now = decided_at or now
 if reclaim(now, known_due) then return { 'behind' } end
 local some_exist = redis.call('EXISTS', unpack(KEYS, first_hold, HOLDS + count)) > 0
 

@@ -1,104 +1,18 @@
--- plain_hold: the plain way of `hold`, in front of it, for what nearly all holds of a rush are. Each asks for units of one
--- product, for a customer or nobody, the sale is open, limits for each customer are all the rules that it and the product
--- have, and leave the customer enough, no price was changed, nothing is due, and there are units. `hold` would decide and
--- write the same. But Redis creates each function of a script at every call, and a table costs as much as a command, so
--- there are none here. A run that is not plain is left to `hold`, with all behind it. Uses keys and clock.
+-- plain_hold: the plain way of `hold`, in front of it and of all other functions. Uses keys, clock and plain_runs.
 
--- Where the first run that is left has its number of holds in ARGV, and its first hold in KEYS, and the reply before it.
-local next_run, next_hold, reply = 4, 6, { 'decided', 0 }
+-- By the server's own clock, because that of a sale may be ahead of it. A wrong not_after can only refuse.
+local server_now, not_after = server_time(), tonumber(ARGV[3])
+local server_ms = math.floor(server_now / 1000)
+if not_after and server_ms > not_after then return { 'too_late', server_ms } end
 
-do
-  -- A product as lib/stock has it: available and held units, all that stays as it is, and in that price and max_per_hold.
-  local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) (.*))$', 200
-  local is_plain, all = #ARGV % 2 == 1, 0
-  for i = next_run, #ARGV, 2 do
-    local request = ARGV[i + 1] or ''
-    is_plain = is_plain and ARGV[i]:find('^%d+$')
-      and (request:find('^%d+=[1-9]%d*$') or request:find('^%d+=[1-9]%d* %S+$'))
-    if not is_plain then break end
-    all = all + ARGV[i]
-  end
-  is_plain = is_plain and all > 0 and #KEYS == next_hold - 1 + all and ARGV[1] == int(all)
-
-  local last_write, first_due, hold_ms, starts, ends, paused, rules, currency, now, server_ms
-  if is_plain then
-    last_write, first_due, hold_ms, starts, ends, paused, rules, currency = unpack(redis.call('HMGET', sale_key,
-      'last_write', 'first_due', 'hold_ms', 'starts', 'ends', 'paused', 'rules', 'currency'))
-    local server_now = server_time()
-    now, server_ms, first_due = guarded_now(last_write, server_now), server_now / 1000, tonumber(first_due or '')
-    local has_begun, has_ended = now >= (tonumber(starts or '') or 0), now >= (tonumber(ends or '') or math.huge)
-    is_plain = currency and first_due and now <= first_due and server_ms <= (tonumber(ARGV[3]) or math.huge) and has_begun
-      and not has_ended and (not paused or paused == '0' or paused == '')
-      and not (rules and (rules:find('visibility=', 1, true) or rules:find('cooldown_holds=', 1, true)))
-      and redis.call('EXISTS', unpack(KEYS, next_hold)) == 0
-  end
-
-  local deadline, made, deadline_text, term, most_of_group, most_of_sale
-  if is_plain then
-    if rules and rules ~= '' then
-      most_of_group, most_of_sale = rules:match('max_per_group=(%d+)'), rules:match('max_per_customer=(%d+)')
-    end
-    deadline, made = deadline_after(now, hold_ms), deadline_after(now, 0)
-    deadline_text, term = int(deadline), string.format(' %d+%d', made / 1000, (deadline - made) / 1000)
-  end
-  while is_plain and next_run < #ARGV do
-    local holds, request = tonumber(ARGV[next_run]), ARGV[next_run + 1]
-    local product, wanted, customer = request:match('^(%d+)=(%d+) ?(.*)$')
-    local text = redis.call('HGET', stock_key, product)
-    local available, held, rest, price, most, own_rules = (text or ''):match(PRODUCT)
-    if not available or wanted - most > 0 then break end
-    local units = wanted * holds
-    local left = available - units
-    if left < 0 then break end
-    local group, most_of_product
-    if own_rules ~= '' then
-      if own_rules:find('visibility=', 1, true) or own_rules:find('archived=', 1, true) then break end
-      group, most_of_product = own_rules:match('group=(%S+)'), own_rules:match('max_per_customer=(%d+)')
-    end
-    -- lib/customers has these entries, and takes out what has lapsed, so a text that became long is for `hold`.
-    local entries = customer ~= '' and redis.call('HGET', customers_key, customer)
-    if entries and #entries > ENTRIES_MAX then break end
-    if most_of_product or most_of_sale or group and most_of_group then
-      if customer == '' then break end
-      local of_product, of_group, of_sale = units, units, units
-      for name, counted in (entries or ''):gmatch('(%S+)=(%d+)') do
-        local due, its_product = name:match('^(%d+):(%d+):')
-        its_product = its_product or name
-        if name ~= 'abandoned' and (not due or now <= tonumber(due)) then
-          of_sale = of_sale + counted
-          if its_product == product then
-            of_product, of_group = of_product + counted, of_group + counted
-          elseif group and most_of_group
-            and (redis.call('HGET', stock_key, its_product) or ''):match('group=(%S+)') == group then
-            of_group = of_group + counted
-          end
-        end
-      end
-      if of_product > tonumber(most_of_product or math.huge) or of_sale > tonumber(most_of_sale or math.huge)
-        or group and of_group > tonumber(most_of_group or math.huge) then break end
-    end
-    local bucket, value = deadline_text .. ':' .. product .. ':h', product .. '=' .. wanted .. term
-    if customer ~= '' then
-      local entry = bucket .. '=' .. int(units)
-      redis.call('HSET', customers_key, customer, entries and entries .. ' ' .. entry or entry)
-      value = value .. ' ' .. customer
-    end
-    for i = next_hold, next_hold + holds - 1 do redis.call('SET', KEYS[i], value, 'PXAT', deadline_text) end
-    redis.call('HSET', stock_key, product, string.format('%d %d%s', left, held + units, rest))
-    if redis.call('HINCRBY', lapses_key, bucket, int(units)) == units then
-      redis.call('ZADD', deadlines_key, deadline_text, bucket)
-    end
-    local size = #reply
-    reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
-    next_run, next_hold = next_run + 2, next_hold + holds
-  end
-  if #reply > 2 then
-    reply[2] = now
-    if deadline < first_due then
-      redis.call('HSET', sale_key, 'last_write', int(written_at), 'first_due', deadline_text)
-    else
-      redis.call('HSET', sale_key, 'last_write', int(written_at))
-    end
-    if next_run > #ARGV then return reply end
+-- Where the first run that is left has its number of holds in ARGV, and its first hold in KEYS, the reply before it, and the
+-- instant of what was decided.
+local next_run, next_hold, reply, decided_at = 4, 6, { 'decided', 0 }, nil
+-- Behind the holds are the keys of claims, with which nothing is plain.
+if #KEYS == 5 + (tonumber(ARGV[1]) or 0) then
+  next_run, next_hold, decided_at = plain_runs(1, tonumber(ARGV[1]), next_run, #ARGV, server_now, reply)
+  if next_run > #ARGV and decided_at then
+    reply[2] = decided_at
+    return reply
   end
 end

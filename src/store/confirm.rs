@@ -14,7 +14,7 @@ use super::{
     Blueprint, Failure, Op, Reply, ScriptCall, Store,
     batch::{Batcher, Timeouts, Work},
     keys::SaleKeys,
-    redis::{meter::CallMeter, runner::Runner},
+    redis::{meter::CallMeter, runner::Runner, slot},
     unknown_word,
 };
 use crate::domain::ids::SaleId;
@@ -59,8 +59,8 @@ impl Work for Confirms {
     const OP: Op = Op::Confirm;
     const BATCH_MAX: usize = 512;
 
-    fn sale(sale: &SaleId) -> &SaleId {
-        sale
+    fn slot(sale: &SaleId) -> u16 {
+        slot::of_sale(sale)
     }
 
     fn call(&self, sale: &SaleId, once_keys: &[String]) -> ScriptCall {

@@ -1,5 +1,7 @@
 //! `hold`: sets units aside until a deadline. One call decides a batch of holds of one sale.
 
+use std::borrow::Borrow;
+
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
@@ -9,6 +11,7 @@ use super::{
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
     record::{self, Costs},
+    redis::slot,
     unknown_word,
 };
 use crate::domain::{
@@ -46,7 +49,7 @@ impl Store {
         // Before the call, so that the script recognizes the key when the runner sends the call again.
         let key = IdPart::random();
         let asked = command.idempotency_key.is_none().then(|| self.asked(sale, key));
-        let answer = match self.holds.submit(sale, HoldItem { key, command }).await {
+        let answer = match self.decide_hold(HoldItem { sale: sale.clone(), key, command }).await {
             Ok(HoldAnswer::Decided(outcome)) => HoldAnswer::Decided(self.with_skus(outcome).await?),
             Err(failure) if !failure.leaves_open() => {
                 asked.into_iter().for_each(Asked::answered);
@@ -56,6 +59,19 @@ impl Store {
         };
         asked.into_iter().for_each(Asked::answered);
         Ok(answer)
+    }
+
+    /// In the call of all sales where it is plain, and else in that of its own sale.
+    async fn decide_hold(&self, item: HoldItem) -> Result<HoldAnswer, Failure> {
+        let (sale, until) = (item.sale.clone(), self.holds.deadline());
+        let left = match self.hold_sales.as_ref().filter(|all| all.takes(&item) && !self.holds.is_busy(&sale)) {
+            Some(all) => match all.hold_sales(item, until).await? {
+                Ok(answer) => return Ok(answer),
+                Err(left) => left,
+            },
+            None => item,
+        };
+        self.holds.submit_by(&sale, left, until).await
     }
 
     /// Holds where the products are now, if the worker remembered a sale of before.
@@ -99,6 +115,7 @@ impl Store {
 }
 
 /// Decides holds: a queue for each sale.
+#[derive(Clone)]
 pub(super) struct Holds {
     pub(super) terms: ServiceTerms,
     pub(super) ids: IdSigner,
@@ -112,6 +129,7 @@ pub(super) enum HoldAnswer {
 }
 
 pub(super) struct HoldItem {
+    pub(super) sale: SaleId,
     /// The key of the hold that it may become.
     key: IdPart,
     command: HoldCommand,
@@ -121,7 +139,13 @@ impl HoldItem {
     /// An item whose hold has some id.
     #[cfg(test)]
     pub(super) fn of(command: HoldCommand) -> Self {
-        Self { key: IdPart::random(), command }
+        Self { sale: SaleId::parse("s").unwrap(), key: IdPart::random(), command }
+    }
+
+    /// Whether `lua/lib/plain_hold.lua` can decide it: units of one product, for a customer or nobody.
+    pub(super) fn may_be_plain(&self) -> bool {
+        let HoldCommand { lines, customer: _, hold_ms, idempotency_key, metadata } = &self.command;
+        lines.as_slice().len() == 1 && hold_ms.is_none() && idempotency_key.is_none() && metadata.is_none()
     }
 
     /// The product and the units, where the hold asks for nothing else.
@@ -173,26 +197,23 @@ impl Work for Holds {
     const BATCH_MAX: usize = 128;
     const SHEDS: bool = true;
 
-    fn sale(sale: &SaleId) -> &SaleId {
-        sale
+    fn slot(sale: &SaleId) -> u16 {
+        slot::of_sale(sale)
     }
 
     fn call(&self, sale: &SaleId, items: &[HoldItem]) -> ScriptCall {
-        let keys = SaleKeys(sale);
-        let prefix = keys.hold("");
-        let mut call = ScriptCall::of(Self::OP).keys(keys.holding());
         let runs = Runs::of(items);
-        call = runs.places().iter().fold(call, |call, place| call.key_of(&prefix, items[*place].key.as_str()));
+        let mut call = keys_of(ScriptCall::of(Self::OP), sale, items, &runs);
         // A hold with an idempotency key is a run of its own, and these stay in their order.
         let claimed = items.iter().filter_map(|item| item.command.idempotency_key.as_ref());
-        call = claimed.fold(call, |call, key| call.key(keys.once(&idempotency::hash(Use::Hold, key))));
+        call = claimed.fold(call, |call, key| call.key(SaleKeys(sale).once(&idempotency::hash(Use::Hold, key))));
         call = call.number(items.len() as u64).number(self.terms.idempotency_ms).not_after();
-        runs.iter().fold(call, |call, run| call.number(run.len() as u64).arg(items[run[0]].argument()))
+        requests_of(call, items, &runs)
     }
 
     fn read(
         &self,
-        sale: &SaleId,
+        _sale: &SaleId,
         items: Vec<HoldItem>,
         word: &str,
         mut reply: Reply,
@@ -202,29 +223,55 @@ impl Work for Holds {
         }
         let now_ms = reply.int()?;
         let runs = Runs::of(&items);
-        let mut decided = runs.places().iter();
         let mut items: Vec<Option<HoldItem>> = items.into_iter().map(Some).collect();
         let mut answers: Vec<Option<HoldAnswer>> = items.iter().map(|_| None).collect();
+        let mut places = runs.places().iter();
         while !reply.is_empty() {
-            let (holds, decision) = (reply.count()?, read_decision(&mut reply, now_ms)?);
-            for place in decided.by_ref().take(usize::try_from(holds).unwrap_or(usize::MAX)) {
-                let Some(item) = items[*place].take() else { continue };
-                answers[*place] = Some(match &decision {
-                    Decision::NotThere(product) => HoldAnswer::ProductNotFound(*product, item.command),
-                    decision => HoldAnswer::Decided(self.outcome(sale, item, decision, now_ms)?),
-                });
-            }
+            self.read_run(now_ms, &mut places, &mut items, &mut answers, &mut reply)?;
         }
         let answers: Option<Vec<_>> = answers.into_iter().collect();
         answers.ok_or_else(|| Failure::unreadable("fewer decisions than holds"))
     }
 }
 
+/// The keys of these holds of a sale: those of the sale, and that of each hold, run after run.
+pub(super) fn keys_of(call: ScriptCall, sale: &SaleId, items: &[impl Borrow<HoldItem>], runs: &Runs) -> ScriptCall {
+    let keys = SaleKeys(sale);
+    let prefix = keys.hold("");
+    let call = call.keys(keys.holding());
+    runs.places().iter().fold(call, |call, place| call.key_of(&prefix, items[*place].borrow().key.as_str()))
+}
+
+/// The arguments of these holds: of each run how many they are, and what they ask for.
+pub(super) fn requests_of(call: ScriptCall, items: &[impl Borrow<HoldItem>], runs: &Runs) -> ScriptCall {
+    runs.iter().fold(call, |call, run| call.number(run.len() as u64).arg(items[run[0]].borrow().argument()))
+}
+
 impl Holds {
-    fn outcome(&self, sale: &SaleId, item: HoldItem, decision: &Decision, now_ms: i64) -> Result<HoldOutcome, Failure> {
-        let HoldItem { key: own_key, command: HoldCommand { lines, customer, metadata, .. } } = item;
+    /// Reads what was decided of the next holds, whose places are the next of these.
+    pub(super) fn read_run<'a>(
+        &self,
+        now_ms: i64,
+        places: &mut impl Iterator<Item = &'a usize>,
+        items: &mut [Option<HoldItem>],
+        answers: &mut [Option<HoldAnswer>],
+        reply: &mut Reply,
+    ) -> Result<(), Failure> {
+        let (holds, decision) = (reply.count()?, read_decision(reply, now_ms)?);
+        for place in places.take(usize::try_from(holds).unwrap_or(usize::MAX)) {
+            let Some(item) = items[*place].take() else { continue };
+            answers[*place] = Some(match &decision {
+                Decision::NotThere(product) => HoldAnswer::ProductNotFound(*product, item.command),
+                decision => HoldAnswer::Decided(self.outcome(item, decision, now_ms)?),
+            });
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, item: HoldItem, decision: &Decision, now_ms: i64) -> Result<HoldOutcome, Failure> {
+        let HoldItem { sale, key: own_key, command: HoldCommand { lines, customer, metadata, .. } } = item;
         let hold = |key: &str, deadline_ms, costs: &Costs| {
-            let (id, lines) = (self.ids.hold(sale, key), costs.of(&lines)?);
+            let (id, lines) = (self.ids.hold(&sale, key), costs.of(&lines)?);
             Ok(Hold { id, lines, currency: costs.currency, customer, metadata, deadline_ms, now_ms })
         };
         match decision {

@@ -1,6 +1,6 @@
 //! Runs of a batch of holds: those that ask for the same. The script decides and answers a run as one.
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use super::hold::HoldItem;
 use crate::domain::ids::ProductId;
@@ -19,7 +19,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub(super) fn of(items: &[HoldItem]) -> Self {
+    pub(super) fn of(items: &[impl Borrow<HoldItem>]) -> Self {
         // Nearly every call of an idle service.
         if let [_lone] = items {
             return Self { places: vec![0], sizes: vec![1] };
@@ -28,7 +28,7 @@ impl Runs {
         let mut sizes: Vec<usize> = Vec::new();
         // The last run about a product, and how many units a hold of it asks for.
         let mut joinable: HashMap<ProductId, (usize, u64)> = HashMap::new();
-        for (place, item) in items.iter().enumerate() {
+        for (place, item) in items.iter().map(Borrow::borrow).enumerate() {
             let next = sizes.len();
             let run = if let Some((product, units)) = item.plain() {
                 let last = joinable.entry(product).or_insert((next, units));
@@ -38,7 +38,7 @@ impl Runs {
                 last.0
             } else {
                 joinable.clear();
-                let before = place.checked_sub(1).filter(|before| items[*before].asks_as(item));
+                let before = place.checked_sub(1).filter(|before| items[*before].borrow().asks_as(item));
                 before.map_or(next, |before| run_of[before])
             };
             if run == next {
@@ -55,6 +55,10 @@ impl Runs {
     /// Places of holds in the batch, in the order in which they are decided.
     pub(super) fn places(&self) -> &[usize] {
         &self.places
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sizes.len()
     }
 
     /// The places of the holds of each run.

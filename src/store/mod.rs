@@ -64,6 +64,7 @@ mod give_back;
 mod hold;
 mod hold_by_sku;
 mod hold_runs;
+mod hold_sales;
 mod hold_spread;
 mod idempotency;
 mod ids;
@@ -145,6 +146,7 @@ use self::{
     figures::Counters,
     give_back::{GiveBack, LostHolds},
     hold::Holds,
+    hold_sales::HoldSales,
     joined::Joined,
     known_products::KnownProducts,
     order::Orders,
@@ -170,6 +172,8 @@ use self::{
 pub struct Store {
     runner: Rc<Runner>,
     holds: Rc<Batcher<Holds>>,
+    /// `None` where sales are on several servers.
+    hold_sales: Option<HoldSales>,
     stocks: Rc<Batcher<Stocks>>,
     orders: Rc<Batcher<Orders>>,
     settles: Rc<Batcher<Settles>>,
@@ -215,8 +219,10 @@ impl Store {
         let confirms = Confirms::batcher(blueprint, &meter);
         let runner = Runner::with(&blueprint.topology, Arc::clone(&blueprint.catalogue), identity, None, meter);
         let (runner, terms, ids) = (Rc::new(runner), blueprint.terms, &blueprint.ids);
+        let holds = Holds { terms, ids: ids.clone() };
         Self {
-            holds: Batcher::new(Rc::clone(&runner), Holds { terms, ids: ids.clone() }, timeouts),
+            hold_sales: HoldSales::new(&runner, &holds, timeouts),
+            holds: Batcher::new(Rc::clone(&runner), holds, timeouts),
             stocks: Batcher::new(Rc::clone(&runner), Stocks, timeouts),
             orders: Batcher::new(Rc::clone(&runner), Orders { terms, ids: ids.clone() }, timeouts),
             settles: Batcher::new(Rc::clone(&runner), Settles { terms, ids: ids.clone() }, timeouts),

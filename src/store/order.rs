@@ -1,8 +1,12 @@
 //! `order`: turns live holds into pending orders. One call makes a batch of orders of one sale.
 
 use super::{
-    Failure, IdSigner, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, keys::SaleKeys, record,
-    redis::rank::Rank, unknown_word,
+    Failure, IdSigner, Op, Reply, ScriptCall, ServiceTerms, Store,
+    batch::Work,
+    keys::SaleKeys,
+    record,
+    redis::{rank::Rank, slot},
+    unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -32,8 +36,8 @@ impl Work for Orders {
     const OP: Op = Op::Order;
     const BATCH_MAX: usize = 64;
 
-    fn sale(sale: &SaleId) -> &SaleId {
-        sale
+    fn slot(sale: &SaleId) -> u16 {
+        slot::of_sale(sale)
     }
 
     fn call(&self, sale: &SaleId, holds: &[HoldId]) -> ScriptCall {

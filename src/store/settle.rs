@@ -3,8 +3,14 @@
 use futures_util::future;
 
 use super::{
-    Failure, Op, Reply, ScriptCall, ServiceTerms, Store, batch::Work, idempotency, ids::IdSigner, keys::SaleKeys,
-    record, redis::rank::Rank, unknown_word,
+    Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
+    batch::Work,
+    idempotency,
+    ids::IdSigner,
+    keys::SaleKeys,
+    record,
+    redis::{rank::Rank, slot},
+    unknown_word,
 };
 use crate::domain::{
     ids::{HoldId, SaleId},
@@ -225,8 +231,8 @@ impl Work for Settles {
     const OP: Op = Op::Settle;
     const BATCH_MAX: usize = 64;
 
-    fn sale(sale: &SaleId) -> &SaleId {
-        sale
+    fn slot(sale: &SaleId) -> u16 {
+        slot::of_sale(sale)
     }
 
     fn call(&self, sale: &SaleId, items: &[SettleItem]) -> ScriptCall {

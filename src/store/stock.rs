@@ -8,6 +8,7 @@ use super::{
     keys::SaleKeys,
     listing::Listing,
     record::{product::ProductHead, rules::Rules},
+    redis::slot,
     unknown_word,
 };
 use crate::domain::{
@@ -89,8 +90,8 @@ impl Work for Stocks {
     const OP: Op = Op::Stock;
     const BATCH_MAX: usize = usize::MAX;
 
-    fn sale((sale, _product): &Self::Key) -> &SaleId {
-        sale
+    fn slot((sale, _product): &Self::Key) -> u16 {
+        slot::of_sale(sale)
     }
 
     fn call(&self, (sale, product): &Self::Key, _readers: &[Option<Sku>]) -> ScriptCall {

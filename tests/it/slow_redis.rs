@@ -91,14 +91,15 @@ async fn when_redis_is_busy_reads_are_refused_first_then_holds_releases_and_orde
         Answer::read(request.ask().await.unwrap()).await
     };
     let post = |path: &str, body| send(Method::POST, path.to_owned(), body);
-    let make_hold = |product: usize| post("/api/holds", json!({"product_id": product, "quantity": 1}));
+    let make_hold =
+        |product: usize| post("/api/holds", json!({"product_id": product, "quantity": 1, "metadata": {"kind": "odd"}}));
     let make_order = |hold: &str| post("/api/orders", json!({"hold_id": hold}));
     let release = |hold: &str| send(Method::DELETE, format!("/api/holds/{hold}"), Value::Null);
     let pay = |order: &str| {
         let payload = json!({"order_id": order, "status": "failed"});
         post("/api/payments/webhook", json!({"idempotency_key": order, "payload": payload}))
     };
-    // Each product is a sale of its own, so no two calls are one. The first hold of each lets the worker know it.
+    // Each product is a sale of its own, and a hold with metadata needs a call for its sale, so no two calls are one. The first hold of each lets the worker know it.
     let mut held = Vec::new();
     for product in 1..=20 {
         let body =

@@ -26,7 +26,7 @@ use super::{
     runner::{Decided, Runner},
     sequence::Sequence,
 };
-use crate::{domain::ids::SaleId, trace::CallSpan};
+use crate::trace::CallSpan;
 
 /// An operation that one call does for many items.
 pub trait Work: 'static {
@@ -40,8 +40,8 @@ pub trait Work: 'static {
     /// Whether those who waited for too long are refused, so that the others are served soon. Nothing of theirs was sent.
     const SHEDS: bool = false;
 
-    /// Where its keys are.
-    fn sale(key: &Self::Key) -> &SaleId;
+    /// The slot of its keys.
+    fn slot(key: &Self::Key) -> u16;
 
     /// A call of its operation.
     fn call(&self, key: &Self::Key, items: &[Self::Item]) -> ScriptCall;
@@ -108,15 +108,38 @@ impl<W: Work> Batcher<W> {
     /// # Errors
     /// [`Failure`]: after `Overloaded` the item was never sent; after `TimedOut` and `Unavailable` the outcome is unknown.
     pub async fn submit(self: &Rc<Self>, key: &W::Key, item: W::Item) -> Result<W::Answer, Failure> {
+        self.submit_by(key, item, self.deadline()).await
+    }
+
+    /// When somebody gives up who comes now.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.timeouts.wait
+    }
+
+    /// Whether a call for this key is in flight, or about to be.
+    pub fn is_busy(&self, key: &W::Key) -> bool {
+        self.queues.borrow().contains_key(key)
+    }
+
+    /// [`Batcher::submit`] for somebody who gives up at this instant.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn submit_by(
+        self: &Rc<Self>,
+        key: &W::Key,
+        item: W::Item,
+        deadline: Instant,
+    ) -> Result<W::Answer, Failure> {
         let span = CallSpan::of_batch(W::OP.name());
-        let answer = self.decided(key, item).await;
+        let answer = self.decided(key, item, deadline).await;
         span.end(answer.as_ref().err().map(|failure| CallResult::of_failure(failure).as_str()));
         answer
     }
 
-    async fn decided(self: &Rc<Self>, key: &W::Key, item: W::Item) -> Result<W::Answer, Failure> {
+    async fn decided(self: &Rc<Self>, key: &W::Key, item: W::Item, deadline: Instant) -> Result<W::Answer, Failure> {
         let (answer, answered) = oneshot::channel();
-        let waiter = Waiter { deadline: Instant::now() + self.timeouts.wait, answer };
+        let waiter = Waiter { deadline, answer };
         self.enqueue(key, item, waiter)?;
         let answered = answered.await.unwrap_or_else(|_| Err(Failure::unreadable("a batch was dropped")));
         let (answer, sequence) = answered?;
@@ -149,7 +172,7 @@ impl<W: Work> Batcher<W> {
     /// Leave to send the next batch, which is made only then: who came while it waited for its turn goes with it, and nobody
     /// waits for two turns. `None`: it would have come too late.
     async fn permit(&self, key: &W::Key) -> Result<Option<Permit>, Failure> {
-        let mut permit = pin!(self.runner.permit(W::OP, W::sale(key)));
+        let mut permit = pin!(self.runner.permit(W::OP, W::slot(key)));
         loop {
             let first =
                 self.queues.borrow().get(key).and_then(|queue| queue.waiting.front().map(|(_, first)| first.deadline));

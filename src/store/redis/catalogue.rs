@@ -38,6 +38,7 @@ macro_rules! catalogue {
 
 catalogue! {
     Hold "hold" resend,
+    HoldSales "hold_sales" resend,
     Release "release" no_resend,
     Extend "extend" no_resend,
     Order "order" resend,
@@ -102,6 +103,7 @@ fragments! {
     "plain_hold",
     "plain_order",
     "plain_payment",
+    "plain_runs",
     "prices",
     "products",
     "records",
@@ -222,8 +224,8 @@ fn join(entry: &Entry, edit: impl Fn(&str, &str) -> String) -> Script {
     }
     source.push_str(body);
     let sha = Hashed::new(&source).get_hash().to_owned();
-    // All that a script does with a sale has a time.
-    let is_of_sale = uses(body).iter().any(|name| name == "clock");
+    // All that a script does with a sale has a time. Holds of several sales say the number of the write of each by themselves.
+    let is_of_sale = uses(body).iter().any(|name| name == "clock") && entry.name != Op::HoldSales.name();
     Script { name: entry.name, source, sha, resend: entry.resend, is_of_sale, is_numbered: false }
 }
 

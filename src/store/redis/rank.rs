@@ -43,7 +43,7 @@ impl Rank {
             | Op::CopyTerms
             | Op::Restock
             | Op::Resolve => Self::Releases,
-            Op::Hold | Op::FindFree | Op::Lend | Op::Borrow => Self::Holds,
+            Op::Hold | Op::HoldSales | Op::FindFree | Op::Lend | Op::Borrow => Self::Holds,
             Op::Stock | Op::FindHold | Op::FindOrder | Op::FindCustomer | Op::FindSale => Self::Reads,
             Op::FindDue
             | Op::ListOrders

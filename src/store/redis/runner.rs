@@ -124,13 +124,12 @@ impl Runner {
         self.made_sales().map_or(Ok(()), |sales| sales.check(|| key.as_bytes()))
     }
 
-    /// Leave to call a script about this sale. `None`: it would have come too late.
+    /// Leave to call a script whose keys are in this slot. `None`: it would have come too late.
     ///
     /// # Errors
-    /// [`Failure`]: nobody knows which server has the sale, or too much waits for it.
-    pub async fn permit(&self, op: Op, sale: &SaleId) -> Result<Option<Permit>, Failure> {
-        let slot = || slot::of_key(SaleKeys(sale).sale().as_bytes());
-        let node = self.route.node(slot, &Place::Owner).await?;
+    /// [`Failure`]: nobody knows which server has the slot, or too much waits for it.
+    pub async fn permit(&self, op: Op, slot: u16) -> Result<Option<Permit>, Failure> {
+        let node = self.route.node(|| slot, &Place::Owner).await?;
         node.permit(Rank::of(op)).await
     }
 

@@ -3,6 +3,7 @@
 use redis::{Arg, Cmd};
 
 use super::keys::SALES;
+use crate::domain::ids::SaleId;
 
 /// All slots of a cluster.
 pub const SLOTS: u16 = 16_384;
@@ -10,6 +11,11 @@ pub const SLOTS: u16 = 16_384;
 /// The slot of a key: the CRC16 (XMODEM) of its hash tag, or of all of it where it has none.
 pub fn of_key(key: &[u8]) -> u16 {
     tag(key).iter().fold(0, |crc, byte| step(crc, *byte)) % SLOTS
+}
+
+/// The slot of all keys of a sale, whose name is their tag.
+pub fn of_sale(sale: &SaleId) -> u16 {
+    of_key(sale.as_str().as_bytes())
 }
 
 /// The slot of a plain command.

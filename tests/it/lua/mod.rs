@@ -17,6 +17,7 @@ mod pages;
 mod plain_ways;
 mod plain_ways_compared;
 mod prices;
+mod sales_together;
 mod skus;
 mod too_late;
 mod unmatched;

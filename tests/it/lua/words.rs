@@ -24,6 +24,7 @@ fn every_word_of_every_header_is_answered_and_no_other() {
     let mut bench = Bench::new();
     provoke_products(&mut bench);
     provoke_holds(&mut bench);
+    super::sales_together::provoke(&mut bench);
     provoke_orders(&mut bench);
     provoke_settlements(&mut bench);
     provoke_lapses(&mut bench);

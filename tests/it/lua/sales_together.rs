@@ -1,0 +1,151 @@
+//! `hold_sales`: holds of several sales in one call.
+
+use flashsale::store::Op;
+use redis::{Commands, Value};
+
+use super::{BOOK_ARGUMENTS, Bench, TERMS, book, holding, key, word};
+use crate::support::{clock, stock};
+
+/// The same key of the sale `t`.
+fn in_t(name: &str) -> String {
+    key(name).replace("{s}", "{t}")
+}
+
+/// A sale `t` with seven units of product 3, beside the sale `s` of the bench. Both know when something is due.
+fn two_sales() -> Bench {
+    let mut bench = Bench::new();
+    clock::set_now(&mut bench.redis, "t", bench.now_ms);
+    let keys: Vec<String> = book().into_iter().chain([key("product:3")]).map(|key| key.replace("{s}", "{t}")).collect();
+    let arguments = [&BOOK_ARGUMENTS[..], &["3", "Item", "", "700000", "EUR", "7", "5", "", ""], &TERMS].concat();
+    assert_eq!(word(&bench.call(Op::PutProduct, &keys, &arguments)), "created");
+    redis::cmd("SADD").arg("fs1:{:all}:sales").arg("t").exec(&mut bench.redis).unwrap();
+    bench.hold("first", &[("1", "1")]);
+    let keys =
+        [&holding()[..], &[key("hold:other")]].concat().iter().map(|key| key.replace("{s}", "{t}")).collect::<Vec<_>>();
+    assert_eq!(word(&bench.call(Op::Hold, &keys, &["1", "60000", "", "1", "3=1"])), "decided");
+    bench
+}
+
+/// Asks for runs of `s`, and then of `t`. A run is a number of holds and a request.
+fn hold_both(bench: &mut Bench, not_after: &str, s: &[(usize, &str)], t: &[(usize, &str)]) -> Vec<Value> {
+    let (mut keys, mut arguments) = (Vec::new(), vec![not_after.to_owned()]);
+    for (runs, tag) in [(s, "{s}"), (t, "{t}")] {
+        let holds: usize = runs.iter().map(|(holds, _)| holds).sum();
+        let own = (0..holds).map(|n| key(&format!("hold:{n}")));
+        keys.extend(holding().into_iter().chain(own).map(|key| key.replace("{s}", tag)));
+        arguments.extend([holds, runs.len()].map(|number| number.to_string()));
+        arguments.extend(runs.iter().flat_map(|(holds, request)| [holds.to_string(), (*request).to_owned()]));
+    }
+    bench.call(Op::HoldSales, &keys, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn units_of_t(bench: &mut Bench, name: &str) -> i64 {
+    stock::units(&mut bench.redis, &in_t("stock"), 3, name)
+}
+
+/// What is decided of a run of so many holds.
+fn held(holds: i64, deadline: i64, costs: &str) -> Vec<Value> {
+    vec![Value::Int(holds), Value::BulkString(b"held".into()), Value::Int(deadline), Value::BulkString(costs.into())]
+}
+
+fn head(write: i64, decided: i64) -> Vec<Value> {
+    vec![Value::Int(write), Value::Int(decided)]
+}
+
+#[test]
+fn holds_of_two_sales_are_made_in_one_call() {
+    let mut bench = two_sales();
+    let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
+    let reply = hold_both(&mut bench, "", &[(2, "1=2"), (1, "2=1 bob")], &[(3, "3=1")]);
+    let [of_s, of_t] =
+        ["s", "t"].map(|sale| bench.redis.hget::<_, _, i64>(format!("fs1:{{{sale}}}:sale"), "last_write").unwrap());
+    assert!(of_s / 1_000 == now && of_t / 1_000 == now, "{of_s} {of_t}");
+    let expected = [
+        vec![Value::BulkString(b"decided".into()), Value::Int(now)],
+        head(of_s, 2),
+        held(2, deadline, "USD 500000"),
+        held(1, deadline, "USD 500000"),
+        head(of_t, 1),
+        held(3, deadline, "EUR 700000"),
+    ];
+    assert_eq!(reply, expected.concat());
+    assert_eq!([bench.counters(1), bench.counters(2)], [[5, 5, 0, 0], [0, 1, 0, 0]]);
+    assert_eq!(["available", "held"].map(|name| units_of_t(&mut bench, name)), [3, 4]);
+    assert_eq!(bench.redis.hget::<_, _, String>(key("customers"), "bob").unwrap(), format!("{deadline}:2:h=1"));
+    assert!(bench.redis.exists::<_, bool>(in_t("hold:2")).unwrap());
+}
+
+#[test]
+fn what_is_not_plain_is_left_with_what_came_behind_it_in_its_sale() {
+    let mut bench = two_sales();
+    let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
+    // Of the second run there are no units.
+    let reply = hold_both(&mut bench, "", &[(1, "1=1"), (2, "2=1"), (1, "1=1")], &[(1, "3=1")]);
+    let expected = [held(1, deadline, "USD 500000"), vec![Value::Int(now * 1_000 + 4)]].concat();
+    assert_eq!(reply[3..8], [vec![Value::Int(1)], expected[..4].to_vec()].concat(), "{reply:?}");
+    assert_eq!(reply[9..], [vec![Value::Int(1)], held(1, deadline, "EUR 700000")].concat(), "{reply:?}");
+    assert_eq!([bench.counters(1), bench.counters(2)], [[8, 2, 0, 0], [1, 0, 0, 0]]);
+    for why in [("paused", "1"), ("ends", "1"), ("first_due", "1"), ("rules", "visibility=hidden")] {
+        let before: Option<String> = bench.redis.hget(in_t("sale"), why.0).unwrap();
+        let stored: String = bench.redis.hget(in_t("stock"), "3").unwrap();
+        let _: () = bench.redis.hset(in_t("sale"), why.0, why.1).unwrap();
+        let reply = hold_both(&mut bench, "", &[(1, "9=1")], &[(1, "3=1")]);
+        assert_eq!(reply[2..], [head(0, 0), head(0, 0)].concat(), "{why:?}");
+        assert_eq!(bench.redis.hget::<_, _, String>(in_t("stock"), "3").unwrap(), stored, "{why:?}");
+        let _: () = bench.redis.hset(in_t("sale"), why.0, before.unwrap_or_default()).unwrap();
+    }
+    bench.empty();
+}
+
+#[test]
+fn a_sale_that_somebody_made_unreadable_keeps_no_other_one_from_selling() {
+    let mut bench = two_sales();
+    for n in 0..2 {
+        match n {
+            0 => bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", "soon").unwrap(),
+            _ => {
+                bench.redis.del::<_, ()>(key("stock")).unwrap();
+                bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", "1000").unwrap();
+                bench.redis.set::<_, _, ()>(key("stock"), "no hash").unwrap();
+            }
+        }
+        bench.redis.del::<_, ()>(in_t("hold:0")).unwrap();
+        let reply = hold_both(&mut bench, "", &[(1, "1=1")], &[(1, "3=1")]);
+        assert_eq!(reply[2..4], head(0, 0), "{reply:?}");
+        assert_eq!(reply[5..], [vec![Value::Int(1)], held(1, bench.now_ms + 100_000, "EUR 700000")].concat());
+        assert!(!bench.redis.exists::<_, bool>(key("hold:0")).unwrap());
+    }
+    assert_eq!(units_of_t(&mut bench, "held"), 3);
+    bench.empty();
+}
+
+#[test]
+fn a_call_that_comes_twice_leaves_what_it_made() {
+    let mut bench = two_sales();
+    let runs: ([(usize, &str); 1], [(usize, &str); 1]) = ([(1, "1=1")], [(2, "3=1")]);
+    let first = hold_both(&mut bench, "", &runs.0, &runs.1);
+    assert_eq!(first.len(), 2 + 2 * 6);
+    let again = hold_both(&mut bench, "", &runs.0, &runs.1);
+    assert_eq!(again[2..], [head(0, 0), head(0, 0)].concat());
+    assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([8, 2, 0, 0], 3));
+}
+
+#[test]
+fn holds_of_several_sales_whose_callers_have_given_up_do_nothing() {
+    let mut bench = two_sales();
+    let now = bench.now_ms;
+    let late = hold_both(&mut bench, &(now - 1).to_string(), &[(1, "1=1")], &[(1, "3=1")]);
+    assert_eq!(late, [Value::BulkString(b"too_late".into()), Value::Int(now)]);
+    assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([9, 1, 0, 0], 1));
+    assert_eq!(word(&hold_both(&mut bench, &now.to_string(), &[(1, "1=1")], &[(1, "3=1")])), "decided");
+    assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([8, 2, 0, 0], 2));
+}
+
+/// For the words of its header.
+pub(super) fn provoke(bench: &mut Bench) {
+    let keys = [&holding()[..], &[key("hold:together")]].concat();
+    let now = bench.now_ms;
+    for (not_after, expected) in [(now - 1, "too_late"), (now, "decided")] {
+        assert_eq!(word(&bench.call(Op::HoldSales, &keys, &[&not_after.to_string(), "1", "1", "1", "9=1"])), expected);
+    }
+}
