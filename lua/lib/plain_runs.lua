@@ -79,7 +79,13 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     end
     local bucket, value = deadline_text .. ':' .. product .. ':h', product .. '=' .. wanted .. term
     if customer ~= '' then value = value .. ' ' .. customer end
-    -- One of them is there: the call was sent twice.
+    -- First of all, so that what is written is found when it is due even where somebody made unreadable what follows.
+    if #reply == answers and deadline < first_due then
+      redis.call('HSET', sale_key, 'last_write', int(written_at), 'first_due', deadline_text)
+    elseif #reply == answers then
+      redis.call('HSET', sale_key, 'last_write', int(written_at))
+    end
+    -- Where one of them is there, the call was sent twice.
     local key = next_hold
     while key < next_hold + holds and redis.call('SET', KEYS[key], value, 'NX', 'PXAT', deadline_text) do key = key + 1 end
     if key < next_hold + holds then
@@ -98,11 +104,5 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
     next_run, next_hold = next_run + 2, next_hold + holds
   end
-  if #reply == answers then return next_run, next_hold end
-  if deadline < first_due then
-    redis.call('HSET', sale_key, 'last_write', int(written_at), 'first_due', deadline_text)
-  else
-    redis.call('HSET', sale_key, 'last_write', int(written_at))
-  end
-  return next_run, next_hold, now
+  return next_run, next_hold, #reply > answers and now or nil
 end

@@ -41,10 +41,10 @@ fn a_plain_hold_asks_redis_for_seven_things() {
         "HGET sale test_now".to_owned(),
         SALE.to_owned(),
         "HGET stock 1".to_owned(),
+        format!("HSET sale last_write {}", now * 1_000 + 3),
         format!("SET hold:a {value} NX PXAT {deadline}"),
         "HSET stock 1 7 3 0 0 10 500000 5 ".to_owned(),
         format!("HINCRBY lapses {deadline}:1:h 2"),
-        format!("HSET sale last_write {}", now * 1_000 + 3),
     ];
     assert_eq!(commands, expected);
 }
@@ -135,11 +135,11 @@ fn a_hold_that_limits_allow_asks_for_little_and_counts_what_counts() {
         "HGET customers bob".to_owned(),
         "HGET stock 3".to_owned(),
         "HGET stock 2".to_owned(),
+        format!("HSET sale last_write {}", now * 1_000 + 4),
         format!("SET hold:a {value} NX PXAT {deadline}"),
         format!("HSET customers bob {entries} {deadline}:1:h=2"),
         "HSET stock 1 7 3 0 0 10 500000 5 group=g".to_owned(),
         format!("HINCRBY lapses {deadline}:1:h 2"),
-        format!("HSET sale last_write {}", now * 1_000 + 4),
     ];
     assert_eq!(commands, expected);
     assert_eq!(word(&bench.request("b", "1=1 bob", None)), "customer_limit_reached");

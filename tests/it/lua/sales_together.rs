@@ -120,6 +120,23 @@ fn a_sale_that_somebody_made_unreadable_keeps_no_other_one_from_selling() {
 }
 
 #[test]
+fn what_was_decided_before_damage_was_noticed_is_left_and_found_again() {
+    let mut bench = two_sales();
+    let _: () = bench.redis.set(key("customers"), "no hash").unwrap();
+    let _: () = bench.redis.hset(key("sale"), "first_due", bench.now_ms + 500_000).unwrap();
+    let deadline = bench.now_ms + 100_000;
+    let reply = hold_both(&mut bench, "", &[(1, "1=2"), (1, "2=1 bob")], &[(1, "3=1")]);
+    assert_eq!(reply[2..4], head(0, 0), "{reply:?}");
+    assert_eq!(reply[5..], [vec![Value::Int(1)], held(1, deadline, "EUR 700000")].concat());
+    let keys = [&holding()[..], &[key("hold:0")]].concat();
+    let found = bench.call(Op::Hold, &keys, &["1", "60000", "", "1", "1=2"]);
+    assert_eq!(found[2..], held(1, deadline, "USD 500000"));
+    assert_eq!(bench.counters(1), [7, 3, 0, 0], "they were taken once");
+    assert_eq!(bench.redis.hget::<_, _, i64>(key("sale"), "first_due").unwrap(), deadline, "and come back in time");
+    bench.empty();
+}
+
+#[test]
 fn a_call_that_comes_twice_leaves_what_it_made() {
     let mut bench = two_sales();
     let runs: ([(usize, &str); 1], [(usize, &str); 1]) = ([(1, "1=1")], [(2, "3=1")]);
