@@ -83,6 +83,7 @@ Parts:
   1,000 sales     the same, each product in a sale of its own
   drop            30 products in 3 groups, 10,000 customers with two units in each: hold, order, paid, and some events twice
   workers         all succeed, with one worker, two and four
+  cluster         1,000 sales, on one server, a cluster of one primary and one of three
   durability      AOF off, every second, always
   storm           100,000 holds lapse in one second under half of the peak
   growth          what a hold costs Redis, from 1,000 to 1,000,000 live holds

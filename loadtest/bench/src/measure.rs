@@ -7,7 +7,7 @@ use crate::{
     http::{self, Line},
     pace::{self, Pace},
     running,
-    stand::{Commands, Scripts, Stand, Store, commands, scripts},
+    stand::{Commands, Redis, Scripts, Stand, Store, commands, scripts},
 };
 
 /// Clock ticks of the kernel in a second: 100 on every Linux.
@@ -39,6 +39,8 @@ pub struct Run {
     /// CPU time for each request, in microseconds.
     pub service_cpu_us: f64,
     pub store_cpu_us: f64,
+    /// Of the server that did most, where there are several.
+    pub busiest_cpu_us: f64,
     /// Time in scripts, and calls of scripts, for each request.
     pub script_us: f64,
     pub calls: f64,
@@ -82,7 +84,8 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
         p50_us: field("p50")?,
         p99_us: field("p99")?,
         service_cpu_us: (after.service_us - before.service_us) / requests,
-        store_cpu_us: (after.store_us - before.store_us) / requests,
+        store_cpu_us: after.servers_since(&before).iter().sum::<f64>() / requests,
+        busiest_cpu_us: after.servers_since(&before).into_iter().fold(0.0, f64::max) / requests,
         script_us: (after.scripts.us - before.scripts.us) / requests,
         calls: (after.scripts.calls - before.scripts.calls) / requests,
         commands: after.commands_since(&before, requests),
@@ -136,21 +139,41 @@ fn wrk(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Resul
 /// CPU time and script calls of a stand so far.
 struct Cost {
     service_us: f64,
-    store_us: f64,
+    /// Of each server.
+    store_us: Vec<f64>,
     scripts: Scripts,
     commands: Commands,
 }
 
 impl Cost {
     fn until_now(stand: &Stand) -> io::Result<Self> {
-        let (store_us, scripts, commands) = match stand.store() {
-            Store::Redis(redis) => {
-                let mut connection = redis.connect()?;
-                (cpu_us(redis.pid())?, scripts(&mut connection)?, commands(&mut connection)?)
-            }
-            Store::Postgres(postgres) => (family_cpu_us(postgres.pid())?, Scripts::default(), Commands::new()),
+        let mut cost = Self {
+            service_us: cpu_us(stand.pid())?,
+            store_us: Vec::new(),
+            scripts: Scripts::default(),
+            commands: Commands::new(),
         };
-        Ok(Self { service_us: cpu_us(stand.pid())?, store_us, scripts, commands })
+        match stand.store() {
+            Store::Redis(servers, _) => servers.iter().try_for_each(|server| cost.add(server))?,
+            Store::Postgres(postgres) => cost.store_us.push(family_cpu_us(postgres.pid())?),
+        }
+        Ok(cost)
+    }
+
+    fn add(&mut self, server: &Redis) -> io::Result<()> {
+        let mut connection = server.connect()?;
+        self.store_us.push(cpu_us(server.pid())?);
+        let Scripts { calls, us } = scripts(&mut connection)?;
+        (self.scripts.calls, self.scripts.us) = (self.scripts.calls + calls, self.scripts.us + us);
+        for (name, count) in commands(&mut connection)? {
+            *self.commands.entry(name).or_default() += count;
+        }
+        Ok(())
+    }
+
+    /// CPU time of each server.
+    fn servers_since(&self, before: &Self) -> Vec<f64> {
+        self.store_us.iter().zip(&before.store_us).map(|(after, before)| after - before).collect()
     }
 
     /// Commands for each request.

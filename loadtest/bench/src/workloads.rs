@@ -6,7 +6,7 @@ use crate::{
     controls::Control,
     measure::{self, Load, PARTS_OF_PEAK, Run},
     progress::Progress,
-    stand::{Candidate, Catalogue, Durability, Ground, Setup, Stand},
+    stand::{Candidate, Catalogue, Durability, Ground, Servers, Setup, Stand},
 };
 
 pub const PLENTY: u64 = 1_000_000_000;
@@ -21,6 +21,7 @@ pub struct Entrant {
     candidate: Candidate,
     durability: Durability,
     workers: Option<usize>,
+    servers: Servers,
 }
 
 pub struct Workload {
@@ -44,15 +45,19 @@ const C2: Entrant = control("C2", Control::C2);
 const C3: Entrant = control("C3", Control::C3);
 
 const fn flashsale(name: &'static str, durability: Durability) -> Entrant {
-    Entrant { name, candidate: Candidate::Flashsale, durability, workers: None }
+    Entrant { name, candidate: Candidate::Flashsale, durability, workers: None, servers: Servers::Socket }
 }
 
 const fn control(name: &'static str, control: Control) -> Entrant {
-    Entrant { name, candidate: Candidate::Control(control), durability: Durability::EverySecond, workers: None }
+    Entrant { candidate: Candidate::Control(control), ..flashsale(name, Durability::EverySecond) }
 }
 
 const fn with_workers(name: &'static str, workers: usize) -> Entrant {
     Entrant { workers: Some(workers), ..flashsale(name, Durability::EverySecond) }
+}
+
+const fn with_servers(name: &'static str, servers: Servers) -> Entrant {
+    Entrant { servers, ..flashsale(name, Durability::EverySecond) }
 }
 
 const ALL_SUCCEED: Workload = Workload {
@@ -66,7 +71,7 @@ const ALL_SUCCEED: Workload = Workload {
     entrants: &[FLASHSALE, C0, C1, C2, C3, control("C3 relaxed", Control::C3Relaxed)],
 };
 
-pub const WORKLOADS: [Workload; 10] = [
+pub const WORKLOADS: [Workload; 11] = [
     ALL_SUCCEED,
     Workload {
         name: "sold out",
@@ -109,6 +114,18 @@ pub const WORKLOADS: [Workload; 10] = [
         name: "workers",
         paced: false,
         entrants: &[with_workers("1 worker", 1), with_workers("2 workers", 2), with_workers("4 workers", 4)],
+        ..ALL_SUCCEED
+    },
+    Workload {
+        name: "cluster",
+        load: Load::Zipf,
+        products: MANY_PRODUCTS,
+        paced: false,
+        entrants: &[
+            with_servers("one server", Servers::Port),
+            with_servers("a cluster of one", Servers::Cluster(1)),
+            with_servers("a cluster of three", Servers::Cluster(3)),
+        ],
         ..ALL_SUCCEED
     },
     Workload {
@@ -180,9 +197,10 @@ impl Workload {
     }
 
     fn measure_one(&self, ground: &Ground, size: Size, entrant: Entrant) -> io::Result<Run> {
-        let Entrant { candidate, durability, workers, .. } = entrant;
+        let Entrant { candidate, durability, workers, servers, .. } = entrant;
         let Self { products, units, catalogue, .. } = *self;
-        let stand = Stand::start(ground, &Setup { candidate, durability, products, units, catalogue, workers })?;
+        let stand =
+            Stand::start(ground, &Setup { candidate, durability, products, units, catalogue, workers, servers })?;
         let connections = if self.lone { 1 } else { size.connections };
         measure::run(&stand, self.load, connections, 1)?;
         let mut run = measure::run(&stand, self.load, connections, size.seconds)?;

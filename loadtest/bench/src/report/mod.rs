@@ -30,6 +30,8 @@ pub struct Results {
     size: Size,
     workers: usize,
     postgres: Option<String>,
+    /// Read before a part of the benchmark keeps this process on one core.
+    machine: String,
     pub workloads: Vec<Rounds>,
     pub storms: Vec<Storm>,
     pub growth: Vec<growth::Mark>,
@@ -44,6 +46,7 @@ impl Results {
             size,
             workers: ground.workers,
             postgres: ground.cluster.as_ref().map(|cluster| cluster.version().to_owned()),
+            machine: machine(),
             workloads: Vec::new(),
             storms: Vec::new(),
             growth: Vec::new(),
@@ -64,6 +67,7 @@ impl Results {
         tables::write_commands(self, &mut out);
         tables::write_paced(self, &mut out);
         tables::write_workers(self, &mut out);
+        tables::write_cluster(self, &mut out);
         tables::write_durability(self, &mut out);
         tables::write_storms(self, &mut out);
         tables::write_growth(self, &mut out);
@@ -97,7 +101,7 @@ impl Results {
             ("{seconds}", self.size.seconds.to_string()),
             ("{connections}", self.size.connections.to_string()),
             ("{workers}", if self.workers == 1 { "one worker".into() } else { format!("{} workers", self.workers) }),
-            ("{machine}", machine()),
+            ("{machine}", self.machine.clone()),
             ("{sessions}", SESSIONS.to_string()),
             ("{settings}", settings.join(", ")),
             ("{c3}", c3),

@@ -156,6 +156,41 @@ pub fn write_workers(results: &Results, out: &mut String) {
     out.push_str("\nService, Redis and load generator share the cores of this machine, so more workers than cores gain nothing here.\n");
 }
 
+/// The workload of a thousand sales whose entrants are flashsale on one server and on clusters.
+const CLUSTER: &str = "cluster";
+
+pub fn write_cluster(results: &Results, out: &mut String) {
+    let Some(rounds) = results.workload(CLUSTER) else { return };
+    let columns = [
+        "flashsale on",
+        "requests/s",
+        "by one server",
+        "service CPU us",
+        "CPU us of all servers",
+        "of the busiest",
+        "requests per call",
+    ];
+    head(out, "A cluster, 1,000 sales", &columns);
+    for name in rounds.entrants() {
+        let ratio = rounds.ratios(name, "one server", |run| run.per_second);
+        row(
+            out,
+            &[
+                name.into(),
+                text(rounds.figures(name, |run| Some(run.per_second)), 0),
+                if name == "one server" { "1".into() } else { text(ratio, 2) },
+                text(rounds.figures(name, |run| Some(run.service_cpu_us)), 1),
+                text(rounds.figures(name, |run| Some(run.store_cpu_us)), 1),
+                text(rounds.figures(name, |run| Some(run.busiest_cpu_us)), 1),
+                text(rounds.figures(name, |run| Some(1.0 / run.calls)), 1),
+            ],
+        );
+    }
+    out.push_str(
+        "\nAll on ports of this machine, whose cores they share: look at what the busiest server does for each request, not at requests a second.\n",
+    );
+}
+
 pub fn write_durability(results: &Results, out: &mut String) {
     let Some(rounds) = results.workload(DURABILITY) else { return };
     head(out, "Durability", &["flashsale with", "requests/s", "by AOF off", "p50 us", "p99 us", "requests per call"]);

@@ -13,7 +13,7 @@ use std::{
 
 pub use self::{
     postgres::{Cluster, Postgres, SETTINGS},
-    redis::{Commands, Durability, Redis, Scripts, commands, memory, program as redis_program, scripts},
+    redis::{Commands, Durability, Redis, Scripts, Servers, commands, memory, program as redis_program, scripts},
 };
 use crate::{
     controls::Control,
@@ -49,13 +49,22 @@ pub struct Setup {
     pub catalogue: Catalogue,
     /// Worker threads, where it is not the number asked for.
     pub workers: Option<usize>,
+    pub servers: Servers,
 }
 
 impl Setup {
     /// flashsale, each product in a sale of its own.
     pub fn of(products: u64, units: u64, durability: Durability) -> Self {
         let candidate = Candidate::Flashsale;
-        Self { candidate, durability, products, units, catalogue: Catalogue::Alone, workers: None }
+        Self {
+            candidate,
+            durability,
+            products,
+            units,
+            catalogue: Catalogue::Alone,
+            workers: None,
+            servers: Servers::Socket,
+        }
     }
 }
 
@@ -72,7 +81,8 @@ pub enum Catalogue {
 
 /// Where a candidate keeps its holds.
 pub enum Store {
-    Redis(Redis),
+    /// One server, or the primaries of a cluster.
+    Redis(Vec<Redis>, Servers),
     Postgres(Postgres),
 }
 
@@ -114,7 +124,7 @@ impl Stand {
     /// When the candidate keeps its holds elsewhere.
     pub fn redis(&self) -> io::Result<&Redis> {
         match &self.store {
-            Store::Redis(redis) => Ok(redis),
+            Store::Redis(servers, _) => Ok(&servers[0]),
             Store::Postgres(_) => Err(io::Error::other("this candidate has no Redis")),
         }
     }
@@ -122,7 +132,7 @@ impl Stand {
     /// Ends the candidate and keeps its Redis with all data.
     pub fn into_redis(self) -> io::Result<Redis> {
         match self.store {
-            Store::Redis(redis) => Ok(redis),
+            Store::Redis(mut servers, _) => Ok(servers.remove(0)),
             Store::Postgres(_) => Err(io::Error::other("this candidate has no Redis")),
         }
     }
@@ -166,18 +176,18 @@ impl Store {
             let cluster = ground.cluster.as_ref().ok_or_else(|| io::Error::other("PostgreSQL is not installed"))?;
             return cluster.start(setup.products, setup.units).map(Self::Postgres);
         }
-        let redis = Redis::start(setup.durability)?;
+        let servers = Redis::start_all(setup.durability, setup.servers)?;
         if matches!(setup.candidate, Candidate::Control(_)) {
             let mut pipe = ::redis::pipe();
             (1..=setup.products).for_each(|id| _ = pipe.cmd("SET").arg(format!("{{{id}}}:left")).arg(setup.units));
-            pipe.exec(&mut redis.connect()?).map_err(io::Error::other)?;
+            pipe.exec(&mut servers[0].connect()?).map_err(io::Error::other)?;
         }
-        Ok(Self::Redis(redis))
+        Ok(Self::Redis(servers, setup.servers))
     }
 
     fn url(&self) -> String {
         match self {
-            Self::Redis(redis) => redis.url(),
+            Self::Redis(servers, kind) => Redis::url_of_all(servers, *kind),
             Self::Postgres(postgres) => postgres.url(),
         }
     }
