@@ -18,7 +18,7 @@ impl Store {
     /// [`Failure`]; after a timeout the order may exist. The same call then returns it.
     pub async fn order(&self, hold: HoldId) -> Result<OrderOutcome, Failure> {
         let sale = hold.sale().clone();
-        let outcome = self.orders.submit(&sale, hold).await?;
+        let outcome = self.orders.submit(&sale, hold).await??;
         Rank::Orders.within(self.with_skus(outcome)).await
     }
 }
@@ -32,7 +32,8 @@ pub(super) struct Orders {
 impl Work for Orders {
     type Key = SaleId;
     type Item = HoldId;
-    type Answer = OrderOutcome;
+    /// Of its own: one order that cannot be read keeps no other from its buyer.
+    type Answer = Result<OrderOutcome, Failure>;
     const OP: Op = Op::Order;
     const BATCH_MAX: usize = 64;
 
@@ -53,7 +54,7 @@ impl Work for Orders {
         holds: Vec<HoldId>,
         word: &str,
         mut reply: Reply,
-    ) -> Result<Vec<OrderOutcome>, Failure> {
+    ) -> Result<Vec<Self::Answer>, Failure> {
         if word != "decided" {
             return Err(unknown_word(Op::Order, word));
         }
@@ -62,9 +63,9 @@ impl Work for Orders {
             let (word, text) = (reply.text()?, reply.text()?);
             let order = || record::order::order(&self.ids, &hold, now_ms, &text);
             match word.as_str() {
-                "created" => Ok(OrderOutcome::Created(order()?)),
-                "exists" => Ok(OrderOutcome::Exists(order()?)),
-                "hold_expired" => Ok(OrderOutcome::HoldExpired),
+                "created" => Ok(order().map(OrderOutcome::Created)),
+                "exists" => Ok(order().map(OrderOutcome::Exists)),
+                "hold_expired" => Ok(Ok(OrderOutcome::HoldExpired)),
                 word => Err(unknown_word(Op::Order, word)),
             }
         };

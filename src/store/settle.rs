@@ -138,9 +138,9 @@ impl Store {
             let search = search.as_mut().filter(|search| !search.is_over());
             let waits = search.is_some();
             let item = SettleItem { hold: hold.clone(), once: once.clone(), text: text.clone(), waits };
-            match (self.settles.submit(hold.sale(), item).await?, search) {
+            match (self.settles.submit(hold.sale(), item).await??, search) {
                 (Decision::NoSale, _) => return Ok(None),
-                (Decision::Made(outcome), _) => return Ok(Some(outcome)),
+                (Decision::Made(outcome), _) => return Ok(Some(*outcome)),
                 (Decision::UnitsGone, Some(search)) => self.gather_for(&self.ids().order_of(hold), search).await,
                 (Decision::UnitsGone, None) => return Err(unknown_word(Op::Settle, "units_gone")),
             }
@@ -187,7 +187,8 @@ pub(super) struct SettleItem {
 pub(super) enum Decision {
     NoSale,
     UnitsGone,
-    Made(SettleOutcome),
+    /// Boxed, because it goes through several futures, and those of payments are large.
+    Made(Box<SettleOutcome>),
 }
 
 /// An event as the scripts read it: eleven lines, of which all but the first three may be empty. The last is for
@@ -227,7 +228,8 @@ pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
 impl Work for Settles {
     type Key = SaleId;
     type Item = SettleItem;
-    type Answer = Decision;
+    /// Of its own: one order that cannot be read keeps no other from its money.
+    type Answer = Result<Decision, Failure>;
     const OP: Op = Op::Settle;
     const BATCH_MAX: usize = 64;
 
@@ -251,10 +253,10 @@ impl Work for Settles {
         items: Vec<SettleItem>,
         word: &str,
         mut reply: Reply,
-    ) -> Result<Vec<Decision>, Failure> {
+    ) -> Result<Vec<Self::Answer>, Failure> {
         match word {
             "decided" => {}
-            "sale_not_found" => return Ok(items.iter().map(|_| Decision::NoSale).collect()),
+            "sale_not_found" => return Ok(items.iter().map(|_| Ok(Decision::NoSale)).collect()),
             word => return Err(unknown_word(Op::Settle, word)),
         }
         let now_ms = reply.int()?;
@@ -267,18 +269,18 @@ impl Work for Settles {
                 Ok(Settled { order, review })
             };
             if word == "units_gone" {
-                return Ok(Decision::UnitsGone);
+                return Ok(Ok(Decision::UnitsGone));
             }
             let outcome = match word.as_str() {
-                "applied" => Ok(SettleOutcome::Applied(settled()?)),
-                "duplicate" => Ok(SettleOutcome::Duplicate(settled()?)),
-                "ignored" => Ok(SettleOutcome::Ignored(settled()?)),
-                "refund_required" => Ok(SettleOutcome::RefundRequired(settled()?)),
-                "review" => Ok(SettleOutcome::Review(settled()?)),
+                "applied" => settled().map(SettleOutcome::Applied),
+                "duplicate" => settled().map(SettleOutcome::Duplicate),
+                "ignored" => settled().map(SettleOutcome::Ignored),
+                "refund_required" => settled().map(SettleOutcome::RefundRequired),
+                "review" => settled().map(SettleOutcome::Review),
                 "idempotency_key_reused" => Ok(SettleOutcome::IdempotencyKeyReused),
-                word => Err(unknown_word(Op::Settle, word)),
+                word => return Err(unknown_word(Op::Settle, word)),
             };
-            outcome.map(Decision::Made)
+            Ok(outcome.map(|outcome| Decision::Made(Box::new(outcome))))
         };
         items.into_iter().map(read).collect()
     }

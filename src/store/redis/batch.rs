@@ -107,8 +107,8 @@ impl<W: Work> Batcher<W> {
     ///
     /// # Errors
     /// [`Failure`]: after `Overloaded` the item was never sent; after `TimedOut` and `Unavailable` the outcome is unknown.
-    pub async fn submit(self: &Rc<Self>, key: &W::Key, item: W::Item) -> Result<W::Answer, Failure> {
-        self.submit_by(key, item, self.deadline()).await
+    pub fn submit(self: &Rc<Self>, key: &W::Key, item: W::Item) -> impl Future<Output = Result<W::Answer, Failure>> {
+        self.submit_by(key, item, self.deadline())
     }
 
     /// When somebody gives up who comes now.
@@ -234,8 +234,18 @@ impl<W: Work> Batcher<W> {
         Some(batch)
     }
 
+    /// Where the script fails at something that somebody made unreadable, each half is decided on its own, and so on. So nobody is
+    /// refused but for what is their own.
     async fn decide(&self, key: &W::Key, batch: Batch<W>, permit: Permit) {
-        let Batch { items, mut waiters } = batch;
+        let mut left = self.decide_as_one(key, batch, Some(permit)).await.map_or_else(Vec::new, Vec::from);
+        while let Some(half) = left.pop() {
+            left.extend(self.decide_as_one(key, half, None).await.into_iter().flatten());
+        }
+    }
+
+    /// Returns the second half and the first one where the script failed, and nobody is answered yet.
+    async fn decide_as_one(&self, key: &W::Key, batch: Batch<W>, permit: Option<Permit>) -> Option<[Batch<W>; 2]> {
+        let Batch { mut items, mut waiters } = batch;
         let size = waiters.len();
         // In the order of arrival, so the last one gives up last.
         let until = waiters.back().map_or_else(Instant::now, |last| last.deadline);
@@ -248,19 +258,26 @@ impl<W: Work> Batcher<W> {
                 () = sleep_until(alarm.into()) => self.time_out(key, &mut waiters),
             }
         };
+        // The waiters whose time was up were in front.
+        let late = size - waiters.len();
+        if reply.as_ref().is_err_and(|failure| W::OP.may_be_resent() && failure.is_of_script()) && waiters.len() > 1 {
+            drop(items.drain(..late));
+            let half = items.len() / 2;
+            let second = Batch { items: items.split_off(half), waiters: waiters.split_off(half) };
+            return Some([second, Batch { items, waiters }]);
+        }
         let answers = reply.and_then(|Decided { word, reply, sequence }| {
             let answers = self.work.read(key, items, &word, reply)?;
             let sequence = move |place| sequence.map(|first| first.at(place));
             Ok(answers.into_iter().enumerate().map(move |(place, answer)| (answer, sequence(place))))
         });
-        // The waiters whose time was up were in front.
-        let late = size - waiters.len();
         match answers {
             Ok(answers) => {
                 answers.skip(late).zip(waiters).for_each(|(answer, waiter)| waiter.answer(Ok(answer)));
             }
             Err(failure) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(failure.clone()))),
         }
+        None
     }
 
     /// Answers the waiters whose deadline has passed: in the batch in flight, and in the queue behind it.

@@ -144,9 +144,9 @@ impl ScriptCall {
         Self { deadline: Some(deadline), ..self }
     }
 
-    /// With leave to send it.
-    pub fn with_permit(self, permit: Permit) -> Self {
-        Self { permit: Cell::new(Some(permit)), ..self }
+    /// With leave to send it, where somebody waited for that.
+    pub fn with_permit(self, permit: Option<Permit>) -> Self {
+        Self { permit: Cell::new(permit), ..self }
     }
 
     /// Fields and values.

@@ -213,6 +213,11 @@ impl Op {
     pub fn name(self) -> &'static str {
         ENTRIES[self as usize].name
     }
+
+    /// Whether a repetition has no second effect.
+    pub fn may_be_resent(self) -> bool {
+        ENTRIES[self as usize].resend
+    }
 }
 
 fn join(entry: &Entry, edit: impl Fn(&str, &str) -> String) -> Script {

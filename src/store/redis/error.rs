@@ -132,6 +132,11 @@ impl Failure {
         word(self.redis()?)
     }
 
+    /// Whether a script failed, at something that somebody made unreadable.
+    pub fn is_of_script(&self) -> bool {
+        self.word().is_some_and(|word| word == "WRONGTYPE" || word.starts_with("user_script"))
+    }
+
     /// Whether nobody answered.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::TimedOut(_)) && self.word().is_none() && !self.is_refused_login()

@@ -5,6 +5,7 @@ mod audit;
 mod bytes;
 mod cors;
 mod customers;
+mod damaged;
 mod desk;
 mod errors;
 mod events;

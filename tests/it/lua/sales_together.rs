@@ -100,14 +100,12 @@ fn what_is_not_plain_is_left_with_what_came_behind_it_in_its_sale() {
 #[test]
 fn a_sale_that_somebody_made_unreadable_keeps_no_other_one_from_selling() {
     let mut bench = two_sales();
-    for n in 0..2 {
-        match n {
-            0 => bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", "soon").unwrap(),
-            _ => {
-                bench.redis.del::<_, ()>(key("stock")).unwrap();
-                bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", "1000").unwrap();
-                bench.redis.set::<_, _, ()>(key("stock"), "no hash").unwrap();
-            }
+    for kind in ["a term", "a key"] {
+        if kind == "a term" {
+            bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", "soon").unwrap();
+        } else {
+            bench.redis.hset::<_, _, _, ()>(key("sale"), "hold_ms", "1000").unwrap();
+            bench.redis.set::<_, _, ()>(key("stock"), "no hash").unwrap();
         }
         bench.redis.del::<_, ()>(in_t("hold:0")).unwrap();
         let reply = hold_both(&mut bench, "", &[(1, "1=1")], &[(1, "3=1")]);
@@ -139,10 +137,10 @@ fn what_was_decided_before_damage_was_noticed_is_left_and_found_again() {
 #[test]
 fn a_call_that_comes_twice_leaves_what_it_made() {
     let mut bench = two_sales();
-    let runs: ([(usize, &str); 1], [(usize, &str); 1]) = ([(1, "1=1")], [(2, "3=1")]);
-    let first = hold_both(&mut bench, "", &runs.0, &runs.1);
+    let (of_s, of_t) = ([(1, "1=1")], [(2, "3=1")]);
+    let first = hold_both(&mut bench, "", &of_s, &of_t);
     assert_eq!(first.len(), 2 + 2 * 6);
-    let again = hold_both(&mut bench, "", &runs.0, &runs.1);
+    let again = hold_both(&mut bench, "", &of_s, &of_t);
     assert_eq!(again[2..], [head(0, 0), head(0, 0)].concat());
     assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([8, 2, 0, 0], 3));
 }
