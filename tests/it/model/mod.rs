@@ -129,6 +129,8 @@ fn every_operation_is_in_the_model() {
         Op::ChangeListing,
         Op::RemoveProduct,
         Op::ArriveProduct,
+        // So do holds of several sales in one call (`lua/sales_together`, `many_sales`).
+        Op::HoldSales,
         // So do shards and their loans (`lua/loans`, `api/spread`).
         Op::FindFree,
         Op::Lend,
