@@ -6,10 +6,11 @@
 
 -- Decides runs of one sale: `count` holds, whose keys begin behind the five of the sale, of which `sale` is the place of the
 -- first. The runs are in ARGV from next_run to last_run, and what becomes of each is put into `reply`. Returns where the first
--- run that is left has its number of holds in ARGV, and its first hold in KEYS, and the instant of what was decided, or nil.
+-- run that is left has its number of holds in ARGV, and its first hold in KEYS, the instant of what was decided, or nil, and
+-- whether a hold that is left exists.
 local function plain_runs(sale, count, next_run, last_run, server_now, reply)
   local sale_key, stock_key, lapses_key, deadlines_key, customers_key = unpack(KEYS, sale, sale + 4)
-  local next_hold, answers = sale + 5, #reply
+  local next_hold, answers, exists = sale + 5, #reply, false
   -- A product as lib/stock has it: available and held units, all that stays as it is, and in that price and max_per_hold.
   local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) (.*))$', 200
   local is_plain, all = (last_run - next_run) % 2 == 1, 0
@@ -79,7 +80,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     end
     local bucket, value = deadline_text .. ':' .. product .. ':h', product .. '=' .. wanted .. term
     if customer ~= '' then value = value .. ' ' .. customer end
-    -- First of all, so that what is written is found when it is due even where somebody made unreadable what follows.
+    -- First of all, so that the bucket is found when it is due even where somebody made unreadable what follows it.
     if #reply == answers and deadline < first_due then
       redis.call('HSET', sale_key, 'last_write', int(written_at), 'first_due', deadline_text)
     elseif #reply == answers then
@@ -89,6 +90,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     local key = next_hold
     while key < next_hold + holds and redis.call('SET', KEYS[key], value, 'NX', 'PXAT', deadline_text) do key = key + 1 end
     if key < next_hold + holds then
+      exists = true
       for made_now = next_hold, key - 1 do redis.call('DEL', KEYS[made_now]) end
       break
     end
@@ -104,5 +106,5 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
     next_run, next_hold = next_run + 2, next_hold + holds
   end
-  return next_run, next_hold, #reply > answers and now or nil
+  return next_run, next_hold, #reply > answers and now or nil, exists
 end

@@ -2,11 +2,14 @@
 
 use std::borrow::Borrow;
 
+use tokio::time::timeout_at;
+
 use super::{
     Failure, Op, Reply, ScriptCall, ServiceTerms, Store,
     batch::Work,
     give_back::Asked,
     hold_runs::Runs,
+    hold_sales::Together,
     idempotency::{self, Use},
     ids::{IdPart, IdSigner},
     keys::SaleKeys,
@@ -64,14 +67,17 @@ impl Store {
     /// In the call of all sales where it is plain, and else in that of its own sale.
     async fn decide_hold(&self, item: HoldItem) -> Result<HoldAnswer, Failure> {
         let (sale, until) = (item.sale.clone(), self.holds.deadline());
-        let left = match self.hold_sales.as_ref().filter(|all| all.takes(&item) && !self.holds.is_busy(&sale)) {
-            Some(all) => match all.hold_sales(item, until).await? {
-                Ok(answer) => return Ok(answer),
-                Err(left) => left,
-            },
-            None => item,
+        let Some(all) = self.hold_sales.as_ref().filter(|all| all.takes(&item) && !self.holds.is_busy(&sale)) else {
+            return self.holds.submit_by(&sale, item, until).await;
         };
-        self.holds.submit_by(&sale, left, until).await
+        let (item, may_exist) = match all.hold_sales(item, until).await? {
+            Together::Decided(answer) => return Ok(answer),
+            Together::Left { item, may_exist } => (item, may_exist),
+        };
+        // Others of the queue may have more time, and it is looked after by theirs.
+        let answer = timeout_at(until.into(), self.holds.submit_by(&sale, item, until)).await;
+        let answer = answer.unwrap_or_else(|_| Err(Failure::timed_out("the call of its sale is still in flight")));
+        if may_exist { answer.map_err(Failure::after_decision) } else { answer }
     }
 
     /// Holds where the products are now, if the worker remembered a sale of before.

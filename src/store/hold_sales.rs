@@ -3,15 +3,11 @@
 //!
 //! It decides what is plain, as nearly all is. What it leaves goes to `hold`, with the others of its sale.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Instant};
 
 use super::{
     Failure, Op, Reply, ScriptCall,
+    alone_sales::Alone,
     batch::{Batcher, Timeouts, Work},
     hold::{HoldAnswer, HoldItem, Holds, keys_of, requests_of},
     hold_runs::Runs,
@@ -23,91 +19,78 @@ use crate::domain::ids::SaleId;
 /// Calls that may be in flight: while Redis decides one, the service reads the answers of another. More made nothing faster on two cores.
 /// The holds of a sale are always in the same queue.
 const QUEUES: usize = 2;
-/// For how long a sale goes alone of which something was left, and at most after it was left again and again: as one that is sold
-/// out, or paused.
-const ALONE: Duration = Duration::from_millis(25);
-const ALONE_MAX: Duration = Duration::from_secs(1);
-/// From so many sales on, those that need not go alone any more are forgotten.
-const ALONE_KEPT: usize = 1_000;
+/// So many holds of one sale in one call show that it is hot: it goes alone, so that the others do not wait behind it.
+const HOT: usize = 32;
 
 pub(super) struct HoldSales {
     calls: Rc<Batcher<Calls>>,
-    /// Until when these sales go alone, and for how long they did.
-    alone: RefCell<HashMap<SaleId, (Instant, Duration)>>,
+    alone: Rc<RefCell<Alone>>,
+}
+
+/// What becomes of a hold.
+pub(super) enum Together {
+    Decided(HoldAnswer),
+    /// It needs a call of its sale.
+    Left {
+        item: HoldItem,
+        /// Perhaps it is made already.
+        may_exist: bool,
+    },
 }
 
 impl HoldSales {
     /// `None` where the server of one sale does not have the others.
     pub(super) fn new(runner: &Rc<Runner>, holds: &Holds, timeouts: Timeouts) -> Option<Self> {
-        let calls = || Batcher::new(Rc::clone(runner), Calls(holds.clone()), timeouts);
-        runner.spans_sales().then(|| Self { calls: calls(), alone: RefCell::default() })
+        let alone = Rc::<RefCell<Alone>>::default();
+        let calls = || Calls { holds: holds.clone(), alone: Rc::clone(&alone) };
+        let calls = || Batcher::new(Rc::clone(runner), calls(), timeouts);
+        runner.spans_sales().then(|| Self { calls: calls(), alone: Rc::clone(&alone) })
     }
 
     pub(super) fn takes(&self, item: &HoldItem) -> bool {
-        let alone = self.alone.borrow();
-        item.may_be_plain()
-            && (alone.is_empty() || alone.get(&item.sale).is_none_or(|(until, _)| Instant::now() > *until))
+        item.may_be_plain() && !self.alone.borrow().has(&item.sale)
     }
 
-    /// What becomes of it, or the hold itself where it is left.
-    ///
     /// # Errors
     /// [`Failure`], as of [`Batcher::submit_by`].
-    pub(super) async fn hold_sales(
-        &self,
-        item: HoldItem,
-        until: Instant,
-    ) -> Result<Result<HoldAnswer, HoldItem>, Failure> {
-        let sale = item.sale.clone();
-        match self.calls.submit_by(&queue_of(&sale), item, until).await? {
-            Answer::OfOneSale(answer) => Ok(Ok(answer)),
+    pub(super) async fn hold_sales(&self, item: HoldItem, until: Instant) -> Result<Together, Failure> {
+        let queue = queue_of(&item.sale);
+        match self.calls.submit_by(&queue, item, until).await?? {
+            Answer::OfOneSale(answer) => Ok(Together::Decided(answer)),
             Answer::Decided(answer, sequence) => {
                 sequence.note();
-                self.note_decided(&sale);
-                Ok(Ok(answer))
+                Ok(Together::Decided(answer))
             }
-            Answer::Left(item) => {
-                self.note_left(sale, Instant::now());
-                Ok(Err(item))
+            Answer::Left { item, may_exist } => {
+                self.alone.borrow_mut().note_left(&item.sale, Instant::now());
+                Ok(Together::Left { item, may_exist })
             }
-        }
-    }
-
-    fn note_decided(&self, sale: &SaleId) {
-        if !self.alone.borrow().is_empty() {
-            self.alone.borrow_mut().remove(sale);
-        }
-    }
-
-    /// It goes alone for a while, and for twice as long if it did before. Others of the same call say the same.
-    fn note_left(&self, sale: SaleId, now: Instant) {
-        let mut alone = self.alone.borrow_mut();
-        if alone.len() >= ALONE_KEPT {
-            alone.retain(|_, (until, pause)| now <= *until + *pause);
-        }
-        let (until, pause) = alone.entry(sale).or_insert((now, ALONE / 2));
-        if now >= *until {
-            *pause = (*pause * 2).min(ALONE_MAX);
-            *until = now + *pause;
         }
     }
 }
 
 /// Calls for the holds of several sales.
-struct Calls(Holds);
+struct Calls {
+    holds: Holds,
+    alone: Rc<RefCell<Alone>>,
+}
 
 enum Answer {
     /// All of its call were of one sale, and `hold` decided them.
     OfOneSale(HoldAnswer),
     /// With the place of the decision among those of its sale.
     Decided(HoldAnswer, Sequence),
-    Left(HoldItem),
+    Left {
+        item: HoldItem,
+        may_exist: bool,
+    },
 }
 
 impl Work for Calls {
     type Key = usize;
     type Item = HoldItem;
-    type Answer = Answer;
+    /// Of its own: a sale that cannot be read keeps no other one from selling.
+    type Answer = Result<Answer, Failure>;
     const OP: Op = Op::Hold;
     const BATCH_MAX: usize = Holds::BATCH_MAX;
     const SHEDS: bool = true;
@@ -119,7 +102,7 @@ impl Work for Calls {
 
     fn call(&self, _queue: &usize, items: &[HoldItem]) -> ScriptCall {
         if are_of_one_sale(items) {
-            return self.0.call(&items[0].sale, items);
+            return self.holds.call(&items[0].sale, items);
         }
         let sales = by_sale(items).into_iter().map(|places| {
             let items: Vec<&HoldItem> = places.into_iter().map(|place| &items[place]).collect();
@@ -134,11 +117,18 @@ impl Work for Calls {
         })
     }
 
-    fn read(&self, _queue: &usize, items: Vec<HoldItem>, word: &str, mut reply: Reply) -> Result<Vec<Answer>, Failure> {
+    fn read(
+        &self,
+        _queue: &usize,
+        items: Vec<HoldItem>,
+        word: &str,
+        mut reply: Reply,
+    ) -> Result<Vec<Self::Answer>, Failure> {
         if are_of_one_sale(&items) {
             let sale = items[0].sale.clone();
-            let answers = self.0.read(&sale, items, word, reply)?;
-            return Ok(answers.into_iter().map(Answer::OfOneSale).collect());
+            self.note_size(&sale, items.len());
+            let answers = self.holds.read(&sale, items, word, reply)?;
+            return Ok(answers.into_iter().map(|answer| Ok(Answer::OfOneSale(answer))).collect());
         }
         if word != "decided" {
             return Err(unknown_word(Op::HoldSales, word));
@@ -147,11 +137,16 @@ impl Work for Calls {
         reply.skip();
         let sales = by_sale(&items);
         let mut items: Vec<Option<HoldItem>> = items.into_iter().map(Some).collect();
-        let mut answers: Vec<Option<Answer>> = items.iter().map(|_| None).collect();
+        let mut answers: Vec<Option<Self::Answer>> = items.iter().map(|_| None).collect();
         for places in sales {
-            let of_sale = places.iter().filter_map(|place| items[*place].take()).collect();
-            for (place, answer) in places.iter().zip(self.read_sale(of_sale, &mut reply)?) {
-                answers[*place] = Some(answer);
+            let of_sale: Vec<HoldItem> = places.iter().filter_map(|place| items[*place].take()).collect();
+            self.note_size(&of_sale[0].sale, places.len());
+            let (write, decided, may_exist) = (reply.count()?, reply.count()?, reply.count()? > 0);
+            let decided = usize::try_from(decided).unwrap_or(usize::MAX);
+            let runs = reply.take(decided.saturating_mul(VALUES));
+            match self.read_sale(of_sale, write, runs, may_exist) {
+                Ok(read) => places.iter().zip(read).for_each(|(place, answer)| answers[*place] = Some(Ok(answer))),
+                Err(failure) => places.iter().for_each(|place| answers[*place] = Some(Err(failure.clone()))),
             }
         }
         let answers: Option<Vec<_>> = answers.into_iter().collect();
@@ -159,21 +154,35 @@ impl Work for Calls {
     }
 }
 
+/// Values of the reply about a run.
+const VALUES: usize = 4;
+
 impl Calls {
-    /// What becomes of the holds of one sale: of its first runs something is decided.
-    fn read_sale(&self, items: Vec<HoldItem>, reply: &mut Reply) -> Result<Vec<Answer>, Failure> {
-        let (write, decided) = (reply.count()?, reply.count()?);
+    fn note_size(&self, sale: &SaleId, holds: usize) {
+        if holds >= HOT {
+            self.alone.borrow_mut().note_hot(sale, Instant::now());
+        }
+    }
+
+    /// What becomes of the holds of one sale: of its first runs, which have these values, something is decided.
+    fn read_sale(
+        &self,
+        items: Vec<HoldItem>,
+        write: u64,
+        mut decided: Reply,
+        may_exist: bool,
+    ) -> Result<Vec<Answer>, Failure> {
         let now_ms = i64::try_from(write / 1_000).map_err(|_| Failure::unreadable("the number of a write"))?;
         let runs = Runs::of(&items);
         let mut items: Vec<Option<HoldItem>> = items.into_iter().map(Some).collect();
         let mut answers: Vec<Option<HoldAnswer>> = items.iter().map(|_| None).collect();
         let mut places = runs.places().iter();
-        for _ in 0..decided {
-            self.0.read_run(now_ms, &mut places, &mut items, &mut answers, reply)?;
+        while !decided.is_empty() {
+            self.holds.read_run(now_ms, &mut places, &mut items, &mut answers, &mut decided)?;
         }
         let sequence = Sequence { write, ..Sequence::default() };
         let answers = items.into_iter().zip(answers).enumerate().map(|(place, (left, answer))| match (left, answer) {
-            (Some(item), None) => Some(Answer::Left(item)),
+            (Some(item), None) => Some(Answer::Left { item, may_exist }),
             (None, Some(answer)) => Some(Answer::Decided(answer, sequence.at(place))),
             _ => None,
         });

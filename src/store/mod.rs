@@ -13,6 +13,7 @@
 //! - `figures`: how often what was decided,
 //! - `metrics`, `state`, `order_counts`: those, what is counted of Redis, and what is in the store now, for Prometheus,
 //! - `hold_runs`: which holds of a batch are decided together,
+//! - `alone_sales`: which sales share no call with others for a while,
 //! - `hold_by_sku`: `hold`, for products that are named by their SKUs,
 //! - `spread`, `hold_spread`, `gather`, `late_payments`, `sums`: sales over several slots, and how units get to where buyers want
 //!   them,
@@ -31,6 +32,7 @@
 //!
 //! `redis/` is the machinery: connections, scripts, batches, keys, and the grammar of records.
 
+mod alone_sales;
 mod arrive_product;
 mod audit;
 mod blueprint;

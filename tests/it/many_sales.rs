@@ -1,7 +1,8 @@
-//! Rushes on many sales at once, which share no call and no queue, at a Redis that is slow.
+//! Rushes on many sales at once, also at a Redis that is slow or goes away.
 
 use std::{
     cell::Cell,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -201,7 +202,99 @@ async fn many_sales_need_few_calls(server: &ServerProcess) -> bool {
     calls <= 1 + 4 + 10
 }
 
-/// Holds of many sales share no call and no queue: what refuses them is how long they would wait in Redis.
+/// What a service answers to holds of many sales that come at once.
+struct Shop {
+    redis: redis::Connection,
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Shop {
+    /// With products of a sale each.
+    async fn selling(server: &ServerProcess, addr: SocketAddr, sales: u64) -> Self {
+        let redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        let shop = Self { redis, client: reqwest::Client::new(), url: format!("http://{addr}") };
+        for id in 1..=sales {
+            let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
+            assert_eq!(shop.post("/api/admin/products", product).await.status, 201);
+            assert_eq!(shop.hold(id).await.status, 201);
+        }
+        shop
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.ask().await.unwrap()).await
+    }
+
+    async fn hold(&self, id: u64) -> Answer {
+        self.post("/api/holds", json!({"product_id": id, "quantity": 1})).await
+    }
+
+    fn held(&mut self, id: u64) -> i64 {
+        stock::units(&mut self.redis, &format!("fs1:{{p{id}}}:stock"), id, "held")
+    }
+}
+
+#[tokio::test]
+async fn a_sale_whose_terms_cannot_be_read_keeps_no_other_one_from_selling_and_gets_its_units_back() {
+    const SALES: u64 = 12;
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "500")];
+    let (addr, handle, thread) = run_service(&server.url(), &settings);
+    let mut shop = Shop::selling(&server, addr, SALES).await;
+    // The scripts do not look at it.
+    let _: () = redis::Commands::hset(&mut shop.redis, "fs1:{p1}:sale", "currency", "usd").unwrap();
+    let before = calls_of_scripts(&mut shop.redis);
+    let answers = join_all((0..8).flat_map(|_| 1..=SALES).map(|id| shop.hold(id))).await;
+    assert!(calls_of_scripts(&mut shop.redis) - before < 60, "holds of several sales went in one call");
+    for (id, answer) in (0..8).flat_map(|_| 1..=SALES).zip(&answers) {
+        assert_eq!(answer.status, if id == 1 { 503 } else { 201 }, "{id}: {answer:?}");
+    }
+    assert!((2..=SALES).all(|id| shop.held(id) == 9));
+    let mut given_back = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    eventually("nobody knows of holds of the first sale", async || {
+        stock::units(&mut given_back, "fs1:{p1}:stock", 1, "held") == 1
+    })
+    .await;
+    drop(handle.stop(true));
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn holds_of_several_sales_whose_connection_broke_are_made_once() {
+    const SALES: u64 = 12;
+    let server = ServerProcess::start(&["--appendonly", "yes"]);
+    for lost in 0..6 {
+        let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
+        let proxy = StallingProxy::start(server.port);
+        let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
+        let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+        let mut shop = Shop::selling(&server, addr, SALES).await;
+        // One of the first calls has no answer: that of a lone hold, and behind it those of several sales.
+        proxy.arm(Some((lost, Side::Reply)));
+        let wake = async {
+            eventually("an answer waits", async || proxy.is_stalled()).await;
+            proxy.disarm(true);
+        };
+        let holds = join_all((0..8).flat_map(|_| 1..=SALES).map(|id| shop.hold(id)));
+        let (answers, ()) = tokio::join!(holds, wake);
+        for answer in &answers {
+            let is_refused = answer.refusal() == (503, "overloaded");
+            assert!(answer.status == 201 || is_refused, "{answer:?}");
+        }
+        let answer_of = |id: u64| (1..=SALES).cycle().zip(&answers).filter(move |(of, _)| *of == id);
+        let made = |id: u64| answer_of(id).filter(|(_, answer)| answer.status == 201).map(|_| 1).sum();
+        let made: Vec<i64> = (1..=SALES).map(made).collect();
+        let held: Vec<i64> = (1..=SALES).map(|id| shop.held(id) - 1).collect();
+        assert_eq!(held, made, "call {lost}: units are held for whom they were promised");
+        drop(handle.stop(true));
+        thread.join().unwrap();
+    }
+}
+
+/// What refuses holds of many sales is how long they would wait in Redis.
 #[tokio::test]
 async fn holds_of_many_sales_are_refused_unsent_behind_a_slow_redis_and_payments_and_what_a_person_changes_are_taken() {
     const SALES: u64 = 400;

@@ -77,7 +77,7 @@ struct Waiter<A> {
 /// An answer, and where its decision stands, if the service shows that.
 type Answered<A> = (A, Option<Sequence>);
 
-/// The items that wait for a key. The queue exists exactly as long as a call is in flight, or waits for its turn.
+/// The items that wait for a key, by their deadlines. The queue exists exactly as long as a call is in flight, or waits for its turn.
 struct Queue<W: Work> {
     waiting: VecDeque<(W::Item, Waiter<W::Answer>)>,
     codel: Codel,
@@ -156,7 +156,9 @@ impl<W: Work> Batcher<W> {
             if waiting >= self.timeouts.queue_max {
                 return Err(Failure::overloaded(format!("{waiting} wait for the same already")));
             }
-            queue.waiting.push_back((item, waiter));
+            // Behind all that give up before it. Nearly always that is the end.
+            let before = queue.waiting.iter().rposition(|(_, other)| other.deadline <= waiter.deadline);
+            queue.waiting.insert(before.map_or(0, |place| place + 1), (item, waiter));
             self.cells.waiting.add(1);
             return Ok(());
         }
@@ -169,8 +171,8 @@ impl<W: Work> Batcher<W> {
         Ok(())
     }
 
-    /// Leave to send the next batch, which is made only then: who came while it waited for its turn goes with it, and nobody
-    /// waits for two turns. `None`: it would have come too late.
+    /// Leave to send the next batch, which is made only then: who came while it waited for its turn goes with it. `None`: it would
+    /// have come too late.
     async fn permit(&self, key: &W::Key) -> Result<Option<Permit>, Failure> {
         let mut permit = pin!(self.runner.permit(W::OP, W::slot(key)));
         loop {
@@ -234,37 +236,53 @@ impl<W: Work> Batcher<W> {
         Some(batch)
     }
 
-    /// Where the script fails at something that somebody made unreadable, each half is decided on its own, and so on. So nobody is
+    /// Where the script fails at a text that somebody made unreadable, each half is decided on its own, and so on. So nobody is
     /// refused but for what is their own.
     async fn decide(&self, key: &W::Key, batch: Batch<W>, permit: Permit) {
-        let mut left = self.decide_as_one(key, batch, Some(permit)).await.map_or_else(Vec::new, Vec::from);
-        while let Some(half) = left.pop() {
-            left.extend(self.decide_as_one(key, half, None).await.into_iter().flatten());
+        let (mut next, mut permit, mut halves) = (Some(batch), Some(permit), Vec::new());
+        while let Some(batch) = next {
+            if !batch.items.is_empty() {
+                self.decide_as_one(key, batch, permit.take(), &mut halves).await;
+            }
+            next = halves.pop();
+            next.iter_mut().for_each(|half| half.give_up_late(Instant::now()));
         }
     }
 
-    /// Returns the second half and the first one where the script failed, and nobody is answered yet.
-    async fn decide_as_one(&self, key: &W::Key, batch: Batch<W>, permit: Option<Permit>) -> Option<[Batch<W>; 2]> {
-        let Batch { mut items, mut waiters } = batch;
+    /// Without a permit it is a half: what failed before may have done something.
+    async fn decide_as_one(&self, key: &W::Key, batch: Batch<W>, permit: Option<Permit>, halves: &mut Vec<Batch<W>>) {
+        let (Batch { mut items, mut waiters }, is_half) = (batch, permit.is_none());
         let size = waiters.len();
-        // In the order of arrival, so the last one gives up last.
+        // By their deadlines, so the last one gives up last.
         let until = waiters.back().map_or_else(Instant::now, |last| last.deadline);
         let mut call = pin!(self.runner.decide(self.work.call(key, &items).until(until).with_permit(permit)));
         let reply = loop {
-            let alarm = waiters.front().map_or_else(|| Instant::now() + self.timeouts.wait, |first| first.deadline);
+            let fronts = halves.iter().filter_map(|half| half.waiters.front()).chain(waiters.front());
+            let alarm = fronts.map(|front| front.deadline).min().unwrap_or_else(|| Instant::now() + self.timeouts.wait);
             tokio::select! {
                 biased;
                 reply = &mut call => break reply,
-                () = sleep_until(alarm.into()) => self.time_out(key, &mut waiters),
+                () = sleep_until(alarm.into()) => {
+                    self.time_out(key, &mut waiters);
+                    halves.iter_mut().for_each(|half| half.give_up_late(Instant::now()));
+                }
             }
         };
+        let reply = if is_half { reply.map_err(Failure::after_decision) } else { reply };
         // The waiters whose time was up were in front.
         let late = size - waiters.len();
-        if reply.as_ref().is_err_and(|failure| W::OP.may_be_resent() && failure.is_of_script()) && waiters.len() > 1 {
-            drop(items.drain(..late));
-            let half = items.len() / 2;
-            let second = Batch { items: items.split_off(half), waiters: waiters.split_off(half) };
-            return Some([second, Batch { items, waiters }]);
+        match &reply {
+            Err(failure) if W::OP.may_be_resent() && failure.is_of_script() => {
+                if waiters.len() > 1 {
+                    drop(items.drain(..late));
+                    let half = items.len() / 2;
+                    let second = Batch { items: items.split_off(half), waiters: waiters.split_off(half) };
+                    halves.extend([second, Batch { items, waiters }]);
+                    return;
+                }
+            }
+            Err(failure) => halves.drain(..).for_each(|half| half.fail(failure)),
+            Ok(_) => {}
         }
         let answers = reply.and_then(|Decided { word, reply, sequence }| {
             let answers = self.work.read(key, items, &word, reply)?;
@@ -277,7 +295,6 @@ impl<W: Work> Batcher<W> {
             }
             Err(failure) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(failure.clone()))),
         }
-        None
     }
 
     /// Answers the waiters whose deadline has passed: in the batch in flight, and in the queue behind it.
@@ -292,6 +309,20 @@ impl<W: Work> Batcher<W> {
             self.cells.waiting.take(1);
             waiter.answer(Err(Failure::overloaded("its turn did not come in time")));
         }
+    }
+}
+
+impl<W: Work> Batch<W> {
+    /// Answers those whose time is up. They are in front.
+    fn give_up_late(&mut self, now: Instant) {
+        let late = self.waiters.iter().take_while(|waiter| waiter.deadline <= now).count();
+        drop(self.items.drain(..late));
+        let failure = Failure::timed_out("what came at the same time could not be read");
+        self.waiters.drain(..late).for_each(|waiter| waiter.answer(Err(failure.clone())));
+    }
+
+    fn fail(self, failure: &Failure) {
+        self.waiters.into_iter().for_each(|waiter| waiter.answer(Err(failure.clone())));
     }
 }
 

@@ -132,9 +132,10 @@ impl Failure {
         word(self.redis()?)
     }
 
-    /// Whether a script failed, at something that somebody made unreadable.
+    /// Whether a script failed at a text that somebody made unreadable: before it wrote anything, or between two items. Where a key has
+    /// another type it may fail in the middle of one.
     pub fn is_of_script(&self) -> bool {
-        self.word().is_some_and(|word| word == "WRONGTYPE" || word.starts_with("user_script"))
+        self.word().is_some_and(|word| word.starts_with("user_script"))
     }
 
     /// Whether nobody answered.

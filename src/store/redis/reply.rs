@@ -55,6 +55,11 @@ impl Reply {
         Ok(Sequence { write: last()?, has_only_seen: last()? == 0, place: 0 })
     }
 
+    /// The next so many values.
+    pub fn take(&mut self, values: usize) -> Self {
+        Self { rest: self.rest.by_ref().take(values).collect::<Vec<_>>().into_iter() }
+    }
+
     /// Leaves the next value out.
     pub fn skip(&mut self) {
         self.rest.next();

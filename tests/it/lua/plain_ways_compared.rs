@@ -187,7 +187,7 @@ fn answer_in_two_calls(bench: &mut Bench, runs: &[(usize, usize, &str)]) -> Vec<
     let arguments = [vec![String::new(), holds(runs), runs.len().to_string()], requests(runs)].concat();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let reply = bench.call(Op::HoldSales, &keys_of(runs), &arguments);
-    let [head, now, write, Value::Int(decided), answers @ ..] = &reply[..] else { panic!("{reply:?}") };
+    let [head, now, write, Value::Int(decided), _may_exist, answers @ ..] = &reply[..] else { panic!("{reply:?}") };
     let left = &runs[usize::try_from(*decided).unwrap()..];
     assert_eq!(*write == Value::Int(0), *decided == 0, "{reply:?}");
     if left.is_empty() {

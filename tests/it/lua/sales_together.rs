@@ -48,8 +48,9 @@ fn held(holds: i64, deadline: i64, costs: &str) -> Vec<Value> {
     vec![Value::Int(holds), Value::BulkString(b"held".into()), Value::Int(deadline), Value::BulkString(costs.into())]
 }
 
-fn head(write: i64, decided: i64) -> Vec<Value> {
-    vec![Value::Int(write), Value::Int(decided)]
+/// What stands before the runs of a sale.
+fn head(write: i64, decided: i64, may_exist: bool) -> Vec<Value> {
+    [write, decided, may_exist.into()].map(Value::Int).to_vec()
 }
 
 #[test]
@@ -62,10 +63,10 @@ fn holds_of_two_sales_are_made_in_one_call() {
     assert!(of_s / 1_000 == now && of_t / 1_000 == now, "{of_s} {of_t}");
     let expected = [
         vec![Value::BulkString(b"decided".into()), Value::Int(now)],
-        head(of_s, 2),
+        head(of_s, 2, false),
         held(2, deadline, "USD 500000"),
         held(1, deadline, "USD 500000"),
-        head(of_t, 1),
+        head(of_t, 1, false),
         held(3, deadline, "EUR 700000"),
     ];
     assert_eq!(reply, expected.concat());
@@ -81,16 +82,17 @@ fn what_is_not_plain_is_left_with_what_came_behind_it_in_its_sale() {
     let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
     // Of the second run there are no units.
     let reply = hold_both(&mut bench, "", &[(1, "1=1"), (2, "2=1"), (1, "1=1")], &[(1, "3=1")]);
-    let expected = [held(1, deadline, "USD 500000"), vec![Value::Int(now * 1_000 + 4)]].concat();
-    assert_eq!(reply[3..8], [vec![Value::Int(1)], expected[..4].to_vec()].concat(), "{reply:?}");
-    assert_eq!(reply[9..], [vec![Value::Int(1)], held(1, deadline, "EUR 700000")].concat(), "{reply:?}");
+    let one_run = |costs| [vec![Value::Int(1), Value::Int(0)], held(1, deadline, costs)].concat();
+    assert_eq!(reply[2], Value::Int(now * 1_000 + 3));
+    assert_eq!(reply[3..9], one_run("USD 500000"), "{reply:?}");
+    assert_eq!(reply[10..], one_run("EUR 700000"), "{reply:?}");
     assert_eq!([bench.counters(1), bench.counters(2)], [[8, 2, 0, 0], [1, 0, 0, 0]]);
     for why in [("paused", "1"), ("ends", "1"), ("first_due", "1"), ("rules", "visibility=hidden")] {
         let before: Option<String> = bench.redis.hget(in_t("sale"), why.0).unwrap();
         let stored: String = bench.redis.hget(in_t("stock"), "3").unwrap();
         let _: () = bench.redis.hset(in_t("sale"), why.0, why.1).unwrap();
         let reply = hold_both(&mut bench, "", &[(1, "9=1")], &[(1, "3=1")]);
-        assert_eq!(reply[2..], [head(0, 0), head(0, 0)].concat(), "{why:?}");
+        assert_eq!(reply[2..], [head(0, 0, false), head(0, 0, false)].concat(), "{why:?}");
         assert_eq!(bench.redis.hget::<_, _, String>(in_t("stock"), "3").unwrap(), stored, "{why:?}");
         let _: () = bench.redis.hset(in_t("sale"), why.0, before.unwrap_or_default()).unwrap();
     }
@@ -109,8 +111,9 @@ fn a_sale_that_somebody_made_unreadable_keeps_no_other_one_from_selling() {
         }
         bench.redis.del::<_, ()>(in_t("hold:0")).unwrap();
         let reply = hold_both(&mut bench, "", &[(1, "1=1")], &[(1, "3=1")]);
-        assert_eq!(reply[2..4], head(0, 0), "{reply:?}");
-        assert_eq!(reply[5..], [vec![Value::Int(1)], held(1, bench.now_ms + 100_000, "EUR 700000")].concat());
+        assert_eq!(reply[2..5], head(0, 0, true), "{reply:?}");
+        assert_eq!(reply[6..8], [Value::Int(1), Value::Int(0)]);
+        assert_eq!(reply[8..], held(1, bench.now_ms + 100_000, "EUR 700000"));
         assert!(!bench.redis.exists::<_, bool>(key("hold:0")).unwrap());
     }
     assert_eq!(units_of_t(&mut bench, "held"), 3);
@@ -124,8 +127,9 @@ fn what_was_decided_before_damage_was_noticed_is_left_and_found_again() {
     let _: () = bench.redis.hset(key("sale"), "first_due", bench.now_ms + 500_000).unwrap();
     let deadline = bench.now_ms + 100_000;
     let reply = hold_both(&mut bench, "", &[(1, "1=2"), (1, "2=1 bob")], &[(1, "3=1")]);
-    assert_eq!(reply[2..4], head(0, 0), "{reply:?}");
-    assert_eq!(reply[5..], [vec![Value::Int(1)], held(1, deadline, "EUR 700000")].concat());
+    assert_eq!(reply[2..5], head(0, 0, true), "{reply:?}");
+    assert_eq!(reply[6..8], [Value::Int(1), Value::Int(0)]);
+    assert_eq!(reply[8..], held(1, deadline, "EUR 700000"));
     let keys = [&holding()[..], &[key("hold:0")]].concat();
     let found = bench.call(Op::Hold, &keys, &["1", "60000", "", "1", "1=2"]);
     assert_eq!(found[2..], held(1, deadline, "USD 500000"));
@@ -139,9 +143,9 @@ fn a_call_that_comes_twice_leaves_what_it_made() {
     let mut bench = two_sales();
     let (of_s, of_t) = ([(1, "1=1")], [(2, "3=1")]);
     let first = hold_both(&mut bench, "", &of_s, &of_t);
-    assert_eq!(first.len(), 2 + 2 * 6);
+    assert_eq!(first.len(), 2 + 2 * 7);
     let again = hold_both(&mut bench, "", &of_s, &of_t);
-    assert_eq!(again[2..], [head(0, 0), head(0, 0)].concat());
+    assert_eq!(again[2..], [head(0, 0, true), head(0, 0, true)].concat());
     assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([8, 2, 0, 0], 3));
 }
 
