@@ -155,8 +155,9 @@ local function settle(event, order, before)
   local facts, facts_before = all[id], known and read_facts(known) or {}
   JOIN[event.what](facts, event, order)
   local text = facts_text(facts)
-  -- A refund of nothing says nothing of its payment, and makes the order all the same.
-  local is_new = text ~= (known or '') or not before.status
+  -- A refund of nothing says nothing of its payment, whose number is no fact, and makes the order all the same.
+  local nothing = facts.number and 'number=' .. facts.number or ''
+  local is_new = text ~= (known or nothing) or not before.status
   hear(event, facts.number or '', is_new, now)
   if not is_new then return 'duplicate' end
   expire(order_key, order, now)

@@ -270,3 +270,17 @@ fn events_of_one_batch_about_one_payment_join() {
         "the largest amount counts, and closes the review of the first"
     );
 }
+
+#[test]
+fn a_refund_of_nothing_says_nothing_of_another_payment() {
+    let mut bench = Bench::new();
+    bench.hold("a", &[("1", "1")]);
+    assert_eq!(bench.order("a"), "created");
+    assert_eq!(bench.settle("a", "paid", "e1", "p1", "500000"), "applied");
+    assert_eq!(bench.settle("a", "refunded", "e2", "p1", ""), "applied");
+    let before: String = bench.redis.get(key("order:a")).unwrap();
+    assert_eq!(bench.settle("a", "refunded", "e3", "p2", "0"), "duplicate");
+    let order: String = bench.redis.get(key("order:a")).unwrap();
+    let facts = |text: &str| text.split_once("\nheard\n").unwrap().0.to_owned();
+    assert_eq!(facts(&order), facts(&before), "{order}");
+}

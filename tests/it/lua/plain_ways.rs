@@ -268,6 +268,31 @@ fn an_event_that_came_before_is_answered_between_others_and_writes_nothing() {
 }
 
 #[test]
+fn an_order_that_heard_of_a_payment_keeps_it_when_another_one_pays() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    assert_eq!(word(&bench.request("a", "1=1", None)), "held");
+    assert_eq!(bench.order("a"), "created");
+    bench.settle("a", "processing", "e1", "p1", "500000");
+    let before: String = bench.redis.get(key("order:a")).unwrap();
+    assert!(before.starts_with("pending ") && before.contains("payment:p1"), "{before}");
+    assert_eq!(bench.settle("a", "paid", "e2", "p2", "500000"), "applied");
+    let order: String = bench.redis.get(key("order:a")).unwrap();
+    assert!(["payment:p1", "payment:p2", "e1", "e2"].iter().all(|what| order.contains(what)), "{order}");
+    assert_eq!(bench.counters(1), [8, 1, 0, 1]);
+}
+
+#[test]
+fn a_plain_hold_with_a_key_too_many_is_an_error_and_makes_nothing() {
+    let mut bench = Bench::new();
+    bench.hold("first", &[("1", "1")]);
+    let keys = [&holding()[..], &["hold:a", "once:k"].map(key)].concat();
+    let refused = bench.try_call(Op::Hold, &keys, &["1", "60000", "", "1", "1=1"]).unwrap_err();
+    assert!(refused.to_string().contains("wrong number of keys"), "{refused}");
+    assert_eq!(bench.counters(1), [9, 1, 0, 0]);
+}
+
+#[test]
 fn no_event_makes_an_order_long() {
     let mut bench = Bench::new();
     bench.hold("first", &[("1", "1")]);
