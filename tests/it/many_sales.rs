@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    net::SocketAddr,
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use actix_web::dev::ServerHandle;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -63,6 +64,67 @@ fn calls_of_scripts(redis: &mut redis::Connection) -> u64 {
     calls.parse().unwrap()
 }
 
+/// A service of one worker, behind a proxy, at a Redis that was empty. Each product is a sale of its own.
+struct Shop {
+    redis: redis::Connection,
+    proxy: StallingProxy,
+    client: reqwest::Client,
+    url: String,
+    service: (ServerHandle, JoinHandle<()>),
+}
+
+impl Shop {
+    fn start(server: &ServerProcess, settings: &[(&str, &str)]) -> Self {
+        let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
+        let proxy = StallingProxy::start(server.port);
+        let settings = [&[("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0")], settings].concat();
+        let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
+        let url = format!("http://{addr}");
+        Self { redis, proxy, client: reqwest::Client::new(), url, service: (handle, thread) }
+    }
+
+    /// A product, of which one unit is held, so that the worker knows it.
+    async fn sell(&self, id: u64, units: u64, most_of_customer: Option<u64>) {
+        let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": units,
+            "max_per_customer": most_of_customer});
+        assert_eq!(self.post("/api/admin/products", product).await.status, 201);
+        assert_eq!(self.hold(id, json!({"customer_id": "ann"})).await.status, 201);
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN).json(&body);
+        Answer::read(request.ask().await.unwrap()).await
+    }
+
+    async fn hold(&self, id: u64, more: Value) -> Answer {
+        let mut body = json!({"product_id": id, "quantity": 1});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.post("/api/holds", body).await
+    }
+
+    /// As many holds of each of these sales, one after the other of all of them.
+    async fn hold_each(&self, sales: RangeInclusive<u64>, times: usize) -> Vec<Answer> {
+        join_all((0..times).flat_map(|_| sales.clone()).map(|id| self.hold(id, json!({})))).await
+    }
+
+    async fn in_flight(&self, calls: u64) {
+        eventually("they are in flight", async || self.proxy.seen() as u64 == calls).await;
+    }
+
+    fn held(&mut self, id: u64) -> i64 {
+        stock::units(&mut self.redis, &format!("fs1:{{p{id}}}:stock"), id, "held")
+    }
+
+    fn stop(self) {
+        drop(self.service.0.stop(true));
+        self.service.1.join().unwrap();
+    }
+}
+
+/// No call times out.
+const PATIENT: [(&str, &str); 1] = [("REDIS__CALL_TIMEOUT_MS", "60000")];
+
 /// A batch is made when its turn has come. Made before, it would leave those who came while it waited to wait for a turn of their own.
 #[tokio::test]
 async fn holds_that_came_while_their_sale_waited_for_its_turn_are_of_its_next_call() {
@@ -80,43 +142,30 @@ async fn holds_that_came_while_their_sale_waited_for_its_turn_are_of_its_next_ca
 /// a call of its own.
 async fn each_sale_needs_one_call(server: &ServerProcess) -> bool {
     const SALES: u64 = AT_FIRST + 8;
-    let proxy = StallingProxy::start(server.port);
-    let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
-    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
-    let client = reqwest::Client::new();
-    let send = async |path: &str, body: Value| {
-        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.ask().await.unwrap()).await
-    };
-    let make_hold =
-        async |id: u64| send("/api/holds", json!({"product_id": id, "quantity": 1, "metadata": {"kind": "odd"}})).await;
+    let mut shop = Shop::start(server, &PATIENT);
     for id in 1..=SALES {
-        let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
-        assert!([200, 201].contains(&send("/api/admin/products", product).await.status));
-        assert_eq!(make_hold(id).await.status, 201);
+        shop.sell(id, 1_000, None).await;
     }
-    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    let before = calls_of_scripts(&mut redis);
-    proxy.arm(Some((0, Side::Reply)));
-    let are_in_flight = || eventually("as many as may be are in flight", async || proxy.seen() as u64 == AT_FIRST);
+    let before = calls_of_scripts(&mut shop.redis);
+    shop.proxy.arm(Some((0, Side::Reply)));
+    let hold = |id: u64| shop.hold(id, json!({"metadata": {"kind": "odd"}}));
     let wake = async {
-        are_in_flight().await;
+        shop.in_flight(AT_FIRST).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        proxy.disarm(false);
+        shop.proxy.disarm(false);
     };
-    let first = join_all((1..=AT_FIRST).map(&make_hold));
     let behind = async {
-        are_in_flight().await;
-        join_all((AT_FIRST + 1..=SALES).flat_map(|id| [id; 6]).map(&make_hold)).await
+        shop.in_flight(AT_FIRST).await;
+        join_all((AT_FIRST + 1..=SALES).flat_map(|id| [id; 6]).map(hold)).await
     };
-    let (first, behind, ()) = tokio::join!(first, behind, wake);
-    drop(handle.stop(true));
-    thread.join().unwrap();
+    let (first, behind, ()) = tokio::join!(join_all((1..=AT_FIRST).map(hold)), behind, wake);
     let are_served = first.iter().chain(&behind).all(|answer| answer.status == 201);
-    are_served && calls_of_scripts(&mut redis) - before == SALES
+    let calls = calls_of_scripts(&mut shop.redis) - before;
+    shop.stop();
+    are_served && calls == SALES
 }
 
-/// Of many sales, some of which are sold out or need more than units of one product, each gets what it would get alone.
+/// Of many sales, some of which are sold out or limit their customers, each gets what it would get alone.
 #[tokio::test]
 async fn holds_of_many_sales_go_in_one_call_and_get_what_they_would_get_alone() {
     let server = ServerProcess::start(&["--appendonly", "yes"]);
@@ -130,49 +179,29 @@ async fn holds_of_many_sales_go_in_one_call_and_get_what_they_would_get_alone() 
 
 async fn many_sales_need_few_calls(server: &ServerProcess) -> bool {
     const SALES: u64 = 30;
-    let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
-    let proxy = StallingProxy::start(server.port);
-    let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
-    let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
-    let client = reqwest::Client::new();
-    let send = async |path: &str, body: Value| {
-        let request = client.post(format!("http://{addr}{path}")).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.ask().await.unwrap()).await
-    };
-    let make_hold = async |id: u64, more: Value| {
-        let mut body = json!({"product_id": id, "quantity": 1});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        send("/api/holds", body).await
-    };
+    let mut shop = Shop::start(server, &PATIENT);
     // The first five are sold out with their first hold, and the next five limit their customers.
     for id in 1..=SALES {
-        let units = if id <= 5 { 1 } else { 100 };
-        let limit = (6..=10).contains(&id).then_some(2);
-        let product =
-            json!({"id": id, "name": "Item", "price": "1.00", "total_stock": units, "max_per_customer": limit});
-        assert_eq!(send("/api/admin/products", product).await.status, 201);
-        assert_eq!(make_hold(id, json!({"customer_id": "ann"})).await.status, 201);
+        shop.sell(id, if id <= 5 { 1 } else { 100 }, (6..=10).contains(&id).then_some(2)).await;
     }
-    let before = calls_of_scripts(&mut redis);
-    proxy.arm(Some((0, Side::Reply)));
+    let before = calls_of_scripts(&mut shop.redis);
+    shop.proxy.arm(Some((0, Side::Reply)));
+    let is_stalled = || eventually("a hold is in flight", async || shop.proxy.is_stalled());
     let wake = async {
-        eventually("a hold is in flight", async || proxy.is_stalled()).await;
+        is_stalled().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        proxy.disarm(false);
+        shop.proxy.disarm(false);
     };
     let behind = async {
-        eventually("a hold is in flight", async || proxy.is_stalled()).await;
-        let asked = (1..=SALES)
-            .flat_map(|id| [(id, json!({})), (id, json!({"customer_id": "ann"})), (id, json!({"customer_id": "ann"}))]);
-        join_all(asked.map(|(id, more)| make_hold(id, more))).await
+        is_stalled().await;
+        let ann = json!({"customer_id": "ann"});
+        let asked = (1..=SALES).flat_map(|id| [(id, json!({})), (id, ann.clone()), (id, ann.clone())]);
+        join_all(asked.map(|(id, more)| shop.hold(id, more))).await
     };
-    let (first, behind, ()) = tokio::join!(make_hold(SALES, json!({})), behind, wake);
-    let calls = calls_of_scripts(&mut redis) - before;
-    drop(handle.stop(true));
-    thread.join().unwrap();
-    let answers = behind.iter().chain([&first]);
-    if answers.clone().any(|answer| answer.refusal() == (503, "overloaded")) {
+    let (first, behind, ()) = tokio::join!(shop.hold(SALES, json!({})), behind, wake);
+    let calls = calls_of_scripts(&mut shop.redis) - before;
+    if behind.iter().chain([&first]).any(|answer| answer.refusal() == (503, "overloaded")) {
+        shop.stop();
         return false;
     }
     assert_eq!(first.status, 201);
@@ -187,68 +216,34 @@ async fn many_sales_need_few_calls(server: &ServerProcess) -> bool {
             _ => [(201, None); 3],
         };
         assert_eq!(got, expected, "sale {id}");
+        let held = match id {
+            1..=5 => 1,
+            6..=10 => 2,
+            SALES => 5,
+            _ => 4,
+        };
+        assert_eq!(shop.held(id), held, "sale {id}");
     }
-    let held = |id: u64| stock::units(&mut redis, &format!("fs1:{{p{id}}}:stock"), id, "held");
-    let held: Vec<i64> = (1..=SALES).map(held).collect();
-    let expected = |id: u64| match id {
-        1..=5 => 1,
-        6..=10 => 2,
-        SALES => 5,
-        _ => 4,
-    };
-    assert_eq!(held, (1..=SALES).map(expected).collect::<Vec<_>>());
+    shop.stop();
     println!("{calls} calls");
     // The one that stalled, one or two for each queue, and one for each sale of which something was left.
     calls <= 1 + 4 + 10
-}
-
-/// What a service answers to holds of many sales that come at once.
-struct Shop {
-    redis: redis::Connection,
-    client: reqwest::Client,
-    url: String,
-}
-
-impl Shop {
-    /// With products of a sale each.
-    async fn selling(server: &ServerProcess, addr: SocketAddr, sales: u64) -> Self {
-        let redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-        let shop = Self { redis, client: reqwest::Client::new(), url: format!("http://{addr}") };
-        for id in 1..=sales {
-            let product = json!({"id": id, "name": "Item", "price": "1.00", "total_stock": 1_000});
-            assert_eq!(shop.post("/api/admin/products", product).await.status, 201);
-            assert_eq!(shop.hold(id).await.status, 201);
-        }
-        shop
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Answer {
-        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(ADMIN_TOKEN).json(&body);
-        Answer::read(request.ask().await.unwrap()).await
-    }
-
-    async fn hold(&self, id: u64) -> Answer {
-        self.post("/api/holds", json!({"product_id": id, "quantity": 1})).await
-    }
-
-    fn held(&mut self, id: u64) -> i64 {
-        stock::units(&mut self.redis, &format!("fs1:{{p{id}}}:stock"), id, "held")
-    }
 }
 
 #[tokio::test]
 async fn a_sale_whose_terms_cannot_be_read_keeps_no_other_one_from_selling_and_gets_its_units_back() {
     const SALES: u64 = 12;
     let server = ServerProcess::start(&["--appendonly", "yes"]);
-    let settings = [("HTTP__WORKERS", "1"), ("REDIS__CALL_TIMEOUT_MS", "500")];
-    let (addr, handle, thread) = run_service(&server.url(), &settings);
-    let mut shop = Shop::selling(&server, addr, SALES).await;
+    let mut shop = Shop::start(&server, &[("REDIS__CALL_TIMEOUT_MS", "500")]);
+    for id in 1..=SALES {
+        shop.sell(id, 1_000, None).await;
+    }
     // The scripts do not look at it.
     let _: () = redis::Commands::hset(&mut shop.redis, "fs1:{p1}:sale", "currency", "usd").unwrap();
     let before = calls_of_scripts(&mut shop.redis);
-    let answers = join_all((0..8).flat_map(|_| 1..=SALES).map(|id| shop.hold(id))).await;
+    let answers = shop.hold_each(1..=SALES, 8).await;
     assert!(calls_of_scripts(&mut shop.redis) - before < 60, "holds of several sales went in one call");
-    for (id, answer) in (0..8).flat_map(|_| 1..=SALES).zip(&answers) {
+    for (id, answer) in (1..=SALES).cycle().zip(&answers) {
         assert_eq!(answer.status, if id == 1 { 503 } else { 201 }, "{id}: {answer:?}");
     }
     assert!((2..=SALES).all(|id| shop.held(id) == 9));
@@ -257,8 +252,7 @@ async fn a_sale_whose_terms_cannot_be_read_keeps_no_other_one_from_selling_and_g
         stock::units(&mut given_back, "fs1:{p1}:stock", 1, "held") == 1
     })
     .await;
-    drop(handle.stop(true));
-    thread.join().unwrap();
+    shop.stop();
 }
 
 #[tokio::test]
@@ -266,31 +260,26 @@ async fn holds_of_several_sales_whose_connection_broke_are_made_once() {
     const SALES: u64 = 12;
     let server = ServerProcess::start(&["--appendonly", "yes"]);
     for lost in 0..6 {
-        let mut redis = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-        redis::cmd("FLUSHALL").exec(&mut redis).unwrap();
-        let proxy = StallingProxy::start(server.port);
-        let settings = [("HTTP__WORKERS", "1"), ("EVENTS__SWEEP_MS", "0"), ("REDIS__CALL_TIMEOUT_MS", "60000")];
-        let (addr, handle, thread) = run_service(&format!("redis://127.0.0.1:{}", proxy.port), &settings);
-        let mut shop = Shop::selling(&server, addr, SALES).await;
+        let mut shop = Shop::start(&server, &PATIENT);
+        for id in 1..=SALES {
+            shop.sell(id, 1_000, None).await;
+        }
         // One of the first calls has no answer: that of a lone hold, and behind it those of several sales.
-        proxy.arm(Some((lost, Side::Reply)));
+        shop.proxy.arm(Some((lost, Side::Reply)));
         let wake = async {
-            eventually("an answer waits", async || proxy.is_stalled()).await;
-            proxy.disarm(true);
+            eventually("an answer waits", async || shop.proxy.is_stalled()).await;
+            shop.proxy.disarm(true);
         };
-        let holds = join_all((0..8).flat_map(|_| 1..=SALES).map(|id| shop.hold(id)));
-        let (answers, ()) = tokio::join!(holds, wake);
+        let (answers, ()) = tokio::join!(shop.hold_each(1..=SALES, 8), wake);
         for answer in &answers {
             let is_refused = answer.refusal() == (503, "overloaded");
             assert!(answer.status == 201 || is_refused, "{answer:?}");
         }
-        let answer_of = |id: u64| (1..=SALES).cycle().zip(&answers).filter(move |(of, _)| *of == id);
-        let made = |id: u64| answer_of(id).filter(|(_, answer)| answer.status == 201).map(|_| 1).sum();
-        let made: Vec<i64> = (1..=SALES).map(made).collect();
-        let held: Vec<i64> = (1..=SALES).map(|id| shop.held(id) - 1).collect();
-        assert_eq!(held, made, "call {lost}: units are held for whom they were promised");
-        drop(handle.stop(true));
-        thread.join().unwrap();
+        for id in 1..=SALES {
+            let of_sale = (1..=SALES).cycle().zip(&answers).filter(|(of, answer)| *of == id && answer.status == 201);
+            assert_eq!(shop.held(id) - 1, of_sale.map(|_| 1).sum::<i64>(), "call {lost}: for whom they were promised");
+        }
+        shop.stop();
     }
 }
 
