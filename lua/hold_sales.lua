@@ -1,14 +1,14 @@
 #!lua
--- hold_sales: decides holds of several sales in one call, as far as they are plain (lib/plain_runs). What is not plain is left,
--- and needs a call of `hold` for its sale. Its keys are in several slots, so it is for one server that has all of them.
+-- hold_sales: decides holds of several sales in one call, as far as they are plain (lib/plain_runs). What is not plain is
+-- left, and needs a call of `hold` for its sale. Its keys are in several slots, so it is for one server that has them all.
 --
 -- uses   clock, plain_runs
--- KEYS   for each sale: its sale HASH, stock HASH, lapses HASH, deadlines ZSET, customers HASH, and the STRING of each of its
---        holds
+-- KEYS   for each sale: its sale HASH, stock HASH, lapses HASH, deadlines ZSET, customers HASH, and the STRING of each of
+--        its holds
 -- ARGV   1 not_after, as `hold` has it; then for each sale: number of holds, number of runs, and for each of these number
 --        of holds, request, as `hold` has them
 -- REPLY  too_late, time of the server            it is past not_after: nothing was done
---        decided, time of the server, and for each sale W, N, E, and for each of its first N runs: holds, held, deadline, costs
+--        decided, time of the server, and for each sale W, N, E, and N times: number of holds, held, deadline, costs
 --        W is the number of the write: its time in microseconds, or 0 where nothing was decided. Runs behind N are left.
 --        E is 1 where a hold that is left may exist: the call was sent twice, or somebody made the sale unreadable.
 -- cost   O(holds)

@@ -4,12 +4,12 @@
 -- write the same. But Redis creates each function of a script at every call, and a table costs as much as a command, so
 -- this is one function, without tables. A run that is not plain is left, with all behind it. Uses clock.
 
--- Decides runs of one sale: `count` holds, whose keys begin behind the five of the sale, of which `sale` is the place of the
--- first. The runs are in ARGV from next_run to last_run, and what becomes of each is put into `reply`. Returns where the first
--- run that is left has its number of holds in ARGV, and its first hold in KEYS, the instant of what was decided, or nil, and
--- whether a hold that is left exists.
+-- Decides runs of one sale: `count` holds, whose keys begin behind the five of the sale, of which `sale` is the place of
+-- the first. The runs are in ARGV from next_run to last_run, and what becomes of each is put into `reply`. Returns where the
+-- first run that is left has its number of holds in ARGV, and its first hold in KEYS, the instant of what was decided, or
+-- nil, and whether a hold that is left exists.
 local function plain_runs(sale, count, next_run, last_run, server_now, reply)
-  local sale_key, stock_key, lapses_key, deadlines_key, customers_key = unpack(KEYS, sale, sale + 4)
+  local its_sale, its_stock, its_lapses, its_deadlines, its_customers = unpack(KEYS, sale, sale + 4)
   local next_hold, answers, exists = sale + 5, #reply, false
   -- A product as lib/stock has it: available and held units, all that stays as it is, and in that price and max_per_hold.
   local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) (.*))$', 200
@@ -25,7 +25,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
 
   local last_write, first_due, hold_ms, starts, ends, paused, rules, currency, now
   if is_plain then
-    last_write, first_due, hold_ms, starts, ends, paused, rules, currency = unpack(redis.call('HMGET', sale_key,
+    last_write, first_due, hold_ms, starts, ends, paused, rules, currency = unpack(redis.call('HMGET', its_sale,
       'last_write', 'first_due', 'hold_ms', 'starts', 'ends', 'paused', 'rules', 'currency'))
     now, first_due = guarded_now(last_write, server_now), tonumber(first_due or '')
     local has_begun, has_ended = now >= (tonumber(starts or '') or 0), now >= (tonumber(ends or '') or math.huge)
@@ -45,7 +45,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
   while is_plain and next_run < last_run do
     local holds, request = tonumber(ARGV[next_run]), ARGV[next_run + 1]
     local product, wanted, customer = request:match('^(%d+)=(%d+) ?(.*)$')
-    local text = redis.call('HGET', stock_key, product)
+    local text = redis.call('HGET', its_stock, product)
     local available, held, rest, price, most, own_rules = (text or ''):match(PRODUCT)
     if not available or wanted - most > 0 then break end
     local units = wanted * holds
@@ -57,7 +57,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
       group, most_of_product = own_rules:match('group=(%S+)'), own_rules:match('max_per_customer=(%d+)')
     end
     -- lib/customers has these entries, and takes out what has lapsed, so a text that became long is for `hold`.
-    local entries = customer ~= '' and redis.call('HGET', customers_key, customer)
+    local entries = customer ~= '' and redis.call('HGET', its_customers, customer)
     if entries and #entries > ENTRIES_MAX then break end
     if most_of_product or most_of_sale or group and most_of_group then
       if customer == '' then break end
@@ -70,7 +70,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
           if its_product == product then
             of_product, of_group = of_product + counted, of_group + counted
           elseif group and most_of_group
-            and (redis.call('HGET', stock_key, its_product) or ''):match('group=(%S+)') == group then
+            and (redis.call('HGET', its_stock, its_product) or ''):match('group=(%S+)') == group then
             of_group = of_group + counted
           end
         end
@@ -82,9 +82,9 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     if customer ~= '' then value = value .. ' ' .. customer end
     -- First of all, so that the bucket is found when it is due even where somebody made unreadable what follows it.
     if #reply == answers and deadline < first_due then
-      redis.call('HSET', sale_key, 'last_write', int(written_at), 'first_due', deadline_text)
+      redis.call('HSET', its_sale, 'last_write', int(written_at), 'first_due', deadline_text)
     elseif #reply == answers then
-      redis.call('HSET', sale_key, 'last_write', int(written_at))
+      redis.call('HSET', its_sale, 'last_write', int(written_at))
     end
     -- Where one of them is there, the call was sent twice.
     local key = next_hold
@@ -96,11 +96,11 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     end
     if customer ~= '' then
       local entry = bucket .. '=' .. int(units)
-      redis.call('HSET', customers_key, customer, entries and entries .. ' ' .. entry or entry)
+      redis.call('HSET', its_customers, customer, entries and entries .. ' ' .. entry or entry)
     end
-    redis.call('HSET', stock_key, product, string.format('%d %d%s', left, held + units, rest))
-    if redis.call('HINCRBY', lapses_key, bucket, int(units)) == units then
-      redis.call('ZADD', deadlines_key, deadline_text, bucket)
+    redis.call('HSET', its_stock, product, string.format('%d %d%s', left, held + units, rest))
+    if redis.call('HINCRBY', its_lapses, bucket, int(units)) == units then
+      redis.call('ZADD', its_deadlines, deadline_text, bucket)
     end
     local size = #reply
     reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
