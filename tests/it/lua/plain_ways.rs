@@ -260,6 +260,10 @@ fn an_event_that_came_before_is_answered_between_others_and_writes_nothing() {
         "GET order:a",
     ];
     assert_eq!(paid, expected);
+    // Nobody is shown what the order heard.
+    let reply = bench.settle_reply(&[(a, false), (b, false)]);
+    let shown = [3, 7].map(|place| format!("{:?}", reply[place]));
+    assert!(shown.iter().all(|text| text.contains("paid ") && !text.contains("heard")), "{shown:?}");
     // It is another event with the same id.
     let other = ["b", "paid", "b", "pj", "500000"];
     assert_eq!(bench.settle_all(&[a, other]), ["duplicate", "idempotency_key_reused"]);
