@@ -148,7 +148,7 @@ impl HoldItem {
         Self { sale: SaleId::parse("s").unwrap(), key: IdPart::random(), command }
     }
 
-    /// Whether `lua/lib/plain_hold.lua` can decide it: units of one product, for a customer or nobody.
+    /// Whether `lua/lib/plain_runs.lua` can decide it: units of one product, for a customer or nobody.
     pub(super) fn may_be_plain(&self) -> bool {
         let HoldCommand { lines, customer: _, hold_ms, idempotency_key, metadata } = &self.command;
         lines.as_slice().len() == 1 && hold_ms.is_none() && idempotency_key.is_none() && metadata.is_none()
