@@ -17,7 +17,7 @@ use super::{
 use crate::domain::ids::SaleId;
 
 /// Calls that may be in flight: while Redis decides one, the service reads the answers of another. More made nothing faster on two cores.
-/// The holds of a sale are always in the same queue.
+/// Holds of one sale that go together with others are always in the same queue.
 const QUEUES: usize = 2;
 /// So many holds of one sale in one call show that it is hot: it goes alone, so that the others do not wait behind it.
 const HOT: usize = 32;
@@ -41,10 +41,12 @@ pub(super) enum Together {
 impl HoldSales {
     /// `None` where the server of one sale does not have the others.
     pub(super) fn new(runner: &Rc<Runner>, holds: &Holds, timeouts: Timeouts) -> Option<Self> {
+        if !runner.spans_sales() {
+            return None;
+        }
         let alone = Rc::<RefCell<Alone>>::default();
-        let calls = || Calls { holds: holds.clone(), alone: Rc::clone(&alone) };
-        let calls = || Batcher::new(Rc::clone(runner), calls(), timeouts);
-        runner.spans_sales().then(|| Self { calls: calls(), alone: Rc::clone(&alone) })
+        let calls = Calls { holds: holds.clone(), alone: Rc::clone(&alone) };
+        Some(Self { calls: Batcher::new(Rc::clone(runner), calls, timeouts), alone })
     }
 
     pub(super) fn takes(&self, item: &HoldItem) -> bool {
@@ -89,7 +91,7 @@ enum Answer {
 impl Work for Calls {
     type Key = usize;
     type Item = HoldItem;
-    /// Of its own: a sale that cannot be read keeps no other one from selling.
+    /// A failure is that of its sale: one that cannot be read keeps no other one from selling.
     type Answer = Result<Answer, Failure>;
     const OP: Op = Op::Hold;
     const BATCH_MAX: usize = Holds::BATCH_MAX;

@@ -32,7 +32,7 @@ pub(super) struct Orders {
 impl Work for Orders {
     type Key = SaleId;
     type Item = HoldId;
-    /// Of its own: one order that cannot be read keeps no other from its buyer.
+    /// A failure is its own: one order that cannot be read keeps no other from its buyer.
     type Answer = Result<OrderOutcome, Failure>;
     const OP: Op = Op::Order;
     const BATCH_MAX: usize = 64;

@@ -228,7 +228,7 @@ pub(super) fn money(event: &PaymentEvent) -> (&str, String, &'static str) {
 impl Work for Settles {
     type Key = SaleId;
     type Item = SettleItem;
-    /// Of its own: one order that cannot be read keeps no other from its money.
+    /// A failure is its own: one order that cannot be read keeps no other from its money.
     type Answer = Result<Decision, Failure>;
     const OP: Op = Op::Settle;
     const BATCH_MAX: usize = 64;

@@ -39,7 +39,7 @@ pub struct Run {
     /// CPU time for each request, in microseconds.
     pub service_cpu_us: f64,
     pub store_cpu_us: f64,
-    /// Of the server that did most, where there are several.
+    /// The part of the server that did most, where there are several.
     pub busiest_cpu_us: f64,
     /// Time in scripts, and calls of scripts, for each request.
     pub script_us: f64,
@@ -139,7 +139,7 @@ fn wrk(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Resul
 /// CPU time and script calls of a stand so far.
 struct Cost {
     service_us: f64,
-    /// Of each server.
+    /// CPU time of each server.
     store_us: Vec<f64>,
     scripts: Scripts,
     commands: Commands,

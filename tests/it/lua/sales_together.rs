@@ -80,7 +80,7 @@ fn holds_of_two_sales_are_made_in_one_call() {
 fn what_is_not_plain_is_left_with_what_came_behind_it_in_its_sale() {
     let mut bench = two_sales();
     let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
-    // Of the second run there are no units.
+    // Units for the second run are gone.
     let reply = hold_both(&mut bench, "", &[(1, "1=1"), (2, "2=1"), (1, "1=1")], &[(1, "3=1")]);
     let one_run = |costs| [vec![Value::Int(1), Value::Int(0)], held(1, deadline, costs)].concat();
     assert_eq!(reply[2], Value::Int(now * 1_000 + 3));
