@@ -138,7 +138,7 @@ async fn holds_that_came_while_their_sale_waited_for_its_turn_are_of_its_next_ca
     panic!("who waited for a call of their sale had to wait for another one");
 }
 
-/// Of more sales than a worker sends calls of, with several holds of each that has to wait. They have metadata, so that each sale needs
+/// More sales than a worker sends calls of, with several holds of each that has to wait. They have metadata, so that each sale needs
 /// a call of its own.
 async fn each_sale_needs_one_call(server: &ServerProcess) -> bool {
     const SALES: u64 = AT_FIRST + 8;
@@ -165,7 +165,7 @@ async fn each_sale_needs_one_call(server: &ServerProcess) -> bool {
     are_served && calls == SALES
 }
 
-/// Of many sales, some of which are sold out or limit their customers, each gets what it would get alone.
+/// Holds of many sales, some of which are sold out or limit their customers, get what they would get alone.
 #[tokio::test]
 async fn holds_of_many_sales_go_in_one_call_and_get_what_they_would_get_alone() {
     let server = ServerProcess::start(&["--appendonly", "yes"]);
