@@ -156,9 +156,11 @@ local function order_text(key)
   return text
 end
 
--- Takes the fields and values of the entry after `type` and `at`.
+-- Takes the fields and values of the entry after `type` and `at`. The id of the entry has the time that it says: with '*' it
+-- could have a later one, and then stand behind what came after it in another sale.
 local function log_event(kind, now, ...)
-  local fields = { 'type', kind, 'at', int(now), ... }
+  local at = int(now)
+  local fields = { at .. '-*', 'type', kind, 'at', at, ... }
   if act and kind ~= 'order.expired' then
     fields[#fields + 1] = 'act'
     fields[#fields + 1] = act
@@ -240,7 +242,7 @@ local function write_book()
   write_units()
   write_customers()
   for _, fields in ipairs(logged) do
-    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', unpack(fields))
+    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, unpack(fields))
   end
   if frees then stamp(FREED, int(written_at)) else stamp() end
 end

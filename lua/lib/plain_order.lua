@@ -67,8 +67,8 @@ do
     redis.call('SET', order_key, text)
     redis.call('ZADD', orders_key, now_text, id)
     redis.call('ZADD', due_key, due_text, id)
-    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', 'type', 'order.created', 'at', now_text, 'order', id,
-      'record', text)
+    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, now_text .. '-*', 'type', 'order.created', 'at', now_text,
+      'order', id, 'record', text)
     reply[#reply + 1] = 'created'
     reply[#reply + 1] = text
     next_pair = next_pair + 2

@@ -73,8 +73,8 @@ do
     redis.call('SET', once_key, fingerprint, 'PX', once_ms)
     redis.call('SET', order_key, text .. '\nheard\n\t' .. second .. ' p ' .. event_id)
     redis.call('ZREM', due_key, id)
-    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', 'type', 'order.paid', 'at', now_text, 'order', id,
-      'record', text)
+    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, now_text .. '-*', 'type', 'order.paid', 'at', now_text,
+      'order', id, 'record', text)
     local size = #reply
     reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = 'applied', text, '', ''
     next_event, next_keys, has_written = next_event + 1, next_keys + 3, true

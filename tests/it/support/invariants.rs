@@ -50,6 +50,7 @@ fn check_sale(connection: &mut Connection, sale: &str) {
         first_due.is_none_or(|first| earliest.is_none_or(|earliest| first <= *earliest)),
         "{sale}: {first_due:?} {deadlines:?}"
     );
+    check_log(connection, sale);
     check_reviews(connection, sale);
     check_customers(connection, sale);
     check_loans(connection, sale, &stock);
@@ -72,6 +73,16 @@ fn check_sale(connection: &mut Connection, sale: &str) {
             "{sale}/{product}: held, pending and buckets"
         );
         assert_eq!(of("sold"), sold.get(product).copied().unwrap_or(0), "{sale}/{product}: sold and paid orders");
+    }
+}
+
+/// Each entry has the time that it says, so that the logs of several sales can be merged by time.
+fn check_log(connection: &mut Connection, sale: &str) {
+    let mut read = redis::cmd("XREVRANGE");
+    read.arg(format!("fs1:{{{sale}}}:events")).arg("+").arg("-").arg("COUNT").arg(1_000);
+    let log: Vec<(String, BTreeMap<String, String>)> = read.query(connection).unwrap();
+    for (id, entry) in log {
+        assert_eq!(id.split('-').next(), Some(&*entry["at"]), "{sale}: {id} {entry:?}");
     }
 }
 
