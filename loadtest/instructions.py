@@ -15,7 +15,7 @@ ROOT = sys.argv[1] if len(sys.argv) > 1 else "lua"
 KEY = lambda name, sale=1: "fs1:{p%d}:%s" % (sale, name)
 BOOK = [KEY(name) for name in "sale stock lapses deadlines customers events due orders".split()]
 REVIEWS = [KEY(name) for name in "reviews review_records resolved".split()]
-DAY, MONTH, EVENTS = 86_400_000, 2_592_000_000, 100_000
+DAY, MONTH, EVENTS, FAR = 86_400_000, 2_592_000_000, 100_000, 10**15
 TERMS = {"hold_ms": 120000, "hold_max_ms": "", "starts": "", "ends": "", "paused": 0, "payment_ms": 600000, "payment_max_ms": 600000,
          "review_ms": 1000000, "payment_amount": "at_least", "on_payment_failed": "release", "on_payment_ended": "keep",
          "restock_refunds": 1, "cooldown_ms": 0, "cooldown_counts_releases": 0, "rules": "", "currency": "USD"}
@@ -50,12 +50,18 @@ class Redis(resp.Connection):
         reply = self.call("EVALSHA", self.loaded[name], len(keys), *keys, *arguments)
         assert reply[0] == "decided", reply
 
-    def sell(self, products, rules, sale=1):
+    def sell(self, products, rules, sale=1, is_sold_out=False):
         self.call("HSET", KEY("sale", sale), *[part for term in TERMS.items() for part in term])
         self.call("HSET", KEY("sale", sale), "rules", LIMITS["sale"] if rules else "")
         for id in range(1, products + 1):
             own = LIMITS["product"] % (id % 3) if rules else ""
-            self.call("HSET", KEY("stock", sale), id, f"1000000000 0 0 0 1000000000 500000 10 {own}")
+            units = "0 1 0 999999999" if is_sold_out else "1000000000 0 0 0"
+            self.call("HSET", KEY("stock", sale), id, f"{units} 1000000000 500000 10 {own}")
+        # Before the first hold nobody knows when something is due.
+        if is_sold_out:
+            self.call("HSET", KEY("lapses", sale), f"{FAR}:1:h", 1)
+            self.call("ZADD", KEY("deadlines", sale), FAR, f"{FAR}:1:h")
+            self.call("HSET", KEY("sale", sale), "first_due", FAR)
 
     def ids(self, count):
         """As random as those of the service."""
@@ -104,9 +110,9 @@ class Redis(resp.Connection):
         return int(re.search(r"^totals: (\d+)", open(f"{self.folder}/{newest}").read(), re.M).group(1)) / CALLS / items
 
 
-def holds(batch, products, wish, rules=False):
+def holds(batch, products, wish, rules=False, is_sold_out=False):
     def measure(redis):
-        redis.sell(products, rules)
+        redis.sell(products, rules, 1, is_sold_out)
         chance, shares = random.Random(7), [1 / n for n in range(1, products + 1)]
         def call():
             ids = redis.ids(batch)
@@ -117,12 +123,11 @@ def holds(batch, products, wish, rules=False):
     return measure
 
 
-def holds_of_sales(batch, sales):
+def holds_of_sales(batch, sales, is_sold_out=False):
     def measure(redis):
         for sale in range(1, sales + 1):
-            redis.sell(1, False, sale)
-            # Before the first one nobody knows when something is due.
-            redis.call("HSET", KEY("sale", sale), "first_due", 10**15)
+            redis.sell(1, False, sale, is_sold_out)
+            redis.call("HSET", KEY("sale", sale), "first_due", FAR)
         chance, shares = random.Random(7), [1 / n for n in range(1, sales + 1)]
         return redis.count(batch, lambda: redis.hold_sales(chance.choices(range(1, sales + 1), shares, k=batch)))
     return measure
@@ -147,7 +152,8 @@ of_customer = lambda product, chance: f"{product}=1 customer-{chance.randrange(1
 PARTS = {
     "a lone hold": holds(1, 1, plain), "64 holds of one product": holds(64, 1, plain),
     "64 holds of 1,000 products": holds(64, 1000, plain), "16 holds of 1,000 products": holds(16, 1000, plain),
-    "40 holds of 1,000 sales": holds_of_sales(40, 1000),
+    "40 holds of 1,000 sales": holds_of_sales(40, 1000), "40 refusals of 1,000 sales": holds_of_sales(40, 1000, True),
+    "a lone refusal": holds(1, 1, plain, False, True), "64 refusals of one product": holds(64, 1, plain, False, True),
     "a lone hold of a customer": holds(1, 30, of_customer), "64 holds of customers": holds(64, 30, of_customer),
     "a lone hold under limits": holds(1, 30, of_customer, True), "64 holds under limits": holds(64, 30, of_customer, True),
     "a lone order": steps(1, False), "8 orders": steps(8, False), "a lone payment": steps(1, True), "8 payments": steps(8, True),

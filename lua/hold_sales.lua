@@ -8,17 +8,18 @@
 -- ARGV   1 not_after, as `hold` has it; then for each sale: number of holds, number of runs, and for each of these number
 --        of holds, request, as `hold` has them
 -- REPLY  too_late, time of the server            it is past not_after: nothing was done
---        decided, time of the server, and for each sale W, N, E, and N times: number of holds, held, deadline, costs
---        W is the number of the write: its time in microseconds, or 0 where nothing was decided. Runs behind N are left.
+--        decided, time of the server, and for each sale now, W, S, E, V, and V values: what `hold` says of its first runs
+--        Now is 0 where all runs are left.
+--        W is the number of the last write of the sale. S is 1 where the call did not make it and only saw it.
 --        E is 1 where a hold that is left may exist: the call was sent twice, or somebody made the sale unreadable.
 -- cost   O(holds)
 -- e.g.   KEYS = { 'sale', 'stock', 'lapses', 'deadlines', 'customers', 'hold:a', 'hold:b' }
 --        ARGV = { '', 2, 1, 2, '1=2' }
---        ->  { 'decided', 4102444800000, 4102444800000006, 1, 0, 2, 'held', 4102444900000, 'USD 500000' }
+--        ->  { 'decided', 4102444800000, 4102444800000, 4102444800000006, 0, 0, 4, 2, 'held', 4102444900000, 'USD 500000' }
 
 -- names
 local not_after = tonumber(ARGV[1])
-local SALE_KEYS, DECISION = 5, 4
+local SALE_KEYS, HEAD = 5, 5
 -- Where those of the next sale begin.
 local next_key, next_arg = 1, 2
 while next_arg < #ARGV do
@@ -39,16 +40,17 @@ local reply = { 'decided', server_ms }
 next_key, next_arg = 1, 2
 while next_arg < #ARGV do
   local holds, last_run = tonumber(ARGV[next_arg]), next_arg + 1 + 2 * ARGV[next_arg + 1]
-  local head = #reply + 1
-  reply[head], reply[head + 1], reply[head + 2] = 0, 0, 0
-  local is_well, _, _, decided_at, exists = pcall(plain_runs, next_key, holds, next_arg + 2, last_run, server_now, reply)
+  local head = #reply
+  reply[head + 1], reply[head + 2], reply[head + 3], reply[head + 4], reply[head + 5] = 0, 0, 0, 0, 0
+  local is_well, _, _, now, exists, seen = pcall(plain_runs, next_key, holds, next_arg + 2, last_run, server_now, reply)
   if not is_well then
     -- Somebody made this sale unreadable. What was decided before that was noticed, `hold` finds.
-    for i = #reply, head + 3, -1 do reply[i] = nil end
-  elseif decided_at then
-    reply[head], reply[head + 1] = written_at, (#reply - head - 2) / DECISION
+    for i = #reply, head + HEAD + 1, -1 do reply[i] = nil end
+  elseif now then
+    reply[head + 1], reply[head + 2], reply[head + 5] = now, seen or written_at, #reply - head - HEAD
+    if seen then reply[head + 3] = 1 end
   end
-  if exists or not is_well then reply[head + 2] = 1 end
+  if exists or not is_well then reply[head + 4] = 1 end
   next_key, next_arg = next_key + SALE_KEYS + holds, last_run + 1
 end
 return reply

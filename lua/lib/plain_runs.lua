@@ -1,18 +1,20 @@
 -- plain_runs: the plain way of `hold` and `hold_sales`, for what nearly all holds of a rush are. Each asks for units of one
 -- product, for a customer or nobody, the sale is open, limits for each customer are all the rules that it and the product
--- have, and leave the customer enough, no price was changed, nothing is due, and there are units. `hold` would decide and
--- write the same. But Redis creates each function of a script at every call, and a table costs as much as a command, so
--- this is one function, without tables. A run that is not plain is left, with all behind it. Uses clock.
+-- have, and leave the customer enough, no price was changed, nothing is due, and there are units for all holds of the run or
+-- for none. `hold` would decide and write the same. But Redis creates each function of a script at every call, and a table
+-- costs as much as a command, so this is one function, without tables. A run that is not plain is left, with all behind it.
+-- Uses clock.
 
 -- Decides runs of one sale: `count` holds, whose keys begin behind the five of the sale, of which `sale` is the place of
 -- the first. The runs are in ARGV from next_run to last_run, and what becomes of each is put into `reply`. Returns where the
 -- first run that is left has its number of holds in ARGV, and its first hold in KEYS, the instant of what was decided, or
--- nil, and whether a hold that is left exists.
+-- nil, whether a hold that is left exists, and the number of the last write of the sale, or nil where there is a new one.
 local function plain_runs(sale, count, next_run, last_run, server_now, reply)
   local its_sale, its_stock, its_lapses, its_deadlines, its_customers = unpack(KEYS, sale, sale + 4)
   local next_hold, answers, exists = sale + 5, #reply, false
-  -- A product as lib/stock has it: available and held units, all that stays as it is, and in that price and max_per_hold.
-  local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( %d+ %d+ %d+ (%d+) (%d+) (.*))$', 200
+  -- A product as lib/stock has it: available and held units, all that stays as it is, and in that pending units, price,
+  -- max_per_hold and rules.
+  local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( (%d+) %d+ %d+ (%d+) (%d+) (.*))$', 200
   local is_plain, all = (last_run - next_run) % 2 == 1, 0
   for i = next_run, last_run, 2 do
     local request = ARGV[i + 1] or ''
@@ -34,7 +36,7 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
       and not (rules and (rules:find('visibility=', 1, true) or rules:find('cooldown_holds=', 1, true)))
   end
 
-  local deadline, made, deadline_text, term, most_of_group, most_of_sale
+  local deadline, made, deadline_text, term, most_of_group, most_of_sale, has_written
   if is_plain then
     if rules and rules ~= '' then
       most_of_group, most_of_sale = rules:match('max_per_group=(%d+)'), rules:match('max_per_customer=(%d+)')
@@ -46,11 +48,11 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     local holds, request = tonumber(ARGV[next_run]), ARGV[next_run + 1]
     local product, wanted, customer = request:match('^(%d+)=(%d+) ?(.*)$')
     local text = redis.call('HGET', its_stock, product)
-    local available, held, rest, price, most, own_rules = (text or ''):match(PRODUCT)
+    local available, held, rest, pending, price, most, own_rules = (text or ''):match(PRODUCT)
     if not available or wanted - most > 0 then break end
     local units = wanted * holds
-    local left = available - units
-    if left < 0 then break end
+    local left, is_short = available - units, available - wanted < 0
+    if left < 0 and not is_short then break end
     local group, most_of_product
     if own_rules ~= '' then
       if own_rules:find('visibility=', 1, true) or own_rules:find('archived=', 1, true) then break end
@@ -78,33 +80,49 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
       if of_product > tonumber(most_of_product or math.huge) or of_sale > tonumber(most_of_sale or math.huge)
         or group and of_group > tonumber(most_of_group or math.huge) then break end
     end
-    local bucket, value = deadline_text .. ':' .. product .. ':h', product .. '=' .. wanted .. term
-    if customer ~= '' then value = value .. ' ' .. customer end
-    -- First of all, so that the bucket is found when it is due even where somebody made unreadable what follows it.
-    if #reply == answers and deadline < first_due then
-      redis.call('HSET', its_sale, 'last_write', int(written_at), 'first_due', deadline_text)
-    elseif #reply == answers then
-      redis.call('HSET', its_sale, 'last_write', int(written_at))
+    if is_short then
+      local coming_back, release = held + pending, 0
+      if coming_back > 0 then
+        -- Who looks for a bucket of the product behind the first one is `hold`.
+        local its_deadline, its_product = (redis.call('ZRANGE', its_deadlines, 0, 0)[1] or ''):match('^(%d+):(%d+):')
+        if its_product ~= product then break end
+        release = tonumber(its_deadline)
+      end
+      exists = redis.call('EXISTS', unpack(KEYS, next_hold, next_hold + holds - 1)) > 0
+      if exists then break end
+      local size = #reply
+      reply[size + 1], reply[size + 2], reply[size + 3] = holds, 'insufficient_stock', product
+      reply[size + 4], reply[size + 5], reply[size + 6] = tonumber(available), coming_back, release
+    else
+      local bucket, value = deadline_text .. ':' .. product .. ':h', product .. '=' .. wanted .. term
+      if customer ~= '' then value = value .. ' ' .. customer end
+      -- First of all, so that the bucket is found when it is due even where somebody made unreadable what follows it.
+      if not has_written and deadline < first_due then
+        redis.call('HSET', its_sale, 'last_write', int(written_at), 'first_due', deadline_text)
+      elseif not has_written then
+        redis.call('HSET', its_sale, 'last_write', int(written_at))
+      end
+      has_written = true
+      -- Where one of them is there, the call was sent twice.
+      local key = next_hold
+      while key < next_hold + holds and redis.call('SET', KEYS[key], value, 'NX', 'PXAT', deadline_text) do key = key + 1 end
+      if key < next_hold + holds then
+        exists = true
+        for made_now = next_hold, key - 1 do redis.call('DEL', KEYS[made_now]) end
+        break
+      end
+      if customer ~= '' then
+        local entry = bucket .. '=' .. int(units)
+        redis.call('HSET', its_customers, customer, entries and entries .. ' ' .. entry or entry)
+      end
+      redis.call('HSET', its_stock, product, string.format('%d %d%s', left, held + units, rest))
+      if redis.call('HINCRBY', its_lapses, bucket, int(units)) == units then
+        redis.call('ZADD', its_deadlines, deadline_text, bucket)
+      end
+      local size = #reply
+      reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
     end
-    -- Where one of them is there, the call was sent twice.
-    local key = next_hold
-    while key < next_hold + holds and redis.call('SET', KEYS[key], value, 'NX', 'PXAT', deadline_text) do key = key + 1 end
-    if key < next_hold + holds then
-      exists = true
-      for made_now = next_hold, key - 1 do redis.call('DEL', KEYS[made_now]) end
-      break
-    end
-    if customer ~= '' then
-      local entry = bucket .. '=' .. int(units)
-      redis.call('HSET', its_customers, customer, entries and entries .. ' ' .. entry or entry)
-    end
-    redis.call('HSET', its_stock, product, string.format('%d %d%s', left, held + units, rest))
-    if redis.call('HINCRBY', its_lapses, bucket, int(units)) == units then
-      redis.call('ZADD', its_deadlines, deadline_text, bucket)
-    end
-    local size = #reply
-    reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = holds, 'held', deadline, currency .. ' ' .. price
     next_run, next_hold = next_run + 2, next_hold + holds
   end
-  return next_run, next_hold, #reply > answers and now or nil, exists
+  return next_run, next_hold, #reply > answers and now or nil, exists, not has_written and tonumber(last_write or 0) or nil
 end

@@ -1,5 +1,5 @@
 //! Sales that do not share calls for holds with others, for a while: hot ones, behind which the others would wait, and those of
-//! which `hold_sales` left something, as it does where a sale is sold out.
+//! which `hold_sales` left something, as it does where a sale is paused.
 
 use std::{
     collections::HashMap,

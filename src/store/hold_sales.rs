@@ -143,10 +143,11 @@ impl Work for Calls {
         for places in sales {
             let of_sale: Vec<HoldItem> = places.iter().filter_map(|place| items[*place].take()).collect();
             self.note_size(&of_sale[0].sale, places.len());
-            let (write, decided, may_exist) = (reply.count()?, reply.count()?, reply.count()? > 0);
-            let decided = usize::try_from(decided).unwrap_or(usize::MAX);
-            let runs = reply.take(decided.saturating_mul(VALUES));
-            match self.read_sale(of_sale, write, runs, may_exist) {
+            let (now_ms, write, has_only_seen) = (reply.int()?, reply.count()?, reply.count()? > 0);
+            let (may_exist, values) = (reply.count()? > 0, reply.count()?);
+            let decided = reply.take(usize::try_from(values).unwrap_or(usize::MAX));
+            let sequence = Sequence { write, has_only_seen, place: 0 };
+            match self.read_sale(of_sale, now_ms, sequence, decided, may_exist) {
                 Ok(read) => places.iter().zip(read).for_each(|(place, answer)| answers[*place] = Some(Ok(answer))),
                 Err(failure) => places.iter().for_each(|place| answers[*place] = Some(Err(failure.clone()))),
             }
@@ -155,9 +156,6 @@ impl Work for Calls {
         answers.ok_or_else(|| Failure::unreadable("fewer decisions than holds"))
     }
 }
-
-/// Values of the reply about a run.
-const VALUES: usize = 4;
 
 impl Calls {
     fn note_size(&self, sale: &SaleId, holds: usize) {
@@ -170,11 +168,11 @@ impl Calls {
     fn read_sale(
         &self,
         items: Vec<HoldItem>,
-        write: u64,
+        now_ms: i64,
+        sequence: Sequence,
         mut decided: Reply,
         may_exist: bool,
     ) -> Result<Vec<Answer>, Failure> {
-        let now_ms = i64::try_from(write / 1_000).map_err(|_| Failure::unreadable("the number of a write"))?;
         let runs = Runs::of(&items);
         let mut items: Vec<Option<HoldItem>> = items.into_iter().map(Some).collect();
         let mut answers: Vec<Option<HoldAnswer>> = items.iter().map(|_| None).collect();
@@ -182,7 +180,6 @@ impl Calls {
         while !decided.is_empty() {
             self.holds.read_run(now_ms, &mut places, &mut items, &mut answers, &mut decided)?;
         }
-        let sequence = Sequence { write, ..Sequence::default() };
         let answers = items.into_iter().zip(answers).enumerate().map(|(place, (left, answer))| match (left, answer) {
             (Some(item), None) => Some(Answer::Left { item, may_exist }),
             (None, Some(answer)) => Some(Answer::Decided(answer, sequence.at(place))),

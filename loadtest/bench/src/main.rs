@@ -81,6 +81,7 @@ Parts:
   lone hold       one connection: what a buyer waits for on an idle service
   1,000 products  holds of many products of one sale, of which some are wanted most (zipf)
   1,000 sales     the same, each product in a sale of its own
+  sold-out sales  the same, and there are no units
   drop            30 products in 3 groups, 10,000 customers with two units in each: hold, order, paid, and some events twice
   workers         all succeed, with one worker, two and four
   cluster         1,000 sales, on one server, a cluster of one primary and one of three

@@ -22,6 +22,8 @@ pub enum Load {
     /// Holds that are refused for lack of units.
     SoldOut,
     Zipf,
+    /// The same where all is sold out.
+    ZipfSoldOut,
     Reads,
     Lifecycle,
     Drop,
@@ -70,7 +72,7 @@ pub fn run(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::R
     };
     let (answers, us): (f64, f64) = (field("requests")?, field("us")?);
     // Refusals belong to these.
-    let failed = if matches!(load, Load::SoldOut | Load::Drop) { 0.0 } else { field("refused")? };
+    let failed = if matches!(load, Load::SoldOut | Load::ZipfSoldOut | Load::Drop) { 0.0 } else { field("refused")? };
     // A failed request does not count, as when Redis stalls for longer than a call may take.
     let requests = answers - failed;
     if failed > 0.0 {
@@ -126,7 +128,7 @@ fn wrk(stand: &Stand, load: Load, connections: usize, seconds: u64) -> io::Resul
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("wrk");
     let script = scripts.join(match load {
         Load::Holds | Load::SoldOut => "holds.lua",
-        Load::Zipf => "zipf.lua",
+        Load::Zipf | Load::ZipfSoldOut => "zipf.lua",
         Load::Reads => "reads.lua",
         Load::Lifecycle => "lifecycle.lua",
         Load::Drop => "drop.lua",

@@ -71,7 +71,7 @@ const ALL_SUCCEED: Workload = Workload {
     entrants: &[FLASHSALE, C0, C1, C2, C3, control("C3 relaxed", Control::C3Relaxed)],
 };
 
-pub const WORKLOADS: [Workload; 11] = [
+pub const WORKLOADS: [Workload; 12] = [
     ALL_SUCCEED,
     Workload {
         name: "sold out",
@@ -99,6 +99,15 @@ pub const WORKLOADS: [Workload; 11] = [
         products: MANY_PRODUCTS,
         paced: false,
         entrants: &[FLASHSALE, C0, C1, C2, C3],
+        ..ALL_SUCCEED
+    },
+    Workload {
+        name: "sold-out sales",
+        load: Load::ZipfSoldOut,
+        products: MANY_PRODUCTS,
+        units: 0,
+        paced: false,
+        entrants: &[FLASHSALE, control("C0", Control::C0SoldOut), C1, C2],
         ..ALL_SUCCEED
     },
     Workload {

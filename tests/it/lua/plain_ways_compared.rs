@@ -65,10 +65,9 @@ fn stored(bench: &mut Bench) -> BTreeMap<String, String> {
             "zset" => format!("{:?}", redis.zrange_withscores::<_, Vec<(String, String)>>(&name, 0, -1).unwrap()),
             "set" => format!("{:?}", redis.smembers::<_, BTreeSet<String>>(&name).unwrap()),
             "stream" => {
-                // Without the ids, which are of the server's own clock.
                 let entries: Vec<(String, Vec<String>)> =
                     redis::cmd("XRANGE").arg(&name).arg("-").arg("+").query(redis).unwrap();
-                format!("{:?}", entries.into_iter().map(|(_, fields)| fields).collect::<Vec<_>>())
+                format!("{entries:?}")
             }
             _ => redis.get::<_, String>(&name).unwrap(),
         };
@@ -187,9 +186,15 @@ fn answer_in_two_calls(bench: &mut Bench, runs: &[(usize, usize, &str)]) -> Vec<
     let arguments = [vec![String::new(), holds(runs), runs.len().to_string()], requests(runs)].concat();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let reply = bench.call(Op::HoldSales, &keys_of(runs), &arguments);
-    let [head, now, write, Value::Int(decided), _may_exist, answers @ ..] = &reply[..] else { panic!("{reply:?}") };
-    let left = &runs[usize::try_from(*decided).unwrap()..];
-    assert_eq!(*write == Value::Int(0), *decided == 0, "{reply:?}");
+    let [head, now, decided_at, _write, _has_only_seen, _may_exist, Value::Int(values), answers @ ..] = &reply[..]
+    else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(*values, i64::try_from(answers.len()).unwrap());
+    let is_word =
+        |value: &&Value| matches!(value, Value::BulkString(word) if word == b"held" || word == b"insufficient_stock");
+    let left = &runs[answers.iter().filter(is_word).count()..];
+    assert_eq!(decided_at, if left.len() == runs.len() { &Value::Int(0) } else { now }, "{reply:?}");
     if left.is_empty() {
         return [&[head.clone(), now.clone()], answers].concat();
     }

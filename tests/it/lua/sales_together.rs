@@ -48,9 +48,20 @@ fn held(holds: i64, deadline: i64, costs: &str) -> Vec<Value> {
     vec![Value::Int(holds), Value::BulkString(b"held".into()), Value::Int(deadline), Value::BulkString(costs.into())]
 }
 
-/// What stands before the runs of a sale.
-fn head(write: i64, decided: i64, may_exist: bool) -> Vec<Value> {
-    [write, decided, may_exist.into()].map(Value::Int).to_vec()
+/// The same of product 2, which is sold out. So many units of it come back, the first of them then.
+fn short(holds: i64, coming_back: i64, then: i64) -> Vec<Value> {
+    let [word, product] = ["insufficient_stock", "2"].map(|text| Value::BulkString(text.into()));
+    [vec![Value::Int(holds), word, product], [0, coming_back, then].map(Value::Int).to_vec()].concat()
+}
+
+/// What is said of a sale with so many values, of which the last write has this number.
+fn decided(write: i64, has_only_seen: bool, values: i64) -> Vec<Value> {
+    [write / 1_000, write, has_only_seen.into(), 0, values].map(Value::Int).to_vec()
+}
+
+/// What is said of a sale of which nothing was decided.
+fn left(may_exist: bool) -> Vec<Value> {
+    [0, 0, 0, may_exist.into(), 0].map(Value::Int).to_vec()
 }
 
 #[test]
@@ -63,10 +74,10 @@ fn holds_of_two_sales_are_made_in_one_call() {
     assert!(of_s / 1_000 == now && of_t / 1_000 == now, "{of_s} {of_t}");
     let expected = [
         vec![Value::BulkString(b"decided".into()), Value::Int(now)],
-        head(of_s, 2, false),
+        decided(of_s, false, 8),
         held(2, deadline, "USD 500000"),
         held(1, deadline, "USD 500000"),
-        head(of_t, 1, false),
+        decided(of_t, false, 4),
         held(3, deadline, "EUR 700000"),
     ];
     assert_eq!(reply, expected.concat());
@@ -80,19 +91,18 @@ fn holds_of_two_sales_are_made_in_one_call() {
 fn what_is_not_plain_is_left_with_what_came_behind_it_in_its_sale() {
     let mut bench = two_sales();
     let (now, deadline) = (bench.now_ms, bench.now_ms + 100_000);
-    // Units for the second run are gone.
+    // For the second run there is a unit, and not two.
     let reply = hold_both(&mut bench, "", &[(1, "1=1"), (2, "2=1"), (1, "1=1")], &[(1, "3=1")]);
-    let one_run = |costs| [vec![Value::Int(1), Value::Int(0)], held(1, deadline, costs)].concat();
-    assert_eq!(reply[2], Value::Int(now * 1_000 + 3));
-    assert_eq!(reply[3..9], one_run("USD 500000"), "{reply:?}");
-    assert_eq!(reply[10..], one_run("EUR 700000"), "{reply:?}");
+    let one_run = |write, costs| [decided(write, false, 4), held(1, deadline, costs)].concat();
+    let write = now * 1_000 + 3;
+    assert_eq!(reply[2..], [one_run(write, "USD 500000"), one_run(write - 1, "EUR 700000")].concat());
     assert_eq!([bench.counters(1), bench.counters(2)], [[8, 2, 0, 0], [1, 0, 0, 0]]);
     for why in [("paused", "1"), ("ends", "1"), ("first_due", "1"), ("rules", "visibility=hidden")] {
         let before: Option<String> = bench.redis.hget(in_t("sale"), why.0).unwrap();
         let stored: String = bench.redis.hget(in_t("stock"), "3").unwrap();
         let _: () = bench.redis.hset(in_t("sale"), why.0, why.1).unwrap();
         let reply = hold_both(&mut bench, "", &[(1, "9=1")], &[(1, "3=1")]);
-        assert_eq!(reply[2..], [head(0, 0, false), head(0, 0, false)].concat(), "{why:?}");
+        assert_eq!(reply[2..], [left(false), left(false)].concat(), "{why:?}");
         assert_eq!(bench.redis.hget::<_, _, String>(in_t("stock"), "3").unwrap(), stored, "{why:?}");
         let _: () = bench.redis.hset(in_t("sale"), why.0, before.unwrap_or_default()).unwrap();
     }
@@ -111,9 +121,9 @@ fn a_sale_that_somebody_made_unreadable_keeps_no_other_one_from_selling() {
         }
         bench.redis.del::<_, ()>(in_t("hold:0")).unwrap();
         let reply = hold_both(&mut bench, "", &[(1, "1=1")], &[(1, "3=1")]);
-        assert_eq!(reply[2..5], head(0, 0, true), "{reply:?}");
-        assert_eq!(reply[6..8], [Value::Int(1), Value::Int(0)]);
-        assert_eq!(reply[8..], held(1, bench.now_ms + 100_000, "EUR 700000"));
+        assert_eq!(reply[2..7], left(true), "{reply:?}");
+        assert_eq!(reply[9..12], decided(0, false, 4)[2..]);
+        assert_eq!(reply[12..], held(1, bench.now_ms + 100_000, "EUR 700000"));
         assert!(!bench.redis.exists::<_, bool>(key("hold:0")).unwrap());
     }
     assert_eq!(units_of_t(&mut bench, "held"), 3);
@@ -127,9 +137,9 @@ fn what_was_decided_before_damage_was_noticed_is_left_and_found_again() {
     let _: () = bench.redis.hset(key("sale"), "first_due", bench.now_ms + 500_000).unwrap();
     let deadline = bench.now_ms + 100_000;
     let reply = hold_both(&mut bench, "", &[(1, "1=2"), (1, "2=1 bob")], &[(1, "3=1")]);
-    assert_eq!(reply[2..5], head(0, 0, true), "{reply:?}");
-    assert_eq!(reply[6..8], [Value::Int(1), Value::Int(0)]);
-    assert_eq!(reply[8..], held(1, deadline, "EUR 700000"));
+    assert_eq!(reply[2..7], left(true), "{reply:?}");
+    assert_eq!(reply[9..12], decided(0, false, 4)[2..]);
+    assert_eq!(reply[12..], held(1, deadline, "EUR 700000"));
     let keys = [&holding()[..], &[key("hold:0")]].concat();
     let found = bench.call(Op::Hold, &keys, &["1", "60000", "", "1", "1=2"]);
     assert_eq!(found[2..], held(1, deadline, "USD 500000"));
@@ -139,13 +149,41 @@ fn what_was_decided_before_damage_was_noticed_is_left_and_found_again() {
 }
 
 #[test]
+fn what_is_sold_out_is_refused_and_nothing_is_written() {
+    let mut bench = Bench::new();
+    bench.hold("last", &[("2", "1")]);
+    let deadline = bench.now_ms + 100_000;
+    let last_write = |bench: &mut Bench| bench.redis.hget::<_, _, i64>(key("sale"), "last_write").unwrap();
+    let seen = last_write(&mut bench);
+    let refused = hold_both(&mut bench, "", &[(2, "2=1"), (1, "2=1 bob")], &[]);
+    let both = [short(2, 1, deadline), short(1, 1, deadline)].concat();
+    assert_eq!(refused[2..], [decided(seen, true, 12), both.clone(), left(false)].concat());
+    assert_eq!(last_write(&mut bench), seen);
+    // One of the holds is there: the call came before, when there were units.
+    bench.redis.set::<_, _, ()>(key("hold:1"), "2=1 0+1").unwrap();
+    assert_eq!(hold_both(&mut bench, "", &[(2, "2=1")], &[])[2..], [left(true), left(false)].concat());
+    bench.redis.del::<_, ()>(key("hold:1")).unwrap();
+    // Something else is held behind them. Then its bucket is the first one, and to look further is for `hold`.
+    let reply = hold_both(&mut bench, "", &[(2, "2=1"), (1, "2=1 bob"), (1, "1=1")], &[]);
+    let made = last_write(&mut bench);
+    let all = [both, held(1, deadline, "USD 500000")].concat();
+    assert_eq!(reply[2..], [decided(made, false, 16), all, left(false)].concat());
+    assert_eq!(hold_both(&mut bench, "", &[(1, "2=1")], &[])[2..7], left(false));
+    // Nothing comes back any more.
+    assert_eq!(bench.settle("last", "paid", "e", "pi", "500000"), "applied");
+    let reply = hold_both(&mut bench, "", &[(1, "2=1")], &[]);
+    assert_eq!(reply[2..13], [decided(last_write(&mut bench), true, 6), short(1, 0, 0)].concat());
+    assert_eq!(bench.counters(2), [0, 0, 0, 1]);
+}
+
+#[test]
 fn a_call_that_comes_twice_leaves_what_it_made() {
     let mut bench = two_sales();
     let (of_s, of_t) = ([(1, "1=1")], [(2, "3=1")]);
     let first = hold_both(&mut bench, "", &of_s, &of_t);
-    assert_eq!(first.len(), 2 + 2 * 7);
+    assert_eq!(first.len(), 2 + 2 * 9);
     let again = hold_both(&mut bench, "", &of_s, &of_t);
-    assert_eq!(again[2..], [head(0, 0, true), head(0, 0, true)].concat());
+    assert_eq!(again[2..], [left(true), left(true)].concat());
     assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([8, 2, 0, 0], 3));
 }
 
