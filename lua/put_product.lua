@@ -37,7 +37,7 @@ if sale_exists and (sale_shards or '') ~= shards then return { 'shards_differ' }
 if sale_currency and sale_currency ~= currency then return { 'currency_differs', sale_currency } end
 
 -- effects
-if not sale_exists then set_terms({ unpack(ARGV, TERMS) }) end
+if not sale_exists then make_sale({ unpack(ARGV, TERMS) }) end
 redis.call('HSET', sale_key, 'currency', currency)
 if not sale_exists then log_sale_event('sale.created', now) end
 write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)

@@ -24,7 +24,7 @@ local exists = redis.call('HEXISTS', sale_key, 'hold_ms') == 1
 if exists then return { 'already_exists' } end
 
 -- effects
-set_terms({ unpack(ARGV, TERMS) })
+make_sale({ unpack(ARGV, TERMS) })
 log_sale_event('sale.created', now)
 write_book()
 return { 'created', sale_terms() }

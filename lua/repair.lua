@@ -103,5 +103,5 @@ for _, bucket in ipairs(buckets) do
     redis.call('ZREM', deadlines_key, bucket.name)
   end
 end
-redis.call('HDEL', sale_key, 'first_due')
+redis.call('HSET', sale_key, 'first_due', 0)
 return { 'repaired', int(written_at) }

@@ -3,7 +3,8 @@
 -- of a rush, so a constant is declared in the function that uses it, and what a plain hold does not need is elsewhere.
 
 -- No bucket has an earlier deadline. The sale remembers it as `first_due`, so nobody looks into `deadlines` for what is due
--- before there is something. math.huge: there is no bucket. nil: not read yet, or not known.
+-- before there is something. math.huge: there is no bucket, for which the sale has an instant that never comes. nil: not
+-- read yet, or not known.
 local first_due
 local is_first_due_new = false
 
@@ -12,7 +13,8 @@ local function know_first_due(text)
 end
 
 local function first_due_text()
-  return first_due < math.huge and int(first_due) or ''
+  local NEVER = 253402300799999
+  return int(math.min(first_due, NEVER))
 end
 
 -- Every script that writes stores when it did, for the guard in clock, and for those who ask whether something was written.

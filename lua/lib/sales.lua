@@ -28,6 +28,12 @@ local function set_terms(terms)
   redis.call('HSET', sale_key, 'rules', rules)
 end
 
+-- A new sale looks for what is due, once, as there may be something where somebody deleted the sale that was there before.
+local function make_sale(terms)
+  redis.call('HSET', sale_key, 'first_due', 0)
+  set_terms(terms)
+end
+
 -- Writes a product all of whose units are available.
 local function write_new_product(product_key, id, name, metadata, price, total, max_per_hold, rules)
   frees = true

@@ -27,6 +27,11 @@ fn asked(bench: &mut Bench, run: impl FnOnce(&mut Bench)) -> Vec<String> {
     }
 }
 
+/// How often a script looked into the deadlines: for what is due, and for the first one behind that.
+fn looks(commands: &[String]) -> usize {
+    commands.iter().filter(|command| command.starts_with("ZRANGE")).count()
+}
+
 const SALE: &str = "HMGET sale last_write first_due hold_ms starts ends paused rules currency";
 const ALL_OF_SALE: &str = "HMGET sale last_write first_due hold_ms hold_max_ms starts ends paused rules currency";
 
@@ -47,6 +52,29 @@ fn a_plain_hold_asks_redis_for_seven_things() {
         format!("HINCRBY lapses {deadline}:1:h 2"),
     ];
     assert_eq!(commands, expected);
+}
+
+#[test]
+fn a_refusal_asks_redis_for_little_for_as_long_as_a_product_is_sold_out() {
+    let mut bench = Bench::new();
+    bench.hold("last", &[("2", "1")]);
+    let refuse = |bench: &mut Bench| assert_eq!(word(&bench.request("a", "2=1", None)), "insufficient_stock");
+    let of_sale = |more: &[&'static str]| [&["HGET sale test_now", SALE, "HGET stock 2"], more].concat();
+    assert_eq!(asked(&mut bench, refuse), of_sale(&["ZRANGE deadlines 0 0", "EXISTS hold:a"]));
+    assert_eq!(bench.settle("last", "paid", "e", "pi", "500000"), "applied");
+    assert_eq!(asked(&mut bench, refuse), of_sale(&["EXISTS hold:a"]));
+    // The sale looks once for what is due, where there is nothing any more.
+    bench.advance(100_001);
+    assert_eq!(looks(&asked(&mut bench, refuse)), 2);
+    assert_eq!(asked(&mut bench, refuse), of_sale(&["EXISTS hold:a"]));
+}
+
+#[test]
+fn a_new_sale_looks_once_for_what_is_due() {
+    let mut bench = Bench::new();
+    let ask = |bench: &mut Bench| assert_eq!(word(&bench.request("a", "9=1", None)), "product_not_found");
+    assert_eq!(looks(&asked(&mut bench, ask)), 2);
+    assert_eq!(looks(&asked(&mut bench, ask)), 0);
 }
 
 #[test]

@@ -371,7 +371,7 @@ fn add_many_due_back(bench: &mut Bench, buckets: i64) {
         let name = format!("{deadline}:1:h");
         pipe.hset(key("lapses"), &name, 1).ignore().zadd(key("deadlines"), &name, deadline).ignore();
     }
-    pipe.exec(&mut bench.redis).unwrap();
+    pipe.hset(key("sale"), "first_due", 0).exec(&mut bench.redis).unwrap();
     for name in ["held", "total"] {
         stock::add(&mut bench.redis, &key("stock"), 1, name, buckets);
     }
