@@ -42,7 +42,8 @@ local is_new_product = id ~= '' and is_readable and as_of > tonumber(product_cop
 if not is_new_sale and not is_new_product then return { 'copied' } end
 
 -- effects
-if is_new_sale then redis.call('HSET', sale_key, 'copied', int(as_of), unpack(sale_terms)) end
+-- With first_due 0 a new shard looks for what is due, once.
+if is_new_sale then redis.call('HSET', sale_key, 'copied', int(as_of), 'first_due', 0, unpack(sale_terms)) end
 if is_new_product then
   product = product or { available = 0, held = 0, pending = 0, sold = 0, total = 0 }
   for i = 1, #product_terms, 2 do product[product_terms[i]] = product_terms[i + 1] end

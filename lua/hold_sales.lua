@@ -42,7 +42,8 @@ while next_arg < #ARGV do
   local holds, last_run = tonumber(ARGV[next_arg]), next_arg + 1 + 2 * ARGV[next_arg + 1]
   local head = #reply
   reply[head + 1], reply[head + 2], reply[head + 3], reply[head + 4], reply[head + 5] = 0, 0, 0, 0, 0
-  local is_well, _, _, now, exists, seen = pcall(plain_runs, next_key, holds, next_arg + 2, last_run, server_now, reply)
+  local is_well, _, next_hold, now, seen = pcall(plain_runs, next_key, holds, next_arg + 2, last_run, server_now, reply)
+  local behind = next_key + SALE_KEYS + holds
   if not is_well then
     -- Somebody made this sale unreadable. What was decided before that was noticed, `hold` finds.
     for i = #reply, head + HEAD + 1, -1 do reply[i] = nil end
@@ -50,7 +51,9 @@ while next_arg < #ARGV do
     reply[head + 1], reply[head + 2], reply[head + 5] = now, seen or written_at, #reply - head - HEAD
     if seen then reply[head + 3] = 1 end
   end
-  if exists or not is_well then reply[head + 4] = 1 end
-  next_key, next_arg = next_key + SALE_KEYS + holds, last_run + 1
+  if not is_well or next_hold < behind and redis.call('EXISTS', unpack(KEYS, next_hold, behind - 1)) > 0 then
+    reply[head + 4] = 1
+  end
+  next_key, next_arg = behind, last_run + 1
 end
 return reply

@@ -242,7 +242,11 @@ local function write_book()
   write_units()
   write_customers()
   for _, fields in ipairs(logged) do
-    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, unpack(fields))
+    if redis.pcall('XADD', events_key, 'MAXLEN', '~', events_max, unpack(fields)).err then
+      -- Somebody took the clock of the sale back behind its log. Then the place of the entry is behind the last one.
+      fields[1] = '*'
+      redis.call('XADD', events_key, 'MAXLEN', '~', events_max, unpack(fields))
+    end
   end
   if frees then stamp(FREED, int(written_at)) else stamp() end
 end

@@ -24,14 +24,15 @@ do
   local was_held, moved = '', 0
   while is_plain do
     local hold_key, order_key = KEYS[next_pair], KEYS[next_pair + 1]
-    local hold = order_key and redis.call('EXISTS', order_key) == 0 and redis.call('GET', hold_key)
-    local its_product, its_units, made, length, customer = (hold or ''):match(HOLD)
+    -- A key of another type has a table for an answer. It is left, so that what came before it is written whole.
+    local hold = order_key and redis.call('EXISTS', order_key) == 0 and redis.pcall('GET', hold_key)
+    local its_product, its_units, made, length, customer = tostring(hold or ''):match(HOLD)
     local deadline = its_product and (made + length) * 1000
     local bucket = deadline and now <= deadline and int(deadline) .. ':' .. its_product .. ':h'
     -- The units of the customer move with those of the product, where they are an entry of their own (lib/customers).
     local entries, from, to
     if bucket and customer ~= '' then
-      entries = ' ' .. (redis.call('HGET', customers_key, customer) or '') .. ' '
+      entries = ' ' .. tostring(redis.pcall('HGET', customers_key, customer) or '') .. ' '
       from, to = entries:find(' ' .. bucket .. '=' .. its_units .. ' ', 1, true)
       bucket = from and bucket
     end
@@ -67,8 +68,12 @@ do
     redis.call('SET', order_key, text)
     redis.call('ZADD', orders_key, now_text, id)
     redis.call('ZADD', due_key, due_text, id)
-    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, now_text .. '-*', 'type', 'order.created', 'at', now_text,
-      'order', id, 'record', text)
+    if redis.pcall('XADD', events_key, 'MAXLEN', '~', events_max, now_text .. '-*', 'type', 'order.created', 'at', now_text,
+      'order', id, 'record', text).err then
+      -- As in lib/book.
+      redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', 'type', 'order.created', 'at', now_text, 'order', id,
+        'record', text)
+    end
     reply[#reply + 1] = 'created'
     reply[#reply + 1] = text
     next_pair = next_pair + 2

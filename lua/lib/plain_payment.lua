@@ -27,26 +27,28 @@ do
   while is_plain do
     local order_key, once_key = KEYS[next_keys + 1], KEYS[next_keys + 2]
     local fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
-    local settled_as = fingerprint and redis.call('GET', once_key)
+    -- A key of another type has a table for an answer. It is left, so that what came before it is written whole.
+    local settled_as = fingerprint and redis.pcall('GET', once_key)
     while settled_as and settled_as == fingerprint do
-      local size, text = #reply, redis.call('GET', order_key) or ''
+      local size, text = #reply, redis.pcall('GET', order_key) or ''
+      if text.err then break end
       local heard_at = text:find('\nheard\n\t', 1, true)
       reply[size + 1], reply[size + 2] = 'duplicate', heard_at and text:sub(1, heard_at - 1) or text
       reply[size + 3], reply[size + 4] = '', ''
       next_event, next_keys = next_event + 1, next_keys + 3
       order_key, once_key = KEYS[next_keys + 1], KEYS[next_keys + 2]
       fingerprint, event_id, payment, amount, code = (ARGV[next_event] or ''):match(EVENT)
-      settled_as = fingerprint and redis.call('GET', once_key)
+      settled_as = fingerprint and redis.pcall('GET', once_key)
     end
-    local order = fingerprint and not settled_as and #event_id <= EVENT_ID_MAX and redis.call('GET', order_key)
-    local record, created, due_in, its_product, units, price, currency, customer = (order or ''):match(ORDER)
+    local order = fingerprint and not settled_as and #event_id <= EVENT_ID_MAX and redis.pcall('GET', order_key)
+    local record, created, due_in, its_product, units, price, currency, customer = tostring(order or ''):match(ORDER)
     local due, total = record and created + due_in, record and int(units * price)
     local is_paid = record and now <= due and (amount == total or amount == '') and (code == currency or code == '')
     local bucket = is_paid and int(due) .. ':' .. its_product .. ':p'
     -- What else the customer has stays. What lapsed, and who let it lapse, needs lib/customers.
     local bought
     if bucket and customer ~= '' then
-      local entries = ' ' .. (redis.call('HGET', customers_key, customer) or '') .. ' '
+      local entries = ' ' .. tostring(redis.pcall('HGET', customers_key, customer) or '') .. ' '
       local from, to = entries:find(' ' .. bucket .. '=' .. units .. ' ', 1, true)
       bought = from and entries:sub(2, from) .. its_product .. '=' .. units .. entries:sub(to, -2)
       bucket = bought and not bought:find('abandoned=', 1, true) and bucket
@@ -73,8 +75,12 @@ do
     redis.call('SET', once_key, fingerprint, 'PX', once_ms)
     redis.call('SET', order_key, text .. '\nheard\n\t' .. second .. ' p ' .. event_id)
     redis.call('ZREM', due_key, id)
-    redis.call('XADD', events_key, 'MAXLEN', '~', events_max, now_text .. '-*', 'type', 'order.paid', 'at', now_text,
-      'order', id, 'record', text)
+    if redis.pcall('XADD', events_key, 'MAXLEN', '~', events_max, now_text .. '-*', 'type', 'order.paid', 'at', now_text,
+      'order', id, 'record', text).err then
+      -- As in lib/book.
+      redis.call('XADD', events_key, 'MAXLEN', '~', events_max, '*', 'type', 'order.paid', 'at', now_text, 'order', id,
+        'record', text)
+    end
     local size = #reply
     reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = 'applied', text, '', ''
     next_event, next_keys, has_written = next_event + 1, next_keys + 3, true

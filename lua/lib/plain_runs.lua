@@ -8,10 +8,10 @@
 -- Decides runs of one sale: `count` holds, whose keys begin behind the five of the sale, of which `sale` is the place of
 -- the first. The runs are in ARGV from next_run to last_run, and what becomes of each is put into `reply`. Returns where the
 -- first run that is left has its number of holds in ARGV, and its first hold in KEYS, the instant of what was decided, or
--- nil, whether a hold that is left exists, and the number of the last write of the sale, or nil where there is a new one.
+-- nil, and the number of the last write of the sale, or nil where this is a new one.
 local function plain_runs(sale, count, next_run, last_run, server_now, reply)
   local its_sale, its_stock, its_lapses, its_deadlines, its_customers = unpack(KEYS, sale, sale + 4)
-  local next_hold, answers, exists = sale + 5, #reply, false
+  local next_hold, answers = sale + 5, #reply
   -- A product as lib/stock has it: available and held units, all that stays as it is, and in that pending units, price,
   -- max_per_hold and rules.
   local PRODUCT, ENTRIES_MAX = '^(%d+) (%d+)( (%d+) %d+ %d+ (%d+) (%d+) (.*))$', 200
@@ -88,8 +88,8 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
         if its_product ~= product then break end
         release = tonumber(its_deadline)
       end
-      exists = redis.call('EXISTS', unpack(KEYS, next_hold, next_hold + holds - 1)) > 0
-      if exists then break end
+      -- Where one of them is there, the call was sent twice, and took the last units itself.
+      if redis.call('EXISTS', unpack(KEYS, next_hold, next_hold + holds - 1)) > 0 then break end
       local size = #reply
       reply[size + 1], reply[size + 2], reply[size + 3] = holds, 'insufficient_stock', product
       reply[size + 4], reply[size + 5], reply[size + 6] = tonumber(available), coming_back, release
@@ -107,7 +107,6 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
       local key = next_hold
       while key < next_hold + holds and redis.call('SET', KEYS[key], value, 'NX', 'PXAT', deadline_text) do key = key + 1 end
       if key < next_hold + holds then
-        exists = true
         for made_now = next_hold, key - 1 do redis.call('DEL', KEYS[made_now]) end
         break
       end
@@ -124,5 +123,5 @@ local function plain_runs(sale, count, next_run, last_run, server_now, reply)
     end
     next_run, next_hold = next_run + 2, next_hold + holds
   end
-  return next_run, next_hold, #reply > answers and now or nil, exists, not has_written and tonumber(last_write or 0) or nil
+  return next_run, next_hold, #reply > answers and now or nil, not has_written and tonumber(last_write or 0) or nil
 end

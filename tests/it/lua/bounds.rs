@@ -15,7 +15,7 @@ fn with_product(id: &str, more: &[&str]) -> Vec<String> {
     book().into_iter().chain([key(&format!("product:{id}"))]).chain(more).collect()
 }
 
-fn restock(bench: &mut Bench, how: &str, units: &str, most: &str, once: &[&str]) -> String {
+pub(super) fn restock(bench: &mut Bench, how: &str, units: &str, most: &str, once: &[&str]) -> String {
     let keys = if once.is_empty() { with_product("1", &[]) } else { with_product("1", &["once:r"]) };
     word(&bench.call(Op::Restock, &keys, &[&BOOK_ARGUMENTS[..], &["1", how, units, most], once].concat()))
 }

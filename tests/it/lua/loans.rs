@@ -165,6 +165,8 @@ fn a_shard_keeps_the_newest_terms_and_what_is_its_own() {
     let mut bench = Bench::new();
     copy_to(&mut bench, "s_2", "50", "700000");
     assert_eq!(units_in(&mut bench, "s_2"), [0, 0, 0], "it comes without units");
+    let first_due = redis::cmd("HGET").arg("fs1:{s_2}:sale").arg("first_due").query::<String>(&mut bench.redis);
+    assert_eq!(first_due.unwrap(), "0", "it looks for what is due");
     lend_and_borrow(&mut bench, "s", "s_2", "3");
     copy_to(&mut bench, "s_2", "40", "500000");
     let price = |bench: &mut Bench| stock::text(&mut bench.redis, "fs1:{s_2}:stock", 1, "price").unwrap();

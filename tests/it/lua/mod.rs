@@ -4,6 +4,7 @@ mod batch;
 mod batch_money;
 mod bounds;
 mod cooldown;
+mod damage;
 mod examples;
 mod facts;
 mod lapses;
@@ -143,19 +144,8 @@ impl Bench {
 
     /// The same, with all that the script answers.
     pub fn settle_reply(&mut self, events: &[([&str; 5], bool)]) -> Vec<Value> {
-        let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
-        let mut arguments: Vec<String> =
-            [&BOOK_ARGUMENTS[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
-        for ([hold, event, once, payment, amount], waits) in events {
-            keys.extend(
-                [format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)),
-            );
-            let waits = if *waits { "1" } else { "" };
-            let said = format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}");
-            arguments.push(format!("{said}\n\n\n\n\n\n\n{waits}"));
-        }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.call(Op::Settle, &keys, &arguments)
+        let (keys, arguments) = call_of_settle(events);
+        self.call(Op::Settle, &keys, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The word of each decision about orders or events. Only the word of the reply when nothing was decided.
@@ -184,6 +174,20 @@ impl Drop for Bench {
             invariants::check(&mut self.redis);
         }
     }
+}
+
+/// Keys and arguments of `settle` for these events. Those that wait do so for units of other shards.
+pub fn call_of_settle(events: &[([&str; 5], bool)]) -> (Vec<String>, Vec<String>) {
+    let mut keys = [book(), ["reviews", "review_records", "resolved"].map(key).to_vec()].concat();
+    let mut arguments: Vec<String> =
+        [&BOOK_ARGUMENTS[..], &["60000"]].concat().into_iter().map(str::to_owned).collect();
+    for ([hold, event, once, payment, amount], waits) in events {
+        keys.extend([format!("hold:{hold}"), format!("order:{hold}"), format!("once:{once}")].map(|name| key(&name)));
+        let waits = if *waits { "1" } else { "" };
+        let said = format!("{event}\n{event}-{payment}-{amount}\n{once}\n{payment}\n{amount}");
+        arguments.push(format!("{said}\n\n\n\n\n\n\n{waits}"));
+    }
+    (keys, arguments)
 }
 
 pub fn key(name: &str) -> String {

@@ -97,6 +97,7 @@ fn what_is_not_plain_is_left_with_what_came_behind_it_in_its_sale() {
     let write = now * 1_000 + 3;
     assert_eq!(reply[2..], [one_run(write, "USD 500000"), one_run(write - 1, "EUR 700000")].concat());
     assert_eq!([bench.counters(1), bench.counters(2)], [[8, 2, 0, 0], [1, 0, 0, 0]]);
+    bench.redis.del::<_, ()>([key("hold:0"), in_t("hold:0")].as_slice()).unwrap();
     for why in [("paused", "1"), ("ends", "1"), ("first_due", "1"), ("rules", "visibility=hidden")] {
         let before: Option<String> = bench.redis.hget(in_t("sale"), why.0).unwrap();
         let stored: String = bench.redis.hget(in_t("stock"), "3").unwrap();
@@ -184,6 +185,10 @@ fn a_call_that_comes_twice_leaves_what_it_made() {
     assert_eq!(first.len(), 2 + 2 * 9);
     let again = hold_both(&mut bench, "", &of_s, &of_t);
     assert_eq!(again[2..], [left(true), left(true)].concat());
+    // Also where something else comes first.
+    bench.redis.hset::<_, _, _, ()>(key("sale"), "paused", "1").unwrap();
+    bench.redis.hset::<_, _, _, ()>(in_t("sale"), "rules", "max_per_customer=1").unwrap();
+    assert_eq!(hold_both(&mut bench, "", &of_s, &of_t)[2..], again[2..]);
     assert_eq!((bench.counters(1), units_of_t(&mut bench, "held")), ([8, 2, 0, 0], 3));
 }
 
