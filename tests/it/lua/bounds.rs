@@ -40,8 +40,11 @@ fn a_sale_is_open_from_its_first_millisecond_until_the_one_before_its_end() {
         [(999, "sale_not_started"), (1, "held"), (999, "held"), (1, "sale_ended"), (1, "sale_ended")]
     {
         bench.advance(advance);
-        let hold = format!("h{}", bench.now_ms);
-        assert_eq!(word(&bench.hold(&hold, &[("1", "1")])), expected, "{} after the start", bench.now_ms - starts);
+        // The second one is not plain.
+        for request in ["1=1", "1=1\n60000"] {
+            let (hold, after) = (format!("h{}{request}", bench.now_ms), bench.now_ms - starts);
+            assert_eq!(word(&bench.request(&hold, request, None)), expected, "{request:?} {after} after the start");
+        }
     }
 }
 

@@ -152,6 +152,8 @@ fn a_late_payment_is_logged_behind_the_lapse_of_its_order() {
     let log = order_events(&mut bench);
     let types: Vec<_> = log.iter().map(|entry| &*entry["type"]).collect();
     assert_eq!(types, ["order.created", "order.expired", "order.paid"]);
+    let says_that_it_lapsed = |entry: &BTreeMap<String, String>| entry["record"].contains("\nexpired_at\n");
+    assert_eq!(log.iter().map(says_that_it_lapsed).collect::<Vec<_>>(), [false, true, false]);
 }
 
 #[test]
