@@ -28,9 +28,10 @@ local function set_terms(terms)
   redis.call('HSET', sale_key, 'rules', rules)
 end
 
--- A new sale looks for what is due, once, as there may be something where somebody deleted the sale that was there before.
+-- A new sale knows when something is due: there may be buckets where somebody deleted the sale that was there before.
 local function make_sale(terms)
-  redis.call('HSET', sale_key, 'first_due', 0)
+  first_due = tonumber(redis.call('ZRANGE', deadlines_key, 0, 0, 'WITHSCORES')[2] or math.huge)
+  is_first_due_new = true
   set_terms(terms)
 end
 

@@ -70,11 +70,16 @@ fn a_refusal_asks_redis_for_little_for_as_long_as_a_product_is_sold_out() {
 }
 
 #[test]
-fn a_new_sale_looks_once_for_what_is_due() {
+fn a_new_sale_knows_when_something_is_due() {
     let mut bench = Bench::new();
     let ask = |bench: &mut Bench| assert_eq!(word(&bench.request("a", "9=1", None)), "product_not_found");
-    assert_eq!(looks(&asked(&mut bench, ask)), 2);
     assert_eq!(looks(&asked(&mut bench, ask)), 0);
+    // Somebody deletes the sale, and it is made anew.
+    bench.hold("a", &[("1", "1")]);
+    bench.redis.del::<_, ()>(key("sale")).unwrap();
+    bench.advance(0);
+    assert_eq!(bench.put_product("3", "USD", "5"), "created");
+    assert_eq!(bench.redis.hget::<_, _, i64>(key("sale"), "first_due").unwrap(), bench.now_ms + 100_000);
 }
 
 #[test]
