@@ -23,6 +23,8 @@ test("a device whose clock is hours off keeps its hold, and counts down to the o
   for (const aheadMs of [3 * HOURS, -3 * HOURS]) {
     const page = await open(id, { aheadMs });
     await hold(page);
+    const kept = () => page.evaluate(() => Number(localStorage.getItem("ahead")));
+    assert.ok(Math.abs(await kept() + aheadMs) < 5_000);
     await page.reload();
     await page.waitForSelector("#order");
     assert.match(await page.textContent("#time"), /^(10:0[01]|9:[0-5]\d)$/);

@@ -19,6 +19,8 @@ keep.set("customer", customer);
 
 // ---- time and notices ----
 
+// As an answer said exactly before a reload. Where the clock of the device was set since, the `Date` of the first answer shows it.
+service.aheadMs = Number(keep.get("ahead")) || 0;
 const now = () => Date.now() + service.aheadMs;
 const until = (instant) => Date.parse(instant) - now();
 
@@ -199,6 +201,7 @@ function learnTime({ expires_at, expires_in }) {
   if (expires_in === undefined) return;
   service.aheadMs = Date.parse(expires_at) - expires_in * 1000 - Date.now();
   service.isExact = true;
+  keep.set("ahead", service.aheadMs);
 }
 
 function countdown(label) {
