@@ -57,7 +57,7 @@ class Redis(resp.Connection):
             own = LIMITS["product"] % (id % 3) if rules else ""
             units = "0 1 0 999999999" if is_sold_out else "1000000000 0 0 0"
             self.call("HSET", KEY("stock", sale), id, f"{units} 1000000000 500000 10 {own}")
-        # Before the first hold nobody knows when something is due.
+        # One unit is held, and its bucket is due some day.
         if is_sold_out:
             self.call("HSET", KEY("lapses", sale), f"{FAR}:1:h", 1)
             self.call("ZADD", KEY("deadlines", sale), FAR, f"{FAR}:1:h")
